@@ -1,0 +1,16 @@
+//! What to do: the pure decisions of a call.
+//!
+//! [`Call`](call::Call) is told what happened (`handle`) and says what to do (`poll_action`). It knows no clock, socket,
+//! task, log, serialisation or vendor; time is handed in as [`std::time::Instant`].
+//!
+//! Modules stand in the order in which a call flows through them.
+
+pub mod ids;
+pub mod pii;
+pub mod tenant;
+pub mod mask;
+pub mod turn;
+pub mod speech;
+pub mod event;
+pub mod outcome;
+pub mod call;

@@ -1,0 +1,50 @@
+//! How calls end.
+
+/// Why a call ended. `code()` is the metric label and the API code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndCause {
+    /// The caller hung up.
+    CallerHungUp,
+    /// The agent ended the conversation.
+    AgentHungUp,
+    /// Handed over to a person or another extension.
+    Transferred,
+    /// The caller said nothing, again and again.
+    CallerSilent,
+    /// Nobody was left to listen, think or speak.
+    ProvidersExhausted,
+    /// The call could not be set up.
+    SetUpFailed,
+    /// Asterisk, or its connection to the media, is gone.
+    AsteriskLost,
+    /// The gateway is stopping.
+    Drained,
+    /// An operator or the API ended it.
+    Stopped,
+}
+
+impl EndCause {
+    /// Bounded label of the cause.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::CallerHungUp => "caller_hung_up",
+            Self::AgentHungUp => "agent_hung_up",
+            Self::Transferred => "transferred",
+            Self::CallerSilent => "caller_silent",
+            Self::ProvidersExhausted => "providers_exhausted",
+            Self::SetUpFailed => "set_up_failed",
+            Self::AsteriskLost => "asterisk_lost",
+            Self::Drained => "drained",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How a call went, as one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Why it ended.
+    pub cause: EndCause,
+    /// Turns that got an answer.
+    pub turns: u32,
+}

@@ -1,0 +1,466 @@
+//! What the application needs of the world, as types and traits. Adapters implement them, tests fake them.
+//!
+//! Streams are bounded channels rather than traits: the far end may be a plugin, a simulator or a test that holds the other half.
+
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use vg_domain::call::AgentCommand;
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, UtteranceId};
+use vg_domain::mask::{Heard, MaskedText};
+use vg_domain::outcome::EndCause;
+use vg_domain::pii::Pii;
+use vg_domain::tenant::{Provider, TenantSettings};
+
+// ---- telephony ------------------------------------------------------------------------------------------------------
+
+/// A caller who waits to be served, as an adapter hands it to the gateway.
+pub struct IncomingCall {
+    /// Made by the adapter, unique.
+    pub call: CallId,
+    /// Asterisk's channel id, or the media connection's id; for logs and correlation.
+    pub channel: String,
+    /// The caller's number where known.
+    pub caller: Pii<String>,
+    /// The number that was dialled where known.
+    pub dialled: Pii<String>,
+    /// How the tenant is found.
+    pub tenant: TenantHint,
+    /// Acts on this call.
+    pub telephony: Box<dyn Telephony>,
+    /// What happens to this call. Closed by the adapter when the leg no longer exists.
+    pub events: mpsc::Receiver<TelephonyEvent>,
+    /// Somebody who wants this call's facts as they happen (the phone without Asterisk). Never waited for: full means dropped.
+    pub watcher: Option<mpsc::Sender<Fact>>,
+}
+
+/// How the tenant of a call is found. SIP headers never select one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TenantHint {
+    /// Named by the dialplan, the ticket or the operator's map.
+    Named(TenantId),
+    /// Not named: the operator's default, if there is one.
+    Default,
+}
+
+/// What happens to a call's leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TelephonyEvent {
+    /// The caller hung up.
+    CallerGone,
+    /// A key was pressed.
+    Digit(char),
+    /// Asterisk or the connection is gone.
+    Lost,
+}
+
+/// Acts on one call. Every act has a deadline of its own and is safe to repeat.
+pub trait Telephony: Send {
+    /// Indicates ringing.
+    fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
+    /// Builds bridge and media leg, in the order of a set-up: returns when sound can flow both ways.
+    fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>>;
+    /// Answers the caller.
+    fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
+    /// Sends the caller to a dialplan place `context,extension`; the leg then leaves this gateway.
+    fn transfer(&mut self, target: &str) -> BoxFuture<'_, Result<(), TelephonyError>>;
+    /// Ends the caller's leg.
+    fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>>;
+    /// Releases what was built for the call (media leg, bridge). Nothing is left behind when it returns, or the error says what.
+    fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
+}
+
+/// Why an act on a call failed.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum TelephonyError {
+    /// The leg no longer exists.
+    #[error("leg is gone")]
+    Gone,
+    /// The other side did not answer in time.
+    #[error("{act} got no answer in time")]
+    Deadline {
+        /// The act, for example `answer`.
+        act: &'static str,
+    },
+    /// The other side refused.
+    #[error("{act} was refused with status {status}")]
+    Refused {
+        /// The act.
+        act: &'static str,
+        /// HTTP status.
+        status: u16,
+    },
+    /// The connection is broken.
+    #[error("connection to asterisk is broken")]
+    Unreachable,
+    /// This kind of leg cannot do it.
+    #[error("{act} is not possible on this leg")]
+    Unsupported {
+        /// The act.
+        act: &'static str,
+    },
+}
+
+impl TelephonyError {
+    /// Bounded label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Deadline { .. } => "deadline",
+            Self::Refused { .. } => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+}
+
+// ---- media ----------------------------------------------------------------------------------------------------------
+
+/// Both directions of a call's sound. Dropping it ends the leg.
+pub struct MediaLeg {
+    /// What to say.
+    pub mouth: mpsc::Sender<MouthCommand>,
+    /// What is heard and played.
+    pub events: mpsc::Receiver<LegEvent>,
+    /// Rate of [`AudioChunk`]s, in Hz.
+    pub rate_hz: u32,
+}
+
+/// Orders to the Mouth, carried out at the next tick of its shard.
+#[derive(Debug)]
+pub enum MouthCommand {
+    /// Samples to play after those already queued; any of 8, 16, 24, 48 kHz.
+    Say {
+        /// Whose samples.
+        utterance: UtteranceId,
+        /// Rate of `pcm`.
+        rate_hz: u32,
+        /// Linear samples.
+        pcm: Vec<i16>,
+    },
+    /// No further samples of this utterance follow.
+    End {
+        /// Which one.
+        utterance: UtteranceId,
+    },
+    /// Stop within one frame and forget what is queued; answered by [`LegEvent::Hushed`].
+    Hush,
+}
+
+/// What a leg reports.
+#[derive(Debug)]
+pub enum LegEvent {
+    /// Sound of the caller.
+    Audio(AudioChunk),
+    /// The caller began to speak.
+    SpeechStarted {
+        /// At the socket, back-dated.
+        at: Instant,
+        /// Milliseconds since the leg's first sample.
+        position_ms: u64,
+    },
+    /// The caller paused.
+    SpeechEnded {
+        /// Last voiced sample, at the socket.
+        last_voiced: Instant,
+        /// Milliseconds since the leg's first sample.
+        position_ms: u64,
+    },
+    /// First audible sample of an utterance left.
+    Audible {
+        /// Which one.
+        utterance: UtteranceId,
+        /// When.
+        at: Instant,
+    },
+    /// All samples of an utterance have left.
+    Ended {
+        /// Which one.
+        utterance: UtteranceId,
+    },
+    /// Answer to [`MouthCommand::Hush`].
+    Hushed {
+        /// What was being played, if anything.
+        utterance: Option<UtteranceId>,
+        /// How much of it had left, in milliseconds.
+        spoken_ms: u64,
+    },
+    /// A key came with the media.
+    Digit(char),
+    /// The leg ended: the far side closed, or RTP stood still for too long.
+    Lost,
+}
+
+/// A stretch of the caller's sound: linear 16-bit samples, 20 to 300 ms.
+#[derive(Debug)]
+pub struct AudioChunk {
+    /// Samples at the leg's rate.
+    pub pcm: Vec<i16>,
+}
+
+// ---- hearing --------------------------------------------------------------------------------------------------------
+
+/// Opens listening sessions.
+pub trait Hearing: Send + Sync {
+    /// A new session of the tenant's provider. Must not block: the session starts behind the channels.
+    fn open(&self, request: HearingRequest) -> Result<HearingSession, Fall>;
+}
+
+/// Who is to listen, to what.
+#[derive(Clone, Debug)]
+pub struct HearingRequest {
+    /// For logs and budgets.
+    pub call: CallId,
+    /// For budgets and policy.
+    pub tenant: TenantId,
+    /// Plugin and options.
+    pub provider: Provider,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Rate of the samples that will come.
+    pub rate_hz: u32,
+}
+
+/// A session that listens. Dropping it ends it.
+pub struct HearingSession {
+    /// What it is told.
+    pub input: mpsc::Sender<HearingInput>,
+    /// What it says.
+    pub events: mpsc::Receiver<HearingEvent>,
+}
+
+/// What a listener is told.
+#[derive(Debug)]
+pub enum HearingInput {
+    /// More samples.
+    Audio(Vec<i16>),
+    /// The caller began; milliseconds since the leg's first sample.
+    SpeechStarted(u64),
+    /// The caller paused; milliseconds since the leg's first sample.
+    SpeechEnded(u64),
+    /// Give the last words of the turn.
+    Finalize,
+}
+
+/// What a listener says. Words are [`Heard`]: they go through the mask before anything else sees them.
+pub enum HearingEvent {
+    /// May change.
+    Partial(Heard),
+    /// Will not change.
+    Final(Heard),
+    /// Answer to `Finalize`.
+    Finalized,
+    /// It cannot go on; last event.
+    Fell(Fall),
+}
+
+/// Why a provider cannot go on. Bounded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{plugin} fell: {code}")]
+pub struct Fall {
+    /// Which plugin.
+    pub plugin: PluginId,
+    /// Bounded label, for example `trap`, `cpu-limit`, `session-limit`, `auth`.
+    pub code: &'static str,
+}
+
+// ---- speaking -------------------------------------------------------------------------------------------------------
+
+/// Opens speaking sessions.
+pub trait Speaking: Send + Sync {
+    /// A new session of the tenant's provider. Must not block.
+    fn open(&self, request: SpeakingRequest) -> Result<SpeakingSession, Fall>;
+}
+
+/// Who is to speak.
+#[derive(Clone, Debug)]
+pub struct SpeakingRequest {
+    /// For logs and budgets.
+    pub call: CallId,
+    /// For budgets and policy.
+    pub tenant: TenantId,
+    /// Plugin and options.
+    pub provider: Provider,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Rate of the leg: the plugin is asked for it where it offers it.
+    pub rate_hz: u32,
+}
+
+/// A session that speaks one utterance after another. Dropping it ends it.
+pub struct SpeakingSession {
+    /// What it is told.
+    pub input: mpsc::Sender<SpeakingInput>,
+    /// What it says.
+    pub events: mpsc::Receiver<SpeakingEvent>,
+}
+
+/// What a speaker is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SpeakingInput {
+    /// A clause.
+    Text(String),
+    /// Answered by `Flushed` with the same mark after the last audio of all text so far.
+    Flush(u32),
+    /// Forget all text; answered by `Cancelled`.
+    Cancel,
+}
+
+/// What a speaker says.
+#[derive(Debug)]
+pub enum SpeakingEvent {
+    /// Samples.
+    Audio {
+        /// 8000, 16000, 24000 or 48000.
+        rate_hz: u32,
+        /// Linear samples.
+        pcm: Vec<i16>,
+    },
+    /// Answer to `Flush`.
+    Flushed(u32),
+    /// Answer to `Cancel`.
+    Cancelled,
+    /// It cannot go on; last event.
+    Fell(Fall),
+}
+
+// ---- agent ----------------------------------------------------------------------------------------------------------
+
+/// Thinks: the orchestrator, or the built-in agent.
+pub trait Agent: Send + Sync {
+    /// Tells the agent of a new conversation.
+    fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>>;
+    /// Asks. The answer streams; dropping the receiver cancels it.
+    fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>>;
+}
+
+/// A new conversation.
+#[derive(Clone, Debug)]
+pub struct ConversationRequest {
+    /// The call.
+    pub call: CallId,
+    /// Whose.
+    pub settings: Arc<TenantSettings>,
+    /// Who calls.
+    pub caller: Pii<String>,
+}
+
+/// What the caller said.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Idempotent within the conversation.
+    pub turn: TurnId,
+    /// Masked words.
+    pub text: MaskedText,
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentEvent {
+    /// More words.
+    Text(String),
+    /// The answer is complete; last event.
+    Done(Option<AgentCommand>),
+    /// The answer will not be completed; last event. Bounded code.
+    Fell(&'static str),
+}
+
+/// Why the agent did not take a question.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    /// Not reachable, or an error of the service.
+    #[error("agent is unavailable")]
+    Unavailable,
+    /// It does not know the conversation.
+    #[error("agent does not know the conversation")]
+    UnknownConversation,
+}
+
+impl AgentError {
+    /// Bounded label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::UnknownConversation => "unknown_conversation",
+        }
+    }
+}
+
+// ---- tenants, facts, observations -----------------------------------------------------------------------------------
+
+/// Knows the tenants.
+pub trait Tenants: Send + Sync {
+    /// Settings of the tenant of a call.
+    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>>;
+}
+
+/// Why a tenant's settings are not to be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TenantError {
+    /// Nobody of that name.
+    #[error("tenant is unknown")]
+    Unknown,
+    /// The source of settings does not answer.
+    #[error("tenant settings are unavailable")]
+    Unavailable,
+}
+
+impl TenantError {
+    /// Bounded label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown => "tenant_unknown",
+            Self::Unavailable => "tenant_unavailable",
+        }
+    }
+}
+
+/// Takes facts of calls to the outside. Must not block; what it cannot take now it keeps or counts.
+pub trait Facts: Send + Sync {
+    /// One fact of one call.
+    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact);
+}
+
+/// Something worth a metric or a log line. Labels are bounded; never numbers, URLs or words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observation {
+    /// A call was taken in.
+    CallStarted,
+    /// A call was refused, with a bounded code.
+    CallRefused(&'static str),
+    /// A call ended, with its cause.
+    CallEnded(EndCause),
+    /// A call's task ended and this much was left behind: always zero, or a defect.
+    CallLeaked(&'static str),
+    /// A provider or the agent fell.
+    RungFell {
+        /// Whose part it was.
+        role: &'static str,
+        /// Bounded code.
+        code: &'static str,
+    },
+    /// A turn got its answer.
+    TurnEnded(vg_domain::turn::TurnRecord),
+    /// Caller audio was dropped because the listener was too slow, in milliseconds.
+    AudioDropped {
+        /// How much.
+        ms: u64,
+    },
+    /// An input made no sense in its phase.
+    InputRefused {
+        /// Phase of the call.
+        phase: &'static str,
+        /// Kind of input.
+        input: &'static str,
+    },
+}
+
+/// Makes metrics and logs of observations.
+pub trait Observe: Send + Sync {
+    /// One observation.
+    fn observe(&self, observation: &Observation);
+}

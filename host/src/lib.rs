@@ -1,0 +1,6 @@
+//! Serphona Voice Gateway: telephone callers talk to AI agents.
+//!
+//! `application` owns time and tasks, `adapters` speak to the world, `wiring` is the only place that names both.
+
+pub mod adapters;
+pub mod application;
