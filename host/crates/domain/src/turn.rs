@@ -2,6 +2,7 @@
 
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
+use std::time::{Duration, Instant};
 
 /// Where the time of a turn went, in whole milliseconds that sum to `total`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,4 +38,146 @@ pub struct TurnRecord {
     pub latency: Option<LatencyParts>,
     /// The caller spoke over the answer.
     pub interrupted: bool,
+}
+
+/// A moment of a turn, in the order in which they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Moment {
+    /// Last voiced sample of the caller, at the socket.
+    LastVoiced,
+    /// The turn's pause had lasted long enough.
+    EndpointDue,
+    /// The end of turn was acted upon.
+    Decided,
+    /// The last words of the turn came.
+    Worded,
+    /// The agent was asked.
+    Asked,
+    /// The agent's first words came.
+    FirstText,
+    /// The first clause was given to the speaker.
+    FirstClause,
+    /// First samples came from the speaker.
+    FirstAudio,
+    /// First audible sample left, at the socket.
+    Audible,
+}
+
+const MOMENTS: usize = Moment::Audible as usize + 1;
+
+/// The moments of a turn so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Timeline([Option<Instant>; MOMENTS]);
+
+impl Timeline {
+    /// Notes a moment and forgets those that come after it: they belong to an attempt that no longer counts.
+    pub(crate) fn note(&mut self, moment: Moment, at: Instant) {
+        self.0[moment as usize] = Some(at);
+        self.0[moment as usize + 1..].fill(None);
+    }
+
+    /// Notes a moment the first time it comes.
+    pub(crate) fn note_first(&mut self, moment: Moment, at: Instant) {
+        self.0[moment as usize].get_or_insert(at);
+    }
+
+    /// The parts, where every moment is known.
+    ///
+    /// Moments are rounded, not parts, so that the parts sum to the total exactly. Two clocks' readings are put in
+    /// order where they contradict each other by a moment; first and last stand.
+    pub(crate) fn parts(&self) -> Option<LatencyParts> {
+        let zero = self.0[0]?;
+        let last = self.0[MOMENTS - 1]?.max(zero);
+        let mut ms = [0_u32; MOMENTS];
+        let mut latest = zero;
+        for (ms, at) in ms.iter_mut().zip(self.0) {
+            latest = latest.max(at?).min(last);
+            *ms = rounded_ms(latest - zero);
+        }
+        let between = |from: Moment, to: Moment| ms[to as usize] - ms[from as usize];
+        Some(LatencyParts {
+            endpoint_wait_ms: between(Moment::LastVoiced, Moment::EndpointDue),
+            stt_ms: between(Moment::Decided, Moment::Worded),
+            agent_ms: between(Moment::Asked, Moment::FirstText),
+            clause_ms: between(Moment::FirstText, Moment::FirstClause),
+            tts_ms: between(Moment::FirstClause, Moment::FirstAudio),
+            playout_ms: between(Moment::FirstAudio, Moment::Audible),
+            gateway_ms: between(Moment::EndpointDue, Moment::Decided) + between(Moment::Worded, Moment::Asked),
+            total_ms: ms[MOMENTS - 1],
+        })
+    }
+}
+
+fn rounded_ms(duration: Duration) -> u32 {
+    u32::try_from((duration + Duration::from_micros(500)).as_millis()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dice::Dice;
+
+    fn sum(parts: &LatencyParts) -> u32 {
+        parts.endpoint_wait_ms + parts.stt_ms + parts.agent_ms + parts.clause_ms + parts.tts_ms + parts.playout_ms + parts.gateway_ms
+    }
+
+    const ALL: [Moment; MOMENTS] = [
+        Moment::LastVoiced,
+        Moment::EndpointDue,
+        Moment::Decided,
+        Moment::Worded,
+        Moment::Asked,
+        Moment::FirstText,
+        Moment::FirstClause,
+        Moment::FirstAudio,
+        Moment::Audible,
+    ];
+
+    #[test]
+    fn every_part_is_the_time_between_its_moments() {
+        let zero = Instant::now();
+        let mut timeline = Timeline::default();
+        for (moment, ms) in ALL.into_iter().zip([0, 500, 503, 600, 601, 801, 851, 951, 971]) {
+            assert_eq!(timeline.parts(), None);
+            timeline.note(moment, zero + Duration::from_millis(ms));
+        }
+        let expected = LatencyParts {
+            endpoint_wait_ms: 500,
+            stt_ms: 97,
+            agent_ms: 200,
+            clause_ms: 50,
+            tts_ms: 100,
+            playout_ms: 20,
+            gateway_ms: 4,
+            total_ms: 971,
+        };
+        assert_eq!(timeline.parts(), Some(expected));
+    }
+
+    #[test]
+    fn parts_sum_to_the_total_whatever_the_moments_are() {
+        let zero = Instant::now();
+        let mut dice = Dice::new(7);
+        for _ in 0..20_000 {
+            let mut timeline = Timeline::default();
+            for moment in ALL {
+                // Clocks of two threads may contradict each other: moments come in any order.
+                timeline.note(moment, zero + Duration::from_micros(dice.below(3_000_000)));
+            }
+            let parts = timeline.parts().unwrap();
+            assert_eq!(sum(&parts), parts.total_ms, "{timeline:?}");
+        }
+    }
+
+    #[test]
+    fn an_earlier_moment_noted_again_forgets_the_later_ones() {
+        let zero = Instant::now();
+        let mut timeline = Timeline::default();
+        for moment in ALL {
+            timeline.note(moment, zero);
+        }
+        assert!(timeline.parts().is_some());
+        timeline.note(Moment::LastVoiced, zero + Duration::from_secs(1));
+        assert_eq!(timeline.parts(), None);
+    }
 }
