@@ -35,6 +35,13 @@ impl Context {
         Ok(Self { repo, target, cache })
     }
 
+    /// The cargo that runs this program, in the checkout.
+    pub fn cargo(&self) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.current_dir(&self.repo);
+        cargo
+    }
+
     /// One line to the person at the terminal. Standard output stays free for results.
     #[expect(clippy::print_stderr, reason = "chores speak to a person")]
     pub fn say(&self, line: impl fmt::Display) {

@@ -1,1 +1,72 @@
-fn main() {}
+//! Repository chores. `cargo xtask help` lists them.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "chores speak to the person at the terminal")]
+#![allow(unreachable_pub, reason = "a program has no outside")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod context;
+mod demo;
+mod dist;
+mod lab;
+mod plugins;
+mod setup;
+mod test;
+mod wasm;
+
+use anyhow::{Result, bail};
+use context::Context;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <chore>
+
+  setup                 install what a build, the demo and the tests need, and say what
+  plugins               build all speech plugins to target/plugins
+  demo [--json] [--asterisk] [--serve]
+                        set up what is missing, build, and hold a conversation with a recorded caller
+  test [--full] [FILTER]
+                        all tests, also those on a real Asterisk; --full runs the long proofs at full size
+  bench                 all benches
+  lab up|down|status    an Asterisk to play with, on loopback
+  dist [--in-chroot]    release build to target/dist; --in-chroot proves it in a clean Debian
+
+environment
+  VG_CACHE              where downloads, toolchains and laboratories live (~/.cache/serphona-voice-gateway)
+  VG_WASM_TOOLCHAIN     debian | rustup: forces one way to get a WebAssembly target
+  VG_LAB_ROOT           where the Asterisk of the laboratory is unpacked (asterisk in the cache)
+  VG_DEBIAN_MIRROR      the Debian mirror of the laboratories (the one apt uses here)
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match chore(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: failed: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn chore(words: &[&str]) -> Result<()> {
+    let ctx = &Context::find()?;
+    match words {
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        ["setup"] => setup::all(ctx),
+        ["plugins"] => {
+            for built in plugins::build_all(ctx)? {
+                println!("{}\t{}", built.name, built.path.display());
+            }
+            Ok(())
+        }
+        ["demo", options @ ..] => demo::demo(ctx, options),
+        ["test", options @ ..] => test::test(ctx, options),
+        ["bench"] => test::bench(ctx),
+        ["lab", act] => lab::act(ctx, act),
+        ["dist"] => dist::build(ctx),
+        ["dist", "--in-chroot"] => dist::prove_in_chroot(ctx),
+        other => bail!("`{}` is no chore; `cargo xtask help` lists them", other.join(" ")),
+    }
+}

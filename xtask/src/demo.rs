@@ -1,0 +1,41 @@
+//! `cargo xtask demo`: sets up, builds, and lets the gateway hold a conversation with a recorded caller.
+//!
+//! With `--asterisk` the same conversation goes through a real Asterisk. The seam between the programs is the environment of
+//! `voice-gateway demo --asterisk`: `VG_DEMO_ARI_URL`, `VG_DEMO_ARI_USER`, `VG_DEMO_ARI_PASSWORD`, `VG_DEMO_ARI_APP` say where Asterisk is.
+//! Once its application is registered, the gateway runs `$VG_DEMO_CALLER $VG_DEMO_SIP_PORT 100 HEARD.wav QUESTION.wav...`: a caller that listens
+//! to the greeting, asks each question when the answer before has ended, hangs up, and writes what both sides said. Exit code 0: the call went well.
+
+use crate::context::{Context, run};
+use crate::{lab, plugins, setup};
+use anyhow::{Result, bail};
+use std::process::Command;
+
+/// Runs the demo with the options of `voice-gateway demo`.
+pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
+    if let Some(unknown) = options.iter().find(|option| !["--json", "--asterisk", "--serve"].contains(option)) {
+        bail!("demo does not know {unknown}");
+    }
+    let asterisk = options.contains(&"--asterisk");
+    setup::require(ctx, setup::BUILD)?;
+    plugins::build_all(ctx)?;
+    let mut build = ctx.cargo();
+    build.args(["build", "--quiet", "--package", "voice-gateway"]);
+    if asterisk {
+        build.args(["--package", "vg-tests", "--bin", "sip-caller", "--bin", "voice-gateway"]);
+    }
+    ctx.step("build the gateway (some 5 minutes the first time, most of it the WebAssembly engine)", || run(&mut build))?;
+    let mut gateway = Command::new(ctx.target.join("debug/voice-gateway"));
+    gateway.current_dir(&ctx.repo).arg("demo").args(options);
+    if !asterisk {
+        return run(&mut gateway);
+    }
+    lab::up(ctx)?;
+    let outcome = lab::ari(ctx).and_then(|ari| {
+        gateway.env("VG_DEMO_ARI_URL", ari.url).env("VG_DEMO_ARI_USER", ari.user).env("VG_DEMO_ARI_PASSWORD", ari.password);
+        gateway.env("VG_DEMO_ARI_APP", ari.app).env("VG_DEMO_SIP_PORT", ari.sip_port);
+        gateway.env("VG_DEMO_CALLER", ctx.target.join("debug/sip-caller"));
+        run(&mut gateway)
+    });
+    // Asterisk goes whatever the outcome; the outcome is what the user asked about.
+    outcome.and(lab::act(ctx, "down"))
+}

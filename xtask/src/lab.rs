@@ -1,0 +1,110 @@
+//! The laboratory: a real Asterisk 22 from Debian's own packages, in a chroot. The scripts in `tests/lab` do the work.
+
+use crate::context::{Context, capture, run};
+use crate::setup::{self, LABORATORY};
+use anyhow::{Context as _, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const SUITE: &str = "forky";
+const PACKAGES: &str = "asterisk,asterisk-modules,asterisk-core-sounds-en-gsm";
+const VERSION: &str = "Asterisk 22.";
+
+/// Where the chroot of Asterisk is, or will be.
+pub fn root(ctx: &Context) -> PathBuf {
+    let wished = std::env::var_os("VG_LAB_ROOT").filter(|root| !root.is_empty());
+    wished.map_or_else(|| ctx.cache.join("asterisk"), PathBuf::from)
+}
+
+/// Makes Asterisk and the SIP caller ready to run. Costs nothing the second time.
+pub fn prepare(ctx: &Context) -> Result<()> {
+    if !setup::is_root() {
+        bail!("the laboratory enters a chroot, which needs root: run this as root (or in a container where you are)");
+    }
+    setup::require(ctx, LABORATORY)?;
+    let root = root(ctx);
+    chroot(ctx, &root, SUITE, PACKAGES, "unpack Asterisk from Debian's packages (about 70 MB to fetch, half a minute)")?;
+    let version = capture(Command::new("chroot").arg(&root).args(["asterisk", "-V"]))?;
+    if !version.starts_with(VERSION) {
+        bail!("{VERSION}x is needed, {SUITE} holds {version}: point VG_DEBIAN_MIRROR at a snapshot that has it");
+    }
+    Ok(())
+}
+
+/// Unpacks a Debian into `root` unless exactly that is there.
+pub fn chroot(ctx: &Context, root: &Path, suite: &str, packages: &str, what: &str) -> Result<()> {
+    let wanted = format!("{suite} {packages}");
+    if std::fs::read_to_string(root.join(".complete")).is_ok_and(|found| found == wanted) {
+        return Ok(());
+    }
+    ctx.step(what, || run(Command::new(ctx.repo.join("tests/lab/chroot.sh")).arg(root).args([suite, packages])))
+}
+
+/// `cargo xtask lab up|down|status`: instance 0 of the laboratory, for playing by hand.
+pub fn act(ctx: &Context, act: &str) -> Result<()> {
+    match act {
+        "up" => up(ctx),
+        "down" => run(script(ctx, "stop")?.arg("0")),
+        "status" => status(ctx),
+        other => bail!("unknown: lab {other}; up, down and status exist"),
+    }
+}
+
+/// The address and the test user of instance 0's ARI.
+pub struct Ari {
+    /// Base URL without `/ari`.
+    pub url: String,
+    /// User in the laboratory's `ari.conf`.
+    pub user: &'static str,
+    /// Its password; Asterisk listens on loopback only.
+    pub password: &'static str,
+    /// The application that extension 100 enters.
+    pub app: &'static str,
+    /// Where callers send their INVITE, on loopback.
+    pub sip_port: String,
+}
+
+/// Instance 0's addresses.
+pub fn ari(ctx: &Context) -> Result<Ari> {
+    let ports = capture(script(ctx, "ports")?.arg("0"))?;
+    let port = |name: &str| -> Result<&str> {
+        ports.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no port {name} in {ports}"))
+    };
+    Ok(Ari {
+        url: format!("http://127.0.0.1:{}", port("HTTP=")?),
+        user: "gateway",
+        password: "gateway-lab",
+        app: "vg-test",
+        sip_port: port("SIP=")?.to_owned(),
+    })
+}
+
+/// Starts instance 0 and leaves it running.
+pub fn up(ctx: &Context) -> Result<()> {
+    prepare(ctx)?;
+    let mut child = script(ctx, "run")?.arg("0").stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
+    run(script(ctx, "ready")?.arg("0"))?;
+    if let Some(status) = child.try_wait()? {
+        bail!("Asterisk ended with {status}");
+    }
+    status(ctx)
+}
+
+fn status(ctx: &Context) -> Result<()> {
+    let ari = ari(ctx)?;
+    match capture(script(ctx, "cli")?.args(["0", "core show version"])) {
+        Ok(version) => {
+            ctx.say(version);
+            ctx.say(format_args!("ARI {}  user {}  password {}  application {}", ari.url, ari.user, ari.password, ari.app));
+            ctx.say(format_args!("SIP 127.0.0.1:{}  100 agent, 200 echo, 201 tone", ari.sip_port));
+        }
+        Err(_) => ctx.say("no Asterisk is up; `cargo xtask lab up` starts one"),
+    }
+    Ok(())
+}
+
+fn script(ctx: &Context, act: &str) -> Result<Command> {
+    let mut script = Command::new(ctx.repo.join("tests/lab/asterisk.sh"));
+    script.arg(act).env("VG_LAB_ROOT", root(ctx));
+    Ok(script)
+}

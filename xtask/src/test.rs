@@ -1,0 +1,42 @@
+//! `cargo xtask test` and `cargo xtask bench`.
+
+use crate::context::{Context, run};
+use crate::{dist, lab, plugins, setup};
+use anyhow::{Result, bail};
+
+/// All tests: pure ones, the virtual house, real components, real Asterisk. What is missing is installed or the run fails; nothing is skipped.
+/// With a filter only the tests whose name contains it, and no proof of the distribution.
+pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
+    let (flags, filters): (Vec<&str>, Vec<&str>) = options.iter().partition(|option| option.starts_with("--"));
+    if let Some(unknown) = flags.iter().find(|flag| **flag != "--full") {
+        bail!("test does not know {unknown}");
+    }
+    if filters.len() > 1 {
+        bail!("one filter at a time");
+    }
+    let size = if flags.is_empty() { "ci" } else { "full" };
+    setup::require(ctx, setup::BUILD)?;
+    plugins::build_all(ctx)?;
+    lab::prepare(ctx)?;
+    let mut cargo = ctx.cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters);
+    // Long proofs read their size; the stories find Asterisk.
+    cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx));
+    ctx.step("run the tests", || run(&mut cargo))?;
+    if filters.is_empty() {
+        dist::prove_in_chroot(ctx)?;
+    }
+    ctx.say(match size {
+        "ci" => "all tests passed; long proofs ran at CI size, `cargo xtask test --full` runs them at full size",
+        _ => "all tests passed; long proofs ran at full size",
+    });
+    Ok(())
+}
+
+/// All benches, release build.
+pub fn bench(ctx: &Context) -> Result<()> {
+    plugins::build_all(ctx)?;
+    ctx.step("run the benches", || {
+        run(ctx.cargo().args(["bench", "--package", "vg-media", "--package", "vg-plugin-host", "--benches"]))
+    })
+}
