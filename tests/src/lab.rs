@@ -1,0 +1,42 @@
+//! The laboratory: a real Asterisk in a chroot, and callers who really speak.
+//!
+//! ```no_run
+//! # use vg_tests::lab::{Asterisk, SipCaller};
+//! # use std::time::{Duration, Instant};
+//! # async fn story(question: &[i16]) -> anyhow::Result<()> {
+//! let asterisk = Asterisk::start().await?; // its own ports; killed when dropped
+//! let ari = asterisk.ari(); // url, user, password, app: what a gateway is configured with
+//! let mut caller = SipCaller::dial(&asterisk, "100").await?; // answered when this returns
+//! let greeted = caller.hears_speech(caller.answered_at(), Duration::from_secs(3)).await?;
+//! caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(10)).await?;
+//! let asked = caller.say(question).await?; // real time; the moment its last sample left
+//! let answered = caller.hears_speech(asked, Duration::from_secs(5)).await?;
+//! let call = caller.hang_up().await?; // or until_hung_up, when the other side ends the call
+//! println!("answer after {:?}, spacing p99 {:?}", answered - asked, call.pacing.error_p99);
+//! std::fs::write("call.wav", vg_media::wav::write_stereo(call.rate_hz, &call.said, &call.heard))?;
+//! # let _ = (ari, greeted);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! SIPp does the signalling of a caller, [`SipCaller`] its sound: 20 ms frames of mu-law on an absolute schedule, both directions
+//! recorded on one timeline. A missing chroot or SIPp is an error that names the way out (`cargo xtask setup`); nothing is skipped.
+//!
+//! Extensions of the laboratory: `100` the agent (application `vg-test`, argument `tenant=demo`), `110` to `119` the same for the applications
+//! `vg-test-0` to `vg-test-9`, `200` echo, `201` a tone of 1004 Hz, `202` rings for ever, `203` busy. A transfer goes to `people,human`, which
+//! answers with the tone; a caller whom no gateway takes hears an announcement.
+
+mod asterisk;
+mod caller;
+mod listen;
+mod sound;
+
+pub use asterisk::{Ari, Asterisk};
+pub use caller::{CallRecord, EndedBy, SipCaller};
+pub use listen::{Likeness, likeness, rms, tone_share};
+pub use sound::Pacing;
+
+/// Where the configuration, the scenarios and the scripts are.
+fn folder() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("lab")
+}

@@ -1,0 +1,155 @@
+//! One real Asterisk for one story.
+
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// How a gateway reaches an Asterisk of the laboratory.
+#[derive(Clone, Debug)]
+pub struct Ari {
+    /// Base URL, without `/ari`.
+    pub url: String,
+    /// A user that may write.
+    pub user: String,
+    /// Its password: a fixed test user, on loopback only.
+    pub password: String,
+    /// The application that extension 100 enters.
+    pub app: String,
+}
+
+/// A running Asterisk. Dropping it kills it.
+#[derive(Debug)]
+pub struct Asterisk {
+    instance: u16,
+    process: Child,
+    root: PathBuf,
+    sip_port: u16,
+    http_port: u16,
+    /// Held as long as the instance is ours, by whatever process of whatever checkout.
+    _lock: File,
+}
+
+/// Instance 0 is the developer's own (`cargo xtask lab up`).
+const INSTANCES: std::ops::RangeInclusive<u16> = 1..=5;
+
+impl Asterisk {
+    /// Starts an instance that nobody uses and returns when it is fully booted, in well under a second on a quiet machine.
+    pub async fn start() -> Result<Self> {
+        let root = root()?;
+        let (instance, lock) = free_instance(&root)?;
+        let ports = run(script(&root, "ports", instance)).await?;
+        let port = |name: &str| -> Result<u16> {
+            let number =
+                ports.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in {ports}"))?;
+            Ok(number.parse()?)
+        };
+        let (sip_port, http_port) = (port("SIP=")?, port("HTTP=")?);
+        let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
+        let mut asterisk = Self { instance, process, root, sip_port, http_port, _lock: lock };
+        run(script(&asterisk.root, "ready", instance)).await?;
+        if let Some(status) = asterisk.process.try_wait()? {
+            bail!("Asterisk {instance} ended with {status}");
+        }
+        Ok(asterisk)
+    }
+
+    /// What a gateway is configured with.
+    pub fn ari(&self) -> Ari {
+        Ari {
+            url: format!("http://127.0.0.1:{}", self.http_port),
+            user: "gateway".to_owned(),
+            password: "gateway-lab".to_owned(),
+            app: "vg-test".to_owned(),
+        }
+    }
+
+    /// Where callers send their INVITE, on loopback.
+    pub fn sip_port(&self) -> u16 {
+        self.sip_port
+    }
+
+    /// Runs a command of Asterisk's own command line and gives what it printed.
+    pub async fn cli(&self, command: &str) -> Result<String> {
+        let mut cli = script(&self.root, "cli", self.instance);
+        cli.arg(command);
+        run(cli).await
+    }
+
+    /// The channels that exist now, by name. Empty when nothing was left behind.
+    pub async fn channels(&self) -> Result<Vec<String>> {
+        let table = self.cli("core show channels concise").await?;
+        Ok(table.lines().filter_map(|line| line.split_once('!')).map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// The bridges that exist now, by id.
+    pub async fn bridges(&self) -> Result<Vec<String>> {
+        let table = self.cli("bridge show all").await?;
+        Ok(table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
+    }
+
+    /// Kills Asterisk at once, as a crash would: no BYE, no event, every socket closed by the kernel.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// Starts the same instance again after a [`kill`](Self::kill), on the same ports.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.kill()?;
+        self.process = script(&self.root, "run", self.instance).stdin(Stdio::null()).spawn()?;
+        run(script(&self.root, "ready", self.instance)).await.map(drop)
+    }
+
+    /// Asterisk's own log up to now, for the message of a failed story.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.root.join(format!("srv/ast/{}/log/full", self.instance))).unwrap_or_default()
+    }
+}
+
+impl Drop for Asterisk {
+    fn drop(&mut self) {
+        // Nothing can be done about a process that is gone already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn root() -> Result<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let root = set("VG_LAB_ROOT")
+        .or_else(|| set("VG_CACHE").map(|cache| cache.join("asterisk")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/serphona-voice-gateway/asterisk")))
+        .context("neither VG_LAB_ROOT, VG_CACHE nor HOME is set")?;
+    if !root.join(".complete").exists() {
+        bail!("there is no Asterisk in {}: run `cargo xtask setup` as root", root.display());
+    }
+    Ok(root)
+}
+
+fn free_instance(root: &std::path::Path) -> Result<(u16, File)> {
+    let folder = root.join("srv/ast");
+    std::fs::create_dir_all(&folder)?;
+    for instance in INSTANCES {
+        let lock = File::create(folder.join(format!("{instance}.lock")))?;
+        if lock.try_lock().is_ok() {
+            return Ok((instance, lock));
+        }
+    }
+    bail!("all instances of the laboratory are in use: run fewer stories at once (--test-threads)")
+}
+
+fn script(root: &std::path::Path, act: &str, instance: u16) -> Command {
+    let mut script = Command::new(super::folder().join("asterisk.sh"));
+    script.arg(act).arg(instance.to_string()).env("VG_LAB_ROOT", root);
+    script
+}
+
+async fn run(command: Command) -> Result<String> {
+    let done = tokio::process::Command::from(command).output().await.context("failed to start tests/lab/asterisk.sh")?;
+    if !done.status.success() {
+        bail!("tests/lab/asterisk.sh ended with {}: {}", done.status, String::from_utf8_lossy(&done.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}

@@ -1,0 +1,213 @@
+//! A caller on a real SIP line.
+
+use super::asterisk::Asterisk;
+use super::sound::{Activity, Pacing, RATE_HZ, Sound};
+use anyhow::{Context, Result, bail};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// Who ended a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// We hung up.
+    Caller,
+    /// The other side sent BYE.
+    FarEnd,
+    /// Nobody: the line was cut, as when a phone loses its network.
+    Nobody,
+}
+
+/// A finished call as its caller lived it.
+#[derive(Debug)]
+pub struct CallRecord {
+    /// Who ended it.
+    pub ended_by: EndedBy,
+    /// What the caller said, from the answer on.
+    pub said: Vec<i16>,
+    /// What the caller heard, on the same timeline.
+    pub heard: Vec<i16>,
+    /// Samples per second of both.
+    pub rate_hz: u32,
+    /// How evenly the sound arrived.
+    pub pacing: Pacing,
+}
+
+/// A caller whose call was answered. Dropping it cuts the line.
+#[derive(Debug)]
+pub struct SipCaller {
+    signalling: Signalling,
+    sound: Sound,
+    activity: watch::Receiver<Activity>,
+    answered_at: Instant,
+}
+
+/// Longer than any test wants to wait for an answer, a BYE or its confirmation.
+const PATIENCE: Duration = Duration::from_secs(15);
+const LAST_WORD: Duration = Duration::from_secs(2);
+/// Shorter sounds are clicks.
+const SPEECH_FRAMES_MIN: u32 = 3;
+
+impl SipCaller {
+    /// Calls an extension and returns when it has answered.
+    pub async fn dial(asterisk: &Asterisk, number: &str) -> Result<Self> {
+        Self::dial_port(asterisk.sip_port(), number).await
+    }
+
+    /// The same for whatever listens for SIP on a loopback port.
+    pub async fn dial_port(sip_port: u16, number: &str) -> Result<Self> {
+        let audio = UdpSocket::bind(("127.0.0.1", 0))?;
+        let mut signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port()).await?;
+        let word = signalling.next_word().await.with_context(|| format!("failed to call {number}"))?;
+        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {number}: {word}") };
+        let remote = SocketAddr::from(([127, 0, 0, 1], port.parse()?));
+        let sound = Sound::start(audio, remote)?;
+        let activity = sound.activity();
+        Ok(Self { signalling, sound, activity, answered_at: Instant::now() })
+    }
+
+    /// When the call was answered: the zero of the recording.
+    pub fn answered_at(&self) -> Instant {
+        self.answered_at
+    }
+
+    /// Says something (8 kHz) in real time; returns the moment at which its last sample left.
+    pub async fn say(&mut self, samples: &[i16]) -> Result<Instant> {
+        self.begin_saying(samples)?;
+        let spoken = Duration::from_secs_f64(samples.len() as f64 / f64::from(RATE_HZ));
+        let activity = timeout(spoken + PATIENCE, self.activity.wait_for(|activity| activity.said_at.is_some()));
+        activity.await.context("what is to be said does not get out")??.said_at.context("nothing was said")
+    }
+
+    /// Begins to say something and returns at once: for callers who interrupt.
+    pub fn begin_saying(&mut self, samples: &[i16]) -> Result<()> {
+        self.sound.say(samples)
+    }
+
+    /// Waits for speech, or any sound of 60 ms, that goes on after `since`; returns when it began.
+    pub async fn hears_speech(&mut self, since: Instant, within: Duration) -> Result<Instant> {
+        let speaks = |activity: &Activity| {
+            activity.voiced_frames >= SPEECH_FRAMES_MIN && activity.voiced_from.is_some_and(|from| from > since)
+        };
+        let heard = timeout(within, self.activity.wait_for(speaks)).await;
+        heard.with_context(|| format!("nothing was heard within {within:?}"))??.voiced_from.context("no beginning")
+    }
+
+    /// Waits until nothing has been heard for `quiet`, once something was; returns when the sound ended.
+    pub async fn hears_quiet(&mut self, quiet: Duration, within: Duration) -> Result<Instant> {
+        let deadline = Instant::now() + within;
+        loop {
+            let latest = self.activity.borrow_and_update().voiced_until;
+            let until = latest.map_or(deadline, |latest| latest + quiet);
+            if until > deadline {
+                bail!("the far end was not quiet for {quiet:?} within {within:?}");
+            }
+            match tokio::time::timeout_at(until.into(), self.activity.changed()).await {
+                Ok(changed) => changed?,
+                Err(_) => return latest.with_context(|| format!("nothing was heard within {within:?}")),
+            }
+        }
+    }
+
+    /// Hangs up and returns when that was confirmed.
+    pub async fn hang_up(mut self) -> Result<CallRecord> {
+        self.signalling.press_red_button().await?;
+        self.end(PATIENCE).await
+    }
+
+    /// Waits for the other side to hang up.
+    pub async fn until_hung_up(self, within: Duration) -> Result<CallRecord> {
+        self.end(within).await
+    }
+
+    /// Cuts the line without a word, as when a phone loses its network.
+    pub async fn vanish(mut self) -> Result<CallRecord> {
+        self.signalling.process.kill().await?;
+        record(self.sound, EndedBy::Nobody)
+    }
+
+    async fn end(mut self, within: Duration) -> Result<CallRecord> {
+        let word = timeout(within, self.signalling.next_word()).await;
+        let ended_by = match word.with_context(|| format!("the call did not end within {within:?}"))??.as_str() {
+            "ended-by-caller" => EndedBy::Caller,
+            "ended-by-far-end" => EndedBy::FarEnd,
+            other => bail!("the call ended strangely: {other}"),
+        };
+        record(self.sound, ended_by)
+    }
+}
+
+fn record(sound: Sound, ended_by: EndedBy) -> Result<CallRecord> {
+    let recording = sound.finish()?;
+    Ok(CallRecord { ended_by, said: recording.said, heard: recording.heard, rate_hz: RATE_HZ, pacing: recording.pacing })
+}
+
+/// SIPp, and the two sockets by which it tells us and we tell it (see `lab/sipp/caller.xml`).
+#[derive(Debug)]
+struct Signalling {
+    process: Child,
+    control: tokio::net::UdpSocket,
+    sip_port: u16,
+    call_id: String,
+    /// SIPp's own files; gone with the call.
+    files: TempDir,
+}
+
+impl Signalling {
+    async fn invite(remote_port: u16, number: &str, audio_port: u16) -> Result<Self> {
+        let control = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await?;
+        // SIPp must be told a port; one that the kernel just had free is not given out again soon.
+        let sip_port = UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let control_port = control.local_addr()?.port();
+        let call_id = format!("caller-{}-{sip_port}", std::process::id());
+        let files = tempfile::tempdir()?;
+        let log = std::fs::File::create(files.path().join("sipp.log"))?;
+        let mut sipp = tokio::process::Command::new("sipp");
+        sipp.arg(format!("127.0.0.1:{remote_port}")).arg("-sf").arg(super::folder().join("sipp/caller.xml"));
+        sipp.args(["-i", "127.0.0.1", "-m", "1", "-nostdin", "-cid_str", &call_id, "-p", &sip_port.to_string()]);
+        sipp.args(["-key", "number", number, "-key", "rtp", &audio_port.to_string()]);
+        sipp.args(["-key", "control", &control_port.to_string(), "-trace_err", "-error_file", "errors.log"]);
+        sipp.current_dir(files.path()).kill_on_drop(true);
+        sipp.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let process = sipp.spawn().context("failed to start sipp: `cargo xtask setup` installs it")?;
+        Ok(Self { process, control, sip_port, call_id, files })
+    }
+
+    /// What the scenario says next; an error when SIPp ends without a word.
+    async fn next_word(&mut self) -> Result<String> {
+        let mut word = [0; 64];
+        let length = tokio::select! {
+            biased;
+            received = self.control.recv(&mut word) => received?,
+            status = self.process.wait() => {
+                // SIPp does not wait for the command that carries its last word.
+                match timeout(LAST_WORD, self.control.recv(&mut word)).await {
+                    Ok(received) => received?,
+                    Err(_) => bail!("SIPp ended with {}: {}", status?, self.errors()),
+                }
+            }
+        };
+        Ok(String::from_utf8_lossy(&word[..length]).trim().to_owned())
+    }
+
+    async fn press_red_button(&mut self) -> Result<()> {
+        let info = format!(
+            "INFO sip:caller@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{control};branch=z9hG4bK-red-button\r\n\
+             From: <sip:finger@127.0.0.1>;tag=finger\r\nTo: <sip:caller@127.0.0.1>\r\nCall-ID: {call}\r\nCSeq: 1 INFO\r\n\
+             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+            port = self.sip_port,
+            control = self.control.local_addr()?.port(),
+            call = self.call_id,
+        );
+        self.control.send_to(info.as_bytes(), ("127.0.0.1", self.sip_port)).await?;
+        Ok(())
+    }
+
+    fn errors(&self) -> String {
+        std::fs::read_to_string(self.files.path().join("errors.log")).unwrap_or_default()
+    }
+}
