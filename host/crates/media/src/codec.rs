@@ -1,0 +1,147 @@
+//! Samples to wire bytes and back.
+
+pub mod g711;
+pub mod l16;
+
+use crate::frame::frame_samples;
+
+/// The most bytes a frame of any [`Codec`] has.
+pub const FRAME_BYTES_MAX: usize = 640;
+
+/// How samples are written on a leg. All of them have a constant number of bytes per sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// G.711 mu-law, 8 kHz.
+    Pcmu,
+    /// G.711 A-law, 8 kHz.
+    Pcma,
+    /// Linear, big endian, 8 kHz: what Asterisk sends as payload type 10 and takes as 10 or 11, against RFC 3551.
+    L16_8k,
+    /// Linear, big endian, 16 kHz: Asterisk sends it as payload type 118 but drops it when it comes back.
+    L16_16k,
+    /// Linear, little endian, 8 kHz: Asterisk's `slin` on a media WebSocket.
+    Slin,
+    /// Linear, little endian, 16 kHz: Asterisk's `slin16` on a media WebSocket.
+    Slin16,
+}
+
+/// How frames of a codec are wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// One RTP packet per datagram.
+    Rtp,
+    /// The codec's bytes in order, cut anywhere, no header: a WebSocket or another reliable stream.
+    Raw,
+}
+
+impl Codec {
+    /// Samples per second.
+    pub const fn rate_hz(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::L16_8k | Self::Slin => 8_000,
+            Self::L16_16k | Self::Slin16 => 16_000,
+        }
+    }
+
+    /// Samples in 20 ms.
+    pub const fn frame_samples(self) -> usize {
+        frame_samples(self.rate_hz())
+    }
+
+    /// Wire bytes in 20 ms.
+    pub const fn frame_bytes(self) -> usize {
+        self.frame_samples() * self.sample_bytes()
+    }
+
+    /// Wire bytes of one sample.
+    pub const fn sample_bytes(self) -> usize {
+        match self {
+            Self::Pcmu | Self::Pcma => 1,
+            Self::L16_8k | Self::L16_16k | Self::Slin | Self::Slin16 => 2,
+        }
+    }
+
+    /// The payload type to send with, `None` for codecs that are never carried by RTP.
+    pub const fn payload_type(self) -> Option<u8> {
+        match self {
+            Self::Pcmu => Some(0),
+            Self::Pcma => Some(8),
+            Self::L16_8k => Some(10),
+            Self::L16_16k => Some(118),
+            Self::Slin | Self::Slin16 => None,
+        }
+    }
+
+    /// Whether RTP of this payload type carries this codec.
+    pub const fn accepts(self, payload_type: u8) -> bool {
+        match self {
+            Self::Pcmu => payload_type == 0,
+            Self::Pcma => payload_type == 8,
+            Self::L16_8k => matches!(payload_type, 10 | 11),
+            Self::L16_16k => payload_type == 118,
+            Self::Slin | Self::Slin16 => false,
+        }
+    }
+
+    /// The byte of which silence is made.
+    pub const fn silence(self) -> u8 {
+        match self {
+            Self::Pcmu => g711::ULAW_SILENCE,
+            Self::Pcma => g711::ALAW_SILENCE,
+            Self::L16_8k | Self::L16_16k | Self::Slin | Self::Slin16 => 0,
+        }
+    }
+
+    /// Decodes as many samples as both sides hold.
+    pub fn decode(self, wire: &[u8], samples: &mut [i16]) {
+        match self {
+            Self::Pcmu => g711::decode_ulaw(wire, samples),
+            Self::Pcma => g711::decode_alaw(wire, samples),
+            Self::L16_8k | Self::L16_16k => l16::decode_be(wire, samples),
+            Self::Slin | Self::Slin16 => l16::decode_le(wire, samples),
+        }
+    }
+
+    /// Encodes as many samples as both sides hold.
+    pub fn encode(self, samples: &[i16], wire: &mut [u8]) {
+        match self {
+            Self::Pcmu => g711::encode_ulaw(samples, wire),
+            Self::Pcma => g711::encode_alaw(samples, wire),
+            Self::L16_8k | Self::L16_16k => l16::encode_be(samples, wire),
+            Self::Slin | Self::Slin16 => l16::encode_le(samples, wire),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Codec; 6] = [Codec::Pcmu, Codec::Pcma, Codec::L16_8k, Codec::L16_16k, Codec::Slin, Codec::Slin16];
+
+    #[test]
+    fn frame_sizes_are_those_asterisk_sends() {
+        assert_eq!(ALL.map(Codec::frame_bytes), [160, 160, 320, 640, 320, 640]);
+        assert_eq!(ALL.map(Codec::payload_type), [Some(0), Some(8), Some(10), Some(118), None, None]);
+        assert_eq!(ALL.map(Codec::frame_bytes).into_iter().max(), Some(FRAME_BYTES_MAX));
+    }
+
+    #[test]
+    fn every_codec_accepts_the_payload_type_it_sends() {
+        for codec in ALL {
+            assert!(codec.payload_type().is_none_or(|payload_type| codec.accepts(payload_type)), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn silence_is_inaudible_and_survives_a_round_trip() {
+        for codec in ALL {
+            let mut samples = [1; 320];
+            codec.decode(&[codec.silence(); 640], &mut samples);
+            assert!(samples.iter().all(|sample| sample.abs() <= 8), "{codec:?}");
+            let mut wire = [0x77; 640];
+            codec.encode(&samples, &mut wire);
+            assert!(wire[..320 * codec.sample_bytes()].iter().all(|&byte| byte == codec.silence()), "{codec:?}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What is heard: datagrams in, evenly spaced frames and speech edges out.
+
+#[cfg(test)]
+mod tests;
+
+use crate::codec::{Codec, Framing};
+use crate::error::MediaError;
+use crate::frame::{Edge, FRAME_MS, Frame, frame_samples};
+use crate::jitter::{DELAY_MAX, Jitter, Written};
+use crate::plc::Plc;
+use crate::resample::Resampler;
+use crate::rtp::{self, Header, Source, Verdict};
+use crate::stats::EarStats;
+use crate::vad::{Moment, Vad, VadConfig};
+use std::time::{Duration, Instant};
+
+/// How to listen.
+#[derive(Clone, Copy, Debug)]
+pub struct EarConfig {
+    /// What the wire carries.
+    pub codec: Codec,
+    /// How it is wrapped.
+    pub framing: Framing,
+    /// The rate in which frames are delivered: 8000 or 16000.
+    pub rate_hz: u32,
+    /// How long sound is held back so that late packets are in time: added to every answer's delay, at most 640 ms.
+    pub delay: Duration,
+    /// What counts as speech.
+    pub vad: VadConfig,
+}
+
+impl EarConfig {
+    /// Frames at the codec's own rate, 40 ms of delay.
+    pub fn new(codec: Codec, framing: Framing) -> Self {
+        let delay = Duration::from_millis(40);
+        Self { codec, framing, rate_hz: codec.rate_hz(), delay, vad: VadConfig::default() }
+    }
+}
+
+/// Takes what an [`Ear`] hears. Called while it is polled; must not wait.
+pub trait EarSink {
+    /// The next 20 ms.
+    fn frame(&mut self, frame: Frame<'_>);
+    /// Speech began or ended; comes after the frame that decided it.
+    fn edge(&mut self, edge: Edge);
+}
+
+/// Why an [`Ear`] wants to be polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarReason {
+    /// The next frame is due.
+    Frame,
+}
+
+/// The receiving half of a leg.
+///
+/// Frames begin with the first packet and then come every 20 ms for ever, whatever the sender does: what is missing is
+/// concealed for 60 ms and silence after that. Any bytes may be fed; what is not sound is counted.
+pub struct Ear {
+    codec: Codec,
+    framing: Framing,
+    source: Source,
+    /// Where the newest packet stood on the sender's time line and on ours.
+    anchor: Option<Anchor>,
+    transit: Transit,
+    jitter: Jitter,
+    plc: Plc,
+    vad: Vad,
+    resampler: Resampler,
+    wire_samples: Box<[i16]>,
+    samples: Box<[i16]>,
+    stats: EarStats,
+}
+
+#[derive(Clone, Copy)]
+struct Anchor {
+    timestamp: u32,
+    position: u64,
+}
+
+/// Interarrival jitter, RFC 3550 section 6.4.1, in nanoseconds instead of timestamp units.
+struct Transit {
+    last: Option<(Instant, u32)>,
+    jitter_ns: f64,
+}
+
+impl Ear {
+    /// An ear that has heard nothing yet.
+    pub fn new(now: Instant, config: EarConfig) -> Result<Self, MediaError> {
+        let codec = config.codec;
+        if config.framing == Framing::Rtp && codec.payload_type().is_none() {
+            return Err(MediaError::NoPayloadType { codec });
+        }
+        if !matches!(config.rate_hz, 8_000 | 16_000) {
+            return Err(MediaError::Rate { rate_hz: config.rate_hz });
+        }
+        if config.delay > DELAY_MAX {
+            let (delay_ms, delay_ms_max) = (config.delay.as_millis(), DELAY_MAX.as_millis());
+            return Err(MediaError::Delay { delay_ms, delay_ms_max });
+        }
+        Ok(Self {
+            codec,
+            framing: config.framing,
+            source: Source::default(),
+            anchor: None,
+            transit: Transit { last: None, jitter_ns: 0.0 },
+            jitter: Jitter::new(now, codec, config.delay),
+            plc: Plc::new(codec.rate_hz()),
+            vad: Vad::new(config.vad),
+            resampler: Resampler::new(codec.rate_hz(), config.rate_hz)?,
+            wire_samples: vec![0; codec.frame_samples()].into(),
+            samples: vec![0; frame_samples(config.rate_hz)].into(),
+            stats: EarStats::default(),
+        })
+    }
+
+    /// Bytes came to the socket. Garbage is counted.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        match self.framing {
+            Framing::Rtp => match rtp::parse(datagram) {
+                Ok((_, [])) | Err(_) => self.stats.garbage += 1,
+                Ok((header, _)) if !self.codec.accepts(header.payload_type) => self.stats.foreign_payload += 1,
+                Ok((header, payload)) => self.handle_packet(now, &header, payload),
+            },
+            Framing::Raw => self.handle_stream(now, datagram),
+        }
+    }
+
+    /// Delivers every frame that is due by now.
+    pub fn poll(&mut self, now: Instant, sink: &mut impl EarSink) {
+        while self.deliver(now, sink) {}
+    }
+
+    /// When to poll next, and what for; `None` until something came.
+    pub fn poll_timeout(&self) -> Option<(Instant, EarReason)> {
+        self.jitter.due().map(|due| (due, EarReason::Frame))
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> &EarStats {
+        &self.stats
+    }
+
+    fn handle_packet(&mut self, now: Instant, header: &Header, payload: &[u8]) {
+        match self.source.accept(header) {
+            Verdict::Duplicate => self.stats.duplicates += 1,
+            Verdict::Stray => self.stats.stray += 1,
+            Verdict::First => {
+                self.transit.last = None;
+                let position = self.begin(now);
+                self.store_newest(now, header, position, payload);
+            }
+            Verdict::Ahead(missing) => {
+                self.stats.lost += u64::from(missing);
+                self.store_ahead(now, header, payload);
+            }
+            Verdict::Reordered => {
+                self.stats.reordered += 1;
+                self.stats.lost = self.stats.lost.saturating_sub(1);
+                match self.position_of(header.timestamp) {
+                    Some(position) => {
+                        self.store(now, position, payload);
+                    }
+                    None => self.stats.late += 1,
+                }
+            }
+        }
+    }
+
+    /// A packet that follows on all others. Where its timestamp leads out of the buffer (the sender was silent without
+    /// counting on, its clock is slower, it jumped), the time line begins anew with it, so that no word is lost.
+    fn store_ahead(&mut self, now: Instant, header: &Header, payload: &[u8]) {
+        let position = self.position_of(header.timestamp);
+        match position.map(|position| self.store(now, position, payload)) {
+            Some(Written::Stored) => self.anchor = position.map(|at| Anchor { timestamp: header.timestamp, position: at }),
+            Some(Written::Late | Written::Overflow) | None => {
+                let position = self.begin(now);
+                self.store_newest(now, header, position, payload);
+            }
+        }
+        self.stats.jitter_us = self.transit.update(now, header.timestamp, self.codec.rate_hz());
+    }
+
+    fn store_newest(&mut self, now: Instant, header: &Header, position: u64, payload: &[u8]) {
+        self.anchor = Some(Anchor { timestamp: header.timestamp, position });
+        self.store(now, position, payload);
+    }
+
+    fn handle_stream(&mut self, now: Instant, bytes: &[u8]) {
+        let position = if self.jitter.is_dry() { self.begin(now) } else { self.jitter.newest() };
+        self.store(now, position, bytes);
+    }
+
+    fn begin(&mut self, now: Instant) -> u64 {
+        if self.jitter.due().is_some() {
+            self.stats.resyncs += 1;
+        }
+        self.jitter.begin(now)
+    }
+
+    fn store(&mut self, now: Instant, position: u64, payload: &[u8]) -> Written {
+        let written = self.jitter.write(now, position, payload);
+        match written {
+            Written::Stored => self.stats.packets += 1,
+            Written::Late => self.stats.late += 1,
+            Written::Overflow => self.stats.overflow += 1,
+        }
+        written
+    }
+
+    /// Where a timestamp stands on our time line; `None` before its beginning.
+    fn position_of(&self, timestamp: u32) -> Option<u64> {
+        let anchor = self.anchor?;
+        let samples = i64::from(timestamp.wrapping_sub(anchor.timestamp) as i32);
+        anchor.position.checked_add_signed(samples * self.codec.sample_bytes() as i64)
+    }
+
+    fn deliver(&mut self, now: Instant, sink: &mut impl EarSink) -> bool {
+        if self.vad.is_quiet() && self.jitter.due().is_some_and(|due| due <= now) && self.jitter.trim() {
+            self.stats.trimmed += 1;
+        }
+        let Some(played) = self.jitter.play(now) else { return false };
+        let at = played.at;
+        let (genuine, concealed) = match played.wire {
+            Some(wire) => {
+                self.codec.decode(wire, &mut self.wire_samples);
+                self.plc.heard(&mut self.wire_samples);
+                (true, false)
+            }
+            None => (false, self.plc.missed(&mut self.wire_samples)),
+        };
+        let index = self.stats.frames;
+        self.stats.frames += 1;
+        self.stats.concealed += u64::from(concealed);
+        self.stats.silent += u64::from(!genuine && !concealed);
+        let moment = Moment { at, position_ms: index * FRAME_MS };
+        let (voiced, edge) = self.vad.push(&self.wire_samples, genuine, moment);
+        self.resampler.process(&self.wire_samples, &mut self.samples);
+        let position = index * self.samples.len() as u64;
+        sink.frame(Frame { samples: &self.samples, position, at, voiced, concealed });
+        if let Some(edge) = edge {
+            sink.edge(edge);
+        }
+        true
+    }
+}
+
+impl Transit {
+    fn update(&mut self, now: Instant, timestamp: u32, rate_hz: u32) -> u64 {
+        if let Some((arrival, sent)) = self.last.replace((now, timestamp)) {
+            let spacing_sent = f64::from(timestamp.wrapping_sub(sent) as i32) / f64::from(rate_hz) * 1e9;
+            let spacing = now.saturating_duration_since(arrival).as_nanos() as f64;
+            self.jitter_ns += ((spacing - spacing_sent).abs() - self.jitter_ns) / 16.0;
+        }
+        (self.jitter_ns / 1000.0) as u64
+    }
+}

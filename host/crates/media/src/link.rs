@@ -1,0 +1,77 @@
+//! A network between a Mouth and an Ear, for tests: seeded loss, jitter, reordering and duplication.
+
+use std::time::{Duration, Instant};
+
+/// SplitMix64: small, seeded, the same everywhere.
+pub(crate) struct Rng(u64);
+
+impl Rng {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 to just below 1.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// How bad the network is. Probabilities are per packet.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Weather {
+    pub(crate) loss: f64,
+    pub(crate) duplicate: f64,
+    /// Every packet is delayed by up to this. Packets overtake each other only where `reorder` is set.
+    pub(crate) jitter_max: Duration,
+    pub(crate) reorder: bool,
+}
+
+pub(crate) struct Link {
+    rng: Rng,
+    weather: Weather,
+    /// Packets under way, the earliest first.
+    flying: Vec<(Instant, Vec<u8>)>,
+    pub(crate) lost: u64,
+    pub(crate) duplicated: u64,
+}
+
+impl Link {
+    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+        Self { rng: Rng::new(seed), weather, flying: Vec::new(), lost: 0, duplicated: 0 }
+    }
+
+    pub(crate) fn send(&mut self, now: Instant, datagram: &[u8]) {
+        if self.rng.unit() < self.weather.loss {
+            self.lost += 1;
+            return;
+        }
+        let copies = if self.rng.unit() < self.weather.duplicate { 2 } else { 1 };
+        self.duplicated += copies - 1;
+        for _ in 0..copies {
+            let mut arrival = now + self.weather.jitter_max.mul_f64(self.rng.unit());
+            if !self.weather.reorder {
+                arrival = self.flying.last().map_or(arrival, |(last, _)| arrival.max(*last));
+            }
+            let place = self.flying.partition_point(|(other, _)| *other <= arrival);
+            self.flying.insert(place, (arrival, datagram.to_vec()));
+        }
+    }
+
+    /// What arrives up to now, with the time it does.
+    pub(crate) fn deliver(&mut self, now: Instant) -> Vec<(Instant, Vec<u8>)> {
+        let count = self.flying.partition_point(|(arrival, _)| *arrival <= now);
+        self.flying.drain(..count).collect()
+    }
+}

@@ -1,0 +1,317 @@
+//! What goes on the wire: samples in, evenly spaced datagrams out.
+
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use crate::codec::{Codec, Framing};
+use crate::error::MediaError;
+use crate::pace::{Pace, Slot};
+use crate::rtp::{self, HEADER_LEN, Header};
+use crate::stats::MouthStats;
+use queue::{Filled, Queue};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A sample beyond this can be heard: -56 dB of full scale.
+const AUDIBLE: u16 = 50;
+
+/// Share of a frame in which a hushed utterance fades out: 5 ms, short for the ear and long enough not to click.
+const FADE_SHARE: usize = 4;
+
+/// Events that may wait before underruns are only counted. The others are as many as there are utterances.
+const UNDERRUNS_WAITING_MAX: usize = 32;
+
+/// How to speak.
+#[derive(Clone, Copy, Debug)]
+pub struct MouthConfig {
+    /// What the wire carries.
+    pub codec: Codec,
+    /// How it is wrapped.
+    pub framing: Framing,
+    /// What is sent between utterances.
+    pub silence: Silence,
+    /// How much may wait to be said.
+    pub queue_max: Duration,
+}
+
+impl MouthConfig {
+    /// Nothing between utterances, 60 s of queue.
+    pub fn new(codec: Codec, framing: Framing) -> Self {
+        Self { codec, framing, silence: Silence::Nothing, queue_max: Duration::from_secs(60) }
+    }
+}
+
+/// What is sent while there is nothing to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// No packets.
+    Nothing,
+    /// Packets of silence, so that the far side never thinks the line dead.
+    Comfort,
+}
+
+/// Where the numbers of the RTP headers begin; random ones are asked for (RFC 3550, section 5.1). Unused by [`Framing::Raw`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RtpStart {
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// Of the first packet.
+    pub sequence: u16,
+    /// Of the first packet.
+    pub timestamp: u32,
+}
+
+/// Whose samples. Chosen by the owner, meant to be unique on a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UtteranceTag(pub u32);
+
+/// How much of a hushed utterance was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// Which one: the one being played, or the next if none was.
+    pub tag: UtteranceTag,
+    /// Samples of it that were sent, at `rate_hz`; the fade is not counted.
+    pub samples: u64,
+    /// The codec's rate.
+    pub rate_hz: u32,
+}
+
+/// What a [`Mouth`] has to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MouthEvent {
+    /// The first packet with audible sound of an utterance was made.
+    Audible {
+        /// Which one.
+        tag: UtteranceTag,
+        /// When.
+        at: Instant,
+    },
+    /// All samples of an ended utterance were sent. Not told of hushed ones.
+    Ended {
+        /// Which one.
+        tag: UtteranceTag,
+        /// How many, at the codec's rate.
+        samples: u64,
+    },
+    /// An open utterance ran out of samples; silence is sent until there are more. Told once per gap.
+    Underrun {
+        /// Which one.
+        tag: UtteranceTag,
+    },
+}
+
+/// Why a [`Mouth`] wants to be polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MouthReason {
+    /// The next packet is due.
+    Packet,
+}
+
+/// Why samples were not taken. None of them were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SayError {
+    /// They would not fit; try again when some were sent.
+    #[error("say: the queue has room for {} ms", room.as_millis())]
+    QueueFull {
+        /// What would fit.
+        room: Duration,
+    },
+    /// Not among [`RATES_HZ`](crate::resample::RATES_HZ).
+    #[error("say: {rate_hz} hz is not a supported sample rate")]
+    Rate {
+        /// What was asked for.
+        rate_hz: u32,
+    },
+}
+
+impl SayError {
+    /// Bounded label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::QueueFull { .. } => "queue_full",
+            Self::Rate { .. } => "rate",
+        }
+    }
+}
+
+/// The sending half of a leg.
+///
+/// Utterances are played one after the other, in the order in which they were first said; saying something of the next
+/// one ends the one before. Packets leave on an absolute schedule of 20 ms: a stall of the owner delays what is said but
+/// is never followed by a burst.
+pub struct Mouth {
+    codec: Codec,
+    rtp: Option<Stream>,
+    silence: Silence,
+    pace: Pace,
+    queue: Queue,
+    events: VecDeque<MouthEvent>,
+    samples: Box<[i16]>,
+    /// `samples` hold the fade of a hushed utterance, still to be sent.
+    fading: bool,
+    starving: bool,
+    stats: MouthStats,
+}
+
+struct Stream {
+    payload_type: u8,
+    next: RtpStart,
+    last: Option<Instant>,
+}
+
+impl Mouth {
+    /// A mouth that has said nothing yet.
+    pub fn new(now: Instant, config: MouthConfig, start: RtpStart) -> Result<Self, MediaError> {
+        let codec = config.codec;
+        let rtp = match config.framing {
+            Framing::Raw => None,
+            Framing::Rtp => {
+                let payload_type = codec.payload_type().ok_or(MediaError::NoPayloadType { codec })?;
+                Some(Stream { payload_type, next: start, last: None })
+            }
+        };
+        Ok(Self {
+            codec,
+            rtp,
+            silence: config.silence,
+            pace: Pace::new(now),
+            queue: Queue::new(codec.rate_hz(), config.queue_max),
+            events: VecDeque::with_capacity(UNDERRUNS_WAITING_MAX),
+            samples: vec![0; codec.frame_samples()].into(),
+            fading: false,
+            starving: false,
+            stats: MouthStats::default(),
+        })
+    }
+
+    /// Adds samples to an utterance, at 8, 16, 24 or 48 kHz. All or none are taken.
+    pub fn say(&mut self, tag: UtteranceTag, rate_hz: u32, samples: &[i16]) -> Result<(), SayError> {
+        self.queue.say(tag, rate_hz, samples)?;
+        self.settle();
+        Ok(())
+    }
+
+    /// No further samples of this utterance follow. One without any is over at once.
+    pub fn end(&mut self, tag: UtteranceTag) {
+        if !self.queue.end(tag) {
+            self.events.push_back(MouthEvent::Ended { tag, samples: 0 });
+        }
+        self.settle();
+    }
+
+    /// Stops: the next packet fades out, nothing follows it, and all that waited is forgotten. What was being said.
+    pub fn hush(&mut self, _now: Instant) -> Option<Spoken> {
+        let spoken = self.queue.spoken()?;
+        if spoken.samples > 0 && matches!(self.queue.fill(&mut self.samples), Filled::Audio(_)) {
+            let ramp = self.samples.len() / FADE_SHARE;
+            for (n, sample) in self.samples[..ramp].iter_mut().enumerate() {
+                *sample = (i32::from(*sample) * (ramp - n) as i32 / ramp as i32) as i16;
+            }
+            self.samples[ramp..].fill(0);
+            self.fading = true;
+        }
+        self.queue.clear();
+        self.starving = false;
+        self.stats.hushed += 1;
+        Some(spoken)
+    }
+
+    /// The next packet, if one is due: writes it to the front of `datagram` and returns its length. Ask until there is none.
+    ///
+    /// A buffer shorter than [`DATAGRAM_MAX`](crate::DATAGRAM_MAX) may be too short; then nothing is made and the packet stays due.
+    pub fn poll_transmit(&mut self, now: Instant, datagram: &mut [u8]) -> Option<usize> {
+        let header_len = self.rtp.as_ref().map_or(0, |_| HEADER_LEN);
+        let length = header_len + self.codec.frame_bytes();
+        let datagram = datagram.get_mut(..length)?;
+        if !self.pace.is_due(now) || !self.fill() {
+            return None;
+        }
+        let slot = self.pace.take(now);
+        self.stats.missed_slots += u64::from(slot.missed);
+        let (header, payload) = datagram.split_at_mut(header_len);
+        if let Some(rtp) = &mut self.rtp {
+            header.copy_from_slice(&rtp::write(rtp.header(slot, self.codec.rate_hz())));
+        }
+        self.codec.encode(&self.samples, payload);
+        self.stats.packets += 1;
+        if self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE)
+            && let Some(tag) = self.queue.note_audible()
+        {
+            self.events.push_back(MouthEvent::Audible { tag, at: now });
+        }
+        self.settle();
+        Some(length)
+    }
+
+    /// The next thing to tell, oldest first.
+    pub fn poll_event(&mut self) -> Option<MouthEvent> {
+        self.events.pop_front()
+    }
+
+    /// When to ask for the next packet, and what for; `None` while there is nothing to send.
+    pub fn poll_timeout(&self) -> Option<(Instant, MouthReason)> {
+        let busy = self.pace.is_running() || self.fading || self.silence == Silence::Comfort || self.queue.is_ready();
+        busy.then(|| (self.pace.next(), MouthReason::Packet))
+    }
+
+    /// How much waits to be said.
+    pub fn queued(&self) -> Duration {
+        self.queue.queued()
+    }
+
+    /// How much more would be taken.
+    pub fn room(&self) -> Duration {
+        self.queue.room()
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> &MouthStats {
+        &self.stats
+    }
+
+    /// Puts the next frame into `samples`; false if nothing is to be sent in this slot.
+    fn fill(&mut self) -> bool {
+        if std::mem::take(&mut self.fading) {
+            return true;
+        }
+        match self.queue.fill(&mut self.samples) {
+            Filled::Audio(_) => self.starving = false,
+            Filled::Starved(tag) => self.starve(tag),
+            Filled::Nothing if self.silence == Silence::Nothing => {
+                self.pace.rest();
+                return false;
+            }
+            Filled::Nothing => self.samples.fill(0),
+        }
+        true
+    }
+
+    fn starve(&mut self, tag: UtteranceTag) {
+        self.stats.underrun_slots += 1;
+        if !std::mem::replace(&mut self.starving, true) && self.events.len() < UNDERRUNS_WAITING_MAX {
+            self.events.push_back(MouthEvent::Underrun { tag });
+        }
+    }
+
+    fn settle(&mut self) {
+        while let Some((tag, samples)) = self.queue.settle() {
+            self.stats.utterances += 1;
+            self.events.push_back(MouthEvent::Ended { tag, samples });
+        }
+    }
+}
+
+impl Stream {
+    /// Timestamps follow the clock, also over pauses (RFC 3550, section 5.1).
+    fn header(&mut self, slot: Slot, rate_hz: u32) -> Header {
+        if let Some(last) = self.last.replace(slot.at) {
+            let nanos = slot.at.saturating_duration_since(last).as_nanos();
+            let samples = nanos * u128::from(rate_hz) / 1_000_000_000;
+            self.next.timestamp = self.next.timestamp.wrapping_add(samples as u32);
+        }
+        let RtpStart { ssrc, sequence, timestamp } = self.next;
+        self.next.sequence = sequence.wrapping_add(1);
+        Header { marker: slot.fresh, payload_type: self.payload_type, sequence, timestamp, ssrc }
+    }
+}
