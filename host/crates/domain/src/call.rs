@@ -1,10 +1,24 @@
 //! The call: phases, inputs and actions.
 
-use crate::event::Fact;
+mod phase;
+mod timers;
+mod setup;
+mod listening;
+mod thinking;
+mod speaking;
+mod ending;
+
+pub use phase::{Next, Phase, Reply, SetUp, Turn, Utterance};
+
+use crate::event::{Fact, Role};
 use crate::ids::{TurnId, UtteranceId};
-use crate::mask::MaskedText;
-use crate::outcome::EndCause;
+use crate::mask::{Mask, MaskedText};
+use crate::outcome::{EndCause, Outcome};
+use crate::tenant::TenantSettings;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
+use timers::Timers;
 
 /// What happened.
 #[derive(Debug)]
@@ -67,6 +81,42 @@ pub enum CallInput {
     Stop(EndCause),
 }
 
+impl CallInput {
+    /// Bounded label of the input.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::ConversationOpened => "conversation_opened",
+            Self::ConversationFailed { .. } => "conversation_failed",
+            Self::MediaConnected => "media_connected",
+            Self::Answered => "answered",
+            Self::SetUpFailed { .. } => "set_up_failed",
+            Self::CallerGone => "caller_gone",
+            Self::AsteriskLost => "asterisk_lost",
+            Self::HandoverDone => "handover_done",
+            Self::HandoverFailed { .. } => "handover_failed",
+            Self::Released => "released",
+            Self::SpeechStarted { .. } => "speech_started",
+            Self::SpeechEnded { .. } => "speech_ended",
+            Self::Digit(_) => "digit",
+            Self::Partial(_) => "partial",
+            Self::Final(_) => "final",
+            Self::Finalized => "finalized",
+            Self::HearingFell { .. } => "hearing_fell",
+            Self::AgentText { .. } => "agent_text",
+            Self::AgentDone { .. } => "agent_done",
+            Self::AgentFell { .. } => "agent_fell",
+            Self::SpeechAudio { .. } => "speech_audio",
+            Self::Audible { .. } => "audible",
+            Self::UtteranceEnded { .. } => "utterance_ended",
+            Self::Hushed { .. } => "hushed",
+            Self::SpeakingFell { .. } => "speaking_fell",
+            Self::Drain => "drain",
+            Self::Stop(_) => "stop",
+        }
+    }
+}
+
 /// What the agent wants besides speaking, carried out after its words were heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentCommand {
@@ -103,7 +153,8 @@ pub enum CallAction {
     EndUtterance { utterance: UtteranceId },
     /// Stop speaking within one frame and forget what is queued.
     Hush { utterance: UtteranceId },
-    /// Play the built-in emergency recording: needs no provider.
+    /// Play the built-in emergency recording in place of what is left of the utterance: needs no provider.
+    /// `UtteranceEnded` follows as for any other.
     PlayEmergency { utterance: UtteranceId },
     /// Hand over to a dialplan place `context,extension`.
     Transfer { target: String },
@@ -135,3 +186,203 @@ pub enum CallReason {
     /// An end that does not come.
     EndDeadline,
 }
+
+/// One call, from its offer until everything it held is released.
+///
+/// Tell it what happened with [`handle`](Self::handle) and wake it with [`handle_timeout`](Self::handle_timeout) when
+/// [`poll_timeout`](Self::poll_timeout) says so; after each, carry out every [`poll_action`](Self::poll_action) in order.
+/// Time never runs backwards from one `now` to the next.
+///
+/// In every phase in which something is waited for an alarm is set, so that no call hangs for want of an answer. What
+/// belongs to a turn or an utterance that is over is let go quietly; what makes no sense in a phase is
+/// [`Refused`](CallAction::Refused).
+pub struct Call {
+    settings: Arc<TenantSettings>,
+    phase: Phase,
+    /// *Invariant:* only alarms of the current phase are set.
+    timers: Timers,
+    actions: VecDeque<CallAction>,
+    /// Masks what the gateway says.
+    mask: Mask,
+    last_turn: TurnId,
+    last_utterance: UtteranceId,
+    /// Turns that got an answer.
+    turns: u32,
+    caller_speaks: bool,
+    finalizing: Finalizing,
+    /// Silences in a row without words between them.
+    silences: u32,
+    /// Falls in a row without words between them.
+    hearing_falls: u32,
+    /// Falls in a row without a whole utterance between them.
+    speaking_falls: u32,
+    /// The agent does not know the conversation.
+    conversation_failed: bool,
+    /// Nobody is left to listen or speak: the call is on its way to a person or to its end.
+    given_up: bool,
+    /// The utterance that the caller spoke over, until it is known how much of it was heard.
+    interrupted: Option<UtteranceId>,
+}
+
+/// `FinalizeHearing`s that are not answered yet; they are answered in order.
+#[derive(Debug, Default)]
+struct Finalizing {
+    pending: u32,
+    /// So many of the first ones belong to speech whose words are dropped.
+    unwanted: u32,
+}
+
+/// What became of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+enum Verdict {
+    Taken,
+    Refused,
+}
+
+impl Call {
+    /// A call that is not yet known to wait; its first input is [`CallInput::Offered`].
+    pub fn new(settings: Arc<TenantSettings>) -> Self {
+        Self {
+            settings,
+            phase: Phase::Offered,
+            timers: Timers::default(),
+            actions: VecDeque::new(),
+            mask: Mask::new(),
+            last_turn: TurnId(0),
+            last_utterance: UtteranceId(0),
+            turns: 0,
+            caller_speaks: false,
+            finalizing: Finalizing::default(),
+            silences: 0,
+            hearing_falls: 0,
+            speaking_falls: 0,
+            conversation_failed: false,
+            given_up: false,
+            interrupted: None,
+        }
+    }
+
+    /// Takes what happened.
+    pub fn handle(&mut self, now: Instant, input: CallInput) {
+        let (phase, name) = (self.phase.name(), input.name());
+        let verdict = match input {
+            CallInput::Offered => self.offered(now),
+            CallInput::ConversationOpened => self.conversation_opened(),
+            CallInput::ConversationFailed { code } => self.conversation_failed(code),
+            CallInput::MediaConnected => self.media_connected(),
+            CallInput::Answered => self.answered(now),
+            CallInput::SetUpFailed { code: _ } => self.set_up_failed(now),
+            CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
+            CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),
+            CallInput::Digit(_) => self.digit(now),
+            CallInput::Partial(text) => self.partial(now, &text),
+            CallInput::Final(text) => self.final_words(now, &text),
+            CallInput::Finalized => self.finalized(now),
+            CallInput::HearingFell { code } => self.hearing_fell(now, code),
+            CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
+            CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
+            CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
+            CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
+            CallInput::Audible { utterance, at } => self.audible(utterance, at),
+            CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
+            CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
+            CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
+            CallInput::HandoverDone => self.handover_done(now),
+            CallInput::HandoverFailed { code: _ } => self.handover_failed(now),
+            CallInput::CallerGone => self.leg_gone(now, EndCause::CallerHungUp),
+            CallInput::AsteriskLost => self.leg_gone(now, EndCause::AsteriskLost),
+            CallInput::Drain => self.drain(now),
+            CallInput::Stop(cause) => self.stop(now, cause),
+            CallInput::Released => self.released(),
+        };
+        if verdict == Verdict::Refused {
+            self.push(CallAction::Refused { phase, input: name });
+        }
+    }
+
+    /// What to do next; none when everything has been said.
+    pub fn poll_action(&mut self) -> Option<CallAction> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout), and why; a moment that has passed means at once.
+    pub fn poll_timeout(&self) -> Option<(Instant, CallReason)> {
+        self.timers.next()
+    }
+
+    /// Acts on every alarm that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((due, reason)) = self.timers.take_due(now) {
+            match reason {
+                CallReason::EndOfTurn => self.end_of_turn(now, due),
+                CallReason::FinalDeadline => self.final_deadline(now),
+                CallReason::Silence => self.silence(now),
+                CallReason::AgentDeadline => self.agent_deadline(now),
+                CallReason::SpeechDeadline => self.speech_deadline(now),
+                CallReason::BargeIn => self.barge_in(now),
+                CallReason::EndDeadline => self.end_deadline(now),
+            }
+        }
+    }
+
+    /// Where the call stands.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// How the call went, once it has ended.
+    pub fn outcome(&self) -> Option<&Outcome> {
+        match &self.phase {
+            Phase::Ended(outcome) => Some(outcome),
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. } => None,
+        }
+    }
+
+    fn push(&mut self, action: CallAction) {
+        self.actions.push_back(action);
+    }
+
+    fn emit(&mut self, fact: Fact) {
+        self.push(CallAction::Emit(fact));
+    }
+
+    fn fell(&mut self, who: Role, code: &'static str) {
+        let plugin = match who {
+            Role::Hearing => Some(self.settings.hearing.plugin.clone()),
+            Role::Speaking => Some(self.settings.speaking.plugin.clone()),
+            Role::Thinking => None,
+        };
+        self.emit(Fact::Fell { who, plugin, code });
+    }
+
+    /// Goes to another phase. Alarms of the old one are forgotten.
+    fn enter(&mut self, phase: Phase) {
+        self.timers.clear();
+        self.phase = phase;
+    }
+
+    /// The verdict on what belongs to a turn, an utterance or a request that is not the current one.
+    fn late(&self) -> Verdict {
+        match self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => Verdict::Refused,
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. } => Verdict::Taken,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

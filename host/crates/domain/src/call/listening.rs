@@ -1,0 +1,240 @@
+//! The caller's turn: from the first sound to the words.
+
+use super::phase::{Floor, Turn};
+use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, Verdict};
+use crate::event::{Fact, Role};
+use crate::ids::TurnId;
+use crate::mask::MaskedText;
+use crate::outcome::EndCause;
+use crate::turn::{Moment, Timeline};
+use std::time::{Duration, Instant};
+
+/// Nobody speaks for longer without a pause; noise does.
+const TURN_MAX: Duration = Duration::from_secs(60);
+/// So often a listener is started again before the call does without one (source design, section 9: 3 attempts).
+const HEARING_RESTARTS_MAX: u32 = 3;
+/// The caller who is silent so often in a row is not there.
+const SILENCES_MAX: u32 = 3;
+
+impl Call {
+    /// Gives the caller the floor for a new turn.
+    pub(super) fn listen(&mut self, now: Instant) {
+        self.last_turn = TurnId(self.last_turn.0 + 1);
+        let floor = if self.caller_speaks { Floor::Speech } else { Floor::Quiet };
+        self.enter(Phase::Listening { turn: Turn::new(self.last_turn, floor) });
+        if self.caller_speaks {
+            self.push(CallAction::PrepareSpeaking);
+            self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
+        } else {
+            self.timers.arm(CallReason::Silence, now + self.settings.timing.silence);
+        }
+    }
+
+    pub(super) fn speech_started(&mut self, now: Instant, started: Instant) -> Verdict {
+        match &mut self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Answering { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
+            Phase::Listening { turn } => {
+                let first = turn.floor == Floor::Quiet;
+                turn.floor = Floor::Speech;
+                turn.timeline = Timeline::default();
+                if first {
+                    self.push(CallAction::PrepareSpeaking);
+                }
+                self.timers.clear();
+                self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
+            }
+            // A false cut: the caller had only paused.
+            Phase::Thinking { turn, .. } => {
+                let turn = Turn { floor: Floor::Speech, timeline: Timeline::default(), ..turn.clone() };
+                self.push(CallAction::CancelAsk { turn: turn.id });
+                self.enter(Phase::Listening { turn });
+                self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
+            }
+            Phase::Greeting { .. } | Phase::Speaking { .. } => {
+                if self.is_interruptible() {
+                    self.timers.arm(CallReason::BargeIn, started + self.settings.timing.barge_in);
+                }
+            }
+        }
+        self.caller_speaks = true;
+        Verdict::Taken
+    }
+
+    pub(super) fn speech_ended(&mut self, now: Instant, last_voiced: Instant) -> Verdict {
+        match &mut self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Answering { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
+            Phase::Listening { turn } => {
+                if turn.floor != Floor::Closed {
+                    turn.floor = Floor::Pause;
+                    turn.timeline.note(Moment::LastVoiced, last_voiced);
+                    self.timers.clear();
+                    // The pause may be reported when it has already lasted long enough.
+                    let due = (last_voiced + self.settings.timing.endpoint_wait).max(now);
+                    self.timers.arm(CallReason::EndOfTurn, due);
+                }
+            }
+            Phase::Greeting { .. } | Phase::Speaking { .. } => {
+                self.timers.cancel(CallReason::BargeIn);
+                if self.caller_speaks {
+                    // Its words must not be taken for the beginning of the next turn.
+                    self.push(CallAction::FinalizeHearing);
+                    self.finalizing.pending += 1;
+                    self.finalizing.unwanted = self.finalizing.pending;
+                }
+            }
+        }
+        self.caller_speaks = false;
+        Verdict::Taken
+    }
+
+    /// The caller has spoken over the gateway for long enough to be meant seriously.
+    pub(super) fn barge_in(&mut self, now: Instant) {
+        if self.caller_speaks && self.is_interruptible() {
+            self.interrupt(now);
+        }
+    }
+
+    pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        self.on_words(now, text, |call, text| {
+            if let Phase::Listening { turn } = &call.phase {
+                let (turn, text) = (turn.id, turn.words.followed_by(text));
+                call.emit(Fact::Hearing { turn, text });
+            }
+        })
+    }
+
+    pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        self.on_words(now, text, |call, text| {
+            if let Phase::Listening { turn } = &mut call.phase {
+                turn.words = turn.words.followed_by(text);
+            }
+        })
+    }
+
+    /// Does `count` with words that belong to the caller's turn; words over the gateway's own speech make it one.
+    fn on_words(&mut self, now: Instant, text: &MaskedText, count: impl FnOnce(&mut Self, &MaskedText)) -> Verdict {
+        match &mut self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => return Verdict::Taken,
+            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Listening { .. } => {}
+        }
+        if text.is_empty() || self.finalizing.unwanted > 0 {
+            return Verdict::Taken;
+        }
+        self.hearing_falls = 0;
+        if self.caller_speaks && self.is_interruptible() {
+            self.interrupt(now);
+        }
+        if let Phase::Listening { turn } = &mut self.phase {
+            // A voice so soft that only the listener noticed it.
+            if turn.floor == Floor::Quiet {
+                turn.floor = Floor::Pause;
+                self.push(CallAction::PrepareSpeaking);
+                self.timers.clear();
+                self.timers.arm(CallReason::EndOfTurn, now + self.settings.timing.endpoint_wait);
+            }
+            count(self, text);
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn end_of_turn(&mut self, now: Instant, due: Instant) {
+        if let Phase::Listening { turn } = &mut self.phase {
+            turn.floor = Floor::Closed;
+            turn.timeline.note(Moment::EndpointDue, due);
+            turn.timeline.note(Moment::Decided, now);
+            self.finalizing.pending += 1;
+            self.push(CallAction::FinalizeHearing);
+            self.timers.arm(CallReason::FinalDeadline, now + self.settings.timing.final_deadline);
+        }
+    }
+
+    pub(super) fn finalized(&mut self, now: Instant) -> Verdict {
+        let Some(pending) = self.finalizing.pending.checked_sub(1) else {
+            return self.late();
+        };
+        self.finalizing = Finalizing { pending, unwanted: self.finalizing.unwanted.saturating_sub(1) };
+        self.hearing_falls = 0;
+        if pending == 0 {
+            self.close_turn(now);
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn final_deadline(&mut self, now: Instant) {
+        self.finalizing = Finalizing::default();
+        self.close_turn(now);
+    }
+
+    /// Goes on with the words of a turn that waited for them.
+    fn close_turn(&mut self, now: Instant) {
+        let turn = match &self.phase {
+            Phase::Listening { turn } if turn.floor == Floor::Closed => turn.clone(),
+            Phase::Listening { .. }
+            | Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => return,
+        };
+        if turn.words.is_empty() {
+            self.emit(Fact::NotUnderstood { turn: turn.id });
+            self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
+        } else {
+            self.silences = 0;
+            self.ask(now, turn);
+        }
+    }
+
+    pub(super) fn silence(&mut self, now: Instant) {
+        self.silences += 1;
+        if self.silences < SILENCES_MAX {
+            self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
+        } else {
+            self.say_line(now, self.settings.prompts.farewell.clone(), Next::HangUp(EndCause::CallerSilent));
+        }
+    }
+
+    /// Keys mean nothing yet, but who presses one is there.
+    pub(super) fn digit(&mut self, now: Instant) -> Verdict {
+        match &self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => Verdict::Refused,
+            Phase::Listening { turn } => {
+                self.silences = 0;
+                if turn.floor == Floor::Quiet {
+                    self.timers.arm(CallReason::Silence, now + self.settings.timing.silence);
+                }
+                Verdict::Taken
+            }
+            Phase::Greeting { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. } => Verdict::Taken,
+        }
+    }
+
+    pub(super) fn hearing_fell(&mut self, now: Instant, code: &'static str) -> Verdict {
+        match self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Handover { .. } | Phase::Ending { .. } | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
+            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => {}
+        }
+        self.fell(Role::Hearing, code);
+        self.finalizing = Finalizing::default();
+        self.hearing_falls += 1;
+        if self.hearing_falls > HEARING_RESTARTS_MAX {
+            self.give_up(now);
+        } else {
+            self.push(CallAction::StartHearing);
+            self.close_turn(now);
+        }
+        Verdict::Taken
+    }
+}

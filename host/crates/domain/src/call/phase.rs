@@ -1,0 +1,226 @@
+//! Where a call stands.
+
+use crate::ids::{TurnId, UtteranceId};
+use crate::mask::MaskedText;
+use crate::outcome::{EndCause, Outcome};
+use crate::speech::ClauseSplitter;
+use crate::turn::Timeline;
+use std::time::Instant;
+
+/// Where a call stands, with the data that only this phase has.
+#[derive(Debug)]
+pub enum Phase {
+    /// A caller waits, and nothing has been done yet.
+    Offered,
+    /// We call somebody. No input leads here yet.
+    Dialing {
+        /// Counts from 1.
+        attempt: u32,
+    },
+    /// The call is being set up.
+    Answering {
+        /// What is waited for.
+        step: SetUp,
+    },
+    /// The greeting is said.
+    Greeting {
+        /// The greeting.
+        utterance: Utterance,
+    },
+    /// It is the caller's turn.
+    Listening {
+        /// What the caller has said so far.
+        turn: Turn,
+    },
+    /// The agent was asked and has not said a whole clause.
+    Thinking {
+        /// What the caller said.
+        turn: Turn,
+        /// When the agent was asked.
+        asked_at: Instant,
+        /// What the agent has said so far.
+        answer: ClauseSplitter,
+    },
+    /// The gateway speaks.
+    Speaking {
+        /// What is spoken.
+        utterance: Utterance,
+        /// The answer that is spoken; none where it is one of the gateway's own lines.
+        reply: Option<Reply>,
+        /// What follows.
+        next: Next,
+    },
+    /// The caller is being handed to a person.
+    Handover {
+        /// Dialplan place `context,extension`.
+        target: String,
+    },
+    /// Everything the call holds is being released.
+    Ending {
+        /// Why.
+        cause: EndCause,
+    },
+    /// The call holds nothing any more.
+    Ended(Outcome),
+}
+
+impl Phase {
+    /// Bounded label of the phase.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Dialing { .. } => "dialing",
+            Self::Answering { .. } => "answering",
+            Self::Greeting { .. } => "greeting",
+            Self::Listening { .. } => "listening",
+            Self::Thinking { .. } => "thinking",
+            Self::Speaking { .. } => "speaking",
+            Self::Handover { .. } => "handover",
+            Self::Ending { .. } => "ending",
+            Self::Ended(_) => "ended",
+        }
+    }
+
+    /// What is being said, if anything.
+    pub(super) fn utterance_mut(&mut self) -> Option<&mut Utterance> {
+        match self {
+            Self::Greeting { utterance } | Self::Speaking { utterance, .. } => Some(utterance),
+            Self::Offered
+            | Self::Dialing { .. }
+            | Self::Answering { .. }
+            | Self::Listening { .. }
+            | Self::Thinking { .. }
+            | Self::Handover { .. }
+            | Self::Ending { .. }
+            | Self::Ended(_) => None,
+        }
+    }
+
+    /// The answer that is being spoken, if any.
+    pub(super) fn reply_mut(&mut self) -> Option<&mut Reply> {
+        match self {
+            Self::Speaking { reply, .. } => reply.as_mut(),
+            Self::Offered
+            | Self::Dialing { .. }
+            | Self::Answering { .. }
+            | Self::Greeting { .. }
+            | Self::Listening { .. }
+            | Self::Thinking { .. }
+            | Self::Handover { .. }
+            | Self::Ending { .. }
+            | Self::Ended(_) => None,
+        }
+    }
+}
+
+/// What a call that is being set up waits for, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetUp {
+    /// The agent's answer to the new conversation.
+    Conversation,
+    /// Bridge and media leg.
+    Media,
+    /// The answered call.
+    Answer,
+}
+
+/// What the caller says before the gateway answers.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    pub(super) id: TurnId,
+    pub(super) words: MaskedText,
+    pub(super) floor: Floor,
+    pub(super) timeline: Timeline,
+    /// The words that the world was told; a turn that is taken up again is told once more only where they have changed.
+    pub(super) told: MaskedText,
+}
+
+impl Turn {
+    pub(super) fn new(id: TurnId, floor: Floor) -> Self {
+        Self { id, words: MaskedText::default(), floor, timeline: Timeline::default(), told: MaskedText::default() }
+    }
+
+    /// Which turn.
+    pub fn id(&self) -> TurnId {
+        self.id
+    }
+}
+
+/// What the caller does with the floor while it is the caller's turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Floor {
+    /// Has said nothing yet.
+    Quiet,
+    /// Speaks.
+    Speech,
+    /// Has paused: the turn is over if the pause lasts.
+    Pause,
+    /// Has finished; the last words are on their way.
+    Closed,
+}
+
+/// One thing the gateway says.
+#[derive(Clone, Debug)]
+pub struct Utterance {
+    pub(super) id: UtteranceId,
+    pub(super) voice: Voice,
+    /// Every clause of it has been given.
+    pub(super) complete: bool,
+}
+
+impl Utterance {
+    /// Which one.
+    pub fn id(&self) -> UtteranceId {
+        self.id
+    }
+}
+
+/// Who speaks an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Voice {
+    /// The tenant's speaker.
+    Speaker,
+    /// The built-in recording.
+    Emergency,
+}
+
+/// An agent's answer while it is spoken.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub(super) turn: Turn,
+    /// What the agent has said beyond the last clause that was given to be spoken.
+    pub(super) answer: ClauseSplitter,
+    pub(super) said: MaskedText,
+    /// The agent has not finished.
+    pub(super) streaming: bool,
+}
+
+impl Reply {
+    /// The turn that it answers.
+    pub fn turn(&self) -> TurnId {
+        self.turn.id
+    }
+}
+
+/// What follows an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The caller's turn.
+    Listen,
+    /// The end of the call, unless the caller takes the floor.
+    HangUp(EndCause),
+    /// The end of the call, whatever the caller says.
+    Quit(EndCause),
+    /// A person.
+    Human,
+}
+
+impl Next {
+    /// Whether the caller may speak over what precedes it. Who is on the way to a person is not called back by a "thank you".
+    pub(super) fn is_interruptible(self) -> bool {
+        match self {
+            Self::Listen | Self::HangUp(_) => true,
+            Self::Quit(_) | Self::Human => false,
+        }
+    }
+}

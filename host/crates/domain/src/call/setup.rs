@@ -1,0 +1,129 @@
+//! From the offer to the greeting.
+
+use super::{Call, CallAction, CallReason, Phase, SetUp, Verdict};
+use crate::event::{Fact, Role};
+use crate::outcome::EndCause;
+use std::time::{Duration, Instant};
+
+/// A caller who hears ringing for longer has given up, or Asterisk has.
+const SET_UP_MAX: Duration = Duration::from_secs(30);
+
+impl Call {
+    pub(super) fn offered(&mut self, now: Instant) -> Verdict {
+        match self.phase {
+            Phase::Offered => {
+                self.emit(Fact::Started);
+                self.push(CallAction::Ring);
+                self.push(CallAction::OpenConversation);
+                self.enter(Phase::Answering { step: SetUp::Conversation });
+                self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
+                self.timers.arm(CallReason::EndDeadline, now + SET_UP_MAX);
+                Verdict::Taken
+            }
+            Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => Verdict::Refused,
+        }
+    }
+
+    pub(super) fn conversation_opened(&mut self) -> Verdict {
+        match self.step() {
+            Some(SetUp::Conversation) => {
+                self.timers.cancel(CallReason::AgentDeadline);
+                self.push(CallAction::ConnectMedia);
+                self.phase = Phase::Answering { step: SetUp::Media };
+                Verdict::Taken
+            }
+            Some(SetUp::Media | SetUp::Answer) | None => self.out_of_step(),
+        }
+    }
+
+    pub(super) fn conversation_failed(&mut self, code: &'static str) -> Verdict {
+        match self.step() {
+            Some(SetUp::Conversation) => {
+                self.fell(Role::Thinking, code);
+                self.conversation_failed = true;
+                self.conversation_opened()
+            }
+            Some(SetUp::Media | SetUp::Answer) | None => self.out_of_step(),
+        }
+    }
+
+    pub(super) fn media_connected(&mut self) -> Verdict {
+        match self.step() {
+            Some(SetUp::Media) => {
+                self.push(CallAction::Answer);
+                self.phase = Phase::Answering { step: SetUp::Answer };
+                Verdict::Taken
+            }
+            Some(SetUp::Conversation | SetUp::Answer) | None => self.out_of_step(),
+        }
+    }
+
+    pub(super) fn answered(&mut self, now: Instant) -> Verdict {
+        match self.step() {
+            Some(SetUp::Answer) => {
+                self.emit(Fact::Answered);
+                self.push(CallAction::StartHearing);
+                self.greet(now);
+                Verdict::Taken
+            }
+            Some(SetUp::Conversation | SetUp::Media) | None => self.out_of_step(),
+        }
+    }
+
+    pub(super) fn set_up_failed(&mut self, now: Instant) -> Verdict {
+        match self.phase {
+            Phase::Answering { .. } => {
+                self.hang_up(now, EndCause::SetUpFailed);
+                Verdict::Taken
+            }
+            Phase::Ending { .. } => Verdict::Taken,
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ended(_) => Verdict::Refused,
+        }
+    }
+
+    fn step(&self) -> Option<SetUp> {
+        match self.phase {
+            Phase::Answering { step } => Some(step),
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => None,
+        }
+    }
+
+    /// The verdict on a step of the set-up that was not waited for. A call that ends may still be told of one.
+    fn out_of_step(&self) -> Verdict {
+        match self.phase {
+            Phase::Ending { .. } => Verdict::Taken,
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ended(_) => Verdict::Refused,
+        }
+    }
+}

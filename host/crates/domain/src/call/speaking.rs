@@ -1,0 +1,278 @@
+//! The gateway's part: what is said, how far it came, and what follows.
+
+use super::phase::{Reply, Utterance, Voice};
+use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
+use crate::event::{Fact, Role};
+use crate::ids::UtteranceId;
+use crate::turn::{Moment, TurnRecord};
+use std::time::{Duration, Instant};
+
+/// An utterance whose end is not reported so long after its last clause was given is over.
+const UTTERANCE_MAX: Duration = Duration::from_secs(90);
+/// The same for the built-in recording, which is short.
+const EMERGENCY_MAX: Duration = Duration::from_secs(20);
+/// The speaker that falls so often in a row is of no use.
+const SPEAKING_FALLS_MAX: u32 = 2;
+
+impl Call {
+    pub(super) fn greet(&mut self, now: Instant) {
+        let greeting = self.settings.greeting.clone();
+        if greeting.trim().is_empty() {
+            return self.listen(now);
+        }
+        self.begin_utterance(now, |utterance| Phase::Greeting { utterance });
+        self.speak_clauses(&[greeting]);
+        self.complete_utterance(now);
+    }
+
+    /// Says one of the gateway's own lines; where the tenant has none, what follows it comes at once.
+    pub(super) fn say_line(&mut self, now: Instant, line: String, next: Next) {
+        if line.trim().is_empty() {
+            return self.follow(now, next);
+        }
+        self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: None, next });
+        self.speak_clauses(&[line]);
+        self.complete_utterance(now);
+    }
+
+    /// Says the built-in recording as the last thing before `next`.
+    pub(super) fn say_emergency(&mut self, now: Instant, next: Next) {
+        self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: None, next });
+        self.fall_back_to_emergency(now);
+    }
+
+    pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
+        self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
+        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false }));
+        self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
+    }
+
+    /// Gives clauses of the current utterance to be spoken.
+    pub(super) fn speak_clauses(&mut self, clauses: &[String]) {
+        let Some(utterance) = self.phase.utterance_mut().map(|utterance| utterance.id) else { return };
+        for clause in clauses {
+            let text = self.mask.mask_agent(clause);
+            if let Some(reply) = self.phase.reply_mut() {
+                reply.said = reply.said.followed_by(&text);
+            }
+            self.push(CallAction::Say { utterance, text: text.clone() });
+            self.emit(Fact::Saying { utterance, text });
+        }
+    }
+
+    pub(super) fn complete_utterance(&mut self, now: Instant) {
+        if let Some(utterance) = self.phase.utterance_mut() {
+            utterance.complete = true;
+            let utterance = utterance.id;
+            self.push(CallAction::EndUtterance { utterance });
+            self.timers.cancel(CallReason::AgentDeadline);
+            self.timers.arm(CallReason::EndDeadline, now + UTTERANCE_MAX);
+        }
+    }
+
+    pub(super) fn speech_audio(&mut self, now: Instant, id: UtteranceId) -> Verdict {
+        if !self.is_current(id) {
+            return self.late();
+        }
+        self.timers.cancel(CallReason::SpeechDeadline);
+        if let Some(reply) = self.phase.reply_mut() {
+            reply.turn.timeline.note_first(Moment::FirstAudio, now);
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn audible(&mut self, id: UtteranceId, at: Instant) -> Verdict {
+        if !self.is_current(id) {
+            return self.late();
+        }
+        if let Some(reply) = self.phase.reply_mut() {
+            reply.turn.timeline.note_first(Moment::Audible, at);
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn utterance_ended(&mut self, now: Instant, id: UtteranceId) -> Verdict {
+        match self.phase.utterance_mut() {
+            Some(utterance) if utterance.id == id && utterance.complete => {
+                if utterance.voice == Voice::Speaker {
+                    self.speaking_falls = 0;
+                }
+                self.utterance_over(now);
+                Verdict::Taken
+            }
+            Some(utterance) if utterance.id == id => Verdict::Refused,
+            Some(_) | None => self.late(),
+        }
+    }
+
+    fn utterance_over(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Greeting { .. } => self.listen(now),
+            Phase::Speaking { reply, next, .. } => {
+                let next = *next;
+                if let Some(reply) = reply.take() {
+                    self.record(&reply, false);
+                }
+                self.follow(now, next);
+            }
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => {}
+        }
+    }
+
+    /// Does what was to follow an utterance.
+    pub(super) fn follow(&mut self, now: Instant, next: Next) {
+        match next {
+            Next::Listen => self.listen(now),
+            Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
+            Next::Human => self.hand_over(now),
+        }
+    }
+
+    pub(super) fn speaking_fell(&mut self, now: Instant, id: UtteranceId, code: &'static str) -> Verdict {
+        let voice = self.phase.utterance_mut().filter(|utterance| utterance.id == id).map(|utterance| utterance.voice);
+        match voice {
+            None => return self.late(),
+            Some(Voice::Emergency) => self.utterance_over(now),
+            Some(Voice::Speaker) => {
+                self.fell(Role::Speaking, code);
+                self.speaking_falls += 1;
+                let quits = matches!(self.phase, Phase::Speaking { next: Next::Quit(_), .. });
+                if self.speaking_falls >= SPEAKING_FALLS_MAX && !quits {
+                    self.give_up(now);
+                } else {
+                    self.fall_back_to_emergency(now);
+                }
+            }
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn speech_deadline(&mut self, now: Instant) {
+        if let Some(utterance) = self.phase.utterance_mut().map(|utterance| utterance.id) {
+            let _ = self.speaking_fell(now, utterance, "deadline");
+        }
+    }
+
+    /// Lets the built-in recording stand for what is left of the current utterance.
+    fn fall_back_to_emergency(&mut self, now: Instant) {
+        let Some(utterance) = self.phase.utterance_mut() else { return };
+        (utterance.voice, utterance.complete) = (Voice::Emergency, true);
+        let utterance = utterance.id;
+        self.cancel_answer();
+        self.push(CallAction::PlayEmergency { utterance });
+        self.timers.clear();
+        self.timers.arm(CallReason::EndDeadline, now + EMERGENCY_MAX);
+        if self.caller_speaks && self.is_interruptible() {
+            self.timers.arm(CallReason::BargeIn, now + self.settings.timing.barge_in);
+        }
+    }
+
+    /// An answer that is still on its way is no longer wanted.
+    fn cancel_answer(&mut self) {
+        if let Some(reply) = self.phase.reply_mut().filter(|reply| reply.streaming) {
+            reply.streaming = false;
+            let turn = reply.turn.id;
+            self.push(CallAction::CancelAsk { turn });
+        }
+    }
+
+    /// Stops thinking and speaking; the answer so far is on record.
+    pub(super) fn clear_floor(&mut self) {
+        if let Some(reply) = self.hush() {
+            self.record(&reply, false);
+        }
+    }
+
+    /// The caller has taken the floor.
+    pub(super) fn interrupt(&mut self, now: Instant) {
+        self.interrupted = self.phase.utterance_mut().map(|utterance| utterance.id);
+        if let Some(reply) = self.hush() {
+            self.record(&reply, true);
+        }
+        self.listen(now);
+    }
+
+    /// Whether the caller may speak over what is being said.
+    pub(super) fn is_interruptible(&self) -> bool {
+        match &self.phase {
+            Phase::Greeting { .. } => true,
+            Phase::Speaking { next, .. } => next.is_interruptible(),
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => false,
+        }
+    }
+
+    fn hush(&mut self) -> Option<Reply> {
+        self.cancel_answer();
+        match &mut self.phase {
+            Phase::Thinking { turn, .. } => {
+                let turn = turn.id;
+                self.push(CallAction::CancelAsk { turn });
+                None
+            }
+            Phase::Greeting { utterance } => {
+                let utterance = utterance.id;
+                self.push(CallAction::Hush { utterance });
+                None
+            }
+            Phase::Speaking { utterance, reply, .. } => {
+                let (utterance, reply) = (utterance.id, reply.take());
+                self.push(CallAction::Hush { utterance });
+                reply
+            }
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Listening { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => None,
+        }
+    }
+
+    pub(super) fn hushed(&mut self, id: UtteranceId, spoken_ms: u64) -> Verdict {
+        match self.interrupted.take_if(|interrupted| *interrupted == id) {
+            Some(utterance) => {
+                self.emit(Fact::Interrupted { utterance, spoken_ms });
+                Verdict::Taken
+            }
+            None => self.late(),
+        }
+    }
+
+    /// An utterance whose end is not reported.
+    pub(super) fn give_up_waiting(&mut self, now: Instant) {
+        if let Some(utterance) = self.phase.utterance_mut().map(|utterance| utterance.id) {
+            self.push(CallAction::Hush { utterance });
+            self.utterance_over(now);
+        }
+    }
+
+    fn is_current(&mut self, id: UtteranceId) -> bool {
+        self.phase.utterance_mut().is_some_and(|utterance| utterance.id == id)
+    }
+
+    fn record(&mut self, reply: &Reply, interrupted: bool) {
+        self.turns += 1;
+        self.emit(Fact::Turn(TurnRecord {
+            turn: reply.turn.id,
+            heard: reply.turn.words.clone(),
+            said: reply.said.clone(),
+            latency: reply.turn.timeline.parts(),
+            interrupted,
+        }));
+    }
+}

@@ -1,0 +1,176 @@
+//! The agent's part: from the question to the clauses of its answer.
+
+use super::phase::{Reply, Turn};
+use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, Verdict};
+use crate::event::{Fact, Role};
+use crate::ids::TurnId;
+use crate::mask::MaskedText;
+use crate::outcome::EndCause;
+use crate::speech::ClauseSplitter;
+use crate::turn::Moment;
+use std::time::Instant;
+
+/// The agent did not keep its time.
+const DEADLINE: &str = "deadline";
+/// The agent finished without a word or a command.
+const EMPTY_ANSWER: &str = "empty_answer";
+
+impl Call {
+    /// Asks the agent what the caller said in `turn`.
+    pub(super) fn ask(&mut self, now: Instant, mut turn: Turn) {
+        turn.timeline.note(Moment::Worded, now);
+        if turn.told != turn.words {
+            turn.told = turn.words.clone();
+            self.emit(Fact::Heard { turn: turn.id, text: turn.words.clone() });
+        }
+        if self.conversation_failed {
+            return self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
+        }
+        turn.timeline.note(Moment::Asked, now);
+        self.push(CallAction::Ask { turn: turn.id, text: turn.words.clone() });
+        self.enter(Phase::Thinking { turn, asked_at: now, answer: ClauseSplitter::new() });
+        self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
+    }
+
+    pub(super) fn agent_text(&mut self, now: Instant, turn: TurnId, text: &str) -> Verdict {
+        match &mut self.phase {
+            Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
+                asked.timeline.note_first(Moment::FirstText, now);
+                let clauses = answer.push(text);
+                self.begin_reply(now, &clauses);
+            }
+            Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
+                let clauses = reply.answer.push(text);
+                self.speak_clauses(&clauses);
+            }
+            Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => return self.late(),
+        }
+        // The deadline is for the next words as well: an answer that breaks off must not leave the caller in silence.
+        self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
+        Verdict::Taken
+    }
+
+    pub(super) fn agent_done(&mut self, now: Instant, turn: TurnId, command: Option<AgentCommand>) -> Verdict {
+        match &mut self.phase {
+            Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
+                asked.timeline.note_first(Moment::FirstText, now);
+                let clauses = answer.finish();
+                match (clauses.is_empty(), command) {
+                    (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
+                    (true, Some(command)) => self.follow(now, next_of(Some(command))),
+                    (false, command) => {
+                        self.begin_reply(now, &clauses);
+                        self.complete_reply(now, next_of(command));
+                    }
+                }
+            }
+            Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
+                let clauses = reply.answer.finish();
+                self.speak_clauses(&clauses);
+                self.complete_reply(now, next_of(command));
+            }
+            Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => return self.late(),
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn agent_fell(&mut self, now: Instant, turn: TurnId, code: &'static str) -> Verdict {
+        let line = self.settings.prompts.agent_unavailable.clone();
+        match &self.phase {
+            Phase::Thinking { turn: asked, .. } if asked.id == turn => {
+                self.fell(Role::Thinking, code);
+                self.say_line(now, line, Next::Listen);
+            }
+            Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
+                self.fell(Role::Thinking, code);
+                self.speak_clauses(&[line]);
+                self.complete_reply(now, Next::Listen);
+            }
+            Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => return self.late(),
+        }
+        Verdict::Taken
+    }
+
+    pub(super) fn agent_deadline(&mut self, now: Instant) {
+        let turn = match &self.phase {
+            Phase::Answering { .. } => {
+                let _ = self.conversation_failed(DEADLINE);
+                return;
+            }
+            Phase::Thinking { turn, .. } => turn.id,
+            Phase::Speaking { reply: Some(reply), .. } => reply.turn.id,
+            Phase::Speaking { .. }
+            | Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => return,
+        };
+        self.push(CallAction::CancelAsk { turn });
+        let _ = self.agent_fell(now, turn, DEADLINE);
+    }
+
+    /// Begins to speak an answer with its first clauses, if there are any.
+    fn begin_reply(&mut self, now: Instant, clauses: &[String]) {
+        let Phase::Thinking { turn, answer, .. } = &self.phase else { return };
+        if clauses.is_empty() {
+            return;
+        }
+        let mut turn = turn.clone();
+        turn.timeline.note(Moment::FirstClause, now);
+        let reply = Reply { turn, answer: answer.clone(), said: MaskedText::default(), streaming: true };
+        self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: Some(reply), next: Next::Listen });
+        self.speak_clauses(clauses);
+    }
+
+    fn complete_reply(&mut self, now: Instant, then: Next) {
+        if let Phase::Speaking { reply: Some(reply), next, .. } = &mut self.phase {
+            reply.streaming = false;
+            *next = then;
+            self.complete_utterance(now);
+        }
+    }
+}
+
+impl Reply {
+    fn is_answering(&self, turn: TurnId) -> bool {
+        self.streaming && self.turn.id == turn
+    }
+}
+
+fn next_of(command: Option<AgentCommand>) -> Next {
+    match command {
+        None => Next::Listen,
+        Some(AgentCommand::HangUp) => Next::HangUp(EndCause::AgentHungUp),
+        Some(AgentCommand::Human) => Next::Human,
+    }
+}

@@ -1,0 +1,45 @@
+//! When the call wants to be woken.
+
+use super::CallReason;
+use std::time::Instant;
+
+const REASONS: [CallReason; 7] = [
+    CallReason::EndOfTurn,
+    CallReason::FinalDeadline,
+    CallReason::Silence,
+    CallReason::AgentDeadline,
+    CallReason::SpeechDeadline,
+    CallReason::BargeIn,
+    CallReason::EndDeadline,
+];
+
+/// At most one alarm per reason.
+#[derive(Debug, Default)]
+pub(super) struct Timers([Option<Instant>; REASONS.len()]);
+
+impl Timers {
+    /// Sets the alarm of a reason, in place of one that is set.
+    pub(super) fn arm(&mut self, reason: CallReason, at: Instant) {
+        self.0[reason as usize] = Some(at);
+    }
+
+    pub(super) fn cancel(&mut self, reason: CallReason) {
+        self.0[reason as usize] = None;
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The earliest alarm; reasons in their order where two are due together.
+    pub(super) fn next(&self) -> Option<(Instant, CallReason)> {
+        REASONS.into_iter().filter_map(|reason| Some((self.0[reason as usize]?, reason))).min()
+    }
+
+    /// Takes the earliest alarm if it is due.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<(Instant, CallReason)> {
+        let (at, reason) = self.next().filter(|(at, _)| *at <= now)?;
+        self.cancel(reason);
+        Some((at, reason))
+    }
+}
