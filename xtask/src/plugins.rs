@@ -40,14 +40,24 @@ pub enum Shelf {
 }
 
 struct Guest {
+    name: &'static str,
     package: &'static str,
+    features: &'static str,
     shelf: Shelf,
 }
 
-const GUESTS: [Guest; 3] = [
-    Guest { package: "tts-local", shelf: Shelf::Product },
-    Guest { package: "probe-stt", shelf: Shelf::Test },
-    Guest { package: "probe-tts", shelf: Shelf::Test },
+impl Guest {
+    const fn plain(name: &'static str, shelf: Shelf) -> Self {
+        Self { name, package: name, features: "", shelf }
+    }
+}
+
+const GUESTS: [Guest; 5] = [
+    Guest::plain("probe-stt", Shelf::Test),
+    Guest::plain("probe-tts", Shelf::Test),
+    Guest { name: "probe-stt-script", package: "probe-stt", features: "script", shelf: Shelf::Test },
+    Guest { name: "probe-stt-constructor-loop", package: "probe-stt", features: "constructor-loop", shelf: Shelf::Test },
+    Guest::plain("tts-local", Shelf::Product),
 ];
 
 /// Builds what has changed and gives every component.
@@ -61,8 +71,8 @@ pub fn build_all(ctx: &Context) -> Result<Vec<Built>> {
     GUESTS
         .iter()
         .map(|guest| {
-            let key = Key::of_guest(&ctx.repo, guest.package, &compiler)?;
-            cached(ctx, guest.package, guest.shelf, &key, || toolchain.cargo_build(ctx, guest.package))
+            let key = Key::of_guest(&ctx.repo, guest.package, guest.features, &compiler)?;
+            cached(ctx, guest.name, guest.shelf, &key, || toolchain.cargo_build(ctx, guest.package, guest.features))
         })
         .collect()
 }

@@ -26,8 +26,7 @@ const RUSTUP_WAIT: Duration = Duration::from_secs(60);
 
 const DEBIAN_RELEASE: &str = "1.96";
 /// `libstd-rust-web-dev` is the host's library: build scripts and procedural macros are compiled by the same compiler.
-const DEBIAN_PACKAGES: [&str; 5] =
-    ["rustc-web", "libstd-rust-web-1.96", "libstd-rust-web-dev", "rust-web-src", "libllvm22"];
+const DEBIAN_PACKAGES: [&str; 5] = ["rustc-web", "libstd-rust-web-1.96", "libstd-rust-web-dev", "rust-web-src", "libllvm22"];
 
 /// A compiler and linker that can build guests.
 #[derive(Debug)]
@@ -88,7 +87,9 @@ impl Toolchain {
         if wish != Wish::Rustup && Self::ready(ctx)?.is_none() {
             let what = format!("unpack Debian's rustc-web {DEBIAN_RELEASE} (137 MB) to {}", debian_root(ctx).display());
             ctx.step(what, || fetch_debian(ctx)).with_context(|| {
-                format!("no toolchain for guests: run `rustup target add {TARGET}` where rustup reaches its server, or use Debian 12")
+                format!(
+                    "no toolchain for guests: run `rustup target add {TARGET}` where rustup reaches its server, or use Debian 12"
+                )
             })?;
         }
         Self::ready(ctx)?.context("the toolchain was fetched and is still not there: remove it from the cache and try again")
@@ -102,15 +103,16 @@ impl Toolchain {
         }
     }
 
-    /// Builds the library of a workspace package and gives the path of the component.
-    pub fn cargo_build(&self, ctx: &Context, package: &str) -> Result<PathBuf> {
+    /// Builds the library of a workspace package with these features (separated by commas, or none) and gives the path of
+    /// the component.
+    pub fn cargo_build(&self, ctx: &Context, package: &str, features: &str) -> Result<PathBuf> {
         let target_dir = ctx.target.join("wasm");
-        run(self.cargo(ctx)?.args(["build", "--locked", "--profile", "plugin", "--target", TARGET]).args(self.build_std()).args([
-            "--package",
-            package,
-            "--lib",
-            "--target-dir",
-        ]).arg(&target_dir))
+        run(self
+            .cargo(ctx)?
+            .args(["build", "--locked", "--profile", "plugin", "--target", TARGET])
+            .args(self.build_std())
+            .args(["--package", package, "--features", features, "--lib", "--target-dir"])
+            .arg(&target_dir))
         .with_context(|| format!("build the guest {package}"))?;
         let component = target_dir.join(TARGET).join("plugin").join(format!("{}.wasm", package.replace('-', "_")));
         if !component.is_file() {

@@ -16,11 +16,12 @@ pub struct Key(String);
 impl Key {
     /// The key of a Rust guest: the contract, its own source and that of the workspace's crates it uses, the locked
     /// versions of all others, how the workspace asks for them, the guest profile and the compiler.
-    pub fn of_guest(repo: &Path, package: &str, compiler: &str) -> Result<Self> {
+    pub fn of_guest(repo: &Path, package: &str, features: &str, compiler: &str) -> Result<Self> {
         let read = |name: &str| fs::read_to_string(repo.join(name)).with_context(|| format!("read {name}"));
         let (manifest, lock) = (read("Cargo.toml")?, read("Cargo.lock")?);
         let mut hash = Hasher::new();
         hash.text(compiler);
+        hash.text(features);
         hash.tree(repo, Path::new("wit"))?;
         let locked = Locked::parse(&lock);
         let folders = member_folders(repo, &manifest)?;
@@ -136,7 +137,13 @@ fn workspace_line(manifest: &str, name: &str) -> String {
 }
 
 fn section(manifest: &str, header: &str) -> String {
-    manifest.lines().skip_while(|line| *line != header).skip(1).take_while(|line| !line.starts_with('[')).map(|line| format!("{line}\n")).collect()
+    manifest
+        .lines()
+        .skip_while(|line| *line != header)
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .map(|line| format!("{line}\n"))
+        .collect()
 }
 
 fn quoted_after<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
