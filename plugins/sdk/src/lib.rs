@@ -51,8 +51,6 @@ pub use bindings::describe::{
     exports::serphona::speech::describe::{Compute, Descriptor, Features, Kind, SecretKind, SecretWish},
     serphona::speech::{
         asset, link, log,
-        types::{
-            AudioFormat, Encoding, Fault, FaultKind, Instant, OptionFault, Remedy, SessionStart, Transcript, Usage, Word,
-        },
+        types::{AudioFormat, Encoding, Fault, FaultKind, Instant, OptionFault, Remedy, SessionStart, Transcript, Usage, Word},
     },
 };

@@ -80,8 +80,8 @@ macro_rules! export_stt {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::stt::Component<$plugin>;
-            $crate::bindings::describe::export_describe!(Exported with_types_in $crate::bindings::describe);
-            $crate::bindings::stt::export_stt!(Exported with_types_in $crate::bindings::stt);
+    $crate::bindings::describe::export_describe!(Exported with_types_in $crate::bindings::describe);
+    $crate::bindings::stt::export_stt!(Exported with_types_in $crate::bindings::stt);
         };
     };
 }

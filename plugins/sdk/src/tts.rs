@@ -80,8 +80,8 @@ macro_rules! export_tts {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::tts::Component<$plugin>;
-            $crate::bindings::describe::export_describe!(Exported with_types_in $crate::bindings::describe);
-            $crate::bindings::tts::export_tts!(Exported with_types_in $crate::bindings::tts);
+    $crate::bindings::describe::export_describe!(Exported with_types_in $crate::bindings::describe);
+    $crate::bindings::tts::export_tts!(Exported with_types_in $crate::bindings::tts);
         };
     };
 }

@@ -27,11 +27,7 @@ impl TtsPlugin for Probe {
     fn descriptor() -> Descriptor {
         let format = |encoding, rate_hz| AudioFormat { encoding, rate_hz };
         Descriptor {
-            formats: vec![
-                format(Encoding::PcmS16le, 16_000),
-                format(Encoding::PcmS16le, 8_000),
-                format(Encoding::Mulaw, 8_000),
-            ],
+            formats: vec![format(Encoding::PcmS16le, 16_000), format(Encoding::PcmS16le, 8_000), format(Encoding::Mulaw, 8_000)],
             features: Features::INCREMENTAL_TEXT,
             options_schema: behaviour::SCHEMA.to_owned(),
             hosts: vec!["https://example.invalid".to_owned()],
