@@ -1,8 +1,8 @@
-#!/bin/sh
+#!/bin/bash
 # Builds `cargo xtask dist` in a clean Debian, starts what it built there, and asks for its health.
 #   unshare --mount --propagation private dist.sh ROOT CHECKOUT CACHE SYSROOT REGISTRY
 # Runs in a mount namespace of its own: every mount below is gone when it ends, however it ends.
-set -eu
+set -euo pipefail
 root=$1 checkout=$2 cache=$3 sysroot=$4 registry=$5
 
 # What the build sees: tracked files only (and new ones that are not ignored), as a fresh clone would be.

@@ -249,7 +249,7 @@ fn mulaw_of(sample: i16) -> u8 {
 fn sample_of(mulaw: u8) -> i16 {
     let bits = !mulaw;
     let segment = (bits >> 4) & 7;
-    let magnitude = ((i16::from(bits & 0x0f) << 3) + 0x84 << segment) - 0x84;
+    let magnitude = (((i16::from(bits & 0x0f) << 3) + 0x84) << segment) - 0x84;
     if bits & 0x80 == 0 { magnitude } else { -magnitude }
 }
 
