@@ -61,10 +61,13 @@ impl<I, E> fmt::Debug for Io<I, E> {
     }
 }
 
+type Script = Pin<Box<dyn Future<Output = Result<(), Fault>>>>;
+
 /// A script at the place where it waits.
 pub struct Task<I, E> {
     exchange: Rc<RefCell<Exchange<I, E>>>,
-    script: Option<Pin<Box<dyn Future<Output = Result<(), Fault>>>>>,
+    /// None once it returned.
+    script: Option<Script>,
 }
 
 impl<I, E: Ending> Task<I, E> {
