@@ -3,8 +3,12 @@
 //! Two threads of its own, so that a busy test runtime distorts neither the caller's speech nor the measurement of ours.
 
 use anyhow::{Context, Result};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use std::collections::VecDeque;
+use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -19,7 +23,7 @@ const MULAW_SILENCE: u8 = 0xff;
 /// A frame louder than this (root mean square) is speech; an idle line has at most a few units.
 const VOICED_RMS: f64 = 150.0;
 
-/// How evenly packets arrived, over neighbours in sequence and timestamp; pauses between utterances do not count.
+/// How evenly packets arrived by the kernel's clock, over neighbours in sequence and timestamp; pauses between utterances do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pacing {
     /// Packets received.
@@ -77,6 +81,7 @@ impl Sound {
     /// Speaks (silence at first) towards `remote` and listens.
     pub(super) fn start(socket: UdpSocket, remote: SocketAddr) -> Result<Self> {
         socket.connect(remote).context("failed to connect the caller's audio socket")?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true).context("failed to ask the kernel for times of arrival")?;
         // Short enough to notice the end of the call soon; it delays nothing.
         socket.set_read_timeout(Some(Duration::from_millis(50)))?;
         let line = Arc::new(Line {
@@ -154,9 +159,9 @@ fn listen(line: &Line, begun: Instant) -> Ears {
     let mut packet = [0_u8; 2048];
     while !line.over.load(Ordering::Relaxed) {
         // A time-out, or an ICMP refusal while the far end is not there yet.
-        let Ok(length) = line.socket.recv(&mut packet) else { continue };
+        let Ok((length, stamp)) = receive(&line.socket, &mut packet) else { continue };
         let now = Instant::now();
-        let Some(frame) = ears.hear(now, &packet[..length]) else { continue };
+        let Some(frame) = ears.hear(now, stamp, &packet[..length]) else { continue };
         if super::rms(&frame) > VOICED_RMS {
             line.activity.send_modify(|activity| {
                 let goes_on = activity.voiced_until.is_some_and(|until| now < until + FRAME_TIME * 5);
@@ -167,6 +172,18 @@ fn listen(line: &Line, begun: Instant) -> Ears {
         }
     }
     ears
+}
+
+/// A datagram's length and the kernel's time of its arrival: a busy machine may run this thread late, the stamp is true all the same.
+fn receive(socket: &UdpSocket, packet: &mut [u8]) -> nix::Result<(usize, Option<Duration>)> {
+    let mut room = nix::cmsg_space!(TimeSpec);
+    let mut parts = [IoSliceMut::new(packet)];
+    let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut room), MsgFlags::empty())?;
+    let stamp = message.cmsgs()?.find_map(|part| match part {
+        ControlMessageOwned::ScmTimestampns(time) => Some(Duration::from(time)),
+        _ => None,
+    });
+    Ok((message.bytes, stamp))
 }
 
 #[derive(Debug)]
@@ -184,13 +201,13 @@ struct Stream {
     ssrc: u32,
     sequence: u16,
     timestamp: u32,
-    at: Instant,
+    stamp: Option<Duration>,
     place: usize,
 }
 
 impl Ears {
     /// Takes one PCMU packet (RFC 3550 header without extensions, as Asterisk sends it); anything else is not heard.
-    fn hear(&mut self, now: Instant, packet: &[u8]) -> Option<Vec<i16>> {
+    fn hear(&mut self, now: Instant, stamp: Option<Duration>, packet: &[u8]) -> Option<Vec<i16>> {
         let (header, payload) = packet.split_first_chunk::<12>()?;
         if header[0] != 0x80 || header[1] & 0x7f != 0 {
             return None;
@@ -206,7 +223,7 @@ impl Ears {
                 let step = timestamp.wrapping_sub(last.timestamp) as i32;
                 let skipped = sequence.wrapping_sub(last.sequence);
                 if skipped == 1 && step == FRAME as i32 {
-                    self.spacings.push(now - last.at);
+                    self.spacings.extend(stamp.zip(last.stamp).map(|(now, before)| now.saturating_sub(before)));
                 } else if (2..1000).contains(&skipped) {
                     self.lost += usize::from(skipped) - 1;
                 }
@@ -215,7 +232,7 @@ impl Ears {
                 if by_timestamp.abs_diff(by_arrival) > RATE_HZ as usize / 5 { by_arrival } else { by_timestamp }
             }
         };
-        self.stream = Some(Stream { ssrc, sequence, timestamp, at: now, place });
+        self.stream = Some(Stream { ssrc, sequence, timestamp, stamp, place });
         let frame: Vec<i16> = payload.iter().map(|byte| sample_of(*byte)).collect();
         self.heard.resize(self.heard.len().max(place + frame.len()), 0);
         self.heard[place..place + frame.len()].copy_from_slice(&frame);
