@@ -39,78 +39,97 @@ pub enum Shelf {
     Test,
 }
 
-struct Guest {
-    name: &'static str,
-    package: &'static str,
-    features: &'static str,
-    shelf: Shelf,
+/// A component that is wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// The plugin's name with its hyphens.
+    pub name: &'static str,
+    /// Where it goes.
+    pub shelf: Shelf,
+    /// The interfaces of the contract that it may import beside those that hold only types.
+    pub imports: &'static [&'static str],
 }
 
-impl Guest {
-    const fn plain(name: &'static str, shelf: Shelf) -> Self {
-        Self { name, package: name, features: "", shelf }
-    }
+struct Guest {
+    wanted: Wanted,
+    package: &'static str,
+    features: &'static str,
 }
 
 const GUESTS: [Guest; 5] = [
-    Guest::plain("probe-stt", Shelf::Test),
-    Guest::plain("probe-tts", Shelf::Test),
-    Guest { name: "probe-stt-script", package: "probe-stt", features: "script", shelf: Shelf::Test },
-    Guest { name: "probe-stt-constructor-loop", package: "probe-stt", features: "constructor-loop", shelf: Shelf::Test },
-    Guest::plain("tts-local", Shelf::Product),
+    Guest { wanted: Wanted { name: "tts-local", shelf: Shelf::Product, imports: &[] }, package: "tts-local", features: "" },
+    Guest { wanted: probe("probe-stt"), package: "probe-stt", features: "" },
+    Guest { wanted: probe("probe-stt-script"), package: "probe-stt", features: "script" },
+    Guest { wanted: probe("probe-stt-constructor-loop"), package: "probe-stt", features: "constructor-loop" },
+    Guest { wanted: probe("probe-tts"), package: "probe-tts", features: "" },
 ];
+
+const fn probe(name: &'static str) -> Wanted {
+    Wanted { name, shelf: Shelf::Test, imports: &["log", "asset"] }
+}
 
 /// Builds what has changed and gives every component.
 pub fn build_all(ctx: &Context) -> Result<Vec<Built>> {
-    // A cached component needs no toolchain, only its name: nothing is fetched before something has to be compiled.
-    let toolchain = match Toolchain::ready(ctx)? {
-        Some(toolchain) => toolchain,
-        None => Toolchain::find(ctx)?,
-    };
+    let toolchain = Toolchain::find(ctx)?;
     let compiler = toolchain.name()?;
     GUESTS
         .iter()
         .map(|guest| {
-            let key = Key::of_guest(&ctx.repo, guest.package, guest.features, &compiler)?;
-            cached(ctx, guest.name, guest.shelf, &key, || toolchain.cargo_build(ctx, guest.package, guest.features))
+            let key = || Key::of_guest(&ctx.repo, guest.package, guest.features, &compiler);
+            cached(ctx, guest.wanted, key, || toolchain.cargo_build(ctx, guest.package, guest.features))
         })
         .collect()
 }
 
 /// The component of this key: as it stands in `target/plugins`, else from the machine's cache, else built now.
-/// `build` gives the path of the component it made, which is refused where it imports what no host offers.
-pub fn cached(ctx: &Context, name: &str, shelf: Shelf, key: &Key, build: impl FnOnce() -> Result<PathBuf>) -> Result<Built> {
+/// `build` gives the path of the component it made, which is refused where it imports more than it may.
+pub fn cached(
+    ctx: &Context,
+    wanted: Wanted,
+    key: impl Fn() -> Result<Key>,
+    build: impl FnOnce() -> Result<PathBuf>,
+) -> Result<Built> {
+    let name = wanted.name;
     // Components stay in the checkout even where cargo builds elsewhere: tests and the demo look for them there.
     let folder = ctx.repo.join("target/plugins");
-    let path = match shelf {
+    let path = match wanted.shelf {
         Shelf::Product => folder.join(format!("{name}.wasm")),
         Shelf::Test => folder.join("test").join(format!("{name}.wasm")),
     };
     let stamp = folder.join(".keys").join(name);
     let built = Built { name: name.to_owned(), path };
-    if built.path.is_file() && fs::read_to_string(&stamp).is_ok_and(|stamped| stamped == key.as_str()) {
+    let before = key()?;
+    if built.path.is_file() && fs::read_to_string(&stamp).is_ok_and(|stamped| stamped == before.as_str()) {
         return Ok(built);
     }
-    let kept = ctx.cache.join("components").join(name).join(format!("{}.wasm", key.as_str()));
+    let kept = ctx.cache.join("components").join(name).join(format!("{}.wasm", before.as_str()));
     if !kept.is_file() {
         let component = ctx.step(format_args!("build {name}"), build)?;
         let bytes = fs::read(&component).with_context(|| format!("read {}", component.display()))?;
-        refuse_foreign_imports(name, &bytes)?;
+        refuse_foreign_imports(wanted, &bytes)?;
+        if key()? != before {
+            bail!("the source of {name} was changed while it was built: build it again");
+        }
         write_whole(&kept, &bytes)?;
         forget_old(&kept)?;
     }
     let bytes = fs::read(&kept).with_context(|| format!("read {}", kept.display()))?;
     write_whole(&built.path, &bytes)?;
-    write_whole(&stamp, key.as_str().as_bytes())?;
+    write_whole(&stamp, before.as_str().as_bytes())?;
     ctx.say(format_args!("{name}: {} ({:.1} MB)", built.path.display(), bytes.len() as f64 / 1e6));
     Ok(built)
 }
 
-/// A guest has no imports but those of its world, so an empty linker is the proof of its sandbox.
-fn refuse_foreign_imports(name: &str, component: &[u8]) -> Result<()> {
-    let imports = imports::of_component(component).with_context(|| format!("read the component {name}"))?;
-    match imports.iter().find(|import| !import.starts_with("serphona:speech/")) {
-        Some(foreign) => bail!("{name} imports {foreign}, which no host offers"),
+/// A guest that imports nothing can do nothing but compute: that is the proof of its sandbox, so it is checked.
+fn refuse_foreign_imports(wanted: Wanted, component: &[u8]) -> Result<()> {
+    const TYPES: [&str; 2] = ["types", "link"];
+    let imports = imports::of_component(component).with_context(|| format!("read the component {}", wanted.name))?;
+    let known = |import: &&String| {
+        let interface = import.strip_prefix("serphona:speech/").and_then(|rest| rest.split('@').next());
+        interface.is_some_and(|interface| TYPES.contains(&interface) || wanted.imports.contains(&interface))
+    };
+    match imports.iter().find(|import| !known(import)) {
+        Some(foreign) => bail!("{} imports {foreign}, which is not for it", wanted.name),
         None => Ok(()),
     }
 }
