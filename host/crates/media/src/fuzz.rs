@@ -72,7 +72,8 @@ mod tests {
                     packet[3] &= 0x80;
                     packet[4] = 0;
                     packet[6..8].fill(0);
-                    packet[10..14].fill(packet[10] & 1);
+                    let ssrc = packet[10] & 1;
+                    packet[10..14].fill(ssrc);
                 }
             }
             super::ear(begin, &script);

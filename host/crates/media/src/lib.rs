@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The modules stand in the order in which sound passes them. After a first second nothing here allocates per packet.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods))]
 
 pub mod rtp;
 

@@ -66,12 +66,12 @@ pub struct RtpStart {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UtteranceTag(pub u32);
 
-/// How much of a hushed utterance was sent.
+/// How much of a hushed utterance was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spoken {
     /// Which one: the one being played, or the next if none was.
     pub tag: UtteranceTag,
-    /// Samples of it that were sent, at `rate_hz`; the fade is not counted.
+    /// Samples of it that were played by then, at `rate_hz`; the fade is not counted.
     pub samples: u64,
     /// The codec's rate.
     pub rate_hz: u32,
@@ -200,10 +200,10 @@ impl Mouth {
         self.settle();
     }
 
-    /// Stops: the next packet fades out, nothing follows it, and all that waited is forgotten. What was being said.
-    pub fn hush(&mut self, _now: Instant) -> Option<Spoken> {
-        let spoken = self.queue.spoken()?;
-        if spoken.samples > 0 && matches!(self.queue.fill(&mut self.samples), Filled::Audio(_)) {
+    /// Stops: the next packet fades out, nothing follows it, and all that waited is forgotten. Tells what was being said.
+    pub fn hush(&mut self, now: Instant) -> Option<Spoken> {
+        let sent = self.queue.spoken()?;
+        if sent.samples > 0 && matches!(self.queue.fill(&mut self.samples), Filled::Audio(_)) {
             let ramp = self.samples.len() / FADE_SHARE;
             for (n, sample) in self.samples[..ramp].iter_mut().enumerate() {
                 *sample = (i32::from(*sample) * (ramp - n) as i32 / ramp as i32) as i16;
@@ -214,7 +214,9 @@ impl Mouth {
         self.queue.clear();
         self.starving = false;
         self.stats.hushed += 1;
-        Some(spoken)
+        // The packet of this slot has left, but only a part of it was heard.
+        let unheard = samples_in(self.pace.next().saturating_duration_since(now), sent.rate_hz);
+        Some(Spoken { samples: sent.samples.saturating_sub(unheard), ..sent })
     }
 
     /// The next packet, if one is due: writes it to the front of `datagram` and returns its length. Ask until there is none.
@@ -306,12 +308,15 @@ impl Stream {
     /// Timestamps follow the clock, also over pauses (RFC 3550, section 5.1).
     fn header(&mut self, slot: Slot, rate_hz: u32) -> Header {
         if let Some(last) = self.last.replace(slot.at) {
-            let nanos = slot.at.saturating_duration_since(last).as_nanos();
-            let samples = nanos * u128::from(rate_hz) / 1_000_000_000;
-            self.next.timestamp = self.next.timestamp.wrapping_add(samples as u32);
+            let passed = samples_in(slot.at.saturating_duration_since(last), rate_hz);
+            self.next.timestamp = self.next.timestamp.wrapping_add(passed as u32);
         }
         let RtpStart { ssrc, sequence, timestamp } = self.next;
         self.next.sequence = sequence.wrapping_add(1);
         Header { marker: slot.fresh, payload_type: self.payload_type, sequence, timestamp, ssrc }
     }
+}
+
+fn samples_in(duration: Duration, rate_hz: u32) -> u64 {
+    (duration.as_nanos() * u128::from(rate_hz) / 1_000_000_000) as u64
 }

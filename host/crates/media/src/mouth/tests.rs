@@ -1,1 +1,279 @@
+use super::*;
+use crate::DATAGRAM_MAX;
+use crate::frame::FRAME;
 
+const MS: Duration = Duration::from_millis(1);
+const A: UtteranceTag = UtteranceTag(1);
+const B: UtteranceTag = UtteranceTag(2);
+const LOUD: i16 = 8_000;
+
+/// A mouth on a virtual clock that is asked every 5 ms, like on its shard.
+struct Stage {
+    mouth: Mouth,
+    begin: Instant,
+    now: Instant,
+    sent: Vec<Sent>,
+    events: Vec<MouthEvent>,
+}
+
+#[derive(Clone)]
+struct Sent {
+    ms: u128,
+    header: Header,
+    samples: Vec<i16>,
+}
+
+impl Stage {
+    fn new(silence: Silence) -> Self {
+        let begin = Instant::now();
+        let config = MouthConfig { silence, ..MouthConfig::new(Codec::L16_8k, Framing::Rtp) };
+        let start = RtpStart { ssrc: 7, sequence: 65_534, timestamp: u32::MAX - 100 };
+        let mouth = Mouth::new(begin, config, start).unwrap();
+        Self { mouth, begin, now: begin, sent: Vec::new(), events: Vec::new() }
+    }
+
+    fn run(&mut self, ms: u32) {
+        for _ in 0..ms / 5 {
+            self.tick();
+            self.now += 5 * MS;
+        }
+    }
+
+    fn tick(&mut self) {
+        let mut datagram = [0; DATAGRAM_MAX];
+        while let Some(length) = self.mouth.poll_transmit(self.now, &mut datagram) {
+            let (header, payload) = rtp::parse(&datagram[..length]).unwrap();
+            let mut samples = vec![0; 160];
+            Codec::L16_8k.decode(payload, &mut samples);
+            self.sent.push(Sent { ms: (self.now - self.begin).as_millis(), header, samples });
+        }
+        while let Some(event) = self.mouth.poll_event() {
+            self.events.push(event);
+        }
+    }
+
+    fn times(&self) -> Vec<u128> {
+        self.sent.iter().map(|sent| sent.ms).collect()
+    }
+}
+
+#[test]
+fn first_packet_leaves_at_once_and_the_others_every_20_ms() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.run(35);
+    stage.mouth.say(A, 8_000, &[LOUD; 400]).unwrap();
+    stage.mouth.end(A);
+    stage.run(200);
+    assert_eq!(stage.times(), [35, 55, 75]);
+    assert_eq!(stage.sent[2].samples, [[LOUD; 80], [0; 80]].concat());
+    let at = stage.begin + 35 * MS;
+    assert_eq!(stage.events, [MouthEvent::Audible { tag: A, at }, MouthEvent::Ended { tag: A, samples: 400 }]);
+    assert_eq!(stage.mouth.poll_timeout(), None);
+}
+
+#[test]
+fn headers_count_on_over_their_wrap_and_over_pauses() {
+    let mut stage = Stage::new(Silence::Nothing);
+    for tag in [A, B] {
+        stage.mouth.say(tag, 8_000, &[LOUD; 320]).unwrap();
+        stage.mouth.end(tag);
+        stage.run(1_000);
+    }
+    let headers: Vec<_> = stage.sent.iter().map(|sent| sent.header).collect();
+    assert_eq!(headers.iter().map(|header| header.sequence).collect::<Vec<_>>(), [65_534, 65_535, 0, 1]);
+    assert_eq!(headers.iter().map(|header| header.marker).collect::<Vec<_>>(), [true, false, true, false]);
+    let first = headers[0].timestamp;
+    let since: Vec<_> = headers.iter().map(|header| header.timestamp.wrapping_sub(first)).collect();
+    assert_eq!(since, [0, 160, 8_000, 8_160]);
+}
+
+#[test]
+fn utterances_follow_each_other_without_a_gap() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 320]).unwrap();
+    // Saying the next one ends the one before.
+    stage.mouth.say(B, 8_000, &[-LOUD; 160]).unwrap();
+    stage.mouth.end(B);
+    stage.run(200);
+    assert_eq!(stage.times(), [0, 20, 40]);
+    let ended: Vec<_> = stage.events.iter().filter(|event| matches!(event, MouthEvent::Ended { .. })).collect();
+    assert_eq!(ended, [&MouthEvent::Ended { tag: A, samples: 320 }, &MouthEvent::Ended { tag: B, samples: 160 }]);
+}
+
+#[test]
+fn utterance_without_samples_is_over_at_once() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[]).unwrap();
+    stage.mouth.end(A);
+    stage.run(5);
+    assert_eq!(stage.events, [MouthEvent::Ended { tag: A, samples: 0 }]);
+}
+
+#[test]
+fn silent_beginning_is_not_audible() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[[30; 200], [LOUD; 200]].concat()).unwrap();
+    stage.run(100);
+    assert_eq!(stage.events[0], MouthEvent::Audible { tag: A, at: stage.begin + 20 * MS });
+}
+
+#[test]
+fn hush_takes_effect_within_one_frame_and_does_not_click() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 8_000]).unwrap();
+    stage.mouth.end(A);
+    stage.mouth.say(B, 8_000, &[LOUD; 8_000]).unwrap();
+    stage.run(110);
+    // Six packets were sent, at 0 to 100 ms; of the last one 10 ms were heard.
+    let spoken = stage.mouth.hush(stage.now);
+    assert_eq!(spoken, Some(Spoken { tag: A, samples: 880, rate_hz: 8_000 }));
+    stage.run(500);
+    assert_eq!(stage.times(), [0, 20, 40, 60, 80, 100, 120]);
+    let fade = &stage.sent[6].samples;
+    assert_eq!((fade[0], fade[40]), (LOUD, 0));
+    assert!(fade.windows(2).all(|pair| pair[0] >= pair[1] && pair[0] - pair[1] <= LOUD / 40));
+    assert!(!stage.events.iter().any(|event| matches!(event, MouthEvent::Ended { .. })));
+    assert_eq!((stage.mouth.queued(), stage.mouth.hush(stage.now)), (Duration::ZERO, None));
+}
+
+#[test]
+fn hush_before_the_first_packet_tells_that_nothing_was_heard() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 800]).unwrap();
+    assert_eq!(stage.mouth.hush(stage.now), Some(Spoken { tag: A, samples: 0, rate_hz: 8_000 }));
+    stage.run(100);
+    assert!(stage.sent.is_empty());
+}
+
+#[test]
+fn open_utterance_that_runs_dry_is_one_underrun_and_goes_on() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 320]).unwrap();
+    stage.run(100);
+    stage.mouth.say(A, 8_000, &[LOUD; 160]).unwrap();
+    stage.mouth.end(A);
+    stage.run(100);
+    assert_eq!(stage.times(), [0, 20, 40, 60, 80, 100]);
+    assert_eq!(stage.sent[4].samples, [0; 160]);
+    assert_eq!(stage.mouth.stats().underrun_slots, 3);
+    let tail = &stage.events[1..];
+    assert_eq!(tail, [MouthEvent::Underrun { tag: A }, MouthEvent::Ended { tag: A, samples: 480 }]);
+}
+
+#[test]
+fn ended_utterance_and_one_that_has_not_begun_are_no_underrun() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 100]).unwrap();
+    stage.run(100);
+    assert!(stage.sent.is_empty(), "less than a frame waits for more");
+    stage.mouth.end(A);
+    stage.run(100);
+    assert_eq!((stage.sent.len(), stage.mouth.stats().underrun_slots), (1, 0));
+}
+
+#[test]
+fn comfort_silence_keeps_the_line_alive_between_utterances() {
+    let mut stage = Stage::new(Silence::Comfort);
+    stage.run(40);
+    stage.mouth.say(A, 8_000, &[LOUD; 160]).unwrap();
+    stage.mouth.end(A);
+    stage.run(60);
+    assert_eq!(stage.times(), [0, 20, 40, 60, 80]);
+    let loud: Vec<_> = stage.sent.iter().map(|sent| sent.samples[0]).collect();
+    assert_eq!(loud, [0, 0, LOUD, 0, 0]);
+    assert_eq!(stage.sent.iter().filter(|sent| sent.header.marker).count(), 1);
+}
+
+#[test]
+fn stall_delays_what_is_said_and_is_not_followed_by_a_burst() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 1_600]).unwrap();
+    stage.mouth.end(A);
+    stage.run(25);
+    stage.now += 100 * MS;
+    stage.run(300);
+    assert_eq!(stage.times()[..4], [0, 20, 125, 140]);
+    assert_eq!((stage.sent.len(), stage.mouth.stats().missed_slots), (10, 4));
+    // Sent at 125, but of the slot at 120.
+    let since = stage.sent[2].header.timestamp.wrapping_sub(stage.sent[1].header.timestamp);
+    assert_eq!(since, 800);
+}
+
+#[test]
+fn hour_of_speech_ends_on_the_millisecond() {
+    let mut stage = Stage::new(Silence::Nothing);
+    let (hour, minute) = (180_000u64, vec![LOUD; 8_000 * 30]);
+    let mut datagram = [0; DATAGRAM_MAX];
+    let (mut packets, mut now) = (0u64, stage.begin);
+    while packets < hour {
+        if stage.mouth.queued() < Duration::from_secs(1) {
+            stage.mouth.say(A, 8_000, &minute).unwrap();
+        }
+        // An owner that is always up to 7 ms late, but never shifts the schedule by it.
+        let (due, _) = stage.mouth.poll_timeout().unwrap();
+        assert_eq!(due, stage.begin + FRAME * packets as u32);
+        now = due + Duration::from_micros(packets * 7_919 % 7_000);
+        assert!(stage.mouth.poll_transmit(now, &mut datagram).is_some());
+        assert!(stage.mouth.poll_transmit(now, &mut datagram).is_none(), "never two at once");
+        packets += 1;
+    }
+    assert!(now - stage.begin < Duration::from_secs(3_600));
+    assert_eq!(*stage.mouth.stats(), MouthStats { packets: hour, ..MouthStats::default() });
+}
+
+#[test]
+fn queue_takes_all_or_nothing_and_tells_its_room() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 16_000, &vec![0; 16_000 * 59]).unwrap();
+    let room = Duration::from_secs(1);
+    assert_eq!(stage.mouth.say(A, 24_000, &vec![0; 24_001]), Err(SayError::QueueFull { room }));
+    assert_eq!((stage.mouth.room(), stage.mouth.queued()), (room, Duration::from_secs(59)));
+    assert_eq!(stage.mouth.say(A, 24_000, &vec![0; 24_000]), Ok(()));
+    assert_eq!(stage.mouth.say(A, 11_025, &[0]), Err(SayError::Rate { rate_hz: 11_025 }));
+}
+
+#[test]
+fn every_rate_is_played_at_its_own_speed_to_its_last_sample() {
+    for rate_hz in [8_000, 16_000, 24_000, 48_000] {
+        let mut stage = Stage::new(Silence::Nothing);
+        let tone = |n: u32| (f64::from(n) / f64::from(rate_hz) * 1_000.0 * std::f64::consts::TAU).sin() * 8_000.0;
+        let second: Vec<i16> = (0..rate_hz).map(|n| tone(n) as i16).collect();
+        // In chunks that fit no frame.
+        second.chunks(777).for_each(|chunk| stage.mouth.say(A, rate_hz, chunk).unwrap());
+        stage.mouth.end(A);
+        stage.run(1_500);
+        let line: Vec<i16> = stage.sent.iter().flat_map(|sent| sent.samples.clone()).collect();
+        let loud = line.iter().filter(|sample| sample.unsigned_abs() > 100).count();
+        // A tone of 1 kHz at 8 kHz is silent at two samples of eight, less where the resampler shifts it.
+        assert!((5_900..8_100).contains(&loud), "{rate_hz}: {loud} loud samples");
+        let last = line.iter().rposition(|sample| sample.unsigned_abs() > 1_000).unwrap();
+        let delay = if rate_hz == 8_000 { 0 } else { 80 };
+        assert!(last.abs_diff(8_000 + delay) < 12, "{rate_hz}: ends at {last}");
+        assert_eq!(stage.events.last(), Some(&MouthEvent::Ended { tag: A, samples: 8_000 }));
+    }
+}
+
+#[test]
+fn rate_may_change_within_an_utterance() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 160]).unwrap();
+    stage.mouth.say(A, 16_000, &[LOUD; 640]).unwrap();
+    stage.mouth.end(A);
+    stage.run(200);
+    let ended: Vec<_> = stage.events.iter().filter(|event| matches!(event, MouthEvent::Ended { .. })).collect();
+    assert_eq!(ended, [&MouthEvent::Ended { tag: A, samples: 480 }]);
+}
+
+#[test]
+fn raw_framing_is_the_codec_alone() {
+    let now = Instant::now();
+    let config = MouthConfig::new(Codec::Slin16, Framing::Raw);
+    let mut mouth = Mouth::new(now, config, RtpStart::default()).unwrap();
+    mouth.say(A, 16_000, &[0x0102; 320]).unwrap();
+    let mut datagram = [0; 640];
+    assert_eq!(mouth.poll_transmit(now, &mut datagram[..639]), None, "too short a buffer");
+    assert_eq!(mouth.poll_transmit(now, &mut datagram), Some(640));
+    assert_eq!(datagram[..4], [2, 1, 2, 1]);
+    let refused = Mouth::new(now, MouthConfig::new(Codec::Slin, Framing::Rtp), RtpStart::default()).err();
+    assert_eq!(refused, Some(MediaError::NoPayloadType { codec: Codec::Slin }));
+}

@@ -1,0 +1,81 @@
+//! Proof that the per-packet path does not allocate.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::time::Instant;
+use vg_media::{
+    Codec, DATAGRAM_MAX, Ear, EarConfig, EarSink, Edge, FRAME, Frame, Framing, Mouth, MouthConfig, RtpStart, UtteranceTag,
+};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: hands every call on to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract of `dealloc`, and `alloc` was the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Default)]
+struct Count {
+    frames: u64,
+    edges: u64,
+    concealed: u64,
+}
+
+impl EarSink for Count {
+    fn frame(&mut self, frame: Frame<'_>) {
+        self.frames += 1;
+        self.concealed += u64::from(frame.concealed);
+    }
+
+    fn edge(&mut self, _edge: Edge) {
+        self.edges += 1;
+    }
+}
+
+#[test]
+fn second_after_the_first_allocates_nothing() {
+    let begin = Instant::now();
+    let mut mouth = Mouth::new(begin, MouthConfig::new(Codec::Pcmu, Framing::Rtp), RtpStart::default()).unwrap();
+    let mut ear = Ear::new(begin, EarConfig { rate_hz: 16_000, ..EarConfig::new(Codec::Pcmu, Framing::Rtp) }).unwrap();
+    let (mut heard, mut datagram, speech) = (Count::default(), [0; DATAGRAM_MAX], [6_000; 1_600]);
+    let mut after_first_second = 0;
+    for slot in 0..500u32 {
+        let now = begin + FRAME * slot;
+        if slot == 50 {
+            after_first_second = ALLOCATIONS.get();
+        }
+        // Four chunks of 100 ms, then a pause as long.
+        let tag = UtteranceTag(slot / 40);
+        match slot % 40 {
+            0 | 5 | 10 | 15 => mouth.say(tag, 16_000, &speech).unwrap(),
+            16 => mouth.end(tag),
+            _ => {}
+        }
+        while mouth.poll_event().is_some() {}
+        while let Some(length) = mouth.poll_transmit(now, &mut datagram) {
+            if slot % 7 != 0 {
+                ear.handle_datagram(now, &datagram[..length]);
+            }
+        }
+        ear.poll(now, &mut heard);
+    }
+    assert_eq!(ALLOCATIONS.get() - after_first_second, 0);
+    assert!(heard.frames > 490 && heard.edges > 20 && heard.concealed > 20, "all paths were taken");
+}
