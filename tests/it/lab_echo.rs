@@ -66,3 +66,12 @@ async fn a_busy_extension_is_told_as_such() {
     let refused = SipCaller::dial(&asterisk, "203").await.unwrap_err();
     assert!(format!("{refused:#}").contains("refused 486"), "{refused:#}");
 }
+
+#[tokio::test]
+async fn a_caller_who_gives_up_while_it_rings_leaves_nothing_behind() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let ringing = SipCaller::ring(&asterisk, "202").await.unwrap();
+    assert_eq!(asterisk.channels().await.unwrap().len(), 1);
+    ringing.give_up().await.unwrap();
+    assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
+}

@@ -32,7 +32,7 @@ mod listen;
 mod sound;
 
 pub use asterisk::{Ari, Asterisk};
-pub use caller::{CallRecord, EndedBy, SipCaller};
+pub use caller::{CallRecord, EndedBy, Ringing, SipCaller};
 pub use listen::{Likeness, likeness, rms, tone_share};
 pub use sound::Pacing;
 

@@ -60,14 +60,16 @@ impl SipCaller {
 
     /// The same for whatever listens for SIP on a loopback port.
     pub async fn dial_port(sip_port: u16, number: &str) -> Result<Self> {
-        let audio = UdpSocket::bind(("127.0.0.1", 0))?;
-        let mut signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port()).await?;
-        let word = signalling.next_word().await.with_context(|| format!("failed to call {number}"))?;
-        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {number}: {word}") };
-        let remote = SocketAddr::from(([127, 0, 0, 1], port.parse()?));
-        let sound = Sound::start(audio, remote)?;
-        let activity = sound.activity();
-        Ok(Self { signalling, sound, activity, answered_at: Instant::now() })
+        Ringing::invite(sip_port, number).await?.answered().await
+    }
+
+    /// Calls an extension and returns when it rings: for callers who do not wait.
+    pub async fn ring(asterisk: &Asterisk, number: &str) -> Result<Ringing> {
+        let mut ringing = Ringing::invite(asterisk.sip_port(), number).await?;
+        match ringing.signalling.next_word().await?.as_str() {
+            "ringing" => Ok(ringing),
+            other => bail!("failed to ring {number}: {other}"),
+        }
     }
 
     /// When the call was answered: the zero of the recording.
@@ -131,13 +133,54 @@ impl SipCaller {
     }
 
     async fn end(mut self, within: Duration) -> Result<CallRecord> {
-        let word = timeout(within, self.signalling.next_word()).await;
+        let mut word = timeout(within, self.signalling.next_word()).await;
+        // Words travel one by one: "ringing" may come after "answered".
+        if matches!(&word, Ok(Ok(late)) if late == "ringing") {
+            word = timeout(within, self.signalling.next_word()).await;
+        }
         let ended_by = match word.with_context(|| format!("the call did not end within {within:?}"))??.as_str() {
             "ended-by-caller" => EndedBy::Caller,
             "ended-by-far-end" => EndedBy::FarEnd,
             other => bail!("the call ended strangely: {other}"),
         };
         record(self.sound, ended_by)
+    }
+}
+
+/// A call that is not answered yet. Dropping it cuts the line.
+#[derive(Debug)]
+pub struct Ringing {
+    signalling: Signalling,
+    audio: UdpSocket,
+    number: String,
+}
+
+impl Ringing {
+    async fn invite(sip_port: u16, number: &str) -> Result<Self> {
+        let audio = UdpSocket::bind(("127.0.0.1", 0))?;
+        let signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port()).await?;
+        Ok(Self { signalling, audio, number: number.to_owned() })
+    }
+
+    /// Waits for the answer.
+    pub async fn answered(mut self) -> Result<SipCaller> {
+        let mut word = self.signalling.next_word().await.with_context(|| format!("failed to call {}", self.number))?;
+        if word == "ringing" {
+            word = self.signalling.next_word().await?;
+        }
+        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {}: {word}", self.number) };
+        let sound = Sound::start(self.audio, SocketAddr::from(([127, 0, 0, 1], port.parse()?)))?;
+        let activity = sound.activity();
+        Ok(SipCaller { signalling: self.signalling, sound, activity, answered_at: Instant::now() })
+    }
+
+    /// Hangs up before anybody answers, and returns when that was confirmed.
+    pub async fn give_up(mut self) -> Result<()> {
+        self.signalling.press_red_button().await?;
+        match timeout(PATIENCE, self.signalling.next_word()).await.context("nobody confirmed")??.as_str() {
+            "ended-by-caller" => Ok(()),
+            other => bail!("failed to give up: {other}"),
+        }
     }
 }
 
