@@ -28,13 +28,19 @@ pub enum CallInput {
     /// The agent knows the conversation. Answered by `ConnectMedia`.
     ConversationOpened,
     /// The agent is not to be had; the call goes on and the fallback line is said in place of answers.
-    ConversationFailed { code: &'static str },
+    ConversationFailed {
+        /// Bounded label.
+        code: &'static str,
+    },
     /// Sound can flow. Answered by `Answer`.
     MediaConnected,
     /// The call was answered. Answered by `StartHearing` and the greeting.
     Answered,
     /// Setting up failed at the telephony side.
-    SetUpFailed { code: &'static str },
+    SetUpFailed {
+        /// Bounded label.
+        code: &'static str,
+    },
     /// The caller hung up.
     CallerGone,
     /// Asterisk or the media connection is gone.
@@ -42,13 +48,22 @@ pub enum CallInput {
     /// The transfer was carried out.
     HandoverDone,
     /// The transfer was not possible; the call goes on.
-    HandoverFailed { code: &'static str },
+    HandoverFailed {
+        /// Bounded label.
+        code: &'static str,
+    },
     /// Everything of the call is released. Last input.
     Released,
     /// The caller began to speak at that moment (at the socket).
-    SpeechStarted { at: Instant },
+    SpeechStarted {
+        /// First voiced sample.
+        at: Instant,
+    },
     /// The caller paused; the moment of the last voiced sample (at the socket).
-    SpeechEnded { last_voiced: Instant },
+    SpeechEnded {
+        /// Last voiced sample.
+        last_voiced: Instant,
+    },
     /// A key was pressed: `0`-`9`, `*`, `#`, `A`-`D`.
     Digit(char),
     /// Words that may change.
@@ -58,23 +73,62 @@ pub enum CallInput {
     /// The answer to `FinalizeHearing`.
     Finalized,
     /// The listener cannot go on.
-    HearingFell { code: &'static str },
+    HearingFell {
+        /// Bounded label.
+        code: &'static str,
+    },
     /// A piece of the agent's answer.
-    AgentText { turn: TurnId, text: String },
+    AgentText {
+        /// The turn that it answers.
+        turn: TurnId,
+        /// Words as the agent gave them, unmasked.
+        text: String,
+    },
     /// The agent's answer is complete.
-    AgentDone { turn: TurnId, command: Option<AgentCommand> },
+    AgentDone {
+        /// The turn that it answers.
+        turn: TurnId,
+        /// What it wants besides speaking.
+        command: Option<AgentCommand>,
+    },
     /// The agent cannot answer.
-    AgentFell { turn: TurnId, code: &'static str },
+    AgentFell {
+        /// The turn that it does not answer.
+        turn: TurnId,
+        /// Bounded label.
+        code: &'static str,
+    },
     /// First samples of an utterance came from the speaker.
-    SpeechAudio { utterance: UtteranceId },
+    SpeechAudio {
+        /// Whose samples.
+        utterance: UtteranceId,
+    },
     /// First audible sample of an utterance left at that moment.
-    Audible { utterance: UtteranceId, at: Instant },
+    Audible {
+        /// Which one.
+        utterance: UtteranceId,
+        /// At the socket.
+        at: Instant,
+    },
     /// The last sample of an utterance has left.
-    UtteranceEnded { utterance: UtteranceId },
+    UtteranceEnded {
+        /// Which one.
+        utterance: UtteranceId,
+    },
     /// The answer to `Hush`: so much of it had been played, in milliseconds.
-    Hushed { utterance: UtteranceId, spoken_ms: u64 },
+    Hushed {
+        /// What was being played.
+        utterance: UtteranceId,
+        /// How much of it had left, in milliseconds.
+        spoken_ms: u64,
+    },
     /// The speaker cannot go on with this utterance.
-    SpeakingFell { utterance: UtteranceId, code: &'static str },
+    SpeakingFell {
+        /// Which one.
+        utterance: UtteranceId,
+        /// Bounded label.
+        code: &'static str,
+    },
     /// Say goodbye and end.
     Drain,
     /// End now.
@@ -144,28 +198,61 @@ pub enum CallAction {
     /// Speech will be needed soon: open a speaking session.
     PrepareSpeaking,
     /// Ask the agent.
-    Ask { turn: TurnId, text: MaskedText },
+    Ask {
+        /// Asked again with the same turn where the caller went on after a pause: the new words replace the old.
+        turn: TurnId,
+        /// What the caller said.
+        text: MaskedText,
+    },
     /// The answer is no longer wanted.
-    CancelAsk { turn: TurnId },
+    CancelAsk {
+        /// Which one.
+        turn: TurnId,
+    },
     /// Speak a clause of an utterance.
-    Say { utterance: UtteranceId, text: MaskedText },
+    Say {
+        /// Which one.
+        utterance: UtteranceId,
+        /// A clause.
+        text: MaskedText,
+    },
     /// No further clause of the utterance follows.
-    EndUtterance { utterance: UtteranceId },
+    EndUtterance {
+        /// Which one.
+        utterance: UtteranceId,
+    },
     /// Stop speaking within one frame and forget what is queued.
-    Hush { utterance: UtteranceId },
+    Hush {
+        /// Which one.
+        utterance: UtteranceId,
+    },
     /// Play the built-in emergency recording in place of what is left of the utterance: needs no provider.
     /// `UtteranceEnded` follows as for any other.
-    PlayEmergency { utterance: UtteranceId },
+    PlayEmergency {
+        /// Which one.
+        utterance: UtteranceId,
+    },
     /// Hand over to a dialplan place `context,extension`.
-    Transfer { target: String },
+    Transfer {
+        /// Where to.
+        target: String,
+    },
     /// End the caller's leg.
-    HangUp { cause: EndCause },
+    HangUp {
+        /// Why.
+        cause: EndCause,
+    },
     /// Release everything the call holds, then report `Released`.
     Release,
     /// Tell the world.
     Emit(Fact),
     /// An input made no sense in this phase; counted.
-    Refused { phase: &'static str, input: &'static str },
+    Refused {
+        /// Bounded label of the phase.
+        phase: &'static str,
+        /// Bounded label of the input.
+        input: &'static str,
+    },
 }
 
 /// Why a call wants to be woken.

@@ -1,4 +1,12 @@
-//! Seeded randomness for tests.
+//! Seeded randomness for tests, and a moment to count from.
+
+use std::time::Instant;
+
+/// Some moment. Tests count from it; none may depend on which it is.
+#[expect(clippy::disallowed_methods, reason = "an Instant cannot be made in any other way")]
+pub(crate) fn some_moment() -> Instant {
+    Instant::now()
+}
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 pub(crate) struct Dice(u64);
@@ -19,5 +27,10 @@ impl Dice {
     /// A number below `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
+    }
+
+    /// One of several things.
+    pub(crate) fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
+        &things[usize::try_from(self.below(things.len() as u64)).unwrap()]
     }
 }

@@ -13,21 +13,54 @@ pub enum Fact {
     /// The call was answered.
     Answered,
     /// The caller is being understood; may change.
-    Hearing { turn: TurnId, text: MaskedText },
+    Hearing {
+        /// Which turn.
+        turn: TurnId,
+        /// All of the turn so far.
+        text: MaskedText,
+    },
     /// The caller said this.
-    Heard { turn: TurnId, text: MaskedText },
+    Heard {
+        /// Which turn.
+        turn: TurnId,
+        /// All of the turn. Told again, longer, where the caller went on after a pause.
+        text: MaskedText,
+    },
     /// The caller spoke, and nothing was understood.
-    NotUnderstood { turn: TurnId },
+    NotUnderstood {
+        /// Which turn.
+        turn: TurnId,
+    },
     /// The gateway says this, piece by piece.
-    Saying { utterance: UtteranceId, text: MaskedText },
+    Saying {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// A clause of it.
+        text: MaskedText,
+    },
     /// The caller spoke over an utterance; so many milliseconds of it had been heard.
-    Interrupted { utterance: UtteranceId, spoken_ms: u64 },
+    Interrupted {
+        /// Which utterance.
+        utterance: UtteranceId,
+        /// How much of it had been heard, in milliseconds.
+        spoken_ms: u64,
+    },
     /// A turn got its answer.
     Turn(TurnRecord),
     /// A provider or the agent fell; the code is bounded.
-    Fell { who: Role, plugin: Option<PluginId>, code: &'static str },
+    Fell {
+        /// Whose part it was.
+        who: Role,
+        /// Which plugin, where it is one.
+        plugin: Option<PluginId>,
+        /// Bounded label.
+        code: &'static str,
+    },
     /// The call is handed to a person.
-    Escalated { target: String },
+    Escalated {
+        /// Dialplan place `context,extension`.
+        target: String,
+    },
     /// The call is over.
     Ended(Outcome),
 }

@@ -76,6 +76,14 @@ impl MaskedText {
 /// digit by digit. Verification codes become `[cvv]`: 3 or 4 digits after a cue such as "security code". It remembers the
 /// digits on which a text ended, so that a number split over texts is masked from the text that completes it on.
 /// No `Debug`: it holds digits of the caller.
+///
+/// ```
+/// use vg_domain::mask::{Heard, Mask};
+///
+/// let mut mask = Mask::new();
+/// let heard = Heard::new("it is four one one one 1111 1111 1111".into());
+/// assert_eq!(mask.mask_final(heard).as_str(), "it is [card]");
+/// ```
 #[derive(Default)]
 pub struct Mask {
     caller: Trail,

@@ -6,9 +6,9 @@ const FIRST_CHARS_MIN: usize = 25;
 const CLAUSE_CHARS_MAX: usize = 240;
 /// Lower case, with their dots. A full stop after one of them ends no sentence.
 const ABBREVIATIONS: &[&str] = &[
-    "mr.", "mrs.", "ms.", "dr.", "prof.", "sr.", "jr.", "st.", "mt.", "no.", "nr.", "vs.", "e.g.", "i.e.", "etc.", "approx.", "ext.", "tel.", "dept.",
-    "inc.", "ltd.", "co.", "a.m.", "p.m.", "u.s.", "u.k.", "jan.", "feb.", "mar.", "apr.", "jun.", "jul.", "aug.", "sep.", "sept.", "oct.", "nov.",
-    "dec.",
+    "mr.", "mrs.", "ms.", "dr.", "prof.", "sr.", "jr.", "st.", "mt.", "no.", "nr.", "vs.", "e.g.", "i.e.", "etc.", "approx.",
+    "ext.", "tel.", "dept.", "inc.", "ltd.", "co.", "a.m.", "p.m.", "u.s.", "u.k.", "jan.", "feb.", "mar.", "apr.", "jun.",
+    "jul.", "aug.", "sep.", "sept.", "oct.", "nov.", "dec.",
 ];
 
 /// Cuts an answer into pieces for the speaker: the first as early as it can be spoken well (a clause, or a few words), then
@@ -62,7 +62,9 @@ impl ClauseSplitter {
         if rest.trim().is_empty() {
             return None;
         }
-        if let Some(boundary) = boundaries().find(|boundary| boundary.ends >= if self.begun { Ends::Sentence } else { Ends::Clause }) {
+        if let Some(boundary) =
+            boundaries().find(|boundary| boundary.ends >= if self.begun { Ends::Sentence } else { Ends::Clause })
+        {
             return (chars_before(rest, boundary.at) <= CLAUSE_CHARS_MAX).then_some(boundary.at).or_else(|| self.forced_cut());
         }
         if !self.begun {

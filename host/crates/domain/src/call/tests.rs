@@ -1,0 +1,196 @@
+//! The call under test, and its actions as short lines.
+
+mod chaos;
+mod stories;
+mod table;
+mod troubles;
+
+use super::*;
+use crate::dice::some_moment;
+use crate::ids::{PluginId, TenantId};
+use crate::mask::Heard;
+use crate::tenant::{Prompts, Provider, Timing};
+use std::time::Duration;
+
+fn settings() -> TenantSettings {
+    let provider = |plugin: &str| Provider { plugin: PluginId::new(plugin), options: "{}".into() };
+    TenantSettings {
+        tenant: TenantId::new("demo"),
+        language: "en-US".into(),
+        greeting: "Welcome.".into(),
+        hearing: provider("stt-a"),
+        speaking: provider("tts-a"),
+        prompts: Prompts {
+            not_understood: "I didn't catch that.".into(),
+            agent_unavailable: "Please bear with us.".into(),
+            farewell: "Goodbye.".into(),
+        },
+        timing: Timing::default(),
+        human: None,
+    }
+}
+
+fn with_human() -> TenantSettings {
+    TenantSettings { human: Some("queues,human".into()), ..settings() }
+}
+
+fn masked(words: &str) -> MaskedText {
+    Mask::new().mask_final(Heard::new(words.into()))
+}
+
+/// A call and its clock.
+struct Desk {
+    call: Call,
+    now: Instant,
+}
+
+impl Desk {
+    fn new(settings: TenantSettings) -> Self {
+        Self { call: Call::new(Arc::new(settings)), now: some_moment() }
+    }
+
+    /// A call whose greeting is being said as utterance 1.
+    fn greeting(settings: TenantSettings) -> Self {
+        let mut desk = Self::new(settings);
+        for input in [CallInput::Offered, CallInput::ConversationOpened, CallInput::MediaConnected, CallInput::Answered] {
+            desk.tell(input);
+        }
+        desk
+    }
+
+    /// A call that listens to turn 1.
+    fn listening(settings: TenantSettings) -> Self {
+        let mut desk = Self::greeting(settings);
+        desk.utter(1);
+        desk
+    }
+
+    /// A call that has asked the agent in turn 1 what the caller said.
+    fn thinking(settings: TenantSettings, words: &str) -> Self {
+        let mut desk = Self::listening(settings);
+        desk.ask(words);
+        desk
+    }
+
+    /// A call whose agent speaks utterance 2 and has not finished; its first clause was `Well,`.
+    fn speaking(settings: TenantSettings) -> Self {
+        let mut desk = Self::thinking(settings, "hello");
+        desk.text(1, "Well, it");
+        desk.audio(2);
+        desk
+    }
+
+    fn after(&mut self, ms: u64) -> &mut Self {
+        self.now += Duration::from_millis(ms);
+        self
+    }
+
+    fn tell(&mut self, input: CallInput) -> Vec<String> {
+        self.call.handle(self.now, input);
+        self.actions()
+    }
+
+    /// Waits for the next alarm, which must be `reason`.
+    fn wake(&mut self, reason: CallReason) -> Vec<String> {
+        let (at, next) = self.call.poll_timeout().unwrap();
+        assert_eq!(next, reason);
+        self.now = self.now.max(at);
+        self.call.handle_timeout(self.now);
+        self.actions()
+    }
+
+    fn actions(&mut self) -> Vec<String> {
+        std::iter::from_fn(|| self.call.poll_action()).map(|action| line(&action)).collect()
+    }
+
+    fn speech(&mut self) -> Vec<String> {
+        let at = self.now;
+        self.tell(CallInput::SpeechStarted { at })
+    }
+
+    fn pause(&mut self) -> Vec<String> {
+        let last_voiced = self.now;
+        self.tell(CallInput::SpeechEnded { last_voiced })
+    }
+
+    fn words(&mut self, words: &str) -> Vec<String> {
+        self.tell(CallInput::Final(masked(words)))
+    }
+
+    /// The caller says something and falls silent until the call goes on.
+    fn ask(&mut self, words: &str) -> Vec<String> {
+        self.speech();
+        self.after(900).pause();
+        self.wake(CallReason::EndOfTurn);
+        self.after(50).words(words);
+        self.tell(CallInput::Finalized)
+    }
+
+    fn text(&mut self, turn: u32, text: &str) -> Vec<String> {
+        self.tell(CallInput::AgentText { turn: TurnId(turn), text: text.into() })
+    }
+
+    fn done(&mut self, turn: u32, command: Option<AgentCommand>) -> Vec<String> {
+        self.tell(CallInput::AgentDone { turn: TurnId(turn), command })
+    }
+
+    fn audio(&mut self, utterance: u32) {
+        let (utterance, at) = (UtteranceId(utterance), self.now);
+        self.tell(CallInput::SpeechAudio { utterance });
+        self.tell(CallInput::Audible { utterance, at });
+    }
+
+    /// An utterance is spoken to its end.
+    fn utter(&mut self, utterance: u32) -> Vec<String> {
+        self.audio(utterance);
+        self.after(1000).tell(CallInput::UtteranceEnded { utterance: UtteranceId(utterance) })
+    }
+
+    fn phase(&self) -> &'static str {
+        self.call.phase().name()
+    }
+}
+
+/// An action as `verb object`.
+fn line(action: &CallAction) -> String {
+    match action {
+        CallAction::Ask { turn, text } => format!("ask {turn}: {}", text.as_str()),
+        CallAction::CancelAsk { turn } => format!("cancel ask {turn}"),
+        CallAction::Say { utterance, text } => format!("say {utterance}: {}", text.as_str()),
+        CallAction::EndUtterance { utterance } => format!("end utterance {utterance}"),
+        CallAction::Hush { utterance } => format!("hush {utterance}"),
+        CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),
+        CallAction::Transfer { target } => format!("transfer to {target}"),
+        CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
+        CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
+        CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
+        CallAction::Ring
+        | CallAction::OpenConversation
+        | CallAction::ConnectMedia
+        | CallAction::Answer
+        | CallAction::StartHearing
+        | CallAction::FinalizeHearing
+        | CallAction::PrepareSpeaking
+        | CallAction::Release => format!("{action:?}"),
+    }
+}
+
+fn fact_line(fact: &Fact) -> String {
+    match fact {
+        Fact::Hearing { turn, text } => format!("hearing {turn}: {}", text.as_str()),
+        Fact::Heard { turn, text } => format!("heard {turn}: {}", text.as_str()),
+        Fact::NotUnderstood { turn } => format!("not understood {turn}"),
+        Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
+        Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
+        Fact::Turn(record) => {
+            let how = if record.interrupted { " (interrupted)" } else { "" };
+            let total = record.latency.map_or("-".into(), |latency| latency.total_ms.to_string());
+            format!("turn {}: {} -> {}{how}, {total} ms", record.turn, record.heard.as_str(), record.said.as_str())
+        }
+        Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
+        Fact::Escalated { target } => format!("escalated to {target}"),
+        Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
+        Fact::Started => "started".into(),
+        Fact::Answered => "answered".into(),
+    }
+}

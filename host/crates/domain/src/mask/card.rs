@@ -140,7 +140,8 @@ impl Run {
             }
             // A written number may hide a card number among digits that were run together with it.
             _ if digits.len() > *CARD_DIGITS.end() => {
-                let one = |(at, &digit): (usize, &u8)| Atom { digits: vec![digit], span: Some(span.start + at..span.start + at + 1) };
+                let one =
+                    |(at, &digit): (usize, &u8)| Atom { digits: vec![digit], span: Some(span.start + at..span.start + at + 1) };
                 self.atoms.extend(digits.iter().enumerate().map(one));
             }
             _ => self.atoms.push(Atom { digits: digits.to_vec(), span: Some(span) }),
@@ -207,10 +208,11 @@ fn is_cue(text: &str, tokens: &[Token]) -> bool {
         let token = tokens.len().checked_sub(back).and_then(|index| tokens.get(index));
         token.map_or(String::new(), |token| text[token.span.clone()].to_ascii_lowercase())
     };
-    match (word(3).as_str(), word(2).as_str(), word(1).as_str()) {
-        (_, _, "cvv" | "cvc" | "csc" | "cvn") => true,
-        (_, "security" | "verification", "code" | "number" | "digits") => true,
-        ("c", "v", "v" | "c" | "n") | ("c", "s", "c") => true,
-        _ => false,
-    }
+    matches!(
+        (word(3).as_str(), word(2).as_str(), word(1).as_str()),
+        (_, _, "cvv" | "cvc" | "csc" | "cvn")
+            | (_, "security" | "verification", "code" | "number" | "digits")
+            | ("c", "v", "v" | "c" | "n")
+            | ("c", "s", "c")
+    )
 }

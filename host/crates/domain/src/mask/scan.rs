@@ -37,7 +37,11 @@ pub(super) fn tokens(text: &str) -> (Vec<Token>, bool) {
         while let Some((at, _)) = chars.next_if(|(_, c)| c.is_alphanumeric() && c.is_ascii_digit() == first.is_ascii_digit()) {
             stop = at + text[at..].chars().next().map_or(0, char::len_utf8);
         }
-        tokens.push(Token { span: start..stop, kind: kind(&text[start..stop]), joins: text[end..start].chars().all(stands_in_numbers) });
+        tokens.push(Token {
+            span: start..stop,
+            kind: kind(&text[start..stop]),
+            joins: text[end..start].chars().all(stands_in_numbers),
+        });
         end = stop;
     }
     let open = text[end..].chars().all(stands_in_numbers);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::dice::Dice;
 
 fn heard(words: &str) -> String {
     Mask::new().mask_final(Heard::new(words.into())).as_str().to_owned()
@@ -96,7 +97,10 @@ fn verification_codes_are_masked_after_a_cue_only() {
     assert_eq!(heard("c v c one two three"), "c v c [cvv]");
     assert_eq!(heard_in_turn(&["my security code", "it is one two three"]), ["my security code", "it is [cvv]"]);
     assert_eq!(heard("room 123 on floor 4"), "room 123 on floor 4");
-    assert_eq!(heard("the security code is on the back of the card and I live at number 123"), "the security code is on the back of the card and I live at number 123");
+    assert_eq!(
+        heard("the security code is on the back of the card and I live at number 123"),
+        "the security code is on the back of the card and I live at number 123"
+    );
     assert_eq!(heard("cvv 12345"), "cvv 12345");
 }
 
@@ -127,4 +131,55 @@ fn texts_join_with_one_space() {
     assert_eq!(one.followed_by(&two).as_str(), "one two");
     assert_eq!(MaskedText::default().followed_by(&two), two);
     assert_eq!(one.followed_by(&MaskedText::default()), one);
+}
+
+/// A number of an issuer with a correct check digit.
+fn card_number(dice: &mut Dice) -> String {
+    let (prefix, length) =
+        *dice.pick(&[("4", 13), ("4", 16), ("4", 19), ("51", 16), ("2720", 16), ("37", 15), ("36", 14), ("6011", 16)]);
+    let mut digits: Vec<u64> = prefix.bytes().map(|digit| u64::from(digit - b'0')).collect();
+    digits.resize_with(length - 1, || dice.below(10));
+    let doubled = |(at, &digit): (usize, &u64)| if at % 2 == 0 { digit * 2 / 10 + digit * 2 % 10 } else { digit };
+    let sum: u64 = digits.iter().rev().enumerate().map(doubled).sum();
+    digits.push((10 - sum % 10) % 10);
+    digits.iter().map(u64::to_string).collect()
+}
+
+/// Digits as people write and say them.
+fn said(number: &str, dice: &mut Dice) -> String {
+    const WORDS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    let gap = *dice.pick(&["", " ", "-", ".", ", ", " - "]);
+    let spoken = dice.below(3) == 0;
+    let mut said = String::new();
+    for (at, digit) in number.bytes().enumerate() {
+        if spoken {
+            said += if at > 0 { " " } else { "" };
+            said += WORDS[usize::from(digit - b'0')];
+        } else {
+            said += if at > 0 && at % 4 == 0 { gap } else { "" };
+            said.push(char::from(digit));
+        }
+    }
+    said
+}
+
+#[test]
+fn every_issued_number_is_masked_however_it_is_said() {
+    let mut dice = Dice::new(11);
+    for _ in 0..5000 {
+        let number = card_number(&mut dice);
+        let said = said(&number, &mut dice);
+        assert_eq!(heard(&format!("my number is {said} thanks")), "my number is [card] thanks");
+    }
+}
+
+#[test]
+fn numbers_of_up_to_twelve_digits_always_stay() {
+    let mut dice = Dice::new(12);
+    for _ in 0..5000 {
+        let length = 1 + dice.below(12);
+        let number: String = (0..length).map(|_| dice.below(10).to_string()).collect();
+        let text = format!("order {} please", said(&number, &mut dice));
+        assert_eq!(heard(&text), text);
+    }
 }

@@ -1,0 +1,277 @@
+//! Silence, falls, deadlines and ends.
+
+use super::*;
+
+#[test]
+fn a_silent_caller_is_asked_twice_and_then_left() {
+    let mut desk = Desk::listening(settings());
+    for utterance in [2, 3] {
+        assert_eq!(desk.wake(CallReason::Silence)[0], format!("say {utterance}: I didn't catch that."));
+        desk.utter(utterance);
+    }
+    assert_eq!(desk.wake(CallReason::Silence)[0], "say 4: Goodbye.");
+    assert_eq!(desk.utter(4), ["hang up: caller_silent", "Release"]);
+}
+
+#[test]
+fn words_end_a_row_of_silences() {
+    let mut desk = Desk::listening(settings());
+    desk.wake(CallReason::Silence);
+    desk.utter(2);
+    desk.wake(CallReason::Silence);
+    desk.utter(3);
+    desk.ask("hello");
+    desk.text(3, "Good day.");
+    desk.done(3, None);
+    desk.utter(4);
+    assert_eq!(desk.wake(CallReason::Silence)[0], "say 5: I didn't catch that.");
+}
+
+#[test]
+fn a_turn_without_words_is_not_understood() {
+    let mut desk = Desk::listening(settings());
+    assert_eq!(desk.ask("")[..2], ["- not understood 1", "say 2: I didn't catch that."]);
+    desk.utter(2);
+    assert_eq!(desk.phase(), "listening");
+}
+
+#[test]
+fn words_that_came_before_the_deadline_are_enough() {
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    desk.after(500).pause();
+    desk.wake(CallReason::EndOfTurn);
+    desk.words("hello");
+    assert_eq!(desk.wake(CallReason::FinalDeadline), ["- heard 1: hello", "ask 1: hello"]);
+    assert_eq!(desk.tell(CallInput::Finalized), [""; 0]);
+}
+
+#[test]
+fn a_voice_that_only_the_listener_noticed_is_heard() {
+    let mut desk = Desk::listening(settings());
+    assert_eq!(desk.words("hello"), ["PrepareSpeaking"]);
+    desk.wake(CallReason::EndOfTurn);
+    assert_eq!(desk.tell(CallInput::Finalized), ["- heard 1: hello", "ask 1: hello"]);
+    desk.text(1, "Good day.");
+    desk.done(1, None);
+    assert_eq!(desk.utter(2), ["- turn 1: hello -> Good day., - ms"], "without an anchor there is no latency");
+}
+
+#[test]
+fn a_voice_without_end_is_cut_after_a_minute() {
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
+}
+
+#[test]
+fn an_agent_that_says_nothing_in_time_is_replaced_by_a_line() {
+    let mut desk = Desk::thinking(settings(), "hello");
+    assert_eq!(
+        desk.wake(CallReason::AgentDeadline)[..3],
+        ["cancel ask 1", "- thinking fell: deadline", "say 2: Please bear with us."]
+    );
+    desk.utter(2);
+    assert_eq!(desk.phase(), "listening");
+}
+
+#[test]
+fn an_answer_that_breaks_off_ends_with_a_line() {
+    let mut desk = Desk::speaking(settings());
+    assert_eq!(
+        desk.wake(CallReason::AgentDeadline),
+        [
+            "cancel ask 1",
+            "- thinking fell: deadline",
+            "say 2: Please bear with us.",
+            "- saying 2: Please bear with us.",
+            "end utterance 2"
+        ]
+    );
+}
+
+#[test]
+fn an_agent_that_falls_or_says_nothing_at_all_is_replaced_by_a_line() {
+    let mut desk = Desk::thinking(settings(), "hello");
+    let fall = CallInput::AgentFell { turn: TurnId(1), code: "unavailable" };
+    assert_eq!(desk.tell(fall)[..2], ["- thinking fell: unavailable", "say 2: Please bear with us."]);
+    let mut desk = Desk::thinking(settings(), "hello");
+    assert_eq!(desk.done(1, None)[..2], ["- thinking fell: empty_answer", "say 2: Please bear with us."]);
+}
+
+#[test]
+fn a_call_without_an_agent_is_answered_and_says_so() {
+    let mut desk = Desk::new(settings());
+    desk.tell(CallInput::Offered);
+    assert_eq!(desk.wake(CallReason::AgentDeadline), ["- thinking fell: deadline", "ConnectMedia"]);
+    desk.tell(CallInput::MediaConnected);
+    desk.tell(CallInput::Answered);
+    desk.utter(1);
+    assert_eq!(desk.ask("hello")[..2], ["- heard 1: hello", "say 2: Please bear with us."]);
+}
+
+#[test]
+fn a_speaker_without_audio_is_replaced_by_the_recording() {
+    let mut desk = Desk::thinking(settings(), "hello");
+    desk.text(1, "Well, it");
+    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "cancel ask 1", "play emergency 2"]);
+    assert_eq!(desk.text(1, "is. Good."), [""; 0]);
+    assert_eq!(desk.utter(2), ["- turn 1: hello -> Well,, 5550 ms"]);
+    assert_eq!(desk.phase(), "listening");
+}
+
+#[test]
+fn a_speaker_that_falls_twice_in_a_row_ends_the_call_after_the_recording() {
+    let mut desk = Desk::greeting(settings());
+    let fall = |utterance| CallInput::SpeakingFell { utterance: UtteranceId(utterance), code: "trap" };
+    assert_eq!(desk.tell(fall(1)), ["- speaking fell: trap", "play emergency 1"]);
+    desk.utter(1);
+    desk.ask("");
+    assert_eq!(desk.tell(fall(2)), ["- speaking fell: trap", "hush 2", "play emergency 3"]);
+    assert_eq!(desk.utter(3), ["hang up: providers_exhausted", "Release"]);
+}
+
+#[test]
+fn a_whole_utterance_ends_a_row_of_falls() {
+    let mut desk = Desk::greeting(settings());
+    let fall = |utterance| CallInput::SpeakingFell { utterance: UtteranceId(utterance), code: "trap" };
+    desk.tell(fall(1));
+    desk.utter(1);
+    desk.ask("");
+    desk.utter(2);
+    desk.ask("");
+    assert_eq!(desk.tell(fall(3)), ["- speaking fell: trap", "play emergency 3"]);
+}
+
+#[test]
+fn a_listener_that_falls_is_started_again_three_times() {
+    let mut desk = Desk::listening(settings());
+    let fall = || CallInput::HearingFell { code: "trap" };
+    for _ in 0..3 {
+        assert_eq!(desk.tell(fall()), ["- hearing fell: trap", "StartHearing"]);
+    }
+    assert_eq!(desk.tell(fall()), ["- hearing fell: trap", "play emergency 2"]);
+    assert_eq!(desk.utter(2), ["hang up: providers_exhausted", "Release"]);
+}
+
+#[test]
+fn words_end_a_row_of_the_listeners_falls() {
+    let mut desk = Desk::listening(settings());
+    for _ in 0..3 {
+        desk.tell(CallInput::HearingFell { code: "trap" });
+    }
+    desk.speech();
+    desk.words("hello");
+    assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" }), ["- hearing fell: trap", "StartHearing"]);
+}
+
+#[test]
+fn a_person_takes_over_where_nobody_listens() {
+    let mut desk = Desk::listening(with_human());
+    for _ in 0..3 {
+        desk.tell(CallInput::HearingFell { code: "trap" });
+    }
+    let actions = desk.tell(CallInput::HearingFell { code: "trap" });
+    assert_eq!(actions[1..], ["transfer to queues,human", "- escalated to queues,human"]);
+    assert_eq!(desk.tell(CallInput::HandoverFailed { code: "refused" }), ["play emergency 2"]);
+    assert_eq!(desk.utter(2), ["hang up: providers_exhausted", "Release"]);
+}
+
+#[test]
+fn a_listener_that_falls_while_its_last_words_are_awaited_does_not_hold_up_the_turn() {
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    desk.words("hello");
+    desk.after(500).pause();
+    desk.wake(CallReason::EndOfTurn);
+    assert_eq!(
+        desk.tell(CallInput::HearingFell { code: "trap" }),
+        ["- hearing fell: trap", "StartHearing", "- heard 1: hello", "ask 1: hello"]
+    );
+}
+
+#[test]
+fn a_caller_who_cannot_be_transferred_is_talked_to() {
+    let mut desk = Desk::thinking(with_human(), "human agent");
+    desk.done(1, Some(AgentCommand::Human));
+    assert_eq!(desk.phase(), "handover");
+    assert_eq!(desk.wake(CallReason::EndDeadline)[0], "say 2: Please bear with us.");
+    let mut desk = Desk::thinking(settings(), "human agent");
+    assert_eq!(desk.done(1, Some(AgentCommand::Human))[0], "say 2: Please bear with us.");
+    desk.utter(2);
+    assert_eq!(desk.phase(), "listening");
+}
+
+#[test]
+fn a_set_up_that_fails_or_stands_still_is_hung_up() {
+    let mut desk = Desk::new(settings());
+    desk.tell(CallInput::Offered);
+    desk.tell(CallInput::ConversationOpened);
+    assert_eq!(desk.tell(CallInput::SetUpFailed { code: "deadline" }), ["hang up: set_up_failed", "Release"]);
+    let mut desk = Desk::new(settings());
+    desk.tell(CallInput::Offered);
+    desk.tell(CallInput::ConversationOpened);
+    assert_eq!(desk.wake(CallReason::EndDeadline), ["hang up: set_up_failed", "Release"]);
+}
+
+#[test]
+fn an_utterance_whose_end_is_never_reported_ends() {
+    let mut desk = Desk::greeting(settings());
+    desk.audio(1);
+    assert_eq!(desk.wake(CallReason::EndDeadline), ["hush 1"]);
+    assert_eq!(desk.phase(), "listening");
+}
+
+#[test]
+fn a_draining_gateway_says_goodbye_whatever_the_caller_says() {
+    let mut desk = Desk::speaking(settings());
+    assert_eq!(
+        desk.tell(CallInput::Drain)[..4],
+        ["cancel ask 1", "hush 2", "- turn 1: hello -> Well,, 550 ms", "say 3: Goodbye."]
+    );
+    desk.speech();
+    desk.after(600).tell(CallInput::Partial(masked("but")));
+    assert_eq!(desk.tell(CallInput::Drain), [""; 0]);
+    assert_eq!(desk.utter(3), ["hang up: drained", "Release"]);
+}
+
+#[test]
+fn a_goodbye_that_cannot_be_spoken_does_not_keep_the_call() {
+    let mut desk = Desk::listening(with_human());
+    desk.tell(CallInput::Drain);
+    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "play emergency 2"]);
+    let fall = CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" };
+    assert_eq!(desk.tell(fall), ["hang up: drained", "Release"]);
+}
+
+#[test]
+fn a_release_that_is_never_confirmed_ends_the_call() {
+    let mut desk = Desk::listening(settings());
+    desk.tell(CallInput::CallerGone);
+    assert_eq!(desk.wake(CallReason::EndDeadline), ["- ended: caller_hung_up, 0 turns"]);
+}
+
+#[test]
+fn a_hang_up_from_any_phase_releases_everything_and_ends() {
+    for (name, mut desk) in table::desks() {
+        if name == "ending" || name == "ended" {
+            continue;
+        }
+        let actions = desk.tell(CallInput::CallerGone);
+        assert_eq!(actions.last().unwrap(), "Release", "{name}");
+        assert_eq!(desk.phase(), "ending", "{name}");
+        assert!(desk.tell(CallInput::Released).last().unwrap().starts_with("- ended: caller_hung_up"), "{name}");
+        assert_eq!(desk.phase(), "ended", "{name}");
+    }
+}
+
+#[test]
+fn an_operators_stop_hangs_up_at_once_from_any_phase() {
+    for (name, mut desk) in table::desks() {
+        if name == "ending" || name == "ended" {
+            continue;
+        }
+        let actions = desk.tell(CallInput::Stop(EndCause::Stopped));
+        assert_eq!(actions[actions.len() - 2..], ["hang up: stopped", "Release"], "{name}");
+    }
+}
