@@ -15,8 +15,9 @@ mirror=${mirror:-http://deb.debian.org/debian}
 if grep -q " $root/" /proc/self/mountinfo; then echo "$root has mounts under it: not touched" >&2; exit 1; fi
 rm -rf --one-file-system "$root" "$root.part"
 mkdir -p "$(dirname "$root")"
+# In a mount namespace of its own: /proc is mounted while packages are set up, and must not stay when this is interrupted.
 # A late or frozen mirror makes Release files look expired; their signatures are checked all the same.
-mmdebstrap --quiet --mode=root --variant=essential \
+unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=essential \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' --aptopt='Acquire::Retries "3"' \

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How a gateway reaches an Asterisk of the laboratory.
 #[derive(Clone, Debug)]
@@ -26,17 +27,22 @@ pub struct Asterisk {
     root: PathBuf,
     sip_port: u16,
     http_port: u16,
-    /// Held as long as the instance is ours, by whatever process of whatever checkout.
+    /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
+    /// The same against stories of this process; given back after the lock.
+    _seat: SemaphorePermit<'static>,
 }
 
 /// Instance 0 is the developer's own (`cargo xtask lab up`).
 const INSTANCES: std::ops::RangeInclusive<u16> = 1..=5;
+/// Stories beyond that wait for one that ends.
+static SEATS: Semaphore = Semaphore::const_new(5);
 
 impl Asterisk {
     /// Starts an instance that nobody uses and returns when it is fully booted, in well under a second on a quiet machine.
     pub async fn start() -> Result<Self> {
         let root = root()?;
+        let seat = SEATS.acquire().await?;
         let (instance, lock) = free_instance(&root)?;
         let ports = run(script(&root, "ports", instance)).await?;
         let port = |name: &str| -> Result<u16> {
@@ -46,7 +52,7 @@ impl Asterisk {
         };
         let (sip_port, http_port) = (port("SIP=")?, port("HTTP=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk = Self { instance, process, root, sip_port, http_port, _lock: lock };
+        let mut asterisk = Self { instance, process, root, sip_port, http_port, _lock: lock, _seat: seat };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -137,7 +143,7 @@ fn free_instance(root: &std::path::Path) -> Result<(u16, File)> {
             return Ok((instance, lock));
         }
     }
-    bail!("all instances of the laboratory are in use: run fewer stories at once (--test-threads)")
+    bail!("all instances of the laboratory are in use by other test runs")
 }
 
 fn script(root: &std::path::Path, act: &str, instance: u16) -> Command {
