@@ -1,1 +1,30 @@
-//! Skeleton.
+//! The airlock for foreign code: loads, limits and drives speech plugins built as WebAssembly components.
+//!
+//! A plugin is *told* what happened and *says* what to do; this crate checks it, compiles it once, gives each session an
+//! instance of its own, and ends the session that takes too much of anything. It promises that a plugin can harm nobody but
+//! its own session. It does not know calls, Asterisk, the domain or media.
+//!
+//! Modules in flow order: a file is [`inspect`]ed, compiled through the [`cache`] for an [`engine`], [`load`]ed, instantiated
+//! ([`instance`]) and driven ([`session`]).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+#![allow(rustdoc::private_intra_doc_links)]
+
+pub mod api;
+pub mod bake;
+mod cache;
+mod counters;
+mod engine;
+mod guest;
+mod host;
+mod inspect;
+mod instance;
+mod limits;
+mod load;
+pub mod session;
+mod v0_1;
+
+pub use counters::HostCounts;
+pub use host::{HeavyConfig, HostConfig, HostError, LightConfig, PluginHost};
+pub use instance::{SessionError, SttInstance, TtsInstance};
+pub use load::{LoadError, Plugin};

@@ -1,0 +1,406 @@
+//! What plugins and host say to each other, without a version: every version of the WIT contract is converted to these types,
+//! so that the rest of the house never sees generated bindings.
+//!
+//! Types that carry spoken words print their size, never the words.
+
+use std::fmt;
+
+/// How the samples of a chunk are written. Audio is always mono.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Signed 16-bit little-endian linear samples.
+    PcmS16le,
+    /// G.711 mu-law, one byte a sample.
+    Mulaw,
+    /// G.711 A-law, one byte a sample.
+    Alaw,
+}
+
+/// The shape of a stream of audio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// How samples are written.
+    pub encoding: Encoding,
+    /// Samples a second: 8000, 16000, 24000 or 48000.
+    pub rate_hz: u32,
+}
+
+/// When the host calls; a session has no clock of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Microseconds on a clock that never goes back.
+    pub mono_us: u64,
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub unix_ms: u64,
+}
+
+/// A session's first input.
+#[derive(Clone, Debug)]
+pub struct SessionStart {
+    /// The audio that comes in (speech-to-text) or is wanted (text-to-speech).
+    pub format: AudioFormat,
+    /// BCP 47 tag.
+    pub language: String,
+    /// The tenant's options, one JSON object.
+    pub options: String,
+    /// The session's only source of randomness.
+    pub seed: [u8; 32],
+}
+
+/// Whose session it is: tags its log lines, nothing else.
+#[derive(Clone, Debug, Default)]
+pub struct SessionTag {
+    /// The tenant's id.
+    pub tenant: String,
+    /// The call's id.
+    pub call: String,
+}
+
+/// A speech edge seen by the host's voice activity detector; milliseconds since the session's first sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeechEdge {
+    /// The caller began.
+    Started(u64),
+    /// The caller paused: the place of the last voiced sample.
+    Ended(u64),
+}
+
+/// What a listener is told.
+pub enum SttInput {
+    /// Always the first, once. A driven session sends it by itself.
+    Start(SessionStart),
+    /// The next samples in the format of `Start`.
+    Audio(Vec<u8>),
+    /// A speech edge.
+    Edge(SpeechEdge),
+    /// The caller's turn is over: say what is final, then `Finalized`.
+    Finalize,
+    /// No further audio.
+    End,
+    /// News of a link. Only the host's.
+    Link(LinkInput),
+    /// A timer ran out. Only the host's.
+    Timer(u32),
+}
+
+/// What a listener says to do.
+#[derive(Debug)]
+pub enum SttEffect {
+    /// Something about a connection.
+    Link(LinkEffect),
+    /// Further audio goes to this link without the guest.
+    RouteAudio(u32),
+    /// The engine heard speech begin; milliseconds since the session's first sample.
+    SpeechStarted(u64),
+    /// May change.
+    Partial(Transcript),
+    /// Will not change.
+    Final(Transcript),
+    /// Answer to `Finalize`.
+    Finalized,
+    /// The engine heard speech end.
+    SpeechEnded(u64),
+    /// Wake this session.
+    Timer(Timer),
+    /// What was worked.
+    Usage(Usage),
+    /// Ended well; last effect.
+    Done,
+    /// Cannot go on; last effect.
+    Fail(Fault),
+}
+
+/// What a speaker is told.
+pub enum TtsInput {
+    /// Always the first, once. A driven session sends it by itself.
+    Start(SessionStart),
+    /// More text of the reply.
+    Text(String),
+    /// Answered by `Flushed` with the same mark after the last audio of all text so far.
+    Flush(u32),
+    /// Forget everything not yet given as audio; answered by `Cancelled`.
+    Cancel,
+    /// No further text.
+    End,
+    /// News of a link. Only the host's.
+    Link(LinkInput),
+    /// A timer ran out. Only the host's.
+    Timer(u32),
+}
+
+/// What a speaker says to do.
+#[derive(Debug)]
+pub enum TtsEffect {
+    /// Something about a connection.
+    Link(LinkEffect),
+    /// Samples in the format of `Start`.
+    Audio(Vec<u8>),
+    /// Where a word lies in the audio of this session.
+    Word(Word),
+    /// Answer to `Flush`.
+    Flushed(u32),
+    /// Answer to `Cancel`.
+    Cancelled,
+    /// Wake this session.
+    Timer(Timer),
+    /// What was worked.
+    Usage(Usage),
+    /// Ended well; last effect.
+    Done,
+    /// Cannot go on; last effect.
+    Fail(Fault),
+}
+
+/// What a session asks of the host about connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkEffect {
+    /// Open this link.
+    Open(u32),
+    /// Send on, half-close or close this link.
+    Use(u32),
+}
+
+/// What a session is told about connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkInput {
+    /// The host grants no egress to this plugin.
+    EgressDenied(u32),
+}
+
+/// A wish to be called again; the same id replaces an earlier wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timer {
+    /// Chosen by the session.
+    pub id: u32,
+    /// 0: as soon as there is room for output.
+    pub delay_ms: u32,
+}
+
+/// One word and its place, in milliseconds since the session's first sample.
+#[derive(Clone, PartialEq)]
+pub struct Word {
+    /// The word.
+    pub text: String,
+    /// Where it begins.
+    pub start_ms: u64,
+    /// Where it ends.
+    pub end_ms: u64,
+    /// 0.0 to 1.0 where known.
+    pub confidence: Option<f32>,
+}
+
+/// What an engine believes was said.
+#[derive(Clone, PartialEq)]
+pub struct Transcript {
+    /// The words.
+    pub text: String,
+    /// BCP 47 tag where detected or confirmed.
+    pub language: Option<String>,
+    /// 0.0 to 1.0 where known.
+    pub confidence: Option<f32>,
+    /// 0.0 to 1.0: how unlikely a partial is to change.
+    pub stability: Option<f32>,
+    /// Start of the utterance in milliseconds since the session's first sample.
+    pub start_ms: u64,
+    /// End of the utterance in milliseconds since the session's first sample.
+    pub end_ms: u64,
+    /// Empty where the engine gives no timings.
+    pub words: Vec<Word>,
+}
+
+/// What was billed or worked since the last report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Milliseconds of audio.
+    pub audio_ms: u64,
+    /// Characters of text.
+    pub characters: u64,
+    /// Requests to the vendor.
+    pub requests: u32,
+}
+
+/// Why a session cannot go on, in the plugin's own judgement.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", kind.code())]
+pub struct Fault {
+    /// What it is.
+    pub kind: FaultKind,
+    /// Who can do something about it.
+    pub remedy: Remedy,
+    /// For the operator's log, at most 512 bytes; never spoken words.
+    pub detail: String,
+}
+
+/// Closed set of faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// The credential was refused.
+    Auth,
+    /// A quota or rate limit was hit.
+    Quota {
+        /// The vendor's wish to wait.
+        retry_after_ms: Option<u64>,
+    },
+    /// Format, language or feature is not offered.
+    Unsupported,
+    /// The tenant's options are wrong.
+    InvalidOptions(Vec<OptionFault>),
+    /// The vendor cannot be reached or answers with a server error.
+    Unavailable,
+    /// The vendor broke its protocol.
+    Protocol,
+    /// The audio cannot be decoded.
+    BadAudio,
+    /// The vendor answered well, with nothing in it.
+    EmptyResult,
+    /// No further session can be served now.
+    SessionLimit,
+    /// A defect of the plugin.
+    Internal,
+}
+
+/// One option that does not satisfy the schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OptionFault {
+    /// JSON pointer, for example `/voice`.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Who can do something about a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// The same provider, again.
+    Retry,
+    /// Another provider.
+    NextProvider,
+    /// The operator or tenant.
+    Configuration,
+    /// The caller.
+    Caller,
+}
+
+/// What a plugin is and wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Descriptor {
+    /// For example `stt-local`.
+    pub id: String,
+    /// Semantic version of the plugin.
+    pub version: String,
+    /// What it does.
+    pub kind: Kind,
+    /// Best first.
+    pub formats: Vec<AudioFormat>,
+    /// BCP 47 tags; empty where the options decide.
+    pub languages: Vec<String>,
+    /// What it can do beyond the least.
+    pub features: Features,
+    /// JSON Schema of its options.
+    pub options_schema: String,
+    /// Hosts it wishes to reach.
+    pub hosts: Vec<String>,
+    /// Names of the secrets it needs, each with the reason shown to the tenant.
+    pub secrets: Vec<(String, String)>,
+    /// Longest session in seconds; none where unbounded.
+    pub session_max_s: Option<u32>,
+    /// How its sessions are run.
+    pub compute: Compute,
+}
+
+/// What a plugin does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Listens.
+    Stt,
+    /// Speaks.
+    Tts,
+    /// Masks.
+    Mask,
+}
+
+/// How sessions are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compute {
+    /// `handle` takes well under a millisecond: runs among the other tasks.
+    Light,
+    /// Runs a model: has threads of its own.
+    Heavy,
+}
+
+/// Abilities beyond the least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Gives partials.
+    pub interim: bool,
+    /// Words come with times.
+    pub word_times: bool,
+    /// Answers `Finalize`.
+    pub finalize: bool,
+    /// Finds ends of utterances itself.
+    pub endpointing: bool,
+    /// Takes text that stops inside a clause.
+    pub incremental_text: bool,
+}
+
+impl Kind {
+    /// The name used in WIT and in logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stt => "stt",
+            Self::Tts => "tts",
+            Self::Mask => "mask",
+        }
+    }
+}
+
+impl FaultKind {
+    /// Bounded label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Quota { .. } => "quota",
+            Self::Unsupported => "unsupported",
+            Self::InvalidOptions(_) => "invalid-options",
+            Self::Unavailable => "unavailable",
+            Self::Protocol => "protocol",
+            Self::BadAudio => "bad-audio",
+            Self::EmptyResult => "empty-result",
+            Self::SessionLimit => "session-limit",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Word({} bytes, {}..{} ms)", self.text.len(), self.start_ms, self.end_ms)
+    }
+}
+
+impl fmt::Debug for Transcript {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Transcript({} bytes, {}..{} ms)", self.text.len(), self.start_ms, self.end_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transcript_never_prints_its_words() {
+        let word = Word { text: "secret".into(), start_ms: 0, end_ms: 9, confidence: None };
+        let transcript = Transcript {
+            text: "secret".into(),
+            language: None,
+            confidence: None,
+            stability: None,
+            start_ms: 0,
+            end_ms: 9,
+            words: vec![word.clone()],
+        };
+        let printed = format!("{transcript:?} {word:?} {:?}", SttEffect::Final(transcript.clone()));
+        assert!(!printed.contains("secret"), "{printed}");
+    }
+}

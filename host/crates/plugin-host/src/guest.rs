@@ -1,0 +1,174 @@
+//! What a session's store holds beside the guest: its memory budget, its log budget, its assets.
+
+use crate::api::SessionTag;
+use crate::counters::{Counters, count};
+use crate::limits::{ASSET_READ_BYTES, LOG_BYTES_PER_S, LOG_LINE_BYTES, OUTPUT_BYTES_PER_CALL, TABLE_ELEMENTS, cut};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::{Engine, ResourceLimiter, Store};
+
+/// Read-only data shipped beside a plugin, by name.
+pub(crate) type Assets = BTreeMap<String, Vec<u8>>;
+
+/// How loud a guest's log line is.
+#[derive(Clone, Copy)]
+pub(crate) enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+/// The guest's growth would pass its budget; travels through wasmtime as the cause of the trap.
+#[derive(Debug, thiserror::Error)]
+#[error("memory budget is used up")]
+pub(crate) struct MemoryLimitHit;
+
+/// State of one store.
+pub(crate) struct Guest {
+    plugin: Arc<str>,
+    tag: SessionTag,
+    assets: Arc<Assets>,
+    counters: Arc<Counters>,
+    memory_bytes_left: usize,
+    table_elements_left: usize,
+    log_second: Instant,
+    log_bytes_left: usize,
+}
+
+/// What all sessions of a plugin share with their stores.
+#[derive(Clone)]
+pub(crate) struct GuestHome {
+    pub(crate) plugin: Arc<str>,
+    pub(crate) assets: Arc<Assets>,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl GuestHome {
+    /// A store with every limit in place but the deadline, which each call sets.
+    pub(crate) fn store(&self, engine: &Engine, memory_bytes: usize, tag: SessionTag) -> Store<Guest> {
+        let mut store = Store::new(
+            engine,
+            Guest {
+                plugin: Arc::clone(&self.plugin),
+                tag,
+                assets: Arc::clone(&self.assets),
+                counters: Arc::clone(&self.counters),
+                memory_bytes_left: memory_bytes,
+                table_elements_left: TABLE_ELEMENTS,
+                log_second: Instant::now(),
+                log_bytes_left: LOG_BYTES_PER_S,
+            },
+        );
+        store.limiter(|guest| guest);
+        store.epoch_deadline_trap();
+        store.set_hostcall_fuel(OUTPUT_BYTES_PER_CALL);
+        store
+    }
+}
+
+impl Guest {
+    /// One line to the operator's log, within the session's budget.
+    pub(crate) fn log(&mut self, level: LogLevel, message: String) {
+        if self.log_second.elapsed() >= Duration::from_secs(1) {
+            self.log_second = Instant::now();
+            self.log_bytes_left = LOG_BYTES_PER_S;
+        }
+        let line = cut(message, LOG_LINE_BYTES);
+        let Some(left) = self.log_bytes_left.checked_sub(line.len().max(1)) else {
+            return count(&self.counters.log_lines_dropped);
+        };
+        self.log_bytes_left = left;
+        let (plugin, tenant, call) = (&*self.plugin, &*self.tag.tenant, &*self.tag.call);
+        match level {
+            LogLevel::Error => tracing::error!(target: "plugin", plugin, tenant, call, "{line}"),
+            LogLevel::Warn => tracing::warn!(target: "plugin", plugin, tenant, call, "{line}"),
+            LogLevel::Info => tracing::info!(target: "plugin", plugin, tenant, call, "{line}"),
+            LogLevel::Debug => tracing::debug!(target: "plugin", plugin, tenant, call, "{line}"),
+        }
+    }
+
+    pub(crate) fn asset_size(&self, name: &str) -> Option<u64> {
+        self.assets.get(name).map(|data| data.len() as u64)
+    }
+
+    pub(crate) fn asset_read(&self, name: &str, offset: u64, len: u32) -> Vec<u8> {
+        let data = self.assets.get(name).map_or(&[][..], Vec::as_slice);
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(data.len());
+        let len = (len as usize).min(ASSET_READ_BYTES).min(data.len() - from);
+        data[from..from + len].to_vec()
+    }
+}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        match self.memory_bytes_left.checked_sub(desired - current) {
+            Some(left) => {
+                self.memory_bytes_left = left;
+                Ok(true)
+            }
+            // An answer of `false` would let a guest that ignores failure go on in a broken state.
+            None => Err(MemoryLimitHit.into()),
+        }
+    }
+
+    fn memory_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(MemoryLimitHit.into())
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        match self.table_elements_left.checked_sub(desired - current) {
+            Some(left) => {
+                self.table_elements_left = left;
+                Ok(true)
+            }
+            None => Err(MemoryLimitHit.into()),
+        }
+    }
+
+    fn table_grow_failed(&mut self, _: wasmtime::Error) -> wasmtime::Result<()> {
+        Err(MemoryLimitHit.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest() -> Guest {
+        let home = GuestHome {
+            plugin: "probe".into(),
+            assets: Arc::new(BTreeMap::from([("model".to_owned(), vec![1, 2, 3])])),
+            counters: Arc::default(),
+        };
+        home.store(&Engine::default(), 1 << 20, SessionTag::default()).into_data()
+    }
+
+    #[test]
+    fn log_lines_beyond_the_budget_of_a_second_are_counted_not_written() {
+        let mut guest = guest();
+        for _ in 0..LOG_BYTES_PER_S / LOG_LINE_BYTES + 3 {
+            guest.log(LogLevel::Debug, "x".repeat(2 * LOG_LINE_BYTES));
+        }
+        assert_eq!(guest.counters.read().log_lines_dropped, 3);
+    }
+
+    #[test]
+    fn assets_are_read_in_pieces_and_end_quietly() {
+        let guest = guest();
+        assert_eq!(guest.asset_size("model"), Some(3));
+        assert_eq!(guest.asset_size("other"), None);
+        assert_eq!(guest.asset_read("model", 1, 9), [2, 3]);
+        assert!(guest.asset_read("model", u64::MAX, 9).is_empty());
+        assert!(guest.asset_read("other", 0, 9).is_empty());
+    }
+
+    #[test]
+    fn growth_is_summed_over_memories() {
+        let mut guest = guest();
+        assert!(guest.memory_growing(0, 1 << 19, None).unwrap());
+        assert!(guest.memory_growing(0, 1 << 19, None).unwrap());
+        assert!(guest.memory_growing(1 << 19, (1 << 19) + 65536, None).is_err());
+    }
+}

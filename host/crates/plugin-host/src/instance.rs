@@ -1,0 +1,141 @@
+//! One guest instance: told something, says something, within its limits. No task, no mailbox, no clock.
+
+use crate::api::{Now, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::guest::{Guest, MemoryLimitHit};
+use crate::limits::{Budget, EFFECTS_PER_HANDLE, cut, ticks};
+use crate::v0_1::{Listener, Pre, Speaker};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+
+/// A speech-to-text guest. Dropping it frees everything it holds.
+pub struct SttInstance(pub(crate) Instance<Listener>);
+
+/// A text-to-speech guest. Dropping it frees everything it holds.
+pub struct TtsInstance(pub(crate) Instance<Speaker>);
+
+impl SttInstance {
+    /// Tells the guest what happened; answers what it says to do. Holds the calling thread for at most the plugin's CPU limit.
+    ///
+    /// # Errors
+    /// Any trap or limit ends the guest: later calls answer [`SessionError::Dead`].
+    pub fn handle(&mut self, now: Now, input: SttInput) -> Result<Vec<SttEffect>, SessionError> {
+        self.0.handle(now, input)
+    }
+}
+
+impl TtsInstance {
+    /// Tells the guest what happened; answers what it says to do. Holds the calling thread for at most the plugin's CPU limit.
+    ///
+    /// # Errors
+    /// Any trap or limit ends the guest: later calls answer [`SessionError::Dead`].
+    pub fn handle(&mut self, now: Now, input: TtsInput) -> Result<Vec<TtsEffect>, SessionError> {
+        self.0.handle(now, input)
+    }
+}
+
+/// Why a session was ended by the host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The guest trapped.
+    #[error("plugin trapped: {reason}")]
+    Trap {
+        /// The trap in wasmtime's words.
+        reason: String,
+    },
+    /// One call took longer than its class allows.
+    #[error("plugin used up its cpu time")]
+    CpuLimit,
+    /// It wanted more memory than its class allows.
+    #[error("plugin used up its memory")]
+    MemoryLimit,
+    /// It said more in one call, or owed more, than a session may.
+    #[error("plugin said too much at once")]
+    OutputLimit,
+    /// It wanted too many timers.
+    #[error("plugin set too many timers")]
+    TimerLimit,
+    /// It tried to open links again and again.
+    #[error("plugin tried to open too many links")]
+    LinkLimit,
+    /// No further session can be served now.
+    #[error("no further session of this plugin can be served now")]
+    SessionLimit,
+    /// The session has ended before.
+    #[error("session has ended")]
+    Dead,
+    /// A listener was asked to speak, or the other way round.
+    #[error("plugin is of another kind")]
+    WrongKind,
+}
+
+impl SessionError {
+    /// Bounded label.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Trap { .. } => "trap",
+            Self::CpuLimit => "cpu-limit",
+            Self::MemoryLimit => "memory-limit",
+            Self::OutputLimit => "output-limit",
+            Self::TimerLimit => "timer-limit",
+            Self::LinkLimit => "link-limit",
+            Self::SessionLimit => "session-limit",
+            Self::Dead => "dead",
+            Self::WrongKind => "wrong-kind",
+        }
+    }
+}
+
+impl From<wasmtime::Error> for SessionError {
+    fn from(error: wasmtime::Error) -> Self {
+        if error.downcast_ref::<MemoryLimitHit>().is_some() {
+            return Self::MemoryLimit;
+        }
+        if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
+            return Self::SessionLimit;
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::Interrupt) => Self::CpuLimit,
+            Some(trap) => Self::Trap { reason: trap.to_string() },
+            // wasmtime keeps this error's type to itself; a test notices if its words change.
+            None if error.root_cause().to_string().contains("fuel allocated for hostcalls") => Self::OutputLimit,
+            None => Self::Trap { reason: cut(error.root_cause().to_string(), 256) },
+        }
+    }
+}
+
+/// A session resource of one version and kind.
+pub(crate) trait Talk: Sized {
+    type Input;
+    type Effect;
+
+    /// Instantiates and constructs; none where the plugin is of another kind.
+    fn open(store: &mut Store<Guest>, pre: &Pre) -> Option<wasmtime::Result<Self>>;
+    fn is_start(input: &Self::Input) -> bool;
+    fn handle(&self, store: &mut Store<Guest>, now: Now, input: Self::Input) -> wasmtime::Result<Vec<Self::Effect>>;
+}
+
+/// A guest in its store. *Invariant:* after any error the store is gone, since a trapped instance answers nothing any more.
+pub(crate) struct Instance<T> {
+    live: Option<(Store<Guest>, T)>,
+    budget: Budget,
+}
+
+impl<T: Talk> Instance<T> {
+    pub(crate) fn open(mut store: Store<Guest>, pre: &Pre, budget: Budget) -> Result<Self, SessionError> {
+        store.set_epoch_deadline(ticks(budget.start));
+        let talk = T::open(&mut store, pre).ok_or(SessionError::WrongKind)??;
+        Ok(Self { live: Some((store, talk)), budget })
+    }
+
+    pub(crate) fn handle(&mut self, now: Now, input: T::Input) -> Result<Vec<T::Effect>, SessionError> {
+        let (store, talk) = self.live.as_mut().ok_or(SessionError::Dead)?;
+        store.set_epoch_deadline(ticks(if T::is_start(&input) { self.budget.start } else { self.budget.handle }));
+        let said = talk
+            .handle(store, now, input)
+            .map_err(SessionError::from)
+            .and_then(|effects| if effects.len() > EFFECTS_PER_HANDLE { Err(SessionError::OutputLimit) } else { Ok(effects) });
+        if said.is_err() {
+            self.live = None;
+        }
+        said
+    }
+}

@@ -1,0 +1,158 @@
+//! What differs between listening and speaking; everything else is driven alike.
+
+use super::{SessionEnd, SttEvent, TtsEvent};
+use crate::api::{Fault, Kind, LinkEffect, LinkInput, SessionStart, SttEffect, SttInput, Timer, TtsEffect, TtsInput};
+use crate::instance::Talk;
+use crate::limits::AUDIO_EVENT_BYTES;
+use crate::v0_1::{Listener, Speaker};
+
+/// What an effect means for the one who drives.
+pub(crate) enum Said<E> {
+    /// For the session's owner.
+    Event(E),
+    /// For the session's owner, in pieces.
+    Events(Vec<E>),
+    Timer(Timer),
+    Link(LinkEffect),
+    Route,
+    Done,
+    Fail(Fault),
+}
+
+/// What an input is to the mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    Plain,
+    /// Is forgotten when a `cancel` follows.
+    Forgettable,
+    Cancel,
+    End,
+    /// Only the host may say this.
+    Foreign,
+}
+
+pub(crate) trait Role: 'static {
+    const KIND: Kind;
+    type Input: Send + 'static;
+    type Effect: Send;
+    type Event: Send + 'static;
+    type Talk: Talk<Input = Self::Input, Effect = Self::Effect> + Send;
+
+    fn start(start: SessionStart) -> Self::Input;
+    fn end() -> Self::Input;
+    fn timer(id: u32) -> Self::Input;
+    fn link(news: LinkInput) -> Self::Input;
+    fn rank(input: &Self::Input) -> Rank;
+    fn said(effect: Self::Effect) -> Said<Self::Event>;
+    fn ended(end: SessionEnd) -> Self::Event;
+}
+
+pub(crate) struct Listening;
+
+impl Role for Listening {
+    const KIND: Kind = Kind::Stt;
+    type Input = SttInput;
+    type Effect = SttEffect;
+    type Event = SttEvent;
+    type Talk = Listener;
+
+    fn start(start: SessionStart) -> SttInput {
+        SttInput::Start(start)
+    }
+
+    fn end() -> SttInput {
+        SttInput::End
+    }
+
+    fn timer(id: u32) -> SttInput {
+        SttInput::Timer(id)
+    }
+
+    fn link(news: LinkInput) -> SttInput {
+        SttInput::Link(news)
+    }
+
+    fn rank(input: &SttInput) -> Rank {
+        match input {
+            SttInput::Audio(_) | SttInput::Edge(_) | SttInput::Finalize => Rank::Plain,
+            SttInput::End => Rank::End,
+            SttInput::Start(_) | SttInput::Link(_) | SttInput::Timer(_) => Rank::Foreign,
+        }
+    }
+
+    fn said(effect: SttEffect) -> Said<SttEvent> {
+        match effect {
+            SttEffect::Link(effect) => Said::Link(effect),
+            SttEffect::RouteAudio(_) => Said::Route,
+            SttEffect::SpeechStarted(ms) => Said::Event(SttEvent::SpeechStarted(ms)),
+            SttEffect::Partial(words) => Said::Event(SttEvent::Partial(words)),
+            SttEffect::Final(words) => Said::Event(SttEvent::Final(words)),
+            SttEffect::Finalized => Said::Event(SttEvent::Finalized),
+            SttEffect::SpeechEnded(ms) => Said::Event(SttEvent::SpeechEnded(ms)),
+            SttEffect::Timer(timer) => Said::Timer(timer),
+            SttEffect::Usage(usage) => Said::Event(SttEvent::Usage(usage)),
+            SttEffect::Done => Said::Done,
+            SttEffect::Fail(fault) => Said::Fail(fault),
+        }
+    }
+
+    fn ended(end: SessionEnd) -> SttEvent {
+        SttEvent::Ended(end)
+    }
+}
+
+pub(crate) struct Speaking;
+
+impl Role for Speaking {
+    const KIND: Kind = Kind::Tts;
+    type Input = TtsInput;
+    type Effect = TtsEffect;
+    type Event = TtsEvent;
+    type Talk = Speaker;
+
+    fn start(start: SessionStart) -> TtsInput {
+        TtsInput::Start(start)
+    }
+
+    fn end() -> TtsInput {
+        TtsInput::End
+    }
+
+    fn timer(id: u32) -> TtsInput {
+        TtsInput::Timer(id)
+    }
+
+    fn link(news: LinkInput) -> TtsInput {
+        TtsInput::Link(news)
+    }
+
+    fn rank(input: &TtsInput) -> Rank {
+        match input {
+            TtsInput::Text(_) | TtsInput::Flush(_) => Rank::Forgettable,
+            TtsInput::Cancel => Rank::Cancel,
+            TtsInput::End => Rank::End,
+            TtsInput::Start(_) | TtsInput::Link(_) | TtsInput::Timer(_) => Rank::Foreign,
+        }
+    }
+
+    fn said(effect: TtsEffect) -> Said<TtsEvent> {
+        match effect {
+            TtsEffect::Link(effect) => Said::Link(effect),
+            TtsEffect::Audio(samples) if samples.len() <= AUDIO_EVENT_BYTES => Said::Event(TtsEvent::Audio(samples)),
+            TtsEffect::Audio(samples) => {
+                Said::Events(samples.chunks(AUDIO_EVENT_BYTES).map(|piece| TtsEvent::Audio(piece.to_vec())).collect())
+            }
+            TtsEffect::Word(word) => Said::Event(TtsEvent::Word(word)),
+            TtsEffect::Flushed(mark) => Said::Event(TtsEvent::Flushed(mark)),
+            TtsEffect::Cancelled => Said::Event(TtsEvent::Cancelled),
+            TtsEffect::Timer(timer) => Said::Timer(timer),
+            TtsEffect::Usage(usage) => Said::Event(TtsEvent::Usage(usage)),
+            TtsEffect::Done => Said::Done,
+            TtsEffect::Fail(fault) => Said::Fail(fault),
+        }
+    }
+
+    fn ended(end: SessionEnd) -> TtsEvent {
+        TtsEvent::Ended(end)
+    }
+}
