@@ -22,6 +22,9 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
     ("plugins/", &["vg_domain", "vg_media", "vg_plugin_host", "voice_gateway"], "guests do not know the host"),
 ];
 
+/// The command line is the program's face: it starts what `wiring` builds.
+const STARTS_THE_PROGRAM: &str = "host/src/adapters/cli";
+
 const LINES_MAX: usize = 600;
 const LINED: &[&str] = &["rs", "c", "h", "sh", "wit"];
 const HOLLOW_NAMES: &[&str] = &["utils", "util", "common", "helpers", "helper", "manager", "misc"];
@@ -34,7 +37,9 @@ fn no_room_names_what_it_must_not_know() {
     for source in sources().iter().filter(|source| source.kind == "rs") {
         for (folder, forbidden, why) in ROOMS.iter().filter(|(folder, ..)| source.path.starts_with(folder)) {
             for (number, line) in source.text.lines().enumerate() {
-                if let Some(word) = words(code_of(line)).find(|word| forbidden.contains(word)) {
+                let told =
+                    |word: &&str| forbidden.contains(word) && !(*word == "wiring" && source.path.starts_with(STARTS_THE_PROGRAM));
+                if let Some(word) = words(code_of(line)).find(told) {
                     writeln!(faults, "{}:{}: `{word}` in {folder}: {why}", source.path, number + 1).unwrap();
                 }
             }

@@ -2,7 +2,7 @@
 //!
 //! ```no_run
 //! # use vg_tests::lab::{Asterisk, SipCaller};
-//! # use std::time::{Duration, Instant};
+//! # use std::time::Duration;
 //! # async fn story(question: &[i16]) -> anyhow::Result<()> {
 //! let asterisk = Asterisk::start().await?; // its own ports; killed when dropped
 //! let ari = asterisk.ari(); // url, user, password, app: what a gateway is configured with
