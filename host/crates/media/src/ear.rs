@@ -62,6 +62,8 @@ pub struct Ear {
     source: Source,
     /// Where the newest packet stood on the sender's time line and on ours.
     anchor: Option<Anchor>,
+    /// Bytes of an unfinished sample at the end of a stream.
+    cut: u64,
     transit: Transit,
     jitter: Jitter,
     plc: Plc,
@@ -103,6 +105,7 @@ impl Ear {
             framing: config.framing,
             source: Source::default(),
             anchor: None,
+            cut: 0,
             transit: Transit { last: None, jitter_ns: 0.0 },
             jitter: Jitter::new(now, codec, config.delay),
             plc: Plc::new(codec.rate_hz()),
@@ -187,8 +190,15 @@ impl Ear {
     }
 
     fn handle_stream(&mut self, now: Instant, bytes: &[u8]) {
+        if bytes.is_empty() {
+            self.stats.garbage += 1;
+            return;
+        }
         let position = if self.jitter.is_dry() { self.begin(now) } else { self.jitter.newest() };
-        self.store(now, position, bytes);
+        // A sample may be cut in two; wherever the stream goes on, its second half stays a second half.
+        let sample_bytes = self.codec.sample_bytes() as u64;
+        self.store(now, position - position % sample_bytes + self.cut, bytes);
+        self.cut = (self.cut + bytes.len() as u64) % sample_bytes;
     }
 
     fn begin(&mut self, now: Instant) -> u64 {

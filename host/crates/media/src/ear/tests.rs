@@ -165,6 +165,23 @@ fn stream_without_headers_is_cut_into_frames_wherever_it_was_cut_before() {
 }
 
 #[test]
+fn sample_cut_in_two_by_a_pause_does_not_shift_those_after_it() {
+    let begin = Instant::now();
+    let (mut ear, mut heard) = (ear(begin, Codec::Slin, Framing::Raw), Heard::default());
+    let wire = 0x1234i16.to_le_bytes().repeat(320);
+    ear.handle_datagram(begin, b"");
+    assert_eq!((ear.poll_timeout(), ear.stats().garbage), (None, 1));
+    ear.handle_datagram(begin, &wire[..321]);
+    ear.poll(begin + 500 * MS, &mut heard);
+    heard.line.clear();
+    ear.handle_datagram(begin + 500 * MS, &wire[321..]);
+    ear.poll(begin + 540 * MS, &mut heard);
+    // All of the frame but its first eighth, which fades in from the silence before.
+    let right = heard.line.iter().filter(|&&sample| sample == 0x1234).count();
+    assert_eq!(right, 140);
+}
+
+#[test]
 fn stream_that_stood_still_is_heard_whole_and_its_delay_is_won_back_in_silence() {
     let begin = Instant::now();
     let (mut ear, mut heard) = (ear(begin, Codec::Slin, Framing::Raw), Heard::default());
