@@ -1,0 +1,167 @@
+#include "recognizer.h"
+
+#include <math.h>
+#include <pocketsphinx.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "memory_files.h"
+
+/* A grammar forces every sound into its phrases, so PocketSphinx gives no posterior for it. But with all senones computed
+ * a frame's best senone has score 0, whatever the grammar allows: the mean score per frame of the chosen path says how
+ * much worse the grammar explains the sound than anything could. MIDDLE lies between what the demo's grammar makes of its
+ * own sentences and of foreign ones (README.md gives the figures); SLOPE spreads the scores over 0 to 1. */
+static const float MIDDLE = -44, SLOPE = 4;
+
+enum { FRAME_MS = 10 };
+
+/* Names of the searches: what is baked in, and what the session's options ask for. */
+static const char BAKED[] = "baked", OWN[] = "own";
+
+static ps_decoder_t *decoder;
+static char *fresh_cmn;    /* channel mean before anybody spoke */
+static bool baked_grammar;
+static bool own_search;
+static bool graded;        /* the active search follows a grammar */
+static char last_error[200];
+
+static void on_error(void *user, err_lvl_t level, const char *format, ...) {
+    va_list arguments;
+    (void)user, (void)level;
+    /* The first message names the cause, the later ones what it led to. */
+    if (last_error[0]) return;
+    va_start(arguments, format);
+    vsnprintf(last_error, sizeof last_error, format, arguments);
+    va_end(arguments);
+    /* "ERROR: "file.c", line 7: the message" */
+    last_error[strcspn(last_error, "\n")] = 0;
+}
+
+static const char *reason(const char *otherwise) { return last_error[0] ? last_error : otherwise; }
+
+static bool load_model(void) {
+    static const char *const read_once[] = {
+        "hmm/means", "hmm/variances", "hmm/transition_matrices", "hmm/noisedict", "hmm/feat.params", "dict", "lm"};
+    ps_config_t *config = ps_config_init(NULL);
+    ps_config_set_str(config, "hmm", "hmm");
+    ps_config_set_str(config, "dict", "dict");
+    if (memory_file_exists("lm")) ps_config_set_str(config, "lm", "lm");
+    ps_config_set_bool(config, "compallsen", 1);
+    /* Both cost their time at once when the utterance ends, for little. */
+    ps_config_set_bool(config, "fwdflat", 0);
+    ps_config_set_bool(config, "bestpath", 0);
+    ps_config_set_str(config, "loglevel", "ERROR");
+    decoder = ps_init(config);
+    ps_config_free(config);
+    if (!decoder) return false;
+    fresh_cmn = strdup(ps_get_cmn(decoder, FALSE));
+    for (size_t i = 0; i < sizeof read_once / sizeof *read_once; i++) memory_file_drop(read_once[i]);
+    return true;
+}
+
+static bool add_grammar(const char *name, const char *bytes, size_t len) {
+    char *text = malloc(len + 1);
+    memcpy(text, bytes, len);
+    text[len] = 0;
+    bool good = ps_add_jsgf_string(decoder, name, text) == 0;
+    free(text);
+    return good;
+}
+
+const char *recognizer_load(void) {
+    err_set_callback(on_error, NULL);
+    err_set_loglevel(ERR_ERROR);
+    last_error[0] = 0;
+    if (!decoder && !load_model()) return reason("load the model");
+    size_t len;
+    const char *grammar = memory_file_bytes("grammar", &len);
+    if (grammar) {
+        if (!add_grammar(BAKED, grammar, len)) return reason("compile the grammar");
+        baked_grammar = true;
+        memory_file_drop("grammar");
+    }
+    return NULL;
+}
+
+static bool add_own(const options_t *options) {
+    if (options->listen == LISTEN_GRAMMAR) return add_grammar(OWN, options->text, strlen(options->text));
+    if (!memory_file_add("keywords", strdup(options->text), strlen(options->text))) return false;
+    bool good = ps_add_kws(decoder, OWN, "keywords") == 0;
+    memory_file_drop("keywords");
+    return good;
+}
+
+const char *recognizer_open(const options_t *options) {
+    last_error[0] = 0;
+    if (!decoder) return "no model is baked into this component";
+    if (options->listen == LISTEN_BAKED) {
+        graded = baked_grammar;
+        if (ps_activate_search(decoder, baked_grammar ? BAKED : NULL) != 0)
+            return "no grammar is baked into this component: give one of grammar, phrases or keywords";
+    } else {
+        graded = options->listen == LISTEN_GRAMMAR;
+        own_search = add_own(options);
+        if (!own_search || ps_activate_search(decoder, OWN) != 0) return reason("cannot be used");
+    }
+    ps_set_cmn(decoder, fresh_cmn);
+    ps_start_stream(decoder);
+    return NULL;
+}
+
+void recognizer_close(void) {
+    if (!own_search) return;
+    ps_activate_search(decoder, baked_grammar ? BAKED : NULL);
+    ps_remove_search(decoder, OWN);
+    own_search = false;
+}
+
+void recognizer_begin(void) { ps_start_utt(decoder); }
+
+void recognizer_feed(const int16_t *samples, size_t count) { ps_process_raw(decoder, samples, count, FALSE, FALSE); }
+
+void recognizer_end(void) { ps_end_utt(decoder); }
+
+static bool is_word(const char *word) { return !strchr("<[+(", word[0]); }
+
+/* Adds the words of the best path and gives its mean acoustic score per frame. */
+static float walk(heard_t *heard) {
+    double score = 0;
+    long frames = 0;
+    for (ps_seg_t *segment = ps_seg_iter(decoder); segment; segment = ps_seg_next(segment)) {
+        int first, last;
+        int32 acoustic, language, backoff;
+        ps_seg_frames(segment, &first, &last);
+        if (last < first) continue; /* a null transition */
+        ps_seg_prob(segment, &acoustic, &language, &backoff);
+        score += acoustic;
+        frames += last - first + 1;
+        const char *word = ps_seg_word(segment);
+        if (!word || !is_word(word)) continue;
+        heard->words = realloc(heard->words, (heard->word_count + 1) * sizeof *heard->words);
+        heard_word_t *added = &heard->words[heard->word_count++];
+        added->text = strndup(word, strcspn(word, "(")); /* without the number of a second pronunciation */
+        added->start_ms = (uint64_t)first * FRAME_MS;
+        added->end_ms = (uint64_t)(last + 1) * FRAME_MS;
+    }
+    return frames ? (float)(score / (double)frames) : -INFINITY;
+}
+
+bool recognizer_heard(heard_t *heard) {
+    const char *text = ps_get_hyp(decoder, NULL);
+    *heard = (heard_t){0};
+    if (!text || !*text) return false;
+    heard->text = strdup(text);
+    float score = walk(heard);
+    heard->has_confidence = graded;
+    heard->confidence = 1 / (1 + expf((MIDDLE - score) / SLOPE));
+    return true;
+}
+
+void heard_free(heard_t *heard) {
+    for (size_t i = 0; i < heard->word_count; i++) free(heard->words[i].text);
+    free(heard->words);
+    free(heard->text);
+    *heard = (heard_t){0};
+}

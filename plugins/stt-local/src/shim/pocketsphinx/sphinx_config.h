@@ -1,0 +1,2 @@
+/* Stands for the file that PocketSphinx's cmake makes from sphinx_config.h.in. */
+#include "../config.h"
