@@ -97,6 +97,9 @@ impl SessionEnd {
     }
 }
 
+/// The owner's ends of a session: what it is told, what it says.
+type Ends<R> = (mpsc::Sender<<R as Role>::Input>, mpsc::Receiver<<R as Role>::Event>);
+
 impl PluginHost {
     /// Opens a session that listens. Does not block: the guest starts on its own task, and a failure to start is its first event.
     /// Light plugins need a tokio runtime with time around the call.
@@ -118,12 +121,7 @@ impl PluginHost {
         Ok(TtsSession { input, events })
     }
 
-    fn open<R: Role>(
-        &self,
-        plugin: &Arc<Plugin>,
-        start: SessionStart,
-        tag: SessionTag,
-    ) -> Result<(mpsc::Sender<R::Input>, mpsc::Receiver<R::Event>), SessionError> {
+    fn open<R: Role>(&self, plugin: &Arc<Plugin>, start: SessionStart, tag: SessionTag) -> Result<Ends<R>, SessionError> {
         let Descriptor { kind, compute, .. } = plugin.descriptor();
         if *kind != R::KIND {
             return Err(SessionError::WrongKind);
