@@ -1,0 +1,5 @@
+//! Who thinks.
+
+mod builtin;
+
+pub use builtin::{BuiltinAgent, Clock};

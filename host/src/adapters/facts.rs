@@ -1,0 +1,85 @@
+//! Where facts of calls go. So far: to the log, without a word of what was said.
+
+use crate::application::ports::Facts;
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId};
+
+/// One log line per fact: kinds, ids, codes and durations. Words, even masked ones, and transfer targets stay out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LogFacts;
+
+impl Facts for LogFacts {
+    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+        match fact {
+            Fact::Started => tracing::info!(%call, %tenant, "call started"),
+            Fact::Answered => tracing::info!(%call, %tenant, "call answered"),
+            Fact::Hearing { turn, .. } => tracing::trace!(%call, %tenant, %turn, "hearing"),
+            Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),
+            Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),
+            Fact::Saying { utterance, .. } => tracing::debug!(%call, %tenant, %utterance, "saying"),
+            Fact::Interrupted { utterance, spoken_ms } => {
+                tracing::info!(%call, %tenant, %utterance, spoken_ms, "interrupted");
+            }
+            Fact::Turn(record) => {
+                let total_ms = record.latency.map(|latency| latency.total_ms);
+                tracing::info!(%call, %tenant, turn = %record.turn, total_ms, interrupted = record.interrupted, "turn ended");
+            }
+            Fact::Fell { who, plugin, code } => {
+                let plugin = plugin.as_ref().map(tracing::field::display);
+                tracing::warn!(%call, %tenant, role = who.code(), plugin, code, "provider fell");
+            }
+            Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
+            Fact::Ended(outcome) => {
+                tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+    use vg_domain::event::Role;
+    use vg_domain::ids::{PluginId, TurnId};
+    use vg_domain::outcome::{EndCause, Outcome};
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_fact_is_one_line_with_its_ids_and_without_its_target() {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            let (call, tenant) = (CallId::new("c-1"), TenantId::new("demo"));
+            let plugin = Some(PluginId::new("stt-local"));
+            for fact in [
+                Fact::NotUnderstood { turn: TurnId(2) },
+                Fact::Fell { who: Role::Hearing, plugin, code: "trap" },
+                Fact::Escalated { target: "internal,4711".into() },
+                Fact::Ended(Outcome { cause: EndCause::Transferred, turns: 3 }),
+            ] {
+                LogFacts.publish(&call, &tenant, &fact);
+            }
+        });
+        let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text.lines().count(), 4);
+        assert!(text.lines().all(|line| line.contains("\"call\":\"c-1\"") && line.contains("\"tenant\":\"demo\"")), "{text}");
+        assert!(text.contains("\"plugin\":\"stt-local\"") && text.contains("\"cause\":\"transferred\""), "{text}");
+        assert!(!text.contains("4711"), "{text}");
+    }
+}

@@ -1,0 +1,114 @@
+//! The HTTP side: health, metrics and whatever else is mounted. Errors are problem documents (RFC 9457).
+
+mod problem;
+
+pub use problem::Problem;
+
+use crate::adapters::metrics::{Metrics, Readings};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// What the HTTP side asks of the rest of the gateway. Both answers come at once: nothing is waited for.
+pub trait Vitals: Send + Sync {
+    /// How it stands.
+    fn readiness(&self) -> Readiness;
+    /// What others count.
+    fn readings(&self) -> Readings;
+}
+
+/// Whether calls can be taken, and why (not). Ready = an event source is up or none is configured, plugins are compiled, and
+/// it is not draining.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Configured event sources; empty where there are none.
+    pub event_sources: Vec<EventSource>,
+    /// Plugins of which the tenants' calls need one, by name.
+    pub plugins: Vec<PluginState>,
+    /// New calls are no longer taken.
+    pub draining: bool,
+}
+
+/// One Asterisk as seen from here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventSource {
+    /// Its app name; never its address or user.
+    pub app: String,
+    /// Whether its event socket is connected.
+    pub up: bool,
+}
+
+/// One plugin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginState {
+    /// Its name.
+    pub name: String,
+    /// `ready`, `compiling`, or the bounded code of what went wrong.
+    pub state: &'static str,
+}
+
+impl Readiness {
+    /// Whether calls can be taken.
+    pub fn ready(&self) -> bool {
+        let heard = self.event_sources.is_empty() || self.event_sources.iter().any(|source| source.up);
+        heard && !self.draining && self.plugins.iter().all(|plugin| plugin.state == "ready")
+    }
+}
+
+#[derive(Clone)]
+struct House {
+    metrics: Arc<Metrics>,
+    vitals: Arc<dyn Vitals>,
+}
+
+/// `/health/live`, `/health/ready` and `/metrics`, with `mounted` beside them; everything else is a problem document.
+pub fn router(metrics: Arc<Metrics>, vitals: Arc<dyn Vitals>, mounted: Router) -> Router {
+    Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(scrape))
+        .with_state(House { metrics, vitals })
+        .merge(mounted)
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"))
+}
+
+/// Serves until `stop`, then lets requests in flight end. WebSockets end with their calls, not here.
+///
+/// # Errors
+/// Where the listener breaks.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+async fn live() -> Json<serde_json::Value> {
+    Json(serde_json::json!({ "status": "live" }))
+}
+
+async fn ready(State(house): State<House>) -> Response {
+    #[derive(Serialize)]
+    struct Body {
+        status: &'static str,
+        #[serde(flatten)]
+        detail: Readiness,
+    }
+    let detail = house.vitals.readiness();
+    let (code, status) = if detail.ready() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    (code, Json(Body { status, detail })).into_response()
+}
+
+async fn scrape(State(house): State<House>) -> Response {
+    let text = house.metrics.render(&house.vitals.readings());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,333 @@
+//! The metric catalogue, and observations made into metrics and log lines.
+//!
+//! Names are `vg_<noun>_<unit>[_total]`; labels come from bounded sets only. Counting happens where things happen: what other
+//! adapters count by themselves is handed over as [`Readings`] when somebody scrapes.
+
+use crate::application::ports::{Observation, Observe};
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+use std::sync::Mutex;
+use vg_domain::turn::LatencyParts;
+
+/// One row of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Name as scraped.
+    pub name: &'static str,
+    /// Kind of the metric.
+    pub kind: Kind,
+    /// Label names; their values are bounded.
+    pub labels: &'static [&'static str],
+    /// What it counts, and in which unit.
+    pub help: &'static str,
+}
+
+/// Kinds of metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Distribution.
+    Histogram,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+/// Every metric of the gateway, by name.
+#[rustfmt::skip]
+pub const CATALOGUE: &[Metric] = &[
+    counter("vg_ari_events_malformed_total", &[], "Texts of the ARI event socket that were no event."),
+    counter("vg_ari_events_unknown_total", &[], "ARI events of types that the gateway does not use."),
+    counter("vg_ari_requests_total", &["outcome"], "ARI requests by outcome: ok, refused, deadline, unreachable, gone."),
+    gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
+    gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
+    counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
+    counter("vg_call_leaks_total", &["kind"], "Things that a call left behind when it ended. Anything but 0 is a defect."),
+    counter("vg_caller_audio_dropped_seconds_total", &[], "Caller audio dropped because the listener was too slow."),
+    counter("vg_calls_ended_total", &["cause"], "Calls that ended, by cause."),
+    gauge("vg_calls_live", &[], "Calls at this moment."),
+    counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
+    counter("vg_calls_started_total", &[], "Calls taken in."),
+    gauge("vg_media_legs_live", &[], "Media legs at this moment."),
+    gauge("vg_pacing_lateness_seconds", &["quantile"], "How late 20 ms frames were sent since start: quantiles 0.5, 0.99 and 1."),
+    gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
+    counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
+    counter("vg_rtp_packets_rejected_total", &["reason"], "Datagrams that were not used: garbage, late, unknown_source."),
+    counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
+    counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
+    histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
+    counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
+    counter("vg_turns_total", &[], "Turns that got an answer."),
+    counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
+];
+
+/// Bounds of turn latencies in seconds; 0.5, 1, 2 and 3 are bounds of the source design.
+const LATENCY_BOUNDS_S: &[f64] =
+    &[0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 5.0, 10.0];
+
+/// What other adapters count by themselves: totals since start, and states at this moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Readings {
+    /// Plugin sessions now.
+    pub plugin_sessions_live: u64,
+    /// Plugin sessions opened since start.
+    pub plugin_sessions: u64,
+    /// Media legs now.
+    pub media_legs_live: u64,
+    /// RTP packets received since start.
+    pub rtp_in: u64,
+    /// RTP packets sent since start.
+    pub rtp_out: u64,
+    /// Datagrams that were no RTP.
+    pub rtp_garbage: u64,
+    /// Packets that came after their time.
+    pub rtp_late: u64,
+    /// Datagrams from addresses that no call announced.
+    pub rtp_unknown_source: u64,
+    /// How late frames were sent, in seconds: median, 99th percentile, maximum.
+    pub pacing_lateness_s: [f64; 3],
+    /// ARI requests since start by outcome; the outcomes are bounded.
+    pub ari_requests: Vec<(&'static str, u64)>,
+    /// ARI events of unused types.
+    pub ari_events_unknown: u64,
+    /// Texts that were no ARI event.
+    pub ari_events_malformed: u64,
+    /// Event sockets that are connected.
+    pub ari_sockets_up: u64,
+}
+
+/// The metrics of this process. Shared by reference; every method may be called from anywhere.
+pub struct Metrics {
+    registry: Registry,
+    calls_started: IntCounter,
+    calls_live: IntGauge,
+    calls_ended: IntCounterVec,
+    calls_refused: IntCounterVec,
+    call_leaks: IntCounterVec,
+    inputs_refused: IntCounterVec,
+    audio_dropped_s: Counter,
+    rung_falls: IntCounterVec,
+    turns: IntCounter,
+    turns_interrupted: IntCounter,
+    turns_unanchored: IntCounter,
+    turn_latency: HistogramVec,
+    read: Mutex<Read>,
+}
+
+/// Metrics that follow [`Readings`].
+struct Read {
+    plugin_sessions_live: Gauge,
+    plugin_sessions: IntCounter,
+    media_legs_live: Gauge,
+    rtp_packets: IntCounterVec,
+    rtp_rejected: IntCounterVec,
+    pacing: GaugeVec,
+    ari_requests: IntCounterVec,
+    ari_unknown: IntCounter,
+    ari_malformed: IntCounter,
+    ari_sockets_up: Gauge,
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let build = gauges(&registry, "vg_build_info");
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        Self {
+            calls_started: plain_counter(&registry, "vg_calls_started_total"),
+            calls_live: registered(&registry, IntGauge::with_opts(opts("vg_calls_live"))),
+            calls_ended: counters(&registry, "vg_calls_ended_total"),
+            calls_refused: counters(&registry, "vg_calls_refused_total"),
+            call_leaks: counters(&registry, "vg_call_leaks_total"),
+            inputs_refused: counters(&registry, "vg_call_inputs_refused_total"),
+            audio_dropped_s: registered(&registry, Counter::with_opts(opts("vg_caller_audio_dropped_seconds_total"))),
+            rung_falls: counters(&registry, "vg_rung_falls_total"),
+            turns: plain_counter(&registry, "vg_turns_total"),
+            turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
+            turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
+            turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
+            read: Mutex::new(Read::new(&registry)),
+            registry,
+        }
+    }
+
+    /// All metrics in Prometheus' text format, after taking over `readings`.
+    pub fn render(&self, readings: &Readings) -> String {
+        if let Ok(read) = self.read.lock() {
+            read.follow(readings);
+        }
+        let mut text = Vec::new();
+        match TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+            Err(error) => {
+                tracing::error!(%error, "metrics cannot be written");
+                String::new()
+            }
+        }
+    }
+
+    fn turn_ended(&self, latency: Option<&LatencyParts>, interrupted: bool) {
+        self.turns.inc();
+        if interrupted {
+            self.turns_interrupted.inc();
+        }
+        let Some(latency) = latency else { return self.turns_unanchored.inc() };
+        for (part, ms) in parts(latency) {
+            self.latency(part).observe(f64::from(ms) / 1000.0);
+        }
+    }
+
+    fn latency(&self, part: &str) -> Histogram {
+        self.turn_latency.with_label_values(&[part])
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The parts of a turn by their names, total last.
+pub fn parts(latency: &LatencyParts) -> [(&'static str, u32); 8] {
+    [
+        ("endpoint_wait", latency.endpoint_wait_ms),
+        ("stt", latency.stt_ms),
+        ("agent", latency.agent_ms),
+        ("clause", latency.clause_ms),
+        ("tts", latency.tts_ms),
+        ("playout", latency.playout_ms),
+        ("gateway", latency.gateway_ms),
+        ("total", latency.total_ms),
+    ]
+}
+
+impl Observe for Metrics {
+    fn observe(&self, observation: &Observation) {
+        match observation {
+            Observation::CallStarted => {
+                self.calls_started.inc();
+                self.calls_live.inc();
+            }
+            Observation::CallRefused(code) => {
+                tracing::warn!(code, "call refused");
+                self.calls_refused.with_label_values(&[code]).inc();
+            }
+            Observation::CallEnded(cause) => {
+                self.calls_live.dec();
+                self.calls_ended.with_label_values(&[cause.code()]).inc();
+            }
+            Observation::CallLeaked(kind) => {
+                tracing::error!(kind, "call left something behind");
+                self.call_leaks.with_label_values(&[kind]).inc();
+            }
+            Observation::RungFell { role, code } => {
+                tracing::warn!(role, code, "rung fell");
+                self.rung_falls.with_label_values(&[role, code]).inc();
+            }
+            Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
+            Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
+            Observation::InputRefused { phase, input } => {
+                tracing::debug!(phase, input, "input refused");
+                self.inputs_refused.with_label_values(&[phase, input]).inc();
+            }
+        }
+    }
+}
+
+impl Read {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            plugin_sessions_live: plain_gauge(registry, "vg_plugin_sessions_live"),
+            plugin_sessions: plain_counter(registry, "vg_plugin_sessions_total"),
+            media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
+            rtp_packets: counters(registry, "vg_rtp_packets_total"),
+            rtp_rejected: counters(registry, "vg_rtp_packets_rejected_total"),
+            pacing: gauges(registry, "vg_pacing_lateness_seconds"),
+            ari_requests: counters(registry, "vg_ari_requests_total"),
+            ari_unknown: plain_counter(registry, "vg_ari_events_unknown_total"),
+            ari_malformed: plain_counter(registry, "vg_ari_events_malformed_total"),
+            ari_sockets_up: plain_gauge(registry, "vg_ari_sockets_up"),
+        }
+    }
+
+    fn follow(&self, readings: &Readings) {
+        self.plugin_sessions_live.set(readings.plugin_sessions_live as f64);
+        self.media_legs_live.set(readings.media_legs_live as f64);
+        self.ari_sockets_up.set(readings.ari_sockets_up as f64);
+        advance(&self.plugin_sessions, readings.plugin_sessions);
+        advance(&self.ari_unknown, readings.ari_events_unknown);
+        advance(&self.ari_malformed, readings.ari_events_malformed);
+        advance(&self.rtp_packets.with_label_values(&["in"]), readings.rtp_in);
+        advance(&self.rtp_packets.with_label_values(&["out"]), readings.rtp_out);
+        advance(&self.rtp_rejected.with_label_values(&["garbage"]), readings.rtp_garbage);
+        advance(&self.rtp_rejected.with_label_values(&["late"]), readings.rtp_late);
+        advance(&self.rtp_rejected.with_label_values(&["unknown_source"]), readings.rtp_unknown_source);
+        for (outcome, total) in &readings.ari_requests {
+            advance(&self.ari_requests.with_label_values(&[outcome]), *total);
+        }
+        for (quantile, value) in ["0.5", "0.99", "1"].iter().zip(readings.pacing_lateness_s) {
+            self.pacing.with_label_values(&[quantile]).set(value);
+        }
+    }
+}
+
+/// Brings a counter to a total that was counted elsewhere; one that fell (its owner restarted) waits until it is passed again.
+fn advance(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+/// The row of a name. A name that is not in the catalogue shows in the first test, and has no help.
+fn row(name: &'static str) -> Metric {
+    CATALOGUE.iter().copied().find(|row| row.name == name).unwrap_or(gauge(name, &[], "missing in the catalogue"))
+}
+
+fn opts(name: &'static str) -> Opts {
+    Opts::new(name, row(name).help)
+}
+
+fn plain_counter(registry: &Registry, name: &'static str) -> IntCounter {
+    registered(registry, IntCounter::with_opts(opts(name)))
+}
+
+fn plain_gauge(registry: &Registry, name: &'static str) -> Gauge {
+    registered(registry, Gauge::with_opts(opts(name)))
+}
+
+fn counters(registry: &Registry, name: &'static str) -> IntCounterVec {
+    registered(registry, IntCounterVec::new(opts(name), row(name).labels))
+}
+
+fn gauges(registry: &Registry, name: &'static str) -> GaugeVec {
+    registered(registry, GaugeVec::new(opts(name), row(name).labels))
+}
+
+fn latencies(registry: &Registry, name: &'static str) -> HistogramVec {
+    let opts = HistogramOpts::new(name, row(name).help).buckets(LATENCY_BOUNDS_S.to_vec());
+    registered(registry, HistogramVec::new(opts, row(name).labels))
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
+    let metric = metric.expect("names and labels of the catalogue are well-formed: a test builds them all");
+    registry.register(Box::new(metric.clone())).expect("each name of the catalogue is registered once: a test builds them all");
+    metric
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+use super::*;
+use std::collections::BTreeSet;
+use vg_domain::outcome::EndCause;
+
+fn observed() -> Metrics {
+    let metrics = Metrics::new();
+    for observation in [
+        Observation::CallStarted,
+        Observation::CallStarted,
+        Observation::CallRefused("calls_max"),
+        Observation::CallEnded(EndCause::CallerHungUp),
+        Observation::CallLeaked("session"),
+        Observation::RungFell { role: "hearing", code: "trap" },
+        Observation::AudioDropped { ms: 1500 },
+        Observation::InputRefused { phase: "greeting", input: "finalized" },
+    ] {
+        metrics.observe(&observation);
+    }
+    let latency = LatencyParts { endpoint_wait_ms: 500, stt_ms: 40, total_ms: 540, ..LatencyParts::default() };
+    metrics.turn_ended(Some(&latency), true);
+    metrics.turn_ended(None, false);
+    metrics
+}
+
+#[test]
+fn the_catalogue_is_what_others_read() {
+    let rows = CATALOGUE.iter().map(|m| format!("{} {:?} {}\n    {}\n", m.name, m.kind, m.labels.join(","), m.help));
+    insta::assert_snapshot!(rows.collect::<String>());
+}
+
+#[test]
+fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
+    let readings = Readings { ari_requests: vec![("ok", 1)], ..Readings::default() };
+    let text = observed().render(&readings);
+    let scraped: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    assert_eq!(scraped, CATALOGUE.iter().map(|row| row.name).collect());
+}
+
+#[test]
+fn catalogue_is_sorted_and_names_carry_their_kind() {
+    for row in CATALOGUE {
+        assert_eq!(row.kind == Kind::Counter, row.name.ends_with("_total"), "{}", row.name);
+    }
+    assert!(CATALOGUE.is_sorted_by_key(|row| row.name));
+}
+
+#[test]
+fn observations_are_counted() {
+    let text = observed().render(&Readings::default());
+    for line in [
+        "vg_calls_started_total 2",
+        "vg_calls_live 1",
+        "vg_calls_ended_total{cause=\"caller_hung_up\"} 1",
+        "vg_calls_refused_total{code=\"calls_max\"} 1",
+        "vg_call_leaks_total{kind=\"session\"} 1",
+        "vg_rung_falls_total{code=\"trap\",role=\"hearing\"} 1",
+        "vg_caller_audio_dropped_seconds_total 1.5",
+        "vg_call_inputs_refused_total{input=\"finalized\",phase=\"greeting\"} 1",
+        "vg_turns_total 2",
+        "vg_turns_interrupted_total 1",
+        "vg_turns_unanchored_total 1",
+        "vg_turn_latency_seconds_bucket{part=\"endpoint_wait\",le=\"0.5\"} 1",
+        "vg_turn_latency_seconds_count{part=\"total\"} 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn readings_are_totals_and_never_fall() {
+    let metrics = Metrics::new();
+    let line = |rtp_in| {
+        let text = metrics.render(&Readings { rtp_in, ..Readings::default() });
+        text.lines().find(|l| l.starts_with("vg_rtp_packets_total{direction=\"in\"}")).map(str::to_owned)
+    };
+    assert_eq!(line(5).as_deref(), Some("vg_rtp_packets_total{direction=\"in\"} 5"));
+    assert_eq!(line(7).as_deref(), Some("vg_rtp_packets_total{direction=\"in\"} 7"));
+    assert_eq!(line(3).as_deref(), Some("vg_rtp_packets_total{direction=\"in\"} 7"));
+}

@@ -1,0 +1,249 @@
+//! What the operator has chosen: one TOML file, overridden by the environment (`VG__SECTION__KEY`).
+//!
+//! [`Config`] is parsed and complete: inside the house nothing is checked again. All faults are reported together, each with
+//! its path. Every default stands in [`Config::defaults`], and `voice-gateway.example.toml` shows them (a test holds it to that).
+
+mod raw;
+mod secret;
+mod source;
+
+pub(crate) use source::read_table;
+pub use source::{Fault, Faults};
+
+use raw::RawConfig;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use vg_domain::ids::TenantId;
+use vg_domain::pii::Pii;
+
+/// Everything the operator can choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Name of this gateway among its siblings; part of its ARI app names.
+    pub instance: String,
+    /// The HTTP side.
+    pub http: Http,
+    /// The sound side.
+    pub media: Media,
+    /// The Asterisks it serves; empty where calls come by the media WebSocket only.
+    pub asterisk: Vec<Asterisk>,
+    /// Speech plugins.
+    pub plugins: Plugins,
+    /// Where tenants come from.
+    pub tenants: Tenants,
+    /// What is logged, and how.
+    pub log: Log,
+    /// How much is taken on.
+    pub limits: Limits,
+    /// How it stops.
+    pub drain: Drain,
+}
+
+/// `[http]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// Where health, metrics and the media WebSocket are served. Port 0: any free one.
+    pub bind: SocketAddr,
+}
+
+/// `[media]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Media {
+    /// Where RTP is received. Port 0: any free one.
+    pub bind: SocketAddr,
+    /// The address that Asterisk is told to send to; none: the address of `bind`.
+    pub advertise: Option<IpAddr>,
+    /// What is spoken with Asterisk over RTP.
+    pub codec: RtpCodec,
+}
+
+/// What can be spoken with Asterisk in both directions: it takes back static RTP payload types only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtpCodec {
+    /// G.711 mu-law.
+    Ulaw,
+    /// G.711 A-law.
+    Alaw,
+}
+
+/// One `[[asterisk]]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asterisk {
+    /// Base URL of its HTTP server, for example `http://127.0.0.1:8088`.
+    pub url: url::Url,
+    /// Name of the Stasis application.
+    pub app: String,
+    /// ARI user.
+    pub user: String,
+    /// ARI password.
+    pub password: Pii<String>,
+}
+
+/// `[plugins]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugins {
+    /// Folder of `<name>.wasm`.
+    pub dir: PathBuf,
+    /// Folder of compiled plugins. What lies there is run as native code: it must belong to the gateway's user alone.
+    pub cache_dir: PathBuf,
+    /// Threads for plugins that run a model.
+    pub heavy_threads: usize,
+    /// Sessions that such a thread serves at most; one more is refused with `session-limit`.
+    pub heavy_sessions_max: usize,
+}
+
+/// `[tenants]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tenants {
+    /// Folder of `<tenant>.toml`; none: the built-in `demo` tenant only.
+    pub dir: Option<PathBuf>,
+    /// Whose calls those are that name no tenant; none: they are refused.
+    pub default: Option<TenantId>,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// What is logged: a filter of `tracing`, for example `info,voice_gateway=debug`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls at the same time; one more is refused.
+    pub calls_max: usize,
+}
+
+/// `[drain]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long calls may go on after the signal to stop.
+    pub grace: Duration,
+}
+
+/// What defaults depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// The host's name.
+    pub name: String,
+    /// Processors that this process may use.
+    pub cores: usize,
+    /// The folder of this program.
+    pub program_dir: PathBuf,
+    /// The user's cache folder, where there is one.
+    pub cache_home: Option<PathBuf>,
+}
+
+impl Machine {
+    /// The machine that this process runs on.
+    pub fn here() -> Self {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let folder = |variable: &str| std::env::var_os(variable).filter(|v| !v.is_empty()).map(PathBuf::from);
+        Self {
+            name: name.trim().to_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            program_dir: std::env::current_exe().ok().and_then(|p| p.parent().map(Path::to_owned)).unwrap_or_default(),
+            cache_home: folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache"))),
+        }
+    }
+
+    /// `../plugins` beside an installed program, `target/plugins` in a checkout (where it lies in `target/debug`).
+    /// Both are the same folder: `plugins` beside the program's own.
+    fn plugins_dir(&self) -> PathBuf {
+        let beside = self.program_dir.parent().unwrap_or(&self.program_dir).join("plugins");
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
+        match (beside.is_dir(), cfg!(debug_assertions)) {
+            // A checkout with its build folder elsewhere (`CARGO_TARGET_DIR`) still has its plugins in `target/plugins`.
+            (false, true) if checkout.is_dir() => checkout,
+            _ => beside,
+        }
+    }
+}
+
+impl Config {
+    /// What holds where the operator says nothing. The one place of all defaults.
+    pub fn defaults(machine: &Machine) -> Self {
+        let dir = machine.plugins_dir();
+        let cache_dir = match &machine.cache_home {
+            Some(home) => home.join("serphona-voice-gateway/compiled"),
+            None => dir.join(".compiled"),
+        };
+        Self {
+            instance: slug(&machine.name),
+            // Loopback: whoever wants to be reached from elsewhere says so.
+            http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)) },
+            media: Media { bind: SocketAddr::from(([127, 0, 0, 1], 0)), advertise: None, codec: RtpCodec::Ulaw },
+            asterisk: Vec::new(),
+            plugins: Plugins {
+                dir,
+                cache_dir,
+                // The other half of the processors stays with media and control.
+                heavy_threads: (machine.cores / 2).max(1),
+                // Local speech takes about 2 % of a core per speaking caller and 3.5 MB per session.
+                heavy_sessions_max: 32,
+            },
+            tenants: Tenants { dir: None, default: Some(TenantId::new("demo")) },
+            log: Log { format: LogFormat::Text, level: "info".to_owned() },
+            limits: Limits { calls_max: 1000 },
+            drain: Drain { grace: Duration::from_secs(30) },
+        }
+    }
+
+    /// Name of the ARI application where the operator gives none. One per instance: a second event socket under the same
+    /// name replaces the first.
+    pub fn app_default(instance: &str) -> String {
+        format!("vg-{instance}")
+    }
+
+    /// Reads `file` (none: only the environment) and applies the `VG__` variables of `environment`.
+    ///
+    /// # Errors
+    /// All faults of file, environment and referenced secrets together.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        machine: &Machine,
+    ) -> Result<Self, Faults> {
+        let text = match file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| Faults::one(path.display(), error))?,
+        };
+        Self::parse(&text, environment, machine)
+    }
+
+    /// The same from the text of a file.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, environment: impl IntoIterator<Item = (String, String)>, machine: &Machine) -> Result<Self, Faults> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let (raw, mut faults): (RawConfig, Faults) = source::read(text, &environment)?;
+        let config = raw.resolve(Self::defaults(machine), &environment, &mut faults);
+        faults.or(config)
+    }
+}
+
+/// Letters, digits and `-` of a name, fit for an ARI application.
+fn slug(name: &str) -> String {
+    let slug: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    match slug.trim_matches('-') {
+        "" => "gateway".to_owned(),
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! The configuration as it is written, and its way to [`Config`].
+
+use super::{Asterisk, Config, Faults, LogFormat, RtpCodec, secret};
+use serde::{Deserialize, Deserializer, de};
+use std::fmt::Display;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+use vg_domain::ids::TenantId;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawConfig {
+    instance: Option<String>,
+    http: RawHttp,
+    media: RawMedia,
+    asterisk: Vec<RawAsterisk>,
+    plugins: RawPlugins,
+    tenants: RawTenants,
+    log: RawLog,
+    limits: RawLimits,
+    drain: RawDrain,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawHttp {
+    bind: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawMedia {
+    bind: Option<String>,
+    advertise: Option<String>,
+    codec: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAsterisk {
+    url: Option<String>,
+    app: Option<String>,
+    user: Option<String>,
+    password: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawPlugins {
+    dir: Option<PathBuf>,
+    cache_dir: Option<PathBuf>,
+    #[serde(deserialize_with = "number")]
+    heavy_threads: Option<usize>,
+    #[serde(deserialize_with = "number")]
+    heavy_sessions_max: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawTenants {
+    dir: Option<PathBuf>,
+    default: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLog {
+    format: Option<String>,
+    level: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLimits {
+    #[serde(deserialize_with = "number")]
+    calls_max: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawDrain {
+    #[serde(deserialize_with = "number")]
+    grace_s: Option<usize>,
+}
+
+/// A number, or a text that holds one: the environment has nothing else.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a whole number, 0 or more")]
+    enum Written {
+        Number(usize),
+        Text(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Number(number) => Ok(Some(number)),
+        Written::Text(text) => match text.parse() {
+            Ok(number) => Ok(Some(number)),
+            Err(_) => Err(de::Error::custom("expected a whole number, 0 or more")),
+        },
+    }
+}
+
+impl RawConfig {
+    /// Lays what is written over the defaults.
+    pub(super) fn resolve(self, defaults: Config, environment: &[(String, String)], faults: &mut Faults) -> Config {
+        let mut config = defaults;
+        if let Some(instance) = self.instance {
+            if !instance.is_empty() && instance == super::slug(&instance) {
+                config.instance = instance;
+            } else {
+                faults.add("instance", "must be lower-case letters, digits and '-'");
+            }
+        }
+        set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
+        self.media.resolve(&mut config, faults);
+        self.plugins.resolve(&mut config, faults);
+        self.log.resolve(&mut config, faults);
+        config.tenants.dir = self.tenants.dir.filter(|dir| !dir.as_os_str().is_empty());
+        if let Some(default) = self.tenants.default {
+            config.tenants.default = (!default.is_empty()).then(|| TenantId::new(default));
+        }
+        at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
+        if let Some(grace_s) = self.drain.grace_s {
+            config.drain.grace = Duration::from_secs(grace_s as u64);
+        }
+        for (index, raw) in self.asterisk.into_iter().enumerate() {
+            config.asterisk.extend(raw.resolve(index, &config.instance, environment, faults));
+        }
+        distinct_apps(&config.asterisk, faults);
+        config
+    }
+}
+
+impl RawMedia {
+    fn resolve(self, config: &mut Config, faults: &mut Faults) {
+        set(&mut config.media.bind, "media.bind", self.bind.as_deref(), address, faults);
+        let advertise = |text: &str| text.parse::<IpAddr>().map(Some).map_err(|_| "expected an IP address");
+        let written = self.advertise.as_deref().filter(|text| !text.is_empty());
+        set(&mut config.media.advertise, "media.advertise", written, advertise, faults);
+        let codec = |text: &str| match text {
+            "ulaw" => Ok(RtpCodec::Ulaw),
+            "alaw" => Ok(RtpCodec::Alaw),
+            _ => Err("expected ulaw or alaw"),
+        };
+        set(&mut config.media.codec, "media.codec", self.codec.as_deref(), codec, faults);
+        if config.media.bind.ip().is_unspecified() && config.media.advertise.is_none() {
+            faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
+        }
+    }
+}
+
+impl RawPlugins {
+    fn resolve(self, config: &mut Config, faults: &mut Faults) {
+        let plugins = &mut config.plugins;
+        if let Some(dir) = self.dir.filter(|dir| !dir.as_os_str().is_empty()) {
+            plugins.dir = dir;
+        }
+        if let Some(dir) = self.cache_dir.filter(|dir| !dir.as_os_str().is_empty()) {
+            plugins.cache_dir = dir;
+        }
+        at_least_one(&mut plugins.heavy_threads, "plugins.heavy_threads", self.heavy_threads, faults);
+        at_least_one(&mut plugins.heavy_sessions_max, "plugins.heavy_sessions_max", self.heavy_sessions_max, faults);
+    }
+}
+
+impl RawLog {
+    fn resolve(self, config: &mut Config, faults: &mut Faults) {
+        let format = |text: &str| match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("expected text or json"),
+        };
+        set(&mut config.log.format, "log.format", self.format.as_deref(), format, faults);
+        let level = |text: &str| match tracing_subscriber::EnvFilter::from_str(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(error.to_string()),
+        };
+        set(&mut config.log.level, "log.level", self.level.as_deref(), level, faults);
+    }
+}
+
+impl RawAsterisk {
+    fn resolve(self, index: usize, instance: &str, environment: &[(String, String)], faults: &mut Faults) -> Option<Asterisk> {
+        let mut needed = |key: &str, value: Option<String>| {
+            let value = value.filter(|text| !text.is_empty());
+            if value.is_none() {
+                faults.add(format_args!("asterisk[{index}].{key}"), "is needed");
+            }
+            value
+        };
+        let url = needed("url", self.url);
+        let user = needed("user", self.user);
+        let password = needed("password", self.password);
+        let url = url.and_then(|text| match text.parse::<url::Url>() {
+            Ok(url) if url.scheme() == "http" && url.has_host() => Some(url),
+            Ok(url) if url.scheme() == "https" => {
+                faults.add(format_args!("asterisk[{index}].url"), "https is not supported yet: use http on a trusted network");
+                None
+            }
+            _ => {
+                faults.add(format_args!("asterisk[{index}].url"), "expected a URL such as http://127.0.0.1:8088");
+                None
+            }
+        });
+        let password = password.and_then(|reference| match secret::resolve(&reference, environment) {
+            Ok(secret) => Some(secret),
+            Err(what) => {
+                faults.add(format_args!("asterisk[{index}].password"), what);
+                None
+            }
+        });
+        let app = self.app.filter(|app| !app.is_empty()).unwrap_or_else(|| Config::app_default(instance));
+        Some(Asterisk { url: url?, app, user: user?, password: password? })
+    }
+}
+
+/// The same app twice on the same Asterisk: the second socket would silence the first.
+fn distinct_apps(asterisks: &[Asterisk], faults: &mut Faults) {
+    for (index, one) in asterisks.iter().enumerate() {
+        if asterisks[..index].iter().any(|other| other.url == one.url && other.app == one.app) {
+            faults.add(format_args!("asterisk[{index}]"), "has the url and app of another entry");
+        }
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:8080")
+}
+
+fn set<T, E: Display>(
+    slot: &mut T,
+    path: &str,
+    written: Option<&str>,
+    parse: impl Fn(&str) -> Result<T, E>,
+    faults: &mut Faults,
+) {
+    match written.map(parse) {
+        None => {}
+        Some(Ok(value)) => *slot = value,
+        Some(Err(what)) => faults.add(path, what),
+    }
+}
+
+fn at_least_one(slot: &mut usize, path: &str, written: Option<usize>, faults: &mut Faults) {
+    match written {
+        None => {}
+        Some(0) => faults.add(path, "must be at least 1"),
+        Some(value) => *slot = value,
+    }
+}

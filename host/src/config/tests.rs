@@ -1,0 +1,193 @@
+use super::*;
+use std::collections::BTreeSet;
+
+const EXAMPLE: &str = include_str!("../../../voice-gateway.example.toml");
+const ENVIRONMENT: &str = include_str!("../../../.env.example");
+
+fn machine() -> Machine {
+    Machine {
+        name: "Gateway.One".into(),
+        cores: 4,
+        program_dir: "/opt/voice-gateway/bin".into(),
+        cache_home: Some("/home/vg/.cache".into()),
+    }
+}
+
+fn variables(lines: &[(&str, &str)]) -> Vec<(String, String)> {
+    lines.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn faults(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    match Config::parse(text, variables(environment), &machine()) {
+        Ok(config) => panic!("accepted: {config:?}"),
+        Err(faults) => faults.iter().map(Fault::to_string).collect(),
+    }
+}
+
+#[test]
+fn nothing_written_means_the_defaults() {
+    assert_eq!(Config::parse("", [], &machine()), Ok(Config::defaults(&machine())));
+}
+
+#[test]
+fn defaults_follow_the_machine() {
+    let config = Config::defaults(&machine());
+    assert_eq!(config.instance, "gateway-one");
+    assert_eq!(config.plugins.heavy_threads, 2);
+    assert_eq!(config.plugins.cache_dir, Path::new("/home/vg/.cache/serphona-voice-gateway/compiled"));
+    let homeless = Config::defaults(&Machine { cache_home: None, cores: 1, ..machine() });
+    assert_eq!(homeless.plugins.cache_dir, homeless.plugins.dir.join(".compiled"));
+    assert_eq!(homeless.plugins.heavy_threads, 1);
+}
+
+#[test]
+fn the_example_file_equals_the_defaults() {
+    assert_eq!(Config::parse(EXAMPLE, [], &machine()), Ok(Config::defaults(&machine())));
+}
+
+/// Lines of the example that are commented out only because their default depends on the machine, or there is none.
+fn uncommented(text: &str) -> String {
+    text.lines().map(|line| line.strip_prefix("#:").unwrap_or(line).trim()).collect::<Vec<_>>().join("\n")
+}
+
+fn documented_variables() -> Vec<(String, String)> {
+    let lines = ENVIRONMENT.lines().map(|line| line.strip_prefix("#:").unwrap_or(line).trim());
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split_once('=').expect(line)).map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+#[test]
+fn every_line_of_the_examples_is_accepted_and_both_say_the_same() {
+    let (gateway, others): (Vec<_>, Vec<_>) = documented_variables().into_iter().partition(|(name, _)| name.starts_with("VG__"));
+    let with = |more: &[(String, String)]| [more, &others].concat();
+    let from_file = Config::parse(&uncommented(EXAMPLE), with(&[]), &machine()).unwrap();
+    let from_environment = Config::parse("", with(&gateway), &machine()).unwrap();
+    assert_eq!(from_file, from_environment);
+    assert_eq!(from_file.asterisk.len(), 1);
+}
+
+#[test]
+fn both_examples_document_the_same_keys() {
+    fn leaves(table: &toml::Table, prefix: &str, into: &mut BTreeSet<String>) {
+        for (key, value) in table {
+            let path = format!("{prefix}__{}", key.to_uppercase());
+            match value {
+                toml::Value::Table(inner) => leaves(inner, &path, into),
+                toml::Value::Array(list) => {
+                    for (index, entry) in list.iter().enumerate() {
+                        leaves(entry.as_table().unwrap(), &format!("{path}__{index}"), into);
+                    }
+                }
+                _ => drop(into.insert(path)),
+            }
+        }
+    }
+    let mut keys = BTreeSet::new();
+    leaves(&uncommented(EXAMPLE).parse().unwrap(), "VG", &mut keys);
+    let documented = documented_variables().into_iter().map(|(name, _)| name).filter(|name| name.starts_with("VG__"));
+    assert_eq!(keys, documented.collect());
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let config = Config::parse(
+        "[http]\nbind = '127.0.0.1:1'\n[[asterisk]]\nurl = 'http://10.0.0.1:8088'\nuser = 'a'\npassword = 'env:P'",
+        variables(&[
+            ("VG__HTTP__BIND", "127.0.0.1:2"),
+            ("VG__LIMITS__CALLS_MAX", "7"),
+            ("VG__ASTERISK__0__USER", "b"),
+            ("VG__ASTERISK__1__URL", "http://10.0.0.2:8088"),
+            ("VG__ASTERISK__1__USER", "c"),
+            ("VG__ASTERISK__1__PASSWORD", "env:P"),
+            ("P", "secret"),
+            ("HOME", "/ignored"),
+        ]),
+        &machine(),
+    )
+    .unwrap();
+    assert_eq!(config.http.bind.port(), 2);
+    assert_eq!(config.limits.calls_max, 7);
+    assert_eq!(config.asterisk.iter().map(|a| a.user.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+    assert_eq!(config.asterisk[0].app, "vg-gateway-one");
+    assert_eq!(config.asterisk[1].password.reveal(), "secret");
+}
+
+#[test]
+fn all_faults_come_together_with_their_paths() {
+    let text = r#"
+        colour = "red"
+        [http]
+        bind = "everywhere"
+        port = 80
+        [media]
+        bind = "0.0.0.0:0"
+        codec = "opus"
+        [limits]
+        calls_max = "many"
+        [plugins]
+        heavy_threads = 0
+        [[asterisk]]
+        url = "ftp://x"
+        user = 3
+        [[asterisk]]
+        url = "http://x"
+        user = "u"
+        password = "hunter2"
+    "#;
+    assert_eq!(
+        faults(text, &[("VG__DRAIN__GRACE_S", "soon"), ("VG__ASTERISK__5__URL", "http://y")]),
+        [
+            "VG__ASTERISK__5__URL: asterisk has only 2 entries: count from 0 without a gap",
+            "asterisk[0].user: invalid type: integer `3`, expected a string",
+            "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `plugins`, `tenants`, \
+             `log`, `limits`, `drain`",
+            "drain.grace_s: expected a whole number, 0 or more",
+            "http.port: unknown field `port`, expected `bind`",
+            "limits.calls_max: expected a whole number, 0 or more",
+            "http.bind: expected ADDRESS:PORT, for example 127.0.0.1:8080",
+            "media.codec: expected ulaw or alaw",
+            "media.advertise: is needed: media.bind names no address that Asterisk could send to",
+            "plugins.heavy_threads: must be at least 1",
+            "asterisk[0].password: is needed",
+            "asterisk[0].url: expected a URL such as http://127.0.0.1:8088",
+            "asterisk[1].password: is not a reference: write env:NAME or file:PATH, never the secret itself",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_is_never_repeated() {
+    let text = "[[asterisk]]\nurl = 'http://x'\nuser = 'u'\npassword = 'hunter2'";
+    assert!(!faults(text, &[]).concat().contains("hunter2"));
+}
+
+#[test]
+fn secrets_come_from_the_environment_or_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("password");
+    std::fs::write(&path, "from file\n").unwrap();
+    let reference = format!("file:{}", path.display());
+    assert_eq!(secret::resolve(&reference, &[]).unwrap().reveal(), "from file");
+    assert_eq!(secret::resolve("env:NONE", &[]).unwrap_err(), "environment variable NONE is not set");
+    assert!(secret::resolve("file:/nowhere/at/all", &[]).unwrap_err().starts_with("cannot read /nowhere/at/all"));
+}
+
+#[test]
+fn one_app_serves_one_entry() {
+    let entry = "[[asterisk]]\nurl = 'http://x'\nuser = 'u'\npassword = 'env:P'\n";
+    assert_eq!(faults(&[entry, entry].concat(), &[("P", "p")]), ["asterisk[1]: has the url and app of another entry"]);
+}
+
+#[test]
+fn text_that_is_no_toml_is_one_fault_with_its_line() {
+    let faults = faults("[http\nbind = 1", &[]);
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].contains("line 1"), "{faults:?}");
+}
+
+#[test]
+fn a_section_that_is_no_section_is_a_fault() {
+    assert_eq!(faults("http = 3", &[]), ["http: invalid type: integer `3`, expected struct RawHttp"]);
+    assert_eq!(faults("asterisk = [1]", &[])[0], "asterisk[0]: invalid type: integer `1`, expected struct RawAsterisk");
+    assert_eq!(faults("http = 3", &[("VG__HTTP__BIND", "127.0.0.1:1")])[0], "VG__HTTP__BIND: http is not a section");
+}
