@@ -1,0 +1,102 @@
+//! What Asterisk says, as far as it is used.
+
+use serde::Deserialize;
+use std::collections::HashMap;
+
+/// An event of the event socket.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type")]
+pub(super) enum Event {
+    StasisStart {
+        #[serde(default)]
+        args: Vec<String>,
+        channel: Channel,
+    },
+    StasisEnd {
+        channel: Channel,
+    },
+    ChannelHangupRequest {
+        channel: Channel,
+    },
+    ChannelDestroyed {
+        channel: Channel,
+    },
+    ChannelDtmfReceived {
+        digit: String,
+        channel: Channel,
+    },
+    /// Another socket took the application: this one stays open, and silent.
+    ApplicationReplaced {},
+    /// Any other type.
+    #[serde(other)]
+    Unused,
+}
+
+/// A channel, in events and answers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Channel {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) caller: Party,
+    #[serde(default)]
+    pub(super) dialplan: Dialplan,
+    /// Only in answers that create a channel.
+    #[serde(default)]
+    pub(super) channelvars: HashMap<String, String>,
+}
+
+/// Personal data: never logged.
+#[derive(Default, Deserialize)]
+pub(super) struct Party {
+    #[serde(default)]
+    pub(super) number: String,
+}
+
+impl std::fmt::Debug for Party {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+#[derive(Default, Deserialize)]
+pub(super) struct Dialplan {
+    /// What was dialled: personal data, too.
+    #[serde(default)]
+    pub(super) exten: String,
+}
+
+impl std::fmt::Debug for Dialplan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// `GET /asterisk/info`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Info {
+    pub(super) system: System,
+    pub(super) status: Status,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct System {
+    pub(super) version: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Status {
+    /// Differs after a restart.
+    pub(super) startup_time: String,
+}
+
+/// `GET /channels` and `GET /bridges`, as far as resynchronisation needs them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Named {
+    pub(super) id: String,
+}
+
+/// `GET /channels/{id}/variable`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Variable {
+    pub(super) value: String,
+}

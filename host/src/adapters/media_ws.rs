@@ -1,0 +1,76 @@
+//! `GET /media/ws`: calls that bring their own sound, without SIP. Speaks Asterisk's chan_websocket media protocol (JSON control, subprotocol `media`).
+//!
+//! Whoever connects is the caller's side: it says `MEDIA_START` first, then sends and receives binary frames of the codec named there.
+
+pub mod client;
+mod control;
+mod server;
+
+pub use control::{Format, LatencyMs, PhoneFact};
+
+use crate::adapters::rtp::Shard;
+use crate::application::ports::IncomingCall;
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Deserialize;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use url::{Host, Url};
+
+/// Bytes of one message: a frame has at most 640, a control message some hundreds.
+const MESSAGE_MAX: usize = 64 << 10;
+
+/// The route. Must be served with [`ConnectInfo`] of [`SocketAddr`]: others than loopback are refused, for they would need a ticket.
+pub fn router(shard: Arc<Shard>, incoming: mpsc::Sender<IncomingCall>) -> Router {
+    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming })
+}
+
+#[derive(Clone)]
+struct Door {
+    shard: Arc<Shard>,
+    incoming: mpsc::Sender<IncomingCall>,
+}
+
+#[derive(Deserialize)]
+struct Wishes {
+    /// `1`: the call's facts are wanted as well.
+    #[serde(default)]
+    facts: u8,
+}
+
+async fn accept(
+    State(door): State<Door>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(wishes): Query<Wishes>,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    if !peer.ip().to_canonical().is_loopback() || !origin_is_local(&headers) {
+        tracing::warn!("media socket refused: not from this machine");
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    upgrade
+        .protocols(["media"])
+        .max_message_size(MESSAGE_MAX)
+        .on_upgrade(move |socket| server::serve(socket, door.shard, door.incoming, wishes.facts == 1))
+}
+
+/// A browser on this machine may show a page from anywhere, and that page may connect here: it says so in `Origin`.
+fn origin_is_local(headers: &HeaderMap) -> bool {
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let url = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
+    match url.as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! The text messages of the media socket: chan_websocket's, and the facts of the call for a phone that asks for them.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use vg_domain::event::Fact;
+use vg_media::Codec;
+
+/// From the caller's side.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub(super) enum Event {
+    /// First message.
+    #[serde(rename = "MEDIA_START")]
+    MediaStart(MediaStart),
+    #[serde(rename = "DTMF_END")]
+    DtmfEnd { digit: String },
+    /// Ours, of chan_websocket's own kind: a phone that hangs up and wants to hear the last facts.
+    #[serde(rename = "HANGUP")]
+    Hangup,
+    /// `STATUS`, `MEDIA_XON`, `MEDIA_MARK_PROCESSED` and others.
+    #[serde(other)]
+    Unused,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MediaStart {
+    #[serde(default)]
+    pub(super) connection_id: String,
+    #[serde(default)]
+    pub(super) channel: String,
+    #[serde(default)]
+    pub(super) channel_id: String,
+    pub(super) format: Format,
+    #[serde(default)]
+    pub(super) optimal_frame_size: usize,
+    #[serde(default)]
+    pub(super) ptime: u32,
+    /// `tenant`, `caller`, `dialled`.
+    #[serde(default)]
+    pub(super) channel_variables: BTreeMap<String, String>,
+}
+
+/// Codecs by Asterisk's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// G.711 mu-law, 8 kHz.
+    Ulaw,
+    /// G.711 A-law, 8 kHz.
+    Alaw,
+    /// Linear little endian, 8 kHz.
+    Slin,
+    /// Linear little endian, 16 kHz.
+    Slin16,
+}
+
+impl Format {
+    /// The codec of the frames.
+    pub fn codec(self) -> Codec {
+        match self {
+            Self::Ulaw => Codec::Pcmu,
+            Self::Alaw => Codec::Pcma,
+            Self::Slin => Codec::Slin,
+            Self::Slin16 => Codec::Slin16,
+        }
+    }
+}
+
+/// To the caller's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command")]
+pub(super) enum Command {
+    #[serde(rename = "ANSWER")]
+    Answer,
+    #[serde(rename = "HANGUP")]
+    Hangup,
+    #[serde(rename = "FLUSH_MEDIA")]
+    FlushMedia,
+    #[serde(other)]
+    Unused,
+}
+
+/// Every kind of text that a phone may get.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ToPhone {
+    Command(Command),
+    Fact(FactLine),
+}
+
+/// A fact on the wire.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "event")]
+pub(super) enum FactLine {
+    #[serde(rename = "SERPHONA_FACT")]
+    Fact(PhoneFact),
+}
+
+/// What a call tells a phone that asks for it. Words are masked already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fact", rename_all = "snake_case")]
+pub enum PhoneFact {
+    /// The call was offered.
+    Started,
+    /// The call was answered.
+    Answered,
+    /// The caller is being understood; may change.
+    Hearing {
+        /// Which turn.
+        turn: u32,
+        /// All of the turn so far.
+        text: String,
+    },
+    /// The caller said this.
+    Heard {
+        /// Which turn.
+        turn: u32,
+        /// All of the turn.
+        text: String,
+    },
+    /// The caller spoke, and nothing was understood.
+    NotUnderstood {
+        /// Which turn.
+        turn: u32,
+    },
+    /// The gateway says this, piece by piece.
+    Saying {
+        /// Which utterance.
+        utterance: u32,
+        /// A clause of it.
+        text: String,
+    },
+    /// The caller spoke over an utterance.
+    Interrupted {
+        /// Which utterance.
+        utterance: u32,
+        /// How much of it had been heard, in milliseconds.
+        spoken_ms: u64,
+    },
+    /// A turn got its answer.
+    Turn {
+        /// Which turn.
+        turn: u32,
+        /// What the caller said.
+        heard: String,
+        /// What was answered.
+        said: String,
+        /// The caller spoke over the answer.
+        interrupted: bool,
+        /// None where a part has no anchor.
+        latency_ms: Option<LatencyMs>,
+    },
+    /// A provider or the agent fell.
+    Fell {
+        /// `hearing`, `thinking` or `speaking`.
+        who: String,
+        /// Bounded label.
+        code: String,
+    },
+    /// The call is handed to a person.
+    Escalated,
+    /// The call is over.
+    Ended {
+        /// Bounded label.
+        cause: String,
+        /// Turns that got an answer.
+        turns: u32,
+    },
+}
+
+/// [`LatencyParts`](vg_domain::turn::LatencyParts) on the wire: milliseconds that sum to `total`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatencyMs {
+    /// Silence waited for before the turn was over.
+    pub endpoint_wait: u32,
+    /// From there to the words.
+    pub stt: u32,
+    /// From the question to the agent's first words.
+    pub agent: u32,
+    /// From there to the first clause.
+    pub clause: u32,
+    /// From there to its first audio.
+    pub tts: u32,
+    /// From there to the first audible sample on the wire.
+    pub playout: u32,
+    /// Everything between.
+    pub gateway: u32,
+    /// All of it.
+    pub total: u32,
+}
+
+impl From<&Fact> for PhoneFact {
+    fn from(fact: &Fact) -> Self {
+        match fact {
+            Fact::Started => Self::Started,
+            Fact::Answered => Self::Answered,
+            Fact::Hearing { turn, text } => Self::Hearing { turn: turn.0, text: text.as_str().into() },
+            Fact::Heard { turn, text } => Self::Heard { turn: turn.0, text: text.as_str().into() },
+            Fact::NotUnderstood { turn } => Self::NotUnderstood { turn: turn.0 },
+            Fact::Saying { utterance, text } => Self::Saying { utterance: utterance.0, text: text.as_str().into() },
+            Fact::Interrupted { utterance, spoken_ms } => Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms },
+            Fact::Turn(record) => Self::Turn {
+                turn: record.turn.0,
+                heard: record.heard.as_str().into(),
+                said: record.said.as_str().into(),
+                interrupted: record.interrupted,
+                latency_ms: record.latency.map(|parts| LatencyMs {
+                    endpoint_wait: parts.endpoint_wait_ms,
+                    stt: parts.stt_ms,
+                    agent: parts.agent_ms,
+                    clause: parts.clause_ms,
+                    tts: parts.tts_ms,
+                    playout: parts.playout_ms,
+                    gateway: parts.gateway_ms,
+                    total: parts.total_ms,
+                }),
+            },
+            Fact::Fell { who, code, .. } => Self::Fell { who: who.code().into(), code: (*code).into() },
+            Fact::Escalated { .. } => Self::Escalated,
+            Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
+        }
+    }
+}
+
+/// Text of a message; these types always serialise.
+pub(super) fn to_text(message: &impl Serialize) -> String {
+    serde_json::to_string(message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_asterisk_sends_is_understood() {
+        // Recorded from Asterisk 22.10.1.
+        let text = r#"{"event":"MEDIA_START","connection_id":"wsc-media","channel":"WebSocket/wsc-media/0x7f52700069a0","channel_id":"1795365937.18","format":"ulaw","optimal_frame_size":160,"ptime":20,"channel_variables":{"MEDIA_WEBSOCKET_CONNECTION_ID":"wsc-media","MEDIA_WEBSOCKET_OPTIMAL_FRAME_SIZE":"160"}}"#;
+        let Ok(Event::MediaStart(start)) = serde_json::from_str(text) else { panic!("not a start") };
+        assert_eq!((start.format, start.channel_id.as_str()), (Format::Ulaw, "1795365937.18"));
+        for unused in [r#"{"event":"MEDIA_XOFF","channel_id":"1"}"#, r#"{"event":"STATUS","queue_length":0}"#] {
+            assert!(matches!(serde_json::from_str(unused), Ok(Event::Unused)));
+        }
+        assert!(serde_json::from_str::<Event>(r#"{"event":"MEDIA_START","format":"opus"}"#).is_err());
+    }
+
+    #[test]
+    fn commands_are_written_as_asterisk_reads_them() {
+        assert_eq!(to_text(&Command::FlushMedia), r#"{"command":"FLUSH_MEDIA"}"#);
+        assert_eq!(to_text(&Command::Answer), r#"{"command":"ANSWER"}"#);
+    }
+
+    #[test]
+    fn a_fact_comes_out_as_it_went_in() {
+        let latency_ms = Some(LatencyMs { endpoint_wait: 500, total: 500, ..LatencyMs::default() });
+        let fact = PhoneFact::Turn { turn: 1, heard: "hi".into(), said: "hello".into(), interrupted: false, latency_ms };
+        let text = to_text(&FactLine::Fact(fact.clone()));
+        assert!(text.starts_with(r#"{"event":"SERPHONA_FACT","fact":"turn","turn":1,"#), "{text}");
+        let Ok(ToPhone::Fact(FactLine::Fact(back))) = serde_json::from_str(&text) else { panic!("{text}") };
+        assert_eq!(back, fact);
+    }
+}

@@ -1,0 +1,271 @@
+//! One media socket is one call.
+
+use super::control::{Command, Event, FactLine, MediaStart, PhoneFact, to_text};
+use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shard};
+use crate::application::limits::WATCHER_FACTS;
+use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
+use axum::extract::ws::{Message, WebSocket};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId};
+use vg_domain::outcome::EndCause;
+use vg_domain::pii::Pii;
+use vg_media::Codec;
+
+/// A peer that connects has so long to say `MEDIA_START`.
+const START: Duration = Duration::from_secs(5);
+/// A peer that does not read for so long is gone.
+const SEND: Duration = Duration::from_secs(2);
+/// After the end of a call its last facts are waited for so long.
+const LAST_FACTS: Duration = Duration::from_secs(2);
+/// Events of a call that its task has not taken yet. When full: digits are dropped; the end shows by the closed channel.
+const EVENTS_MAX: usize = 32;
+/// Acts on their way to the socket; a call has at most a few.
+const ORDERS_MAX: usize = 8;
+
+/// Serves the socket until the call is over.
+pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shard>, incoming: mpsc::Sender<IncomingCall>, facts: bool) {
+    let Some(start) = first_message(&mut socket).await else {
+        tracing::warn!("media socket closed: no MEDIA_START came");
+        return;
+    };
+    let call = CallId::new(Uuid::now_v7().to_string());
+    let (orders, taken) = mpsc::channel(ORDERS_MAX);
+    let (events, told) = mpsc::channel(EVENTS_MAX);
+    let (watcher, watched) = mpsc::channel(WATCHER_FACTS);
+    let telephony = WsTelephony { codec: start.format.codec(), shard, orders };
+    let offered = incoming.try_send(offer(start, call.clone(), telephony, told, facts.then_some(watcher)));
+    if offered.is_err() {
+        tracing::warn!(%call, "media socket turned away: the gateway takes no more");
+        let _ = say(&mut socket, &Command::Hangup).await;
+        return;
+    }
+    let mut session = Session { socket, events: Some(events), orders: taken, facts: watched, leg: None };
+    session.run().await;
+    tracing::debug!(%call, "media socket ends");
+}
+
+fn offer(
+    mut start: MediaStart,
+    call: CallId,
+    telephony: WsTelephony,
+    events: mpsc::Receiver<TelephonyEvent>,
+    watcher: Option<mpsc::Sender<Fact>>,
+) -> IncomingCall {
+    let mut variable = |name: &str| start.channel_variables.remove(name).filter(|value| !value.is_empty());
+    IncomingCall {
+        call,
+        caller: Pii::new(variable("caller").unwrap_or_default()),
+        dialled: Pii::new(variable("dialled").unwrap_or_default()),
+        tenant: variable("tenant").map_or(TenantHint::Default, |name| TenantHint::Named(TenantId::new(name))),
+        channel: if start.channel_id.is_empty() { start.connection_id } else { start.channel_id },
+        telephony: Box::new(telephony),
+        events,
+        watcher,
+    }
+}
+
+async fn first_message(socket: &mut WebSocket) -> Option<MediaStart> {
+    let message = timeout(START, socket.recv()).await.ok()??.ok()?;
+    match serde_json::from_str(message.to_text().ok()?).ok()? {
+        Event::MediaStart(start) => Some(start),
+        _ => None,
+    }
+}
+
+/// What the call wants of its socket.
+enum Order {
+    Media(RawHandle),
+    Answer,
+    HangUp,
+}
+
+/// What the session waits for.
+enum Happening {
+    Received(Option<Message>),
+    Order(Option<Order>),
+    Sound(Option<RawOut>),
+    Fact(Option<Fact>),
+}
+
+struct Session {
+    socket: WebSocket,
+    /// None once the call was told that its caller is gone.
+    events: Option<mpsc::Sender<TelephonyEvent>>,
+    orders: mpsc::Receiver<Order>,
+    facts: mpsc::Receiver<Fact>,
+    leg: Option<RawHandle>,
+}
+
+impl Session {
+    async fn run(&mut self) {
+        let mut facts_open = true;
+        loop {
+            let happening = tokio::select! {
+                message = self.socket.recv() => Happening::Received(message.and_then(Result::ok)),
+                order = self.orders.recv() => Happening::Order(order),
+                sound = next_sound(&mut self.leg) => Happening::Sound(sound),
+                fact = self.facts.recv(), if facts_open => Happening::Fact(fact),
+            };
+            let goes_on = match happening {
+                Happening::Received(None | Some(Message::Close(_))) => return self.tell(TelephonyEvent::CallerGone),
+                Happening::Received(Some(message)) => self.receive(message),
+                Happening::Order(Some(Order::Media(leg))) => {
+                    self.leg = Some(leg);
+                    true
+                }
+                Happening::Order(Some(Order::Answer)) => say(&mut self.socket, &Command::Answer).await.is_ok(),
+                Happening::Order(Some(Order::HangUp) | None) => false,
+                Happening::Sound(Some(RawOut::Frame(frame))) => send(&mut self.socket, Message::Binary(frame)).await.is_ok(),
+                Happening::Sound(Some(RawOut::Flush)) => say(&mut self.socket, &Command::FlushMedia).await.is_ok(),
+                Happening::Sound(None) => {
+                    self.leg = None;
+                    true
+                }
+                Happening::Fact(Some(fact)) => self.pass_on(&fact).await.is_ok(),
+                Happening::Fact(None) => {
+                    facts_open = false;
+                    true
+                }
+            };
+            if !goes_on {
+                return self.end().await;
+            }
+        }
+    }
+
+    /// False when the caller hung up.
+    fn receive(&mut self, message: Message) -> bool {
+        match message {
+            Message::Binary(frame) => self.hear(frame),
+            Message::Text(text) => match serde_json::from_str(&text) {
+                Ok(Event::DtmfEnd { digit }) => {
+                    if let Some(digit) = digit.chars().next() {
+                        self.tell(TelephonyEvent::Digit(digit));
+                    }
+                }
+                Ok(Event::Hangup) => {
+                    self.tell(TelephonyEvent::CallerGone);
+                    return false;
+                }
+                Ok(Event::Unused) => {}
+                Ok(Event::MediaStart(_)) | Err(_) => tracing::debug!("media socket: message makes no sense"),
+            },
+            _ => {}
+        }
+        true
+    }
+
+    fn hear(&mut self, frame: Bytes) {
+        // A full queue means that the shard stands still; it counts its own lateness.
+        if let Some(leg) = &self.leg {
+            let _ = leg.inbound.try_send(frame);
+        }
+    }
+
+    fn tell(&mut self, event: TelephonyEvent) {
+        if let Some(events) = &self.events {
+            let _ = events.try_send(event);
+        }
+    }
+
+    async fn pass_on(&mut self, fact: &Fact) -> Result<(), axum::Error> {
+        say(&mut self.socket, &FactLine::Fact(PhoneFact::from(fact))).await
+    }
+
+    /// Says good-bye, passes on the last facts and closes.
+    async fn end(&mut self) {
+        self.tell(TelephonyEvent::CallerGone);
+        self.leg = None;
+        let _ = say(&mut self.socket, &Command::Hangup).await;
+        let mut over = std::pin::pin!(sleep(LAST_FACTS));
+        loop {
+            let fact = tokio::select! {
+                fact = self.facts.recv() => fact,
+                () = &mut over => None,
+            };
+            match fact {
+                Some(fact) if self.pass_on(&fact).await.is_ok() => {}
+                _ => break,
+            }
+        }
+        let _ = send(&mut self.socket, Message::Close(None)).await;
+    }
+}
+
+async fn next_sound(leg: &mut Option<RawHandle>) -> Option<RawOut> {
+    match leg {
+        Some(leg) => leg.outbound.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn say(socket: &mut WebSocket, message: &impl serde::Serialize) -> Result<(), axum::Error> {
+    send(socket, Message::Text(to_text(message).into())).await
+}
+
+async fn send(socket: &mut WebSocket, message: Message) -> Result<(), axum::Error> {
+    timeout(SEND, socket.send(message)).await.unwrap_or_else(|late| Err(axum::Error::new(late)))
+}
+
+/// Acts on a call that came by a media socket.
+struct WsTelephony {
+    codec: Codec,
+    shard: Arc<Shard>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl WsTelephony {
+    fn order(&self, order: Order) -> Result<(), TelephonyError> {
+        self.orders.try_send(order).map_err(|_| TelephonyError::Gone)
+    }
+
+    fn open(&self) -> Result<MediaLeg, TelephonyError> {
+        let config = LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, still: None };
+        let (leg, handle) = self.shard.open_raw(config).map_err(|error| {
+            tracing::error!(code = error.code(), "media leg could not be opened");
+            TelephonyError::Unsupported { act: "open media leg" }
+        })?;
+        self.order(Order::Media(handle))?;
+        Ok(leg)
+    }
+}
+
+fn ready<T: Send + 'static>(outcome: T) -> BoxFuture<'static, T> {
+    Box::pin(std::future::ready(outcome))
+}
+
+impl Telephony for WsTelephony {
+    fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        ready(Ok(()))
+    }
+
+    fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
+        ready(self.open())
+    }
+
+    fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        ready(self.order(Order::Answer))
+    }
+
+    fn transfer(&mut self, _target: &str) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        ready(Err(TelephonyError::Unsupported { act: "transfer" }))
+    }
+
+    fn hang_up(&mut self, _cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        // A socket that is gone is hung up.
+        let _ = self.order(Order::HangUp);
+        ready(Ok(()))
+    }
+
+    /// The leg ends with its [`MediaLeg`], the socket with this value.
+    fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        ready(Ok(()))
+    }
+}

@@ -1,0 +1,92 @@
+//! How late packets leave.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Width of a bucket. Everything beyond the last bucket is only known by the maximum.
+const BUCKET_US: u64 = 50;
+const BUCKETS: usize = 400;
+
+/// Lateness of sent packets against their slot in the 20 ms schedule, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lateness {
+    /// Packets counted.
+    pub count: u64,
+    /// Half of the packets were at most this late.
+    pub p50_us: u64,
+    /// 99 of 100 packets were at most this late.
+    pub p99_us: u64,
+    /// The latest packet.
+    pub max_us: u64,
+}
+
+/// Written by one shard thread, read by anybody.
+pub(super) struct Histogram {
+    buckets: [AtomicU64; BUCKETS],
+    beyond: AtomicU64,
+    max_us: AtomicU64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self { buckets: std::array::from_fn(|_| AtomicU64::new(0)), beyond: AtomicU64::new(0), max_us: AtomicU64::new(0) }
+    }
+}
+
+impl Histogram {
+    pub(super) fn record(&self, late: Duration) {
+        let us = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+        let bucket = usize::try_from(us / BUCKET_US).unwrap_or(BUCKETS);
+        self.buckets.get(bucket).unwrap_or(&self.beyond).fetch_add(1, Relaxed);
+        self.max_us.fetch_max(us, Relaxed);
+    }
+
+    /// Percentiles are upper bounds of their bucket, never above the maximum.
+    pub(super) fn summary(&self) -> Lateness {
+        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
+        let count = counts.iter().sum::<u64>() + self.beyond.load(Relaxed);
+        let max_us = self.max_us.load(Relaxed);
+        let at = |share_percent: u64| {
+            let wanted = (count * share_percent).div_ceil(100).max(1);
+            let mut seen = 0;
+            for (upper, bucket) in (1..).map(|n| n * BUCKET_US).zip(&counts) {
+                seen += bucket;
+                if seen >= wanted {
+                    return upper.min(max_us);
+                }
+            }
+            max_us
+        };
+        Lateness { count, p50_us: at(50), p99_us: at(99), max_us }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_bound_what_was_recorded() {
+        let histogram = Histogram::default();
+        for us in 1..=1000 {
+            histogram.record(Duration::from_micros(us));
+        }
+        let lateness = histogram.summary();
+        assert_eq!(lateness.count, 1000);
+        assert!((500..=550).contains(&lateness.p50_us), "{lateness:?}");
+        assert!((990..=1000).contains(&lateness.p99_us), "{lateness:?}");
+        assert_eq!(lateness.max_us, 1000);
+    }
+
+    #[test]
+    fn a_stall_beyond_the_buckets_shows_as_maximum() {
+        let histogram = Histogram::default();
+        histogram.record(Duration::from_secs(3));
+        assert_eq!(histogram.summary(), Lateness { count: 1, p50_us: 3_000_000, p99_us: 3_000_000, max_us: 3_000_000 });
+    }
+
+    #[test]
+    fn nothing_recorded_is_all_zero() {
+        assert_eq!(Histogram::default().summary(), Lateness::default());
+    }
+}

@@ -1,0 +1,253 @@
+//! One call's Ear and Mouth, and the channels to whoever owns the call. No socket: the shard hands packets in and takes them out.
+
+use crate::application::ports::{AudioChunk, LegEvent, MouthCommand};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use vg_domain::ids::UtteranceId;
+use vg_media::{Ear, EarSink, Edge, Frame, Mouth, MouthEvent, SayError, UtteranceTag};
+
+/// Sound is handed on in pieces of this length: a message per 20 ms frame costs four times as much.
+const CHUNK_MS: usize = 100;
+/// The start of speech goes on in shorter pieces, so that the first partial words come early.
+const CHUNK_AT_START_MS: usize = 40;
+const START_MS: usize = 400;
+/// Edges and marks wait here while their owner is busy. An owner so far behind is taken for dead.
+const PENDING_MAX: usize = 256;
+
+/// What a leg counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct LegCounts {
+    pub(super) garbage: u64,
+    pub(super) late: u64,
+    pub(super) audio_dropped_ms: u64,
+}
+
+/// See the module.
+pub(super) struct Leg {
+    ear: Ear,
+    mouth: Mouth,
+    commands: mpsc::Receiver<MouthCommand>,
+    /// Read from the channel, but the Mouth had no room: nothing further is read until it has.
+    stalled: Option<MouthCommand>,
+    out: Outbox,
+    told: LegCounts,
+}
+
+impl Leg {
+    pub(super) fn new(
+        ear: Ear,
+        mouth: Mouth,
+        rate_hz: u32,
+        commands: mpsc::Receiver<MouthCommand>,
+        events: mpsc::Sender<LegEvent>,
+    ) -> Self {
+        let samples_per_ms = rate_hz as usize / 1000;
+        let out = Outbox {
+            events,
+            pending: VecDeque::new(),
+            chunk: Vec::with_capacity(CHUNK_MS * samples_per_ms),
+            samples_per_ms,
+            start_left_ms: 0,
+            dropped_ms: 0,
+        };
+        Self { ear, mouth, commands, stalled: None, out, told: LegCounts::default() }
+    }
+
+    /// The owner dropped its half, or has not read for so long that it must be dead.
+    pub(super) fn is_over(&self) -> bool {
+        self.out.events.is_closed() || self.out.pending.len() > PENDING_MAX
+    }
+
+    pub(super) fn hear(&mut self, now: Instant, datagram: &[u8]) {
+        self.ear.handle_datagram(now, datagram);
+    }
+
+    /// Passes on what was heard by `now`, and takes orders for the slots from `tick`. True when the Mouth was hushed.
+    pub(super) fn turn(&mut self, now: Instant, tick: Instant) -> bool {
+        self.ear.poll(now, &mut self.out);
+        let hushed = self.take_orders(tick);
+        self.out.flush_pending();
+        hushed
+    }
+
+    /// Next packet to send and when its slot was.
+    pub(super) fn transmit(&mut self, tick: Instant, packet: &mut [u8]) -> Option<(usize, Instant)> {
+        let due = self.mouth.poll_timeout().map_or(tick, |(due, _)| due);
+        let length = self.mouth.poll_transmit(tick, packet)?;
+        Some((length, due))
+    }
+
+    /// To be called after the last [`transmit`](Self::transmit) of a tick.
+    pub(super) fn report(&mut self) {
+        while let Some(event) = self.mouth.poll_event() {
+            match event {
+                MouthEvent::Audible { tag, at } => self.out.keep(LegEvent::Audible { utterance: utterance(tag), at }),
+                MouthEvent::Ended { tag, .. } => self.out.keep(LegEvent::Ended { utterance: utterance(tag) }),
+                MouthEvent::Underrun { .. } => {}
+            }
+        }
+        self.out.flush_pending();
+    }
+
+    pub(super) fn report_lost(&mut self) {
+        self.out.flush_chunk();
+        self.out.keep(LegEvent::Lost);
+    }
+
+    /// What happened to packets since the last call of this.
+    pub(super) fn take_counts(&mut self) -> LegCounts {
+        let stats = *self.ear.stats();
+        let garbage = stats.garbage + stats.foreign_payload;
+        let counts = LegCounts {
+            garbage: garbage - self.told.garbage,
+            late: stats.late - self.told.late,
+            audio_dropped_ms: std::mem::take(&mut self.out.dropped_ms),
+        };
+        self.told = LegCounts { garbage, late: stats.late, audio_dropped_ms: 0 };
+        counts
+    }
+
+    /// Gives back what the Mouth has no room for.
+    fn say(&mut self, utterance: UtteranceId, rate_hz: u32, mut pcm: Vec<i16>) -> Option<Vec<i16>> {
+        match self.mouth.say(tag(utterance), rate_hz, &pcm) {
+            Ok(()) => None,
+            Err(SayError::QueueFull { room }) => {
+                // A piece longer than the whole queue would never fit at once.
+                let fits = room.as_millis() as usize * rate_hz as usize / 1000;
+                if self.mouth.say(tag(utterance), rate_hz, &pcm[..fits.min(pcm.len())]).is_ok() {
+                    pcm.drain(..fits.min(pcm.len()));
+                }
+                Some(pcm)
+            }
+            Err(error @ SayError::Rate { .. }) => {
+                tracing::error!(code = error.code(), rate_hz, "speech dropped");
+                None
+            }
+        }
+    }
+
+    fn take_orders(&mut self, now: Instant) -> bool {
+        let mut hushed = false;
+        loop {
+            let Some(command) = self.stalled.take().or_else(|| self.commands.try_recv().ok()) else { return hushed };
+            match command {
+                MouthCommand::Say { utterance, rate_hz, pcm } => {
+                    if let Some(rest) = self.say(utterance, rate_hz, pcm) {
+                        self.stalled = Some(MouthCommand::Say { utterance, rate_hz, pcm: rest });
+                        return hushed;
+                    }
+                }
+                MouthCommand::End { utterance } => self.mouth.end(tag(utterance)),
+                MouthCommand::Hush => {
+                    hushed = true;
+                    let spoken = self.mouth.hush(now);
+                    self.out.keep(LegEvent::Hushed {
+                        utterance: spoken.as_ref().map(|spoken| utterance(spoken.tag)),
+                        spoken_ms: spoken.map_or(0, |spoken| spoken.samples * 1000 / u64::from(spoken.rate_hz)),
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn tag(utterance: UtteranceId) -> UtteranceTag {
+    UtteranceTag(utterance.0)
+}
+
+fn utterance(tag: UtteranceTag) -> UtteranceId {
+    UtteranceId(tag.0)
+}
+
+/// The way to the owner: sound may be dropped, everything else is kept until it fits.
+struct Outbox {
+    events: mpsc::Sender<LegEvent>,
+    pending: VecDeque<LegEvent>,
+    chunk: Vec<i16>,
+    samples_per_ms: usize,
+    /// How much of the start of speech is still to go on in short pieces.
+    start_left_ms: usize,
+    dropped_ms: u64,
+}
+
+impl Outbox {
+    fn keep(&mut self, event: LegEvent) {
+        self.pending.push_back(event);
+    }
+
+    fn flush_pending(&mut self) {
+        while let Some(event) = self.pending.pop_front() {
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                self.pending.push_front(event);
+                return;
+            }
+        }
+    }
+
+    fn flush_chunk(&mut self) {
+        if self.chunk.is_empty() {
+            return;
+        }
+        let full = CHUNK_MS * self.samples_per_ms;
+        let pcm = std::mem::replace(&mut self.chunk, Vec::with_capacity(full));
+        let length_ms = pcm.len() / self.samples_per_ms;
+        self.start_left_ms = self.start_left_ms.saturating_sub(length_ms);
+        // An edge must not be overtaken by the sound after it.
+        self.flush_pending();
+        let fits = self.pending.is_empty() && self.events.try_send(LegEvent::Audio(AudioChunk { pcm })).is_ok();
+        if !fits {
+            self.dropped_ms += length_ms as u64;
+        }
+    }
+}
+
+impl EarSink for Outbox {
+    fn frame(&mut self, frame: Frame<'_>) {
+        self.chunk.extend_from_slice(frame.samples);
+        let target_ms = if self.start_left_ms > 0 { CHUNK_AT_START_MS } else { CHUNK_MS };
+        if self.chunk.len() >= target_ms * self.samples_per_ms {
+            self.flush_chunk();
+        }
+    }
+
+    fn edge(&mut self, edge: Edge) {
+        self.flush_chunk();
+        match edge {
+            Edge::SpeechStarted { at, position_ms } => {
+                self.start_left_ms = START_MS;
+                self.keep(LegEvent::SpeechStarted { at, position_ms });
+            }
+            Edge::SpeechEnded { last_voiced, position_ms } => {
+                self.start_left_ms = 0;
+                self.keep(LegEvent::SpeechEnded { last_voiced, position_ms });
+            }
+        }
+    }
+}
+
+/// How long a stretch without packets may last before [`Stillness`] calls it a standstill.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stillness {
+    limit: Option<Duration>,
+    last: Option<Instant>,
+    told: bool,
+}
+
+impl Stillness {
+    pub(super) fn new(limit: Option<Duration>) -> Self {
+        Self { limit, last: None, told: false }
+    }
+
+    pub(super) fn packet(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
+    /// True once, when packets had flowed and have stood still for the limit.
+    pub(super) fn begins(&mut self, now: Instant) -> bool {
+        let (Some(limit), Some(last), false) = (self.limit, self.last, self.told) else { return false };
+        self.told = now.saturating_duration_since(last) >= limit;
+        self.told
+    }
+}
