@@ -1,8 +1,11 @@
 //! Everything that speaks to the world.
 
 pub mod agent;
+pub mod ari;
 pub mod facts;
 pub mod http;
+pub mod media_ws;
 pub mod metrics;
 pub mod plugins;
+pub mod rtp;
 pub mod tenants;
