@@ -1,5 +1,3 @@
 //! Who thinks.
 
-mod builtin;
-
-pub use builtin::{BuiltinAgent, Clock};
+pub mod builtin;

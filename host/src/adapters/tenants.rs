@@ -16,24 +16,25 @@ const DEMO_GRAMMAR: &str = include_str!("../../demo/demo.jsgf");
 
 /// Tenants known from start.
 #[derive(Debug)]
-pub struct TenantFolder {
+pub struct FolderTenants {
     known: HashMap<TenantId, Arc<TenantSettings>>,
     default: Option<TenantId>,
 }
 
-impl TenantFolder {
-    /// Reads every `*.toml` of the folder; without one there is only `demo`.
+impl FolderTenants {
+    /// Reads every `*.toml` of `dir`; without a folder there is only `demo`. `default` is whose calls those are that name no
+    /// tenant.
     ///
     /// # Errors
     /// The faults of all files together, each with its file and path.
-    pub fn load(config: &config::Tenants) -> Result<Self, Faults> {
+    pub fn load(dir: Option<&Path>, default: Option<TenantId>) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let settings = match &config.dir {
+        let settings = match dir {
             None => vec![demo()],
             Some(dir) => read_dir(dir, &mut faults)?,
         };
         let known = settings.into_iter().map(|settings| (settings.tenant.clone(), Arc::new(settings))).collect();
-        let tenants = Self { known, default: config.default.clone() };
+        let tenants = Self { known, default };
         if let Some(missing) = tenants.default.as_ref().filter(|default| !tenants.known.contains_key(default)) {
             faults.add("tenants.default", format_args!("there is no tenant {missing}"));
         }
@@ -46,7 +47,7 @@ impl TenantFolder {
     }
 }
 
-impl Tenants for TenantFolder {
+impl Tenants for FolderTenants {
     fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
         let tenant = match hint {
             TenantHint::Named(tenant) => Some(tenant),

@@ -1,10 +1,6 @@
 use super::*;
 use std::time::Duration;
 
-fn load(dir: Option<&Path>, default: Option<TenantId>) -> Result<TenantFolder, Faults> {
-    TenantFolder::load(&config::Tenants { dir: dir.map(Path::to_owned), default })
-}
-
 const WHOLE: &str = r#"
     language = "pt-BR"
     greeting = "Olá."
@@ -31,14 +27,14 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn faults(files: &[(&str, &str)], default: &str) -> Vec<String> {
     let folder = folder(files);
-    let faults = load(Some(folder.path()), Some(TenantId::new(default))).unwrap_err();
+    let faults = FolderTenants::load(Some(folder.path()), Some(TenantId::new(default))).unwrap_err();
     let prefix = format!("{}/", folder.path().display());
     faults.iter().map(|fault| fault.to_string().replace(&prefix, "")).collect()
 }
 
 #[tokio::test]
 async fn without_a_folder_there_is_the_demo_tenant() {
-    let tenants = load(None, Some(TenantId::new("demo"))).unwrap();
+    let tenants = FolderTenants::load(None, Some(TenantId::new("demo"))).unwrap();
     let settings = tenants.settings(&TenantHint::Default).await.unwrap();
     assert_eq!(settings.tenant.as_str(), "demo");
     assert_eq!(settings.hearing.plugin.as_str(), "stt-local");
@@ -49,7 +45,7 @@ async fn without_a_folder_there_is_the_demo_tenant() {
 #[tokio::test]
 async fn a_tenant_is_found_by_name_only() {
     let folder = folder(&[("acme.toml", WHOLE), ("words.txt", "sim não"), ("notes.md", "ignored")]);
-    let tenants = load(Some(folder.path()), None).unwrap();
+    let tenants = FolderTenants::load(Some(folder.path()), None).unwrap();
     let settings = tenants.settings(&TenantHint::Named(TenantId::new("acme"))).await.unwrap();
     assert_eq!(settings.hearing.options, r#"{"deep":{"words":"sim não"},"fast":true}"#);
     assert_eq!(settings.speaking.options, "{}");
@@ -96,6 +92,6 @@ fn options_never_reach_outside_of_the_folder() {
 
 #[test]
 fn a_folder_that_is_not_there_is_a_fault() {
-    let faults = load(Some(Path::new("/nowhere/at/all")), None).unwrap_err();
+    let faults = FolderTenants::load(Some(Path::new("/nowhere/at/all")), None).unwrap_err();
     assert_eq!(faults.iter().next().unwrap().path, "tenants.dir");
 }

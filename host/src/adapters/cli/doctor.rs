@@ -1,0 +1,86 @@
+//! `doctor`: what of the surroundings helps or hinders the gateway.
+
+mod asterisk;
+mod machine;
+mod report;
+
+use super::terminal::say;
+use crate::config::Config;
+use clap::Args;
+use report::{Report, Row};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use vg_plugin_host::{HeavyConfig, HostConfig, PluginHost};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Insist on Asterisk: none configured is a fault
+    #[arg(long)]
+    asterisk: bool,
+}
+
+pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
+    let mut report = Report::default();
+    let plugins = config.clone();
+    report.extend("plugins", tokio::task::spawn_blocking(move || plugin_rows(&plugins)).await?);
+    report.extend("ports", [tcp_row("http", config.http.bind), udp_row("media", config.media.bind)]);
+    report.extend("machine", machine::rows());
+    let mut asterisks = Vec::new();
+    for configured in &config.asterisk {
+        asterisks.extend(asterisk::rows(configured).await);
+    }
+    if asterisks.is_empty() {
+        let none = "none is configured: calls come by the media WebSocket only";
+        asterisks.push(if options.asterisk { Row::fault("asterisk", none) } else { Row::fine("asterisk", none) });
+    }
+    report.extend("asterisk", asterisks);
+    say(&report);
+    Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Loads every plugin as `serve` would; compiles what is not in the cache.
+fn plugin_rows(config: &Config) -> Vec<Row> {
+    let dir = &config.plugins.dir;
+    let mut files: Vec<_> = match std::fs::read_dir(dir) {
+        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
+        Err(error) => return vec![Row::fault("folder", format_args!("cannot read {}: {error}", dir.display()))],
+    };
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "wasm"));
+    files.sort();
+    if files.is_empty() {
+        return vec![Row::fault("folder", format_args!("{} has no *.wasm (cargo xtask plugins builds them)", dir.display()))];
+    }
+    let heavy = HeavyConfig { threads: 1, sessions_max_per_thread: 1 };
+    let host = match PluginHost::new(HostConfig { heavy, ..HostConfig::new(&config.plugins.cache_dir) }) {
+        Ok(host) => host,
+        Err(error) => return vec![Row::fault("engine", format_args!("{:#}", anyhow::Error::from(error)))],
+    };
+    let row = |file: &std::path::PathBuf| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        match host.load(file) {
+            Ok(plugin) => {
+                let about = plugin.descriptor();
+                Row::fine(&name, format_args!("{} {}, {:?}", about.kind.as_str(), about.version, about.compute))
+            }
+            Err(error) => Row::fault(&name, format_args!("{:#}", anyhow::Error::from(error))),
+        }
+    };
+    files.iter().map(row).collect()
+}
+
+fn tcp_row(name: &str, bind: SocketAddr) -> Row {
+    match std::net::TcpListener::bind(bind) {
+        Ok(_) => Row::fine(name, format_args!("{bind} is free")),
+        Err(error) => Row::fault(name, format_args!("{bind}: {error}")),
+    }
+}
+
+fn udp_row(name: &str, bind: SocketAddr) -> Row {
+    match std::net::UdpSocket::bind(bind) {
+        Ok(_) if !bind.ip().is_loopback() => {
+            Row::warning(name, format_args!("{bind} is free; RTP is not encrypted: keep it on a trusted network"))
+        }
+        Ok(_) => Row::fine(name, format_args!("{bind} is free; loopback reaches an Asterisk on this machine only")),
+        Err(error) => Row::fault(name, format_args!("{bind}: {error}")),
+    }
+}

@@ -1,0 +1,114 @@
+//! Asterisk as seen from here, by ARI.
+
+use super::report::Row;
+use crate::adapters::cli::web;
+use crate::config::Asterisk;
+use serde::Deserialize;
+use std::time::Instant;
+
+/// Modules that a call needs, with what they are for.
+const NEEDED: [(&str, &str); 6] = [
+    ("app_stasis.so", "hands calls to the gateway"),
+    ("chan_rtp.so", "carries their sound"),
+    ("res_ari_channels.so", "acts on calls"),
+    ("res_ari_bridges.so", "connects caller and gateway"),
+    ("res_ari_events.so", "tells what happens"),
+    ("bridge_simple.so", "mixes a call of two"),
+];
+
+#[derive(Deserialize)]
+struct Info {
+    system: System,
+}
+
+#[derive(Deserialize)]
+struct System {
+    version: String,
+}
+
+#[derive(Deserialize)]
+struct Module {
+    name: String,
+    status: String,
+}
+
+pub(super) async fn rows(asterisk: &Asterisk) -> Vec<Row> {
+    let begun = Instant::now();
+    let info = match ask::<Info>(asterisk, "info").await {
+        Ok(info) => info,
+        Err(why) => return vec![Row::fault(&asterisk.app, why)],
+    };
+    let rtt = begun.elapsed();
+    let mut rows = vec![version(&asterisk.app, &info.system.version)];
+    let rtt_row = if rtt.as_millis() > 10 { Row::warning } else { Row::fine };
+    rows.push(rtt_row(&"round trip", &format!("{:.1} ms by ARI", rtt.as_secs_f64() * 1000.0)));
+    match ask::<Vec<Module>>(asterisk, "modules").await {
+        Ok(modules) => rows.extend(module_rows(&modules)),
+        Err(why) => rows.push(Row::warning("modules", why)),
+    }
+    rows
+}
+
+async fn ask<T: for<'de> Deserialize<'de>>(asterisk: &Asterisk, what: &str) -> Result<T, String> {
+    let url = format!("{}/ari/asterisk/{what}", asterisk.url.as_str().trim_end_matches('/'));
+    let credentials = Some((asterisk.user.as_str(), asterisk.password.reveal().as_str()));
+    match web::get(&url, credentials).await {
+        Ok((status, _)) if status == 401 => Err("user or password is refused".to_owned()),
+        Ok((status, body)) if status.is_success() => {
+            serde_json::from_slice(&body).map_err(|_| "the answer is not that of an Asterisk".to_owned())
+        }
+        Ok((status, _)) => Err(format!("answers {status}: is ARI enabled (ari.conf, http.conf)?")),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+fn version(app: &str, version: &str) -> Row {
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(22..) => Row::fine(app, format_args!("Asterisk {version}")),
+        _ => Row::warning(app, format_args!("Asterisk {version}; tested with 22")),
+    }
+}
+
+fn module_rows(modules: &[Module]) -> Vec<Row> {
+    let running = |name: &str| modules.iter().any(|module| module.name == name && module.status == "Running");
+    let missing: Vec<&(&str, &str)> = NEEDED.iter().filter(|(name, _)| !running(name)).collect();
+    if missing.is_empty() {
+        return vec![Row::fine("modules", format_args!("all {} that calls need are running", NEEDED.len()))];
+    }
+    missing.iter().map(|(name, why)| Row::fault(name, format_args!("is not running: it {why}"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_missing_module_is_named_with_its_purpose() {
+        let module = |name: &str, status: &str| Module { name: name.into(), status: status.into() };
+        let mut modules: Vec<Module> = NEEDED.iter().map(|(name, _)| module(name, "Running")).collect();
+        assert_eq!(module_rows(&modules), [Row::fine("modules", "all 6 that calls need are running")]);
+        modules[1].status = "Not Running".into();
+        assert_eq!(module_rows(&modules), [Row::fault("chan_rtp.so", "is not running: it carries their sound")]);
+    }
+
+    #[test]
+    fn an_older_asterisk_is_a_warning() {
+        assert_eq!(version("vg", "22.10.1"), Row::fine("vg", "Asterisk 22.10.1"));
+        assert_eq!(version("vg", "20.1.0"), Row::warning("vg", "Asterisk 20.1.0; tested with 22"));
+    }
+
+    #[tokio::test]
+    async fn an_asterisk_that_is_not_there_is_a_fault() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let asterisk = Asterisk {
+            url: format!("http://{closed}").parse().unwrap(),
+            app: "vg-test".into(),
+            user: "u".into(),
+            password: vg_domain::pii::Pii::new("p".into()),
+        };
+        let rows = rows(&asterisk).await;
+        assert_eq!(rows.len(), 1);
+        assert!(format!("{:?}", rows[0]).contains("nobody answers there"));
+    }
+}

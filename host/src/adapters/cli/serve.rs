@@ -1,0 +1,56 @@
+//! `serve`: until Ctrl-C or SIGTERM, then drains.
+
+use super::terminal::say;
+use crate::config::Config;
+use crate::wiring::{self, Running};
+use anyhow::Context;
+use std::process::ExitCode;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let running = wiring::start(config).await?;
+    say(format_args!("serving on http://{}  (Ctrl-C drains, twice ends at once)", running.http_addr()));
+    until_stopped(running).await
+}
+
+/// Waits for the wish to stop, then for the end of the drain; a second wish ends at once.
+pub(super) async fn until_stopped(running: Running) -> anyhow::Result<ExitCode> {
+    let mut wishes = Wishes::new().context("cannot listen for signals")?;
+    let stop = running.stop_token();
+    let end = running.wait();
+    tokio::pin!(end);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            drained = &mut end => {
+                tracing::info!(calls = drained.calls, cut = drained.cut, "stopped");
+                return Ok(ExitCode::SUCCESS);
+            }
+            () = wishes.next() => {
+                // As a shell reports a program that Ctrl-C ended.
+                if stopping { return Ok(ExitCode::from(130)) }
+                stopping = true;
+                tracing::info!("stopping: calls may end by themselves");
+                stop.cancel();
+            }
+        }
+    }
+}
+
+struct Wishes {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Wishes {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
