@@ -1,1 +1,231 @@
+//! A scripted Asterisk: enough of ARI to be strict about the order of a set-up, and to misbehave.
 
+use axum::Router;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Request, State};
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::sync::broadcast;
+use url::Url;
+
+/// Time between the answer to externalMedia and the channel's StasisStart.
+const START: Duration = Duration::from_millis(30);
+
+/// Runs on its own threads, so that it can be killed with all its connections.
+pub(super) struct Asterisk {
+    pub(super) url: Url,
+    house: Arc<House>,
+    runtime: Option<Runtime>,
+}
+
+#[derive(Clone, Debug)]
+enum Said {
+    Text(String),
+    Cut,
+}
+
+struct House {
+    said: broadcast::Sender<Said>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// Channel to whether it is in Stasis.
+    channels: BTreeMap<String, bool>,
+    bridges: BTreeSet<String>,
+    log: Vec<String>,
+    /// Requests whose line contains this are never answered.
+    hang_at: Option<&'static str>,
+    /// Requests whose line contains this are answered with nonsense.
+    nonsense_at: Option<&'static str>,
+    /// The event socket is not let in.
+    closed: bool,
+}
+
+impl Asterisk {
+    pub(super) fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let house = Arc::new(House { said: broadcast::channel(64).0, inner: Mutex::default() });
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let router = Router::new().route("/ari/events", any(events)).fallback(request).with_state(Arc::clone(&house));
+        runtime.spawn(async move { axum::serve(TcpListener::from_std(listener).unwrap(), router).await });
+        Self { url, house, runtime: Some(runtime) }
+    }
+
+    pub(super) fn say(&self, event: &Value) {
+        self.say_text(event.to_string());
+    }
+
+    pub(super) fn say_text(&self, text: String) {
+        self.house.said.send(Said::Text(text)).unwrap();
+    }
+
+    pub(super) fn caller_comes(&self, channel: &str) {
+        self.with(|inner| inner.channels.insert(channel.into(), true));
+        let channel = json!({"id": channel, "caller": {"number": "5550100"}, "dialplan": {"exten": "100"}});
+        self.say(&json!({"type": "StasisStart", "args": ["tenant=demo"], "channel": channel}));
+    }
+
+    pub(super) fn caller_hangs_up(&self, channel: &str) {
+        self.with(|inner| inner.channels.remove(channel));
+        self.say(&json!({"type": "ChannelHangupRequest", "channel": {"id": channel}}));
+        self.say(&json!({"type": "StasisEnd", "channel": {"id": channel}}));
+    }
+
+    pub(super) fn hang_at(&self, part: Option<&'static str>) {
+        self.with(|inner| inner.hang_at = part);
+    }
+
+    pub(super) fn talk_nonsense_at(&self, part: &'static str) {
+        self.with(|inner| inner.nonsense_at = Some(part));
+    }
+
+    /// The event socket breaks; what happens meanwhile is told to nobody.
+    pub(super) fn cut(&self) {
+        self.with(|inner| inner.closed = true);
+        self.house.said.send(Said::Cut).unwrap();
+    }
+
+    pub(super) fn mend(&self) {
+        self.with(|inner| inner.closed = false);
+    }
+
+    pub(super) fn forget(&self, channel: &str) {
+        self.with(|inner| inner.channels.remove(channel));
+    }
+
+    pub(super) fn leave_behind(&self, channel: &str, bridge: &str) {
+        self.with(|inner| {
+            inner.channels.insert(channel.into(), true);
+            inner.bridges.insert(bridge.into());
+        });
+    }
+
+    pub(super) fn kill(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+
+    /// Channels and bridges that exist.
+    pub(super) fn left(&self) -> Vec<String> {
+        self.with(|inner| inner.channels.keys().chain(&inner.bridges).cloned().collect())
+    }
+
+    /// Requests so far, without their query.
+    pub(super) fn log(&self) -> Vec<String> {
+        self.with(|inner| inner.log.clone())
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
+        look(&mut self.house.inner.lock().unwrap())
+    }
+}
+
+impl Drop for Asterisk {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn events(State(house): State<Arc<House>>, upgrade: WebSocketUpgrade) -> Response {
+    if house.inner.lock().unwrap().closed {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    let mut said = house.said.subscribe();
+    upgrade.on_upgrade(async move |mut socket: WebSocket| {
+        loop {
+            tokio::select! {
+                said = said.recv() => match said {
+                    Ok(Said::Text(text)) => socket.send(Message::Text(text.into())).await.unwrap(),
+                    _ => return,
+                },
+                received = socket.recv() => if !matches!(received, Some(Ok(_))) { return },
+            }
+        }
+    })
+}
+
+async fn request(State(house): State<Arc<House>>, request: Request) -> Response {
+    let path = request.uri().path().trim_start_matches("/ari/").to_owned();
+    let line = format!("{} {path}", request.method());
+    let (hang, nonsense) = {
+        let mut inner = house.inner.lock().unwrap();
+        inner.log.push(line.clone());
+        let at = |part: Option<&'static str>| part.is_some_and(|part| line.contains(part));
+        (at(inner.hang_at), at(inner.nonsense_at))
+    };
+    let authorized = request.headers().get("authorization").is_some_and(|value| value == "Basic dXNlcjpzZWNyZXQ=");
+    if !authorized {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let answer = answer(&house, request.method(), &path, request.uri().query().unwrap_or_default());
+    if hang {
+        return std::future::pending().await;
+    }
+    if nonsense { "{\"id\":".into_response() } else { answer }
+}
+
+fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Response {
+    let query: BTreeMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let mut inner = house.inner.lock().unwrap();
+    let segments: Vec<&str> = path.split('/').collect();
+    let names = |names: Vec<&String>| axum::Json(names.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()).into_response();
+    let done = |existed: bool| if existed { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }.into_response();
+    match (method, segments.as_slice()) {
+        (&Method::GET, ["asterisk", "info"]) => {
+            axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
+        }
+        (&Method::GET, ["channels"]) => names(inner.channels.keys().collect()),
+        (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),
+        (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
+        (&Method::GET, ["channels", _, "variable"]) => {
+            let known = query["variable"] == "DIALPLAN_EXISTS(queue,sales,1)";
+            axum::Json(json!({"value": if known { "1" } else { "0" }})).into_response()
+        }
+        (&Method::POST, ["bridges"]) => {
+            inner.bridges.insert(query["bridgeId"].clone());
+            axum::Json(json!({"id": query["bridgeId"]})).into_response()
+        }
+        (&Method::POST, ["channels", "externalMedia"]) => {
+            inner.channels.insert(query["channelId"].clone(), false);
+            start_later(Arc::clone(house), query["channelId"].clone());
+            let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICASTRTP_LOCAL_PORT": "9"});
+            axum::Json(json!({"id": query["channelId"], "channelvars": variables})).into_response()
+        }
+        (&Method::POST, ["bridges", _, "addChannel"]) => {
+            let in_stasis = |id: &str| inner.channels.get(id) == Some(&true);
+            if query["channel"].split(',').all(in_stasis) {
+                StatusCode::NO_CONTENT.into_response()
+            } else {
+                StatusCode::UNPROCESSABLE_ENTITY.into_response()
+            }
+        }
+        (&Method::POST, ["channels", id, _]) => done(inner.channels.contains_key(*id)),
+        (&Method::DELETE, ["channels", id]) => done(inner.channels.remove(*id).is_some()),
+        (&Method::DELETE, ["bridges", id]) => done(inner.bridges.remove(*id)),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "dies with the fake's runtime")]
+fn start_later(house: Arc<House>, channel: String) {
+    tokio::spawn(async move {
+        tokio::time::sleep(START).await;
+        if let Some(in_stasis) = house.inner.lock().unwrap().channels.get_mut(&channel) {
+            *in_stasis = true;
+            let event = json!({"type": "StasisStart", "args": [], "channel": {"id": channel}});
+            let _ = house.said.send(Said::Text(event.to_string()));
+        }
+    });
+}
