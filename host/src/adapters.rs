@@ -9,3 +9,4 @@ pub mod metrics;
 pub mod plugins;
 pub mod rtp;
 pub mod tenants;
+pub mod cli;

@@ -1,3 +1,14 @@
 //! Turns the crank of the pure cores: one task per call. Names no adapter.
+//!
+//! [`gateway`] admits calls and joins their tasks; [`call_task`] drives one [`Call`](vg_domain::call::Call) with a
+//! [`line`] (the caller's leg), a listener ([`hearing`]), an agent ([`thinking`]) and a speaker ([`speaking`]).
 
+pub mod limits;
 pub mod ports;
+
+pub mod call_task;
+pub mod gateway;
+mod hearing;
+mod line;
+mod speaking;
+mod thinking;

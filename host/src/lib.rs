@@ -5,3 +5,4 @@
 pub mod adapters;
 pub mod application;
 pub mod config;
+pub mod wiring;

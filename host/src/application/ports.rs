@@ -1,9 +1,10 @@
 //! What the application needs of the world, as types and traits. Adapters implement them, tests fake them.
 //!
-//! Streams are bounded channels rather than traits: the far end may be a plugin, a simulator or a test that holds the other half.
+//! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
@@ -204,8 +205,8 @@ pub struct AudioChunk {
 
 /// Opens listening sessions.
 pub trait Hearing: Send + Sync {
-    /// A new session of the tenant's provider. Must not block: the session starts behind the channels.
-    fn open(&self, request: HearingRequest) -> Result<HearingSession, Fall>;
+    /// A new session of the tenant's provider. Must not block: the session starts behind its mailbox.
+    fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall>;
 }
 
 /// Who is to listen, to what.
@@ -223,12 +224,12 @@ pub struct HearingRequest {
     pub rate_hz: u32,
 }
 
-/// A session that listens. Dropping it ends it.
-pub struct HearingSession {
-    /// What it is told.
-    pub input: mpsc::Sender<HearingInput>,
-    /// What it says.
-    pub events: mpsc::Receiver<HearingEvent>,
+/// A session that listens to one call. Dropping it ends it.
+pub trait Listen: Send {
+    /// Tells it something; gives the input back where its mailbox is full.
+    fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput>;
+    /// The next thing it says; `None` once it has ended.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>>;
 }
 
 /// What a listener is told.
@@ -271,7 +272,7 @@ pub struct Fall {
 /// Opens speaking sessions.
 pub trait Speaking: Send + Sync {
     /// A new session of the tenant's provider. Must not block.
-    fn open(&self, request: SpeakingRequest) -> Result<SpeakingSession, Fall>;
+    fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall>;
 }
 
 /// Who is to speak.
@@ -290,11 +291,11 @@ pub struct SpeakingRequest {
 }
 
 /// A session that speaks one utterance after another. Dropping it ends it.
-pub struct SpeakingSession {
-    /// What it is told.
-    pub input: mpsc::Sender<SpeakingInput>,
-    /// What it says.
-    pub events: mpsc::Receiver<SpeakingEvent>,
+pub trait Speak: Send {
+    /// Tells it something; gives the input back where its mailbox is full.
+    fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput>;
+    /// The next thing it says; `None` once it has ended.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>>;
 }
 
 /// What a speaker is told.

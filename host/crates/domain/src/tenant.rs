@@ -51,7 +51,8 @@ pub struct Timing {
     pub endpoint_wait: Duration,
     /// Caller silence after which `not_understood` is said.
     pub silence: Duration,
-    /// Caller speech shorter than this does not interrupt the agent.
+    /// Caller speech shorter than this does not interrupt the agent. Must exceed the voice activity detector's hangover (200 ms): an end
+    /// is only known after it.
     pub barge_in: Duration,
     /// The agent's time for its first words.
     pub agent_deadline: Duration,
@@ -67,7 +68,7 @@ impl Default for Timing {
         Self {
             endpoint_wait: Duration::from_millis(500),
             silence: Duration::from_secs(5),
-            barge_in: Duration::from_millis(200),
+            barge_in: Duration::from_millis(300),
             agent_deadline: Duration::from_secs(10),
             speech_deadline: Duration::from_secs(5),
             final_deadline: Duration::from_secs(2),

@@ -92,7 +92,7 @@ pub struct PluginHost {
     pub(crate) floor: Floor,
     engines: Arc<Engines>,
     cache: Cache,
-    counters: Arc<Counters>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl PluginHost {

@@ -13,6 +13,7 @@ mod roles;
 pub(crate) use floor::Floor;
 
 use crate::api::{Descriptor, Fault, SessionStart, SessionTag, SttInput, Transcript, TtsInput, Usage, Word};
+use crate::counters::count;
 use crate::host::PluginHost;
 use crate::instance::SessionError;
 use crate::limits::{EVENTS, MAILBOX};
@@ -127,6 +128,7 @@ impl PluginHost {
             return Err(SessionError::WrongKind);
         }
         let place = self.floor.seat(*compute)?;
+        count(&self.counters.sessions_opened);
         let (input, inbox) = mpsc::channel(MAILBOX);
         let (outbox, events) = mpsc::channel(EVENTS);
         let tools = self.floor.tools();

@@ -1,0 +1,348 @@
+//! One task per call: turns the crank of [`Call`] and carries out what it says.
+
+use super::hearing::Listener;
+use super::line::{Act, Done, Line};
+use super::ports::{
+    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent, MediaLeg,
+    Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+};
+use super::speaking::{Speaker, Spoken};
+use super::thinking::{Thinker, Thought};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use vg_domain::call::{Call, CallAction, CallInput};
+use vg_domain::event::{Fact, Role};
+use vg_domain::ids::{CallId, PluginId};
+use vg_domain::mask::Mask;
+use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::tenant::TenantSettings;
+
+/// What calls share.
+#[derive(Clone)]
+pub struct Services {
+    /// Speech to text.
+    pub hearing: Arc<dyn Hearing>,
+    /// Text to speech.
+    pub speaking: Arc<dyn Speaking>,
+    /// Answers.
+    pub agent: Arc<dyn Agent>,
+    /// Facts of calls, to the outside.
+    pub facts: Arc<dyn Facts>,
+    /// Metrics and logs.
+    pub observe: Arc<dyn Observe>,
+    /// Said when no speaker is left: linear samples and their rate in Hz.
+    pub emergency: Arc<Recording>,
+}
+
+/// Sound in memory.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// Samples a second.
+    pub rate_hz: u32,
+    /// Linear samples, mono.
+    pub pcm: Vec<i16>,
+}
+
+/// How a call is asked to end.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Say goodbye, then end.
+    pub drain: CancellationToken,
+    /// End now.
+    pub stop: CancellationToken,
+}
+
+/// Drives one call from its offer until everything it held is released.
+pub struct CallTask {
+    id: CallId,
+    settings: Arc<TenantSettings>,
+    services: Services,
+    call: Call,
+    mask: Mask,
+    line: Line,
+    listener: Listener,
+    thinker: Thinker,
+    speaker: Speaker,
+    conversation: Option<ConversationRequest>,
+    telephony_events: Option<mpsc::Receiver<TelephonyEvent>>,
+    leg_events: Option<mpsc::Receiver<LegEvent>>,
+    watcher: Option<mpsc::Sender<Fact>>,
+    /// What the release could not give back.
+    left_behind: Option<TelephonyError>,
+}
+
+impl CallTask {
+    /// A call of a tenant whose settings are known.
+    pub fn new(services: Services, incoming: IncomingCall, settings: Arc<TenantSettings>) -> Self {
+        let rate_hz = 16_000;
+        let (call, tenant) = (incoming.call.clone(), settings.tenant.clone());
+        let hearing = HearingRequest {
+            call: call.clone(),
+            tenant: tenant.clone(),
+            provider: settings.hearing.clone(),
+            language: settings.language.clone(),
+            rate_hz,
+        };
+        let speaking = SpeakingRequest {
+            call: call.clone(),
+            tenant,
+            provider: settings.speaking.clone(),
+            language: settings.language.clone(),
+            rate_hz,
+        };
+        Self {
+            call: Call::new(Arc::clone(&settings)),
+            mask: Mask::new(),
+            line: Line::new(incoming.telephony),
+            listener: Listener::new(Arc::clone(&services.hearing), hearing),
+            thinker: Thinker::new(Arc::clone(&services.agent)),
+            speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
+            conversation: Some(ConversationRequest {
+                call: call.clone(),
+                settings: Arc::clone(&settings),
+                caller: incoming.caller,
+            }),
+            telephony_events: Some(incoming.events),
+            leg_events: None,
+            watcher: incoming.watcher,
+            left_behind: None,
+            id: call,
+            settings,
+            services,
+        }
+    }
+
+    /// Runs until the call has ended and holds nothing.
+    pub async fn run(mut self, ending: Ending) -> Outcome {
+        self.tell(CallInput::Offered);
+        let mut asked_to = Asked::Nothing;
+        let outcome = loop {
+            while let Some(action) = self.call.poll_action() {
+                self.carry_out(action).await;
+            }
+            if let Some(outcome) = self.call.outcome() {
+                break outcome.clone();
+            }
+            let wake = self.call.poll_timeout().map(|(at, _)| at);
+            tokio::select! {
+                biased;
+                () = ending.stop.cancelled(), if asked_to < Asked::Stop => {
+                    asked_to = Asked::Stop;
+                    self.tell(CallInput::Stop(EndCause::Drained));
+                }
+                () = ending.drain.cancelled(), if asked_to < Asked::Drain => {
+                    asked_to = Asked::Drain;
+                    self.tell(CallInput::Drain);
+                }
+                event = next(&mut self.telephony_events) => self.on_telephony(event),
+                done = self.line.done() => self.on_line(done),
+                event = next(&mut self.leg_events) => self.on_leg(event),
+                event = self.listener.next() => self.on_hearing(event),
+                thought = self.thinker.next() => self.on_thought(thought),
+                spoken = self.speaker.next() => self.on_spoken(spoken),
+                () = until(wake) => self.call.handle_timeout(now()),
+            }
+        };
+        self.line.finish().await;
+        if let Some(error) = self.left_behind {
+            self.services.observe.observe(&Observation::CallLeaked(error.code()));
+        }
+        outcome
+    }
+
+    async fn carry_out(&mut self, action: CallAction) {
+        match action {
+            CallAction::Ring => self.line.act(Act::Ring).await,
+            CallAction::OpenConversation => {
+                if let Some(conversation) = self.conversation.take() {
+                    self.thinker.open(conversation);
+                }
+            }
+            CallAction::ConnectMedia => self.line.act(Act::ConnectMedia).await,
+            CallAction::Answer => self.line.act(Act::Answer).await,
+            CallAction::StartHearing => {
+                if let Err(fall) = self.listener.start() {
+                    self.hearing_fell(fall.code);
+                }
+            }
+            CallAction::FinalizeHearing => self.listener.finalize(),
+            CallAction::PrepareSpeaking => self.speaker.prepare(),
+            CallAction::Ask { turn, text } => self.thinker.ask(turn, text),
+            CallAction::CancelAsk { turn } => self.thinker.cancel(turn),
+            CallAction::Say { utterance, text } => self.speaker.say(utterance, text.as_str()),
+            CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
+            CallAction::Hush { .. } => self.speaker.hush(),
+            CallAction::PlayEmergency { utterance } => {
+                let recording = &self.services.emergency;
+                self.speaker.play(utterance, recording.rate_hz, recording.pcm.clone());
+            }
+            CallAction::Transfer { target } => self.line.act(Act::Transfer(target)).await,
+            CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
+            CallAction::Release => self.line.act(Act::Release).await,
+            CallAction::Emit(fact) => self.emit(fact),
+            CallAction::Refused { phase, input } => {
+                self.services.observe.observe(&Observation::InputRefused { phase, input });
+            }
+        }
+    }
+
+    fn emit(&mut self, mut fact: Fact) {
+        match &mut fact {
+            Fact::Fell { who, plugin, code } => {
+                *plugin = plugin.take().or_else(|| self.plugin_of(*who));
+                self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
+            }
+            Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
+            _ => {}
+        }
+        self.services.facts.publish(&self.id, &self.settings.tenant, &fact);
+        if let Some(watcher) = &self.watcher {
+            // A watcher who does not keep up misses facts; the call does not wait for it.
+            let _ = watcher.try_send(fact);
+        }
+    }
+
+    fn plugin_of(&self, role: Role) -> Option<PluginId> {
+        match role {
+            Role::Hearing => Some(self.settings.hearing.plugin.clone()),
+            Role::Speaking => Some(self.settings.speaking.plugin.clone()),
+            Role::Thinking => None,
+        }
+    }
+
+    fn on_telephony(&mut self, event: Option<TelephonyEvent>) {
+        match event {
+            Some(TelephonyEvent::CallerGone) => self.tell(CallInput::CallerGone),
+            Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
+            Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
+            None => {
+                self.telephony_events = None;
+                self.tell(CallInput::CallerGone);
+            }
+        }
+    }
+
+    fn on_line(&mut self, done: Done) {
+        match done {
+            Done::Connected(leg) => {
+                self.connect(leg);
+                self.tell(CallInput::MediaConnected);
+            }
+            Done::Answered => self.tell(CallInput::Answered),
+            Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
+            Done::Transferred => self.tell(CallInput::HandoverDone),
+            Done::TransferFailed(error) => self.tell(CallInput::HandoverFailed { code: error.code() }),
+            Done::Released(result) => {
+                self.left_behind = result.err();
+                self.leg_events = None;
+                self.tell(CallInput::Released);
+            }
+        }
+    }
+
+    fn connect(&mut self, leg: MediaLeg) {
+        self.listener.set_rate_hz(leg.rate_hz);
+        self.speaker.connect(leg.mouth, leg.rate_hz);
+        self.leg_events = Some(leg.events);
+    }
+
+    fn on_leg(&mut self, event: Option<LegEvent>) {
+        match event {
+            Some(LegEvent::Audio(chunk)) => {
+                let dropped_ms = self.listener.audio(chunk);
+                if dropped_ms > 0 {
+                    self.services.observe.observe(&Observation::AudioDropped { ms: dropped_ms });
+                }
+            }
+            Some(LegEvent::SpeechStarted { at, position_ms }) => {
+                self.listener.speech_started(position_ms);
+                self.tell(CallInput::SpeechStarted { at });
+            }
+            Some(LegEvent::SpeechEnded { last_voiced, position_ms }) => {
+                self.listener.speech_ended(position_ms);
+                self.tell(CallInput::SpeechEnded { last_voiced });
+            }
+            Some(LegEvent::Audible { utterance, at }) => self.tell(CallInput::Audible { utterance, at }),
+            Some(LegEvent::Ended { utterance }) => self.tell(CallInput::UtteranceEnded { utterance }),
+            Some(LegEvent::Hushed { utterance: Some(utterance), spoken_ms }) => {
+                self.tell(CallInput::Hushed { utterance, spoken_ms });
+            }
+            Some(LegEvent::Hushed { utterance: None, .. }) => {}
+            Some(LegEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
+            Some(LegEvent::Lost) => self.tell(CallInput::AsteriskLost),
+            None => {
+                self.leg_events = None;
+                self.tell(CallInput::AsteriskLost);
+            }
+        }
+    }
+
+    fn on_hearing(&mut self, event: HearingEvent) {
+        match event {
+            HearingEvent::Partial(words) => {
+                let text = self.mask.mask_partial(words);
+                self.tell(CallInput::Partial(text));
+            }
+            HearingEvent::Final(words) => {
+                let text = self.mask.mask_final(words);
+                self.tell(CallInput::Final(text));
+            }
+            HearingEvent::Finalized => self.tell(CallInput::Finalized),
+            HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
+        }
+    }
+
+    fn hearing_fell(&mut self, code: &'static str) {
+        self.tell(CallInput::HearingFell { code });
+    }
+
+    fn on_thought(&mut self, thought: Thought) {
+        let input = match thought {
+            Thought::Opened => CallInput::ConversationOpened,
+            Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
+            Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
+            Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
+            Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
+        };
+        self.tell(input);
+    }
+
+    fn on_spoken(&mut self, spoken: Spoken) {
+        match spoken {
+            Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
+            Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
+        }
+    }
+
+    fn tell(&mut self, input: CallInput) {
+        self.call.handle(now(), input);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Asked {
+    Nothing,
+    Drain,
+    Stop,
+}
+
+/// tokio's clock, so that a paused one moves the call as well.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next<T>(events: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,31 @@
+//! Every queue and deadline of the application in one place: size, unit, and the rule when it is full or over.
+//! The same rows stand in ARCHITECTURE.md.
+
+use std::time::Duration;
+
+/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits; a call has at most six.
+pub const LINE_ACTS: usize = 8;
+
+/// Caller audio that waits for a listener, in milliseconds. Full: the oldest is dropped and observed.
+pub const HEARING_BACKLOG_MS: u64 = 2_000;
+
+/// Sound that waits for the leg's queue, in commands. Full: the speaker is not read (the vendor's connection pushes back).
+pub const MOUTH_BACKLOG: usize = 32;
+
+/// Text that waits for a speaker, in inputs. Full: the utterance falls.
+pub const SPEAKING_BACKLOG: usize = 256;
+
+/// Pieces of an agent's answer on their way, in pieces. Full: the agent waits; the deadline of the turn stays.
+pub const AGENT_PIECES: usize = 64;
+
+/// Calls offered by adapters and not yet admitted. Full: the adapter waits.
+pub const INCOMING_CALLS: usize = 64;
+
+/// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
+pub const WATCHER_FACTS: usize = 256;
+
+/// Time for the agent to take a new conversation. Over: the call goes on with the fallback line.
+pub const CONVERSATION_BUDGET: Duration = Duration::from_millis(1_500);
+
+/// Time for a tenant's settings. Over: the call is refused as `tenant_unavailable`.
+pub const SETTINGS_BUDGET: Duration = Duration::from_secs(3);

@@ -1,0 +1,96 @@
+//! The caller's leg. Acts are carried out one after another, so that a release never overtakes a set-up.
+
+use super::limits;
+use super::ports::{MediaLeg, Telephony, TelephonyError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use vg_domain::outcome::EndCause;
+
+/// Something to do with the leg.
+#[derive(Debug)]
+pub(super) enum Act {
+    Ring,
+    ConnectMedia,
+    Answer,
+    Transfer(String),
+    HangUp(EndCause),
+    Release,
+}
+
+/// What came of an act.
+pub(super) enum Done {
+    Connected(MediaLeg),
+    Answered,
+    SetUpFailed(TelephonyError),
+    Transferred,
+    TransferFailed(TelephonyError),
+    /// The leg holds nothing any more, or the error says what it could not give back.
+    Released(Result<(), TelephonyError>),
+}
+
+/// Hands acts to the task that owns the leg.
+pub(super) struct Line {
+    acts: mpsc::Sender<Act>,
+    done: mpsc::Receiver<Done>,
+    task: JoinHandle<()>,
+}
+
+impl Line {
+    pub(super) fn new(telephony: Box<dyn Telephony>) -> Self {
+        let (acts, acts_rx) = mpsc::channel(limits::LINE_ACTS);
+        let (done_tx, done) = mpsc::channel(limits::LINE_ACTS);
+        #[expect(clippy::disallowed_methods, reason = "a call task owns its streams; joined by `Line::finish`")]
+        let task = tokio::spawn(carry_out(telephony, acts_rx, done_tx));
+        Self { acts, done, task }
+    }
+
+    /// Queues an act; waits only where more acts are under way than a call has.
+    pub(super) async fn act(&self, act: Act) {
+        // The task ends only after this sender is gone, so there is nobody to tell of an error.
+        let _ = self.acts.send(act).await;
+    }
+
+    /// The next result. Cancel-safe.
+    pub(super) async fn done(&mut self) -> Done {
+        match self.done.recv().await {
+            Some(done) => done,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the leg's task has ended.
+    pub(super) async fn finish(self) {
+        drop(self.acts);
+        drop(self.done);
+        let _ = self.task.await;
+    }
+}
+
+/// *Invariant:* the leg is released exactly once, even when the call's task dies without asking for it.
+async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, done: mpsc::Sender<Done>) {
+    let mut released = false;
+    while let Some(act) = acts.recv().await {
+        released |= matches!(act, Act::Release);
+        let result = match act {
+            // A caller who hears no ringing is no reason to end the call.
+            Act::Ring => leg.ring().await.map(|()| None).or(Ok(None)),
+            Act::ConnectMedia => leg.connect_media().await.map(|media| Some(Done::Connected(media))),
+            Act::Answer => leg.answer().await.map(|()| Some(Done::Answered)),
+            Act::Transfer(target) => match leg.transfer(&target).await {
+                Ok(()) => Ok(Some(Done::Transferred)),
+                Err(error) => Ok(Some(Done::TransferFailed(error))),
+            },
+            // The release that follows reports what is left.
+            Act::HangUp(cause) => leg.hang_up(cause).await.map(|()| None).or(Ok(None)),
+            Act::Release => Ok(Some(Done::Released(leg.release().await))),
+        };
+        if let Some(report) = result.unwrap_or_else(|error| Some(Done::SetUpFailed(error))) {
+            // Nobody listens any more only when the call's task is gone; what it queued is still carried out.
+            let _ = done.send(report).await;
+        }
+    }
+    if !released {
+        let _ = leg.hang_up(EndCause::Stopped).await;
+        let _ = leg.release().await;
+    }
+}

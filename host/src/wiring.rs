@@ -1,0 +1,265 @@
+//! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
+
+use crate::adapters::agent::builtin::BuiltinAgent;
+use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
+use crate::adapters::facts::LogFacts;
+use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
+use crate::adapters::media_ws;
+use crate::adapters::metrics::{Metrics, Readings};
+use crate::adapters::plugins::Plugins;
+use crate::adapters::rtp::{Lateness, Shard, ShardConfig};
+use crate::adapters::tenants::FolderTenants;
+use crate::application::call_task::{Recording, Services};
+use crate::application::gateway::{Drained, Gateway, GatewayLimits};
+use crate::application::limits;
+use crate::application::ports::{Facts, IncomingCall};
+use crate::config::{self, Config, RtpCodec};
+use anyhow::{Context, Result};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId};
+use vg_media::Codec;
+use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
+
+/// Said when no speaker is left.
+const EMERGENCY: &[u8] = include_bytes!("../prompts/en-US/emergency.wav");
+
+/// A gateway that serves.
+pub struct Running {
+    http_addr: SocketAddr,
+    stop: CancellationToken,
+    close: CancellationToken,
+    gateway: JoinHandle<Drained>,
+    servers: JoinSet<()>,
+    vitals: Arc<House>,
+}
+
+/// What calls hold at this moment. All zero when no call is live, or something leaked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Call tasks.
+    pub calls: u64,
+    /// Media legs.
+    pub legs: u64,
+    /// Plugin sessions.
+    pub sessions: u64,
+    /// Calls that have something in an Asterisk.
+    pub asterisk: u64,
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// Where something of the configuration cannot be had: an address in use, a folder that is not there, a faulty tenant.
+pub async fn start(config: Config) -> Result<Running> {
+    start_with(config, Vec::new()).await
+}
+
+/// Starts a gateway whose facts others hear as well.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Result<Running> {
+    // The address first: a second gateway on one machine should say so at once, not after compiling plugins.
+    let listener = TcpListener::bind(config.http.bind).await;
+    let listener = listener.with_context(|| format!("failed to listen on {}", config.http.bind))?;
+    let http_addr = listener.local_addr()?;
+    let shard_config = ShardConfig { bind: config.media.bind, advertise: config.media.advertise };
+    let shard = Arc::new(Shard::start(shard_config).context("failed to start media")?);
+    let tenants = FolderTenants::load(config.tenants.dir.as_deref(), config.tenants.default.clone());
+    let tenants = tenants.context("failed to load tenants")?;
+    let plugins = load_plugins(&config.plugins).await?;
+    let metrics = Arc::new(Metrics::new());
+    let services = Services {
+        hearing: Arc::clone(&plugins) as _,
+        speaking: Arc::clone(&plugins) as _,
+        agent: Arc::new(BuiltinAgent::new()),
+        facts: Arc::new(Everyone(listeners)),
+        observe: Arc::clone(&metrics) as _,
+        emergency: Arc::new(emergency()?),
+    };
+    let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
+    let gateway = Gateway::new(services, Arc::new(tenants), limits);
+    let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
+
+    let (stop, close) = (CancellationToken::new(), CancellationToken::new());
+    let asterisks = asterisks(&config, &shard, &incoming)?;
+    let live = gateway.live_calls();
+    let vitals = Arc::new(House { live, shard: Arc::clone(&shard), plugins, asterisks, stop: stop.clone() });
+    let phone = media_ws::router(shard, incoming);
+    let router = http::router(metrics, Arc::clone(&vitals) as _, phone);
+
+    let mut servers = JoinSet::new();
+    for asterisk in &vitals.asterisks {
+        let (asterisk, close) = (Arc::clone(asterisk), close.clone());
+        servers.spawn(async move { asterisk.run(close).await });
+    }
+    let closing = close.clone();
+    servers.spawn(async move {
+        if let Err(error) = http::serve(listener, router, closing).await {
+            tracing::error!(%error, "http side ended");
+        }
+    });
+    #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
+    let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
+    tracing::info!(%http_addr, media = %vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
+    Ok(Running { http_addr, stop, close, gateway, servers, vitals })
+}
+
+impl Running {
+    /// Where the HTTP side listens.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http_addr
+    }
+
+    /// Begins the drain: no new call, a goodbye for those that are up.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Cancelling it begins the drain.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// What calls hold at this moment.
+    pub fn held(&self) -> Held {
+        Held {
+            calls: self.vitals.live.load(Ordering::Relaxed) as u64,
+            legs: self.vitals.shard.live_legs(),
+            sessions: self.vitals.plugins.host().live_sessions() as u64,
+            asterisk: self.vitals.asterisks.iter().map(|asterisk| asterisk.stats().calls_live).sum(),
+        }
+    }
+
+    /// How late frames left.
+    pub fn pacing(&self) -> Lateness {
+        self.vitals.shard.stats().lateness
+    }
+
+    /// Readiness as the HTTP side tells it.
+    pub fn readiness(&self) -> Readiness {
+        self.vitals.readiness()
+    }
+
+    /// Waits for the drain that [`stop`](Self::stop) began, then closes every connection.
+    pub async fn wait(mut self) -> Drained {
+        let drained = self.gateway.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "gateway task ended badly");
+            Drained::default()
+        });
+        self.close.cancel();
+        while self.servers.join_next().await.is_some() {}
+        drained
+    }
+}
+
+async fn load_plugins(config: &config::Plugins) -> Result<Arc<Plugins>> {
+    let host_config = HostConfig {
+        cache_dir: config.cache_dir.clone(),
+        light: LightConfig::default(),
+        heavy: HeavyConfig { threads: config.heavy_threads, sessions_max_per_thread: config.heavy_sessions_max },
+    };
+    let dir = config.dir.clone();
+    let loading = tokio::task::spawn_blocking(move || {
+        let host = PluginHost::new(host_config).context("failed to start the plugin host")?;
+        Plugins::load(host, &dir).with_context(|| format!("failed to read the plugin folder {}", dir.display()))
+    });
+    Ok(Arc::new(loading.await.context("failed to load plugins")??))
+}
+
+fn asterisks(config: &Config, shard: &Arc<Shard>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
+    let codec = match config.media.codec {
+        RtpCodec::Ulaw => Codec::Pcmu,
+        RtpCodec::Alaw => Codec::Pcma,
+    };
+    let ari = |asterisk: &config::Asterisk| {
+        let config = AriConfig {
+            url: asterisk.url.clone(),
+            app: asterisk.app.clone(),
+            user: asterisk.user.clone(),
+            password: asterisk.password.clone(),
+            codec,
+            deadline: REQUEST_DEADLINE,
+        };
+        Ok(Arc::new(Ari::new(config, Arc::clone(shard), incoming.clone())?))
+    };
+    config.asterisk.iter().map(ari).collect()
+}
+
+fn emergency() -> Result<Recording> {
+    let wav = vg_media::wav::read(EMERGENCY).context("failed to read the emergency recording")?;
+    Ok(Recording { rate_hz: wav.rate_hz, pcm: wav.samples })
+}
+
+/// What the HTTP side may know.
+struct House {
+    live: Arc<AtomicUsize>,
+    shard: Arc<Shard>,
+    plugins: Arc<Plugins>,
+    asterisks: Vec<Arc<Ari>>,
+    stop: CancellationToken,
+}
+
+impl Vitals for House {
+    fn readiness(&self) -> Readiness {
+        let source = |ari: &Arc<Ari>| EventSource { app: ari.app().to_owned(), up: ari.is_up() };
+        let plugin = |(id, state): (&vg_domain::ids::PluginId, _)| PluginState { name: id.to_string(), state };
+        Readiness {
+            event_sources: self.asterisks.iter().map(source).collect(),
+            plugins: self.plugins.states().map(plugin).collect(),
+            draining: self.stop.is_cancelled(),
+        }
+    }
+
+    fn readings(&self) -> Readings {
+        let media = self.shard.stats();
+        let mut readings = Readings {
+            plugin_sessions_live: self.plugins.host().live_sessions() as u64,
+            plugin_sessions: self.plugins.host().counts().sessions_opened,
+            media_legs_live: media.legs_live,
+            rtp_in: media.packets_in,
+            rtp_out: media.packets_out,
+            rtp_garbage: media.packets_garbage,
+            rtp_late: media.packets_late,
+            rtp_unknown_source: media.packets_unknown,
+            pacing_lateness_s: [media.lateness.p50_us, media.lateness.p99_us, media.lateness.max_us].map(|us| us as f64 / 1e6),
+            ..Readings::default()
+        };
+        let mut requests = BTreeMap::new();
+        for stats in self.asterisks.iter().map(|asterisk| asterisk.stats()) {
+            for (outcome, count) in by_outcome(stats.requests) {
+                *requests.entry(outcome).or_default() += count;
+            }
+            readings.ari_sockets_up += u64::from(stats.up);
+            readings.ari_events_unknown += stats.events_unused;
+            readings.ari_events_malformed += stats.events_malformed;
+        }
+        readings.ari_requests = requests.into_iter().collect();
+        readings
+    }
+}
+
+fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 5] {
+    let RestCounts { ok, gone, refused, deadline, unreachable } = requests;
+    [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable)]
+}
+
+/// The log, and whoever else listens.
+struct Everyone(Vec<Arc<dyn Facts>>);
+
+impl Facts for Everyone {
+    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+        LogFacts.publish(call, tenant, fact);
+        for listener in &self.0 {
+            listener.publish(call, tenant, fact);
+        }
+    }
+}

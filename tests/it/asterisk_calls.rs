@@ -1,0 +1,157 @@
+//! Calls through a real Asterisk: a SIP caller really speaks, the gateway really listens, thinks and speaks.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
+
+use std::time::{Duration, Instant};
+use vg_domain::event::Fact;
+use vg_domain::outcome::EndCause;
+use vg_domain::turn::TurnRecord;
+use vg_tests::house::{House, recording};
+use vg_tests::lab::{Asterisk, CallRecord, EndedBy, SipCaller, rms, tone_share};
+
+/// The caller's sound at the telephone's rate.
+fn telephone(name: &str) -> Vec<i16> {
+    vg_media::resample::convert(16_000, 8_000, &recording(name).unwrap()).unwrap()
+}
+
+async fn greeted(caller: &mut SipCaller) {
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+}
+
+/// Says a recording and hears the answer to its end.
+async fn ask(house: &mut House, caller: &mut SipCaller, name: &str) -> TurnRecord {
+    let asked = caller.say(&telephone(name)).await.unwrap();
+    caller.hears_speech(asked, Duration::from_secs(8)).await.unwrap();
+    house
+        .fact(name, |_, fact| match fact {
+            Fact::Turn(record) => Some(record.clone()),
+            _ => None,
+        })
+        .await
+        .unwrap()
+}
+
+async fn ended(house: &mut House) -> EndCause {
+    house
+        .fact("the end", |_, fact| match fact {
+            Fact::Ended(outcome) => Some(outcome.cause),
+            _ => None,
+        })
+        .await
+        .unwrap()
+}
+
+async fn nothing_left(house: &House, asterisk: &Asterisk) {
+    house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
+    assert_eq!(asterisk.bridges().await.unwrap(), Vec::<String>::new());
+}
+
+fn seconds(call: &CallRecord, from: Instant, until: Instant, answered: Instant) -> Vec<i16> {
+    let at = |t: Instant| (t - answered).as_millis() as usize * call.rate_hz as usize / 1000;
+    call.heard[at(from).min(call.heard.len())..at(until).min(call.heard.len())].to_vec()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_is_greeted_asks_three_things_hangs_up_and_nothing_is_left() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    let answered = caller.answered_at();
+    greeted(&mut caller).await;
+    let quiet = Instant::now();
+
+    for (recording, word) in [("time.wav", "time"), ("hours.wav", "hours"), ("order.wav", "order")] {
+        let turn = ask(&mut house, &mut caller, recording).await;
+        assert!(turn.heard.as_str().contains(word), "{recording}: heard {:?}", turn.heard);
+        let parts = turn.latency.expect("a spoken turn has an anchor");
+        println!("{recording}: heard {:?}, said {:?}, {parts:?}", turn.heard.as_str(), turn.said.as_str());
+        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    }
+
+    let call = caller.hang_up().await.unwrap();
+    assert_eq!(call.ended_by, EndedBy::Caller);
+    assert!(rms(&seconds(&call, answered, quiet, answered)) > 200.0, "the greeting is not in the recording");
+    println!("pacing at the caller: {:?}; at the gateway: {:?}", call.pacing, house.running().pacing());
+    assert_eq!(call.pacing.lost, 0);
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agent_says_goodbye_and_hangs_up() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    caller.say(&telephone("goodbye.wav")).await.unwrap();
+    let call = caller.until_hung_up(Duration::from_secs(20)).await.unwrap();
+    assert_eq!(call.ended_by, EndedBy::FarEnd);
+    assert_eq!(ended(&mut house).await, EndCause::AgentHungUp);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_asks_for_a_person_reaches_one() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    caller.say(&telephone("human.wav")).await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::Transferred);
+    house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let call = caller.hang_up().await.unwrap();
+    let last = &call.heard[call.heard.len().saturating_sub(call.rate_hz as usize / 2)..];
+    assert!(tone_share(last, call.rate_hz, 1004.0) > 0.8, "the person's tone is not heard");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_hangs_up_at_any_moment_leaves_nothing() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    for after_ms in [0, 50, 300, 1_500] {
+        let caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        caller.hang_up().await.unwrap();
+        assert_eq!(ended(&mut house).await, EndCause::CallerHungUp, "after {after_ms} ms");
+        nothing_left(&house, &asterisk).await;
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asterisk_that_dies_ends_its_calls_and_no_others() {
+    let mut doomed = Asterisk::start().await.unwrap();
+    let survivor = Asterisk::start().await.unwrap();
+    let both = [doomed.ari(), survivor.ari()]
+        .map(|ari| {
+            let (url, app, user, password) = (ari.url, ari.app, ari.user, ari.password);
+            format!("[[asterisk]]\nurl = \"{url}\"\napp = \"{app}\"\nuser = \"{user}\"\npassword = \"{password}\"\n")
+        })
+        .join("\n");
+    let mut house = House::with(&both).await.unwrap();
+    let mut lost = SipCaller::dial(&doomed, "100").await.unwrap();
+    greeted(&mut lost).await;
+    let mut kept = SipCaller::dial(&survivor, "100").await.unwrap();
+    greeted(&mut kept).await;
+
+    let killed = Instant::now();
+    doomed.kill().unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::AsteriskLost);
+    println!("call ended as asterisk_lost {:?} after the kill", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(10));
+    assert_eq!(house.running().held().calls, 1);
+    lost.vanish().await.unwrap();
+
+    let turn = ask(&mut house, &mut kept, "time.wav").await;
+    assert!(turn.heard.as_str().contains("time"), "{turn:?}");
+    kept.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    nothing_left(&house, &survivor).await;
+    house.stop().await;
+}

@@ -1,0 +1,239 @@
+//! Stories of the virtual house: the real application and domain, fake ports, paused clock.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
+
+use std::time::Duration;
+use vg_domain::event::Fact;
+use vg_domain::ids::TenantId;
+use vg_domain::outcome::EndCause;
+use vg_domain::turn::TurnRecord;
+use vg_tests::rig::{Caller, Rig};
+use voice_gateway::application::ports::{AudioChunk, LegEvent, MouthCommand, Observation, TelephonyEvent, TenantHint};
+
+/// Asks and listens to the answer; gives the turn's record.
+async fn ask(caller: &mut Caller, words: &str) -> TurnRecord {
+    caller.say(words).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood(words).await;
+    caller.listen().await;
+    caller
+        .fact(|fact| match fact {
+            Fact::Turn(record) => Some(record.clone()),
+            _ => None,
+        })
+        .await
+}
+
+/// Waits, in virtual time, until nothing of any call is left.
+async fn nothing_left(rig: &Rig) {
+    let empty = async {
+        while rig.live() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), empty).await.expect("a call is still held");
+    let leaked = rig.observations().into_iter().find(|o| matches!(o, Observation::CallLeaked(_)));
+    assert_eq!(leaked, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_is_greeted_asks_and_is_answered() {
+    let rig = Rig::start(4);
+    let mut caller = rig.call().await;
+    let (_, greeting) = caller.listen().await;
+    assert!(greeting > 0);
+
+    let turn = ask(&mut caller, "what time is it").await;
+    assert_eq!(turn.heard.as_str(), "what time is it");
+    assert_eq!(turn.said.as_str(), "You said: what time is it.");
+
+    let parts = turn.latency.expect("a spoken turn has an anchor");
+    let sum = parts.endpoint_wait_ms + parts.stt_ms + parts.agent_ms + parts.clause_ms + parts.tts_ms + parts.playout_ms;
+    assert_eq!(sum + parts.gateway_ms, parts.total_ms);
+    assert_eq!(parts.endpoint_wait_ms, 500);
+    assert_eq!(parts.agent_ms, 300);
+
+    let last = ask(&mut caller, "goodbye").await;
+    assert_eq!(last.said.as_str(), "You said: goodbye.");
+    assert_eq!(caller.ended().await, EndCause::AgentHungUp);
+    assert_eq!(caller.acts(), ["ring", "connect-media", "answer", "hang-up agent_hung_up", "release"]);
+    nothing_left(&rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_number_never_reaches_agent_or_watcher() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    let turn = ask(&mut caller, "my card is 4111 1111 1111 1111 thanks").await;
+    assert!(!turn.heard.as_str().contains("1111"), "{turn:?}");
+    assert!(!turn.said.as_str().contains("1111"), "{turn:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_who_interrupts_hushes_the_agent() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.say("tell me everything").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("tell me everything").await;
+    let utterance = match caller.command().await {
+        MouthCommand::Say { utterance, .. } => utterance,
+        other => panic!("{other:?}"),
+    };
+    caller.report(LegEvent::Audible { utterance, at: vg_tests::rig::now() }).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    caller.report(LegEvent::SpeechStarted { at: vg_tests::rig::now(), position_ms: 3_000 }).await;
+    loop {
+        if matches!(caller.command().await, MouthCommand::Hush) {
+            break;
+        }
+    }
+    caller.report(LegEvent::Hushed { utterance: Some(utterance), spoken_ms: 300 }).await;
+    let spoken_ms = caller
+        .fact(|fact| match fact {
+            Fact::Interrupted { spoken_ms, .. } => Some(*spoken_ms),
+            _ => None,
+        })
+        .await;
+    assert_eq!(spoken_ms, 300);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_who_hangs_up_at_any_moment_leaves_nothing() {
+    // 5 ms steps through ringing, media, answer, greeting; then in a question and in its answer.
+    for delay_ms in (0..=60).step_by(5).chain([500, 1_200, 2_000, 2_500]) {
+        let rig = Rig::start(1);
+        let mut caller = rig.call().await;
+        let telephony = caller.telephony.clone().unwrap();
+        let script = async {
+            caller.listen().await;
+            ask(&mut caller, "what time is it").await;
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(delay_ms), script).await;
+        telephony.send(TelephonyEvent::CallerGone).await.unwrap();
+        assert_eq!(caller.ended().await, EndCause::CallerHungUp, "after {delay_ms} ms");
+        assert_eq!(caller.acts().last().map(String::as_str), Some("release"), "after {delay_ms} ms");
+        nothing_left(&rig).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leg_that_vanishes_ends_the_call_as_lost() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.report(LegEvent::Lost).await;
+    assert_eq!(caller.ended().await, EndCause::AsteriskLost);
+    nothing_left(&rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn deaf_agent_costs_its_budget_and_the_caller_hears_the_fallback_line() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.agent_is_deaf = true);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    let turn = ask(&mut caller, "what time is it").await;
+    assert_eq!(turn.said.as_str(), "Nobody can answer now.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn speaker_that_cannot_start_is_replaced_by_the_recording() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.speaking_falls.extend(["session-limit", "session-limit"]));
+    let mut caller = rig.call().await;
+    let (_, samples) = caller.listen().await;
+    assert_eq!(samples, 800, "the emergency recording");
+}
+
+#[tokio::test(start_paused = true)]
+async fn listener_that_falls_once_is_opened_again() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.hearing_falls.push_back("trap"));
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    let turn = ask(&mut caller, "are you there").await;
+    assert_eq!(turn.heard.as_str(), "are you there");
+    assert!(rig.observations().contains(&Observation::RungFell { role: "hearing", code: "trap" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn listener_that_cannot_be_had_hands_the_caller_to_a_person() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.hearing_falls.extend(["trap"; 8]));
+    let mut caller = rig.call().await;
+    let target = caller
+        .fact(|fact| match fact {
+            Fact::Escalated { target } => Some(target.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(target, "people,s");
+    assert_eq!(caller.ended().await, EndCause::Transferred);
+    nothing_left(&rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_listener_loses_the_oldest_sound_and_that_is_observed() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.listener_is_stuck = true);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    for _ in 0..30 {
+        caller.report(LegEvent::Audio(AudioChunk { pcm: vec![0; 1_600] })).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let dropped: u64 = rig.observations().iter().filter_map(dropped_ms).sum();
+    assert_eq!(dropped, 1_000, "3 s came, 2 s are kept");
+}
+
+fn dropped_ms(observation: &Observation) -> Option<u64> {
+    match observation {
+        Observation::AudioDropped { ms } => Some(*ms),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_tenant_and_one_call_too_many_are_refused() {
+    let rig = Rig::start(1);
+    let stranger = rig.call_as(TenantHint::Named(TenantId::new("stranger"))).await;
+    nothing_left(&rig).await;
+    assert_eq!(stranger.acts(), ["hang-up set_up_failed", "release"]);
+
+    let mut first = rig.call().await;
+    first.listen().await;
+    let second = rig.call().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(second.acts(), ["hang-up set_up_failed", "release"]);
+    let refused = |code| rig.observations().contains(&Observation::CallRefused(code));
+    assert!(refused("tenant_unknown") && refused("over_limit"));
+    assert_eq!(rig.live(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn drain_says_goodbye_and_leaves_nothing() {
+    let rig = Rig::start(2);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    rig.begin_stop();
+    let (_, farewell) = caller.listen().await;
+    assert!(farewell > 0);
+    assert_eq!(caller.ended().await, EndCause::Drained);
+    let drained = rig.stop().await;
+    assert_eq!((drained.calls, drained.cut), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_whose_goodbye_never_ends_is_cut_after_the_grace() {
+    let rig = Rig::start(2);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    rig.begin_stop();
+    // The Mouth plays nothing, so the goodbye never ends.
+    assert_eq!(caller.ended().await, EndCause::Drained);
+    let drained = rig.stop().await;
+    assert_eq!(drained.calls, 1);
+}
