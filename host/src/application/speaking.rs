@@ -33,6 +33,8 @@ pub(super) struct Speaker {
     mouth: Option<mpsc::Sender<MouthCommand>>,
     to_mouth: VecDeque<MouthCommand>,
     fallen: VecDeque<Spoken>,
+    /// The newest utterance that fell: what becomes of it is decided by the call.
+    last_fallen: Option<UtteranceId>,
 }
 
 impl Speaker {
@@ -47,6 +49,7 @@ impl Speaker {
             mouth: None,
             to_mouth: VecDeque::new(),
             fallen: VecDeque::new(),
+            last_fallen: None,
         }
     }
 
@@ -68,7 +71,7 @@ impl Speaker {
         if self.session.is_none() {
             match self.speaking.open(self.request.clone()) {
                 Ok(session) => self.session = Some(session),
-                Err(fall) => return self.fallen.push_back(Spoken::Fell(utterance, fall)),
+                Err(fall) => return self.fall(utterance, fall),
             }
         }
         if self.open.back().is_none_or(|(last, _)| *last != utterance) {
@@ -79,10 +82,11 @@ impl Speaker {
 
     /// No further clause of the utterance follows.
     pub(super) fn end(&mut self, utterance: UtteranceId) {
-        match self.open.iter().any(|(open, _)| *open == utterance) {
-            true => self.tell(SpeakingInput::Flush(utterance.0)),
-            // Nothing of it is with the session (it fell, or had no text): its end depends on the leg alone.
-            false => self.to_mouth.push_back(MouthCommand::End { utterance }),
+        if self.open.iter().any(|(open, _)| *open == utterance) {
+            self.tell(SpeakingInput::Flush(utterance.0));
+        } else if self.last_fallen != Some(utterance) {
+            // It had no text: its end depends on the leg alone.
+            self.to_mouth.push_back(MouthCommand::End { utterance });
         }
     }
 
@@ -161,11 +165,17 @@ impl Speaker {
                 self.session = None;
                 self.cancels = 0;
                 self.to_session.clear();
-                let fallen = self.open.drain(..).map(|(utterance, _)| Spoken::Fell(utterance, fall.clone()));
-                self.fallen.extend(fallen);
+                for (utterance, _) in std::mem::take(&mut self.open) {
+                    self.fall(utterance, fall.clone());
+                }
                 None
             }
         }
+    }
+
+    fn fall(&mut self, utterance: UtteranceId, fall: Fall) {
+        self.last_fallen = Some(utterance);
+        self.fallen.push_back(Spoken::Fell(utterance, fall));
     }
 
     fn tell(&mut self, input: SpeakingInput) {
