@@ -9,6 +9,7 @@ mod dist;
 mod lab;
 mod plugins;
 mod setup;
+mod stt_local;
 mod test;
 mod wasm;
 

@@ -14,10 +14,11 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-pub use key::Key;
+pub use key::{Hasher, Key};
 
 use crate::{
     context::{Context, write_whole},
+    stt_local,
     wasm::Toolchain,
 };
 
@@ -78,6 +79,7 @@ pub fn build_all(ctx: &Context) -> Result<Vec<Built>> {
             let key = || Key::of_guest(&ctx.repo, guest.package, guest.features, &compiler);
             cached(ctx, guest.wanted, key, || toolchain.cargo_build(ctx, guest.package, guest.features))
         })
+        .chain(std::iter::once_with(|| stt_local::build(ctx)))
         .collect()
 }
 

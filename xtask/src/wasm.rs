@@ -236,26 +236,30 @@ fn debian_libraries(root: &Path) -> PathBuf {
     root.join(format!("usr/lib/{}-linux-gnu", env::consts::ARCH))
 }
 
-/// Downloads the packages by apt, which checks them, and unpacks them beside each other. They are not installed, because
-/// `rustc-web` conflicts with Debian's rustup and would put a second `rustc` on everybody's path.
+/// Not installed, because `rustc-web` conflicts with Debian's rustup and would put a second `rustc` on everybody's path.
 fn fetch_debian(ctx: &Context) -> Result<()> {
     let root = debian_root(ctx);
+    unpack_debian(ctx, &root, &DEBIAN_PACKAGES)?;
+    capture(Command::new(debian_compiler(&root)).arg("--version").env("LD_LIBRARY_PATH", debian_libraries(&root))).map(drop)
+}
+
+/// Downloads packages by apt, which checks them, and unpacks them beside each other in the folder `root`.
+pub fn unpack_debian(ctx: &Context, root: &Path, packages: &[&str]) -> Result<()> {
     let part = root.with_extension(format!("part-{}", std::process::id()));
-    let packages = part.join("packages");
-    fs::create_dir_all(&packages).with_context(|| format!("create {}", packages.display()))?;
-    let download = || run(Command::new("apt-get").args(["download", "-qq"]).args(DEBIAN_PACKAGES).current_dir(&packages));
+    let downloads = part.join("packages");
+    fs::create_dir_all(&downloads).with_context(|| format!("create {}", downloads.display()))?;
+    let download = || run(Command::new("apt-get").args(["download", "-qq"]).args(packages).current_dir(&downloads));
     if download().is_err() {
         ctx.say("apt does not know the packages yet; asking its servers");
         run(Command::new("apt-get").args(["update", "-qq"])).context("refresh apt's lists (needs root)")?;
         download()?;
     }
-    for package in fs::read_dir(&packages)? {
+    for package in fs::read_dir(&downloads)? {
         run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(&part))?;
     }
-    fs::remove_dir_all(&packages)?;
-    capture(Command::new(debian_compiler(&part)).arg("--version").env("LD_LIBRARY_PATH", debian_libraries(&part)))?;
+    fs::remove_dir_all(&downloads)?;
     // Another chore may have been quicker: then its folder is as good.
-    if fs::rename(&part, &root).is_err() && debian_compiler(&root).is_file() {
+    if fs::rename(&part, root).is_err() && root.is_dir() {
         fs::remove_dir_all(&part)?;
     }
     Ok(())

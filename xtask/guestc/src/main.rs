@@ -12,9 +12,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["bindings", wit, world, dir] => bindings(Path::new(wit), world, Path::new(dir)),
-        ["component", core, wit, world, out] => {
-            component(Path::new(core), Path::new(wit), world, Path::new(out))
-        }
+        ["component", core, wit, world, out] => component(Path::new(core), Path::new(wit), world, Path::new(out)),
         _ => bail!("usage: vg-guestc bindings WIT WORLD DIR | component CORE WIT WORLD OUT"),
     }
 }
