@@ -47,7 +47,7 @@ pub(super) struct Question {
 const QUESTIONS: [Question; 3] = [
     Question { words: "what time is it", wav: include_bytes!("../../../demo/time.wav") },
     Question { words: "what are your opening hours tomorrow", wav: include_bytes!("../../../demo/hours.wav") },
-    Question { words: "check the status of order five two seven", wav: include_bytes!("../../../demo/order.wav") },
+    Question { words: "my order number is nine one four", wav: include_bytes!("../../../demo/order.wav") },
 ];
 
 pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
