@@ -179,15 +179,18 @@ impl Session {
         say(&mut self.socket, &FactLine::Fact(PhoneFact::from(fact))).await
     }
 
-    /// Says good-bye, passes on the last facts and closes.
+    /// Says good-bye, passes on the last facts and closes. The peer is read until it closes as well: what it still sends, left
+    /// unread, would make the system throw away the last facts.
     async fn end(&mut self) {
         self.tell(TelephonyEvent::CallerGone);
+        self.events = None;
         self.leg = None;
         let _ = say(&mut self.socket, &Command::Hangup).await;
         let mut over = std::pin::pin!(sleep(LAST_FACTS));
         loop {
             let fact = tokio::select! {
                 fact = self.facts.recv() => fact,
+                Some(Ok(_)) = self.socket.recv() => continue,
                 () = &mut over => None,
             };
             match fact {
@@ -196,6 +199,8 @@ impl Session {
             }
         }
         let _ = send(&mut self.socket, Message::Close(None)).await;
+        let closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
+        let _ = timeout(SEND, closed).await;
     }
 }
 
