@@ -299,7 +299,7 @@ pub struct Call {
     finalizing: Finalizing,
     /// Silences in a row without words between them.
     silences: u32,
-    /// Falls in a row without words between them.
+    /// Falls in a row without final words between them.
     hearing_falls: u32,
     /// Falls in a row without a whole utterance between them.
     speaking_falls: u32,

@@ -107,6 +107,8 @@ impl Call {
 
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
         self.on_words(now, text, |call, text| {
+            // Partials do not count: a listener may guess and fall again and again.
+            call.hearing_falls = 0;
             if let Phase::Listening { turn } = &mut call.phase {
                 turn.words = turn.words.followed_by(text);
             }
@@ -123,7 +125,6 @@ impl Call {
         if text.is_empty() || self.finalizing.unwanted > 0 {
             return Verdict::Taken;
         }
-        self.hearing_falls = 0;
         if self.caller_speaks && self.is_interruptible() {
             self.interrupt(now);
         }

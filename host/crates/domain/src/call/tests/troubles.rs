@@ -155,7 +155,7 @@ fn a_listener_that_falls_is_started_again_three_times() {
 }
 
 #[test]
-fn words_end_a_row_of_the_listeners_falls() {
+fn final_words_end_a_row_of_the_listeners_falls() {
     let mut desk = Desk::listening(settings());
     for _ in 0..3 {
         desk.tell(CallInput::HearingFell { code: "trap" });
@@ -163,6 +163,17 @@ fn words_end_a_row_of_the_listeners_falls() {
     desk.speech();
     desk.words("hello");
     assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" }), ["- hearing fell: trap", "StartHearing"]);
+}
+
+#[test]
+fn a_listener_that_only_guesses_and_falls_is_given_up() {
+    let mut desk = Desk::listening(settings());
+    for _ in 0..3 {
+        desk.tell(CallInput::Partial(masked("hello")));
+        desk.tell(CallInput::HearingFell { code: "trap" });
+    }
+    desk.tell(CallInput::Partial(masked("hello")));
+    assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" }), ["- hearing fell: trap", "play emergency 2"]);
 }
 
 #[test]
