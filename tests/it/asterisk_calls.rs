@@ -8,10 +8,11 @@ use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
 use vg_tests::house::{House, recording};
 use vg_tests::lab::{Asterisk, CallRecord, EndedBy, SipCaller, rms, tone_share};
+use voice_gateway::wiring::Held;
 
 /// The caller's sound at the telephone's rate.
 fn telephone(name: &str) -> Vec<i16> {
-    vg_media::resample::convert(16_000, 8_000, &recording(name).unwrap()).unwrap()
+    vg_media::resample::convert(&recording(name).unwrap(), 16_000, 8_000).unwrap()
 }
 
 async fn greeted(caller: &mut SipCaller) {
@@ -56,7 +57,7 @@ fn seconds(call: &CallRecord, from: Instant, until: Instant, answered: Instant) 
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_is_greeted_asks_three_things_hangs_up_and_nothing_is_left() {
     let asterisk = Asterisk::start().await.unwrap();
-    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
     let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
     let answered = caller.answered_at();
     greeted(&mut caller).await;
@@ -83,7 +84,7 @@ async fn caller_is_greeted_asks_three_things_hangs_up_and_nothing_is_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn agent_says_goodbye_and_hangs_up() {
     let asterisk = Asterisk::start().await.unwrap();
-    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
     let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
     greeted(&mut caller).await;
     caller.say(&telephone("goodbye.wav")).await.unwrap();
@@ -97,7 +98,7 @@ async fn agent_says_goodbye_and_hangs_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_who_asks_for_a_person_reaches_one() {
     let asterisk = Asterisk::start().await.unwrap();
-    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
     let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
     greeted(&mut caller).await;
     caller.say(&telephone("human.wav")).await.unwrap();
@@ -113,7 +114,7 @@ async fn caller_who_asks_for_a_person_reaches_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_who_hangs_up_at_any_moment_leaves_nothing() {
     let asterisk = Asterisk::start().await.unwrap();
-    let mut house = House::serving(&asterisk.ari()).await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
     for after_ms in [0, 50, 300, 1_500] {
         let caller = SipCaller::dial(&asterisk, "100").await.unwrap();
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -128,13 +129,7 @@ async fn caller_who_hangs_up_at_any_moment_leaves_nothing() {
 async fn asterisk_that_dies_ends_its_calls_and_no_others() {
     let mut doomed = Asterisk::start().await.unwrap();
     let survivor = Asterisk::start().await.unwrap();
-    let both = [doomed.ari(), survivor.ari()]
-        .map(|ari| {
-            let (url, app, user, password) = (ari.url, ari.app, ari.user, ari.password);
-            format!("[[asterisk]]\nurl = \"{url}\"\napp = \"{app}\"\nuser = \"{user}\"\npassword = \"{password}\"\n")
-        })
-        .join("\n");
-    let mut house = House::with(&both).await.unwrap();
+    let mut house = House::serving(&[doomed.ari(), survivor.ari()]).await.unwrap();
     let mut lost = SipCaller::dial(&doomed, "100").await.unwrap();
     greeted(&mut lost).await;
     let mut kept = SipCaller::dial(&survivor, "100").await.unwrap();
@@ -145,7 +140,7 @@ async fn asterisk_that_dies_ends_its_calls_and_no_others() {
     assert_eq!(ended(&mut house).await, EndCause::AsteriskLost);
     println!("call ended as asterisk_lost {:?} after the kill", killed.elapsed());
     assert!(killed.elapsed() < Duration::from_secs(10));
-    assert_eq!(house.running().held().calls, 1);
+    house.holds(Held { calls: 1, legs: 1, sessions: 2, asterisk: 1 }, Duration::from_secs(10)).await.unwrap();
     lost.vanish().await.unwrap();
 
     let turn = ask(&mut house, &mut kept, "time.wav").await;

@@ -6,9 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::broadcast;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
+use voice_gateway::adapters::media_ws::Format;
+use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
 use voice_gateway::application::gateway::Drained;
 use voice_gateway::application::ports::Facts;
 use voice_gateway::config::{Config, Machine};
@@ -29,22 +33,28 @@ impl House {
         Self::with("").await
     }
 
-    /// A gateway that serves this Asterisk.
-    pub async fn serving(ari: &Ari) -> Result<Self> {
-        Self::with(&format!(
-            "[[asterisk]]\nurl = \"{}\"\napp = \"{}\"\nuser = \"{}\"\npassword = \"{}\"\n",
-            ari.url, ari.app, ari.user, ari.password
-        ))
-        .await
+    /// A gateway that serves these Asterisks.
+    pub async fn serving(asterisks: &[Ari]) -> Result<Self> {
+        let (mut toml, mut passwords) = (String::new(), Vec::new());
+        for Ari { url, app, user, password } in asterisks {
+            let name = format!("LAB_PASSWORD_{}", passwords.len());
+            toml += &format!("[[asterisk]]\nurl = \"{url}\"\napp = \"{app}\"\nuser = \"{user}\"\npassword = \"env:{name}\"\n");
+            passwords.push((name, password.clone()));
+        }
+        Self::with_environment(&toml, passwords).await
     }
 
     /// A gateway with this configuration beside free ports, the shipped plugins and the demo tenant.
     pub async fn with(toml: &str) -> Result<Self> {
-        let free_ports = [
-            ("VG__HTTP__BIND".to_owned(), "127.0.0.1:0".to_owned()),
-            ("VG__PLUGINS__DIR".to_owned(), plugins_dir().display().to_string()),
-        ];
-        let config = Config::parse(toml, free_ports, &Machine::here())?;
+        Self::with_environment(toml, Vec::new()).await
+    }
+
+    async fn with_environment(toml: &str, mut environment: Vec<(String, String)>) -> Result<Self> {
+        environment.push(("VG__HTTP__BIND".to_owned(), "127.0.0.1:0".to_owned()));
+        if !toml.contains("[plugins]") {
+            environment.push(("VG__PLUGINS__DIR".to_owned(), plugins_dir().display().to_string()));
+        }
+        let config = Config::parse(toml, environment, &Machine::here())?;
         let (tell, facts) = broadcast::channel(1024);
         let running = wiring::start_with(config, vec![Arc::new(Tell(tell))]).await?;
         Ok(Self { running, facts })
@@ -58,6 +68,22 @@ impl House {
     /// The gateway itself.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// Places a call of a tenant by the media WebSocket, in linear samples at 16 kHz.
+    pub async fn phone(&self, tenant: &str) -> Result<Phone> {
+        let url = format!("ws://{}/media/ws", self.http()).parse()?;
+        Ok(Phone::connect(PhoneConfig { url, format: Format::Slin16, tenant: Some(tenant.to_owned()) }).await?)
+    }
+
+    /// A metric of `/metrics` by its name and labels as scraped, for example `vg_rtp_packets_total{direction="in"}`.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let mut connection = TcpStream::connect(self.http()).await?;
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").await?;
+        let mut page = String::new();
+        connection.read_to_string(&mut page).await?;
+        let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.with_context(|| format!("no metric {name}"))?.parse()?)
     }
 
     /// The next fact of any call that fits; an error after half a minute.
@@ -75,13 +101,18 @@ impl House {
 
     /// Waits until no call, leg or plugin session is held; an error that says what is left after that time.
     pub async fn holds_nothing(&self, within: Duration) -> Result<()> {
-        let empty = async {
-            while self.running.held() != Held::default() {
+        self.holds(Held::default(), within).await
+    }
+
+    /// Waits until exactly this is held.
+    pub async fn holds(&self, wanted: Held, within: Duration) -> Result<()> {
+        let reached = async {
+            while self.running.held() != wanted {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let waited = tokio::time::timeout(within, empty).await;
-        waited.with_context(|| format!("still held after {within:?}: {:?}", self.running.held()))
+        let waited = tokio::time::timeout(within, reached).await;
+        waited.with_context(|| format!("after {within:?} {wanted:?} was wanted, held is {:?}", self.running.held()))
     }
 
     /// Drains and ends.

@@ -18,7 +18,7 @@ pub const SPEAKING_BACKLOG: usize = 256;
 /// Pieces of an agent's answer on their way, in pieces. Full: the agent waits; the deadline of the turn stays.
 pub const AGENT_PIECES: usize = 64;
 
-/// Calls offered by adapters and not yet admitted. Full: the adapter waits.
+/// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
