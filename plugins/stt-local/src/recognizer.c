@@ -11,9 +11,10 @@
 
 /* A grammar forces every sound into its phrases, so PocketSphinx gives no posterior for it. But with all senones computed
  * a frame's best senone has score 0, whatever the grammar allows: the mean score per frame of the chosen path says how
- * much worse the grammar explains the sound than anything could. MIDDLE lies between what the demo's grammar makes of its
- * own sentences and of foreign ones (README.md gives the figures); SLOPE spreads the scores over 0 to 1. */
-static const float MIDDLE = -46, SLOPE = 4;
+ * much worse the grammar explains the sound than anything could. The middles lie between what the demo's grammar makes of
+ * its own sentences and of foreign ones (README.md gives the figures): at 8 kHz half of the band is made up, and even the
+ * right words fit worse. SLOPE spreads the scores over 0 to 1. */
+static const float MIDDLE_WIDE = -46, MIDDLE_NARROW = -50, SLOPE = 4;
 
 enum { FRAME_MS = 10 };
 
@@ -25,6 +26,7 @@ static char *fresh_cmn;    /* channel mean before anybody spoke */
 static bool baked_grammar;
 static bool own_search;
 static bool graded;        /* the active search follows a grammar */
+static float middle;       /* the score of confidence 0.5 */
 static char last_error[200];
 
 static void on_error(void *user, err_lvl_t level, const char *format, ...) {
@@ -97,8 +99,9 @@ static bool add_own(const options_t *options) {
     return good;
 }
 
-const char *recognizer_open(const options_t *options) {
+const char *recognizer_open(const options_t *options, bool narrow_band) {
     last_error[0] = 0;
+    middle = narrow_band ? MIDDLE_NARROW : MIDDLE_WIDE;
     if (!decoder) return "no model is baked into this component";
     if (options->listen == LISTEN_BAKED) {
         graded = baked_grammar;
@@ -159,7 +162,7 @@ bool recognizer_heard(heard_t *heard) {
     heard->text = strdup(text);
     float score = walk(heard);
     heard->has_confidence = graded;
-    heard->confidence = 1 / (1 + expf((MIDDLE - score) / SLOPE));
+    heard->confidence = 1 / (1 + expf((middle - score) / SLOPE));
     return true;
 }
 

@@ -24,8 +24,9 @@ void heard_free(heard_t *heard);
 
 /* Loads the model from memory files, or takes a further grammar into a loaded one. NULL, else the reason. */
 const char *recognizer_load(void);
-/* Makes ready for a new caller. NULL, else the reason why the options cannot be met. */
-const char *recognizer_open(const options_t *options);
+/* Makes ready for a new caller; `narrow_band` where the sound had 8 kHz. NULL, else the reason why the options cannot
+ * be met. */
+const char *recognizer_open(const options_t *options, bool narrow_band);
 void recognizer_close(void);
 
 void recognizer_begin(void);

@@ -122,7 +122,7 @@ static void start(session_t *s, effects_t *effects, const serphona_speech_types_
     }
     options_read(&s->options, &faults, (const char *)in->options.ptr, in->options.len);
     if (faults.count == 0) {
-        const char *reason = recognizer_open(&s->options);
+        const char *reason = recognizer_open(&s->options, s->audio.doubles);
         if (reason) option_fault(&faults, s->options.source, reason);
     }
     if (faults.count > 0) {
