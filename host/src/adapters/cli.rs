@@ -13,8 +13,9 @@ mod terminal;
 mod web;
 
 use crate::config::{Config, Faults, LogFormat, Machine};
-use anyhow::Context;
+use anyhow::anyhow;
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -87,7 +88,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn sound(config: Result<Config, Faults>) -> anyhow::Result<Config> {
-    config.context("the configuration is wrong (all faults: voice-gateway check)")
+    config.map_err(|faults| anyhow!("the configuration is wrong\n{faults}"))
 }
 
 /// Logs go to stderr: stdout belongs to the answer. `level` where the command is not about the log.
@@ -95,11 +96,12 @@ fn log_to_stderr(config: &Config, level: Option<&str>) -> anyhow::Result<()> {
     let filter = std::env::var("RUST_LOG").ok();
     let filter = filter.as_deref().or(level).unwrap_or(&config.log.level);
     let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(filter)?).with_writer(std::io::stderr);
+    let builder = builder.with_ansi(std::io::stderr().is_terminal());
     let started = match config.log.format {
         LogFormat::Text => builder.try_init(),
         LogFormat::Json => builder.json().try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+    started.map_err(|error| anyhow!("cannot start the log: {error}"))
 }
 
 #[cfg(test)]

@@ -53,6 +53,9 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
             crate::config::RtpCodec::Alaw => "alaw,ulaw",
         },
     };
+    if let Some(dir) = &dir {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    }
     for (name, text) in snippets(&choices) {
         match &dir {
             None => say(format_args!("; ======== {name}\n{text}")),

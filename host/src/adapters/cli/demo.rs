@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-use verdict::Verdict;
+use verdict::{Summary, Verdict};
 use vg_domain::ids::TenantId;
 use vg_media::wav;
 
@@ -51,23 +51,33 @@ const QUESTIONS: [Question; 3] = [
 ];
 
 pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
+    let outcome = demo(&options, config).await;
+    if options.json && outcome.is_err() {
+        // Whoever reads the last line learns of every end.
+        say(Summary::default().line()?);
+    }
+    outcome
+}
+
+async fn demo(options: &Options, config: Config) -> anyhow::Result<ExitCode> {
     let config = embedded(config, options.serve);
     if options.asterisk {
         let (recording, transcript) = asterisk::hold(config).await?;
-        return Ok(conclude(&recording, transcript, true, &options)?.exit_code());
+        return Ok(conclude(&recording, transcript, true, options)?.exit_code());
     }
     let begun = Instant::now();
     let gateway = wiring::start(config).await.context("failed to start the gateway")?;
     let address = gateway.http_addr();
     say(format_args!("gateway on http://{address}, ready after {} ms; a recorded caller calls:", begun.elapsed().as_millis()));
     let (recording, transcript, answered) = phone_in(address).await?;
-    let verdict = conclude(&recording, transcript, answered, &options)?;
+    let verdict = conclude(&recording, transcript, answered, options)?;
     if options.serve {
         say(format_args!("still serving on http://{address}  (Ctrl-C ends)"));
-        return until_stopped(gateway).await;
+        until_stopped(gateway).await?;
+    } else {
+        gateway.stop();
+        gateway.wait().await;
     }
-    gateway.stop();
-    gateway.wait().await;
     Ok(verdict.exit_code())
 }
 
@@ -105,15 +115,30 @@ fn conclude(recording: &Recording, transcript: Transcript, answered: bool, optio
     let verdict = Verdict::of(&QUESTIONS, transcript.turns, recording, answered);
     verdict.lines().iter().for_each(say);
     say(format_args!("the conversation: {OUT} (caller left, agent right)"));
-    if !options.serve && !options.asterisk {
-        say("next:  voice-gateway serve                                   the gateway by itself");
-        say("       voice-gateway call --wav FILE --out heard.wav          say something of your own");
-        say("       voice-gateway asterisk config                          connect an Asterisk");
+    if !options.asterisk {
+        next(options.serve).iter().for_each(say);
     }
     if options.json {
-        say(verdict.json());
+        say(verdict.summary().line()?);
     }
     Ok(verdict)
+}
+
+/// What to try next, in words that can be pasted.
+fn next(serving: bool) -> Vec<String> {
+    let program = std::env::args().next().unwrap_or_default();
+    let here = std::env::current_dir().unwrap_or_default();
+    let program = Path::new(&program).strip_prefix(here).unwrap_or(Path::new(&program)).display();
+    let mut tries = vec![
+        ("serve", "the gateway by itself"),
+        ("call --wav FILE --out heard.wav", "say something of your own to it"),
+        ("asterisk config", "connect an Asterisk"),
+    ];
+    if serving {
+        tries.remove(0);
+    }
+    let lead = |n| if n == 0 { "next: " } else { "      " };
+    tries.iter().enumerate().map(|(n, (words, what))| format!("{}{program} {words:32}  {what}", lead(n))).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod machine;
 mod report;
 
 use super::terminal::say;
+use super::web;
 use crate::config::Config;
 use clap::Args;
 use report::{Report, Row};
@@ -23,7 +24,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     let mut report = Report::default();
     let plugins = config.clone();
     report.extend("plugins", tokio::task::spawn_blocking(move || plugin_rows(&plugins)).await?);
-    report.extend("ports", [tcp_row("http", config.http.bind), udp_row("media", config.media.bind)]);
+    report.extend("ports", [http_row(config.http.bind).await, udp_row("media", config.media.bind)]);
     report.extend("machine", machine::rows());
     let mut asterisks = Vec::new();
     for configured in &config.asterisk {
@@ -60,7 +61,7 @@ fn plugin_rows(config: &Config) -> Vec<Row> {
         match host.load(file) {
             Ok(plugin) => {
                 let about = plugin.descriptor();
-                Row::fine(&name, format_args!("{} {}, {:?}", about.kind.as_str(), about.version, about.compute))
+                Row::fine(&name, format!("{} {}, {:?}", about.kind.as_str(), about.version, about.compute).to_lowercase())
             }
             Err(error) => Row::fault(&name, format_args!("{:#}", anyhow::Error::from(error))),
         }
@@ -68,10 +69,17 @@ fn plugin_rows(config: &Config) -> Vec<Row> {
     files.iter().map(row).collect()
 }
 
-fn tcp_row(name: &str, bind: SocketAddr) -> Row {
-    match std::net::TcpListener::bind(bind) {
-        Ok(_) => Row::fine(name, format_args!("{bind} is free")),
-        Err(error) => Row::fault(name, format_args!("{bind}: {error}")),
+/// An address in use is right where it is a gateway that uses it.
+async fn http_row(bind: SocketAddr) -> Row {
+    let in_use = match std::net::TcpListener::bind(bind) {
+        Ok(_) => return Row::fine("http", format_args!("{bind} is free")),
+        Err(error) => error,
+    };
+    match web::get(&format!("http://{bind}/health/live"), None).await {
+        Ok((status, body)) if status.is_success() && body.starts_with(b"{\"status\":\"live\"") => {
+            Row::fine("http", format_args!("{bind} is served by a running gateway"))
+        }
+        _ => Row::fault("http", format_args!("{bind}: {in_use}")),
     }
 }
 

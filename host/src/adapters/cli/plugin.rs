@@ -68,8 +68,14 @@ fn rows(descriptor: &Descriptor) -> Vec<String> {
         format!("languages {}", list(descriptor.languages.clone())),
         format!("hosts     {}", list(descriptor.hosts.clone())),
         format!("secrets   {}", list(descriptor.secrets.iter().map(|(name, why)| format!("{name} ({why})")).collect())),
-        format!("options   {}", descriptor.options_schema),
+        format!("options   {}", indented(&descriptor.options_schema)),
     ]
+}
+
+/// A schema as a person reads it; as it is where it is no JSON.
+fn indented(schema: &str) -> String {
+    let parsed = serde_json::from_str::<serde_json::Value>(schema);
+    parsed.map_or_else(|_| schema.to_owned(), |value| format!("{value:#}"))
 }
 
 fn format_name(format: &AudioFormat) -> String {

@@ -23,14 +23,14 @@ pub(super) async fn until_stopped(running: Running) -> anyhow::Result<ExitCode> 
     loop {
         tokio::select! {
             drained = &mut end => {
-                tracing::info!(calls = drained.calls, cut = drained.cut, "stopped");
+                say(format_args!("stopped; calls that were up: {}, cut when the grace was over: {}", drained.calls, drained.cut));
                 return Ok(ExitCode::SUCCESS);
             }
             () = wishes.next() => {
                 // As a shell reports a program that Ctrl-C ended.
                 if stopping { return Ok(ExitCode::from(130)) }
                 stopping = true;
-                tracing::info!("stopping: calls may end by themselves");
+                say("stopping: no new calls, those that are up are ended with a goodbye  (Ctrl-C again ends at once)");
                 stop.cancel();
             }
         }

@@ -25,7 +25,8 @@ pub(super) async fn get(url: &str, credentials: Option<(&str, &str)>) -> anyhow:
     let request = request.body(Empty::<Bytes>::new())?;
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let exchange = async {
-        let answer = client.request(request).await.context("nobody answers there")?;
+        // The client's own chain ("client error", "tcp connect error", ...) says no more than this.
+        let Ok(answer) = client.request(request).await else { bail!("nobody answers there") };
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
         let Ok(body) = body else { bail!("the answer broke off or is too long") };

@@ -11,9 +11,24 @@ const MS_PER_CHARACTER: std::ops::RangeInclusive<u64> = 25..=250;
 /// The demo as a whole.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    turns: Vec<Turn>,
-    audio_ms: u64,
+    summary: Summary,
     faults: Vec<String>,
+}
+
+/// What `--json` prints, in this order.
+#[derive(Debug, Default, serde::Serialize)]
+pub(super) struct Summary {
+    turns: Vec<Turn>,
+    /// How much was heard of the agent.
+    audio_ms: u64,
+    ok: bool,
+}
+
+impl Summary {
+    /// For a program: one line. The default is that of a demo that did not come to an end.
+    pub(super) fn line(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string(self)?)
+    }
 }
 
 impl Verdict {
@@ -40,22 +55,23 @@ impl Verdict {
                 faults.push(format!("the times of turn {} do not sum", n + 1));
             }
         }
-        Self { turns, audio_ms: audible_ms(recording.rate_hz, &recording.agent), faults }
+        let audio_ms = audible_ms(recording.rate_hz, &recording.agent);
+        Self { summary: Summary { turns, audio_ms, ok: faults.is_empty() }, faults }
     }
 
     /// For a person.
     pub(super) fn lines(&self) -> Vec<String> {
         if self.faults.is_empty() {
-            let heard_s = self.audio_ms as f64 / 1000.0;
-            return vec![format!("right: {} questions understood, {heard_s:.1} s of answers heard", self.turns.len())];
+            let Summary { turns, audio_ms, .. } = &self.summary;
+            let heard_s = *audio_ms as f64 / 1000.0;
+            return vec![format!("right: {} questions understood, {heard_s:.1} s of the agent heard", turns.len())];
         }
         self.faults.iter().map(|fault| format!("WRONG: {fault}")).collect()
     }
 
-    /// For a program: one line.
-    pub(super) fn json(&self) -> String {
-        let ok = self.faults.is_empty();
-        serde_json::json!({ "turns": self.turns, "audio_ms": self.audio_ms, "ok": ok }).to_string()
+    /// For a program.
+    pub(super) fn summary(&self) -> &Summary {
+        &self.summary
     }
 
     /// 0 only if all was right.
@@ -91,11 +107,10 @@ mod tests {
     #[test]
     fn right_words_and_their_sound_are_right() {
         let verdict = Verdict::of(&QUESTIONS, vec![turn("what time is it")], &recording(1), true);
-        assert_eq!(verdict.lines(), ["right: 1 questions understood, 1.0 s of answers heard"]);
-        let wanted = r#"{"audio_ms":1000,"ok":true,"turns":[{"heard":"what time is it","latency_ms":{"agent":0,"clause":0,"endpoint_wait":500,"gateway":0,"playout":0,"stt":0,"total":520,"tts":20},"said":"It is noon."}]}"#;
-        let parsed = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-        assert_eq!(parsed(&verdict.json()), parsed(wanted));
-        assert!(!verdict.json().contains('\n'));
+        assert_eq!(verdict.lines(), ["right: 1 questions understood, 1.0 s of the agent heard"]);
+        let latency = r#"{"endpoint_wait":500,"stt":0,"agent":0,"clause":0,"tts":20,"playout":0,"gateway":0,"total":520}"#;
+        let turn = format!(r#"{{"heard":"what time is it","said":"It is noon.","latency_ms":{latency}}}"#);
+        assert_eq!(verdict.summary().line().unwrap(), format!(r#"{{"turns":[{turn}],"audio_ms":1000,"ok":true}}"#));
     }
 
     #[test]
@@ -108,8 +123,9 @@ mod tests {
                 "WRONG: answer 1 has 11 characters and 0 ms of sound"
             ]
         );
-        assert!(verdict.json().contains("\"ok\":false"));
+        assert!(!verdict.summary().ok);
         let silent = Verdict::of(&QUESTIONS, Vec::new(), &recording(0), false);
         assert_eq!(silent.lines(), ["WRONG: an answer did not come", "WRONG: 0 turns instead of 1"]);
+        assert_eq!(Summary::default().line().unwrap(), r#"{"turns":[],"audio_ms":0,"ok":false}"#);
     }
 }

@@ -69,7 +69,8 @@ impl Display for Report {
                 writeln!(f, "  {mark}  {name:width$}  {detail}")?;
             }
         }
-        write!(f, "{} faults, {} warnings", self.faults(), self.count(Verdict::Warning))
+        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        write!(f, "{}, {}", counted(self.faults(), "fault"), counted(self.count(Verdict::Warning), "warning"))
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "plugins\n  ok     stt-local  stt 0.1.0\n  FAULT  x          file is not webassembly\n\
-             machine\n  warn   priority   not allowed\n1 faults, 1 warnings"
+             machine\n  warn   priority   not allowed\n1 fault, 1 warning"
         );
     }
 }
