@@ -4,6 +4,7 @@
 
 mod lateness;
 mod leg;
+mod priority;
 mod shard;
 
 pub use lateness::Lateness;

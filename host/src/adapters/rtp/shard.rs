@@ -5,6 +5,7 @@
 
 use super::lateness::{Histogram, Lateness};
 use super::leg::{Leg, Stillness};
+use super::priority;
 use crate::application::ports::MediaLeg;
 use bytes::{Bytes, BytesMut};
 use std::collections::HashMap;
@@ -148,7 +149,11 @@ impl Shard {
             resting: Vec::new(),
             counters: Arc::clone(&counters),
         };
-        let thread = thread::Builder::new().name("vg-media".into()).spawn(|| worker.run()).map_err(ShardError::Thread)?;
+        let thread = thread::Builder::new().name("vg-media".into()).spawn(|| {
+            priority::raise();
+            worker.run();
+        });
+        let thread = thread.map_err(ShardError::Thread)?;
         let advertised = SocketAddr::new(config.advertise.unwrap_or(local.ip()), local.port());
         Ok(Self { orders, counters, advertised, thread: Some(thread) })
     }
