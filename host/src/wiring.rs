@@ -119,6 +119,11 @@ impl Running {
         self.http_addr
     }
 
+    /// Where Asterisk is told to send RTP.
+    pub fn media_addr(&self) -> SocketAddr {
+        self.vitals.shard.advertised()
+    }
+
     /// Begins the drain: no new call, a goodbye for those that are up.
     pub fn stop(&self) {
         self.stop.cancel();

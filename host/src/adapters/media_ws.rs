@@ -57,6 +57,8 @@ async fn accept(
     upgrade
         .protocols(["media"])
         .max_message_size(MESSAGE_MAX)
+        // A frame is gathered whole before the message is measured.
+        .max_frame_size(MESSAGE_MAX)
         .on_upgrade(move |socket| server::serve(socket, door.shard, door.incoming, wishes.facts == 1))
 }
 

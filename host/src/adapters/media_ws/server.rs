@@ -4,7 +4,7 @@ use super::control::{Command, Event, FactLine, MediaStart, PhoneFact, to_text};
 use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shard};
 use crate::application::limits::WATCHER_FACTS;
 use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
-use axum::extract::ws::{Message, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ const ORDERS_MAX: usize = 8;
 pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shard>, incoming: mpsc::Sender<IncomingCall>, facts: bool) {
     let Some(start) = first_message(&mut socket).await else {
         tracing::warn!("media socket closed: no MEDIA_START came");
-        return;
+        return refuse(&mut socket, "media_start_expected").await;
     };
     let call = CallId::new(Uuid::now_v7().to_string());
     let (orders, taken) = mpsc::channel(ORDERS_MAX);
@@ -202,6 +202,13 @@ impl Session {
         let closed = async { while let Some(Ok(_)) = self.socket.recv().await {} };
         let _ = timeout(SEND, closed).await;
     }
+}
+
+/// Closes the socket of a peer that does not speak this protocol, and says why by a bounded code.
+async fn refuse(socket: &mut WebSocket, code: &'static str) {
+    let frame = CloseFrame { code: close_code::PROTOCOL, reason: Utf8Bytes::from_static(code) };
+    // A peer that is gone, or sent what no WebSocket may, need not be told.
+    let _ = send(socket, Message::Close(Some(frame))).await;
 }
 
 async fn next_sound(leg: &mut Option<RawHandle>) -> Option<RawOut> {
