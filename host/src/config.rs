@@ -192,8 +192,9 @@ impl Config {
                 cache_dir,
                 // The other half of the processors stays with media and control.
                 heavy_threads: (machine.cores / 2).max(1),
-                // Local speech takes about 2 % of a core per speaking caller and 3.5 MB per session.
-                heavy_sessions_max: 32,
+                // Eight calls that listen and speak locally. A caller who speaks costs about 7 % of a core, so that even eight at
+                // once leave a thread room; one more call is told `session-limit`.
+                heavy_sessions_max: 16,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")) },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },

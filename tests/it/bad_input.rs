@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
+#[allow(dead_code, reason = "the gateway's own scripted Asterisk; these stories need a part of it")]
+#[path = "../../host/src/adapters/ari/fake.rs"]
+mod fake;
+
 use futures_util::{SinkExt, StreamExt};
 use std::fs;
 use std::net::UdpSocket;
@@ -15,6 +19,7 @@ use tokio_tungstenite::tungstenite::Message;
 use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::house::{House, plugins_dir, recording};
+use vg_tests::lab::Ari;
 use voice_gateway::adapters::media_ws::PhoneFact;
 use voice_gateway::adapters::media_ws::client::Phone;
 
@@ -225,6 +230,57 @@ async fn rubbish_at_the_media_socket_is_counted_and_calls_go_on() {
     house.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn rubbish_from_asterisk_is_counted_and_calls_go_on() {
+    let media = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let asterisk = fake::Asterisk::start(media.local_addr().unwrap().port());
+    let (user, password, app) = ("user".into(), "secret".into(), "vg-test".into());
+    let mut house = House::serving(&[Ari { url: asterisk.url.to_string(), user, password, app }]).await.unwrap();
+    until("the event socket is up", || house.running().readiness().ready()).await;
+    asterisk.caller_comes("c1");
+    let answered = house.fact("an answer", |_, fact| matches!(fact, Fact::Answered).then_some(()));
+    answered.await.unwrap();
+
+    let mut neighbour = Neighbour::call(&house).await;
+    for text in ["", "{", "null", r#"{"type":"StasisStart"}"#] {
+        asterisk.say_text(text.into());
+    }
+    let throwing = async {
+        let mut pace = interval(Duration::from_millis(20));
+        loop {
+            pace.tick().await;
+            for length in [0, 1, 11, 12, 172, 1_400, 3_000] {
+                media.send_to(&vec![0xff; length], house.running().media_addr()).unwrap();
+            }
+        }
+    };
+    tokio::select! {
+        () = throwing => {}
+        () = neighbour.asks_the_time() => {}
+    }
+    let garbage = house.metric("vg_rtp_packets_rejected_total{reason=\"garbage\"}").await.unwrap();
+    assert!(garbage > 100.0, "{garbage}");
+    assert_eq!(house.metric("vg_ari_events_malformed_total").await.unwrap(), 4.0);
+    assert_eq!(house.metric("vg_calls_live").await.unwrap(), 2.0);
+
+    asterisk.caller_hangs_up("c1");
+    neighbour.hangs_up().await;
+    house.holds_nothing(RELEASE).await.unwrap();
+    assert_eq!(asterisk.left(), Vec::<String>::new());
+    house.stop().await;
+}
+
+/// Waits for a state of the gateway.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let held = async {
+        let mut look = interval(Duration::from_millis(10));
+        while !holds() {
+            look.tick().await;
+        }
+    };
+    timeout(PATIENCE, held).await.unwrap_or_else(|_| panic!("never: {what}"));
+}
+
 /// Says something to the media socket as the first thing; gives what the gateway says of it when it closes.
 async fn refusal(house: &House, messages: &[Message]) -> Option<String> {
     let url = format!("ws://{}/media/ws", house.http());
@@ -259,7 +315,7 @@ async fn media_socket_that_does_not_speak_the_protocol_is_closed_with_a_reason()
         Message::binary(vec![0; 160]),
     ];
     for message in nonsense {
-        assert_eq!(refusal(&house, &[message.clone()]).await.as_deref(), Some("media_start_expected"), "{message:?}");
+        assert_eq!(refusal(&house, std::slice::from_ref(&message)).await.as_deref(), Some("media_start_expected"), "{message:?}");
     }
     // Not even read: the connection is cut.
     refusal(&house, &[Message::binary(vec![0; 1 << 20])]).await;

@@ -7,7 +7,8 @@
 
 use crate::context::{Context, run};
 use crate::{lab, plugins, setup};
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 /// Runs the demo with the options of `voice-gateway demo`.
@@ -23,11 +24,17 @@ pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
     if asterisk {
         build.args(["--package", "vg-tests", "--bin", "sip-caller", "--bin", "voice-gateway"]);
     }
-    ctx.step("build the gateway (some 5 minutes the first time, most of it the WebAssembly engine)", || run(&mut build))?;
-    let mut gateway = Command::new(ctx.target.join("debug/voice-gateway"));
+    let program = ctx.target.join("debug/voice-gateway");
+    let what = match program.exists() {
+        true => "build the gateway",
+        false => "build the gateway (some 5 minutes this first time, most of it the WebAssembly engine)",
+    };
+    ctx.step(what, || run(&mut build))?;
+    let mut gateway = Command::new(&program);
     gateway.current_dir(&ctx.repo).arg("demo").args(options);
     if !asterisk {
-        return run(&mut gateway);
+        // In our place: Ctrl-C and the exit code are the gateway's own.
+        return Err(gateway.exec()).with_context(|| format!("start {}", program.display()));
     }
     lab::up(ctx)?;
     let outcome = lab::ari(ctx).and_then(|ari| {

@@ -32,6 +32,7 @@ enum Said {
 }
 
 struct House {
+    media_port: u16,
     said: broadcast::Sender<Said>,
     inner: Mutex<Inner>,
 }
@@ -51,9 +52,10 @@ struct Inner {
 }
 
 impl Asterisk {
-    pub(super) fn start() -> Self {
+    /// `media_port`: where it says it receives RTP, on 127.0.0.1.
+    pub(super) fn start(media_port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let house = Arc::new(House { said: broadcast::channel(64).0, inner: Mutex::default() });
+        let house = Arc::new(House { media_port, said: broadcast::channel(64).0, inner: Mutex::default() });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -200,7 +202,8 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::POST, ["channels", "externalMedia"]) => {
             inner.channels.insert(query["channelId"].clone(), false);
             start_later(Arc::clone(house), query["channelId"].clone());
-            let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICASTRTP_LOCAL_PORT": "9"});
+            let port = house.media_port.to_string();
+            let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICASTRTP_LOCAL_PORT": port});
             axum::Json(json!({"id": query["channelId"], "channelvars": variables})).into_response()
         }
         (&Method::POST, ["bridges", _, "addChannel"]) => {

@@ -31,7 +31,7 @@ impl Drop for House {
 
 #[expect(clippy::disallowed_methods, reason = "ended by the token")]
 async fn house() -> House {
-    let asterisk = Asterisk::start();
+    let asterisk = Asterisk::start(9);
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shard::start(ShardConfig { bind, advertise: None }).unwrap());
     let (incoming, calls) = mpsc::channel(2);

@@ -23,6 +23,7 @@ async fn house() -> (SocketAddr, Arc<Fixed>, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(serve(listener, router, stop.clone()));
     (address, vitals, stop)
 }

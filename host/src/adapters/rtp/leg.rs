@@ -10,6 +10,7 @@ use vg_media::{Ear, EarSink, Edge, Frame, Mouth, MouthEvent, SayError, Utterance
 
 /// Sound is handed on in pieces of this length: a message per 20 ms frame costs four times as much.
 const CHUNK_MS: usize = 100;
+const FRAME: Duration = Duration::from_millis(20);
 /// The start of speech goes on in shorter pieces, so that the first partial words come early.
 const CHUNK_AT_START_MS: usize = 40;
 const START_MS: usize = 400;
@@ -74,7 +75,9 @@ impl Leg {
 
     /// Next packet to send and when its slot was.
     pub(super) fn transmit(&mut self, tick: Instant, packet: &mut [u8]) -> Option<(usize, Instant)> {
-        let due = self.mouth.poll_timeout().map_or(tick, |(due, _)| due);
+        // After a pause the next slot lies in the past; the packet that ends the pause is due in the tick that finds it.
+        let due = self.mouth.poll_timeout().map(|(due, _)| due).filter(|due| tick.saturating_duration_since(*due) < FRAME);
+        let due = due.unwrap_or(tick);
         let length = self.mouth.poll_transmit(tick, packet)?;
         Some((length, due))
     }

@@ -51,7 +51,7 @@ impl Verdict {
             if characters == 0 || !MS_PER_CHARACTER.contains(&(heard_ms / characters)) {
                 faults.push(format!("answer {} has {characters} characters and {heard_ms} ms of sound", n + 1));
             }
-            if !turn.latency_ms.as_ref().is_some_and(|latency| sum(latency) == latency.total) {
+            if turn.latency_ms.as_ref().is_none_or(|latency| sum(latency) != latency.total) {
                 faults.push(format!("the times of turn {} do not sum", n + 1));
             }
         }
