@@ -18,6 +18,8 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     setup::require(ctx, setup::BUILD)?;
     plugins::build_all(ctx)?;
     lab::prepare(ctx)?;
+    // The stories of the command line run the program itself, which `cargo test` alone would not build.
+    ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;
     let mut cargo = ctx.cargo();
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters);
     // Long proofs read their size; the stories find Asterisk.

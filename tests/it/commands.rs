@@ -1,0 +1,186 @@
+//! The program as an operator meets it: the real binary, what it prints and the code it ends with.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Lines};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+use vg_tests::lab::rms;
+
+/// The gateway's own grace of a drain, by default.
+const GRACE: Duration = Duration::from_secs(30);
+
+const BROKEN: &str = r#"
+    [http]
+    bind = "nowhere"
+    prot = 1
+    [media]
+    codec = "opus"
+    [[asterisk]]
+    url = "ftp://asterisk"
+    user = "u"
+    password = "a secret in the open"
+    [limits]
+    calls_max = -3
+"#;
+
+/// The program with an empty folder to work in, at a free port, without what the environment of the tests says.
+fn gateway(folder: &Path, words: &[&str]) -> Command {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("voice-gateway");
+    assert!(program.is_file(), "{} is not there: run cargo build -p voice-gateway", program.display());
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VG__")) {
+        command.env_remove(name);
+    }
+    command.env("VG__HTTP__BIND", "127.0.0.1:0").current_dir(folder).args(words);
+    command
+}
+
+fn run(folder: &Path, words: &[&str]) -> Output {
+    gateway(folder, words).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A program that runs beside the story, killed where the story breaks.
+struct Beside {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Beside {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// The next line with `part`; the story breaks where the program ends without one.
+    fn line(&mut self, part: &str) -> String {
+        let mut read = self.lines.by_ref().map(Result::unwrap);
+        read.find(|line| line.contains(part)).unwrap_or_else(|| panic!("the program never said {part}"))
+    }
+
+    fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
+    /// What it still says, and how it ends.
+    fn end(mut self) -> (String, ExitStatus) {
+        let rest: Vec<String> = self.lines.by_ref().map(Result::unwrap).collect();
+        (rest.join("\n"), self.child.wait().unwrap())
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // One that has ended already needs nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn check_says_that_all_is_sound_or_every_fault_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = run(folder.path(), &["check"]);
+    assert!(sound.status.success() && text(&sound.stdout).contains("is sound"), "{sound:?}");
+
+    std::fs::write(folder.path().join("voice-gateway.toml"), BROKEN).unwrap();
+    let faulty = gateway(folder.path(), &["check"]).env_remove("VG__HTTP__BIND").output().unwrap();
+    let said = text(&faulty.stdout);
+    let paths = ["http.bind", "http.prot", "media.codec", "asterisk[0].url", "asterisk[0].password", "limits.calls_max"];
+    for path in paths {
+        assert!(said.lines().any(|line| line.starts_with(&format!("{path}: "))), "{path} is missing in {said}");
+    }
+    assert!(said.ends_with("6 faults\n") && !said.contains("in the open"), "{said}");
+    assert_eq!(faulty.status.code(), Some(1));
+}
+
+#[test]
+fn doctor_fails_only_where_something_would_not_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let fine = run(folder.path(), &["doctor"]);
+    let said = text(&fine.stdout);
+    assert!(fine.status.success() && said.contains("stt-local") && said.contains("0 faults"), "{said}");
+
+    let mut without_plugins = gateway(folder.path(), &["doctor", "--asterisk"]);
+    let bad = without_plugins.env("VG__PLUGINS__DIR", folder.path()).output().unwrap();
+    let said = text(&bad.stdout);
+    assert!(said.contains("cargo xtask plugins") && said.contains("none is configured") && said.contains("2 faults"), "{said}");
+    assert_eq!(bad.status.code(), Some(1));
+}
+
+#[test]
+fn what_cannot_be_done_is_one_line_and_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = run(folder.path(), &["health", "--url", &format!("http://{closed}")]);
+    assert_eq!(text(&nobody.stderr), format!("voice-gateway: cannot ask http://{closed}/health/live: nobody answers there\n"));
+    assert_eq!(nobody.status.code(), Some(1));
+}
+
+#[test]
+fn demo_in_json_ends_with_a_line_whose_parts_sum_and_keeps_both_voices() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = run(folder.path(), &["demo", "--json"]);
+    let said = text(&demo.stdout);
+    assert!(demo.status.success(), "{said}\n{}", text(&demo.stderr));
+    let summary: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["ok"], true);
+    assert!(summary["audio_ms"].as_u64().unwrap() > 5_000, "{summary}");
+    let turns = summary["turns"].as_array().unwrap();
+    assert_eq!(turns.len(), 3);
+    for turn in turns {
+        assert!(!turn["heard"].as_str().unwrap().is_empty() && !turn["said"].as_str().unwrap().is_empty());
+        let latency = turn["latency_ms"].as_object().unwrap();
+        let part = |name: &str| latency[name].as_u64().unwrap();
+        let sum: u64 = ["endpoint_wait", "stt", "agent", "clause", "tts", "playout", "gateway"].map(part).iter().sum();
+        assert_eq!((sum, latency.len()), (part("total"), 8), "{turn}");
+    }
+
+    let wav = vg_media::wav::read(&std::fs::read(folder.path().join("target/demo/conversation.wav")).unwrap()).unwrap();
+    assert_eq!(wav.channels, 2);
+    for side in [0, 1] {
+        let voice: Vec<i16> = wav.samples.iter().skip(side).step_by(2).copied().collect();
+        assert!(rms(&voice) > 500.0, "side {side} is silent");
+    }
+}
+
+#[test]
+fn interrupted_gateway_ends_its_call_with_a_goodbye_and_itself_with_code_0() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serving = Beside::start(gateway(folder.path(), &["serve"]));
+    let said = serving.line("serving on ");
+    let base = said.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+    for question in [&["health", "--url", base] as &[&str], &["health", "--ready", "--url", base]] {
+        let healthy = run(folder.path(), question);
+        assert!(healthy.status.success(), "{healthy:?}");
+    }
+    let address = base.strip_prefix("http://").unwrap();
+    let second = gateway(folder.path(), &["serve"]).env("VG__HTTP__BIND", address).output().unwrap();
+    assert!(second.status.code() == Some(1) && text(&second.stderr).contains("in use"), "{second:?}");
+    let doctor = gateway(folder.path(), &["doctor"]).env("VG__HTTP__BIND", address).output().unwrap();
+    assert!(text(&doctor.stdout).contains("served by a running gateway"), "{doctor:?}");
+
+    let (question, media) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo/time.wav"), format!("ws://{address}/media/ws"));
+    let words = ["call", "--url", &media, "--out", "heard.wav", "--wav", question.to_str().unwrap()];
+    let mut call = Beside::start(gateway(folder.path(), &words));
+    call.line("  agent ");
+    let interrupted = Instant::now();
+    serving.interrupt();
+    let (said, ended) = serving.end();
+    assert!(said.contains("calls that were up: 1, cut when the grace was over: 0"), "{said}");
+    assert_eq!(ended.code(), Some(0));
+    assert!(interrupted.elapsed() < GRACE);
+    let (said, ended) = call.end();
+    assert!(said.contains("Goodbye") && said.contains("ended: drained"), "{said}");
+    assert_eq!(ended.code(), Some(1), "its question had no answer");
+}
