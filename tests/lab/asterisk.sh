@@ -25,7 +25,8 @@ rx() { chroot "$root" asterisk -C "$inst/etc/asterisk.conf" -rx "$1"; }
 stop() {
     p=$(pid) || return 0
     kill -KILL "$p"
-    while kill -0 "$p" 2>/dev/null; do sleep 0.02; done
+    # Gone is gone: a dead child that its parent has not reaped still has its id, so `kill -0` would wait for ever.
+    while pid > /dev/null; do sleep 0.02; done
 }
 
 case $act in
