@@ -1,7 +1,7 @@
 //! Turns the crank of the pure cores: one task per call. Names no adapter.
 //!
 //! [`gateway`] admits calls and joins their tasks; [`call_task`] drives one [`Call`](vg_domain::call::Call) with a
-//! [`line`] (the caller's leg), a listener ([`hearing`]), an agent ([`thinking`]) and a speaker ([`speaking`]).
+//! `line` (the caller's leg), a listener (`hearing`), an agent (`thinking`) and a speaker (`speaking`).
 
 pub mod limits;
 pub mod ports;

@@ -15,9 +15,6 @@ pub const MOUTH_BACKLOG: usize = 32;
 /// Text that waits for a speaker, in inputs. Full: the utterance falls.
 pub const SPEAKING_BACKLOG: usize = 256;
 
-/// Pieces of an agent's answer on their way, in pieces. Full: the agent waits; the deadline of the turn stays.
-pub const AGENT_PIECES: usize = 64;
-
 /// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 

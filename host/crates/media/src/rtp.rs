@@ -4,7 +4,7 @@ mod source;
 
 pub(crate) use source::{Source, Verdict};
 
-/// Length of the header [`write`] makes, and the least a packet has.
+/// Length of the header [`write()`] makes, and the least a packet has.
 pub const HEADER_LEN: usize = 12;
 
 const VERSION: u8 = 2;
