@@ -15,7 +15,7 @@ use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
 use crate::config::{self, Config, RtpCodec};
 use anyhow::{Context, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, TenantId};
+use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_media::Codec;
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 
@@ -75,6 +75,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let shard = Arc::new(Shard::start(shard_config).context("failed to start media")?);
     let tenants = FolderTenants::load(config.tenants.dir.as_deref(), config.tenants.default.clone());
     let tenants = tenants.context("failed to load tenants")?;
+    let needed = tenants.all().flat_map(|tenant| [tenant.hearing.plugin.clone(), tenant.speaking.plugin.clone()]).collect();
     let plugins = load_plugins(&config.plugins).await?;
     let metrics = Arc::new(Metrics::new());
     let services = Services {
@@ -92,7 +93,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
-    let vitals = Arc::new(House { live, shard: Arc::clone(&shard), plugins, asterisks, stop: stop.clone() });
+    let vitals = Arc::new(House { live, shard: Arc::clone(&shard), plugins, needed, asterisks, stop: stop.clone() });
     let phone = media_ws::router(shard, incoming);
     let router = http::router(metrics, Arc::clone(&vitals) as _, phone);
 
@@ -209,6 +210,8 @@ struct House {
     live: Arc<AtomicUsize>,
     shard: Arc<Shard>,
     plugins: Arc<Plugins>,
+    /// Plugins that a tenant has chosen. What else lies in the folder makes nobody unready.
+    needed: BTreeSet<PluginId>,
     asterisks: Vec<Arc<Ari>>,
     stop: CancellationToken,
 }
@@ -216,10 +219,10 @@ struct House {
 impl Vitals for House {
     fn readiness(&self) -> Readiness {
         let source = |ari: &Arc<Ari>| EventSource { app: ari.app().to_owned(), up: ari.is_up() };
-        let plugin = |(id, state): (&vg_domain::ids::PluginId, _)| PluginState { name: id.to_string(), state };
+        let plugin = |id: &PluginId| PluginState { name: id.to_string(), state: self.plugins.state(id) };
         Readiness {
             event_sources: self.asterisks.iter().map(source).collect(),
-            plugins: self.plugins.states().map(plugin).collect(),
+            plugins: self.needed.iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
         }
     }

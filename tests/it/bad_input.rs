@@ -20,6 +20,7 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::lab::Ari;
+use voice_gateway::adapters::http::PluginState;
 use voice_gateway::adapters::media_ws::PhoneFact;
 use voice_gateway::adapters::media_ws::client::Phone;
 
@@ -175,6 +176,21 @@ async fn listener_whose_file_is_corrupted_is_told_by_its_code() {
     bytes[middle..middle + 64].fill(0xff);
     let folders = Folders::with_odd_tenant("stt-torn", "", "tts-local").plugin("stt-torn.wasm", &bytes);
     odd_listener_is_given_up(folders, "malformed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_names_the_plugin_a_tenant_lacks_and_no_file_that_nobody_uses() {
+    let lacking = Folders::with_odd_tenant("stt-nowhere", "", "tts-local");
+    let house = lacking.house().await;
+    let readiness = house.running().readiness();
+    let lacks = |plugin: &PluginState| plugin.name == "stt-nowhere" && plugin.state == "plugin-missing";
+    assert!(!readiness.ready() && readiness.plugins.iter().any(lacks), "{readiness:?}");
+    house.stop().await;
+
+    let littered = Folders::with_odd_tenant("probe-stt", "behave = \"echo\"", "tts-local").plugin("tts-text.wasm", b"no plugin");
+    let house = littered.house().await;
+    assert!(house.running().readiness().ready(), "{:?}", house.running().readiness());
+    house.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

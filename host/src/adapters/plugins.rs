@@ -42,9 +42,9 @@ impl Plugins {
         Ok(Self { host, plugins })
     }
 
-    /// Name and state of each: `ready`, or the bounded code of why not.
-    pub fn states(&self) -> impl Iterator<Item = (&PluginId, &'static str)> {
-        self.plugins.iter().map(|(id, plugin)| (id, plugin.as_ref().map_or_else(LoadError::code, |_| "ready")))
+    /// `ready`, or the bounded code of why not.
+    pub fn state(&self, id: &PluginId) -> &'static str {
+        self.plugin(id).map_or_else(|fall| fall.code, |_| "ready")
     }
 
     /// The host that runs them.
