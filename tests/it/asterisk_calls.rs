@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
+use vg_tests::Size;
 use vg_tests::house::{House, recording};
 use vg_tests::lab::{Asterisk, CallRecord, EndedBy, SipCaller, rms, tone_share};
 use voice_gateway::wiring::Held;
@@ -115,13 +116,83 @@ async fn caller_who_asks_for_a_person_reaches_one() {
 async fn caller_who_hangs_up_at_any_moment_leaves_nothing() {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
-    for after_ms in [0, 50, 300, 1_500] {
+    let moments: Vec<u64> = match Size::asked() {
+        Size::Ci => vec![0, 50, 300, 1_500],
+        Size::Full => (0..40).map(|n| n * 50).collect(),
+    };
+    println!("hung up at {} moments after the answer ({:?} size)", moments.len(), Size::asked());
+    for after_ms in moments {
         let caller = SipCaller::dial(&asterisk, "100").await.unwrap();
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
         caller.hang_up().await.unwrap();
         assert_eq!(ended(&mut house).await, EndCause::CallerHungUp, "after {after_ms} ms");
         nothing_left(&house, &asterisk).await;
     }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_talks_over_the_answer_silences_the_agent_and_is_understood() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    let asked = caller.say(&telephone("hours.wav")).await.unwrap();
+    caller.hears_speech(asked, Duration::from_secs(8)).await.unwrap();
+
+    let over = Instant::now();
+    caller.begin_saying(&telephone("time.wav")).unwrap();
+    let spoken_ms = house
+        .fact("the interruption", |_, fact| match fact {
+            Fact::Interrupted { spoken_ms, .. } => Some(*spoken_ms),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    println!("interrupted {:?} after the caller's sound began, {spoken_ms} ms of the answer had been heard", over.elapsed());
+    let heard = house
+        .fact("the second question", |_, fact| match fact {
+            Fact::Heard { text, .. } if text.as_str().contains("time") => Some(text.clone()),
+            _ => None,
+        })
+        .await;
+    heard.unwrap();
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_at_the_same_time_are_all_understood_and_paced() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
+    let callers = match Size::asked() {
+        Size::Ci => 3,
+        Size::Full => 8,
+    };
+    let mut lines = Vec::new();
+    for _ in 0..callers {
+        lines.push(SipCaller::dial(&asterisk, "100").await.unwrap());
+    }
+    let mut calls = Vec::new();
+    for mut caller in lines {
+        calls.push(async move {
+            greeted(&mut caller).await;
+            let asked = caller.say(&telephone("time.wav")).await.unwrap();
+            caller.hears_speech(asked, Duration::from_secs(8)).await.unwrap();
+            caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+            caller.hang_up().await.unwrap()
+        });
+    }
+    let records = futures_util::future::join_all(calls).await;
+    for n in 0..callers {
+        assert_eq!(ended(&mut house).await, EndCause::CallerHungUp, "call {n}");
+        println!("caller {n} of {callers}: {:?}", records[n].pacing);
+        assert_eq!(records[n].pacing.lost, 0);
+    }
+    println!("at the gateway: {:?}", house.running().pacing());
+    nothing_left(&house, &asterisk).await;
     house.stop().await;
 }
 

@@ -8,3 +8,22 @@
 pub mod house;
 pub mod lab;
 pub mod rig;
+
+/// How much of a long proof is run: `VG_TEST_SIZE` of `cargo xtask test [--full]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Enough to notice that something broke.
+    Ci,
+    /// Enough to believe it; before an issue is closed.
+    Full,
+}
+
+impl Size {
+    /// The size asked for; CI where nothing is said.
+    pub fn asked() -> Self {
+        match std::env::var("VG_TEST_SIZE").as_deref() {
+            Ok("full") => Self::Full,
+            _ => Self::Ci,
+        }
+    }
+}
