@@ -18,7 +18,7 @@ pub(super) enum Command {
         /// Where the baked component goes
         out: PathBuf,
         /// NAME=FILE for each file that the plugin asks for
-        #[arg(required = true, value_parser = named_file)]
+        #[arg(required = true, value_name = "NAME=FILE", value_parser = named_file)]
         files: Vec<(String, PathBuf)>,
     },
     /// Load a plugin as the gateway would, and show what it is and wishes
