@@ -186,10 +186,10 @@ async fn callers_at_the_same_time_are_all_understood_and_paced() {
         });
     }
     let records = futures_util::future::join_all(calls).await;
-    for n in 0..callers {
+    for (n, record) in records.iter().enumerate() {
         assert_eq!(ended(&mut house).await, EndCause::CallerHungUp, "call {n}");
-        println!("caller {n} of {callers}: {:?}", records[n].pacing);
-        assert_eq!(records[n].pacing.lost, 0);
+        println!("caller {n} of {callers}: {:?}", record.pacing);
+        assert_eq!(record.pacing.lost, 0);
     }
     println!("at the gateway: {:?}", house.running().pacing());
     nothing_left(&house, &asterisk).await;
