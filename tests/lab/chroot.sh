@@ -8,9 +8,14 @@ export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 wanted="$suite $packages"
 if [ -r "$root/.complete" ] && [ "$(cat "$root/.complete")" = "$wanted" ]; then exit 0; fi
 
-mirror=${VG_DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' 2>/dev/null |
-    awk '!found && $2 == "Debian" && $3 !~ /security/ { sub("/$", "", $1); print $1; found = 1 }')}
-mirror=${mirror:-http://deb.debian.org/debian}
+apt_mirror() {
+    apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(CODENAME)' 2>/dev/null |
+        awk '!found && $2 == "Debian" && $3 !~ /security/ { sub("/$", "", $1); print $1; found = 1 }'
+}
+mirror=${VG_DEBIAN_MIRROR:-$(apt_mirror)}
+# Before its first update apt knows no origins.
+[ -n "$mirror" ] || { apt-get update -qq; mirror=$(apt_mirror); }
+[ -n "$mirror" ] || { echo "apt knows no Debian archive here: set VG_DEBIAN_MIRROR" >&2; exit 1; }
 
 if grep -q " $root/" /proc/self/mountinfo; then echo "$root has mounts under it: not touched" >&2; exit 1; fi
 rm -rf --one-file-system "$root" "$root.part"
