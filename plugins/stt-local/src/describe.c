@@ -16,7 +16,7 @@ static const char OPTIONS_SCHEMA[] =
     "\"endpointing\":{\"enum\":[\"host\",\"guest\"],\"default\":\"host\",\"description\":\"who cuts utterances\"},"
     "\"interim_ms\":{\"type\":\"number\",\"minimum\":0,\"maximum\":10000,\"default\":200,\"description\":\"speech between two partials; 0: none\"},"
     "\"reject_below\":{\"type\":\"number\",\"minimum\":0,\"maximum\":1,\"default\":0.5,"
-    "\"description\":\"confidence under which what a grammar heard is taken for something else\"}},"
+    "\"description\":\"confidence under which what was heard is taken for something else\"}},"
     "\"not\":{\"anyOf\":[{\"required\":[\"grammar\",\"phrases\"]},{\"required\":[\"grammar\",\"keywords\"]},{\"required\":[\"phrases\",\"keywords\"]}]}}";
 
 static const serphona_speech_types_audio_format_t FORMATS[] = {

@@ -33,8 +33,6 @@ bool memory_file_add(const char *name, void *data, size_t len) {
     return false;
 }
 
-bool memory_file_exists(const char *name) { return find(name) != NULL; }
-
 const char *memory_file_bytes(const char *name, size_t *len) {
     struct mmio_file_s *file = find(name);
     if (!file) return NULL;

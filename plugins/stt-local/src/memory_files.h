@@ -6,7 +6,6 @@
 
 /* Takes `data`, a block of malloc, over; a file of that name is replaced. False where the table is full. */
 bool memory_file_add(const char *name, void *data, size_t len);
-bool memory_file_exists(const char *name);
 /* The bytes of a file, not terminated; NULL where there is none. */
 const char *memory_file_bytes(const char *name, size_t *len);
 /* Zeroes and frees it, unless the library still uses it in place. */

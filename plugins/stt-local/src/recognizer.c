@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "memory_files.h"
+#include "phrases.h"
 
 /* A grammar forces every sound into its phrases, so PocketSphinx gives no posterior for it. But with all senones computed
  * a frame's best senone has score 0, whatever the grammar allows: the mean score per frame of the chosen path says how
@@ -16,16 +17,21 @@
  * right words fit worse. SLOPE spreads the scores over 0 to 1. */
 static const float MIDDLE_WIDE = -46, MIDDLE_NARROW = -50, SLOPE = 4;
 
+/* Baked phrases allow any order of their words, at a price. A sentence of the set has no pair of neighbours that the set
+ * has not; a foreign one has little else. So much worse is a path all of whose pairs are new. */
+static const float NEW_PAIRS = 20;
+
 enum { FRAME_MS = 10 };
 
-/* Names of the searches: what is baked in, and what the session's options ask for. */
-static const char BAKED[] = "baked", OWN[] = "own";
+/* Names of the searches: what can be baked in, and what the session's options ask for. */
+static const char GRAMMAR[] = "grammar", PHRASES[] = "phrases", OWN[] = "own";
 
 static ps_decoder_t *decoder;
 static char *fresh_cmn;    /* channel mean before anybody spoke */
-static bool baked_grammar;
+static const char *baked;  /* the search of a session that asks for none; NULL: there is none */
 static bool own_search;
-static bool graded;        /* the active search follows a grammar */
+static bool graded;        /* the active search is forced into its grammar or words */
+static bool paired;        /* the active search is the phrases' language model */
 static float middle;       /* the score of confidence 0.5 */
 static char last_error[200];
 
@@ -47,11 +53,10 @@ static const char *reason(const char *otherwise) { return last_error[0] ? last_e
 
 static bool load_model(void) {
     static const char *const read_once[] = {
-        "hmm/means", "hmm/variances", "hmm/transition_matrices", "hmm/noisedict", "hmm/feat.params", "dict", "lm"};
+        "hmm/means", "hmm/variances", "hmm/transition_matrices", "hmm/feat.params", "dict"};
     ps_config_t *config = ps_config_init(NULL);
     ps_config_set_str(config, "hmm", "hmm");
     ps_config_set_str(config, "dict", "dict");
-    if (memory_file_exists("lm")) ps_config_set_str(config, "lm", "lm");
     ps_config_set_bool(config, "compallsen", 1);
     /* Short words ("oh", "eight") otherwise slip in between longer ones at 8 kHz. */
     ps_config_set_float(config, "wip", 0.2);
@@ -76,16 +81,34 @@ static bool add_grammar(const char *name, const char *bytes, size_t len) {
     return good;
 }
 
+/* Their words become the whole dictionary: a session then writes to less memory. */
+static const char *add_phrases(const char *text, size_t len) {
+    const char *fault = phrases_compile(decoder, text, len);
+    if (fault) return fault;
+    bool good = ps_load_dict(decoder, PHRASES_DICT, "hmm/noisedict", NULL) == 0 && ps_add_lm_file(decoder, PHRASES, PHRASES_LM) == 0;
+    memory_file_drop(PHRASES_DICT);
+    memory_file_drop(PHRASES_LM);
+    return good ? NULL : reason("use the phrases");
+}
+
 const char *recognizer_load(void) {
     err_set_callback(on_error, NULL);
     err_set_loglevel(ERR_ERROR);
     last_error[0] = 0;
     if (!decoder && !load_model()) return reason("load the model");
     size_t len;
+    const char *phrases = memory_file_bytes("phrases", &len);
+    if (phrases) {
+        if (baked) return "a grammar or phrases are baked in already";
+        const char *fault = add_phrases(phrases, len);
+        if (fault) return fault;
+        baked = PHRASES;
+        memory_file_drop("phrases");
+    }
     const char *grammar = memory_file_bytes("grammar", &len);
     if (grammar) {
-        if (!add_grammar(BAKED, grammar, len)) return reason("compile the grammar");
-        baked_grammar = true;
+        if (!add_grammar(GRAMMAR, grammar, len)) return reason("compile the grammar");
+        baked = GRAMMAR;
         memory_file_drop("grammar");
     }
     return NULL;
@@ -104,11 +127,13 @@ const char *recognizer_open(const options_t *options, bool narrow_band) {
     middle = narrow_band ? MIDDLE_NARROW : MIDDLE_WIDE;
     if (!decoder) return "no model is baked into this component";
     if (options->listen == LISTEN_BAKED) {
-        graded = baked_grammar;
-        if (ps_activate_search(decoder, baked_grammar ? BAKED : NULL) != 0)
-            return "no grammar is baked into this component: give one of grammar, phrases or keywords";
+        graded = true;
+        paired = baked == PHRASES;
+        if (!baked || ps_activate_search(decoder, baked) != 0)
+            return "nothing to listen for is baked into this component: give one of grammar, phrases or keywords";
     } else {
         graded = options->listen == LISTEN_GRAMMAR;
+        paired = false;
         own_search = add_own(options);
         if (!own_search || ps_activate_search(decoder, OWN) != 0) return reason("cannot be used");
     }
@@ -119,7 +144,7 @@ const char *recognizer_open(const options_t *options, bool narrow_band) {
 
 void recognizer_close(void) {
     if (!own_search) return;
-    ps_activate_search(decoder, baked_grammar ? BAKED : NULL);
+    if (baked) ps_activate_search(decoder, baked);
     ps_remove_search(decoder, OWN);
     own_search = false;
 }
@@ -132,27 +157,29 @@ void recognizer_end(void) { ps_end_utt(decoder); }
 
 static bool is_word(const char *word) { return !strchr("<[+(", word[0]); }
 
-/* Adds the words of the best path and gives its mean acoustic score per frame. */
+/* Adds the words of the best path and gives its score: the mean acoustic one per frame, less what new pairs cost. */
 static float walk(heard_t *heard) {
     double score = 0;
-    long frames = 0;
+    long frames = 0, new_pairs = 0;
     for (ps_seg_t *segment = ps_seg_iter(decoder); segment; segment = ps_seg_next(segment)) {
         int first, last;
-        int32 acoustic, language, backoff;
+        int32 acoustic, language, order;
         ps_seg_frames(segment, &first, &last);
         if (last < first) continue; /* a null transition */
-        ps_seg_prob(segment, &acoustic, &language, &backoff);
+        ps_seg_prob(segment, &acoustic, &language, &order);
         score += acoustic;
         frames += last - first + 1;
         const char *word = ps_seg_word(segment);
         if (!word || !is_word(word)) continue;
+        new_pairs += paired && order < 2;
         heard->words = realloc(heard->words, (heard->word_count + 1) * sizeof *heard->words);
         heard_word_t *added = &heard->words[heard->word_count++];
         added->text = strndup(word, strcspn(word, "(")); /* without the number of a second pronunciation */
         added->start_ms = (uint64_t)first * FRAME_MS;
         added->end_ms = (uint64_t)(last + 1) * FRAME_MS;
     }
-    return frames ? (float)(score / (double)frames) : -INFINITY;
+    if (!frames || !heard->word_count) return -INFINITY;
+    return (float)(score / (double)frames) - NEW_PAIRS * (float)new_pairs / (float)heard->word_count;
 }
 
 bool recognizer_heard(heard_t *heard) {
