@@ -192,8 +192,8 @@ impl Config {
                 cache_dir,
                 // The other half of the processors stays with media and control.
                 heavy_threads: (machine.cores / 2).max(1),
-                // Eight calls that listen and speak locally. A caller who speaks costs about 7 % of a core, so that even eight at
-                // once leave a thread room; one more call is told `session-limit`.
+                // Eight calls that listen and speak locally. A caller who speaks costs about 11 % of a core, so that even eight
+                // at once fit on a thread; one more call is told `session-limit`.
                 heavy_sessions_max: 16,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")) },
