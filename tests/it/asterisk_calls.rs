@@ -83,6 +83,29 @@ async fn caller_is_greeted_asks_three_things_hangs_up_and_nothing_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn caller_whose_words_nobody_foresaw_is_told_so() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    for foreign in ["football.wav", "pizza.wav"] {
+        let asked = caller.say(&telephone(foreign)).await.unwrap();
+        let understood = house.fact(foreign, |_, fact| match fact {
+            Fact::NotUnderstood { .. } => Some(None),
+            Fact::Heard { text, .. } => Some(Some(text.clone())),
+            _ => None,
+        });
+        assert_eq!(understood.await.unwrap(), None, "{foreign}");
+        caller.hears_speech(asked, Duration::from_secs(8)).await.unwrap();
+        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    }
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn agent_says_goodbye_and_hangs_up() {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
