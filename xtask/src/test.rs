@@ -21,7 +21,8 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     // The stories of the command line run the program itself, which `cargo test` alone would not build.
     ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;
     let mut cargo = ctx.cargo();
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters);
+    // Stories report what they measured; the runner would keep that to itself when they pass.
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters).args(["--", "--show-output"]);
     // Long proofs read their size; the stories find Asterisk.
     cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx));
     ctx.step("run the tests", || run(&mut cargo))?;
