@@ -62,21 +62,11 @@ impl Call {
     }
 
     pub(super) fn handover_failed(&mut self, now: Instant) -> Verdict {
-        match self.phase {
-            Phase::Handover { .. } => {
-                self.do_without_a_person(now);
-                Verdict::Taken
-            }
-            Phase::Ending { .. } => Verdict::Taken,
-            Phase::Offered
-            | Phase::Dialing { .. }
-            | Phase::Answering { .. }
-            | Phase::Greeting { .. }
-            | Phase::Listening { .. }
-            | Phase::Thinking { .. }
-            | Phase::Speaking { .. }
-            | Phase::Ended(_) => Verdict::Refused,
+        if !matches!(self.phase, Phase::Handover { .. }) {
+            return self.out_of_step();
         }
+        self.do_without_a_person(now);
+        Verdict::Taken
     }
 
     pub(super) fn drain(&mut self, now: Instant) -> Verdict {

@@ -79,21 +79,11 @@ impl Call {
     }
 
     pub(super) fn set_up_failed(&mut self, now: Instant) -> Verdict {
-        match self.phase {
-            Phase::Answering { .. } => {
-                self.hang_up(now, EndCause::SetUpFailed);
-                Verdict::Taken
-            }
-            Phase::Ending { .. } => Verdict::Taken,
-            Phase::Offered
-            | Phase::Dialing { .. }
-            | Phase::Greeting { .. }
-            | Phase::Listening { .. }
-            | Phase::Thinking { .. }
-            | Phase::Speaking { .. }
-            | Phase::Handover { .. }
-            | Phase::Ended(_) => Verdict::Refused,
+        if self.step().is_none() {
+            return self.out_of_step();
         }
+        self.hang_up(now, EndCause::SetUpFailed);
+        Verdict::Taken
     }
 
     fn step(&self) -> Option<SetUp> {
@@ -111,8 +101,8 @@ impl Call {
         }
     }
 
-    /// The verdict on a step of the set-up that was not waited for. A call that ends may still be told of one.
-    fn out_of_step(&self) -> Verdict {
+    /// The verdict on the result of an act that was not waited for. A call that ends may still be told of one.
+    pub(super) fn out_of_step(&self) -> Verdict {
         match self.phase {
             Phase::Ending { .. } => Verdict::Taken,
             Phase::Offered
