@@ -200,9 +200,10 @@ impl Caller {
         }
     }
 
-    /// The next order to the Mouth.
+    /// The next order to the Mouth; panics after 60 virtual seconds.
     pub async fn command(&mut self) -> MouthCommand {
-        self.leg().await.mouth.recv().await.expect("the leg was dropped")
+        let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
+        order.expect("no order to the Mouth came").expect("the leg was dropped")
     }
 
     /// Reports something from the leg.
