@@ -128,6 +128,7 @@ async fn caller_who_asks_for_a_person_reaches_one() {
     caller.say(&telephone("human.wav")).await.unwrap();
     assert_eq!(ended(&mut house).await, EndCause::Transferred);
     house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    // The caller listens to the person for a second: what is recorded, not what is waited for.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let call = caller.hang_up().await.unwrap();
     let last = &call.heard[call.heard.len().saturating_sub(call.rate_hz as usize / 2)..];

@@ -1,5 +1,5 @@
 //! Cost of 20 ms of sound in each direction.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a bench stops where it breaks, and needs a first moment")]
 
 use divan::Bencher;
 use divan::counter::ItemsCount;

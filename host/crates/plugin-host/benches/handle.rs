@@ -3,7 +3,7 @@
 //! Flooded, not paced: caches are warm, so a figure here is a lower bound of what a live call pays. Components that are not
 //! built are left out with a note. `cargo bench -p vg-plugin-host`.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, missing_docs, reason = "a bench stops where it breaks; nobody reads its items")]
 
 use divan::{Bencher, black_box};
 use std::path::PathBuf;

@@ -8,7 +8,7 @@
 //! ([`instance`]) and driven ([`session`]).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
-#![allow(rustdoc::private_intra_doc_links)]
+#![allow(rustdoc::private_intra_doc_links, reason = "the map of the crate names its private rooms")]
 
 pub mod api;
 pub mod bake;
