@@ -184,3 +184,41 @@ fn interrupted_gateway_ends_its_call_with_a_goodbye_and_itself_with_code_0() {
     assert!(said.contains("Goodbye") && said.contains("ended: drained"), "{said}");
     assert_eq!(ended.code(), Some(1), "its question had no answer");
 }
+
+#[test]
+fn phone_asks_in_both_formats_and_keeps_the_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut serving = Beside::start(gateway(folder.path(), &["serve"]));
+    let said = serving.line("serving on ");
+    let address = said.split_whitespace().find_map(|word| word.strip_prefix("http://")).unwrap();
+    let media = format!("ws://{address}/media/ws");
+    let question = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo/time.wav");
+    for format in ["ulaw", "slin16"] {
+        let words = ["call", "--url", &media, "--format", format, "--out", "heard.wav", "--wav", question.to_str().unwrap()];
+        let call = run(folder.path(), &words);
+        let said = text(&call.stdout);
+        assert!(call.status.success() && said.contains("what time is it"), "{format}: {call:?}");
+        let wav = vg_media::wav::read(&std::fs::read(folder.path().join("heard.wav")).unwrap()).unwrap();
+        let agent: Vec<i16> = wav.samples.iter().skip(1).step_by(2).copied().collect();
+        assert!(wav.channels == 2 && rms(&agent) > 500.0, "{format}: the agent is not heard");
+    }
+    serving.interrupt();
+    assert_eq!(serving.end().1.code(), Some(0));
+}
+
+#[test]
+fn tenant_bakes_a_grammar_of_its_own_and_inspects_the_result() {
+    let folder = tempfile::tempdir().unwrap();
+    let grammar = "#JSGF V1.0;\ngrammar own;\npublic <own> = what time is it | goodbye ;\n";
+    std::fs::write(folder.path().join("own.jsgf"), grammar).unwrap();
+    let plugin = vg_tests::house::plugins_dir().canonicalize().unwrap().join("stt-local.wasm");
+    let baked = run(folder.path(), &["plugin", "bake", plugin.to_str().unwrap(), "own.wasm", "grammar=own.jsgf"]);
+    assert!(baked.status.success(), "{baked:?}");
+    let inspected = run(folder.path(), &["plugin", "inspect", "own.wasm"]);
+    assert!(inspected.status.success() && text(&inspected.stdout).contains("stt-local 0.1.0 (stt, heavy)"), "{inspected:?}");
+
+    std::fs::write(folder.path().join("own.jsgf"), "#JSGF V1.0;\ngrammar own;\npublic <own> = xqzzy ;\n").unwrap();
+    let refused = run(folder.path(), &["plugin", "bake", plugin.to_str().unwrap(), "bad.wasm", "grammar=own.jsgf"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(!folder.path().join("bad.wasm").exists(), "a refused bake leaves no file");
+}
