@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
-use vg_tests::lab::rms;
+use vg_tests::lab::{Asterisk, rms};
 
 /// The gateway's own grace of a drain, by default.
 const GRACE: Duration = Duration::from_secs(30);
@@ -221,4 +221,21 @@ fn tenant_bakes_a_grammar_of_its_own_and_inspects_the_result() {
     let refused = run(folder.path(), &["plugin", "bake", plugin.to_str().unwrap(), "bad.wasm", "grammar=own.jsgf"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(!folder.path().join("bad.wasm").exists(), "a refused bake leaves no file");
+}
+
+#[tokio::test]
+async fn demo_by_a_real_asterisk_understands_its_three_questions() {
+    let folder = tempfile::tempdir().unwrap();
+    let asterisk = Asterisk::start().await.unwrap();
+    let ari = asterisk.ari();
+    let mut demo = gateway(folder.path(), &["demo", "--json", "--asterisk"]);
+    demo.env("VG_DEMO_ARI_URL", ari.url).env("VG_DEMO_ARI_USER", ari.user).env("VG_DEMO_ARI_PASSWORD", ari.password);
+    demo.env("VG_DEMO_ARI_APP", ari.app).env("VG_DEMO_SIP_PORT", asterisk.sip_port().to_string());
+    demo.env("VG_DEMO_CALLER", env!("CARGO_BIN_EXE_sip-caller"));
+    let demo = demo.output().unwrap();
+    let said = text(&demo.stdout);
+    assert!(demo.status.success(), "{said}\n{}", text(&demo.stderr));
+    let summary: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["ok"], summary["turns"].as_array().unwrap().len()), (&Value::Bool(true), 3), "{summary}");
+    assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
 }
