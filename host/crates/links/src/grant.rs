@@ -1,0 +1,44 @@
+//! What a plugin may reach for a tenant: the descriptor's wish, cut down by the operator's policy and the tenant's own choice.
+
+use crate::secrets::Secrets;
+use futures_util::future::BoxFuture;
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Looks a name up. Called for every connection anew; what it answers is checked, then dialled as it is: never asked twice.
+pub trait Resolve: Send + Sync {
+    /// The addresses of `host`, best first.
+    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>>;
+}
+
+/// What one link may carry in its life; beyond it `failed(limit)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Bytes sent.
+    pub bytes_out_max: u64,
+    /// Bytes received.
+    pub bytes_in_max: u64,
+}
+
+impl Default for Budget {
+    /// 512 MiB each way: four hours of 16 kHz linear sound.
+    fn default() -> Self {
+        Self { bytes_out_max: 512 << 20, bytes_in_max: 512 << 20 }
+    }
+}
+
+/// A permission to reach hosts with secrets. One per (tenant, plugin), shared by its sessions.
+pub struct Grant {
+    /// The tenant's id.
+    pub tenant: Arc<str>,
+    /// The plugin's name.
+    pub plugin: Arc<str>,
+    /// Secrets by the names that the plugin uses.
+    pub secrets: Secrets,
+    /// Connections this tenant and plugin may have at a time.
+    pub connections: Arc<Semaphore>,
+    /// What one link may carry.
+    pub budget: Budget,
+}

@@ -1,0 +1,1 @@
+//! Where plugins come from: references, signatures, registries and the store on disk.
