@@ -1,9 +1,15 @@
 //! What a plugin may reach for a tenant: the descriptor's wish, cut down by the operator's policy and the tenant's own choice.
 
+mod refusal;
+mod target;
+
+pub use refusal::Refusal;
+pub use target::{Scheme, Schemes, Target};
+
 use crate::secrets::Secrets;
 use futures_util::future::BoxFuture;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -41,4 +47,36 @@ pub struct Grant {
     pub connections: Arc<Semaphore>,
     /// What one link may carry.
     pub budget: Budget,
+}
+
+impl Grant {
+    /// Whether the name may be reached, by the plugin's wish, the operator's policy and the tenant.
+    ///
+    /// # Errors
+    /// [`Refusal::EgressDenied`].
+    pub fn permit(&self, _target: &Target) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    /// Where to dial: resolved once, each address checked. Dial these and nothing else; the list is never empty.
+    ///
+    /// # Errors
+    /// [`Refusal::Dns`], or [`Refusal::EgressDenied`] where no address may be reached.
+    pub async fn addresses(&self, target: &Target, resolver: &dyn Resolve) -> Result<Vec<SocketAddr>, Refusal> {
+        let addresses = match target.literal() {
+            Some(address) => vec![address],
+            None => resolver.resolve(&target.host().to_string()).await.map_err(|_| Refusal::Dns)?,
+        };
+        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, target.port())).collect())
+    }
+}
+
+/// The system's way to look names up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolve for SystemResolver {
+    fn resolve<'a>(&'a self, host: &'a str) -> BoxFuture<'a, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect()) })
+    }
 }
