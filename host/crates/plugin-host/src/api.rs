@@ -5,6 +5,11 @@
 
 use std::fmt;
 
+pub use vg_links::wire::{
+    Authentication, AwsPayload, AwsSigV4, Fields, HttpOpen, HttpVersion, LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload,
+    Preconnect, RequestBody, Signed, WebsocketOpen,
+};
+
 /// How the samples of a chunk are written. Audio is always mono.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
@@ -88,8 +93,8 @@ pub enum SttInput {
 pub enum SttEffect {
     /// Something about a connection.
     Link(LinkEffect),
-    /// Further audio goes to this link without the guest.
-    RouteAudio(u32),
+    /// Further audio goes to a link without the guest.
+    RouteAudio(AudioRoute),
     /// The engine heard speech begin; milliseconds since the session's first sample.
     SpeechStarted(u64),
     /// May change.
@@ -151,20 +156,13 @@ pub enum TtsEffect {
     Fail(Fault),
 }
 
-/// What a session asks of the host about connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkEffect {
-    /// Open this link.
-    Open(u32),
-    /// Send on, half-close or close this link.
-    Use(u32),
-}
-
-/// What a session is told about connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LinkInput {
-    /// The host grants no egress to this plugin.
-    EgressDenied(u32),
+/// Audio that goes to a link by itself, each chunk behind a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioRoute {
+    /// Where it goes.
+    pub link: LinkId,
+    /// What stands before each chunk.
+    pub prefix: Vec<u8>,
 }
 
 /// A wish to be called again; the same id replaces an earlier wish.
@@ -300,12 +298,104 @@ pub struct Descriptor {
     pub options_schema: String,
     /// Hosts it wishes to reach.
     pub hosts: Vec<String>,
-    /// Names of the secrets it needs, each with the reason shown to the tenant.
-    pub secrets: Vec<(String, String)>,
+    /// Secrets it needs.
+    pub secrets: Vec<SecretWish>,
     /// Longest session in seconds; none where unbounded.
     pub session_max_s: Option<u32>,
     /// How its sessions are run.
     pub compute: Compute,
+}
+
+/// A secret that a plugin needs by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretWish {
+    /// The plugin's name for it.
+    pub name: String,
+    /// How a credential is made of it.
+    pub kind: SecretKind,
+    /// Shown to the tenant who has to provide it.
+    pub why: String,
+}
+
+/// How a credential is made of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretKind {
+    /// One opaque value.
+    Static,
+    /// Key id, key and perhaps a session token.
+    AwsCredentials,
+    /// A key that signs tokens.
+    GoogleServiceAccount,
+    /// A client that is given tokens.
+    Oauth2ClientCredentials,
+}
+
+/// What is masked in a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MaskSettings {
+    /// BCP 47 tags of the languages in which numbers may be spoken.
+    pub languages: Vec<String>,
+    /// What is masked.
+    pub kinds: Vec<SpanKind>,
+    /// Whether the last four digits of a card number may be shown.
+    pub last_four: bool,
+}
+
+/// What is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpanKind {
+    /// A payment card's number.
+    CardNumber,
+    /// Its security code.
+    SecurityCode,
+    /// Its expiry date.
+    ExpiryDate,
+    /// A person's document, such as CPF or SSN.
+    DocumentNumber,
+}
+
+/// Who produced a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextSource {
+    /// Spoken by the caller.
+    Caller,
+    /// Said by the agent.
+    Agent,
+    /// Typed on the keypad.
+    Dtmf,
+}
+
+/// A piece of a call's text. Prints its size.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// The words.
+    pub text: String,
+    /// Whose.
+    pub source: TextSource,
+    /// May still change.
+    pub partial: bool,
+}
+
+/// A masked stretch; offsets are bytes of the input text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MaskSpan {
+    /// What it was.
+    pub kind: SpanKind,
+    /// First byte.
+    pub start: u32,
+    /// Byte after the last.
+    pub end: u32,
+}
+
+/// What may leave a call.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Masked {
+    /// The words that may be shown.
+    pub text: String,
+    /// What was masked.
+    pub spans: Vec<MaskSpan>,
+    /// Could be the start of something to mask: not to be shown yet.
+    pub hold: bool,
 }
 
 /// What a plugin does.
@@ -354,6 +444,30 @@ impl Kind {
     }
 }
 
+impl SecretKind {
+    /// The name used in WIT and in configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::AwsCredentials => "aws-credentials",
+            Self::GoogleServiceAccount => "google-service-account",
+            Self::Oauth2ClientCredentials => "oauth2-client-credentials",
+        }
+    }
+}
+
+impl SpanKind {
+    /// The name used in WIT.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CardNumber => "card-number",
+            Self::SecurityCode => "security-code",
+            Self::ExpiryDate => "expiry-date",
+            Self::DocumentNumber => "document-number",
+        }
+    }
+}
+
 impl FaultKind {
     /// Bounded label.
     pub fn code(&self) -> &'static str {
@@ -375,6 +489,18 @@ impl FaultKind {
 impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Word({} bytes, {}..{} ms)", self.text.len(), self.start_ms, self.end_ms)
+    }
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Segment({:?}, {} bytes)", self.source, self.text.len())
+    }
+}
+
+impl fmt::Debug for Masked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Masked({} bytes, {} spans, hold: {})", self.text.len(), self.spans.len(), self.hold)
     }
 }
 

@@ -1,11 +1,12 @@
 //! What a session's store holds beside the guest: its memory budget, its log budget, its assets.
 
-use crate::api::SessionTag;
+use crate::api::{LinkId, SessionTag};
 use crate::counters::{Counters, count};
-use crate::limits::{ASSET_READ_BYTES, LOG_BYTES_PER_S, LOG_LINE_BYTES, OUTPUT_BYTES_PER_CALL, TABLE_ELEMENTS, cut};
+use crate::limits::{ASSET_READ_BYTES, LOG_BYTES_PER_S, LOG_LINE_BYTES, OUTPUT_BYTES_PER_CALL, SIGNERS, TABLE_ELEMENTS, cut};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use vg_links::secrets::ChunkSigner;
 use wasmtime::{Engine, ResourceLimiter, Store};
 
 /// Read-only data shipped beside a plugin, by name.
@@ -35,6 +36,8 @@ pub(crate) struct Guest {
     table_elements_left: usize,
     log_second: Instant,
     log_bytes_left: usize,
+    /// Chains of signatures that the host began for this session, the newest for each link.
+    signers: BTreeMap<LinkId, ChunkSigner>,
 }
 
 /// What all sessions of a plugin share with their stores.
@@ -59,6 +62,7 @@ impl GuestHome {
                 table_elements_left: TABLE_ELEMENTS,
                 log_second: Instant::now(),
                 log_bytes_left: LOG_BYTES_PER_S,
+                signers: BTreeMap::new(),
             },
         );
         store.limiter(|guest| guest);
@@ -87,6 +91,18 @@ impl Guest {
             LogLevel::Info => tracing::info!(target: "plugin", plugin, tenant, call, "{line}"),
             LogLevel::Debug => tracing::debug!(target: "plugin", plugin, tenant, call, "{line}"),
         }
+    }
+
+    /// The host signed the opening of this link as an event stream: its messages may be signed, too.
+    pub(crate) fn keep_signer(&mut self, link: LinkId, signer: ChunkSigner) {
+        if self.signers.len() == SIGNERS {
+            self.signers.pop_first();
+        }
+        self.signers.insert(link, signer);
+    }
+
+    pub(crate) fn signer(&self, link: LinkId) -> Option<&ChunkSigner> {
+        self.signers.get(&link)
     }
 
     pub(crate) fn asset_size(&self, name: &str) -> Option<u64> {

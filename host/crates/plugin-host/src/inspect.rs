@@ -8,8 +8,8 @@ use wasmparser::{Parser, Payload};
 pub(crate) const PACKAGE: &str = "serphona:speech";
 pub(crate) const VERSION: &str = "0.1.0";
 
-/// Interfaces a plugin may import: two with functions, and the type-only ones.
-const IMPORTS: [&str; 4] = ["log", "asset", "types", "link"];
+/// Interfaces a plugin may import: three with functions, and the type-only ones.
+const IMPORTS: [&str; 5] = ["log", "asset", "signing", "types", "link"];
 
 /// Says which kind of plugin the bytes are, or why they are none. Costs a walk over section headers, no compilation.
 pub(crate) fn inspect(wasm: &[u8]) -> Result<Kind, LoadError> {

@@ -1,9 +1,11 @@
 //! One guest instance: told something, says something, within its limits. No task, no mailbox, no clock.
 
-use crate::api::{Now, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::api::{LinkId, Now, SttEffect, SttInput, TtsEffect, TtsInput};
 use crate::guest::{Guest, MemoryLimitHit};
 use crate::limits::{Budget, EFFECTS_PER_HANDLE, cut, ticks};
 use crate::v0_1::{Listener, Pre, Speaker};
+use std::task::{Context, Poll, Waker};
+use vg_links::secrets::ChunkSigner;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 /// A speech-to-text guest. Dropping it frees everything it holds.
@@ -18,7 +20,7 @@ impl SttInstance {
     /// # Errors
     /// Any trap or limit ends the guest: later calls answer [`SessionError::Dead`].
     pub fn handle(&mut self, now: Now, input: SttInput) -> Result<Vec<SttEffect>, SessionError> {
-        self.0.handle(now, input)
+        at_once(self.0.handle(now, input))
     }
 }
 
@@ -28,7 +30,18 @@ impl TtsInstance {
     /// # Errors
     /// Any trap or limit ends the guest: later calls answer [`SessionError::Dead`].
     pub fn handle(&mut self, now: Now, input: TtsInput) -> Result<Vec<TtsEffect>, SessionError> {
-        self.0.handle(now, input)
+        at_once(self.0.handle(now, input))
+    }
+}
+
+/// Runs a call to its end on this thread. It only ever pauses to let others run, never to wait for something.
+fn at_once<T>(call: impl Future<Output = T>) -> T {
+    let mut call = std::pin::pin!(call);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = call.as_mut().poll(&mut cx) {
+            return answer;
+        }
     }
 }
 
@@ -56,6 +69,9 @@ pub enum SessionError {
     /// It tried to open links again and again.
     #[error("plugin tried to open too many links")]
     LinkLimit,
+    /// It lived as long as a session may.
+    #[error("session lived as long as it may")]
+    Expired,
     /// No further session can be served now.
     #[error("no further session of this plugin can be served now")]
     SessionLimit,
@@ -77,6 +93,7 @@ impl SessionError {
             Self::OutputLimit => "output-limit",
             Self::TimerLimit => "timer-limit",
             Self::LinkLimit => "link-limit",
+            Self::Expired => "expired",
             Self::SessionLimit => "session-limit",
             Self::Dead => "dead",
             Self::WrongKind => "wrong-kind",
@@ -126,7 +143,14 @@ impl<T: Talk> Instance<T> {
         Ok(Self { live: Some((store, talk)), budget })
     }
 
-    pub(crate) fn handle(&mut self, now: Now, input: T::Input) -> Result<Vec<T::Effect>, SessionError> {
+    /// The host signed the opening of this link as an event stream.
+    pub(crate) fn keep_signer(&mut self, link: LinkId, signer: ChunkSigner) {
+        if let Some((store, _)) = &mut self.live {
+            store.data_mut().keep_signer(link, signer);
+        }
+    }
+
+    pub(crate) async fn handle(&mut self, now: Now, input: T::Input) -> Result<Vec<T::Effect>, SessionError> {
         let (store, talk) = self.live.as_mut().ok_or(SessionError::Dead)?;
         store.set_epoch_deadline(ticks(if T::is_start(&input) { self.budget.start } else { self.budget.handle }));
         let said = talk

@@ -21,6 +21,7 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+pub mod recording;
 pub mod session;
 mod v0_1;
 
@@ -28,3 +29,4 @@ pub use counters::HostCounts;
 pub use host::{HeavyConfig, HostConfig, HostError, LightConfig, PluginHost};
 pub use instance::{SessionError, SttInstance, TtsInstance};
 pub use load::{LoadError, Plugin};
+pub use vg_links as links;

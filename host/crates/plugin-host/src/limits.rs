@@ -31,8 +31,14 @@ pub(crate) const OWED_EVENTS: usize = 1024;
 pub(crate) const TIMERS: usize = 16;
 /// A timer of 0 ms that follows a `handle` without output waits this long, so that an idle guest cannot spin.
 pub(crate) const IDLE_TIMER: Duration = Duration::from_millis(10);
-/// Links a session may try to open in its life: session dropped, `link-limit`.
+/// Links a session may try to open in [`LINKS_TRIED_IN`]: session dropped, `link-limit`. Links open at a time are the links' own limit.
 pub(crate) const LINKS_TRIED: u32 = 64;
+/// The stretch over which tries are counted.
+pub(crate) const LINKS_TRIED_IN: Duration = Duration::from_secs(10);
+/// Chains of signatures kept for a session: the one of the lowest link is forgotten.
+pub(crate) const SIGNERS: usize = 8;
+/// Life of a session, unless its descriptor says less: session dropped, `expired`.
+pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(4 * 3600);
 /// Inputs in a session's mailbox: the sender waits or, for audio, drops the oldest.
 pub(crate) const MAILBOX: usize = 64;
 /// Events not yet taken from a session: it gets no further input but `cancel` and `end`.

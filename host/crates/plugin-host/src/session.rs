@@ -18,10 +18,12 @@ use crate::host::PluginHost;
 use crate::instance::SessionError;
 use crate::limits::{EVENTS, MAILBOX};
 use crate::load::Plugin;
+use crate::recording::Recorder;
 use drive::drive;
 use roles::{Listening, Role, Speaking};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use vg_links::Door;
 
 /// A session that listens. Dropping it ends it.
 pub struct SttSession {
@@ -98,6 +100,25 @@ impl SessionEnd {
     }
 }
 
+/// What a session is given beside its start.
+#[derive(Default)]
+pub struct Opening {
+    /// Whose session it is.
+    pub tag: SessionTag,
+    /// Its way to the outside; without one every link is refused.
+    pub door: Option<Door>,
+    /// Keeps what happens, where that was asked for.
+    pub recorder: Option<Recorder>,
+    /// Told once how it ended, after the guest is gone. Not called where the owner dropped the session.
+    pub on_end: Option<Box<dyn FnOnce(&SessionEnd) + Send>>,
+}
+
+impl From<SessionTag> for Opening {
+    fn from(tag: SessionTag) -> Self {
+        Self { tag, ..Self::default() }
+    }
+}
+
 /// The owner's ends of a session: what it is told, what it says.
 type Ends<R> = (mpsc::Sender<<R as Role>::Input>, mpsc::Receiver<<R as Role>::Event>);
 
@@ -107,8 +128,13 @@ impl PluginHost {
     ///
     /// # Errors
     /// [`SessionError::WrongKind`]; [`SessionError::SessionLimit`] where no seat is free.
-    pub fn open_stt(&self, plugin: &Arc<Plugin>, start: SessionStart, tag: SessionTag) -> Result<SttSession, SessionError> {
-        let (input, events) = self.open::<Listening>(plugin, start, tag)?;
+    pub fn open_stt(
+        &self,
+        plugin: &Arc<Plugin>,
+        start: SessionStart,
+        opening: impl Into<Opening>,
+    ) -> Result<SttSession, SessionError> {
+        let (input, events) = self.open::<Listening>(plugin, start, opening.into())?;
         Ok(SttSession { input, events })
     }
 
@@ -117,12 +143,17 @@ impl PluginHost {
     ///
     /// # Errors
     /// [`SessionError::WrongKind`]; [`SessionError::SessionLimit`] where no seat is free.
-    pub fn open_tts(&self, plugin: &Arc<Plugin>, start: SessionStart, tag: SessionTag) -> Result<TtsSession, SessionError> {
-        let (input, events) = self.open::<Speaking>(plugin, start, tag)?;
+    pub fn open_tts(
+        &self,
+        plugin: &Arc<Plugin>,
+        start: SessionStart,
+        opening: impl Into<Opening>,
+    ) -> Result<TtsSession, SessionError> {
+        let (input, events) = self.open::<Speaking>(plugin, start, opening.into())?;
         Ok(TtsSession { input, events })
     }
 
-    fn open<R: Role>(&self, plugin: &Arc<Plugin>, start: SessionStart, tag: SessionTag) -> Result<Ends<R>, SessionError> {
+    fn open<R: Role>(&self, plugin: &Arc<Plugin>, start: SessionStart, opening: Opening) -> Result<Ends<R>, SessionError> {
         let Descriptor { kind, compute, .. } = plugin.descriptor();
         if *kind != R::KIND {
             return Err(SessionError::WrongKind);
@@ -133,7 +164,7 @@ impl PluginHost {
         let (outbox, events) = mpsc::channel(EVENTS);
         let tools = self.floor.tools();
         let plugin = Arc::clone(plugin);
-        place.spawn(move |seat| drive::<R>(plugin, start, tag, inbox, outbox, tools, seat));
+        place.spawn(move |seat| drive::<R>(plugin, start, opening, inbox, outbox, tools, seat));
         Ok((input, events))
     }
 }

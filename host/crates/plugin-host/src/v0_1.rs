@@ -2,7 +2,7 @@
 
 mod convert;
 
-use crate::api::{Descriptor, Kind, Now, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::api::{Descriptor, Kind, LinkId, Now, SttEffect, SttInput, TtsEffect, TtsInput};
 use crate::guest::{Guest, LogLevel};
 use crate::instance::Talk;
 use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceAny};
@@ -16,6 +16,7 @@ mod common {
             world common {
                 import serphona:speech/log@0.1.0;
                 import serphona:speech/asset@0.1.0;
+                import serphona:speech/signing@0.1.0;
                 import serphona:speech/link@0.1.0;
                 export serphona:speech/describe@0.1.0;
             }",
@@ -45,7 +46,7 @@ mod speaks {
 }
 
 use common::exports::serphona::speech::describe;
-use common::serphona::speech::{asset, link, log, types};
+use common::serphona::speech::{asset, link, log, signing, types};
 use listens::exports::serphona::speech::stt;
 use speaks::exports::serphona::speech::tts;
 
@@ -78,6 +79,7 @@ fn link_host(engine: &Engine, component: &Component) -> wasmtime::Result<Instanc
     let mut linker = Linker::new(engine);
     log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     asset::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
+    signing::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     link::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     linker.instantiate_pre(component)
@@ -160,6 +162,19 @@ impl asset::Host for Guest {
 
     fn read(&mut self, name: String, offset: u64, len: u32) -> Vec<u8> {
         self.asset_read(&name, offset, len)
+    }
+}
+
+impl signing::Host for Guest {
+    fn aws_chunk_signature(
+        &mut self,
+        id: LinkId,
+        prior: String,
+        amz_date: String,
+        header_hash: String,
+        payload_hash: String,
+    ) -> Option<String> {
+        self.signer(id)?.sign(&prior, &amz_date, &header_hash, &payload_hash)
     }
 }
 

@@ -67,7 +67,7 @@ fn rows(descriptor: &Descriptor) -> Vec<String> {
         format!("formats   {}", list(descriptor.formats.iter().map(format_name).collect())),
         format!("languages {}", list(descriptor.languages.clone())),
         format!("hosts     {}", list(descriptor.hosts.clone())),
-        format!("secrets   {}", list(descriptor.secrets.iter().map(|(name, why)| format!("{name} ({why})")).collect())),
+        format!("secrets   {}", list(descriptor.secrets.iter().map(|wish| format!("{} ({})", wish.name, wish.why)).collect())),
         format!("options   {}", indented(&descriptor.options_schema)),
     ]
 }

@@ -91,6 +91,7 @@ impl Probe {
                 url: "wss://example.invalid/".to_owned(),
                 headers: vec![],
                 subprotocols: vec![],
+                auth: vg_plugin_sdk::link::Authentication::Templates,
             }))],
             Behaviour::RouteAudio => vec![Effect::RouteAudio(AudioRoute { link: 9, prefix: vec![] })],
             Behaviour::Asset => {

@@ -2,12 +2,10 @@
 
 use super::SessionEnd;
 use super::roles::{Rank, Role, Said};
-use crate::api::{LinkEffect, LinkInput, SessionStart, Timer};
-use crate::counters::{Counters, count};
+use crate::api::{AudioRoute, LinkEffect, LinkInput, SessionStart, Timer};
 use crate::instance::SessionError;
-use crate::limits::{IDLE_TIMER, LINKS_TRIED, MAILBOX, OWED_EVENTS, TIMERS};
+use crate::limits::{IDLE_TIMER, LINKS_TRIED, LINKS_TRIED_IN, MAILBOX, OWED_EVENTS, TIMERS};
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 struct Wake {
@@ -22,15 +20,31 @@ pub(crate) struct Desk<R: Role> {
     /// Events the owner has not taken yet. *Invariant:* while there are any, the guest gets only `cancel`, `end` and real timers.
     owed: VecDeque<R::Event>,
     timers: Vec<Wake>,
+    /// What it wants of its links, in order, not carried out yet.
+    asks: VecDeque<Ask>,
     links_tried: u32,
+    counted_since: Option<Instant>,
     ending: bool,
-    counters: Arc<Counters>,
+}
+
+/// Something for the session's door.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Link(LinkEffect),
+    Route(AudioRoute),
 }
 
 impl<R: Role> Desk<R> {
-    pub(crate) fn new(start: SessionStart, counters: Arc<Counters>) -> Self {
-        let inbox = VecDeque::from([R::start(start)]);
-        Self { inbox, owed: VecDeque::new(), timers: Vec::new(), links_tried: 0, ending: false, counters }
+    pub(crate) fn new(start: SessionStart) -> Self {
+        Self {
+            inbox: VecDeque::from([R::start(start)]),
+            owed: VecDeque::new(),
+            timers: Vec::new(),
+            asks: VecDeque::new(),
+            links_tried: 0,
+            counted_since: None,
+            ending: false,
+        }
     }
 
     /// Whether the mailbox may be emptied further.
@@ -86,8 +100,11 @@ impl<R: Role> Desk<R> {
                 Said::Timer(Timer { id, delay_ms }) => {
                     self.set(Wake { id, at: now + Duration::from_millis(delay_ms.into()), needs_room: false })?;
                 }
-                Said::Link(effect) => self.deny(effect)?,
-                Said::Route => count(&self.counters.routes_ignored),
+                Said::Link(effect) => {
+                    self.count_try(now, &effect)?;
+                    self.asks.push_back(Ask::Link(effect));
+                }
+                Said::Route(route) => self.asks.push_back(Ask::Route(route)),
                 Said::Done => return Err(SessionEnd::Done),
                 Said::Fail(fault) => return Err(SessionEnd::Fault(fault)),
             }
@@ -103,6 +120,16 @@ impl<R: Role> Desk<R> {
     /// Whether the owner is owed an event.
     pub(crate) fn owes(&self) -> bool {
         !self.owed.is_empty()
+    }
+
+    /// The next thing for the session's door.
+    pub(crate) fn ask(&mut self) -> Option<Ask> {
+        self.asks.pop_front()
+    }
+
+    /// News of a link, before what the owner says next. Only while nothing is owed: else the link is not read.
+    pub(crate) fn take_news(&mut self, news: LinkInput) {
+        self.inbox.push_front(R::link(news));
     }
 
     /// The next event for the owner.
@@ -138,16 +165,16 @@ impl<R: Role> Desk<R> {
         Ok(())
     }
 
-    /// No egress is granted yet: every wish to open is answered so, everything on links that never opened is ignored.
-    fn deny(&mut self, effect: LinkEffect) -> Result<(), SessionEnd> {
-        let LinkEffect::Open(id) = effect else { return Ok(()) };
-        count(&self.counters.egress_denied);
-        self.links_tried += 1;
-        if self.links_tried > LINKS_TRIED {
-            return Err(SessionEnd::Fell(SessionError::LinkLimit));
+    /// Opening again and again is no way to reach a vendor.
+    fn count_try(&mut self, now: Instant, effect: &LinkEffect) -> Result<(), SessionEnd> {
+        if !matches!(effect, LinkEffect::Http(_) | LinkEffect::Websocket(_) | LinkEffect::Preconnect(_)) {
+            return Ok(());
         }
-        self.inbox.push_front(R::link(LinkInput::EgressDenied(id)));
-        Ok(())
+        if self.counted_since.is_none_or(|since| now.saturating_duration_since(since) > LINKS_TRIED_IN) {
+            (self.counted_since, self.links_tried) = (Some(now), 0);
+        }
+        self.links_tried += 1;
+        if self.links_tried > LINKS_TRIED { Err(SessionEnd::Fell(SessionError::LinkLimit)) } else { Ok(()) }
     }
 }
 

@@ -1,43 +1,61 @@
 //! One session from its first input to its last event.
 
-use super::SessionEnd;
-use super::desk::Desk;
+use super::desk::{Ask, Desk};
 use super::floor::{Seat, Tools};
 use super::roles::Role;
-use crate::api::{SessionStart, SessionTag};
-use crate::instance::Instance;
+use super::{Opening, SessionEnd};
+use crate::api::{LinkEffect, LinkErrorKind, LinkInput, SessionStart, SessionTag};
+use crate::counters::{Counters, count};
+use crate::instance::{Instance, SessionError};
+use crate::limits::SESSION_LIFE;
 use crate::load::Plugin;
+use crate::recording::Recorder;
+use std::future::{pending, poll_fn};
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::sleep_until;
+use vg_links::Door;
 
 /// The owner has dropped the session's events.
 struct Gone;
 
-/// Runs a session. The seat is given back when guest and mailbox are gone.
+/// Runs a session. The seat is given back when guest, links and mailbox are gone.
 pub(crate) async fn drive<R: Role>(
     plugin: Arc<Plugin>,
     start: SessionStart,
-    tag: SessionTag,
+    opening: Opening,
     inbox: Receiver<R::Input>,
     outbox: Sender<R::Event>,
     tools: Tools,
     seat: Seat,
 ) {
-    let mut desk = Desk::<R>::new(start, tools.counters.clone());
-    if let Ok(end) = talk(&plugin, tag.clone(), &mut desk, inbox, &outbox, &tools).await {
+    let Opening { tag, door, recorder, on_end } = opening;
+    let mut desk = Desk::<R>::new(start);
+    let outside = Outside { door, recorder };
+    if let Ok(end) = talk(&plugin, tag.clone(), outside, &mut desk, inbox, &outbox, &tools).await {
         report(&plugin, &tag, &end);
+        if let Some(on_end) = on_end {
+            on_end(&end);
+        }
         settle(desk, end, outbox).await;
     }
     drop(seat);
 }
 
-/// Until the guest ends; the guest is gone on return.
+/// What a session has beside its guest.
+struct Outside {
+    door: Option<Door>,
+    recorder: Option<Recorder>,
+}
+
+/// Until the guest ends; guest and links are gone on return.
 async fn talk<R: Role>(
     plugin: &Plugin,
     tag: SessionTag,
+    mut outside: Outside,
     desk: &mut Desk<R>,
     mut inbox: Receiver<R::Input>,
     outbox: &Sender<R::Event>,
@@ -47,6 +65,9 @@ async fn talk<R: Role>(
         Ok(guest) => guest,
         Err(error) => return Ok(SessionEnd::Fell(error)),
     };
+    let expires_at = Instant::now() + life(plugin);
+    // Owner and links take turns: neither can keep the other from being heard.
+    let mut links_turn = false;
     loop {
         while desk.has_room()
             && let Ok(input) = inbox.try_recv()
@@ -54,23 +75,115 @@ async fn talk<R: Role>(
             desk.take_in(input);
         }
         pay(desk, outbox)?;
-        match desk.next(Instant::now()) {
+        let now = Instant::now();
+        if now >= expires_at {
+            return Ok(SessionEnd::Fell(SessionError::Expired));
+        }
+        if links_turn && !desk.owes() {
+            outside.hear(&mut guest, desk).await;
+        }
+        links_turn = !links_turn;
+        match desk.next(now) {
             Some(input) => {
-                if let Err(end) = turn(&mut guest, desk, tools, input) {
+                if let Err(end) = turn(&mut guest, &mut outside, desk, tools, input).await {
                     return Ok(end);
                 }
                 // A busy session must not keep its neighbours from their turn.
                 tokio::task::yield_now().await;
             }
-            None => wait(desk, &mut inbox, outbox).await?,
+            None => wait(&mut guest, &mut outside, desk, &mut inbox, outbox, expires_at).await?,
         }
     }
 }
 
-/// One call of the guest.
-fn turn<R: Role>(guest: &mut Instance<R::Talk>, desk: &mut Desk<R>, tools: &Tools, input: R::Input) -> Result<(), SessionEnd> {
-    let effects = guest.handle(tools.epoch.at(Instant::now()), input).map_err(SessionEnd::Fell)?;
-    desk.book(Instant::now(), effects)
+fn life(plugin: &Plugin) -> Duration {
+    let wish = plugin.descriptor().session_max_s.map(|s| Duration::from_secs(s.into()));
+    wish.map_or(SESSION_LIFE, |wish| wish.min(SESSION_LIFE))
+}
+
+/// One call of the guest; no call at all for audio that goes to a link by itself.
+async fn turn<R: Role>(
+    guest: &mut Instance<R::Talk>,
+    outside: &mut Outside,
+    desk: &mut Desk<R>,
+    tools: &Tools,
+    input: R::Input,
+) -> Result<(), SessionEnd> {
+    if let (Some(door), Some(chunk)) = (&mut outside.door, R::audio(&input))
+        && door.take_audio(chunk)
+    {
+        return Ok(());
+    }
+    let now = tools.epoch.at(Instant::now());
+    if let Some(recorder) = &mut outside.recorder {
+        R::record_told(recorder, now, &input);
+    }
+    let effects = guest.handle(now, input).await.map_err(SessionEnd::Fell)?;
+    if let Some(recorder) = &mut outside.recorder {
+        R::record_said(recorder, &effects);
+    }
+    let booked = desk.book(Instant::now(), effects);
+    // Also at the end: last bytes and half-closes were asked for before it.
+    outside.carry_out(desk, &tools.counters)?;
+    booked
+}
+
+impl Outside {
+    fn carry_out<R: Role>(&mut self, desk: &mut Desk<R>, counters: &Counters) -> Result<(), SessionEnd> {
+        while let Some(ask) = desk.ask() {
+            match (&mut self.door, ask) {
+                (Some(door), Ask::Link(effect)) => {
+                    door.apply(effect).map_err(|_| SessionEnd::Fell(SessionError::LinkLimit))?;
+                }
+                (Some(door), Ask::Route(route)) => {
+                    if !door.route(route.link, route.prefix) {
+                        count(&counters.routes_ignored);
+                    }
+                }
+                (None, Ask::Link(effect)) => refuse(desk, &effect, counters),
+                (None, Ask::Route(_)) => count(&counters.routes_ignored),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one piece of news in, if there is any at this moment.
+    async fn hear<R: Role>(&mut self, guest: &mut Instance<R::Talk>, desk: &mut Desk<R>) {
+        let Some(door) = &mut self.door else { return };
+        let news = poll_fn(|cx| match door.poll_next(cx) {
+            Poll::Ready(news) => Poll::Ready(Some(news)),
+            Poll::Pending => Poll::Ready(None),
+        });
+        if let Some(news) = news.await {
+            tell(guest, desk, news);
+        }
+    }
+
+    async fn next(&mut self) -> LinkInput {
+        match &mut self.door {
+            Some(door) => door.next().await,
+            None => pending().await,
+        }
+    }
+}
+
+fn tell<R: Role>(guest: &mut Instance<R::Talk>, desk: &mut Desk<R>, news: LinkInput) {
+    if let LinkInput::Signed(link, signed) = &news {
+        guest.keep_signer(*link, signed.signer.clone());
+    }
+    desk.take_news(news);
+}
+
+/// No egress is granted: every wish to open is answered so, what is said on links that never opened is ignored.
+fn refuse<R: Role>(desk: &mut Desk<R>, effect: &LinkEffect, counters: &Counters) {
+    let id = match effect {
+        LinkEffect::Http(open) => open.id,
+        LinkEffect::Websocket(open) => open.id,
+        _ => return,
+    };
+    count(&counters.egress_denied);
+    let detail = "no egress is granted to this plugin".to_owned();
+    desk.take_news(LinkInput::Failed { id, kind: LinkErrorKind::EgressDenied, detail });
 }
 
 /// Hands over as many owed events as fit.
@@ -92,14 +205,15 @@ fn pay<R: Role>(desk: &mut Desk<R>, outbox: &Sender<R::Event>) -> Result<(), Gon
 }
 
 /// Until something may have changed.
-async fn wait<R: Role>(desk: &mut Desk<R>, inbox: &mut Receiver<R::Input>, outbox: &Sender<R::Event>) -> Result<(), Gone> {
-    let wake_at = desk.wake_at();
-    let alarm = async {
-        match wake_at {
-            Some(at) => sleep_until(at.into()).await,
-            None => std::future::pending().await,
-        }
-    };
+async fn wait<R: Role>(
+    guest: &mut Instance<R::Talk>,
+    outside: &mut Outside,
+    desk: &mut Desk<R>,
+    inbox: &mut Receiver<R::Input>,
+    outbox: &Sender<R::Event>,
+    expires_at: Instant,
+) -> Result<(), Gone> {
+    let wake_at = desk.wake_at().map_or(expires_at, |at| at.min(expires_at));
     tokio::select! {
         () = outbox.closed() => Err(Gone),
         room = outbox.reserve(), if desk.owes() => {
@@ -116,7 +230,12 @@ async fn wait<R: Role>(desk: &mut Desk<R>, inbox: &mut Receiver<R::Input>, outbo
             }
             Ok(())
         }
-        () = alarm => Ok(()),
+        // What the owner has not taken must not be joined by more: meanwhile the vendor's window closes.
+        news = outside.next(), if !desk.owes() => {
+            tell(guest, desk, news);
+            Ok(())
+        }
+        () = sleep_until(wake_at.into()) => Ok(()),
     }
 }
 

@@ -1,9 +1,12 @@
 //! What differs between listening and speaking; everything else is driven alike.
 
 use super::{SessionEnd, SttEvent, TtsEvent};
-use crate::api::{Fault, Kind, LinkEffect, LinkInput, SessionStart, SttEffect, SttInput, Timer, TtsEffect, TtsInput};
+use crate::api::{
+    AudioRoute, Fault, Kind, LinkEffect, LinkInput, Now, SessionStart, SttEffect, SttInput, Timer, TtsEffect, TtsInput,
+};
 use crate::instance::Talk;
 use crate::limits::AUDIO_EVENT_BYTES;
+use crate::recording::Recorder;
 use crate::v0_1::{Listener, Speaker};
 
 /// What an effect means for the one who drives.
@@ -14,7 +17,7 @@ pub(crate) enum Said<E> {
     Events(Vec<E>),
     Timer(Timer),
     Link(LinkEffect),
-    Route,
+    Route(AudioRoute),
     Done,
     Fail(Fault),
 }
@@ -45,6 +48,10 @@ pub(crate) trait Role: 'static {
     fn rank(input: &Self::Input) -> Rank;
     fn said(effect: Self::Effect) -> Said<Self::Event>;
     fn ended(end: SessionEnd) -> Self::Event;
+    /// The samples of an input that may go to a link by itself.
+    fn audio(input: &Self::Input) -> Option<&[u8]>;
+    fn record_told(recorder: &mut Recorder, now: Now, input: &Self::Input);
+    fn record_said(recorder: &mut Recorder, effects: &[Self::Effect]);
 }
 
 pub(crate) struct Listening;
@@ -83,7 +90,7 @@ impl Role for Listening {
     fn said(effect: SttEffect) -> Said<SttEvent> {
         match effect {
             SttEffect::Link(effect) => Said::Link(effect),
-            SttEffect::RouteAudio(_) => Said::Route,
+            SttEffect::RouteAudio(route) => Said::Route(route),
             SttEffect::SpeechStarted(ms) => Said::Event(SttEvent::SpeechStarted(ms)),
             SttEffect::Partial(words) => Said::Event(SttEvent::Partial(words)),
             SttEffect::Final(words) => Said::Event(SttEvent::Final(words)),
@@ -98,6 +105,18 @@ impl Role for Listening {
 
     fn ended(end: SessionEnd) -> SttEvent {
         SttEvent::Ended(end)
+    }
+
+    fn audio(input: &SttInput) -> Option<&[u8]> {
+        if let SttInput::Audio(chunk) = input { Some(chunk) } else { None }
+    }
+
+    fn record_told(recorder: &mut Recorder, now: Now, input: &SttInput) {
+        recorder.stt_told(now, input);
+    }
+
+    fn record_said(recorder: &mut Recorder, effects: &[SttEffect]) {
+        recorder.stt_said(effects);
     }
 }
 
@@ -154,5 +173,17 @@ impl Role for Speaking {
 
     fn ended(end: SessionEnd) -> TtsEvent {
         TtsEvent::Ended(end)
+    }
+
+    fn audio(_: &TtsInput) -> Option<&[u8]> {
+        None
+    }
+
+    fn record_told(recorder: &mut Recorder, now: Now, input: &TtsInput) {
+        recorder.tts_told(now, input);
+    }
+
+    fn record_said(recorder: &mut Recorder, effects: &[TtsEffect]) {
+        recorder.tts_said(effects);
     }
 }

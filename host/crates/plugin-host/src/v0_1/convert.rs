@@ -2,8 +2,10 @@
 
 use super::{describe, link, stt, tts, types};
 use crate::api::{
-    AudioFormat, Compute, Descriptor, Encoding, Fault, FaultKind, Features, Kind, LinkEffect, LinkInput, Now, OptionFault,
-    Remedy, SessionStart, SpeechEdge, SttEffect, SttInput, Timer, Transcript, TtsEffect, TtsInput, Usage, Word,
+    AudioFormat, AudioRoute, Authentication, AwsPayload, AwsSigV4, Compute, Descriptor, Encoding, Fault, FaultKind, Features,
+    HttpOpen, HttpVersion, Kind, LinkEffect, LinkErrorKind, LinkInput, Now, OptionFault, Payload, Preconnect, Remedy,
+    RequestBody, SecretKind, SecretWish, SessionStart, Signed, SpeechEdge, SttEffect, SttInput, Timer, Transcript, TtsEffect,
+    TtsInput, Usage, WebsocketOpen, Word,
 };
 use crate::limits::{FAULT_DETAIL_BYTES, cut};
 
@@ -44,11 +46,36 @@ impl From<types::AudioFormat> for AudioFormat {
 impl From<LinkInput> for link::LinkInput {
     fn from(input: LinkInput) -> Self {
         match input {
-            LinkInput::EgressDenied(id) => Self::Failed(link::Failed {
-                id,
-                kind: link::LinkErrorKind::EgressDenied,
-                detail: "no egress is granted to this plugin".to_owned(),
-            }),
+            LinkInput::Signed(id, Signed { signature, amz_date, scope, signer: _ }) => {
+                Self::Signed(link::Signed { id, signature, amz_date, scope })
+            }
+            LinkInput::Opened { id, status, headers } => Self::Opened(link::Opened { id, status, headers }),
+            LinkInput::Bytes(id, Payload(data)) => Self::Bytes(link::LinkBytes { id, data }),
+            LinkInput::Text(id, Payload(data)) => {
+                // Its UTF-8 was checked where it was received; nothing is lost by checking again without a way to fail.
+                let data = String::from_utf8(data).unwrap_or_default();
+                Self::Text(link::LinkText { id, data })
+            }
+            LinkInput::Trailers(id, fields) => Self::Trailers(link::Trailers { id, fields }),
+            LinkInput::Finished(id, code) => Self::Finished(link::Finished { id, code }),
+            LinkInput::Failed { id, kind, detail } => Self::Failed(link::Failed { id, kind: kind.into(), detail }),
+            LinkInput::Full(id) => Self::Full(id),
+            LinkInput::Writable(id) => Self::Writable(id),
+        }
+    }
+}
+
+impl From<LinkErrorKind> for link::LinkErrorKind {
+    fn from(kind: LinkErrorKind) -> Self {
+        match kind {
+            LinkErrorKind::EgressDenied => Self::EgressDenied,
+            LinkErrorKind::Dns => Self::Dns,
+            LinkErrorKind::Connect => Self::Connect,
+            LinkErrorKind::Tls => Self::Tls,
+            LinkErrorKind::Timeout => Self::Timeout,
+            LinkErrorKind::Protocol => Self::Protocol,
+            LinkErrorKind::Reset => Self::Reset,
+            LinkErrorKind::Limit => Self::Limit,
         }
     }
 }
@@ -56,11 +83,58 @@ impl From<LinkInput> for link::LinkInput {
 impl From<link::LinkEffect> for LinkEffect {
     fn from(effect: link::LinkEffect) -> Self {
         match effect {
-            link::LinkEffect::Http(open) => Self::Open(open.id),
-            link::LinkEffect::Websocket(open) => Self::Open(open.id),
-            link::LinkEffect::SendBytes(piece) => Self::Use(piece.id),
-            link::LinkEffect::SendText(piece) => Self::Use(piece.id),
-            link::LinkEffect::Finish(id) | link::LinkEffect::Close(id) => Self::Use(id),
+            link::LinkEffect::Http(open) => Self::Http(HttpOpen {
+                id: open.id,
+                method: open.method,
+                url: open.url,
+                headers: open.headers,
+                body: match open.body {
+                    link::RequestBody::None => RequestBody::None,
+                    link::RequestBody::Whole(body) => RequestBody::Whole(body),
+                    link::RequestBody::Streaming => RequestBody::Streaming,
+                },
+                version: open.version.into(),
+                auth: open.auth.into(),
+            }),
+            link::LinkEffect::Websocket(open) => Self::Websocket(WebsocketOpen {
+                id: open.id,
+                url: open.url,
+                headers: open.headers,
+                subprotocols: open.subprotocols,
+                auth: open.auth.into(),
+            }),
+            link::LinkEffect::Preconnect(wish) => Self::Preconnect(Preconnect { url: wish.url, version: wish.version.into() }),
+            link::LinkEffect::SendBytes(piece) => Self::SendBytes(piece.id, Payload(piece.data)),
+            link::LinkEffect::SendText(piece) => Self::SendText(piece.id, Payload(piece.data.into_bytes())),
+            link::LinkEffect::Finish(id) => Self::Finish(id),
+            link::LinkEffect::Close(id) => Self::Close(id),
+        }
+    }
+}
+
+impl From<link::HttpVersion> for HttpVersion {
+    fn from(version: link::HttpVersion) -> Self {
+        match version {
+            link::HttpVersion::Http1 => Self::Http1,
+            link::HttpVersion::Http2 => Self::Http2,
+        }
+    }
+}
+
+impl From<link::Authentication> for Authentication {
+    fn from(auth: link::Authentication) -> Self {
+        match auth {
+            link::Authentication::Templates => Self::Templates,
+            link::Authentication::AwsSigv4(wish) => Self::AwsSigV4(AwsSigV4 {
+                secret: wish.secret,
+                region: wish.region,
+                service: wish.service,
+                payload: match wish.payload {
+                    link::AwsPayload::Hashed => AwsPayload::Hashed,
+                    link::AwsPayload::EventStream => AwsPayload::EventStream,
+                    link::AwsPayload::Presigned => AwsPayload::Presigned,
+                },
+            }),
         }
     }
 }
@@ -84,7 +158,7 @@ impl From<stt::Effect> for SttEffect {
     fn from(effect: stt::Effect) -> Self {
         match effect {
             stt::Effect::Link(effect) => Self::Link(effect.into()),
-            stt::Effect::RouteAudio(route) => Self::RouteAudio(route.link),
+            stt::Effect::RouteAudio(route) => Self::RouteAudio(AudioRoute { link: route.link, prefix: route.prefix }),
             stt::Effect::SpeechStarted(ms) => Self::SpeechStarted(ms),
             stt::Effect::Partial(words) => Self::Partial(words.into()),
             stt::Effect::Final(words) => Self::Final(words.into()),
@@ -201,7 +275,7 @@ impl From<describe::Descriptor> for Descriptor {
                 describe::Compute::Heavy => Compute::Heavy,
             },
             formats: wish.formats.into_iter().map(AudioFormat::from).collect(),
-            secrets: wish.secrets.into_iter().map(|secret| (secret.name, secret.why)).collect(),
+            secrets: wish.secrets.into_iter().map(SecretWish::from).collect(),
             id: wish.id,
             version: wish.version,
             languages: wish.languages,
@@ -209,5 +283,17 @@ impl From<describe::Descriptor> for Descriptor {
             hosts: wish.hosts,
             session_max_s: wish.session_max_s,
         }
+    }
+}
+
+impl From<describe::SecretWish> for SecretWish {
+    fn from(wish: describe::SecretWish) -> Self {
+        let kind = match wish.kind {
+            describe::SecretKind::Fixed => SecretKind::Static,
+            describe::SecretKind::AwsCredentials => SecretKind::AwsCredentials,
+            describe::SecretKind::GoogleServiceAccount => SecretKind::GoogleServiceAccount,
+            describe::SecretKind::Oauth2ClientCredentials => SecretKind::Oauth2ClientCredentials,
+        };
+        Self { name: wish.name, kind, why: wish.why }
     }
 }

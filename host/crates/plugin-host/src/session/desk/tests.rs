@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::{AudioFormat, Encoding, TtsEffect, TtsInput};
+use crate::api::{AudioFormat, Encoding, HttpVersion, Preconnect, TtsEffect, TtsInput};
 use crate::limits::AUDIO_EVENT_BYTES;
 use crate::session::TtsEvent;
 use crate::session::roles::Speaking;
@@ -7,7 +7,7 @@ use crate::session::roles::Speaking;
 fn desk() -> Desk<Speaking> {
     let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz: 8000 };
     let start = SessionStart { format, language: "en-US".into(), options: "{}".into(), seed: [0; 32] };
-    let mut desk = Desk::new(start, Arc::default());
+    let mut desk = Desk::new(start);
     assert!(matches!(desk.next(Instant::now()), Some(TtsInput::Start(_))));
     desk
 }
@@ -75,7 +75,7 @@ fn cancel_overtakes_the_text_and_marks_before_it() {
 fn what_only_the_host_may_say_is_ignored() {
     let mut desk = desk();
     desk.take_in(TtsInput::Timer(1));
-    desk.take_in(TtsInput::Link(LinkInput::EgressDenied(1)));
+    desk.take_in(TtsInput::Link(LinkInput::Writable(1)));
     assert_eq!(said(desk.next(Instant::now())), "nothing");
 }
 
@@ -106,16 +106,29 @@ fn a_guest_that_asks_to_be_called_at_once_but_says_nothing_is_slowed() {
     assert_eq!(said(desk.next(now + IDLE_TIMER)), "timer 1");
 }
 
+fn link() -> TtsEffect {
+    TtsEffect::Link(LinkEffect::Preconnect(Preconnect { url: "https://vendor.example/".into(), version: HttpVersion::Http1 }))
+}
+
 #[test]
-fn links_are_denied_and_a_guest_that_insists_is_ended() {
-    let (mut desk, now) = (desk(), Instant::now());
-    for _ in 0..LINKS_TRIED {
-        desk.book(now, vec![TtsEffect::Link(LinkEffect::Open(3)), TtsEffect::Link(LinkEffect::Use(3))]).unwrap();
-        assert_eq!(said(desk.next(now)), "link");
+fn a_guest_that_opens_links_again_and_again_is_ended_but_one_that_takes_its_time_is_not() {
+    let (mut desk, mut now) = (desk(), Instant::now());
+    for _ in 0..3 {
+        desk.book(now, (0..LINKS_TRIED).map(|_| link()).collect()).unwrap();
+        now += LINKS_TRIED_IN + Duration::from_millis(1);
     }
-    assert_eq!(said(desk.next(now)), "nothing");
-    assert_eq!(desk.book(now, vec![TtsEffect::Link(LinkEffect::Open(3))]).unwrap_err().code(), "link-limit");
-    assert_eq!(desk.counters.read().egress_denied, u64::from(LINKS_TRIED) + 1);
+    desk.book(now, (0..LINKS_TRIED).map(|_| link()).collect()).unwrap();
+    assert_eq!(desk.book(now, vec![link()]).unwrap_err().code(), "link-limit");
+}
+
+#[test]
+fn what_is_asked_of_links_keeps_its_order() {
+    let (mut desk, now) = (desk(), Instant::now());
+    desk.book(now, vec![link(), TtsEffect::Link(LinkEffect::Finish(3)), TtsEffect::Link(LinkEffect::Close(3))]).unwrap();
+    assert!(matches!(desk.ask(), Some(Ask::Link(LinkEffect::Preconnect(_)))));
+    assert!(matches!(desk.ask(), Some(Ask::Link(LinkEffect::Finish(3)))));
+    assert!(matches!(desk.ask(), Some(Ask::Link(LinkEffect::Close(3)))));
+    assert!(desk.ask().is_none());
 }
 
 #[test]
