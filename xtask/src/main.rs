@@ -26,7 +26,7 @@ cargo xtask <chore>
                         set up what is missing, build, and hold a conversation with a recorded caller
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
-  bench                 all benches
+  bench [plugins]       all benches, release build; `plugins`: live plugin sessions, paced as in life
   lab up|down|status    an Asterisk to play with, on loopback
   dist [--in-chroot]    release build to target/dist; --in-chroot proves it in a clean Debian
 
@@ -64,7 +64,8 @@ fn chore(words: &[&str]) -> Result<()> {
         }
         ["demo", options @ ..] => demo::demo(ctx, options),
         ["test", options @ ..] => test::test(ctx, options),
-        ["bench"] => test::bench(ctx),
+        ["bench"] => test::bench(ctx, None),
+        ["bench", what] => test::bench(ctx, Some(what)),
         ["lab", act] => lab::act(ctx, act),
         ["dist"] => dist::build(ctx),
         ["dist", "--in-chroot"] => dist::prove_in_chroot(ctx),

@@ -36,10 +36,15 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// All benches, release build.
-pub fn bench(ctx: &Context) -> Result<()> {
+/// Benches, release build: all of them, or those of one subject.
+pub fn bench(ctx: &Context, what: Option<&str>) -> Result<()> {
     plugins::build_all(ctx)?;
-    ctx.step("run the benches", || {
-        run(ctx.cargo().args(["bench", "--package", "vg-media", "--package", "vg-plugin-host", "--benches"]))
-    })
+    let mut cargo = ctx.cargo();
+    cargo.arg("bench");
+    match what {
+        None => cargo.args(["--package", "vg-media", "--package", "vg-plugin-host", "--benches"]),
+        Some("plugins") => cargo.args(["--package", "vg-plugin-host", "--bench", "paced"]),
+        Some(other) => bail!("there is no bench of {other}: `plugins`, or nothing for all"),
+    };
+    ctx.step("run the benches", || run(&mut cargo))
 }
