@@ -14,6 +14,7 @@ pub mod describe {
                 import serphona:speech/link@0.1.0;
                 import serphona:speech/log@0.1.0;
                 import serphona:speech/asset@0.1.0;
+                import serphona:speech/signing@0.1.0;
                 export serphona:speech/describe@0.1.0;
             }",
         path: "../../wit",
@@ -60,5 +61,20 @@ pub mod tts {
         default_bindings_module: "vg_plugin_sdk::bindings::tts",
         additional_derives: [PartialEq],
         additional_derives_ignore: ["session"],
+    });
+}
+
+/// What a masker exports.
+pub mod mask {
+    wit_bindgen::generate!({
+        inline: "
+            package serphona:guest-mask;
+            world mask-exports { export serphona:speech/mask@0.1.0; }",
+        path: "../../wit",
+        pub_export_macro: true,
+        export_macro_name: "export_mask",
+        default_bindings_module: "vg_plugin_sdk::bindings::mask",
+        additional_derives: [PartialEq],
+        additional_derives_ignore: ["masker"],
     });
 }

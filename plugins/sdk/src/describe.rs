@@ -14,6 +14,11 @@ impl Descriptor {
         Self::plain(Kind::Tts, id, version)
     }
 
+    /// A masker. Its formats, options, hosts and secrets stay empty: it has no imports and no settings but the call's.
+    pub fn mask(id: &str, version: &str) -> Self {
+        Self::plain(Kind::Mask, id, version)
+    }
+
     fn plain(kind: Kind, id: &str, version: &str) -> Self {
         Self {
             id: id.to_owned(),

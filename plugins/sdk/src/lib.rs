@@ -1,7 +1,8 @@
 //! Guest library for speech plugins written in Rust.
 //!
-//! A plugin is told what happened and says what to do: it implements [`stt::SttPlugin`] or [`tts::TtsPlugin`] and exports
-//! it with one macro. It opens no socket, has no clock and never waits.
+//! A plugin is told what happened and says what to do: it implements [`stt::SttPlugin`], [`tts::TtsPlugin`] or
+//! [`mask::MaskPlugin`] and exports it with one macro. It opens no socket, has no clock and never waits: connections are asked
+//! for with [`link`], and what came over them is an input.
 //!
 //! ```
 //! use vg_plugin_sdk::{Descriptor, Instant, stt::{Effect, Input, SttPlugin}};
@@ -33,8 +34,8 @@
 //! Who prefers straight-line code implements [`stt::SttScript`] or [`tts::TtsScript`], one `async fn` over [`task::Io`],
 //! and exports it wrapped in `Scripted`: the component is the same kind of state machine.
 //!
-//! Everything here also compiles for the host, so that a plugin's logic is tested natively with recorded inputs; the
-//! exports themselves exist only in WebAssembly.
+//! Everything here also compiles for the host: [`testing`] drives a plugin natively in virtual time. The exports themselves
+//! exist only in WebAssembly.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -43,14 +44,22 @@ pub mod audio;
 pub mod bindings;
 mod describe;
 mod fault;
+mod imports;
+pub mod link;
+pub mod mask;
+pub mod options;
 pub mod stt;
 pub mod task;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod tts;
 
 pub use bindings::describe::{
     exports::serphona::speech::describe::{Compute, Descriptor, Features, Kind, SecretKind, SecretWish},
-    serphona::speech::{
-        asset, link, log,
-        types::{AudioFormat, Encoding, Fault, FaultKind, Instant, OptionFault, Remedy, SessionStart, Transcript, Usage, Word},
+    serphona::speech::types::{
+        AudioFormat, Encoding, Fault, FaultKind, Instant, OptionFault, Remedy, SessionStart, Transcript, Usage, Word,
     },
 };
+pub use imports::{asset, log, signing};
+/// The JSON library of options and of most vendors' messages.
+pub use serde_json as json;

@@ -50,8 +50,8 @@ impl<I, E> Io<I, E> {
     }
 
     /// Asks the host for something, in order.
-    pub fn emit(&self, effect: E) {
-        self.0.borrow_mut().effects.push(effect);
+    pub fn emit(&self, effect: impl Into<E>) {
+        self.0.borrow_mut().effects.push(effect.into());
     }
 }
 
