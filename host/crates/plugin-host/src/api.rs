@@ -433,7 +433,36 @@ pub struct Features {
     pub incremental_text: bool,
 }
 
+impl Encoding {
+    /// The name used in WIT.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PcmS16le => "pcm-s16le",
+            Self::Mulaw => "mulaw",
+            Self::Alaw => "alaw",
+        }
+    }
+
+    /// The encoding of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::PcmS16le, Self::Mulaw, Self::Alaw].into_iter().find(|encoding| encoding.as_str() == name)
+    }
+
+    /// Bytes of one sample.
+    pub fn sample_bytes(self) -> usize {
+        match self {
+            Self::PcmS16le => 2,
+            Self::Mulaw | Self::Alaw => 1,
+        }
+    }
+}
+
 impl Kind {
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Stt, Self::Tts, Self::Mask].into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// The name used in WIT and in logs.
     pub fn as_str(self) -> &'static str {
         match self {
