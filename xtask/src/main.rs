@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod lab;
 mod plugins;
+mod registry;
 mod setup;
 mod stt_local;
 mod test;

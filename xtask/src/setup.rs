@@ -32,6 +32,7 @@ pub const BUILD: &[Need] = &[Need { program: "cc", package: "gcc libc6-dev", why
 pub fn all(ctx: &Context) -> Result<()> {
     require(ctx, BUILD)?;
     crate::plugins::build_all(ctx)?;
+    crate::registry::prepare(ctx)?;
     crate::lab::prepare(ctx)?;
     ctx.say("everything is here: try `cargo xtask demo`, then `cargo xtask test`");
     Ok(())
