@@ -6,7 +6,7 @@ pub(crate) use link::Link;
 
 use crate::counters::{Counters, LinkCounts, count};
 use crate::dial::Dialer;
-use crate::grant::{Grant, Resolve};
+use crate::grant::{Advised, Grant, Resolve};
 use crate::limits::{IN_PIECES, LINKS_OPEN};
 use crate::outbox::{Outbound, Outbox, Pressure};
 use crate::wire::{LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload};
@@ -56,6 +56,7 @@ pub struct Links {
     pub(crate) pool: http::Pool,
     pub(crate) writers: websocket::Writers,
     pub(crate) counters: Counters,
+    pub(crate) advised: Advised,
     runtime: Handle,
 }
 
@@ -71,6 +72,7 @@ impl Links {
             pool: http::Pool::default(),
             writers: websocket::Writers::start(&runtime),
             counters: Counters::default(),
+            advised: Advised::default(),
             runtime,
         }))
     }

@@ -1,13 +1,21 @@
 //! What a plugin may reach for a tenant: the descriptor's wish, cut down by the operator's policy and the tenant's own choice.
 
+mod address;
+mod reach;
 mod refusal;
+mod rule;
 mod target;
 
+pub use reach::{Policy, Reach};
+pub(crate) use refusal::Advised;
 pub use refusal::Refusal;
+pub use rule::{HostRule, RuleFault};
 pub use target::{Scheme, Schemes, Target};
 
+use crate::limits::ADDRESSES;
 use crate::secrets::Secrets;
 use futures_util::future::BoxFuture;
+use reach::Lack;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -41,6 +49,8 @@ pub struct Grant {
     pub tenant: Arc<str>,
     /// The plugin's name.
     pub plugin: Arc<str>,
+    /// Where it may go.
+    pub reach: Reach,
     /// Secrets by the names that the plugin uses.
     pub secrets: Secrets,
     /// Connections this tenant and plugin may have at a time.
@@ -54,8 +64,13 @@ impl Grant {
     ///
     /// # Errors
     /// [`Refusal::EgressDenied`].
-    pub fn permit(&self, _target: &Target) -> Result<(), Refusal> {
-        Ok(())
+    pub fn permit(&self, target: &Target) -> Result<(), Refusal> {
+        self.permitted(target, self.reach.lack(target))
+    }
+
+    /// Whether the host may go there on the plugin's behalf, to get a token: a matter of the operator's policy, not of the plugin's wish.
+    pub(crate) fn permit_errand(&self, target: &Target) -> Result<(), Refusal> {
+        self.permitted(target, self.reach.lack_of_errand(target))
     }
 
     /// Where to dial: resolved once, each address checked. Dial these and nothing else; the list is never empty.
@@ -67,7 +82,26 @@ impl Grant {
             Some(address) => vec![address],
             None => resolver.resolve(&target.host().to_string()).await.map_err(|_| Refusal::Dns)?,
         };
-        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, target.port())).collect())
+        let mut lacking = None;
+        let mut dialled = Vec::new();
+        for address in addresses {
+            match self.reach.lack_of_network(address) {
+                None => dialled.push(SocketAddr::new(address, target.port())),
+                Some(lack) => lacking = lacking.or(Some(lack)),
+            }
+        }
+        if dialled.is_empty() {
+            self.permitted(target, lacking)?;
+            return Err(Refusal::Dns);
+        }
+        dialled.truncate(ADDRESSES);
+        Ok(dialled)
+    }
+
+    fn permitted(&self, target: &Target, lack: Option<Lack>) -> Result<(), Refusal> {
+        lack.map_or(Ok(()), |lack| {
+            Err(Refusal::EgressDenied { origin: target.origin(), advice: lack.advice(&self.plugin, target) })
+        })
     }
 }
 
@@ -80,3 +114,6 @@ impl Resolve for SystemResolver {
         Box::pin(async move { Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect()) })
     }
 }
+
+#[cfg(test)]
+mod tests;

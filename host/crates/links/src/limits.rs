@@ -28,3 +28,7 @@ pub(crate) const IDLE: Duration = Duration::from_secs(120);
 pub(crate) const KEEP_UNUSED: Duration = Duration::from_secs(50);
 /// Unused connections kept per pool key: the oldest is closed.
 pub(crate) const KEPT_PER_KEY: usize = 4;
+/// Refusals of a plugin that the operator is told in words: further ones are only counted.
+pub(crate) const REFUSALS_TOLD: usize = 32;
+/// Addresses of a name that are dialled: the rest is forgotten.
+pub(crate) const ADDRESSES: usize = 16;

@@ -3,7 +3,10 @@
 use super::Grant;
 use crate::counters::count;
 use crate::door::Links;
+use crate::limits::REFUSALS_TOLD;
 use crate::wire::LinkErrorKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A link that is not made. What it prints is what the guest learns: no policy, no address, no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +34,8 @@ pub enum Refusal {
         why: &'static str,
         /// What the guest is told it is.
         kind: LinkErrorKind,
+        /// For the operator, where there is something to do.
+        advice: Option<String>,
     },
 }
 
@@ -45,10 +50,49 @@ impl Refusal {
         }
     }
 
-    /// Counts it, and tells the operator what to add to the policy: once for each plugin and host.
-    pub(crate) fn observe(&self, links: &Links, _grant: &Grant) {
-        if let Self::EgressDenied { .. } = self {
+    /// What the operator can do about it.
+    pub fn advice(&self) -> Option<&str> {
+        match self {
+            Self::EgressDenied { advice, .. } => Some(advice),
+            Self::Secret { advice, .. } => advice.as_deref(),
+            Self::Dns | Self::Invalid(_) => None,
+        }
+    }
+
+    /// Counts it, and tells the operator what to do: each thing once for a plugin, and only so many, since a guest invents names without end.
+    pub(crate) fn observe(&self, links: &Links, grant: &Grant) {
+        if matches!(self, Self::EgressDenied { .. }) {
             count(&links.counters.egress_denied);
         }
+        let Some(advice) = self.advice() else { return };
+        let (plugin, tenant) = (&*grant.plugin, &*grant.tenant);
+        match links.advised.first_time(&grant.plugin, advice) {
+            Some(Telling::Advice) => tracing::warn!(plugin, tenant, "{self}: {advice}"),
+            Some(Telling::NoMore) => tracing::warn!(plugin, tenant, "further refusals of this plugin are only counted"),
+            None => {}
+        }
+    }
+}
+
+/// What the operator was told already.
+#[derive(Default)]
+pub(crate) struct Advised(Mutex<BTreeMap<Arc<str>, BTreeSet<String>>>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Telling {
+    Advice,
+    NoMore,
+}
+
+impl Advised {
+    fn first_time(&self, plugin: &Arc<str>, advice: &str) -> Option<Telling> {
+        let mut plugins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = plugins.entry(Arc::clone(plugin)).or_default();
+        if told.len() > REFUSALS_TOLD || told.contains(advice) {
+            return None;
+        }
+        let telling = if told.len() == REFUSALS_TOLD { Telling::NoMore } else { Telling::Advice };
+        told.insert(advice.to_owned());
+        Some(telling)
     }
 }
