@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(code(&by_name), "unknown-reference");
         let signature = sign_bytes(b"component", &plugin, &key).unwrap();
         let incoming = Incoming { wasm: b"component", plugin: &plugin, signature: None, source: "test" };
-        store.put(&incoming, &[by_name.clone()]).unwrap();
+        store.put(&incoming, std::slice::from_ref(&by_name)).unwrap();
         assert_eq!(code(&by_name), "unsigned");
         store.put(&Incoming { signature: Some(&signature), ..incoming }, &["stt-acme@1.3.0".parse().unwrap()]).unwrap();
         assert_eq!(open(&by_name, &store, &policy).unwrap().admitted.signer.unwrap().plugin, Some(plugin));

@@ -174,6 +174,9 @@ pub fn keygen(out: &Path, password: Password<'_>) -> Result<NewKey, SignError> {
     Ok(NewKey { secret, public, key })
 }
 
+/// Algorithms, salt and costs of the password, number, key, checksum.
+const SECRET_KEY_BYTES: usize = 3 * 2 + 32 + 2 * 8 + 8 + 64 + 32;
+
 /// A key that makes signatures. Has no `Debug`: nothing of it is ever printed.
 pub struct SecretKey(minisign::SecretKey);
 
@@ -185,10 +188,12 @@ impl SecretKey {
     /// [`SignError::NotAKey`], [`SignError::Io`].
     pub fn read(path: &Path, password: Password<'_>) -> Result<Self, SignError> {
         let text = read_text(path)?;
+        let bytes = STANDARD.decode(text.lines().nth(1).unwrap_or_default().trim()).unwrap_or_default();
+        if bytes.len() != SECRET_KEY_BYTES {
+            return Err(SignError::NotAKey { path: path.to_owned() });
+        }
         // The third and fourth bytes name the function that derives a key from the password; zero is none.
-        let line = text.lines().nth(1).unwrap_or_default().trim();
-        let bytes = STANDARD.decode(line).unwrap_or_default();
-        let locked = bytes.get(2..4).ok_or_else(|| SignError::NotAKey { path: path.to_owned() })? != [0, 0];
+        let locked = bytes[2..4] != [0, 0];
         let boxed = minisign::SecretKeyBox::from(text);
         let key = match (locked, password) {
             (false, _) => boxed.into_unencrypted_secret_key().map_err(|_| SignError::NotAKey { path: path.to_owned() }),

@@ -12,7 +12,7 @@ pub struct Keep {
     pub pinned: BTreeSet<Digest>,
     /// References that are never dropped: what the configuration names.
     pub references: BTreeSet<Reference>,
-    /// Of each plugin (the name, or the repository in a registry) only so many references, the newest; all where none.
+    /// Of each plugin (the name, or the repository in a registry) only what means so many contents, the newest; everything where none.
     pub newest: Option<usize>,
 }
 
@@ -60,7 +60,10 @@ impl Keep {
         let wanted: BTreeSet<Reference> = self.references.iter().map(super::essence).collect();
         let old = families.into_values().flat_map(|mut family| {
             family.sort_by(|a, b| b.added_unix_s.cmp(&a.added_unix_s).then_with(|| b.reference.cmp(&a.reference)));
-            family.into_iter().skip(newest)
+            // A tag and the digest that it means are one version.
+            let mut kept = BTreeSet::new();
+            family.retain(|each| !kept.contains(&each.digest) && (kept.len() >= newest || !kept.insert(each.digest)));
+            family
         });
         old.filter(|each| !wanted.contains(&each.reference) && !self.pinned.contains(&each.digest)).collect()
     }

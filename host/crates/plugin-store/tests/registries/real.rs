@@ -8,12 +8,12 @@ use std::process::{Child, Command, Stdio};
 const PLACE: &str = "docker-registry-debian/usr/bin/docker-registry";
 
 /// Let in by [`Wish::login`]: `tester` with this password, as bcrypt hashes it.
-pub const PASSWORD: &str = "let me in";
+pub(crate) const PASSWORD: &str = "let me in";
 const HTPASSWD: &str = "tester:$2b$04$MVsBmZGB/r2CaSqBAplqjuYE.tyEX5Nzo11ziMoo9sirDhnH3/Jc2\n";
 
 /// How the registry is to be.
 #[derive(Default)]
-pub struct Wish {
+pub(crate) struct Wish {
     /// Asks for a password.
     pub login: bool,
     /// Certificate and key, PEM: speaks TLS.
@@ -21,15 +21,15 @@ pub struct Wish {
 }
 
 /// A running registry; stopped when dropped.
-pub struct Real {
+pub(crate) struct Real {
     process: Child,
     /// `127.0.0.1:port`.
-    pub address: String,
+    pub(crate) address: String,
     folder: tempfile::TempDir,
 }
 
 impl Real {
-    pub fn start(wish: &Wish) -> Self {
+    pub(crate) fn start(wish: &Wish) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         std::fs::write(path("config.yml"), "version: 0.1\nstorage: {filesystem: {}}\n").unwrap();
@@ -62,7 +62,7 @@ impl Real {
     }
 
     /// The file that holds a blob of this digest (without `sha256:`).
-    pub fn blob(&self, hex: &str) -> PathBuf {
+    pub(crate) fn blob(&self, hex: &str) -> PathBuf {
         self.folder.path().join("content/docker/registry/v2/blobs/sha256").join(&hex[..2]).join(hex).join("data")
     }
 }
