@@ -2,12 +2,12 @@
 
 mod link;
 
-pub(crate) use link::Link;
+pub(crate) use link::{Gone, Link};
 
 use crate::counters::{Counters, LinkCounts, count};
 use crate::dial::Dialer;
 use crate::grant::{Advised, Grant, Resolve};
-use crate::limits::{IN_PIECES, LINKS_OPEN};
+use crate::limits::{Deadlines, IN_PIECES, LINKS_OPEN};
 use crate::outbox::{Outbound, Outbox, Pressure};
 use crate::wire::{LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload};
 use crate::{http, websocket};
@@ -27,6 +27,8 @@ pub struct LinksConfig {
     pub operator_cas: Vec<Vec<u8>>,
     /// Looks names up; the system's way where none is given.
     pub resolver: Option<Arc<dyn Resolve>>,
+    /// How long what may take.
+    pub deadlines: Deadlines,
 }
 
 /// Why links cannot be made here.
@@ -56,8 +58,9 @@ pub struct Links {
     pub(crate) pool: http::Pool,
     pub(crate) writers: websocket::Writers,
     pub(crate) counters: Counters,
+    pub(crate) deadlines: Deadlines,
     pub(crate) advised: Advised,
-    runtime: Handle,
+    pub(crate) runtime: Handle,
 }
 
 impl Links {
@@ -68,10 +71,11 @@ impl Links {
     pub fn new(config: LinksConfig) -> Result<Arc<Self>, LinksError> {
         let runtime = Handle::try_current().map_err(LinksError::Runtime)?;
         Ok(Arc::new(Self {
-            dialer: Dialer::new(&config.operator_cas, config.resolver)?,
-            pool: http::Pool::default(),
+            dialer: Dialer::new(&config.operator_cas, config.resolver, config.deadlines.pong)?,
+            pool: http::Pool::start(&runtime, config.deadlines.keep_unused),
             writers: websocket::Writers::start(&runtime),
             counters: Counters::default(),
+            deadlines: config.deadlines,
             advised: Advised::default(),
             runtime,
         }))
@@ -142,6 +146,10 @@ impl Door {
                 Ok(())
             }
             LinkEffect::Preconnect(wish) => {
+                // Never answered: a session that wishes without end is not given more tasks than links.
+                if self.tasks.len() >= 2 * LINKS_OPEN {
+                    return Ok(());
+                }
                 let preconnect = http::preconnect(Arc::clone(&self.links), Arc::clone(&self.grant), wish);
                 self.tasks.spawn_on(preconnect, &self.links.runtime);
                 Ok(())
@@ -189,7 +197,9 @@ impl Door {
             // The door holds a sender of its own: this never ends.
             let Poll::Ready(Some(Told { birth, input })) = self.told.poll_recv(cx) else { return Poll::Pending };
             let id = input.id();
-            if self.open.get(&id).is_none_or(|open| open.birth != birth) {
+            let Some(open) = self.open.get(&id).filter(|open| open.birth == birth) else { continue };
+            // It became full again behind this: another `writable` will come.
+            if matches!(input, LinkInput::Writable(_)) && open.outbox.is_full() {
                 continue;
             }
             if input.is_last() {
@@ -251,5 +261,47 @@ impl Door {
         if self.route.as_ref().is_some_and(|(routed, _)| *routed == id) {
             self.route = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::OUT_HIGH_BYTES;
+    use std::time::Duration;
+    use tokio::sync::Notify;
+
+    #[tokio::test]
+    async fn a_link_that_is_full_again_is_not_said_to_be_writable() {
+        let links = Links::new(LinksConfig::default()).unwrap();
+        let grant = Grant {
+            tenant: "tenant".into(),
+            plugin: "plugin".into(),
+            reach: crate::grant::Reach::default(),
+            secrets: crate::secrets::Secrets::default(),
+            connections: Arc::default(),
+            budget: crate::grant::Budget::default(),
+        };
+        let mut door = links.door(Arc::new(grant));
+        let (take, taken) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (asked, done) = (Arc::clone(&take), Arc::clone(&taken));
+        door.start(1, |link| async move {
+            loop {
+                asked.notified().await;
+                link.next_out().await.unwrap();
+                done.notify_one();
+            }
+        });
+        let fill = || LinkEffect::SendBytes(1, Payload(vec![0; OUT_HIGH_BYTES + 1]));
+        door.apply(fill()).unwrap();
+        assert_eq!(door.next().await, LinkInput::Full(1));
+        take.notify_one();
+        taken.notified().await;
+        door.apply(fill()).unwrap();
+        assert_eq!(door.next().await, LinkInput::Full(1));
+        let stale = tokio::time::timeout(Duration::ZERO, door.next()).await;
+        assert!(stale.is_err(), "{stale:?}");
+        take.notify_one();
+        assert_eq!(door.next().await, LinkInput::Writable(1));
     }
 }

@@ -22,5 +22,6 @@ mod websocket;
 pub mod wire;
 
 pub use counters::LinkCounts;
-pub use door::{Door, Links, LinksConfig, LinksError};
+pub use door::{Door, Links, LinksConfig, LinksError, TooMuch};
 pub use grant::Grant;
+pub use limits::Deadlines;
