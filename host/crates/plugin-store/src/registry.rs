@@ -5,8 +5,9 @@
 //! second layer, so the signature travels as the manifest's annotation [`SIGNATURE_ANNOTATION`]; a digest pin covers it as well.
 //!
 //! Nothing that a registry says is believed: sizes are bounded before and while reading, every digest is computed here, links to other
-//! places in a manifest are not followed. The one thing that the library below does not bound is the size of answers that are neither component
-//! nor placed by an author (errors, tokens, the raw manifest); those have a deadline instead.
+//! places in a manifest are not followed. One thing the library below does not bound: the size of answers that are no component (errors,
+//! tokens, the manifest before it is looked at); they have a deadline instead. A gateway pulls nothing while it serves ([`crate::open`]
+//! reaches no registry), so what a hostile registry could exhaust is the memory of the command that asked it.
 
 mod artifact;
 mod fault;
@@ -258,4 +259,29 @@ async fn within<T>(
 /// take the process with it; the client, the only thing that could be left half changed, is dropped.
 async fn contained<T>(work: impl Future<Output = Result<T, RegistryError>>) -> Result<T, RegistryError> {
     AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(RegistryError::Malformed { what: "answer" }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_or_what_was_named_is_spoken_to_without_tls() {
+        let plainly = |plain_http: &PlainHttp, text: &str| {
+            let options = RegistryOptions { plain_http: plain_http.clone(), ..RegistryOptions::default() };
+            Registry::new(options).speaks_plainly_to(&text.parse().unwrap())
+        };
+        assert!(plainly(&PlainHttp::Loopback, "127.0.0.1:5000/a"));
+        assert!(!plainly(&PlainHttp::Loopback, "r.example:5000/a"));
+        let named = PlainHttp::Only(["r.example:5000".to_owned()].into());
+        assert!(plainly(&named, "r.example:5000/a"));
+        assert!(!["r.example/a", "127.0.0.1:5000/a"].into_iter().any(|text| plainly(&named, text)));
+    }
+
+    #[test]
+    fn a_pull_can_run_on_any_thread() {
+        fn sendable<T: Send>(_: T) {}
+        let (registry, reference) = (Registry::default(), "r.example/a".parse().unwrap());
+        sendable(registry.pull(&reference));
+    }
 }

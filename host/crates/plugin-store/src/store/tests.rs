@@ -193,6 +193,16 @@ fn gc_keeps_what_is_meant_pinned_or_new() {
     assert_eq!(store.gc(&keep).unwrap(), Swept::default());
 }
 
+#[test]
+fn whoever_writes_is_alone() {
+    let (folder, store) = store();
+    let lock = || fs::File::open(folder.path().join("lock")).unwrap();
+    let pen = store.disk.pen().unwrap();
+    assert!(lock().try_lock().is_err());
+    drop(pen);
+    lock().try_lock().unwrap();
+}
+
 /// Not a test by itself: the other process of the tests below.
 #[test]
 fn child_writes_until_it_is_killed() {
@@ -237,11 +247,14 @@ fn two_processes_write_the_same_store_and_one_is_killed_in_the_middle() {
     for victim in 0..3 {
         let (mut first, mut first_out) = writer(folder.path());
         let (mut second, mut second_out) = writer(folder.path());
-        wait_for_rounds(&mut first_out, 3 + victim);
+        // Both are at it before anything is counted.
+        wait_for_rounds(&mut first_out, 1);
+        wait_for_rounds(&mut second_out, 1);
+        wait_for_rounds(&mut first_out, 100 + victim);
         first.kill().unwrap();
         first.wait().unwrap();
         // The survivor is not held up by the dead one's lock or litter, nor is a third.
-        wait_for_rounds(&mut second_out, 5);
+        wait_for_rounds(&mut second_out, 100);
         put(&store, &content(99), &["mine@1"]).unwrap();
         second.kill().unwrap();
         second.wait().unwrap();
