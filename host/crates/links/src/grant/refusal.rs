@@ -59,17 +59,23 @@ impl Refusal {
         }
     }
 
-    /// Counts it, and tells the operator what to do: each thing once for a plugin, and only so many, since a guest invents names without end.
+    /// Counts it, and tells the operator what to do: of each host once for a plugin, of each secret once in a while, since a guest asks
+    /// without end.
     pub(crate) fn observe(&self, links: &Links, grant: &Grant) {
-        if matches!(self, Self::EgressDenied { .. }) {
-            count(&links.counters.egress_denied);
-        }
-        let Some(advice) = self.advice() else { return };
         let (plugin, tenant) = (&*grant.plugin, &*grant.tenant);
-        match links.advised.first_time(&grant.plugin, advice) {
-            Some(Telling::Advice) => tracing::warn!(plugin, tenant, "{self}: {advice}"),
-            Some(Telling::NoMore) => tracing::warn!(plugin, tenant, "further refusals of this plugin are only counted"),
-            None => {}
+        match self {
+            Self::EgressDenied { advice, .. } => {
+                count(&links.counters.egress_denied);
+                match links.advised.first_time(&grant.plugin, advice) {
+                    Some(Telling::Advice) => tracing::warn!(plugin, tenant, "{self}: {advice}"),
+                    Some(Telling::NoMore) => tracing::warn!(plugin, tenant, "further refusals of this plugin are only counted"),
+                    None => {}
+                }
+            }
+            Self::Secret { name, advice: Some(advice), .. } if grant.secrets.tell(name) => {
+                tracing::warn!(plugin, tenant, "{self}: {advice}");
+            }
+            Self::Secret { .. } | Self::Dns | Self::Invalid(_) => {}
         }
     }
 }
