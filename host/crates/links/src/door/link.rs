@@ -2,7 +2,7 @@
 
 use super::Links;
 use crate::counters::{add, count};
-use crate::grant::{Grant, Refusal};
+use crate::grant::Grant;
 use crate::limits::IN_PIECE_BYTES;
 use crate::outbox::{Outbound, Outbox, Taken};
 use crate::wire::{Fields, LinkErrorKind, LinkId, LinkInput, Payload};
@@ -78,12 +78,6 @@ impl Link {
     pub(crate) async fn failed(&self, kind: LinkErrorKind, detail: impl Into<String>) {
         count(&self.links.counters.failed);
         let _ = self.tell(LinkInput::Failed { id: self.id, kind, detail: detail.into() }).await;
-    }
-
-    /// The link's end, where it may not go.
-    pub(crate) async fn refused(&self, refusal: &Refusal) {
-        refusal.observe(&self.links, &self.grant);
-        self.failed(refusal.kind(), refusal.to_string()).await;
     }
 
     /// The next thing to send. Tells the session by itself that it may go on.

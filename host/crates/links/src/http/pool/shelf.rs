@@ -28,6 +28,12 @@ struct Shelf {
     http2: Vec<Kept<Arc<Http2>>>,
 }
 
+impl Shelf {
+    fn is_needed(&self) -> bool {
+        !self.http1.is_empty() || !self.http2.is_empty() || Arc::strong_count(&self.dialling) > 1
+    }
+}
+
 struct Kept<C> {
     connection: C,
     /// None where it was made ahead.
@@ -56,7 +62,12 @@ impl Shelves {
 
     /// To be held while a connection for others is made.
     pub(super) fn dialling(&self, place: &Place) -> Arc<AsyncMutex<()>> {
-        Arc::clone(&self.lock().entry(place.clone()).or_default().dialling)
+        let mut shelves = self.lock();
+        if !shelves.contains_key(place) {
+            // A guest may ask for names without end, and none of them needs to lead anywhere.
+            shelves.retain(|_, shelf| shelf.is_needed());
+        }
+        Arc::clone(&shelves.entry(place.clone()).or_default().dialling)
     }
 
     pub(super) fn has_unused(&self, place: &Place) -> bool {
@@ -156,7 +167,7 @@ impl Shelves {
         self.lock().retain(|_, shelf| {
             shelf.http1.retain(|kept| stays(kept.connection.is_closed(), kept.uses, kept.unused));
             shelf.http2.retain(|kept| stays(kept.connection.is_closed(), kept.uses, kept.unused));
-            !shelf.http1.is_empty() || !shelf.http2.is_empty() || Arc::strong_count(&shelf.dialling) > 1
+            shelf.is_needed()
         });
         next
     }
