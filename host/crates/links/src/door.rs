@@ -279,7 +279,7 @@ mod tests {
             plugin: "plugin".into(),
             reach: crate::grant::Reach::default(),
             secrets: crate::secrets::Secrets::default(),
-            connections: Arc::default(),
+            connections: Arc::new(tokio::sync::Semaphore::new(1)),
             budget: crate::grant::Budget::default(),
         };
         let mut door = links.door(Arc::new(grant));

@@ -68,11 +68,6 @@ impl Outbox {
         Ok(if became_full { Pressure::BecameFull } else { Pressure::Room })
     }
 
-    /// The next thing, if there is one.
-    pub(crate) fn take(&self) -> Option<Taken> {
-        self.lock().take()
-    }
-
     /// The next thing, when there is one. Only one task may wait.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Taken> {
         let mut waiting = self.lock();
@@ -85,9 +80,9 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().queue.is_empty()
+    /// Whether the session was told `full` and is not to be told `writable` yet.
+    pub(crate) fn is_full(&self) -> bool {
+        self.lock().full
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
@@ -127,8 +122,8 @@ mod tests {
         assert_eq!(outbox.put(piece(OUT_HIGH_BYTES)), Ok(Pressure::Room));
         assert_eq!(outbox.put(piece(1)), Ok(Pressure::BecameFull));
         assert_eq!(outbox.put(piece(1)), Ok(Pressure::Room));
-        assert!(outbox.take().unwrap().relieved);
-        assert!(!outbox.take().unwrap().relieved);
+        assert!(outbox.lock().take().unwrap().relieved);
+        assert!(!outbox.lock().take().unwrap().relieved);
     }
 
     #[test]
@@ -143,7 +138,7 @@ mod tests {
         let outbox = Outbox::default();
         outbox.put(Outbound::Finish).unwrap();
         outbox.put(piece(3)).unwrap();
-        assert_eq!(outbox.take().unwrap().outbound, Outbound::Finish);
-        assert!(outbox.is_empty());
+        assert_eq!(outbox.lock().take().unwrap().outbound, Outbound::Finish);
+        assert!(outbox.lock().queue.is_empty());
     }
 }
