@@ -60,11 +60,27 @@ impl HostRule {
             && self.port == target.port()
             && match (&self.hosts, target.host()) {
                 (Hosts::One(host), asked) => host == asked,
-                // One label at least must stand before the dot: the bare suffix is another name.
-                (Hosts::Below(suffix), Host::Domain(name)) => name.len() > suffix.len() && name.ends_with(suffix.as_str()),
+                (Hosts::Below(suffix), Host::Domain(name)) => is_below(name, suffix),
                 (Hosts::Below(_), _) => false,
             }
     }
+
+    /// Whether all that `other` permits is permitted by this one, too: a wish held against a policy.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.port == other.port
+            && match (&self.hosts, &other.hosts) {
+                (Hosts::One(host), Hosts::One(asked)) => host == asked,
+                (Hosts::Below(suffix), Hosts::One(Host::Domain(name))) => is_below(name, suffix),
+                (Hosts::Below(suffix), Hosts::Below(asked)) => asked == suffix || is_below(asked, suffix),
+                (Hosts::Below(_), Hosts::One(_)) | (Hosts::One(_), Hosts::Below(_)) => false,
+            }
+    }
+}
+
+/// One label at least must stand before the dot of `suffix`: the bare suffix is another name.
+fn is_below(name: &str, suffix: &str) -> bool {
+    name.len() > suffix.len() && name.ends_with(suffix)
 }
 
 impl FromStr for HostRule {

@@ -161,6 +161,30 @@ fn a_rule_that_says_too_much_is_no_rule() {
 }
 
 #[test]
+fn a_wish_is_covered_where_all_of_it_is_permitted() {
+    let covers = |policy: &str, wish: &str| policy.parse::<HostRule>().unwrap().covers(&wish.parse().unwrap());
+    for (policy, wish) in [
+        ("https://a.example.com", "https://a.example.com:443"),
+        ("https://*.example.com", "https://a.b.example.com"),
+        ("https://*.example.com", "https://*.example.com"),
+        ("https://*.example.com", "https://*.b.example.com"),
+        ("http://[::1]", "http://[0::1]"),
+    ] {
+        assert!(covers(policy, wish), "{policy} {wish}");
+    }
+    for (policy, wish) in [
+        ("https://a.example.com", "https://*.example.com"),
+        ("https://*.b.example.com", "https://*.example.com"),
+        ("https://*.example.com", "https://example.com"),
+        ("https://*.example.com", "https://*.badexample.com"),
+        ("https://*.example.com", "wss://a.example.com"),
+        ("https://*.example.com", "https://a.example.com:8443"),
+    ] {
+        assert!(!covers(policy, wish), "{policy} {wish}");
+    }
+}
+
+#[test]
 fn a_refusal_tells_the_operator_which_of_the_three_lacks_it_and_the_guest_nothing_of_it() {
     let api = target("wss://api.example.com/listen?phrase=words");
     let hosts: &[&str] = &["wss://api.example.com"];

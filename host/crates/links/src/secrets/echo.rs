@@ -20,48 +20,50 @@ const BEGUN_BYTES: usize = 3;
 
 /// The values that were sent of late, in the forms in which they may come back.
 #[derive(Default)]
-pub(super) struct Echoes(Mutex<VecDeque<Sent>>);
+pub(super) struct Echoes(Mutex<Watched>);
 
-struct Sent {
-    value: Value,
+#[derive(Default)]
+struct Watched {
+    /// The last used first.
+    values: VecDeque<Value>,
+    /// Of all values, the longest first: one may be part of another.
     forms: Vec<Zeroizing<Vec<u8>>>,
 }
 
 impl Echoes {
     /// From now on it is looked for.
     pub(super) fn watch(&self, value: &Value) {
-        if value.len() < ECHO_VALUE_BYTES {
+        let mut watched = self.lock();
+        if value.len() < ECHO_VALUE_BYTES || watched.values.front() == Some(value) {
             return;
         }
-        let mut sent = self.lock();
-        if let Some(at) = sent.iter().position(|known| known.value == *value) {
-            sent.swap(0, at);
-            return;
+        let known = watched.values.iter().position(|known| known == value);
+        if let Some(at) = known {
+            watched.values.remove(at);
         }
-        sent.push_front(Sent { forms: forms(value), value: value.clone() });
-        sent.truncate(ECHO_VALUES);
+        watched.values.push_front(Value::clone(value));
+        watched.values.truncate(ECHO_VALUES);
+        if known.is_none() {
+            watched.forms = watched.values.iter().flat_map(|value| forms(value)).collect();
+            watched.forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        }
     }
 
     /// Paints over what is found, in place; how often something was.
     pub(super) fn paint(&self, bytes: &mut [u8]) -> usize {
-        let sent = self.lock();
-        let mut forms: Vec<_> = sent.iter().flat_map(|sent| &sent.forms).collect();
-        // The longer first: one may be part of another.
-        forms.sort_unstable_by_key(|form| std::cmp::Reverse(form.len()));
-        forms.into_iter().map(|form| paint(form, bytes)).sum()
+        self.lock().forms.iter().map(|form| paint(form, bytes)).sum()
     }
 
     /// How many of the last bytes may be the beginning of something that is looked for.
     fn begun(&self, bytes: &[u8]) -> usize {
-        let sent = self.lock();
         let begun = |form: &Zeroizing<Vec<u8>>| {
             let most = (form.len() - 1).min(bytes.len());
             (BEGUN_BYTES..=most).rev().find(|length| bytes.ends_with(&form[..*length])).unwrap_or(0)
         };
-        sent.iter().flat_map(|sent| &sent.forms).map(begun).max().unwrap_or(0)
+        self.lock().forms.iter().map(begun).max().unwrap_or(0)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Sent>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Watched> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
