@@ -11,8 +11,10 @@ mod plugins;
 mod registry;
 mod setup;
 mod stt_local;
+mod templates;
 mod test;
 mod wasm;
+mod wit_docs;
 
 use anyhow::{Result, bail};
 use context::Context;
@@ -23,6 +25,8 @@ cargo xtask <chore>
 
   setup                 install what a build, the demo and the tests need, and say what
   plugins               build all speech plugins to target/plugins
+  templates [--full]    build what `voice-gateway plugin new` begins, one kind a language or all, to target/plugins/templates
+  wit-docs              write docs/plugin-contract.md from wit/
   demo [--json] [--asterisk] [--serve]
                         set up what is missing, build, and hold a conversation with a recorded caller
   test [--full] [FILTER]
@@ -63,6 +67,9 @@ fn chore(words: &[&str]) -> Result<()> {
             }
             Ok(())
         }
+        ["templates"] => templates::build(ctx, false),
+        ["templates", "--full"] => templates::build(ctx, true),
+        ["wit-docs"] => wit_docs::write(ctx),
         ["demo", options @ ..] => demo::demo(ctx, options),
         ["test", options @ ..] => test::test(ctx, options),
         ["bench"] => test::bench(ctx, None),

@@ -94,7 +94,8 @@ fn sphinx(ctx: &Context) -> Result<PathBuf> {
     Ok(root)
 }
 
-enum Compiler {
+/// A C compiler for WebAssembly.
+pub enum Compiler {
     /// Debian's, with the C library unpacked in this folder.
     Clang(PathBuf),
     /// A Python package, unpacked in this folder; it brings its own C library.
@@ -102,7 +103,8 @@ enum Compiler {
 }
 
 impl Compiler {
-    fn find(ctx: &Context) -> Result<Self> {
+    /// The one that is here, else one that is fetched now.
+    pub fn find(ctx: &Context) -> Result<Self> {
         let zig = ctx.cache.join(ZIG.replace("==", "-"));
         if zig.is_dir() {
             return Ok(Self::Zig(zig));
@@ -143,6 +145,18 @@ impl Compiler {
                 zig
             }
         }
+    }
+
+    /// The same for a Makefile: the compiler with its arguments, and the libraries at the end.
+    pub fn for_make(&self) -> (String, String) {
+        let command = self.command();
+        // Only zig is found by an environment.
+        let environment =
+            command.get_envs().map(|(name, value)| format!("{}={}", name.display(), value.unwrap_or_default().display()));
+        let words = std::iter::once(command.get_program()).chain(command.get_args()).map(|word| word.display().to_string());
+        let compiler: Vec<String> = std::iter::once("env".to_owned()).chain(environment).chain(words).collect();
+        let libraries: Vec<String> = self.libraries().iter().map(|library| library.display().to_string()).collect();
+        (compiler.join(" "), libraries.join(" "))
     }
 
     fn libraries(&self) -> Vec<PathBuf> {

@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
 use crate::context::{Context, run};
-use crate::{dist, lab, plugins, registry, setup};
+use crate::{dist, lab, plugins, registry, setup, templates};
 use anyhow::{Result, bail};
 
 /// All tests: pure ones, the virtual house, real components, real Asterisk. What is missing is installed or the run fails; nothing is skipped.
@@ -21,6 +21,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     lab::prepare(ctx)?;
     // The stories of the command line run the program itself, which `cargo test` alone would not build.
     ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;
+    templates::build(ctx, size == "full")?;
     let mut cargo = ctx.cargo();
     // Stories report what they measured; the runner would keep that to itself when they pass.
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters).args(["--", "--show-output"]);

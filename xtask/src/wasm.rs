@@ -19,7 +19,8 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::context::{Context, capture, run};
 
-const TARGET: &str = "wasm32-unknown-unknown";
+/// What guests written in Rust are built for.
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Rustup's server is near or it is not there: longer than this nobody should wait before the other way is tried.
 const RUSTUP_WAIT: Duration = Duration::from_secs(60);
@@ -121,7 +122,8 @@ impl Toolchain {
         Ok(component)
     }
 
-    fn build_std(&self) -> &'static [&'static str] {
+    /// What cargo has to be told beside the target.
+    pub fn build_std(&self) -> &'static [&'static str] {
         match self.kind {
             Kind::Rustup => &[],
             Kind::Debian(_) => &["-Zbuild-std=std,panic_abort"],
@@ -129,7 +131,7 @@ impl Toolchain {
     }
 
     /// Cargo with everything in its environment that decides what the guest becomes.
-    fn cargo(&self, ctx: &Context) -> Result<Command> {
+    pub fn cargo(&self, ctx: &Context) -> Result<Command> {
         let bin = self.host.rustlib().join("bin");
         let linker = bin.join("wasm-component-ld");
         if !linker.is_file() {
