@@ -21,6 +21,8 @@ mod inspect;
 mod instance;
 mod limits;
 mod load;
+pub mod options;
+pub mod policy;
 pub mod recording;
 pub mod session;
 mod v0_1;
