@@ -217,7 +217,8 @@ impl Server {
         let (late_us, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let began = Instant::now();
         let (late, stopped) = (Arc::clone(&late_us), Arc::clone(&stop));
-        thread::spawn(move || worker().block_on(serve(listener, acceptor, began, late, stopped)));
+        let serving = move || worker().block_on(serve(listener, acceptor, began, late, stopped));
+        thread::Builder::new().name("server".to_owned()).spawn(serving).unwrap();
         let scheme = if tls { "wss" } else { "ws" };
         Self { origin: format!("{scheme}://{address}"), address, authority, began, late_us, stop }
     }

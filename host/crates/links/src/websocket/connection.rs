@@ -38,7 +38,7 @@ pub(super) struct Connection {
     waker: Waker,
     /// The writer cannot go on by itself: see [`unstick`](Self::unstick).
     stuck: Notify,
-    /// The writer has something for the reader: the link broke, or it is closing.
+    /// The writer has something for the reader: the host ends the link, or the session does.
     nudge: Notify,
 }
 
@@ -53,6 +53,9 @@ struct State {
     closing: Option<Instant>,
     /// The outbox was relieved and the session could not be told yet.
     owes_writable: bool,
+    /// The socket takes nothing any more. What it has received is still to be heard: the reader will meet the loss after it.
+    lost: bool,
+    /// The host ends the link.
     broken: Option<Broken>,
     /// Bytes in which echoes were looked for.
     searched: usize,
@@ -70,8 +73,10 @@ enum News {
 
 /// Why writing stops.
 enum Stop {
-    /// The socket takes no more.
+    /// The socket takes no more for now.
     Full,
+    /// It never will.
+    Lost,
     Broken(Broken),
 }
 
@@ -95,6 +100,7 @@ impl Connection {
             pinged: None,
             closing: None,
             owes_writable: false,
+            lost: false,
             broken: None,
             searched: 0,
         };
@@ -120,12 +126,13 @@ impl Connection {
     /// Writes what waits, as far as the socket takes it. Called by the lane when the outbox was filled, and by nobody who waits.
     pub(super) fn push(&self, now: Instant) {
         let mut state = self.state();
-        if state.broken.is_some() {
+        if !state.may_write() {
             return;
         }
         match self.write_waiting(&mut state, now) {
             Ok(()) => {}
             Err(Stop::Full) => self.stuck.notify_one(),
+            Err(Stop::Lost) => state.lost = true,
             Err(Stop::Broken(broken)) => {
                 state.broken = Some(broken);
                 self.nudge.notify_one();
@@ -291,7 +298,7 @@ impl Connection {
             loop {
                 let (full, owes) = {
                     let state = self.state();
-                    (state.ws.get_ref().is_full() && state.broken.is_none(), state.owes_writable)
+                    (state.ws.get_ref().is_full() && state.may_write(), state.owes_writable)
                 };
                 tokio::select! {
                     _ = self.tcp.writable(), if full => self.push(Instant::now()),
@@ -305,6 +312,12 @@ impl Connection {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn may_write(&self) -> bool {
+        !self.lost && self.broken.is_none()
     }
 }
 
@@ -333,7 +346,7 @@ impl From<Error> for Stop {
     fn from(error: Error) -> Self {
         match error {
             Error::Io(error) if error.kind() == ErrorKind::WouldBlock => Self::Full,
-            error => Self::Broken(Broken::by_socket(&error)),
+            _ => Self::Lost,
         }
     }
 }

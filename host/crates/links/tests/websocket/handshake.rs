@@ -1,9 +1,11 @@
 //! The opening handshake.
 
 use crate::rig::{LINK, Server, Terms, frame, header, switching};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use vg_links::Deadlines;
+use vg_links::secrets::{LocalStore, SecretSpec, Secrets};
 use vg_links::wire::{LinkEffect, LinkErrorKind, LinkInput, Payload};
 
 #[tokio::test]
@@ -195,4 +197,40 @@ async fn beyond_the_connections_of_its_grant_a_link_is_refused() {
     guest.opened().await;
     guest.apply(LinkEffect::Websocket(server.open(LINK + 1)));
     guest.failed(LinkErrorKind::Limit).await;
+}
+
+#[tokio::test]
+async fn a_key_goes_to_its_host_and_its_echo_does_not_come_back() {
+    const KEY: &str = "sk-live-51Hq8eT0pSecret";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), KEY).unwrap();
+    let spec = SecretSpec::Static { reference: format!("file:{}", file.path().display()), hosts: None };
+    let secrets = Secrets::resolve(&[("KEY".to_owned(), spec)].into(), Arc::new(LocalStore::default())).unwrap();
+    let server = Server::plain().await;
+    let mut guest = server.guest(Terms { secrets, ..Terms::default() });
+    let mut open = server.open(LINK);
+    open.headers = vec![("authorization".into(), "Token {secret:KEY}".into())];
+    open.url += "&key={secret:KEY}";
+    guest.apply(LinkEffect::Websocket(open));
+    let echo = |accept: &str| {
+        let head = String::from_utf8(switching(accept)).unwrap();
+        let head = head.replace("\r\n\r\n", &format!("\r\nx-you-sent: {KEY}\r\n\r\n"));
+        [head.into_bytes(), frame(0x81, format!("hello {KEY}").as_bytes())].concat()
+    };
+    let (request, mut peer) = server.answer(echo).await;
+    assert_eq!(header(&request, "authorization"), Some(format!("Token {KEY}").as_str()));
+    assert!(request.starts_with(&format!("GET /listen?lang=de&key={KEY} ")), "{request}");
+    let stars = "*".repeat(KEY.len());
+    let LinkInput::Opened { headers, .. } = guest.next().await else { panic!("not opened") };
+    assert!(headers.contains(&("x-you-sent".into(), stars.clone())), "{headers:?}");
+    assert_eq!(guest.next().await, LinkInput::Text(LINK, Payload(format!("hello {stars}").into())));
+    peer.write_all(&frame(0x82, KEY.as_bytes())).await.unwrap();
+    assert_eq!(guest.next().await, LinkInput::Bytes(LINK, Payload(stars.into())));
+    assert_eq!(guest.links.counts().echoes_masked, 3);
+
+    let mut open = server.open(LINK + 1);
+    open.headers = vec![("authorization".into(), "Token {secret:OTHER}".into())];
+    guest.apply(LinkEffect::Websocket(open));
+    let detail = guest.failed(LinkErrorKind::Protocol).await;
+    assert!(!detail.contains(KEY), "{detail}");
 }
