@@ -1,6 +1,6 @@
 //! Two wasmtime engines and the clock that ends guests which run too long.
 
-use crate::limits::{EPOCH_TICK, LIGHT_MEMORY_BYTES, STACK_BYTES, TABLE_ELEMENTS};
+use crate::limits::{EPOCH_TICK, HOST_STACK_BYTES, RUNTIME_MEMORY_BYTES, STACK_BYTES, TABLE_ELEMENTS};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
@@ -14,25 +14,25 @@ const TABLES_PER_SESSION: u32 = 4;
 /// Pages of a freed slot that are zeroed instead of given back: cheaper to start the next session with.
 const KEPT_RESIDENT_BYTES: usize = 64 << 10;
 
-/// The engines. Light: a pool, so that a session starts in microseconds. Heavy: on demand, so that a plugin with a model
-/// may be large; its baked memory is mapped copy-on-write from the cached file.
+/// The engines. Pool: a session starts in microseconds. On demand: for plugins that fit no place of the pool, and for those with
+/// a model, whose baked memory is mapped copy-on-write from the cached file.
 ///
 /// Both are compiled for alike, so one cached file serves both.
 pub(crate) struct Engines {
-    pub(crate) light: Engine,
-    pub(crate) heavy: Engine,
-    /// Sessions the light pool holds: as asked, or fewer where address space is short.
-    pub(crate) light_sessions_max: usize,
+    pub(crate) pool: Engine,
+    pub(crate) on_demand: Engine,
+    /// Sessions the pool holds: as asked, or fewer where address space is short.
+    pub(crate) pool_sessions_max: usize,
     // Lives as long as any plugin or session: without it a guest could run for ever.
     _ticker: Ticker,
 }
 
 impl Engines {
-    pub(crate) fn new(light_sessions_max: u32) -> Result<Self, wasmtime::Error> {
-        let heavy = Engine::new(&base())?;
-        let (light, sessions) = pooled(light_sessions_max)?;
-        let ticker = Ticker::start(&[&light, &heavy])?;
-        Ok(Self { light, heavy, light_sessions_max: sessions as usize, _ticker: ticker })
+    pub(crate) fn new(pool_sessions_max: u32) -> Result<Self, wasmtime::Error> {
+        let on_demand = Engine::new(&base())?;
+        let (pool, sessions) = pooled(pool_sessions_max)?;
+        let ticker = Ticker::start(&[&pool, &on_demand])?;
+        Ok(Self { pool, on_demand, pool_sessions_max: sessions as usize, _ticker: ticker })
     }
 }
 
@@ -46,7 +46,8 @@ pub(crate) fn fingerprint(engine: &Engine) -> u64 {
 fn base() -> Config {
     let mut config = Config::new();
     config.epoch_interruption(true).max_wasm_stack(STACK_BYTES).memory_init_cow(true);
-    // Nothing here is async, and tiny calls are a third cheaper without it.
+    config.async_stack_size(STACK_BYTES + HOST_STACK_BYTES);
+    // No plugin is concurrent with itself, and tiny calls are a third cheaper without it.
     config.concurrency_support(false);
     config
 }
@@ -57,10 +58,14 @@ fn pooled(wanted: u32) -> Result<(Engine, u32), wasmtime::Error> {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(sessions)
             .total_core_instances(sessions.saturating_mul(CORE_INSTANCES_PER_SESSION))
+            .max_core_instances_per_component(CORE_INSTANCES_PER_SESSION)
             .total_memories(sessions)
+            .max_memories_per_component(1)
             .total_tables(sessions.saturating_mul(TABLES_PER_SESSION))
+            .max_tables_per_component(TABLES_PER_SESSION)
+            .total_stacks(sessions)
             .table_elements(TABLE_ELEMENTS)
-            .max_memory_size(LIGHT_MEMORY_BYTES)
+            .max_memory_size(RUNTIME_MEMORY_BYTES)
             .linear_memory_keep_resident(KEPT_RESIDENT_BYTES);
         let mut config = base();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
@@ -105,7 +110,7 @@ mod tests {
     #[test]
     fn one_compiled_file_serves_both_engines() {
         let engines = Engines::new(4).unwrap();
-        assert_eq!(fingerprint(&engines.light), fingerprint(&engines.heavy));
+        assert_eq!(fingerprint(&engines.pool), fingerprint(&engines.on_demand));
     }
 
     #[test]

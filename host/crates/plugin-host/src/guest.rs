@@ -1,8 +1,12 @@
-//! What a session's store holds beside the guest: its memory budget, its log budget, its assets.
+//! What a session's store holds beside the guest: its budgets of time, memory and log, its assets.
 
-use crate::api::{LinkId, SessionTag};
+use crate::api::{LinkId, Now, SessionTag};
 use crate::counters::{Counters, count};
-use crate::limits::{ASSET_READ_BYTES, LOG_BYTES_PER_S, LOG_LINE_BYTES, OUTPUT_BYTES_PER_CALL, SIGNERS, TABLE_ELEMENTS, cut};
+use crate::limits::{
+    ASSET_READ_BYTES, Budget, HANDLES, LOG_BYTES_PER_S, LOG_LINE_BYTES, OUTPUT_BYTES_PER_CALL, SIGNERS, TABLE_ELEMENTS, cut,
+};
+use crate::pace::{Calls, Pace};
+use crate::wasi::Runtime;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +34,10 @@ pub(crate) struct MemoryLimitHit;
 pub(crate) struct Guest {
     plugin: Arc<str>,
     tag: SessionTag,
+    pace: Pace,
+    now: Now,
+    /// What WASI gives a guest that brings its language's runtime along; none for those that import nothing of it.
+    runtime: Option<Box<Runtime>>,
     assets: Arc<Assets>,
     counters: Arc<Counters>,
     memory_bytes_left: usize,
@@ -49,16 +57,19 @@ pub(crate) struct GuestHome {
 }
 
 impl GuestHome {
-    /// A store with every limit in place but the deadline, which each call sets.
-    pub(crate) fn store(&self, engine: &Engine, memory_bytes: usize, tag: SessionTag) -> Store<Guest> {
+    /// A store with every limit of `budget` in place. Its clock stands at zero until the first call.
+    pub(crate) fn store(&self, engine: &Engine, budget: Budget, tag: SessionTag, runtime: bool) -> Store<Guest> {
         let mut store = Store::new(
             engine,
             Guest {
                 plugin: Arc::clone(&self.plugin),
                 tag,
+                pace: Pace::new(budget.calls),
+                now: Now { mono_us: 0, unix_ms: 0 },
+                runtime: runtime.then(Box::default),
                 assets: Arc::clone(&self.assets),
                 counters: Arc::clone(&self.counters),
-                memory_bytes_left: memory_bytes,
+                memory_bytes_left: budget.memory_bytes,
                 table_elements_left: TABLE_ELEMENTS,
                 log_second: Instant::now(),
                 log_bytes_left: LOG_BYTES_PER_S,
@@ -66,13 +77,38 @@ impl GuestHome {
             },
         );
         store.limiter(|guest| guest);
-        store.epoch_deadline_trap();
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().pace.tick()));
         store.set_hostcall_fuel(OUTPUT_BYTES_PER_CALL);
+        store.set_max_component_handles(HANDLES);
         store
     }
 }
 
+/// From now on the guest of this store may run for `limit`, once.
+pub(crate) fn allow(store: &mut Store<Guest>, limit: Duration) {
+    store.data_mut().pace.begin(limit);
+    store.set_epoch_deadline(1);
+}
+
 impl Guest {
+    pub(crate) fn calls(&self) -> Calls {
+        self.pace.calls()
+    }
+
+    /// The only time the guest can know.
+    pub(crate) fn now(&self) -> Now {
+        self.now
+    }
+
+    pub(crate) fn set_now(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// What WASI's functions work on. Only a store whose guest imports them has it.
+    pub(crate) fn runtime(&mut self) -> Option<&mut Runtime> {
+        self.runtime.as_deref_mut()
+    }
+
     /// One line to the operator's log, within the session's budget.
     pub(crate) fn log(&mut self, level: LogLevel, message: String) {
         if self.log_second.elapsed() >= Duration::from_secs(1) {
@@ -158,7 +194,8 @@ mod tests {
             assets: Arc::new(BTreeMap::from([("model".to_owned(), vec![1, 2, 3])])),
             counters: Arc::default(),
         };
-        home.store(&Engine::default(), 1 << 20, SessionTag::default()).into_data()
+        let budget = Budget { memory_bytes: 1 << 20, ..Budget::describe() };
+        home.store(&Engine::default(), budget, SessionTag::default(), false).into_data()
     }
 
     #[test]

@@ -4,8 +4,9 @@ use crate::api::Now;
 use crate::cache::Cache;
 use crate::counters::{Counters, HostCounts};
 use crate::engine::Engines;
-use crate::load::{LoadError, Plugin, load};
+use crate::load::{LoadError, Loading, Plugin, Trust, load};
 use crate::session::Floor;
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,7 +106,7 @@ impl PluginHost {
         let engines =
             Engines::new(config.light.sessions_max).map_err(|error| HostError::Engine { detail: format!("{error:#}") })?;
         let counters = Arc::<Counters>::default();
-        let floor = Floor::new(engines.light_sessions_max, config.heavy, Arc::clone(&counters)).map_err(HostError::Thread)?;
+        let floor = Floor::new(engines.pool_sessions_max, config.heavy, Arc::clone(&counters)).map_err(HostError::Thread)?;
         Ok(Self { floor, engines: Arc::new(engines), cache, counters })
     }
 
@@ -115,7 +116,32 @@ impl PluginHost {
     /// # Errors
     /// See [`LoadError`].
     pub fn load(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
-        load(path, &self.cache, &self.engines, &self.counters).map(Arc::new)
+        self.load_with(Loading::of(path))
+    }
+
+    /// The same for a plugin whose maker is known.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn load_as(&self, path: &Path, trust: Trust) -> Result<Arc<Plugin>, LoadError> {
+        self.load_with(Loading { trust, ..Loading::of(path) })
+    }
+
+    /// The same on terms of the operator.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn load_with(&self, loading: Loading<'_>) -> Result<Arc<Plugin>, LoadError> {
+        load(loading, &self.cache, &self.engines, &self.counters).map(Arc::new)
+    }
+
+    /// Removes compiled forms of all components but those with these SHA-256 (lower-case hexadecimal); answers the bytes it freed.
+    /// Loaded plugins go on. Blocks.
+    ///
+    /// # Errors
+    /// The cache folder cannot be read or written.
+    pub fn forget_compiled_but(&self, digests: &BTreeSet<String>) -> io::Result<u64> {
+        self.cache.gc(digests)
     }
 
     /// Driven sessions that hold a guest or are about to.

@@ -1,18 +1,31 @@
 //! Looks at a component before it is compiled: what it is, what it wants, what it offers.
 
 use crate::api::Kind;
+use crate::limits::{NAME_BYTES, cut};
 use crate::load::LoadError;
-use wasmparser::{Parser, Payload};
+use crate::wasi;
+use wasmparser::{MemoryType, Parser, Payload};
 
 /// Package and version this host speaks.
 pub(crate) const PACKAGE: &str = "serphona:speech";
 pub(crate) const VERSION: &str = "0.1.0";
 
-/// Interfaces a plugin may import: three with functions, and the type-only ones.
-const IMPORTS: [&str; 5] = ["log", "asset", "signing", "types", "link"];
+/// Interfaces of ours that hold only types.
+const TYPES: [&str; 2] = ["types", "link"];
+/// Those with functions. A mask imports none of them, and nothing else.
+const FUNCTIONS: [&str; 3] = ["log", "asset", "signing"];
+
+/// What a component is before it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Inspected {
+    /// By its exports.
+    pub(crate) kind: Kind,
+    /// It brings its language's runtime along, which imports WASI.
+    pub(crate) runtime: bool,
+}
 
 /// Says which kind of plugin the bytes are, or why they are none. Costs a walk over section headers, no compilation.
-pub(crate) fn inspect(wasm: &[u8]) -> Result<Kind, LoadError> {
+pub(crate) fn inspect(wasm: &[u8]) -> Result<Inspected, LoadError> {
     match wasm {
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => return Err(LoadError::CoreModule),
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
@@ -20,14 +33,19 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Kind, LoadError> {
         _ => return Err(LoadError::NotWasm),
     }
     let mut depth = 0usize;
-    let mut exports = Vec::new();
+    let (mut imports, mut exports) = (Vec::new(), Vec::new());
     for payload in Parser::new(0).parse_all(wasm) {
         match payload.map_err(broken)? {
             Payload::Version { .. } => depth += 1,
             Payload::End(_) => depth -= 1,
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    check_memory(memory.map_err(broken)?)?;
+                }
+            }
             Payload::ComponentImportSection(section) if depth == 1 => {
                 for import in section {
-                    check_import(import.map_err(broken)?.name.name)?;
+                    imports.push(import.map_err(broken)?.name.name);
                 }
             }
             Payload::ComponentExportSection(section) if depth == 1 => {
@@ -38,14 +56,36 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Kind, LoadError> {
             _ => {}
         }
     }
-    kind_of(&exports)
+    for import in &imports {
+        check_import(import)?;
+    }
+    let kind = kind_of(&exports)?;
+    if kind == Kind::Mask
+        && let Some(import) = imports.iter().find(|import| !only_types(import))
+    {
+        return Err(LoadError::ForbiddenImport { import: (*import).to_owned() });
+    }
+    Ok(Inspected { kind, runtime: imports.iter().any(|import| wasi::interface(import).is_some()) })
+}
+
+/// No budget would cover them.
+fn check_memory(memory: MemoryType) -> Result<(), LoadError> {
+    if memory.memory64 || memory.shared {
+        return Err(LoadError::Refused { detail: "it has a shared memory, or one of 64 bits".to_owned() });
+    }
+    Ok(())
 }
 
 fn check_import(name: &str) -> Result<(), LoadError> {
     match interface(name)? {
-        Some(interface) if IMPORTS.contains(&interface) => Ok(()),
-        _ => Err(LoadError::ForbiddenImport { import: name.to_owned() }),
+        Some(interface) if TYPES.contains(&interface) || FUNCTIONS.contains(&interface) => Ok(()),
+        None if wasi::interface(name).is_some() => Ok(()),
+        _ => Err(LoadError::ForbiddenImport { import: cut(name.to_owned(), NAME_BYTES) }),
     }
+}
+
+fn only_types(import: &str) -> bool {
+    matches!(interface(import), Ok(Some(interface)) if TYPES.contains(&interface))
 }
 
 fn kind_of(exports: &[&str]) -> Result<Kind, LoadError> {
@@ -61,10 +101,9 @@ fn kind_of(exports: &[&str]) -> Result<Kind, LoadError> {
         }
     }
     match kind {
-        Some(Kind::Mask) => Err(LoadError::KindUnsupported { kind: Kind::Mask.as_str() }),
         Some(kind) if describes => Ok(kind),
         Some(_) => Err(LoadError::MissingExport { export: "describe" }),
-        None => Err(LoadError::MissingExport { export: "stt or tts" }),
+        None => Err(LoadError::MissingExport { export: "stt, tts or mask" }),
     }
 }
 
@@ -98,9 +137,10 @@ mod tests {
     fn only_our_imports_pass_and_the_others_are_named() {
         check_import("serphona:speech/log@0.1.0").unwrap();
         check_import("serphona:speech/types@0.1.0").unwrap();
-        let error = check_import("wasi:sockets/tcp@0.2.6").unwrap_err();
+        check_import("wasi:random/random@0.2.6").unwrap();
+        let error = check_import("wasi:nn/graph@0.2.6").unwrap_err();
         assert_eq!(error.code(), "forbidden-import");
-        assert!(error.to_string().contains("wasi:sockets/tcp@0.2.6"));
+        assert!(error.to_string().contains("wasi:nn/graph@0.2.6"));
         assert_eq!(check_import("serphona:speech/stt@0.1.0").unwrap_err().code(), "forbidden-import");
     }
 

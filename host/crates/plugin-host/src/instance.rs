@@ -1,8 +1,8 @@
 //! One guest instance: told something, says something, within its limits. No task, no mailbox, no clock.
 
-use crate::api::{LinkId, Now, SttEffect, SttInput, TtsEffect, TtsInput};
-use crate::guest::{Guest, MemoryLimitHit};
-use crate::limits::{Budget, EFFECTS_PER_HANDLE, cut, ticks};
+use crate::api::{LinkId, Now, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::guest::{Guest, MemoryLimitHit, allow};
+use crate::limits::{Budget, EFFECTS_PER_HANDLE, cut};
 use crate::v0_1::{Listener, Pre, Speaker};
 use std::task::{Context, Poll, Waker};
 use vg_links::secrets::ChunkSigner;
@@ -35,7 +35,7 @@ impl TtsInstance {
 }
 
 /// Runs a call to its end on this thread. It only ever pauses to let others run, never to wait for something.
-fn at_once<T>(call: impl Future<Output = T>) -> T {
+pub(crate) fn at_once<T>(call: impl Future<Output = T>) -> T {
     let mut call = std::pin::pin!(call);
     let mut cx = Context::from_waker(Waker::noop());
     loop {
@@ -63,6 +63,15 @@ pub enum SessionError {
     /// It said more in one call, or owed more, than a session may.
     #[error("plugin said too much at once")]
     OutputLimit,
+    /// It held more resources than a session may.
+    #[error("plugin holds too many handles")]
+    HandleLimit,
+    /// It said something that the contract does not allow.
+    #[error("plugin broke the contract: {reason}")]
+    Contract {
+        /// Which clause.
+        reason: String,
+    },
     /// It wanted too many timers.
     #[error("plugin set too many timers")]
     TimerLimit,
@@ -91,6 +100,8 @@ impl SessionError {
             Self::CpuLimit => "cpu-limit",
             Self::MemoryLimit => "memory-limit",
             Self::OutputLimit => "output-limit",
+            Self::HandleLimit => "handle-limit",
+            Self::Contract { .. } => "contract",
             Self::TimerLimit => "timer-limit",
             Self::LinkLimit => "link-limit",
             Self::Expired => "expired",
@@ -112,22 +123,41 @@ impl From<wasmtime::Error> for SessionError {
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Self::CpuLimit,
             Some(trap) => Self::Trap { reason: trap.to_string() },
-            // wasmtime keeps this error's type to itself; a test notices if its words change.
-            None if error.root_cause().to_string().contains("fuel allocated for hostcalls") => Self::OutputLimit,
-            None => Self::Trap { reason: cut(error.root_cause().to_string(), 256) },
+            None => Self::of_words(error.root_cause().to_string()),
+        }
+    }
+}
+
+impl SessionError {
+    /// wasmtime keeps the types of these errors to itself; tests notice if their words change.
+    fn of_words(words: String) -> Self {
+        if words.contains("fuel allocated for hostcalls") {
+            Self::OutputLimit
+        } else if words.contains("store handle limit exceeded") {
+            Self::HandleLimit
+        } else {
+            Self::Trap { reason: cut(words, 256) }
         }
     }
 }
 
 /// A session resource of one version and kind.
-pub(crate) trait Talk: Sized {
-    type Input;
-    type Effect;
+pub(crate) trait Talk: Sized + Send + 'static {
+    type Input: Send;
+    type Effect: Send;
 
-    /// Instantiates and constructs; none where the plugin is of another kind.
-    fn open(store: &mut Store<Guest>, pre: &Pre) -> Option<wasmtime::Result<Self>>;
-    fn is_start(input: &Self::Input) -> bool;
-    fn handle(&self, store: &mut Store<Guest>, now: Now, input: Self::Input) -> wasmtime::Result<Vec<Self::Effect>>;
+    /// Instantiates and constructs.
+    fn open(store: &mut Store<Guest>, pre: &Pre) -> impl Future<Output = Result<Self, SessionError>> + Send;
+
+    /// The start in an input that is one.
+    fn start(input: &Self::Input) -> Option<&SessionStart>;
+
+    fn handle(
+        &self,
+        store: &mut Store<Guest>,
+        now: Now,
+        input: Self::Input,
+    ) -> impl Future<Output = wasmtime::Result<Vec<Self::Effect>>> + Send;
 }
 
 /// A guest in its store. *Invariant:* after any error the store is gone, since a trapped instance answers nothing any more.
@@ -137,9 +167,9 @@ pub(crate) struct Instance<T> {
 }
 
 impl<T: Talk> Instance<T> {
-    pub(crate) fn open(mut store: Store<Guest>, pre: &Pre, budget: Budget) -> Result<Self, SessionError> {
-        store.set_epoch_deadline(ticks(budget.start));
-        let talk = T::open(&mut store, pre).ok_or(SessionError::WrongKind)??;
+    pub(crate) async fn open(mut store: Store<Guest>, pre: &Pre, budget: Budget) -> Result<Self, SessionError> {
+        allow(&mut store, budget.start);
+        let talk = T::open(&mut store, pre).await?;
         Ok(Self { live: Some((store, talk)), budget })
     }
 
@@ -152,11 +182,21 @@ impl<T: Talk> Instance<T> {
 
     pub(crate) async fn handle(&mut self, now: Now, input: T::Input) -> Result<Vec<T::Effect>, SessionError> {
         let (store, talk) = self.live.as_mut().ok_or(SessionError::Dead)?;
-        store.set_epoch_deadline(ticks(if T::is_start(&input) { self.budget.start } else { self.budget.handle }));
-        let said = talk
-            .handle(store, now, input)
-            .map_err(SessionError::from)
-            .and_then(|effects| if effects.len() > EFFECTS_PER_HANDLE { Err(SessionError::OutputLimit) } else { Ok(effects) });
+        store.data_mut().set_now(now);
+        let limit = match T::start(&input) {
+            Some(start) => {
+                if let Some(runtime) = store.data_mut().runtime() {
+                    runtime.seed(start.seed);
+                }
+                self.budget.start
+            }
+            None => self.budget.handle,
+        };
+        allow(store, limit);
+        let said =
+            talk.handle(store, now, input).await.map_err(SessionError::from).and_then(|effects| {
+                if effects.len() > EFFECTS_PER_HANDLE { Err(SessionError::OutputLimit) } else { Ok(effects) }
+            });
         if said.is_err() {
             self.live = None;
         }

@@ -1,18 +1,53 @@
 //! From a file to a plugin that sessions can be started from. Blocks (reads, compiles, runs `describe`): never on the media path.
 
-use crate::api::{Compute, Descriptor, SessionTag};
+use crate::api::{Compute, Descriptor, MaskSettings, SessionTag};
 use crate::cache::{Cache, sha256};
 use crate::counters::Counters;
 use crate::engine::Engines;
-use crate::guest::{Assets, GuestHome};
-use crate::inspect::inspect;
-use crate::instance::{Instance, SessionError, SttInstance, Talk, TtsInstance};
-use crate::limits::{ASSET_BYTES, Budget, COMPONENT_BYTES, DESCRIBE_MAX, HEAVY_MEMORY_BYTES, ticks};
+use crate::guest::{Assets, Guest, GuestHome, allow};
+use crate::inspect::{Inspected, inspect};
+use crate::instance::{Instance, SessionError, SttInstance, Talk, TtsInstance, at_once};
+use crate::limits::{ASSET_BYTES, Budget, COMPONENT_BYTES};
+use crate::mask::MaskInstance;
+use crate::policy::Limits;
+use crate::tally::{Census, Tally, Visit};
 use crate::v0_1::{self, Pre};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
+use wasmtime::component::Component;
+use wasmtime::{Engine, Store};
+
+/// Who made a plugin: decides how its calls are run, not what it may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// The operator's own, known by digest. A call holds its worker and traps after 8 ms of CPU time.
+    FirstParty,
+    /// Anybody's. A call lets others run every 2 ms and traps after 50 ms of its own running.
+    Unknown,
+}
+
+/// A component on its way in.
+#[derive(Clone, Copy, Debug)]
+pub struct Loading<'a> {
+    /// What it is called here: in logs, and by the policy.
+    pub name: &'a str,
+    /// Where it lies; files in a folder of the same name with `.assets` become its assets.
+    pub path: &'a Path,
+    /// Who made it.
+    pub trust: Trust,
+    /// The operator's word on what its sessions may take.
+    pub limits: Limits,
+}
+
+impl<'a> Loading<'a> {
+    /// Anybody's plugin, called like its file, within the limits of its class.
+    pub fn of(path: &'a Path) -> Self {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        Self { name, path, trust: Trust::Unknown, limits: Limits::default() }
+    }
+}
 
 /// A loaded plugin. Cheap to share; lives as long as its last session.
 pub struct Plugin {
@@ -21,12 +56,16 @@ pub struct Plugin {
     descriptor: Descriptor,
     home: GuestHome,
     pre: Pre,
-    // Also keeps the epoch clock going for sessions that outlive the host.
-    engines: Arc<Engines>,
+    budget: Budget,
+    runtime: bool,
+    tally: Arc<Tally>,
+    engine: Engine,
+    // Keeps the epoch clock going for sessions that outlive the host.
+    _engines: Arc<Engines>,
 }
 
 impl Plugin {
-    /// The file's name without `.wasm`.
+    /// What logs and metrics call it: the file's name without `.wasm`, unless it was loaded under another.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -41,12 +80,22 @@ impl Plugin {
         &self.descriptor
     }
 
+    /// Its driven sessions so far.
+    pub fn census(&self) -> Census {
+        self.tally.read()
+    }
+
+    /// A driven session begins.
+    pub(crate) fn visit(&self) -> Visit {
+        self.tally.visit()
+    }
+
     /// A bare listener: no task, no mailbox, not counted as a live session.
     ///
     /// # Errors
     /// [`SessionError::WrongKind`] where the plugin speaks; any trap or limit of its constructor.
     pub fn instantiate_stt(&self) -> Result<SttInstance, SessionError> {
-        self.instantiate(SessionTag::default()).map(SttInstance)
+        at_once(self.instantiate(SessionTag::default())).map(SttInstance)
     }
 
     /// A bare speaker: no task, no mailbox, not counted as a live session.
@@ -54,17 +103,23 @@ impl Plugin {
     /// # Errors
     /// [`SessionError::WrongKind`] where the plugin listens; any trap or limit of its constructor.
     pub fn instantiate_tts(&self) -> Result<TtsInstance, SessionError> {
-        self.instantiate(SessionTag::default()).map(TtsInstance)
+        at_once(self.instantiate(SessionTag::default())).map(TtsInstance)
     }
 
-    pub(crate) fn instantiate<T: Talk>(&self, tag: SessionTag) -> Result<Instance<T>, SessionError> {
-        let compute = self.descriptor.compute;
-        let budget = Budget::of(compute);
-        let engine = match compute {
-            Compute::Light => &self.engines.light,
-            Compute::Heavy => &self.engines.heavy,
-        };
-        Instance::open(self.home.store(engine, budget.memory_bytes, tag), &self.pre, budget)
+    /// A masker for one call.
+    ///
+    /// # Errors
+    /// [`SessionError::WrongKind`] where the plugin masks nothing; any trap or limit of its constructor.
+    pub fn instantiate_mask(&self, settings: MaskSettings) -> Result<MaskInstance, SessionError> {
+        MaskInstance::open(self.store(SessionTag::default()), &self.pre, self.budget, settings)
+    }
+
+    pub(crate) async fn instantiate<T: Talk>(&self, tag: SessionTag) -> Result<Instance<T>, SessionError> {
+        Instance::open(self.store(tag), &self.pre, self.budget).await
+    }
+
+    fn store(&self, tag: SessionTag) -> Store<Guest> {
+        self.home.store(&self.engine, self.budget, tag, self.runtime)
     }
 }
 
@@ -122,12 +177,6 @@ pub enum LoadError {
         /// Which interface.
         export: &'static str,
     },
-    /// This host runs no plugins of that kind.
-    #[error("plugins of kind {kind} are not run by this host")]
-    KindUnsupported {
-        /// The kind.
-        kind: &'static str,
-    },
     /// The compiler or linker refused it.
     #[error("component is refused: {detail}")]
     Refused {
@@ -161,7 +210,6 @@ impl LoadError {
             Self::ForbiddenImport { .. } => "forbidden-import",
             Self::Version { .. } => "version",
             Self::MissingExport { .. } => "missing-export",
-            Self::KindUnsupported { .. } => "kind-unsupported",
             Self::Refused { .. } => "refused",
             Self::Describe(_) => "describe",
             Self::KindMismatch { .. } => "kind-mismatch",
@@ -169,40 +217,64 @@ impl LoadError {
     }
 }
 
-pub(crate) fn load(path: &Path, cache: &Cache, engines: &Arc<Engines>, counters: &Arc<Counters>) -> Result<Plugin, LoadError> {
+pub(crate) fn load(
+    loading: Loading<'_>,
+    cache: &Cache,
+    engines: &Arc<Engines>,
+    counters: &Arc<Counters>,
+) -> Result<Plugin, LoadError> {
+    let Loading { name, path, trust, limits } = loading;
     let wasm = read_component(path)?;
-    let exported = inspect(&wasm)?;
+    let Inspected { kind, runtime } = inspect(&wasm)?;
     let digest = sha256(&wasm);
-    let name: Arc<str> = path.file_stem().unwrap_or_default().to_string_lossy().into();
+    let name: Arc<str> = name.into();
     let home = GuestHome {
         plugin: Arc::clone(&name),
         assets: Arc::new(read_assets(&path.with_extension("assets"))?),
         counters: Arc::clone(counters),
     };
 
-    // The compute class is only known once the plugin has spoken; any plugin fits the heavy engine.
-    let mut component = cache.component(&engines.heavy, &digest, &wasm, counters)?;
-    let mut store = home.store(&engines.heavy, HEAVY_MEMORY_BYTES, SessionTag::default());
-    store.set_epoch_deadline(ticks(DESCRIBE_MAX));
-    let descriptor = v0_1::describe(&mut store, &component).map_err(|error| LoadError::Describe(error.into()))?;
-    if descriptor.kind != exported {
-        return Err(LoadError::KindMismatch { exported: exported.as_str(), described: descriptor.kind.as_str() });
+    // The compute class is only known once the plugin has spoken; any plugin fits the engine without a pool.
+    let component = cache.component(&engines.on_demand, &digest, &wasm, counters)?;
+    let pre = Pre::new(&engines.on_demand, &component, kind, runtime).map_err(refused)?;
+    let descriptor = describe(&pre, home.store(&engines.on_demand, Budget::describe(), SessionTag::default(), runtime))?;
+    if descriptor.kind != kind {
+        return Err(LoadError::KindMismatch { exported: kind.as_str(), described: descriptor.kind.as_str() });
     }
-    let engine = match descriptor.compute {
-        Compute::Heavy => &engines.heavy,
-        Compute::Light => {
-            component = cache.component(&engines.light, &digest, &wasm, counters)?;
-            &engines.light
-        }
+    let budget = Budget::of(kind, descriptor.compute, trust, runtime).under(limits, descriptor.compute);
+    let bound = |engine: &Engine, component: &Component| Pre::new(engine, component, kind, runtime).map_err(refused);
+    let (engine, pre) = match descriptor.compute {
+        Compute::Heavy => (&engines.on_demand, pre),
+        Compute::Light => match cache.component(&engines.pool, &digest, &wasm, counters) {
+            Ok(component) => (&engines.pool, bound(&engines.pool, &component)?),
+            Err(error) => {
+                tracing::info!(plugin = &*name, %error, "plugin fits no place of the pool: its sessions are made on demand");
+                (&engines.on_demand, pre)
+            }
+        },
     };
-    let pre = Pre::new(engine, &component, exported).map_err(|error| LoadError::Refused { detail: format!("{error:#}") })?;
-    Ok(Plugin { name, digest, descriptor, home, pre, engines: Arc::clone(engines) })
+    let engine = engine.clone();
+    let tally = Arc::default();
+    Ok(Plugin { name, digest, descriptor, home, pre, budget, runtime, tally, engine, _engines: Arc::clone(engines) })
+}
+
+fn describe(pre: &Pre, mut store: Store<Guest>) -> Result<Descriptor, LoadError> {
+    let budget = Budget::describe();
+    allow(&mut store, budget.start);
+    at_once(v0_1::describe(&mut store, pre)).map_err(|error| LoadError::Describe(error.into()))
+}
+
+fn refused(error: wasmtime::Error) -> LoadError {
+    LoadError::Refused { detail: format!("{error:#}") }
 }
 
 fn read_component(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let bytes = fs::metadata(path).map_err(unreadable)?.len();
-    within("component", bytes, COMPONENT_BYTES)?;
-    fs::read(path).map_err(unreadable)
+    let file = File::open(path).map_err(unreadable)?;
+    within("component", file.metadata().map_err(LoadError::Io)?.len(), COMPONENT_BYTES)?;
+    let mut wasm = Vec::new();
+    // The file may grow meanwhile.
+    file.take(COMPONENT_BYTES).read_to_end(&mut wasm).map_err(LoadError::Io)?;
+    Ok(wasm)
 }
 
 /// The files of a folder beside the component, by name; nothing where there is no folder.

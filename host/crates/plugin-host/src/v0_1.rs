@@ -2,10 +2,18 @@
 
 mod convert;
 
-use crate::api::{Descriptor, Kind, LinkId, Now, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::api::{
+    Descriptor, Kind, LinkId, MaskSettings, Masked, Now, Segment, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput,
+};
 use crate::guest::{Guest, LogLevel};
-use crate::instance::Talk;
-use wasmtime::component::{Component, HasSelf, InstancePre, Linker, ResourceAny};
+use crate::inspect::{PACKAGE, VERSION};
+use crate::instance::{SessionError, Talk};
+use crate::pace::Calls;
+use crate::wasi;
+use wasmtime::component::{
+    Component, ComponentExportIndex, ComponentNamedList, HasSelf, Instance, InstancePre, Lift, Linker, Lower, ResourceAny,
+    TypedFunc,
+};
 use wasmtime::{Engine, Store};
 
 /// What every plugin imports and describes. Worlds are cut by role here, so that shared interfaces are bound once.
@@ -45,101 +53,187 @@ mod speaks {
     });
 }
 
+/// Without imports: a mask is given nothing.
+mod masks {
+    wasmtime::component::bindgen!({
+        path: "../../../wit",
+        inline: "package serphona:host; world masks { export serphona:speech/mask@0.1.0; }",
+    });
+}
+
 use common::exports::serphona::speech::describe;
 use common::serphona::speech::{asset, link, log, signing, types};
 use listens::exports::serphona::speech::stt;
+use masks::exports::serphona::speech::mask;
 use speaks::exports::serphona::speech::tts;
 
 /// A component checked against the host's functions: sessions of it start without a name being looked up.
-pub(crate) enum Pre {
-    Stt(listens::ListensPre<Guest>),
-    Tts(speaks::SpeaksPre<Guest>),
+pub(crate) struct Pre {
+    kind: Kind,
+    instance: InstancePre<Guest>,
+    describe: ComponentExportIndex,
+    constructor: ComponentExportIndex,
+    method: ComponentExportIndex,
 }
 
 impl Pre {
-    /// Binds `component` to the host's functions as a plugin of `kind`.
-    pub(crate) fn new(engine: &Engine, component: &Component, kind: Kind) -> wasmtime::Result<Self> {
-        let pre = link_host(engine, component)?;
-        match kind {
-            Kind::Stt => Ok(Self::Stt(listens::ListensPre::new(pre)?)),
-            Kind::Tts => Ok(Self::Tts(speaks::SpeaksPre::new(pre)?)),
-            Kind::Mask => Err(wasmtime::Error::msg("masks are not bound")),
+    /// Binds `component` to the host's functions as a plugin of `kind`; `runtime` where it imports WASI.
+    pub(crate) fn new(engine: &Engine, component: &Component, kind: Kind, runtime: bool) -> wasmtime::Result<Self> {
+        let (constructor, method) = match kind {
+            Kind::Stt | Kind::Tts => ("[constructor]session", "[method]session.handle"),
+            Kind::Mask => ("[constructor]masker", "[method]masker.mask"),
+        };
+        let export = |interface: &str, name: &str| {
+            let (_, interface) = component.get_export(None, &format!("{PACKAGE}/{interface}@{VERSION}"))?;
+            component.get_export_index(Some(&interface), name)
+        };
+        let missing = |name: &str| wasmtime::Error::msg(format!("component does not export {name}"));
+        Ok(Self {
+            kind,
+            describe: export("describe", "describe").ok_or_else(|| missing("describe"))?,
+            constructor: export(kind.as_str(), constructor).ok_or_else(|| missing(constructor))?,
+            method: export(kind.as_str(), method).ok_or_else(|| missing(method))?,
+            instance: link_host(engine, component, runtime)?,
+        })
+    }
+
+    async fn instantiate(&self, store: &mut Store<Guest>) -> wasmtime::Result<Instance> {
+        match store.data().calls() {
+            Calls::AtOnce => self.instance.instantiate(store),
+            Calls::InSlices => self.instance.instantiate_async(store).await,
         }
+    }
+
+    /// A live resource and its one method.
+    async fn construct<C, I, O>(&self, store: &mut Store<Guest>, settings: C) -> wasmtime::Result<(ResourceAny, TypedFunc<I, O>)>
+    where
+        C: ComponentNamedList + Lower + Send + Sync + 'static,
+        I: ComponentNamedList + Lower,
+        O: ComponentNamedList + Lift,
+    {
+        let instance = self.instantiate(store).await?;
+        let constructor = instance.get_typed_func::<C, (ResourceAny,)>(&mut *store, self.constructor)?;
+        let method = instance.get_typed_func(&mut *store, self.method)?;
+        let (resource,) = call(store, constructor, settings).await?;
+        Ok((resource, method))
     }
 }
 
-/// Asks a plugin what it is.
-pub(crate) fn describe(store: &mut Store<Guest>, component: &Component) -> wasmtime::Result<Descriptor> {
-    let pre = common::CommonPre::new(link_host(store.engine(), component)?)?;
-    let plugin = pre.instantiate(&mut *store)?;
-    Ok(plugin.serphona_speech_describe().call_describe(store)?.into())
+/// Asks a plugin what it is, and sees whether its functions have the shapes of its kind.
+pub(crate) async fn describe(store: &mut Store<Guest>, pre: &Pre) -> wasmtime::Result<Descriptor> {
+    let instance = pre.instantiate(store).await?;
+    match pre.kind {
+        Kind::Stt => drop(instance.get_typed_func::<ListenerInput, (Vec<stt::Effect>,)>(&mut *store, pre.method)?),
+        Kind::Tts => drop(instance.get_typed_func::<SpeakerInput, (Vec<tts::Effect>,)>(&mut *store, pre.method)?),
+        Kind::Mask => drop(instance.get_typed_func::<MaskInput, (mask::Masked,)>(&mut *store, pre.method)?),
+    }
+    let describe = instance.get_typed_func::<(), (describe::Descriptor,)>(&mut *store, pre.describe)?;
+    Ok(call(store, describe, ()).await?.0.into())
 }
 
-fn link_host(engine: &Engine, component: &Component) -> wasmtime::Result<InstancePre<Guest>> {
+fn link_host(engine: &Engine, component: &Component, runtime: bool) -> wasmtime::Result<InstancePre<Guest>> {
     let mut linker = Linker::new(engine);
     log::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     asset::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     signing::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     link::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
+    if runtime {
+        wasi::link(&mut linker, component)?;
+    }
     linker.instantiate_pre(component)
 }
 
+/// One call of a guest in the way of its class.
+async fn call<I, O>(store: &mut Store<Guest>, function: TypedFunc<I, O>, input: I) -> wasmtime::Result<O>
+where
+    I: ComponentNamedList + Lower + Send + Sync + 'static,
+    O: ComponentNamedList + Lift + Send + Sync + 'static,
+{
+    match store.data().calls() {
+        Calls::AtOnce => function.call(store, input),
+        Calls::InSlices => function.call_async(store, input).await,
+    }
+}
+
+type ListenerInput = (ResourceAny, types::Instant, stt::Input);
+type SpeakerInput = (ResourceAny, types::Instant, tts::Input);
+type MaskInput = (ResourceAny, mask::Segment);
+
 /// A live speech-to-text session.
 pub(crate) struct Listener {
-    guest: listens::Listens,
     session: ResourceAny,
+    handle: TypedFunc<ListenerInput, (Vec<stt::Effect>,)>,
 }
 
 impl Talk for Listener {
     type Input = SttInput;
     type Effect = SttEffect;
 
-    fn open(store: &mut Store<Guest>, pre: &Pre) -> Option<wasmtime::Result<Self>> {
-        let Pre::Stt(pre) = pre else { return None };
-        Some(pre.instantiate(&mut *store).and_then(|guest| {
-            let session = guest.serphona_speech_stt().session().call_constructor(store)?;
-            Ok(Self { guest, session })
-        }))
+    async fn open(store: &mut Store<Guest>, pre: &Pre) -> Result<Self, SessionError> {
+        if pre.kind != Kind::Stt {
+            return Err(SessionError::WrongKind);
+        }
+        let (session, handle) = pre.construct(store, ()).await?;
+        Ok(Self { session, handle })
     }
 
-    fn is_start(input: &SttInput) -> bool {
-        matches!(input, SttInput::Start(_))
+    fn start(input: &SttInput) -> Option<&SessionStart> {
+        if let SttInput::Start(start) = input { Some(start) } else { None }
     }
 
-    fn handle(&self, store: &mut Store<Guest>, now: Now, input: SttInput) -> wasmtime::Result<Vec<SttEffect>> {
-        let session = self.guest.serphona_speech_stt().session();
-        let effects = session.call_handle(store, self.session, now.into(), &input.into())?;
+    async fn handle(&self, store: &mut Store<Guest>, now: Now, input: SttInput) -> wasmtime::Result<Vec<SttEffect>> {
+        let (effects,) = call(store, self.handle, (self.session, now.into(), input.into())).await?;
         Ok(effects.into_iter().map(SttEffect::from).collect())
     }
 }
 
 /// A live text-to-speech session.
 pub(crate) struct Speaker {
-    guest: speaks::Speaks,
     session: ResourceAny,
+    handle: TypedFunc<SpeakerInput, (Vec<tts::Effect>,)>,
 }
 
 impl Talk for Speaker {
     type Input = TtsInput;
     type Effect = TtsEffect;
 
-    fn open(store: &mut Store<Guest>, pre: &Pre) -> Option<wasmtime::Result<Self>> {
-        let Pre::Tts(pre) = pre else { return None };
-        Some(pre.instantiate(&mut *store).and_then(|guest| {
-            let session = guest.serphona_speech_tts().session().call_constructor(store)?;
-            Ok(Self { guest, session })
-        }))
+    async fn open(store: &mut Store<Guest>, pre: &Pre) -> Result<Self, SessionError> {
+        if pre.kind != Kind::Tts {
+            return Err(SessionError::WrongKind);
+        }
+        let (session, handle) = pre.construct(store, ()).await?;
+        Ok(Self { session, handle })
     }
 
-    fn is_start(input: &TtsInput) -> bool {
-        matches!(input, TtsInput::Start(_))
+    fn start(input: &TtsInput) -> Option<&SessionStart> {
+        if let TtsInput::Start(start) = input { Some(start) } else { None }
     }
 
-    fn handle(&self, store: &mut Store<Guest>, now: Now, input: TtsInput) -> wasmtime::Result<Vec<TtsEffect>> {
-        let session = self.guest.serphona_speech_tts().session();
-        let effects = session.call_handle(store, self.session, now.into(), &input.into())?;
+    async fn handle(&self, store: &mut Store<Guest>, now: Now, input: TtsInput) -> wasmtime::Result<Vec<TtsEffect>> {
+        let (effects,) = call(store, self.handle, (self.session, now.into(), input.into())).await?;
         Ok(effects.into_iter().map(TtsEffect::from).collect())
+    }
+}
+
+/// A live masker.
+pub(crate) struct Masker {
+    masker: ResourceAny,
+    mask: TypedFunc<MaskInput, (mask::Masked,)>,
+}
+
+impl Masker {
+    pub(crate) async fn open(store: &mut Store<Guest>, pre: &Pre, settings: MaskSettings) -> Result<Self, SessionError> {
+        if pre.kind != Kind::Mask {
+            return Err(SessionError::WrongKind);
+        }
+        let (masker, mask) = pre.construct(store, (mask::Settings::from(settings),)).await?;
+        Ok(Self { masker, mask })
+    }
+
+    pub(crate) async fn mask(&self, store: &mut Store<Guest>, segment: Segment) -> wasmtime::Result<Masked> {
+        let (masked,) = call(store, self.mask, (self.masker, segment.into())).await?;
+        Ok(masked.into())
     }
 }
 

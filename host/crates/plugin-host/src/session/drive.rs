@@ -33,9 +33,11 @@ pub(crate) async fn drive<R: Role>(
     seat: Seat,
 ) {
     let Opening { tag, door, recorder, on_end } = opening;
+    let visit = plugin.visit();
     let mut desk = Desk::<R>::new(start);
     let outside = Outside { door, recorder };
     if let Ok(end) = talk(&plugin, tag.clone(), outside, &mut desk, inbox, &outbox, &tools).await {
+        visit.end(&end);
         report(&plugin, &tag, &end);
         if let Some(on_end) = on_end {
             on_end(&end);
@@ -61,7 +63,7 @@ async fn talk<R: Role>(
     outbox: &Sender<R::Event>,
     tools: &Tools,
 ) -> Result<SessionEnd, Gone> {
-    let mut guest = match plugin.instantiate::<R::Talk>(tag) {
+    let mut guest = match plugin.instantiate::<R::Talk>(tag).await {
         Ok(guest) => guest,
         Err(error) => return Ok(SessionEnd::Fell(error)),
     };

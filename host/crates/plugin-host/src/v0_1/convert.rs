@@ -1,11 +1,11 @@
 //! Generated types to the house's types and back. Values are moved, never copied.
 
-use super::{describe, link, stt, tts, types};
+use super::{describe, link, mask, stt, tts, types};
 use crate::api::{
     AudioFormat, AudioRoute, Authentication, AwsPayload, AwsSigV4, Compute, Descriptor, Encoding, Fault, FaultKind, Features,
-    HttpOpen, HttpVersion, Kind, LinkEffect, LinkErrorKind, LinkInput, Now, OptionFault, Payload, Preconnect, Remedy,
-    RequestBody, SecretKind, SecretWish, SessionStart, Signed, SpeechEdge, SttEffect, SttInput, Timer, Transcript, TtsEffect,
-    TtsInput, Usage, WebsocketOpen, Word,
+    HttpOpen, HttpVersion, Kind, LinkEffect, LinkErrorKind, LinkInput, MaskSettings, MaskSpan, Masked, Now, OptionFault, Payload,
+    Preconnect, Remedy, RequestBody, SecretKind, SecretWish, Segment, SessionStart, Signed, SpanKind, SpeechEdge, SttEffect,
+    SttInput, TextSource, Timer, Transcript, TtsEffect, TtsInput, Usage, WebsocketOpen, Word,
 };
 use crate::limits::{FAULT_DETAIL_BYTES, cut};
 
@@ -295,5 +295,48 @@ impl From<describe::SecretWish> for SecretWish {
             describe::SecretKind::Oauth2ClientCredentials => SecretKind::Oauth2ClientCredentials,
         };
         Self { name: wish.name, kind, why: wish.why }
+    }
+}
+
+impl From<MaskSettings> for mask::Settings {
+    fn from(settings: MaskSettings) -> Self {
+        let kind = |kind| match kind {
+            SpanKind::CardNumber => mask::SpanKind::CardNumber,
+            SpanKind::SecurityCode => mask::SpanKind::SecurityCode,
+            SpanKind::ExpiryDate => mask::SpanKind::ExpiryDate,
+            SpanKind::DocumentNumber => mask::SpanKind::DocumentNumber,
+        };
+        Self {
+            languages: settings.languages,
+            kinds: settings.kinds.into_iter().map(kind).collect(),
+            last_four: settings.last_four,
+        }
+    }
+}
+
+impl From<Segment> for mask::Segment {
+    fn from(segment: Segment) -> Self {
+        let source = match segment.source {
+            TextSource::Caller => mask::Source::Caller,
+            TextSource::Agent => mask::Source::Agent,
+            TextSource::Dtmf => mask::Source::Dtmf,
+        };
+        Self { text: segment.text, source, partial: segment.partial }
+    }
+}
+
+impl From<mask::Masked> for Masked {
+    fn from(masked: mask::Masked) -> Self {
+        let span = |span: mask::Span| MaskSpan {
+            kind: match span.kind {
+                mask::SpanKind::CardNumber => SpanKind::CardNumber,
+                mask::SpanKind::SecurityCode => SpanKind::SecurityCode,
+                mask::SpanKind::ExpiryDate => SpanKind::ExpiryDate,
+                mask::SpanKind::DocumentNumber => SpanKind::DocumentNumber,
+            },
+            start: span.start,
+            end: span.end,
+        };
+        Self { text: masked.text, spans: masked.spans.into_iter().map(span).collect(), hold: masked.hold }
     }
 }

@@ -1,0 +1,119 @@
+//! How long a call into a guest may run, and who else runs meanwhile.
+//!
+//! The epoch clock asks at every tick of a running call. What is counted is the guest's own running: a thread that the system
+//! kept from running, or a task that waited behind others, is no fault of the guest.
+
+use crate::limits::EPOCH_TICK;
+use nix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+use wasmtime::UpdateDeadline;
+
+/// How calls are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// On the caller's stack, to the end. Cheap, and a guest that loops holds its worker until it is stopped.
+    AtOnce,
+    /// On a stack of their own, which lets other tasks run at each tick.
+    InSlices,
+}
+
+/// The watch over one store's calls, one after another.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    calls: Calls,
+    limit: Duration,
+    ran: Ran,
+}
+
+#[derive(Debug)]
+enum Ran {
+    /// Not long enough for the clock to notice: nearly every call.
+    LessThanATick,
+    /// At once: the thread had used this much CPU when the call began, to within a tick.
+    Since(Duration),
+    Slices(u32),
+}
+
+impl Pace {
+    pub(crate) fn new(calls: Calls) -> Self {
+        Self { calls, limit: Duration::ZERO, ran: Ran::LessThanATick }
+    }
+
+    pub(crate) fn calls(&self) -> Calls {
+        self.calls
+    }
+
+    /// A call begins that may run for `limit`. The store's deadline is to be one tick away.
+    pub(crate) fn begin(&mut self, limit: Duration) {
+        (self.limit, self.ran) = (limit, Ran::LessThanATick);
+    }
+
+    /// The clock ticked while the guest ran.
+    pub(crate) fn tick(&mut self) -> UpdateDeadline {
+        match self.calls {
+            // A system that cannot tell has no way to let a guest run on.
+            Calls::AtOnce => thread_cpu().map_or(UpdateDeadline::Interrupt, |used| self.tick_at_once(used)),
+            Calls::InSlices => self.tick_in_slices(),
+        }
+    }
+
+    fn tick_at_once(&mut self, used: Duration) -> UpdateDeadline {
+        let Ran::Since(began) = self.ran else {
+            // Asking at the start would cost every call a system call; so the first tick counts as a whole one.
+            self.ran = Ran::Since(used.saturating_sub(EPOCH_TICK));
+            return UpdateDeadline::Continue(1);
+        };
+        if used.saturating_sub(began) >= self.limit { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }
+    }
+
+    fn tick_in_slices(&mut self) -> UpdateDeadline {
+        let slices = if let Ran::Slices(slices) = self.ran { slices + 1 } else { 1 };
+        self.ran = Ran::Slices(slices);
+        if EPOCH_TICK * slices >= self.limit {
+            return UpdateDeadline::Interrupt;
+        }
+        // tokio's own way: a task that merely wakes itself would be called again before those that yielded so.
+        UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+    }
+}
+
+fn thread_cpu() -> Option<Duration> {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).ok().map(Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_thread_that_was_kept_from_running_is_not_held_against_the_guest() {
+        let mut pace = Pace::new(Calls::AtOnce);
+        pace.begin(8 * MS);
+        for _ in 0..100 {
+            assert!(matches!(pace.tick_at_once(500 * MS), UpdateDeadline::Continue(1)));
+        }
+        assert!(matches!(pace.tick_at_once(505 * MS), UpdateDeadline::Continue(1)));
+        assert!(matches!(pace.tick_at_once(506 * MS), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn a_call_in_slices_is_stopped_after_its_own_running() {
+        let mut pace = Pace::new(Calls::InSlices);
+        pace.begin(50 * MS);
+        for _ in 0..24 {
+            assert!(matches!(pace.tick(), UpdateDeadline::YieldCustom(1, _)));
+        }
+        assert!(matches!(pace.tick(), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn each_call_has_its_whole_time() {
+        let mut pace = Pace::new(Calls::InSlices);
+        pace.begin(2 * EPOCH_TICK);
+        assert!(matches!(pace.tick(), UpdateDeadline::YieldCustom(1, _)));
+        pace.begin(2 * EPOCH_TICK);
+        assert!(matches!(pace.tick(), UpdateDeadline::YieldCustom(1, _)));
+    }
+}
