@@ -1,0 +1,247 @@
+//! What `voice-gateway plugin new` begins, in every language and kind: a working plugin, and what it costs.
+//!
+//! `cargo xtask templates` built them before, each by its project's own commands. A language whose tools cannot be had on this machine is
+//! named in the table; it is not taken for passed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
+
+#[path = "templates/vendor.rs"]
+mod vendor;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+use vendor::{KEY, Speaker, Transcriber};
+use vg_plugin_host::api::{
+    AudioFormat, Encoding, Kind, LinkEffect, LinkInput, MaskSettings, Now, Payload, Segment, SessionStart, SpanKind, SttEffect,
+    SttInput, TextSource, TtsEffect, TtsInput,
+};
+use vg_plugin_host::{HostConfig, Plugin, PluginHost};
+
+const NOW: Now = Now { mono_us: 1_000_000, unix_ms: 1_782_820_800_000 };
+/// Sessions held at once where memory is measured.
+const HELD: u32 = 8;
+
+struct Built {
+    title: String,
+    kind: String,
+    component: Result<PathBuf, String>,
+}
+
+fn built() -> Vec<Built> {
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins/templates/built.tsv");
+    let list = fs::read_to_string(&list).unwrap_or_else(|_| panic!("{} is missing: run cargo xtask templates", list.display()));
+    let row = |line: &str| {
+        let [lang, kind, said] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+        let component = said.strip_prefix("unavailable: ").map_or_else(|| Ok(PathBuf::from(said)), |why| Err(why.to_owned()));
+        Built { title: format!("{lang}-{kind}"), kind: kind.to_owned(), component }
+    };
+    list.lines().map(row).collect()
+}
+
+#[test]
+fn every_template_keeps_the_contract() {
+    let cache = tempfile::tempdir().unwrap();
+    let mut config = HostConfig::new(cache.path());
+    config.light.sessions_max = 64;
+    let host = PluginHost::new(config).unwrap();
+    println!("{:<12} {:>9} {:>10} {:>9} {:>11}", "template", "size KB", "compile s", "start us", "KiB/session");
+    for Built { title, kind, component } in built() {
+        let component = match component {
+            Ok(component) => component,
+            Err(why) => {
+                println!("{title:<12} NOT BUILT HERE: {why}");
+                continue;
+            }
+        };
+        let began = Instant::now();
+        let plugin = host.load(&component).unwrap_or_else(|error| panic!("{title}: {error}"));
+        let compile = began.elapsed();
+        assert_eq!(plugin.descriptor().id, title);
+        let one: fn(&Plugin) -> Box<dyn std::any::Any> = match kind.as_str() {
+            "stt" => |plugin| Box::new(listen(plugin)),
+            "tts" => |plugin| Box::new(speak(plugin)),
+            _ => |plugin| Box::new(mask(plugin)),
+        };
+        drop(one(&plugin));
+        let (before, began) = (resident_kib(), Instant::now());
+        let held: Vec<_> = (0..HELD).map(|_| one(&plugin)).collect();
+        let (start, grown) = (began.elapsed() / HELD, resident_kib().saturating_sub(before));
+        drop(held);
+        let bytes = fs::metadata(&component).unwrap().len();
+        println!(
+            "{title:<12} {:>9} {:>10.2} {:>9} {:>11}",
+            bytes / 1000,
+            compile.as_secs_f64(),
+            start.as_micros(),
+            grown / u64::from(HELD)
+        );
+    }
+}
+
+fn resident_kib() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4
+}
+
+fn started(encoding: Encoding, rate_hz: u32) -> SessionStart {
+    let options = r#"{"endpoint":"http://127.0.0.1:8080"}"#.to_owned();
+    SessionStart { format: AudioFormat { encoding, rate_hz }, language: "en-US".to_owned(), options, seed: [7; 32] }
+}
+
+fn payload(text: &str) -> Payload {
+    Payload(text.as_bytes().to_vec())
+}
+
+/// A whole call, driven at the level of links. The instance is given back alive, to be weighed.
+fn listen(plugin: &Plugin) -> impl Sized + 'static {
+    let mut guest = plugin.instantiate_stt().unwrap();
+    let mut tell = |input| guest.handle(NOW, input).unwrap();
+    let asked = tell(SttInput::Start(started(Encoding::Mulaw, 8_000)));
+    let [SttEffect::Link(LinkEffect::Websocket(open)), SttEffect::RouteAudio(route), SttEffect::Timer(_)] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(open.url, "ws://127.0.0.1:8080/v1/listen?model=general&encoding=mulaw&rate=8000&language=en-US");
+    assert_eq!(open.headers, [("authorization".to_owned(), "Bearer {secret:api_key}".to_owned())]);
+    let id = open.id;
+    assert_eq!(route.link, id);
+    assert!(tell(SttInput::Link(LinkInput::Opened { id, status: 101, headers: vec![] })).is_empty());
+    let last = r#"{"type":"final","text":"caf\u00e9 at nine","start_ms":20,"end_ms":900,"confidence":0.5,"new":[{}]}"#;
+    let said = tell(SttInput::Link(LinkInput::Text(id, payload(last))));
+    assert!(matches!(&said[..], [SttEffect::Final(said)] if said.text == "café at nine" && said.end_ms == 900));
+    assert!(tell(SttInput::Link(LinkInput::Text(id, payload(last)))).is_empty(), "a final said twice is heard once");
+    assert!(matches!(tell(SttInput::Finalize)[0], SttEffect::Link(LinkEffect::SendText(..))));
+    let said = tell(SttInput::Link(LinkInput::Text(id, payload(r#"{"type":"finalized"}"#))));
+    assert!(matches!(said[..], [SttEffect::Finalized]));
+    let mut refused = plugin.instantiate_stt().unwrap();
+    refused.handle(NOW, SttInput::Start(started(Encoding::Mulaw, 8_000))).unwrap();
+    let headers = vec![("Retry-After".to_owned(), "2".to_owned())];
+    let said = refused.handle(NOW, SttInput::Link(LinkInput::Opened { id, status: 429, headers })).unwrap();
+    assert!(matches!(&said[..], [SttEffect::Fail(fault)] if fault.kind.code() == "quota"), "{said:?}");
+    let ended = (tell(SttInput::End), tell(SttInput::Link(LinkInput::Finished(id, Some(1000)))));
+    assert!(matches!(ended.1.last(), Some(SttEffect::Done)));
+    guest
+}
+
+fn speak(plugin: &Plugin) -> impl Sized + 'static {
+    let mut guest = plugin.instantiate_tts().unwrap();
+    let mut tell = |input| guest.handle(NOW, input).unwrap();
+    assert!(tell(TtsInput::Start(started(Encoding::PcmS16le, 16_000))).is_empty());
+    assert!(tell(TtsInput::Text("Good \"morning\", é.".to_owned())).is_empty());
+    let asked = tell(TtsInput::Flush(7));
+    let Some(TtsEffect::Link(LinkEffect::Http(open))) = asked.first() else { panic!("{asked:?}") };
+    assert_eq!((open.method.as_str(), open.url.as_str()), ("POST", "http://127.0.0.1:8080/v1/speak"));
+    let body = match &open.body {
+        vg_plugin_host::api::RequestBody::Whole(body) => serde_json::from_slice::<serde_json::Value>(body).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((body["text"].as_str(), body["rate"].as_u64()), (Some("Good \"morning\", é."), Some(16_000)));
+    let id = open.id;
+    assert!(tell(TtsInput::Link(LinkInput::Opened { id, status: 200, headers: vec![] })).is_empty());
+    let mut heard = Vec::new();
+    for piece in [&[1, 2, 3][..], &[4]] {
+        for effect in tell(TtsInput::Link(LinkInput::Bytes(id, Payload(piece.to_vec())))) {
+            if let TtsEffect::Audio(samples) = effect {
+                assert_eq!(samples.len() % 2, 0, "a sample is cut in two");
+                heard.extend(samples);
+            }
+        }
+    }
+    assert_eq!(heard, [1, 2, 3, 4]);
+    assert!(matches!(tell(TtsInput::Link(LinkInput::Finished(id, None)))[..], [TtsEffect::Flushed(7)]));
+    tell(TtsInput::Text("And more.".to_owned()));
+    tell(TtsInput::Flush(8));
+    let cancelled = tell(TtsInput::Cancel);
+    assert!(matches!(cancelled[..], [TtsEffect::Link(LinkEffect::Close(_)), TtsEffect::Cancelled]), "{cancelled:?}");
+    assert!(
+        tell(TtsInput::Link(LinkInput::Bytes(id + 1, Payload(vec![1, 2])))).is_empty(),
+        "nothing is heard of what was cancelled"
+    );
+    assert!(matches!(tell(TtsInput::End)[..], [TtsEffect::Done]));
+    guest
+}
+
+fn mask(plugin: &Plugin) -> impl Sized + 'static {
+    assert_eq!(plugin.descriptor().kind, Kind::Mask);
+    let settings = MaskSettings { languages: vec!["en-US".to_owned()], kinds: vec![SpanKind::CardNumber], last_four: true };
+    let mut masker = plugin.instantiate_mask(settings).unwrap();
+    let mut say =
+        |text: &str| masker.mask(Segment { text: text.to_owned(), source: TextSource::Caller, partial: false }).unwrap();
+    let masked = say("é 4111 1111-1111 1111, call 5551234567890");
+    assert_eq!(masked.text, "é **** ****-**** 1111, call 5551234567890");
+    assert_eq!((masked.spans.len(), masked.spans[0].start, masked.spans[0].end), (1, 3, 22));
+    assert_eq!(say("4111111111111111 5500005555555559.").text, "**************** **********".to_owned() + "**5559.");
+    assert!(say("it is 4111 1111").hold);
+    assert_eq!(say("1111 1111 thanks").text, "**** 1111 thanks");
+    masker
+}
+
+/// The program as an author has it: a component, a policy, a key in the environment, a vendor on this machine.
+fn run(folder: &Path, component: &Path, words: &[&str], endpoint: Option<u16>) -> Output {
+    let name = component.file_stem().unwrap().to_str().unwrap();
+    fs::write(folder.join("policy.toml"), format!("[plugin.\"{name}\"]\nnetworks = [\"127.0.0.0/8\"]\n")).unwrap();
+    let mut command = gateway(folder);
+    command.args(["plugin", "run"]).arg(component).args(words);
+    if let Some(port) = endpoint {
+        fs::write(folder.join("options.json"), format!("{{\"endpoint\":\"http://127.0.0.1:{port}\"}}")).unwrap();
+        command.args(["--options", "options.json", "--policy", "policy.toml", "--secret", "api_key=env:TEMPLATE_KEY"]);
+    }
+    command.env("TEMPLATE_KEY", KEY).stdin(Stdio::null()).output().unwrap()
+}
+
+fn gateway(folder: &Path) -> Command {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.ancestors().nth(2).unwrap().join("voice-gateway");
+    assert!(program.is_file(), "{} is not there: run cargo build -p voice-gateway", program.display());
+    let mut command = Command::new(program);
+    command.current_dir(folder);
+    command
+}
+
+#[test]
+fn templates_serve_live_sessions_with_a_vendor_on_this_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("speech.wav"), vendor::silence_wav(16_000, 500)).unwrap();
+    let mut served = 0;
+    for Built { title, kind, component } in built() {
+        let Ok(component) = component else { continue };
+        match kind.as_str() {
+            "stt" => {
+                let vendor = Transcriber::start();
+                let ran = run(folder.path(), &component, &["--in", "speech.wav", "--fast"], Some(vendor.port));
+                let events = String::from_utf8_lossy(&ran.stdout).into_owned();
+                let why = String::from_utf8_lossy(&ran.stderr).into_owned();
+                assert!(ran.status.success() && events.contains("hello from the vendor"), "{title}: {events} {why}");
+            }
+            "tts" => {
+                let vendor = Speaker::start();
+                let ran =
+                    run(folder.path(), &component, &["--text", "Good morning.", "--out", "out.wav", "--fast"], Some(vendor.port));
+                let why = String::from_utf8_lossy(&ran.stderr).into_owned();
+                assert!(ran.status.success(), "{title}: {} {why}", String::from_utf8_lossy(&ran.stdout));
+                let sound = fs::read(folder.path().join("out.wav")).unwrap();
+                assert!(
+                    sound.windows(2).filter(|pair| *pair == vendor::SAMPLE.to_le_bytes()).count() >= vendor::SAMPLES,
+                    "{title}"
+                );
+            }
+            _ => continue,
+        }
+        served += 1;
+    }
+    println!("{served} live sessions");
+}
+
+#[test]
+fn what_an_author_has_written_is_never_written_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut new = || {
+        let mut command = gateway(folder.path());
+        command.args(["plugin", "new", "--lang", "js", "--kind", "mask", "mask-acme"]).output().unwrap()
+    };
+    assert!(new().status.success());
+    fs::write(folder.path().join("mask-acme/plugin.js"), "mine").unwrap();
+    assert!(!new().status.success());
+    assert_eq!(fs::read_to_string(folder.path().join("mask-acme/plugin.js")).unwrap(), "mine");
+}
