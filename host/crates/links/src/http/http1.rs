@@ -1,5 +1,7 @@
 //! One request at a time over an HTTP/1.1 connection.
 
+mod attentive;
+
 use super::Body;
 use super::answer::Answer;
 use super::end::{Broken, End};
@@ -8,6 +10,7 @@ use crate::dial::Dialed;
 use crate::door::{Link, Links};
 use crate::limits::{HEADER_BYTES, SETTLE};
 use crate::outbox::Outbound;
+use attentive::Attentive;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
@@ -29,7 +32,8 @@ pub(super) struct Http1 {
 
 impl Http1 {
     pub(super) async fn open(links: &Links, Dialed { stream, permit }: Dialed) -> hyper::Result<Self> {
-        let (mut sender, connection) = Builder::new().max_header_size(HEADER_BYTES).handshake(TokioIo::new(stream)).await?;
+        let (mut sender, connection) =
+            Builder::new().max_header_size(HEADER_BYTES).handshake(TokioIo::new(Attentive::new(stream))).await?;
         let driver = links.runtime.spawn(async move {
             let _permit = permit;
             // What goes wrong is told to the request that it goes wrong for.

@@ -12,7 +12,7 @@ use crate::outbox::Outbound;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use h2::client::{Builder, SendRequest};
-use h2::{Ping, PingPong, SendStream};
+use h2::{Ping, PingPong, Reason, SendStream};
 use http::Request;
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
@@ -110,15 +110,14 @@ pub(super) async fn exchange(
         moved();
         let (head, mut body) = response.into_parts();
         answer.head(head.status, &head.headers).await?;
-        while let Some(data) = body.data().await {
-            let data = data.map_err(|error| End::from(&error))?;
+        while let Some(data) = unless_enough(body.data().await)? {
             moved();
             let length = data.len();
             answer.body(data).await?;
             // Only now: while the session takes nothing, the peer's window closes.
             body.flow_control().release_capacity(length).map_err(|error| End::from(&error))?;
         }
-        if let Some(trailers) = body.trailers().await.map_err(|error| End::from(&error))? {
+        if let Some(trailers) = unless_enough(body.trailers().await.transpose())? {
             answer.trailers(&trailers).await?;
         }
         Ok(answer.end().await?)
@@ -135,6 +134,14 @@ pub(super) async fn exchange(
         done = receive => done,
         end = send => Err(end.into()),
         end = watch.expired() => Err(end.into()),
+    }
+}
+
+/// A peer that has answered resets the stream without error where it wants no more of the request (RFC 9113, section 8.1).
+fn unless_enough<T>(read: Option<Result<T, h2::Error>>) -> Result<Option<T>, End> {
+    match read {
+        Some(Err(error)) if error.is_remote() && error.reason() == Some(Reason::NO_ERROR) => Ok(None),
+        read => read.transpose().map_err(|error| End::from(&error)),
     }
 }
 

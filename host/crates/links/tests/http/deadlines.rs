@@ -40,6 +40,22 @@ async fn an_answer_that_never_begins_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_connection_on_which_nothing_was_answered_is_not_used_again() {
+    let (listener, origin) = listener().await;
+    let mut guest = Guest::new(&[&origin], terms(Deadlines { first_byte: BRIEF, ..NONE }));
+    let ask = request(1, HttpVersion::Http2, "GET", origin.clone(), RequestBody::None);
+    guest.open(ask.clone());
+    let _silent = accept(&listener).await;
+    assert_eq!(guest.failure().await, (LinkErrorKind::Timeout, None));
+    guest.open(ask);
+    let mut connection = http2(&listener).await;
+    let (_, mut respond) = connection.accept().await.unwrap().unwrap();
+    respond.send_response(http::Response::new(()), true).unwrap();
+    tokio::spawn(async move { connection.accept().await.is_none() });
+    assert_eq!(guest.answer().await.status, 200);
+}
+
+#[tokio::test]
 async fn an_answer_is_due_from_the_end_of_the_request() {
     let (listener, origin) = listener().await;
     let mut guest = Guest::new(&[&origin], terms(Deadlines { first_byte: BRIEF, idle: BRIEF * 4, ..NONE }));

@@ -63,6 +63,24 @@ async fn an_early_answer_ends_the_link_and_the_unfinished_connection() {
 }
 
 #[tokio::test]
+async fn a_refusal_is_heard_although_the_peer_hung_up_on_the_speaker() {
+    for _ in 0..20 {
+        let (listener, origin) = listener().await;
+        let mut guest = Guest::new(&[&origin], Terms::default());
+        guest.open(request(1, HttpVersion::Http1, "POST", origin.clone(), RequestBody::Streaming));
+        let mut tcp = accept(&listener).await;
+        guest.send(1, b"one");
+        read_until(&mut tcp, "one\r\n").await;
+        tcp.write_all(b"HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ncontent-length: 3\r\n\r\nwhy").await.unwrap();
+        drop(tcp);
+        guest.send(1, b"two");
+        guest.send(1, b"three");
+        let answer = guest.answer().await;
+        assert_eq!((answer.status, &answer.body[..]), (401, &b"why"[..]));
+    }
+}
+
+#[tokio::test]
 async fn a_link_closed_in_the_middle_does_not_pass_for_complete() {
     let (listener, origin) = listener().await;
     let mut guest = Guest::new(&[&origin], Terms::default());
@@ -162,4 +180,18 @@ async fn nobody_there_is_no_connection() {
     let LinkInput::Failed { kind, detail, .. } = guest.next().await else { panic!() };
     assert_eq!((kind, &detail[..]), (LinkErrorKind::Connect, "no connection: connection refused"));
     assert_eq!(guest.grant.connections.available_permits(), 512);
+}
+
+#[tokio::test]
+async fn a_refusal_is_heard_although_most_of_the_body_was_not() {
+    let (listener, origin) = listener().await;
+    let mut guest = Guest::new(&[&origin], Terms::default());
+    guest.open(post(&origin, &vec![7; 8 << 20]));
+    let mut tcp = accept(&listener).await;
+    head(&mut tcp).await;
+    let chunks = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nwhy\r\n4\r\n not\r\n0\r\n\r\n";
+    tcp.write_all(chunks.as_bytes()).await.unwrap();
+    drop(tcp);
+    let answer = guest.answer().await;
+    assert_eq!((answer.status, &answer.body[..]), (401, &b"why not"[..]));
 }

@@ -130,7 +130,7 @@ async fn many_interruptions_do_not_eat_the_connections_window() {
     assert_eq!(guest.links.counts().connected, 1);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_who_come_at_once_share_one_connection() {
     let (listener, origin) = listener().await;
     let _outcomes = echoes(listener);
@@ -237,6 +237,47 @@ async fn a_peer_that_resets_has_broken_the_link() {
     assert_eq!(guest.failure().await, (LinkErrorKind::Reset, None));
     guest.open(call(1, &origin));
     assert_eq!(guest.failure().await.0, LinkErrorKind::Reset);
+}
+
+#[tokio::test]
+async fn a_peer_that_ends_the_conversation_first_is_heard_to_the_end() {
+    let (listener, origin) = listener().await;
+    tokio::spawn(async move {
+        let mut connection = http2(&listener).await;
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            let mut out = respond.send_response(Response::new(()), false).unwrap();
+            out.send_data(Bytes::from(vec![1; 40_000]), false).unwrap();
+            let mut trailers = HeaderMap::new();
+            trailers.insert("grpc-status", "11".parse().unwrap());
+            out.send_trailers(trailers).unwrap();
+            // What is still sent is not wanted: RST_STREAM(NO_ERROR) follows the trailers.
+            drop(request);
+        }
+    });
+    let mut guest = Guest::new(&[&origin], Terms::default());
+    for _ in 0..20 {
+        guest.open(call(1, &origin));
+        guest.send(1, b"still speaking");
+        let answer = guest.answer().await;
+        assert_eq!((answer.body.len(), answer.trailers), (40_000, fields(&[("grpc-status", "11")])));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_without_a_body_is_heard_while_speaking() {
+    let (listener, origin) = listener().await;
+    tokio::spawn(async move {
+        let mut connection = http2(&listener).await;
+        while let Some(Ok((_, mut respond))) = connection.accept().await {
+            respond.send_response(Response::builder().status(401).body(()).unwrap(), true).unwrap();
+        }
+    });
+    let mut guest = Guest::new(&[&origin], Terms::default());
+    for _ in 0..20 {
+        guest.open(call(1, &origin));
+        guest.send(1, b"still speaking");
+        assert_eq!(guest.answer().await.status, 401);
+    }
 }
 
 #[tokio::test]

@@ -194,7 +194,7 @@ async fn places_are_for_those_in_use_and_unused_connections_make_room() {
     assert_eq!(guest.answer().await.body, b"ok");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_requests_leave_nothing_behind() {
     let (listener, origin) = listener().await;
     serving(listener);
