@@ -1,5 +1,6 @@
 //! CPU for a message of 3200 bytes on each of 400 WebSockets every 100 ms, paced in real time on one worker: through a door, and by a
-//! task with a timer for each connection as is usual. Loopback: the kernel's work for the receiver is counted to the sender.
+//! task with a timer for each connection as is usual. Loopback: the kernel's work for the receiver is counted to the sender, and `late`
+//! has the receiver's own queue in it. The rows through doors and by writes alone contain the pacing.
 //!
 //! `cargo bench -p vg-links --bench websocket [-- SECONDS]`
 
@@ -43,6 +44,8 @@ fn main() {
     let pacing = paced(life, |chunk| drop(std::hint::black_box(chunk.to_vec())));
     println!("pacing alone: {pacing:.2} us per message");
     println!("{:<28}{:>12}{:>14}{:>14}{:>10}", "", "us/message", "late p50 us", "late p99 us", "messages");
+    let server = Server::start(false);
+    report("write alone, plain", &server, || by_writes(&server, life));
     for tls in [false, true] {
         let encryption = if tls { "TLS" } else { "plain" };
         let server = Server::start(tls);
@@ -95,6 +98,34 @@ fn paced(life: Duration, mut take: impl FnMut(&[u8])) -> f64 {
         }
     });
     (thread_cpu() - before).as_secs_f64() * 1e6 / f64::from(messages)
+}
+
+/// The kernel's part: a frame that lies ready is written to each socket, and nothing else.
+fn by_writes(server: &Server, life: Duration) -> Duration {
+    worker().block_on(async {
+        let mut sockets = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let tcp = TcpStream::connect(&server.address).await.unwrap();
+            tcp.set_nodelay(true).unwrap();
+            sockets.push(client_async("ws://127.0.0.1/", tcp).await.unwrap().0.into_inner());
+        }
+        // Binary, final, masked with zeroes.
+        let mut frame = [&[0x82, 0xfe][..], &(CHUNK as u16).to_be_bytes(), &[0; 4 + CHUNK]].concat();
+        let before = thread_cpu();
+        let began = Instant::now();
+        let mut clock = tokio::time::interval(SLOT);
+        for slot in (0..SLOTS).cycle() {
+            clock.tick().await;
+            if began.elapsed() >= life {
+                break;
+            }
+            for tcp in sockets.iter().skip(slot).step_by(SLOTS) {
+                stamp(&mut frame[8..], server.began);
+                assert_eq!(tcp.try_write(&frame).unwrap(), frame.len());
+            }
+        }
+        thread_cpu() - before
+    })
 }
 
 fn through_doors(server: &Server, life: Duration) -> Duration {

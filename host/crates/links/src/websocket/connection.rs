@@ -195,7 +195,9 @@ impl Connection {
                         return End::Gone;
                     }
                     // A session that lets its peer wait must not blame it for silence.
-                    self.state().heard = Instant::now();
+                    let now = Instant::now();
+                    let mut state = self.state();
+                    (state.heard, state.carried) = (now, now);
                 }
                 News::End(end) => return end,
                 News::More => yield_now().await,
@@ -277,14 +279,14 @@ impl Connection {
         state.pinged = state.pinged.filter(|pinged| *pinged >= state.heard);
         let next = match state.pinged {
             Some(pinged) if now >= pinged + deadlines.pong => return timeout("the peer did not answer a ping"),
-            Some(pinged) => pinged + deadlines.pong,
+            Some(pinged) => (pinged + deadlines.pong).min(now + deadlines.ping),
             None if now >= state.heard + deadlines.ping => {
                 state.pinged = Some(now);
                 // A socket that is full or lost shows elsewhere.
                 if state.ws.can_write() && state.ws.send(Message::Ping(Bytes::new())).is_err() {
                     self.stuck.notify_one();
                 }
-                now + deadlines.pong
+                now + deadlines.pong.min(deadlines.ping)
             }
             None => state.heard + deadlines.ping,
         };

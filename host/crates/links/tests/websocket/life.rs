@@ -41,7 +41,7 @@ async fn a_peer_that_does_not_answer_a_ping_is_given_up() {
 #[tokio::test]
 async fn a_session_that_lets_its_peer_wait_does_not_blame_it() {
     let server = Server::plain().await;
-    let deadlines = Deadlines { ping: ms(30), pong: ms(60), ..Deadlines::default() };
+    let deadlines = Deadlines { ping: ms(30), pong: ms(60), idle: ms(150), ..Deadlines::default() };
     let (mut guest, peer) = server.pair(Terms { deadlines, ..Terms::default() }).await;
     let (mut sink, mut stream) = peer.split();
     // More than the session's queue takes, then pongs behind them that nobody reads for a while.
