@@ -32,6 +32,18 @@ pub enum Behaviour {
     Timer,
     /// `timer-flood`: ten thousand timers.
     TimerFlood,
+    /// `timers`: one timer more than a session may have.
+    Timers,
+    /// `link-flood`: one try to open a link more than a session may make.
+    LinkFlood,
+    /// `handles`: a hundred thousand handles to resources of its own.
+    Handles,
+    /// `bad-utf8`: a text that is none.
+    BadUtf8,
+    /// `absurd-length`: a list that would reach far beyond its memory.
+    AbsurdLength,
+    /// `trap-at-end`: traps when it is dropped.
+    TrapAtEnd,
     /// `open-link`: a WebSocket to `wss://example.invalid/`.
     OpenLink,
     /// `route-audio`: audio routed to a link that was never opened.
@@ -75,6 +87,12 @@ impl Settings {
             "log-flood" => Behaviour::LogFlood,
             "timer" => Behaviour::Timer,
             "timer-flood" => Behaviour::TimerFlood,
+            "timers" => Behaviour::Timers,
+            "link-flood" => Behaviour::LinkFlood,
+            "handles" => Behaviour::Handles,
+            "bad-utf8" => Behaviour::BadUtf8,
+            "absurd-length" => Behaviour::AbsurdLength,
+            "trap-at-end" => Behaviour::TrapAtEnd,
             "open-link" => Behaviour::OpenLink,
             "route-audio" => Behaviour::RouteAudio,
             "asset" => Behaviour::Asset,
@@ -128,4 +146,17 @@ pub fn allocate_for_ever() -> ! {
 pub fn recurse(depth: u64) -> u64 {
     let frame = std::hint::black_box([depth; 32]);
     recurse(depth + 1) + std::hint::black_box(frame)[7]
+}
+
+/// A text that is none: what a guest in a language without strings of its own might give.
+pub fn not_utf8() -> String {
+    // SAFETY: none. The text goes to the host unread, and the host has to find out.
+    unsafe { String::from_utf8_unchecked(std::hint::black_box(vec![0xc3, 0x28, 0xff])) }
+}
+
+/// Bytes that reach far beyond the guest's memory.
+pub fn beyond_memory() -> Vec<u8> {
+    const LEN: usize = i32::MAX as usize;
+    // SAFETY: none. The bytes go to the host unread, and the host has to find out.
+    unsafe { Vec::from_raw_parts(std::ptr::without_provenance_mut(8), LEN, LEN) }
 }

@@ -3,7 +3,8 @@
 //! Each chunk is answered by a partial `n bytes`, `finalize` by a final with the sum, a timer by a final `timer 7`, a link
 //! that failed by a final `link failed: <kind>`, `end` by `done`. The options are those of [`probe_behaviour`].
 //!
-//! With feature `script` the component is [`CountingScript`], with `constructor-loop` its constructor never returns.
+//! With feature `script` the component is [`CountingScript`]; with `constructor-loop` its constructor never returns, with
+//! `constructor-trap` it traps; with `start-loop` the component does not even get as far as its first function.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -15,11 +16,11 @@ use vg_plugin_sdk::{
     stt::{AudioRoute, Effect, Input, Io, Scripted, SttPlugin, SttScript, Timer},
 };
 
-#[cfg(not(any(feature = "script", feature = "constructor-loop")))]
+#[cfg(not(any(feature = "script", feature = "constructor-loop", feature = "constructor-trap")))]
 vg_plugin_sdk::export_stt!(Probe);
 #[cfg(feature = "script")]
 vg_plugin_sdk::export_stt!(Scripted<CountingScript>);
-#[cfg(feature = "constructor-loop")]
+#[cfg(any(feature = "constructor-loop", feature = "constructor-trap"))]
 vg_plugin_sdk::export_stt!(Wedged);
 
 /// The session that obeys its options.
@@ -86,13 +87,13 @@ impl Probe {
             }
             Behaviour::Timer => vec![Effect::Timer(Timer { id: 7, delay_ms: 20 })],
             Behaviour::TimerFlood => (0..10_000).map(|id| Effect::Timer(Timer { id, delay_ms: 60_000 })).collect(),
-            Behaviour::OpenLink => vec![Effect::Link(LinkEffect::Websocket(WebsocketOpen {
-                id: 1,
-                url: "wss://example.invalid/".to_owned(),
-                headers: vec![],
-                subprotocols: vec![],
-                auth: vg_plugin_sdk::link::Authentication::Templates,
-            }))],
+            Behaviour::Timers => (0..17).map(|id| Effect::Timer(Timer { id, delay_ms: 60_000 })).collect(),
+            Behaviour::LinkFlood => (0..65).map(|_| open_link()).collect(),
+            Behaviour::Handles => hold_handles(),
+            Behaviour::BadUtf8 => vec![Effect::Partial(transcript(behaviour::not_utf8()))],
+            Behaviour::AbsurdLength => vec![Effect::RouteAudio(AudioRoute { link: 1, prefix: behaviour::beyond_memory() })],
+            Behaviour::TrapAtEnd => vec![],
+            Behaviour::OpenLink => vec![open_link()],
             Behaviour::RouteAudio => vec![Effect::RouteAudio(AudioRoute { link: 9, prefix: vec![] })],
             Behaviour::Asset => {
                 let size = asset::size("model").map_or("none".to_owned(), |bytes| bytes.to_string());
@@ -101,6 +102,51 @@ impl Probe {
             Behaviour::Fail(fault) => vec![Effect::Fail(fault.clone())],
         }
     }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if matches!(self.settings.behaviour, Behaviour::TrapAtEnd) {
+            behaviour::trap();
+        }
+    }
+}
+
+fn open_link() -> Effect {
+    Effect::Link(LinkEffect::Websocket(WebsocketOpen {
+        id: 1,
+        url: "wss://example.invalid/".to_owned(),
+        headers: vec![],
+        subprotocols: vec![],
+        auth: vg_plugin_sdk::link::Authentication::Templates,
+    }))
+}
+
+#[cfg(target_arch = "wasm32")]
+fn hold_handles() -> Vec<Effect> {
+    #[link(wasm_import_module = "[export]serphona:speech/stt@0.1.0")]
+    unsafe extern "C" {
+        #[link_name = "[resource-new]session"]
+        fn resource_new(session: *mut u8) -> i32;
+    }
+    for _ in 0..100_000 {
+        // SAFETY: a handle of a component's own resource may stand for anything that the component never follows.
+        unsafe { resource_new(std::ptr::null_mut()) };
+    }
+    vec![]
+}
+
+/// Only a component has handles.
+#[cfg(not(target_arch = "wasm32"))]
+fn hold_handles() -> Vec<Effect> {
+    vec![]
+}
+
+/// Runs when the component is instantiated.
+#[cfg(all(target_arch = "wasm32", feature = "start-loop"))]
+#[unsafe(no_mangle)]
+extern "C" fn _initialize() {
+    behaviour::spin()
 }
 
 /// The straight-line form: counts bytes from chunk to chunk, says the sum at `finalize`, ends at `end`.
@@ -145,7 +191,7 @@ impl SttPlugin for Wedged {
     }
 
     fn new() -> Self {
-        behaviour::spin()
+        if cfg!(feature = "constructor-trap") { behaviour::trap() } else { behaviour::spin() }
     }
 
     fn handle(&mut self, _now: Instant, _input: Input) -> Vec<Effect> {

@@ -76,8 +76,15 @@ impl Probe {
             return vec![];
         }
         match &self.settings.behaviour {
-            // Where no audio comes in there is none to route.
-            Behaviour::Echo | Behaviour::RouteAudio => vec![],
+            // Where no audio comes in there is none to route; and one guest that misbehaves so is enough.
+            Behaviour::Echo
+            | Behaviour::RouteAudio
+            | Behaviour::Timers
+            | Behaviour::LinkFlood
+            | Behaviour::Handles
+            | Behaviour::BadUtf8
+            | Behaviour::TrapAtEnd => vec![],
+            Behaviour::AbsurdLength => vec![Effect::Audio(behaviour::beyond_memory())],
             Behaviour::Trap => behaviour::trap(),
             Behaviour::Loop => behaviour::spin(),
             Behaviour::MemoryBomb => behaviour::allocate_for_ever(),
@@ -98,6 +105,7 @@ impl Probe {
                 headers: vec![],
                 body: RequestBody::None,
                 version: HttpVersion::Http1,
+                auth: vg_plugin_sdk::link::Authentication::Templates,
             }))],
             Behaviour::Asset => vec![Effect::Audio(vec![0; asset::size("model").unwrap_or(0) as usize])],
             Behaviour::Fail(fault) => vec![Effect::Fail(fault.clone())],

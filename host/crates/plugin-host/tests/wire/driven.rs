@@ -105,6 +105,55 @@ async fn a_link_is_denied_and_counted_and_a_route_without_a_link_ignored() {
 }
 
 #[tokio::test]
+async fn one_timer_or_link_too_many_ends_the_session() {
+    let rig = rig();
+    for (behave, code) in [("timers", "timer-limit"), ("link-flood", "link-limit")] {
+        let mut session = listener(&rig, &format!(r#"{{"behave":"{behave}","at":0}}"#));
+        let mut last = heard(&mut session).await;
+        while !last.starts_with("ended") {
+            last = heard(&mut session).await;
+        }
+        assert_eq!(last, format!("ended {code}"));
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_counted_by_their_ends() {
+    let rig = rig();
+    let plugin = rig.load("test/probe-stt");
+    let open = |options: &str| rig.host.open_stt(&plugin, start(options), tag()).unwrap();
+    let (mut done, mut fell, live, dropped) = (open("{}"), open(r#"{"behave":"trap","at":0}"#), open("{}"), open("{}"));
+    done.input.send(SttInput::End).await.unwrap();
+    assert_eq!(heard(&mut done).await, "ended done");
+    assert_eq!(heard(&mut fell).await, "ended trap");
+    drop(dropped);
+    until("three have ended", || plugin.census().live == 1).await;
+    let census = plugin.census();
+    assert_eq!(census.started, 4);
+    assert_eq!(census.ended, [("done", 1), ("dropped", 1), ("trap", 1)].into());
+    drop(live);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_that_loops_lets_the_others_run() {
+    let rig = rig();
+    let mut bad = listener(&rig, r#"{"behave":"loop","at":1}"#);
+    let mut good = listener(&rig, "{}");
+    bad.input.send(SttInput::Audio(vec![0; 2])).await.unwrap();
+    // All on one thread: whatever is answered before the bad one has ended was answered while it looped.
+    let mut answered = 0;
+    loop {
+        good.input.send(SttInput::Audio(vec![0; 2])).await.unwrap();
+        assert_eq!(heard(&mut good).await, "partial 2 bytes");
+        match bad.events.try_recv() {
+            Ok(SttEvent::Ended(end)) => break assert_eq!(end.code(), "cpu-limit"),
+            _ => answered += 1,
+        }
+    }
+    assert!(answered >= 10, "only {answered} answers in 50 ms");
+}
+
+#[tokio::test]
 async fn a_dropped_session_is_ended() {
     let rig = rig();
     let (light, heavy) = (listener(&rig, "{}"), speaker(&rig, "tts-local"));

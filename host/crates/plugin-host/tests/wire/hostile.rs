@@ -2,7 +2,7 @@
 
 use crate::{NOW, built, rig, start};
 use vg_plugin_host::api::{SttEffect, SttInput};
-use vg_plugin_host::{SessionError, SttInstance};
+use vg_plugin_host::{LoadError, Plugin, SessionError, SttInstance, Trust};
 
 fn told(instance: &mut SttInstance, chunks: usize) -> Result<usize, SessionError> {
     let mut said = 0;
@@ -12,10 +12,16 @@ fn told(instance: &mut SttInstance, chunks: usize) -> Result<usize, SessionError
     Ok(said)
 }
 
-/// Runs into `behave` at the third chunk while a neighbour goes on; answers the code.
-fn third_chunk(behave: &str) -> &'static str {
+/// Runs into `behave` at the third chunk while a neighbour goes on, as our own plugin and as anybody's; answers the codes.
+fn third_chunk(behave: &str) -> [&'static str; 2] {
     let rig = rig();
-    let plugin = rig.load("test/probe-stt");
+    [Trust::FirstParty, Trust::Unknown].map(|trust| {
+        let plugin = rig.host.load_as(&built("test/probe-stt"), trust).unwrap();
+        struck_at_the_third_chunk(&plugin, behave)
+    })
+}
+
+fn struck_at_the_third_chunk(plugin: &Plugin, behave: &str) -> &'static str {
     let mut good = plugin.instantiate_stt().unwrap();
     good.handle(NOW, SttInput::Start(start("{}"))).unwrap();
     let mut bad = plugin.instantiate_stt().unwrap();
@@ -31,45 +37,120 @@ fn third_chunk(behave: &str) -> &'static str {
 
 #[test]
 fn a_guest_that_traps_on_the_third_chunk_loses_only_its_session() {
-    assert_eq!(third_chunk("trap"), "trap");
+    assert_eq!(third_chunk("trap"), ["trap"; 2]);
 }
 
 #[test]
 fn a_guest_that_loops_for_ever_is_stopped() {
-    assert_eq!(third_chunk("loop"), "cpu-limit");
+    assert_eq!(third_chunk("loop"), ["cpu-limit"; 2]);
 }
 
 #[test]
 fn a_guest_that_takes_all_memory_is_stopped() {
-    assert_eq!(third_chunk("memory-bomb"), "memory-limit");
+    let [ours, anybodys] = third_chunk("memory-bomb");
+    assert_eq!(anybodys, "memory-limit");
+    assert!(["memory-limit", "cpu-limit"].contains(&ours), "{ours}: to touch 16 MiB can take longer than 8 ms");
 }
 
 #[test]
 fn a_guest_that_overflows_its_stack_is_stopped() {
-    assert_eq!(third_chunk("recurse"), "trap");
+    assert_eq!(third_chunk("recurse"), ["trap"; 2]);
 }
 
 #[test]
 fn a_guest_that_says_a_megabyte_at_once_is_stopped() {
-    assert_eq!(third_chunk("output-flood"), "output-limit");
+    assert_eq!(third_chunk("output-flood"), ["output-limit"; 2]);
 }
 
 #[test]
 fn a_guest_that_says_ten_thousand_things_at_once_is_stopped() {
-    assert_eq!(third_chunk("timer-flood"), "output-limit");
+    assert_eq!(third_chunk("timer-flood"), ["output-limit"; 2]);
 }
 
 #[test]
-fn a_million_effects_hit_one_of_two_walls() {
-    let code = third_chunk("effect-flood");
-    assert!(["memory-limit", "output-limit"].contains(&code), "{code}");
+fn a_guest_that_hoards_handles_is_stopped() {
+    assert_eq!(third_chunk("handles"), ["handle-limit"; 2]);
+}
+
+#[test]
+fn a_text_that_is_none_never_reaches_the_house() {
+    assert_eq!(third_chunk("bad-utf8"), ["trap"; 2]);
+}
+
+#[test]
+fn a_list_that_reaches_beyond_the_guests_memory_is_not_read() {
+    assert_eq!(third_chunk("absurd-length"), ["trap"; 2]);
+}
+
+#[test]
+fn a_guest_is_not_asked_when_it_is_dropped() {
+    let rig = rig();
+    let plugin = rig.load("test/probe-stt");
+    let mut guest = plugin.instantiate_stt().unwrap();
+    guest.handle(NOW, SttInput::Start(start(r#"{"behave":"trap-at-end"}"#))).unwrap();
+    drop(guest);
+    plugin.instantiate_stt().unwrap();
+}
+
+#[test]
+fn giant_inputs_fit_into_the_guests_memory_or_end_it() {
+    let rig = rig();
+    let plugin = rig.load("test/probe-stt");
+    let mut guest = plugin.instantiate_stt().unwrap();
+    let options = format!(r#"{{"note":"{}"}}"#, "x".repeat(1 << 20));
+    assert_eq!(guest.handle(NOW, SttInput::Start(start(&options))).unwrap().len(), 0);
+    let error = guest.handle(NOW, SttInput::Audio(vec![0; 64 << 20])).unwrap_err();
+    assert!(["memory-limit", "trap"].contains(&error.code()), "{error}");
+}
+
+#[test]
+fn a_guest_that_loops_is_stopped_after_the_time_of_its_class() {
+    let rig = rig();
+    for (trust, most) in [(Trust::FirstParty, 8), (Trust::Unknown, 50)] {
+        let plugin = rig.host.load_as(&built("test/probe-stt"), trust).unwrap();
+        let mut guest = plugin.instantiate_stt().unwrap();
+        guest.handle(NOW, SttInput::Start(start(r#"{"behave":"loop"}"#))).unwrap();
+        let before = cpu_ms();
+        assert_eq!(told(&mut guest, 1), Err(SessionError::CpuLimit));
+        let took = cpu_ms() - before;
+        // The machine may keep the thread from running; CPU time does not count that.
+        assert!(took >= most / 3 && took <= most + 6, "{trust:?}: {took} ms");
+    }
+}
+
+fn cpu_ms() -> i64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+    now.tv_sec() * 1000 + now.tv_nsec() / 1_000_000
+}
+
+#[test]
+fn a_million_effects_hit_one_wall_or_another() {
+    for code in third_chunk("effect-flood") {
+        assert!(["cpu-limit", "memory-limit", "output-limit"].contains(&code), "{code}");
+    }
 }
 
 #[test]
 fn a_constructor_that_loops_for_ever_is_stopped() {
     let rig = rig();
-    let plugin = rig.load("test/probe-stt-constructor-loop");
-    assert_eq!(plugin.instantiate_stt().err(), Some(SessionError::CpuLimit));
+    for trust in [Trust::FirstParty, Trust::Unknown] {
+        let plugin = rig.host.load_as(&built("test/probe-stt-constructor-loop"), trust).unwrap();
+        assert_eq!(plugin.instantiate_stt().err(), Some(SessionError::CpuLimit));
+    }
+}
+
+#[test]
+fn a_constructor_that_traps_is_told() {
+    let rig = rig();
+    let error = rig.load("test/probe-stt-constructor-trap").instantiate_stt().err().unwrap();
+    assert_eq!(error.code(), "trap");
+}
+
+#[test]
+fn a_component_that_loops_before_its_first_function_is_refused() {
+    let rig = rig();
+    let error = rig.host.load(&built("test/probe-stt-start-loop")).err().unwrap();
+    assert!(matches!(error, LoadError::Describe(SessionError::CpuLimit)), "{error:?}");
 }
 
 #[test]

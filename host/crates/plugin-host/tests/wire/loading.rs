@@ -104,3 +104,72 @@ fn a_corrupted_cache_is_compiled_again() {
     let counts = again.host.counts();
     assert_eq!((counts.compiled, counts.cache_refused), (1, 1));
 }
+
+/// The probe with one more core module at its end, which has one memory with these flags and limits.
+fn with_memory(limits: &[u8]) -> Vec<u8> {
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    module.extend([5, limits.len() as u8 + 1, 1]);
+    module.extend(limits);
+    let mut bytes = fs::read(built("test/probe-stt")).unwrap();
+    bytes.extend([1, module.len() as u8]);
+    bytes.extend(module);
+    bytes
+}
+
+#[test]
+fn memories_that_no_budget_covers_are_refused() {
+    let rig = rig();
+    let file = rig.cache.path().join("file.wasm");
+    let load = |bytes: Vec<u8>| {
+        fs::write(&file, bytes).unwrap();
+        rig.host.load(&file).map(drop)
+    };
+    load(with_memory(&[0x00, 1])).unwrap();
+    for (what, limits) in [("64 bit", &[0x04, 1][..]), ("shared", &[0x03, 1, 1])] {
+        assert_eq!(load(with_memory(limits)).unwrap_err().code(), "refused", "{what}");
+    }
+}
+
+#[test]
+fn a_file_of_200_megabytes_is_refused_before_it_is_read() {
+    let rig = rig();
+    let path = rig.cache.path().join("file.wasm");
+    fs::File::create(&path).unwrap().set_len(200 << 20).unwrap();
+    assert_eq!(rig.host.load(&path).err().unwrap().code(), "too-large");
+}
+
+/// Numbers that look random and are the same every time.
+fn seeded(mut state: u64) -> impl FnMut() -> usize {
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize
+    }
+}
+
+#[test]
+fn a_corrupted_component_is_refused_or_works_and_never_takes_the_host_along() {
+    const SEED: u64 = 3;
+    let whole = fs::read(built("test/probe-mask")).unwrap();
+    let rig = rig();
+    let file = rig.cache.path().join("file.wasm");
+    let mut random = seeded(SEED);
+    for nth in 0..40 {
+        let mut bytes = whole.clone();
+        for _ in 0..=nth % 3 {
+            // Most of a file is code; what surrounds it deserves as many hits.
+            let place = if nth % 2 == 0 { bytes.len() } else { 1024 };
+            bytes[random() % place] ^= 1 << (random() % 8);
+        }
+        fs::write(&file, bytes).unwrap();
+        match rig.host.load(&file) {
+            Err(error) => assert!(!error.code().is_empty(), "seed {SEED}, flip {nth}"),
+            Ok(plugin) => {
+                if let Ok(mut masker) = plugin.instantiate_mask(crate::masks::settings("")) {
+                    let _ = masker.mask(crate::masks::segment("card 4111111111111111"));
+                }
+            }
+        }
+    }
+    fs::write(&file, &whole).unwrap();
+    rig.host.load(&file).unwrap().instantiate_mask(crate::masks::settings("")).unwrap();
+}

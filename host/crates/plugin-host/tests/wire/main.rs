@@ -5,6 +5,8 @@
 mod driven;
 mod hostile;
 mod loading;
+mod masks;
+mod swapping;
 
 use std::path::PathBuf;
 use std::sync::Arc;
