@@ -57,11 +57,14 @@ struct Guest {
     features: &'static str,
 }
 
-const GUESTS: [Guest; 5] = [
+const GUESTS: [Guest; 8] = [
     Guest { wanted: Wanted { name: "tts-local", shelf: Shelf::Product, imports: &[] }, package: "tts-local", features: "" },
     Guest { wanted: probe("probe-stt"), package: "probe-stt", features: "" },
     Guest { wanted: probe("probe-stt-script"), package: "probe-stt", features: "script" },
     Guest { wanted: probe("probe-stt-constructor-loop"), package: "probe-stt", features: "constructor-loop" },
+    Guest { wanted: probe("probe-stt-constructor-trap"), package: "probe-stt", features: "constructor-trap" },
+    Guest { wanted: probe("probe-stt-start-loop"), package: "probe-stt", features: "start-loop" },
+    Guest { wanted: Wanted { name: "probe-mask", shelf: Shelf::Test, imports: &[] }, package: "probe-mask", features: "" },
     Guest { wanted: probe("probe-tts"), package: "probe-tts", features: "" },
 ];
 
