@@ -57,7 +57,7 @@ struct Guest {
     features: &'static str,
 }
 
-const GUESTS: [Guest; 8] = [
+const GUESTS: [Guest; 10] = [
     Guest { wanted: Wanted { name: "tts-local", shelf: Shelf::Product, imports: &[] }, package: "tts-local", features: "" },
     Guest { wanted: probe("probe-stt"), package: "probe-stt", features: "" },
     Guest { wanted: probe("probe-stt-script"), package: "probe-stt", features: "script" },
@@ -66,6 +66,8 @@ const GUESTS: [Guest; 8] = [
     Guest { wanted: probe("probe-stt-start-loop"), package: "probe-stt", features: "start-loop" },
     Guest { wanted: Wanted { name: "probe-mask", shelf: Shelf::Test, imports: &[] }, package: "probe-mask", features: "" },
     Guest { wanted: probe("probe-tts"), package: "probe-tts", features: "" },
+    Guest { wanted: probe("probe-vendor-stt"), package: "probe-vendor-stt", features: "" },
+    Guest { wanted: probe("probe-vendor-tts"), package: "probe-vendor-tts", features: "" },
 ];
 
 const fn probe(name: &'static str) -> Wanted {

@@ -1,4 +1,12 @@
-//! `plugin bake|inspect`.
+//! `plugin …`: what authors, operators and tenants do with one plugin.
+
+mod bench;
+mod check;
+mod conform;
+mod new;
+mod replay;
+mod run;
+mod trade;
 
 use super::terminal::say;
 use crate::config::Config;
@@ -6,8 +14,11 @@ use anyhow::Context;
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use vg_plugin_host::api::{AudioFormat, Descriptor, Encoding};
+use std::sync::Arc;
 use vg_plugin_host::{HostConfig, Plugin, PluginHost};
+
+/// A tool needs few sessions; the gateway's pool would cost address space for nothing.
+const SESSIONS_MAX: u32 = 128;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -21,70 +32,85 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "NAME=FILE", value_parser = named_file)]
         files: Vec<(String, PathBuf)>,
     },
-    /// Load a plugin as the gateway would, and show what it is and wishes
+    /// Load a plugin as the gateway would, and show what it is and wishes, as JSON
     Inspect {
         /// The component
         component: PathBuf,
     },
+    /// Judge a component before it is let in: contract, descriptor, wishes against a policy. The exit code is 1 for a fault
+    Check(check::Options),
+    /// Run one live session, print its events as JSON lines; the exit code says how it ended
+    #[command(after_help = run::EXIT_CODES)]
+    Run(run::Options),
+    /// Run a recorded session again and show the first difference. The exit code is 1 where there is one
+    Replay(replay::Options),
+    /// Measure what a plugin costs, against the budget. The exit code is 1 where it is over it
+    Bench(bench::Options),
+    /// Play a scripted bad day with a plugin. The exit code is 1 where it does not behave
+    Conform(conform::Options),
+    #[command(flatten)]
+    New(new::Command),
+    #[command(flatten)]
+    Trade(trade::Command),
 }
 
 pub(super) async fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
-    // Both compile WebAssembly for seconds: not on a thread that others wait for.
-    tokio::task::spawn_blocking(move || match command {
-        Command::Bake { component, out, files } => bake(&component, &out, &files),
-        Command::Inspect { component } => inspect(&component, config),
-    })
-    .await??;
-    Ok(ExitCode::SUCCESS)
+    match command {
+        Command::Run(options) => run::run(options, config).await,
+        Command::Trade(command) => trade::run(command, &config).await.map(|()| ExitCode::SUCCESS),
+        // These compile WebAssembly for seconds: not on a thread that others wait for.
+        other => tokio::task::spawn_blocking(move || at_leisure(other, &config)).await?,
+    }
 }
 
-fn bake(component: &Path, out: &Path, files: &[(String, PathBuf)]) -> anyhow::Result<()> {
+fn at_leisure(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Bake { component, out, files } => bake(&component, &out, &files),
+        Command::Inspect { component } => {
+            say(format_args!("{:#}", vg_plugin_kit::check::described(&load(&component, config)?.1)));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(options) => check::run(&options, config),
+        Command::Replay(options) => replay::run(&options, config),
+        Command::Bench(options) => bench::run(&options, config),
+        Command::Conform(options) => conform::run(&options, config),
+        Command::New(command) => new::run(command).map(|()| ExitCode::SUCCESS),
+        Command::Run(_) | Command::Trade(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn bake(component: &Path, out: &Path, files: &[(String, PathBuf)]) -> anyhow::Result<ExitCode> {
     let files = files.iter().map(|(name, file)| Ok((name.clone(), read(file)?))).collect::<anyhow::Result<Vec<_>>>()?;
     let baked = vg_plugin_host::bake::bake(&read(component)?, &files).context("cannot bake")?;
     std::fs::write(out, &baked).with_context(|| format!("cannot write {}", out.display()))?;
     say(format_args!("{} ({:.1} MB)", out.display(), baked.len() as f64 / 1e6));
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-fn inspect(component: &Path, config: Config) -> anyhow::Result<()> {
-    let host = PluginHost::new(HostConfig::new(config.plugins.cache_dir))?;
-    let plugin = host.load(component).with_context(|| format!("{} is no plugin for this gateway", component.display()))?;
-    describe(&plugin).iter().for_each(say);
-    Ok(())
+fn host(config: &Config) -> anyhow::Result<PluginHost> {
+    let mut host = HostConfig::new(config.plugins.cache_dir.clone());
+    host.light.sessions_max = SESSIONS_MAX;
+    Ok(PluginHost::new(host)?)
 }
 
-fn describe(plugin: &Plugin) -> Vec<String> {
-    let mut lines = vec![format!("digest    sha256:{}", plugin.digest())];
-    lines.extend(rows(plugin.descriptor()));
-    lines
+fn load(component: &Path, config: &Config) -> anyhow::Result<(PluginHost, Arc<Plugin>)> {
+    let host = host(config)?;
+    let plugin = host.load(component).with_context(|| {
+        let file = component.display();
+        format!("{file} is no plugin for this gateway (`voice-gateway plugin check {file}` says what to do)")
+    })?;
+    Ok((host, plugin))
 }
 
-fn rows(descriptor: &Descriptor) -> Vec<String> {
-    let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-    let kind = descriptor.kind.as_str();
-    vec![
-        format!("plugin    {} {} ({kind}, {:?})", descriptor.id, descriptor.version, descriptor.compute).to_lowercase(),
-        format!("formats   {}", list(descriptor.formats.iter().map(format_name).collect())),
-        format!("languages {}", list(descriptor.languages.clone())),
-        format!("hosts     {}", list(descriptor.hosts.clone())),
-        format!("secrets   {}", list(descriptor.secrets.iter().map(|wish| format!("{} ({})", wish.name, wish.why)).collect())),
-        format!("options   {}", indented(&descriptor.options_schema)),
-    ]
-}
-
-/// A schema as a person reads it; as it is where it is no JSON.
-fn indented(schema: &str) -> String {
-    let parsed = serde_json::from_str::<serde_json::Value>(schema);
-    parsed.map_or_else(|_| schema.to_owned(), |value| format!("{value:#}"))
-}
-
-fn format_name(format: &AudioFormat) -> String {
-    let encoding = match format.encoding {
-        Encoding::PcmS16le => "pcm-s16le",
-        Encoding::Mulaw => "mulaw",
-        Encoding::Alaw => "alaw",
+/// Options of a session: JSON, or TOML where the file ends so. Nothing is an empty object.
+fn session_options(file: Option<&Path>) -> anyhow::Result<serde_json::Value> {
+    let Some(file) = file else { return Ok(serde_json::json!({})) };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let parsed = match file.extension().is_some_and(|ending| ending == "toml") {
+        true => toml::from_str(&text).map_err(anyhow::Error::from),
+        false => serde_json::from_str(&text).map_err(anyhow::Error::from),
     };
-    format!("{encoding} {} Hz", format.rate_hz)
+    parsed.with_context(|| format!("{} holds no options", file.display()))
 }
 
 fn named_file(text: &str) -> Result<(String, PathBuf), String> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use vg_plugin_author::{File, Kind, Language, PluginName, component_of_core, project};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(in super::super) enum Command {
     /// Begin a plugin: a working project that builds with its language's own tools
     New {
         /// What it is written in

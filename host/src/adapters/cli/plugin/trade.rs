@@ -16,7 +16,7 @@ use vg_plugin_store::{
 const PASSWORD: &str = "VG_KEY_PASSWORD";
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(in super::super) enum Command {
     /// Make a pair of keys to sign plugins with: OUT.key is yours, OUT.pub is for operators
     Keygen {
         /// Name of both files, without an ending
