@@ -9,8 +9,10 @@ use divan::{Bencher, black_box};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tempfile::TempDir;
-use vg_plugin_host::api::{AudioFormat, Encoding, Now, SessionStart, SttInput, TtsInput};
-use vg_plugin_host::{HostConfig, Plugin, PluginHost};
+use vg_plugin_host::api::{
+    AudioFormat, Encoding, MaskSettings, Now, Segment, SessionStart, SpanKind, SttInput, TextSource, TtsInput,
+};
+use vg_plugin_host::{HostConfig, Plugin, PluginHost, Trust};
 
 const NOW: Now = Now { mono_us: 0, unix_ms: 0 };
 
@@ -24,13 +26,17 @@ fn main() {
 }
 
 fn plugin(name: &str) -> Option<Arc<Plugin>> {
+    plugin_of(name, Trust::FirstParty)
+}
+
+fn plugin_of(name: &str, trust: Trust) -> Option<Arc<Plugin>> {
     static SHOP: OnceLock<Shop> = OnceLock::new();
     let shop = SHOP.get_or_init(|| {
         let cache = tempfile::tempdir().unwrap();
         Shop { host: PluginHost::new(HostConfig::new(cache.path())).unwrap(), _cache: cache }
     });
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../target/plugins").join(format!("{name}.wasm"));
-    path.is_file().then(|| shop.host.load(&path).unwrap())
+    path.is_file().then(|| shop.host.load_as(&path, trust).unwrap())
 }
 
 fn start() -> SessionStart {
@@ -38,10 +44,10 @@ fn start() -> SessionStart {
     SessionStart { format, language: "en-US".into(), options: "{}".into(), seed: [0; 32] }
 }
 
-/// 20 ms and 100 ms at 16 kHz.
-#[divan::bench(args = [640, 3200])]
-fn light_handle(bencher: Bencher<'_, '_>, bytes: usize) {
-    let Some(plugin) = plugin("test/probe-stt") else { return };
+/// 20 ms and 100 ms at 16 kHz, called at once and on a stack of its own.
+#[divan::bench(args = [(Trust::FirstParty, 640), (Trust::FirstParty, 3200), (Trust::Unknown, 640), (Trust::Unknown, 3200)])]
+fn light_handle(bencher: Bencher<'_, '_>, (trust, bytes): (Trust, usize)) {
+    let Some(plugin) = plugin_of("test/probe-stt", trust) else { return };
     let mut guest = plugin.instantiate_stt().unwrap();
     guest.handle(NOW, SttInput::Start(start())).unwrap();
     let chunk = vec![0; bytes];
@@ -50,9 +56,9 @@ fn light_handle(bencher: Bencher<'_, '_>, bytes: usize) {
         .bench_local_values(|input| black_box(guest.handle(NOW, input).unwrap()));
 }
 
-#[divan::bench]
-fn light_start(bencher: Bencher<'_, '_>) {
-    let Some(plugin) = plugin("test/probe-stt") else { return };
+#[divan::bench(args = [Trust::FirstParty, Trust::Unknown])]
+fn light_start(bencher: Bencher<'_, '_>, trust: Trust) {
+    let Some(plugin) = plugin_of("test/probe-stt", trust) else { return };
     bencher.bench_local(|| {
         let mut guest = plugin.instantiate_stt().unwrap();
         black_box(guest.handle(NOW, SttInput::Start(start())).unwrap());
@@ -86,4 +92,14 @@ fn tts_local_first_audio(bencher: Bencher<'_, '_>) {
         guest.handle(NOW, TtsInput::Start(start())).unwrap();
         black_box(guest.handle(NOW, TtsInput::Text("Thank you for calling.".into())).unwrap());
     });
+}
+
+/// One segment with a card number in it.
+#[divan::bench]
+fn mask(bencher: Bencher<'_, '_>) {
+    let Some(plugin) = plugin("test/probe-mask") else { return };
+    let settings = MaskSettings { languages: vec![], kinds: vec![SpanKind::CardNumber], last_four: false };
+    let mut masker = plugin.instantiate_mask(settings).unwrap();
+    let segment = Segment { text: "my card is 4111111111111111".to_owned(), source: TextSource::Caller, partial: false };
+    bencher.with_inputs(|| segment.clone()).bench_local_values(|segment| black_box(masker.mask(segment).unwrap()));
 }

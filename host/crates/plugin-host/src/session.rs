@@ -100,6 +100,9 @@ impl SessionEnd {
     }
 }
 
+/// Told once how a session ended.
+pub type OnEnd = Box<dyn FnOnce(&SessionEnd) + Send>;
+
 /// What a session is given beside its start.
 #[derive(Default)]
 pub struct Opening {
@@ -110,7 +113,7 @@ pub struct Opening {
     /// Keeps what happens, where that was asked for.
     pub recorder: Option<Recorder>,
     /// Told once how it ended, after the guest is gone. Not called where the owner dropped the session.
-    pub on_end: Option<Box<dyn FnOnce(&SessionEnd) + Send>>,
+    pub on_end: Option<OnEnd>,
 }
 
 impl From<SessionTag> for Opening {

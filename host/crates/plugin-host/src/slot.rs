@@ -11,7 +11,7 @@ pub use probe::probe;
 pub use trial::{Role, Swapped};
 
 use crate::load::Plugin;
-use crate::session::SessionEnd;
+use crate::session::{OnEnd, SessionEnd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use trial::{Change, Id, Trial, Verdict};
 
@@ -151,7 +151,7 @@ impl Report {
     }
 
     /// As what a session's opening takes.
-    pub fn on_end(self) -> Box<dyn FnOnce(&SessionEnd) + Send> {
+    pub fn on_end(self) -> OnEnd {
         Box::new(move |end| self.tell(end))
     }
 }

@@ -84,7 +84,7 @@ impl Pre {
             Kind::Mask => ("[constructor]masker", "[method]masker.mask"),
         };
         let export = |interface: &str, name: &str| {
-            let (_, interface) = component.get_export(None, &format!("{PACKAGE}/{interface}@{VERSION}"))?;
+            let (_, interface) = component.get_export(None, format!("{PACKAGE}/{interface}@{VERSION}"))?;
             component.get_export_index(Some(&interface), name)
         };
         let missing = |name: &str| wasmtime::Error::msg(format!("component does not export {name}"));

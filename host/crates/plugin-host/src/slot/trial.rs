@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_third_version_takes_the_place_of_the_NEW() {
+    fn a_third_version_takes_the_place_of_the_second() {
         let mut trial = trial(1);
         assert_eq!(begin(&mut trial), NEW);
         assert_eq!(trial.swap("third", (), 1), Some(Swapped::OnTrial));
