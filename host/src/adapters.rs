@@ -8,5 +8,6 @@ pub mod media_ws;
 pub mod metrics;
 pub mod plugins;
 pub mod rtp;
+pub mod settings;
 pub mod tenants;
 pub mod cli;

@@ -45,6 +45,8 @@ pub struct Config {
 pub struct Http {
     /// Where health, metrics and the media WebSocket are served. Port 0: any free one.
     pub bind: SocketAddr,
+    /// Whether `/v1/plugins` is served, to this machine alone.
+    pub api: bool,
 }
 
 /// `[media]`
@@ -91,6 +93,27 @@ pub struct Plugins {
     pub heavy_threads: usize,
     /// Sessions that such a thread serves at most; one more is refused with `session-limit`.
     pub heavy_sessions_max: usize,
+    /// Folder of plugins that were pulled: what `name@version` and `oci://…` mean.
+    pub store: PathBuf,
+    /// The operator's policy file; none: no egress, and the plugins of the folder run as they are.
+    pub policy: Option<PathBuf>,
+    /// Certificates (PEM) of the operator's own authorities, trusted beside the system's.
+    pub operator_cas: Vec<PathBuf>,
+    /// Whose sessions are recorded; none: nobody's.
+    pub record: Option<Record>,
+}
+
+/// `[plugins.record]`: sessions of one tenant and plugin are written down, to be run again elsewhere. A recording holds what the caller said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which plugin's, by its name.
+    pub plugin: String,
+    /// Folder of the recordings; made private to its owner.
+    pub dir: PathBuf,
+    /// Sessions that are recorded since start; further ones are not.
+    pub sessions_max: usize,
 }
 
 /// `[tenants]`
@@ -184,17 +207,21 @@ impl Config {
         Self {
             instance: slug(&machine.name),
             // Loopback: whoever wants to be reached from elsewhere says so.
-            http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)) },
+            http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)), api: false },
             media: Media { bind: SocketAddr::from(([127, 0, 0, 1], 0)), advertise: None, codec: RtpCodec::Ulaw },
             asterisk: Vec::new(),
             plugins: Plugins {
                 dir,
+                store: cache_dir.join("store"),
                 cache_dir,
                 // The other half of the processors stays with media and control.
                 heavy_threads: (machine.cores / 2).max(1),
                 // Eight calls that listen and speak locally. A caller who speaks costs about 11 % of a core, so that even eight
                 // at once fit on a thread; one more call is told `session-limit`.
                 heavy_sessions_max: 16,
+                policy: None,
+                operator_cas: Vec::new(),
+                record: None,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")) },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },

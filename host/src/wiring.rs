@@ -8,24 +8,25 @@ use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Readings};
 use crate::adapters::plugins::Plugins;
 use crate::adapters::rtp::{Lateness, Shard, ShardConfig};
-use crate::adapters::tenants::FolderTenants;
+use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Recording, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
-use crate::config::{self, Config, RtpCodec};
+use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_media::Codec;
+use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 
 /// Said when no speaker is left.
@@ -38,6 +39,7 @@ pub struct Running {
     close: CancellationToken,
     gateway: JoinHandle<Drained>,
     servers: JoinSet<()>,
+    look_now: mpsc::Sender<LookNow>,
     vitals: Arc<House>,
 }
 
@@ -73,10 +75,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let http_addr = listener.local_addr()?;
     let shard_config = ShardConfig { bind: config.media.bind, advertise: config.media.advertise };
     let shard = Arc::new(Shard::start(shard_config).context("failed to start media")?);
-    let tenants = FolderTenants::load(config.tenants.dir.as_deref(), config.tenants.default.clone());
-    let tenants = tenants.context("failed to load tenants")?;
-    let needed = tenants.all().flat_map(|tenant| [tenant.hearing.plugin.clone(), tenant.speaking.plugin.clone()]).collect();
-    let plugins = load_plugins(&config.plugins).await?;
+    let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
@@ -87,21 +86,27 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         emergency: Arc::new(emergency()?),
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
-    let gateway = Gateway::new(services, Arc::new(tenants), limits);
+    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
-    let vitals = Arc::new(House { live, shard: Arc::clone(&shard), plugins, needed, asterisks, stop: stop.clone() });
-    let phone = media_ws::router(shard, incoming);
-    let router = http::router(metrics, Arc::clone(&vitals) as _, phone);
+    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone() };
+    let vitals = Arc::new(house);
+    let mut mounted = media_ws::router(shard, incoming);
+    if config.http.api {
+        mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
+    }
+    let router = http::router(metrics, Arc::clone(&vitals) as _, mounted);
 
     let mut servers = JoinSet::new();
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
         servers.spawn(async move { asterisk.run(close).await });
     }
+    let (look_now, wishes) = settings::wishes();
+    servers.spawn(Arc::clone(&vitals.settings).watch(wishes, close.clone()));
     let closing = close.clone();
     servers.spawn(async move {
         if let Err(error) = http::serve(listener, router, closing).await {
@@ -111,7 +116,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = %vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, vitals })
+    Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals })
 }
 
 impl Running {
@@ -133,6 +138,17 @@ impl Running {
     /// Cancelling it begins the drain.
     pub fn stop_token(&self) -> CancellationToken {
         self.stop.clone()
+    }
+
+    /// Looks at policy, plugins and tenants now, as it does each second and at SIGHUP.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them; what is not wrong was taken over.
+    pub async fn look_now(&self) -> Result<(), Faults> {
+        let (wish, answer) = oneshot::channel();
+        let gone = || Faults::one("settings", "the gateway stops");
+        self.look_now.send(wish).await.map_err(|_| gone())?;
+        answer.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// What calls hold at this moment.
@@ -167,18 +183,28 @@ impl Running {
     }
 }
 
-async fn load_plugins(config: &config::Plugins) -> Result<Arc<Plugins>> {
-    let host_config = HostConfig {
+async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)> {
+    let operator_cas = settings::operator_cas(&config.plugins).context("failed to read the operator's authorities")?;
+    let links = Links::new(LinksConfig { operator_cas, ..LinksConfig::default() }).context("failed to prepare links")?;
+    let config = config.clone();
+    let loading = tokio::task::spawn_blocking(move || {
+        let host = PluginHost::new(host_config(&config.plugins)).context("failed to start the plugin host")?;
+        let plugins = Plugins::new(host, Some(links), &config.plugins).context("failed to open the plugin store")?;
+        let plugins = Arc::new(plugins);
+        let settings = Settings::new(&config, Arc::clone(&plugins));
+        settings.refresh().context("failed to load policy, plugins and tenants")?;
+        anyhow::Ok((plugins, Arc::new(settings)))
+    });
+    loading.await.context("failed to load plugins")?
+}
+
+/// How plugins are run.
+pub(crate) fn host_config(config: &config::Plugins) -> HostConfig {
+    HostConfig {
         cache_dir: config.cache_dir.clone(),
         light: LightConfig::default(),
         heavy: HeavyConfig { threads: config.heavy_threads, sessions_max_per_thread: config.heavy_sessions_max },
-    };
-    let dir = config.dir.clone();
-    let loading = tokio::task::spawn_blocking(move || {
-        let host = PluginHost::new(host_config).context("failed to start the plugin host")?;
-        Plugins::load(host, &dir).with_context(|| format!("failed to read the plugin folder {}", dir.display()))
-    });
-    Ok(Arc::new(loading.await.context("failed to load plugins")??))
+    }
 }
 
 fn asterisks(config: &Config, shard: &Arc<Shard>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
@@ -210,8 +236,7 @@ struct House {
     live: Arc<AtomicUsize>,
     shard: Arc<Shard>,
     plugins: Arc<Plugins>,
-    /// Plugins that a tenant has chosen. What else lies in the folder makes nobody unready.
-    needed: BTreeSet<PluginId>,
+    settings: Arc<Settings>,
     asterisks: Vec<Arc<Ari>>,
     stop: CancellationToken,
 }
@@ -222,7 +247,8 @@ impl Vitals for House {
         let plugin = |id: &PluginId| PluginState { name: id.to_string(), state: self.plugins.state(id) };
         Readiness {
             event_sources: self.asterisks.iter().map(source).collect(),
-            plugins: self.needed.iter().map(plugin).collect(),
+            // What else lies in the folder makes nobody unready.
+            plugins: self.settings.needed().iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
         }
     }
@@ -232,6 +258,9 @@ impl Vitals for House {
         let mut readings = Readings {
             plugin_sessions_live: self.plugins.host().live_sessions() as u64,
             plugin_sessions: self.plugins.host().counts().sessions_opened,
+            plugin_session_ends: self.plugins.session_ends(),
+            links: by_fate(self.plugins.link_counts()),
+            settings: self.settings.counts(),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,
             rtp_out: media.packets_out,
@@ -258,6 +287,17 @@ impl Vitals for House {
 fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 5] {
     let RestCounts { ok, gone, refused, deadline, unreachable } = requests;
     [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable)]
+}
+
+fn by_fate(links: LinkCounts) -> Vec<(&'static str, u64)> {
+    vec![
+        ("asked", links.asked),
+        ("connected", links.connected),
+        ("reused", links.reused),
+        ("egress_denied", links.egress_denied),
+        ("failed", links.failed),
+        ("echo_masked", links.echoes_masked),
+    ]
 }
 
 /// The log, and whoever else listens.

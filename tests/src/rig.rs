@@ -17,7 +17,7 @@ use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
-use vg_domain::tenant::{Prompts, Provider, TenantSettings, Timing};
+use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
 use voice_gateway::application::call_task::{Recording, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::ports::*;
@@ -264,7 +264,7 @@ pub fn now() -> Instant {
 
 /// Settings of the virtual tenant.
 pub fn settings() -> TenantSettings {
-    let provider = |plugin: &str| Provider { plugin: PluginId::new(plugin), options: "{}".to_owned() };
+    let provider = |plugin: &str| Ladder::from(Provider::new(PluginId::new(plugin), "{}"));
     TenantSettings {
         tenant: TenantId::new("virtual"),
         language: "en-US".to_owned(),
@@ -348,7 +348,7 @@ struct FakeHearing(Arc<Shared>);
 impl Hearing for FakeHearing {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
         if let Some(code) = self.0.script.lock().unwrap().hearing_falls.pop_front() {
-            return Err(Fall { plugin: request.provider.plugin, code });
+            return Err(Fall { plugin: request.ladder.first().plugin.clone(), code });
         }
         let (tx, events) = mpsc::channel(32);
         self.0.listeners.lock().unwrap().push_back(tx);
@@ -386,7 +386,7 @@ struct FakeSpeaking(Arc<Shared>);
 impl Speaking for FakeSpeaking {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         if let Some(code) = self.0.script.lock().unwrap().speaking_falls.pop_front() {
-            return Err(Fall { plugin: request.provider.plugin, code });
+            return Err(Fall { plugin: request.ladder.first().plugin.clone(), code });
         }
         Ok(Box::new(FakeSpeaker { rate_hz: request.rate_hz, events: VecDeque::new(), waker: None }))
     }

@@ -64,9 +64,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config.or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|file| file.is_file()));
     let config = || Config::load(file.as_deref(), std::env::vars(), &Machine::here());
     match arguments.command {
-        Command::Check => check::run(config()),
+        Command::Check => check::run(config()).await,
         Command::Health(options) => health::run(options, config().ok().as_ref()).await,
-        Command::Plugin(command) => plugin::run(command, sound(config())?).await,
+        Command::Plugin(command) => {
+            let config = sound(config())?;
+            log_to_stderr(&config, Some("warn"))?;
+            plugin::run(command, config).await
+        }
         Command::Asterisk(command) => asterisk::run(command, &sound(config())?),
         Command::Call(options) => call::run(options).await,
         Command::Demo(options) => {

@@ -1,7 +1,9 @@
 //! The HTTP side: health, metrics and whatever else is mounted. Errors are problem documents (RFC 9457).
 
+mod plugins;
 mod problem;
 
+pub use plugins::plugins;
 pub use problem::Problem;
 
 use crate::adapters::metrics::{Metrics, Readings};

@@ -65,11 +65,14 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_started_total", &[], "Calls taken in."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     gauge("vg_pacing_lateness_seconds", &["quantile"], "How late 20 ms frames were sent since start: quantiles 0.5, 0.99 and 1."),
+    counter("vg_plugin_links_total", &["fate"], "Links of plugins by what became of them: asked, connected, reused, egress_denied, failed, echo_masked."),
+    counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
     counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
     counter("vg_rtp_packets_rejected_total", &["reason"], "Datagrams that were not used: garbage, late, unknown_source."),
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
+    counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
@@ -87,6 +90,12 @@ pub struct Readings {
     pub plugin_sessions_live: u64,
     /// Plugin sessions opened since start.
     pub plugin_sessions: u64,
+    /// Plugin sessions that ended since start: plugin, bounded code, number.
+    pub plugin_session_ends: Vec<(String, &'static str, u64)>,
+    /// Links of plugins since start by their fate.
+    pub links: Vec<(&'static str, u64)>,
+    /// Changes of settings since start: what, outcome, number.
+    pub settings: Vec<(&'static str, &'static str, u64)>,
     /// Media legs now.
     pub media_legs_live: u64,
     /// RTP packets received since start.
@@ -133,6 +142,9 @@ pub struct Metrics {
 struct Read {
     plugin_sessions_live: Gauge,
     plugin_sessions: IntCounter,
+    plugin_session_ends: IntCounterVec,
+    plugin_links: IntCounterVec,
+    settings_changes: IntCounterVec,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
@@ -256,6 +268,9 @@ impl Read {
         Self {
             plugin_sessions_live: plain_gauge(registry, "vg_plugin_sessions_live"),
             plugin_sessions: plain_counter(registry, "vg_plugin_sessions_total"),
+            plugin_session_ends: counters(registry, "vg_plugin_session_ends_total"),
+            plugin_links: counters(registry, "vg_plugin_links_total"),
+            settings_changes: counters(registry, "vg_settings_changes_total"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
             rtp_rejected: counters(registry, "vg_rtp_packets_rejected_total"),
@@ -279,6 +294,15 @@ impl Read {
         advance(&self.rtp_rejected.with_label_values(&["garbage"]), readings.rtp_garbage);
         advance(&self.rtp_rejected.with_label_values(&["late"]), readings.rtp_late);
         advance(&self.rtp_rejected.with_label_values(&["unknown_source"]), readings.rtp_unknown_source);
+        for (plugin, code, total) in &readings.plugin_session_ends {
+            advance(&self.plugin_session_ends.with_label_values(&[plugin.as_str(), code]), *total);
+        }
+        for (fate, total) in &readings.links {
+            advance(&self.plugin_links.with_label_values(&[fate]), *total);
+        }
+        for (what, outcome, total) in &readings.settings {
+            advance(&self.settings_changes.with_label_values(&[what, outcome]), *total);
+        }
         for (outcome, total) in &readings.ari_requests {
             advance(&self.ari_requests.with_label_values(&[outcome]), *total);
         }

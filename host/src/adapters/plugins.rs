@@ -1,50 +1,140 @@
-//! Speech plugins as listeners and speakers of calls: the ports' words on one side, `vg-plugin-host`'s on the other.
+//! Speech plugins as listeners and speakers of calls: loaded, permitted, opened under a grant, counted, and replaced while calls run.
 
-use crate::application::ports::{
-    Fall, Hearing, HearingEvent, HearingInput, HearingRequest, Listen, Speak, Speaking, SpeakingEvent, SpeakingInput,
-    SpeakingRequest,
-};
-use std::collections::BTreeMap;
+mod outcomes;
+mod permits;
+mod records;
+mod sessions;
+mod shelf;
+mod stamp;
+mod standing;
+
+pub use shelf::Stocked;
+pub use stamp::Stamp;
+pub use standing::{Absent, Held, Standing};
+
+use crate::adapters::tenants::{Role, Rung};
+use crate::application::ports::{Fall, Hearing, HearingRequest, Listen, Speak, Speaking, SpeakingRequest};
+use crate::config::{self, Fault};
+use outcomes::Outcomes;
+use permits::Permits;
+use records::Records;
+use sessions::{Listener, Speaker};
+use shelf::Shelf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::{CallId, PluginId, TenantId};
-use vg_domain::mask::Heard;
-use vg_plugin_host::api::{AudioFormat, Encoding, SessionStart, SessionTag, SpeechEdge, SttInput, TtsInput};
-use vg_plugin_host::session::{SttEvent, SttSession, TtsEvent, TtsSession};
-use vg_plugin_host::{LoadError, Plugin, PluginHost, SessionError};
+use vg_domain::tenant::{Ladder, Provider};
+use vg_plugin_host::api::{AudioFormat, Encoding, Kind, OptionFault, SessionStart, SessionTag};
+use vg_plugin_host::links::grant::Grant;
+use vg_plugin_host::links::secrets::LocalStore;
+use vg_plugin_host::links::{LinkCounts, Links};
+use vg_plugin_host::policy::{Policy, Shortfall, TenantWish};
+use vg_plugin_host::session::Opening;
+use vg_plugin_host::slot::Report;
+use vg_plugin_host::{Plugin, PluginHost, SessionError};
+use vg_plugin_store::StoreError;
 
-/// The plugins of a folder, compiled and ready, each by its name.
+/// The plugins of this gateway, and what its tenants may do with them.
 pub struct Plugins {
     host: PluginHost,
-    plugins: BTreeMap<PluginId, Result<Arc<Plugin>, LoadError>>,
+    /// None where nothing is ever opened (`check`).
+    links: Option<Arc<Links>>,
+    shelf: Shelf,
+    permits: Permits,
+    outcomes: Outcomes,
+    records: Option<Records>,
 }
 
+/// How many sessions ended how: plugin, bounded code, number.
+pub type SessionEnds = Vec<(String, &'static str, u64)>;
+
 impl Plugins {
-    /// Loads every `<name>.wasm` of a folder. Blocks for seconds where something has to be compiled. A file that cannot be
-    /// loaded keeps its place: a call that needs it learns why.
+    /// An empty shelf under the policy of no file. `links` carry what sessions ask for; without them every link is refused.
+    ///
+    /// # Errors
+    /// Where the store's folder cannot be made.
+    pub fn new(host: PluginHost, links: Option<Arc<Links>>, config: &config::Plugins) -> Result<Self, StoreError> {
+        Ok(Self {
+            host,
+            links,
+            shelf: Shelf::new(config.dir.clone(), &config.store)?,
+            permits: Permits::default(),
+            outcomes: Outcomes::default(),
+            records: config.record.clone().map(Records::new),
+        })
+    }
+
+    /// What is permitted from now on. Sessions that are up keep what they were granted. Plugins are looked at again by the next
+    /// [`stock`](Self::stock).
+    pub fn permit(&self, policy: Policy) {
+        self.permits.replace(Arc::new(policy));
+    }
+
+    /// Takes over what lies in the folder, and what tenants need of the store. Blocks for seconds where something has to be compiled.
     ///
     /// # Errors
     /// Where the folder cannot be read.
-    pub fn load(host: PluginHost, dir: &Path) -> io::Result<Self> {
-        let mut plugins = BTreeMap::new();
-        for path in components(dir)? {
-            let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            let plugin = host.load(&path);
-            match &plugin {
-                Ok(plugin) => tracing::info!(plugin = %name, digest = plugin.digest(), "plugin is ready"),
-                Err(error) => tracing::error!(plugin = %name, code = error.code(), %error, "plugin cannot be loaded"),
-            }
-            plugins.insert(PluginId::new(name), plugin);
+    pub fn stock(&self, needed: &BTreeSet<PluginId>) -> io::Result<Stocked> {
+        let stocked = self.shelf.stock(&self.host, &self.permits.policy(), needed)?;
+        if stocked.changed > 0 {
+            self.permits.forget();
         }
-        Ok(Self { host, plugins })
+        Ok(stocked)
+    }
+
+    /// Changes with whatever a [`stock`](Self::stock) would take over.
+    pub fn stamp(&self) -> Stamp {
+        self.shelf.stamp()
+    }
+
+    /// What is wrong with a tenant's rung, as far as its plugin is here to say.
+    pub fn judge(&self, rung: &Rung) -> Vec<Fault> {
+        let Ok(standing) = self.shelf.standing(&rung.provider.plugin) else { return Vec::new() };
+        let kind = standing.plugin.descriptor().kind;
+        if kind != kind_of(rung.role) {
+            return vec![Fault { path: ".plugin".to_owned(), what: format!("is a plugin of kind {}", kind.as_str()) }];
+        }
+        permits::faults(&rung.provider, &standing)
+    }
+
+    /// What a tenant's provider wishes and is not permitted, and why its plugin is not here.
+    pub fn shortfalls(&self, tenant: &TenantId, provider: &Provider) -> Vec<String> {
+        match self.shelf.standing(&provider.plugin) {
+            Ok(standing) => self.permits.shortfalls(tenant, provider, &standing).iter().map(Shortfall::to_string).collect(),
+            Err(code) => vec![format!("cannot serve: {code}")],
+        }
     }
 
     /// `ready`, or the bounded code of why not.
     pub fn state(&self, id: &PluginId) -> &'static str {
-        self.plugin(id).map_or_else(|fall| fall.code, |_| "ready")
+        self.shelf.standing(id).map_or_else(|code| code, |_| "ready")
+    }
+
+    /// Every plugin of the shelf, with what its wish lacks under the operator's policy, whoever the tenant is.
+    pub fn all(&self) -> Vec<(PluginId, Result<(Arc<Held>, Vec<Shortfall>), Arc<Absent>>)> {
+        let policy = self.permits.policy();
+        let with_shortfalls = |held: Arc<Held>| {
+            let standing = held.serving();
+            let none = BTreeMap::new();
+            let store = Arc::new(LocalStore::default());
+            let wish = TenantWish { tenant: "".into(), hosts: None, endpoint: None, secrets: &none, store, connections: None };
+            let granted = policy.grant(standing.plugin.name(), standing.plugin.descriptor(), wish);
+            let shortfalls = granted.map(|granted| granted.shortfalls).unwrap_or_default();
+            // Secrets are the tenant's.
+            let operators = shortfalls.into_iter().filter(|shortfall| shortfall.lacking.code() != "secret").collect();
+            (held, operators)
+        };
+        self.shelf.all().into_iter().map(|(id, held)| (id, held.map(with_shortfalls))).collect()
+    }
+
+    /// What is wrong with options for this plugin; none where there is no such plugin.
+    pub fn check_options(&self, id: &PluginId, options: &serde_json::Value) -> Option<Vec<OptionFault>> {
+        let standing = self.shelf.standing(id).ok()?;
+        Some(match &standing.schema {
+            Ok(schema) => schema.faults(options),
+            Err(error) => vec![OptionFault { path: String::new(), message: format!("the plugin is at fault: {error}") }],
+        })
     }
 
     /// The host that runs them.
@@ -52,150 +142,134 @@ impl Plugins {
         &self.host
     }
 
-    fn plugin(&self, id: &PluginId) -> Result<&Arc<Plugin>, Fall> {
-        let fall = |code| Fall { plugin: id.clone(), code };
-        match self.plugins.get(id) {
-            Some(Ok(plugin)) => Ok(plugin),
-            Some(Err(error)) => Err(fall(error.code())),
-            None => Err(fall("plugin-missing")),
+    /// How sessions ended so far.
+    pub fn session_ends(&self) -> SessionEnds {
+        self.outcomes.read()
+    }
+
+    /// What was counted of links so far.
+    pub fn link_counts(&self) -> LinkCounts {
+        self.links.as_ref().map(|links| links.counts()).unwrap_or_default()
+    }
+
+    /// The first rung that opens. The fall of the first one is told where none does: it is the tenant's first choice that lacks.
+    fn climb<T>(&self, ladder: &Ladder, language: &str, open: impl Fn(&Provider) -> Result<T, &'static str>) -> Result<T, Fall> {
+        let mut first = None;
+        for provider in ladder.rungs() {
+            let opened = if speaks(&provider.languages, language) { open(provider) } else { Err("unsupported") };
+            match opened {
+                Ok(session) => return Ok(session),
+                Err(code) => {
+                    tracing::debug!(plugin = %provider.plugin, code, "a rung does not open");
+                    self.outcomes.count(shelf::plain(provider.plugin.as_str()), code);
+                    first = first.or(Some(Fall { plugin: provider.plugin.clone(), code }));
+                }
+            }
         }
+        Err(first.unwrap_or_else(|| Fall { plugin: ladder.first().plugin.clone(), code: "unsupported" }))
+    }
+
+    /// The version of a plugin for this session; whether it opens is another question.
+    fn for_session(&self, provider: &Provider, language: &str) -> Result<(Arc<Standing>, Report), &'static str> {
+        let (standing, report) = self.shelf.for_session(&provider.plugin)?;
+        let languages = &standing.plugin.descriptor().languages;
+        if speaks(languages, language) { Ok((standing, report)) } else { Err("unsupported") }
+    }
+
+    fn opening(
+        &self,
+        tenant: &TenantId,
+        call: &CallId,
+        provider: &Provider,
+        (standing, report): (&Standing, Report),
+    ) -> Result<Opening, &'static str> {
+        let grant: Arc<Grant> = self.permits.grant(tenant, provider, standing)?;
+        let share = self.permits.session(tenant, provider).ok_or("session-limit")?;
+        let plugin = &standing.plugin;
+        Ok(Opening {
+            tag: SessionTag { tenant: tenant.to_string(), call: call.to_string() },
+            door: self.links.as_ref().map(|links| links.door(grant)),
+            recorder: self.records.as_ref().and_then(|records| records.recorder(tenant, call, plugin)),
+            on_end: Some(self.outcomes.of_session(plugin.name(), report, share)),
+        })
     }
 }
 
 impl Hearing for Plugins {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
-        let id = request.provider.plugin;
-        let plugin = self.plugin(&id)?;
-        let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz: request.rate_hz };
-        if !plugin.descriptor().formats.contains(&format) {
-            return Err(Fall { plugin: id, code: "unsupported" });
-        }
-        let start = start(format, request.language, request.provider.options);
-        let session = self.host.open_stt(plugin, start, tag(&request.tenant, &request.call));
-        let session = session.map_err(|error| fell(&id, &error))?;
-        Ok(Box::new(Listener { plugin: id, session }))
+        let HearingRequest { call, tenant, ladder, language, rate_hz } = request;
+        let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz };
+        self.climb(&ladder, &language, |provider| {
+            let (standing, report) = self.for_session(provider, &language)?;
+            let plugin: &Arc<Plugin> = &standing.plugin;
+            if !plugin.descriptor().formats.contains(&format) {
+                return Err("unsupported");
+            }
+            let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
+            let session = self.host.open_stt(plugin, start(format, &language, provider), opening);
+            let session = session.map_err(|error: SessionError| error.code())?;
+            Ok(Box::new(Listener { plugin: provider.plugin.clone(), session }) as Box<dyn Listen>)
+        })
     }
 }
 
 impl Speaking for Plugins {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        let id = request.provider.plugin;
-        let plugin = self.plugin(&id)?;
-        let linear = |format: &&AudioFormat| format.encoding == Encoding::PcmS16le;
-        let formats = &plugin.descriptor().formats;
-        // The leg's own rate where it is offered; else the plugin's best, and the Mouth resamples.
-        let suits = formats.iter().filter(linear).find(|format| format.rate_hz == request.rate_hz);
-        let Some(format) = suits.or_else(|| formats.iter().find(linear)).copied() else {
-            return Err(Fall { plugin: id, code: "unsupported" });
-        };
-        let start = start(format, request.language, request.provider.options);
-        let session = self.host.open_tts(plugin, start, tag(&request.tenant, &request.call));
-        let session = session.map_err(|error| fell(&id, &error))?;
-        Ok(Box::new(Speaker { plugin: id, rate_hz: format.rate_hz, session }))
+        let SpeakingRequest { call, tenant, ladder, language, rate_hz } = request;
+        self.climb(&ladder, &language, |provider| {
+            let (standing, report) = self.for_session(provider, &language)?;
+            let linear = |format: &&AudioFormat| format.encoding == Encoding::PcmS16le;
+            let formats = &standing.plugin.descriptor().formats;
+            // The leg's own rate where it is offered; else the plugin's best, and the Mouth resamples.
+            let suits = formats.iter().filter(linear).find(|format| format.rate_hz == rate_hz);
+            let format = suits.or_else(|| formats.iter().find(linear)).copied().ok_or("unsupported")?;
+            let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
+            let session = self.host.open_tts(&standing.plugin, start(format, &language, provider), opening);
+            let session = session.map_err(|error: SessionError| error.code())?;
+            Ok(Box::new(Speaker { plugin: provider.plugin.clone(), rate_hz: format.rate_hz, session }) as Box<dyn Speak>)
+        })
     }
 }
 
-struct Listener {
-    plugin: PluginId,
-    session: SttSession,
-}
-
-impl Listen for Listener {
-    fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput> {
-        let room = match self.session.input.try_reserve() {
-            Ok(room) => room,
-            Err(TrySendError::Full(())) => return Err(input),
-            // The session has ended: its last event says why, and what it is told no longer matters.
-            Err(TrySendError::Closed(())) => return Ok(()),
-        };
-        room.send(match input {
-            HearingInput::Audio(pcm) => SttInput::Audio(bytes(&pcm)),
-            HearingInput::SpeechStarted(ms) => SttInput::Edge(SpeechEdge::Started(ms)),
-            HearingInput::SpeechEnded(ms) => SttInput::Edge(SpeechEdge::Ended(ms)),
-            HearingInput::Finalize => SttInput::Finalize,
-        });
-        Ok(())
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
-        loop {
-            let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
-            let event = match event {
-                SttEvent::Partial(transcript) => HearingEvent::Partial(Heard::new(transcript.text)),
-                SttEvent::Final(transcript) => HearingEvent::Final(Heard::new(transcript.text)),
-                SttEvent::Finalized => HearingEvent::Finalized,
-                SttEvent::Ended(end) => HearingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
-                // Turns are cut by our own edges; usage is accounted by a later issue of the house.
-                SttEvent::SpeechStarted(_) | SttEvent::SpeechEnded(_) | SttEvent::Usage(_) => continue,
-            };
-            return Poll::Ready(Some(event));
-        }
+fn kind_of(role: Role) -> Kind {
+    match role {
+        Role::Hearing => Kind::Stt,
+        Role::Speaking => Kind::Tts,
     }
 }
 
-struct Speaker {
-    plugin: PluginId,
-    rate_hz: u32,
-    session: TtsSession,
+/// Whether a language is among these: the same tag, or one of them only more exact (`en` and `en-US`). No tag means every language.
+fn speaks(tags: &[String], language: &str) -> bool {
+    let same = |tag: &str| {
+        let mut subtags = tag.split('-').zip(language.split('-'));
+        subtags.all(|(one, other)| one.eq_ignore_ascii_case(other))
+    };
+    tags.is_empty() || tags.iter().any(|tag| same(tag))
 }
 
-impl Speak for Speaker {
-    fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
-        let room = match self.session.input.try_reserve() {
-            Ok(room) => room,
-            Err(TrySendError::Full(())) => return Err(input),
-            Err(TrySendError::Closed(())) => return Ok(()),
-        };
-        room.send(match input {
-            SpeakingInput::Text(text) => TtsInput::Text(text),
-            SpeakingInput::Flush(mark) => TtsInput::Flush(mark),
-            SpeakingInput::Cancel => TtsInput::Cancel,
-        });
-        Ok(())
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-        loop {
-            let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
-            let event = match event {
-                TtsEvent::Audio(bytes) => SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: samples(&bytes) },
-                TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
-                TtsEvent::Cancelled => SpeakingEvent::Cancelled,
-                TtsEvent::Ended(end) => SpeakingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
-                TtsEvent::Word(_) | TtsEvent::Usage(_) => continue,
-            };
-            return Poll::Ready(Some(event));
-        }
-    }
-}
-
-/// Every `*.wasm` of a folder, by name.
-fn components(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "wasm"));
-    paths.sort();
-    Ok(paths)
-}
-
-fn start(format: AudioFormat, language: String, options: String) -> SessionStart {
+fn start(format: AudioFormat, language: &str, provider: &Provider) -> SessionStart {
     let mut seed = [0; 32];
     // Without the system's randomness the session still runs; nothing of ours depends on its seed being secret.
     let _ = getrandom::fill(&mut seed);
-    SessionStart { format, language, options, seed }
+    SessionStart { format, language: language.to_owned(), options: provider.options.clone(), seed }
 }
 
-fn tag(tenant: &TenantId, call: &CallId) -> SessionTag {
-    SessionTag { tenant: tenant.to_string(), call: call.to_string() }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn fell(plugin: &PluginId, error: &SessionError) -> Fall {
-    Fall { plugin: plugin.clone(), code: error.code() }
-}
-
-fn bytes(pcm: &[i16]) -> Vec<u8> {
-    pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect()
-}
-
-fn samples(bytes: &[u8]) -> Vec<i16> {
-    bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+    #[test]
+    fn a_language_is_spoken_by_its_tag_or_a_wider_one() {
+        let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect::<Vec<_>>();
+        for (spoken, language, yes) in [
+            (tags(&[]), "pt-BR", true),
+            (tags(&["pt-BR"]), "pt-br", true),
+            (tags(&["pt"]), "pt-BR", true),
+            (tags(&["en-US", "pt-BR"]), "pt", true),
+            (tags(&["pt-PT"]), "pt-BR", false),
+            (tags(&["p"]), "pt", false),
+        ] {
+            assert_eq!(speaks(&spoken, language), yes, "{spoken:?} {language}");
+        }
+    }
 }

@@ -81,14 +81,14 @@ impl CallTask {
         let hearing = HearingRequest {
             call: call.clone(),
             tenant: tenant.clone(),
-            provider: settings.hearing.clone(),
+            ladder: settings.hearing.clone(),
             language: settings.language.clone(),
             rate_hz,
         };
         let speaking = SpeakingRequest {
             call: call.clone(),
             tenant,
-            provider: settings.speaking.clone(),
+            ladder: settings.speaking.clone(),
             language: settings.language.clone(),
             rate_hz,
         };
@@ -206,8 +206,8 @@ impl CallTask {
 
     fn plugin_of(&self, role: Role) -> Option<PluginId> {
         match role {
-            Role::Hearing => Some(self.settings.hearing.plugin.clone()),
-            Role::Speaking => Some(self.settings.speaking.plugin.clone()),
+            Role::Hearing => Some(self.settings.hearing.first().plugin.clone()),
+            Role::Speaking => Some(self.settings.speaking.first().plugin.clone()),
             Role::Thinking => None,
         }
     }

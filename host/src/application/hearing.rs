@@ -77,7 +77,7 @@ impl Listener {
             }
             None => {
                 self.session = None;
-                let plugin = self.request.provider.plugin.clone();
+                let plugin = self.request.ladder.first().plugin.clone();
                 HearingEvent::Fell(Fall { plugin, code: "ended" })
             }
         }

@@ -13,7 +13,7 @@ use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, Utteran
 use vg_domain::mask::{Heard, MaskedText};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
-use vg_domain::tenant::{Provider, TenantSettings};
+use vg_domain::tenant::{Ladder, TenantSettings};
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ pub struct AudioChunk {
 
 /// Opens listening sessions.
 pub trait Hearing: Send + Sync {
-    /// A new session of the tenant's provider. Must not block: the session starts behind its mailbox.
+    /// A new session of the first provider that can serve. Must not block: the session starts behind its mailbox.
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall>;
 }
 
@@ -216,8 +216,8 @@ pub struct HearingRequest {
     pub call: CallId,
     /// For budgets and policy.
     pub tenant: TenantId,
-    /// Plugin and options.
-    pub provider: Provider,
+    /// Who may serve, first choice first.
+    pub ladder: Ladder,
     /// BCP 47 tag.
     pub language: String,
     /// Rate of the samples that will come.
@@ -271,7 +271,7 @@ pub struct Fall {
 
 /// Opens speaking sessions.
 pub trait Speaking: Send + Sync {
-    /// A new session of the tenant's provider. Must not block.
+    /// A new session of the first provider that can serve. Must not block.
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall>;
 }
 
@@ -282,8 +282,8 @@ pub struct SpeakingRequest {
     pub call: CallId,
     /// For budgets and policy.
     pub tenant: TenantId,
-    /// Plugin and options.
-    pub provider: Provider,
+    /// Who may serve, first choice first.
+    pub ladder: Ladder,
     /// BCP 47 tag.
     pub language: String,
     /// Rate of the leg: the plugin is asked for it where it offers it.

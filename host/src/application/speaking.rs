@@ -142,7 +142,7 @@ impl Speaker {
     }
 
     fn on_event(&mut self, event: Option<SpeakingEvent>) -> Option<Spoken> {
-        let plugin = self.request.provider.plugin.clone();
+        let plugin = self.request.ladder.first().plugin.clone();
         match event.unwrap_or(SpeakingEvent::Fell(Fall { plugin, code: "ended" })) {
             SpeakingEvent::Audio { .. } | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
             SpeakingEvent::Audio { rate_hz, pcm } => {
@@ -182,7 +182,7 @@ impl Speaker {
         self.to_session.push_back(input);
         self.hand_over();
         if self.to_session.len() > limits::SPEAKING_BACKLOG {
-            let plugin = self.request.provider.plugin.clone();
+            let plugin = self.request.ladder.first().plugin.clone();
             self.on_event(Some(SpeakingEvent::Fell(Fall { plugin, code: "backlog" })));
         }
     }

@@ -1,6 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, RtpCodec, secret};
+use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +27,8 @@ pub(super) struct RawConfig {
 #[serde(deny_unknown_fields, default)]
 struct RawHttp {
     bind: Option<String>,
+    #[serde(deserialize_with = "flag")]
+    api: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -55,6 +57,21 @@ struct RawPlugins {
     heavy_threads: Option<usize>,
     #[serde(deserialize_with = "number")]
     heavy_sessions_max: Option<usize>,
+    store: Option<PathBuf>,
+    policy: Option<PathBuf>,
+    #[serde(deserialize_with = "paths")]
+    operator_cas: Option<Vec<PathBuf>>,
+    record: Option<RawRecord>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRecord {
+    tenant: Option<String>,
+    plugin: Option<String>,
+    dir: Option<PathBuf>,
+    #[serde(deserialize_with = "number")]
+    sessions_max: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,6 +119,34 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D
     }
 }
 
+/// True or false, or a text that says so.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected true or false")]
+    enum Written {
+        Flag(bool),
+        Text(String),
+    }
+    match Written::deserialize(deserializer)? {
+        Written::Flag(flag) => Ok(Some(flag)),
+        Written::Text(text) => text.parse().map(Some).map_err(|_| de::Error::custom("expected true or false")),
+    }
+}
+
+/// A list of paths, or a text that holds them with `:` between, as `PATH` does.
+fn paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathBuf>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a list of paths")]
+    enum Written {
+        List(Vec<PathBuf>),
+        Text(String),
+    }
+    Ok(Some(match Written::deserialize(deserializer)? {
+        Written::List(paths) => paths,
+        Written::Text(text) => text.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
+    }))
+}
+
 impl RawConfig {
     /// Lays what is written over the defaults.
     pub(super) fn resolve(self, defaults: Config, environment: &[(String, String)], faults: &mut Faults) -> Config {
@@ -114,6 +159,7 @@ impl RawConfig {
             }
         }
         set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
+        config.http.api = self.http.api.unwrap_or(config.http.api);
         self.media.resolve(&mut config, faults);
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
@@ -158,10 +204,33 @@ impl RawPlugins {
             plugins.dir = dir;
         }
         if let Some(dir) = self.cache_dir.filter(|dir| !dir.as_os_str().is_empty()) {
+            plugins.store = dir.join("store");
             plugins.cache_dir = dir;
         }
+        if let Some(dir) = self.store.filter(|dir| !dir.as_os_str().is_empty()) {
+            plugins.store = dir;
+        }
+        plugins.policy = self.policy.filter(|file| !file.as_os_str().is_empty());
+        plugins.operator_cas = self.operator_cas.unwrap_or_default();
+        plugins.record = self.record.and_then(|record| record.resolve(faults));
         at_least_one(&mut plugins.heavy_threads, "plugins.heavy_threads", self.heavy_threads, faults);
         at_least_one(&mut plugins.heavy_sessions_max, "plugins.heavy_sessions_max", self.heavy_sessions_max, faults);
+    }
+}
+
+impl RawRecord {
+    fn resolve(self, faults: &mut Faults) -> Option<Record> {
+        let mut needed = |key: &str, missing: bool| {
+            if missing {
+                faults.add(format_args!("plugins.record.{key}"), "is needed");
+            }
+        };
+        needed("tenant", self.tenant.as_deref().unwrap_or_default().is_empty());
+        needed("plugin", self.plugin.as_deref().unwrap_or_default().is_empty());
+        needed("dir", self.dir.as_ref().is_none_or(|dir| dir.as_os_str().is_empty()));
+        let mut sessions_max = 100;
+        at_least_one(&mut sessions_max, "plugins.record.sessions_max", self.sessions_max, faults);
+        Some(Record { tenant: TenantId::new(self.tenant?), plugin: self.plugin?, dir: self.dir?, sessions_max })
     }
 }
 

@@ -73,7 +73,7 @@ fn both_examples_document_the_same_keys() {
             let path = format!("{prefix}__{}", key.to_uppercase());
             match value {
                 toml::Value::Table(inner) => leaves(inner, &path, into),
-                toml::Value::Array(list) => {
+                toml::Value::Array(list) if list.iter().all(toml::Value::is_table) => {
                     for (index, entry) in list.iter().enumerate() {
                         leaves(entry.as_table().unwrap(), &format!("{path}__{index}"), into);
                     }
@@ -142,7 +142,7 @@ fn all_faults_come_together_with_their_paths() {
             "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `plugins`, `tenants`, \
              `log`, `limits`, `drain`",
             "drain.grace_s: expected a whole number, 0 or more",
-            "http.port: unknown field `port`, expected `bind`",
+            "http.port: unknown field `port`, expected `bind` or `api`",
             "limits.calls_max: expected a whole number, 0 or more",
             "http.bind: expected ADDRESS:PORT, for example 127.0.0.1:8080",
             "media.codec: expected ulaw or alaw",
@@ -176,6 +176,30 @@ fn secrets_come_from_the_environment_or_a_file() {
 fn one_app_serves_one_entry() {
     let entry = "[[asterisk]]\nurl = 'http://x'\nuser = 'u'\npassword = 'env:P'\n";
     assert_eq!(faults(&[entry, entry].concat(), &[("P", "p")]), ["asterisk[1]: has the url and app of another entry"]);
+}
+
+#[test]
+fn what_is_recorded_is_said_in_full_or_not_at_all() {
+    let recorded = "[plugins.record]\ntenant = 'acme'\nplugin = 'stt-x'\ndir = '/r'\nsessions_max = 3";
+    let record = Config::parse(recorded, [], &machine()).unwrap().plugins.record.unwrap();
+    assert_eq!((record.tenant.as_str(), record.plugin.as_str(), record.sessions_max), ("acme", "stt-x", 3));
+    assert_eq!(
+        faults("[plugins.record]\nplugin = ''\nsessions_max = 0\nwords = true", &[]),
+        [
+            "plugins.record.words: unknown field `words`, expected one of `tenant`, `plugin`, `dir`, `sessions_max`",
+            "plugins.record.tenant: is needed",
+            "plugins.record.plugin: is needed",
+            "plugins.record.dir: is needed",
+            "plugins.record.sessions_max: must be at least 1",
+        ]
+    );
+}
+
+#[test]
+fn the_store_follows_the_cache_unless_it_is_named() {
+    let plugins = |text: &str| Config::parse(text, [], &machine()).unwrap().plugins;
+    assert_eq!(plugins("[plugins]\ncache_dir = '/c'").store, Path::new("/c/store"));
+    assert_eq!(plugins("[plugins]\ncache_dir = '/c'\nstore = '/s'").store, Path::new("/s"));
 }
 
 #[test]

@@ -444,8 +444,8 @@ impl Call {
 
     fn fell(&mut self, who: Role, code: &'static str) {
         let plugin = match who {
-            Role::Hearing => Some(self.settings.hearing.plugin.clone()),
-            Role::Speaking => Some(self.settings.speaking.plugin.clone()),
+            Role::Hearing => Some(self.settings.hearing.first().plugin.clone()),
+            Role::Speaking => Some(self.settings.speaking.first().plugin.clone()),
             Role::Thinking => None,
         };
         self.emit(Fact::Fell { who, plugin, code });

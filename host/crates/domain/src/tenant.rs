@@ -1,6 +1,7 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A tenant's choices, parsed and complete. Loaded once per call; a change applies to the next call.
@@ -13,9 +14,9 @@ pub struct TenantSettings {
     /// Said as soon as the call is up.
     pub greeting: String,
     /// Who listens.
-    pub hearing: Provider,
+    pub hearing: Ladder,
     /// Who speaks.
-    pub speaking: Provider,
+    pub speaking: Ladder,
     /// Lines that the gateway says by itself.
     pub prompts: Prompts,
     /// When the gateway acts by itself.
@@ -24,13 +25,74 @@ pub struct TenantSettings {
     pub human: Option<String>,
 }
 
-/// A plugin and its options.
+/// The providers of a role in the order in which they are tried. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ladder {
+    /// *Invariant:* at least one.
+    rungs: Arc<[Provider]>,
+}
+
+impl Ladder {
+    /// `first` is tried before `others`.
+    pub fn new(first: Provider, others: impl IntoIterator<Item = Provider>) -> Self {
+        Self { rungs: std::iter::once(first).chain(others).collect() }
+    }
+
+    /// Who is tried first.
+    pub fn first(&self) -> &Provider {
+        &self.rungs[0]
+    }
+
+    /// All of them, in order.
+    pub fn rungs(&self) -> &[Provider] {
+        &self.rungs
+    }
+}
+
+impl From<Provider> for Ladder {
+    fn from(only: Provider) -> Self {
+        Self::new(only, [])
+    }
+}
+
+/// A plugin, and how a tenant uses it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Provider {
-    /// The plugin's name, for example `stt-local`.
+    /// The plugin's name, for example `stt-local`, or `name@version`.
     pub plugin: PluginId,
-    /// One JSON object as text, checked by the plugin.
+    /// One JSON object as text that satisfies the plugin's schema.
     pub options: String,
+    /// BCP 47 tags of the languages it is used for; empty for every language.
+    pub languages: Vec<String>,
+    /// What it may reach with which keys.
+    pub access: Access,
+    /// How much of it the tenant uses at most.
+    pub share: Share,
+}
+
+/// A tenant's own cut of what a plugin may reach, and the keys it uses there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// `scheme://host[:port]`; none for all that plugin and operator agree on.
+    pub hosts: Option<Vec<String>>,
+    /// One JSON object as text: where each secret of the plugin is kept, by its name. References, never values. Empty for no secret.
+    pub secrets: String,
+}
+
+/// A tenant's own limits on a plugin; none for the operator's alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Share {
+    /// Sessions at a time.
+    pub sessions_max: Option<u32>,
+    /// Connections at a time.
+    pub connections_max: Option<u32>,
+}
+
+impl Provider {
+    /// A plugin with these options (one JSON object as text), for every language, without keys or limits.
+    pub fn new(plugin: PluginId, options: impl Into<String>) -> Self {
+        Self { plugin, options: options.into(), languages: Vec::new(), access: Access::default(), share: Share::default() }
+    }
 }
 
 /// Lines that the gateway says by itself, in the tenant's language.
@@ -73,5 +135,19 @@ impl Default for Timing {
             speech_deadline: Duration::from_secs(5),
             final_deadline: Duration::from_secs(2),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rungs_are_tried_in_the_order_in_which_they_are_written() {
+        let provider = |name: &str| Provider::new(PluginId::new(name), "{}");
+        let ladder = Ladder::new(provider("a"), [provider("b"), provider("c")]);
+        assert_eq!(ladder.first().plugin.as_str(), "a");
+        let names: Vec<&str> = ladder.rungs().iter().map(|rung| rung.plugin.as_str()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
     }
 }

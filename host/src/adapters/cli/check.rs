@@ -1,13 +1,24 @@
-//! `check`: every fault of configuration and tenants.
+//! `check`: every fault of configuration, policy, plugins and tenants, and every wish that is not permitted.
 
 use super::terminal::say;
-use crate::adapters::tenants::FolderTenants;
+use crate::adapters::plugins::Plugins;
+use crate::adapters::settings::{Settings, operator_cas};
 use crate::config::{Config, Faults};
+use crate::wiring::host_config;
+use anyhow::Context;
 use std::process::ExitCode;
+use std::sync::Arc;
+use vg_plugin_host::PluginHost;
 
-pub(super) fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCode> {
-    match checked(config) {
-        Ok(tenants) => {
+pub(super) async fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCode> {
+    let checked = match config {
+        // Where the rest lies is only known once the configuration is right.
+        Err(faults) => Err(faults),
+        Ok(config) => tokio::task::spawn_blocking(move || checked(&config)).await??,
+    };
+    match checked {
+        Ok(Checked { tenants, shortfalls }) => {
+            shortfalls.iter().for_each(|line| say(format_args!("warning: {line}")));
             say(format_args!("configuration is sound; tenants: {tenants}"));
             Ok(ExitCode::SUCCESS)
         }
@@ -19,8 +30,20 @@ pub(super) fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The number of tenants. Tenants are only looked for where the configuration is right: it says where they are.
-fn checked(config: Result<Config, Faults>) -> Result<usize, Faults> {
-    let tenants = config?.tenants;
-    FolderTenants::load(tenants.dir.as_deref(), tenants.default).map(|tenants| tenants.all().count())
+struct Checked {
+    tenants: usize,
+    shortfalls: Vec<String>,
+}
+
+/// Loads what the gateway would load. A shortfall is no fault: the gateway serves, and the plugin may never need it.
+fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
+    let host = PluginHost::new(host_config(&config.plugins)).context("cannot start the plugin host")?;
+    let plugins = Plugins::new(host, None, &config.plugins).context("cannot open the plugin store")?;
+    let settings = Settings::new(config, Arc::new(plugins));
+    let mut faults = operator_cas(&config.plugins).err().unwrap_or_default();
+    if let Err(others) = settings.refresh() {
+        faults.extend(others);
+    }
+    let checked = Checked { tenants: settings.tenants().all().len(), shortfalls: settings.shortfalls() };
+    Ok(faults.or(checked))
 }

@@ -85,7 +85,7 @@ async fn demo(options: &Options, config: Config) -> anyhow::Result<ExitCode> {
 fn embedded(config: Config, serve: bool) -> Config {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
-        http: config::Http { bind: if serve { config.http.bind } else { free } },
+        http: config::Http { bind: if serve { config.http.bind } else { free }, ..config.http },
         media: config::Media { bind: free, advertise: None, ..config.media },
         asterisk: Vec::new(),
         tenants: config::Tenants { dir: None, default: Some(TenantId::new("demo")) },

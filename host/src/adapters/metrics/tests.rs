@@ -30,7 +30,13 @@ fn the_catalogue_is_what_others_read() {
 
 #[test]
 fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
-    let readings = Readings { ari_requests: vec![("ok", 1)], ..Readings::default() };
+    let readings = Readings {
+        ari_requests: vec![("ok", 1)],
+        plugin_session_ends: vec![("stt-x".into(), "trap", 1)],
+        links: vec![("asked", 1)],
+        settings: vec![("tenants", "taken", 1)],
+        ..Readings::default()
+    };
     let text = observed().render(&readings);
     let scraped: BTreeSet<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     assert_eq!(scraped, CATALOGUE.iter().map(|row| row.name).collect());

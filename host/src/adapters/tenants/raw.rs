@@ -1,11 +1,19 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+use super::{Role, Rung, TenantDraft};
 use crate::config::Faults;
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_domain::tenant::{Prompts, Provider, TenantSettings, Timing};
+use vg_domain::tenant::{Access, Ladder, Prompts, Provider, Share, TenantSettings, Timing};
+use vg_plugin_host::links::grant::HostRule;
+use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -13,10 +21,17 @@ pub(super) struct RawTenant {
     language: Option<String>,
     greeting: Option<String>,
     human: Option<String>,
-    hearing: RawProvider,
-    speaking: RawProvider,
+    hearing: RawLadder,
+    speaking: RawLadder,
     prompts: RawPrompts,
     timing: RawTiming,
+}
+
+/// `[hearing]`, or `[[hearing]]` for each rung.
+#[derive(Debug)]
+enum RawLadder {
+    One(Box<RawProvider>),
+    Many(Vec<RawProvider>),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -24,6 +39,17 @@ pub(super) struct RawTenant {
 struct RawProvider {
     plugin: Option<String>,
     options: Table,
+    secrets: Table,
+    hosts: Option<Vec<String>>,
+    languages: Vec<String>,
+    limits: RawShare,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawShare {
+    sessions_max: Option<u32>,
+    connections_max: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -45,6 +71,35 @@ struct RawTiming {
     final_deadline_ms: Option<u32>,
 }
 
+impl Default for RawLadder {
+    fn default() -> Self {
+        Self::One(Box::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for RawLadder {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not an untagged enum: that would lose the path of what is wrong inside.
+        struct OneOrMany;
+        impl<'de> Visitor<'de> for OneOrMany {
+            type Value = RawLadder;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a section, or one per rung in double brackets")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawLadder, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(RawLadder::One)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, rungs: A) -> Result<RawLadder, A::Error> {
+                Deserialize::deserialize(SeqAccessDeserializer::new(rungs)).map(RawLadder::Many)
+            }
+        }
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
 impl RawTenant {
     /// The settings, or none where something needed is missing; `faults` then says what.
     pub(super) fn resolve(
@@ -52,7 +107,7 @@ impl RawTenant {
         tenant: TenantId,
         file_text: &dyn Fn(&str) -> Result<String, String>,
         faults: &mut Faults,
-    ) -> Option<TenantSettings> {
+    ) -> Option<TenantDraft> {
         if let Some(human) = &self.human
             && !is_dialplan_place(human)
         {
@@ -60,35 +115,86 @@ impl RawTenant {
         }
         let language = needed("language", self.language, faults);
         let greeting = needed("greeting", self.greeting, faults);
-        let hearing = self.hearing.resolve("hearing", file_text, faults);
-        let speaking = self.speaking.resolve("speaking", file_text, faults);
+        let hearing = self.hearing.resolve(Role::Hearing, file_text, faults);
+        let speaking = self.speaking.resolve(Role::Speaking, file_text, faults);
         let prompts = self.prompts.resolve(faults);
         let timing = self.timing.resolve(faults);
-        Some(TenantSettings {
+        let (hearing, speaking) = (hearing?, speaking?);
+        let settings = TenantSettings {
             tenant,
             language: language?,
             greeting: greeting?,
-            hearing: hearing?,
-            speaking: speaking?,
+            hearing: ladder(&hearing)?,
+            speaking: ladder(&speaking)?,
             prompts: prompts?,
             timing,
             human: self.human,
-        })
+        };
+        Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
+    }
+}
+
+fn ladder(rungs: &[Rung]) -> Option<Ladder> {
+    let (first, others) = rungs.split_first()?;
+    Some(Ladder::new(first.provider.clone(), others.iter().map(|rung| rung.provider.clone())))
+}
+
+impl RawLadder {
+    /// Every rung, or none where one of them cannot be read.
+    fn resolve(self, role: Role, file_text: &dyn Fn(&str) -> Result<String, String>, faults: &mut Faults) -> Option<Vec<Rung>> {
+        let written: Vec<(String, RawProvider)> = match self {
+            Self::One(only) => vec![(role.as_str().to_owned(), *only)],
+            Self::Many(rungs) => {
+                rungs.into_iter().enumerate().map(|(at, rung)| (format!("{}[{at}]", role.as_str()), rung)).collect()
+            }
+        };
+        if written.is_empty() {
+            faults.add(role.as_str(), "needs at least one rung");
+        }
+        let rung = |(path, raw): (String, RawProvider)| {
+            let provider = raw.resolve(&path, file_text, faults)?;
+            Some(Rung { path, role, provider })
+        };
+        let rungs: Vec<Option<Rung>> = written.into_iter().map(rung).collect();
+        rungs.into_iter().collect()
     }
 }
 
 impl RawProvider {
-    fn resolve(self, role: &str, file_text: &dyn Fn(&str) -> Result<String, String>, faults: &mut Faults) -> Option<Provider> {
-        let plugin = needed(&format!("{role}.plugin"), self.plugin, faults);
+    fn resolve(self, path: &str, file_text: &dyn Fn(&str) -> Result<String, String>, faults: &mut Faults) -> Option<Provider> {
+        let plugin = needed(&format!("{path}.plugin"), self.plugin, faults);
         let mut options = Value::Table(self.options);
-        fill_files(&mut options, &format!("{role}.options"), file_text, faults);
-        match serde_json::to_string(&options) {
-            Ok(options) => Some(Provider { plugin: PluginId::new(plugin?), options }),
-            Err(error) => {
-                faults.add(format_args!("{role}.options"), error);
-                None
+        fill_files(&mut options, &format!("{path}.options"), file_text, faults);
+        let options = serde_json::to_string(&options).map_err(|error| faults.add(format_args!("{path}.options"), error));
+        check_secrets(&self.secrets, path, faults);
+        for (at, host) in self.hosts.iter().flatten().enumerate() {
+            if let Err(fault) = host.parse::<HostRule>() {
+                faults.add(format_args!("{path}.hosts[{at}]"), fault);
             }
         }
+        let share = Share { sessions_max: self.limits.sessions_max, connections_max: self.limits.connections_max };
+        for (key, limit) in [("sessions_max", share.sessions_max), ("connections_max", share.connections_max)] {
+            if limit == Some(0) {
+                faults.add(format_args!("{path}.limits.{key}"), "must be at least 1");
+            }
+        }
+        let secrets = if self.secrets.is_empty() { Ok(String::new()) } else { serde_json::to_string(&self.secrets) };
+        let access = Access { hosts: self.hosts, secrets: secrets.ok()? };
+        Some(Provider { plugin: PluginId::new(plugin?), options: options.ok()?, languages: self.languages, access, share })
+    }
+}
+
+/// Only what is written is checked: whether the secrets are there shows when they are used, so that they can come later.
+fn check_secrets(secrets: &Table, path: &str, faults: &mut Faults) {
+    let mut specs = BTreeMap::new();
+    for (name, written) in secrets {
+        match written.clone().try_into::<SecretSpec>() {
+            Ok(spec) => drop(specs.insert(name.clone(), spec)),
+            Err(error) => faults.add(format_args!("{path}.secrets.{name}"), error.message()),
+        }
+    }
+    for fault in Secrets::resolve(&specs, Arc::new(LocalStore::default())).err().into_iter().flatten() {
+        faults.add(format_args!("{path}.secrets.{}", fault.path), fault.message);
     }
 }
 

@@ -27,28 +27,44 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 fn faults(files: &[(&str, &str)], default: &str) -> Vec<String> {
     let folder = folder(files);
-    let faults = FolderTenants::load(Some(folder.path()), Some(TenantId::new(default))).unwrap_err();
+    told(&folder, &FolderTenants::new(Some(folder.path()), Some(TenantId::new(default))))
+}
+
+/// The faults of taking the folder over as it is now.
+fn told(folder: &tempfile::TempDir, tenants: &FolderTenants) -> Vec<String> {
     let prefix = format!("{}/", folder.path().display());
+    let faults = tenants.take(tenants.read(), &anything).err().unwrap_or_default();
     faults.iter().map(|fault| fault.to_string().replace(&prefix, "")).collect()
+}
+
+/// A judge without a plugin to ask.
+fn anything(_: &Rung) -> Vec<Fault> {
+    Vec::new()
+}
+
+fn taken(dir: Option<&Path>, default: Option<&str>) -> FolderTenants {
+    let tenants = FolderTenants::new(dir, default.map(TenantId::new));
+    tenants.take(tenants.read(), &anything).unwrap();
+    tenants
 }
 
 #[tokio::test]
 async fn without_a_folder_there_is_the_demo_tenant() {
-    let tenants = FolderTenants::load(None, Some(TenantId::new("demo"))).unwrap();
+    let tenants = taken(None, Some("demo"));
     let settings = tenants.settings(&TenantHint::Default).await.unwrap();
     assert_eq!(settings.tenant.as_str(), "demo");
-    assert_eq!(settings.hearing.plugin.as_str(), "stt-local");
-    let options: serde_json::Value = serde_json::from_str(&settings.hearing.options).unwrap();
+    assert_eq!(settings.hearing.first().plugin.as_str(), "stt-local");
+    let options: serde_json::Value = serde_json::from_str(&settings.hearing.first().options).unwrap();
     assert!(options["grammar"].as_str().unwrap().starts_with("#JSGF"));
 }
 
 #[tokio::test]
 async fn a_tenant_is_found_by_name_only() {
     let folder = folder(&[("acme.toml", WHOLE), ("words.txt", "sim não"), ("notes.md", "ignored")]);
-    let tenants = FolderTenants::load(Some(folder.path()), None).unwrap();
+    let tenants = taken(Some(folder.path()), None);
     let settings = tenants.settings(&TenantHint::Named(TenantId::new("acme"))).await.unwrap();
-    assert_eq!(settings.hearing.options, r#"{"deep":{"words":"sim não"},"fast":true}"#);
-    assert_eq!(settings.speaking.options, "{}");
+    assert_eq!(settings.hearing.first().options, r#"{"deep":{"words":"sim não"},"fast":true}"#);
+    assert_eq!(settings.speaking.first().options, "{}");
     assert_eq!(settings.timing.barge_in, Duration::from_millis(300));
     assert_eq!(settings.timing.silence, Duration::from_secs(5));
     for hint in [TenantHint::Named(TenantId::new("demo")), TenantHint::Default] {
@@ -74,7 +90,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
             "a.toml: prompts.farewell: is needed",
             "a.toml: timing.silence_ms: must be at least 1",
             "acme.toml: hearing.options.deep.words: cannot read words.txt: No such file or directory (os error 2)",
-            "b c.toml: a tenant's file is named by its uuid or slug: letters, digits, '-' and '_'",
+            "b c.toml: file: a tenant's file is named by its uuid or slug: letters, digits, '-' and '_'",
             "d.toml: toml: TOML parse error at line 1, column 2\n  |\n1 | x\n  |  ^\nkey with no value, expected `=`",
             "tenants.default: there is no tenant demo",
         ]
@@ -92,6 +108,109 @@ fn options_never_reach_outside_of_the_folder() {
 
 #[test]
 fn a_folder_that_is_not_there_is_a_fault() {
-    let faults = FolderTenants::load(Some(Path::new("/nowhere/at/all")), None).unwrap_err();
+    let tenants = FolderTenants::new(Some(Path::new("/nowhere/at/all")), None);
+    let faults = tenants.take(tenants.read(), &anything).unwrap_err();
     assert_eq!(faults.iter().next().unwrap().path, "tenants.dir");
+}
+
+const LADDER: &str = r#"
+    language = "pt-BR"
+    greeting = "Olá."
+    [[hearing]]
+    plugin = "stt-a@1.2.0"
+    languages = ["pt-BR", "es"]
+    hosts = ["wss://eu.example.com"]
+    limits = { sessions_max = 3, connections_max = 2 }
+    [hearing.options]
+    endpoint = "http://127.0.0.1:9"
+    [hearing.secrets.api_key]
+    kind = "static"
+    ref = "env:ACME_KEY"
+    [[hearing]]
+    plugin = "stt-local"
+    [speaking]
+    plugin = "tts-local"
+    [prompts]
+    not_understood = "Como?"
+    agent_unavailable = "Um momento."
+    farewell = "Tchau."
+"#;
+
+#[tokio::test]
+async fn a_ladder_is_read_with_all_that_belongs_to_a_rung() {
+    let folder = folder(&[("acme.toml", LADDER)]);
+    let tenants = taken(Some(folder.path()), Some("acme"));
+    let settings = tenants.settings(&TenantHint::Default).await.unwrap();
+    let [first, second] = settings.hearing.rungs() else { panic!("two rungs are written") };
+    assert_eq!((first.plugin.as_str(), second.plugin.as_str()), ("stt-a@1.2.0", "stt-local"));
+    assert_eq!(first.options, r#"{"endpoint":"http://127.0.0.1:9"}"#);
+    assert_eq!(first.languages, ["pt-BR", "es"]);
+    assert_eq!(first.access.hosts.as_deref(), Some(&["wss://eu.example.com".to_owned()][..]));
+    assert_eq!((first.share.sessions_max, first.share.connections_max), (Some(3), Some(2)));
+    let secrets: serde_json::Value = serde_json::from_str(&first.access.secrets).unwrap();
+    assert_eq!(secrets["api_key"]["ref"], "env:ACME_KEY");
+    assert_eq!(*second, Provider::new(PluginId::new("stt-local"), "{}"));
+    assert_eq!(settings.speaking.rungs().len(), 1);
+}
+
+#[test]
+fn faults_of_rungs_come_with_their_rung_and_never_repeat_a_secret() {
+    let wrong = LADDER
+        .replace("env:ACME_KEY", "sk-12345")
+        .replace("wss://eu.example.com", "eu.example.com")
+        .replace("sessions_max = 3", "sessions_max = 0")
+        .replace(r#"plugin = "stt-local""#, "plugins = 'stt-local'");
+    let faults = faults(&[("a.toml", &wrong)], "a");
+    assert_eq!(
+        faults[..6],
+        [
+            "a.toml: hearing[1].plugins: unknown field `plugins`, expected one of `plugin`, `options`, `secrets`, `hosts`, \
+             `languages`, `limits`",
+            "a.toml: hearing[0].secrets.api_key.ref: is not a reference: write env:NAME or file:PATH, never the secret itself",
+            "a.toml: hearing[0].hosts[0]: a rule begins with https://, http://, wss:// or ws://",
+            "a.toml: hearing[0].limits.sessions_max: must be at least 1",
+            "a.toml: hearing[1].plugin: is needed",
+            "tenants.default: there is no tenant a",
+        ],
+        "{faults:?}"
+    );
+    assert!(!faults.concat().contains("sk-12345"));
+}
+
+#[tokio::test]
+async fn a_faulty_change_costs_its_own_tenant_nothing_but_the_change() {
+    let folder = folder(&[("a.toml", LADDER), ("b.toml", LADDER)]);
+    let tenants = taken(Some(folder.path()), Some("a"));
+    let greeting = async |name: &str| {
+        let found = tenants.settings(&TenantHint::Named(TenantId::new(name))).await;
+        found.map(|settings| settings.greeting.clone())
+    };
+    let unchanged = tenants.settings(&TenantHint::Default).await.unwrap();
+    std::fs::write(folder.path().join("a.toml"), LADDER.replace("[prompts]", "[prompt]")).unwrap();
+    std::fs::write(folder.path().join("b.toml"), LADDER.replace("Olá.", "Oi.")).unwrap();
+    assert_eq!(told(&folder, &tenants).len(), 4);
+    assert_eq!(greeting("a").await.as_deref(), Ok("Olá."));
+    assert_eq!(greeting("b").await.as_deref(), Ok("Oi."));
+    // A call that is up holds what it began with; what did not change is the very same.
+    assert!(Arc::ptr_eq(&unchanged, &tenants.settings(&TenantHint::Default).await.unwrap()));
+
+    std::fs::write(folder.path().join("a.toml"), LADDER.replace("Olá.", "Alô.")).unwrap();
+    std::fs::remove_file(folder.path().join("b.toml")).unwrap();
+    assert_eq!(told(&folder, &tenants), [""; 0]);
+    assert_eq!(greeting("a").await.as_deref(), Ok("Alô."));
+    assert_eq!(greeting("b").await, Err(TenantError::Unknown));
+    assert_eq!(unchanged.greeting, "Olá.");
+}
+
+#[test]
+fn what_a_plugin_says_of_a_rung_is_a_fault_of_the_tenant() {
+    let folder = folder(&[("a.toml", LADDER)]);
+    let tenants = FolderTenants::new(Some(folder.path()), None);
+    let judge = |rung: &Rung| match rung.provider.plugin.as_str() {
+        "stt-a@1.2.0" => vec![Fault { path: ".options.voice".into(), what: "is needed".into() }],
+        _ => Vec::new(),
+    };
+    let faults = tenants.take(tenants.read(), &judge).unwrap_err();
+    assert!(faults.to_string().ends_with("a.toml: hearing[0].options.voice: is needed"), "{faults}");
+    assert!(tenants.all().is_empty());
 }

@@ -9,11 +9,11 @@ use super::*;
 use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
 use crate::mask::Heard;
-use crate::tenant::{Prompts, Provider, Timing};
+use crate::tenant::{Ladder, Prompts, Provider, Timing};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
-    let provider = |plugin: &str| Provider { plugin: PluginId::new(plugin), options: "{}".into() };
+    let provider = |plugin: &str| Ladder::from(Provider::new(PluginId::new(plugin), "{}"));
     TenantSettings {
         tenant: TenantId::new("demo"),
         language: "en-US".into(),

@@ -1,0 +1,149 @@
+//! Who may do what: the operator's policy, and the grants that tenants' sessions are given under it.
+
+use super::shelf::plain;
+use super::standing::Standing;
+use crate::config::Fault;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use vg_domain::ids::TenantId;
+use vg_domain::tenant::Provider;
+use vg_plugin_host::links::grant::Grant;
+use vg_plugin_host::links::secrets::{LocalStore, SecretSpec};
+use vg_plugin_host::policy::{Granted, Policy, Shortfall, TenantWish};
+
+/// Whose connections or sessions are counted together: those of a tenant and a plugin, by their kind and number.
+type ShareKey = (TenantId, String, &'static str, u32);
+
+/// The policy of this moment and the grants made under it.
+#[derive(Default)]
+pub(super) struct Permits(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    policy: Arc<Policy>,
+    /// One per tenant, provider as written, and component. Forgotten with every change of policy, plugins or tenants: sessions that are up keep theirs.
+    grants: HashMap<(TenantId, Provider, String), Result<Arc<Grant>, &'static str>>,
+    /// Outlive grants, so that a change does not double what may be used.
+    shares: HashMap<ShareKey, Arc<Semaphore>>,
+}
+
+impl Permits {
+    /// What holds from now on; every grant is made anew.
+    pub(super) fn replace(&self, policy: Arc<Policy>) {
+        self.inner().policy = policy;
+        self.forget();
+    }
+
+    /// Makes every grant anew when it is next asked for.
+    pub(super) fn forget(&self) {
+        let mut inner = self.inner();
+        inner.grants.clear();
+        inner.shares.retain(|_, share| Arc::strong_count(share) > 1);
+    }
+
+    pub(super) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.inner().policy)
+    }
+
+    /// The grant of a tenant's provider, or the bounded code of why it cannot serve.
+    pub(super) fn grant(&self, tenant: &TenantId, provider: &Provider, standing: &Standing) -> Result<Arc<Grant>, &'static str> {
+        let mut inner = self.inner();
+        let key = (tenant.clone(), provider.clone(), standing.plugin.digest().to_owned());
+        if let Some(made) = inner.grants.get(&key) {
+            return made.clone();
+        }
+        let made = if faults(provider, standing).is_empty() {
+            let name = plain(provider.plugin.as_str());
+            let operator = inner.policy.terms(name).connections_max;
+            let connections = provider.share.connections_max.map_or(operator, |own| own.min(operator));
+            let connections = inner.share((tenant.clone(), name.to_owned(), "connections", connections));
+            // What the policy does not permit shows when the session asks for it: it may never need it.
+            granted(&inner.policy, tenant, provider, standing, Some(connections))
+                .map(|granted| granted.grant)
+                .map_err(|_| "secret-spec")
+        } else {
+            Err("invalid-options")
+        };
+        inner.grants.insert(key, made.clone());
+        made
+    }
+
+    /// One of the sessions that the tenant permits itself; none where all are taken.
+    pub(super) fn session(&self, tenant: &TenantId, provider: &Provider) -> Option<Option<OwnedSemaphorePermit>> {
+        let Some(sessions_max) = provider.share.sessions_max else { return Some(None) };
+        let name = plain(provider.plugin.as_str()).to_owned();
+        let share = self.inner().share((tenant.clone(), name, "sessions", sessions_max));
+        share.try_acquire_owned().ok().map(Some)
+    }
+
+    /// What a tenant's provider wishes and is not permitted.
+    pub(super) fn shortfalls(&self, tenant: &TenantId, provider: &Provider, standing: &Standing) -> Vec<Shortfall> {
+        granted(&self.policy(), tenant, provider, standing, None).map_or_else(|_| Vec::new(), |granted| granted.shortfalls)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn share(&mut self, key: ShareKey) -> Arc<Semaphore> {
+        let permits = Semaphore::MAX_PERMITS.min(key.3 as usize);
+        Arc::clone(self.shares.entry(key).or_insert_with(|| Arc::new(Semaphore::new(permits))))
+    }
+}
+
+/// What is wrong with a tenant's options and secrets for this plugin, by path below the rung.
+pub(super) fn faults(provider: &Provider, standing: &Standing) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    match &standing.schema {
+        Err(error) => faults.push(Fault { path: ".options".to_owned(), what: format!("the plugin is at fault: {error}") }),
+        Ok(schema) => {
+            let options = serde_json::from_str(&provider.options).unwrap_or_default();
+            faults.extend(
+                schema
+                    .faults(&options)
+                    .into_iter()
+                    .map(|fault| Fault { path: format!(".options{}", fault.path.replace('/', ".")), what: fault.message }),
+            );
+        }
+    }
+    let wishes = &standing.plugin.descriptor().secrets;
+    for (name, spec) in specs(provider) {
+        let kind = vg_plugin_host::policy::kind_of(&spec);
+        let what = match wishes.iter().find(|wish| wish.name == name) {
+            None => "the plugin asks for no secret of this name".to_owned(),
+            Some(wish) if wish.kind != kind => format!("the plugin asks for kind {:?}", wish.kind.as_str()),
+            Some(_) => continue,
+        };
+        faults.push(Fault { path: format!(".secrets.{name}"), what });
+    }
+    faults
+}
+
+fn granted(
+    policy: &Policy,
+    tenant: &TenantId,
+    provider: &Provider,
+    standing: &Standing,
+    connections: Option<Arc<Semaphore>>,
+) -> Result<Granted, Vec<vg_plugin_host::links::secrets::SpecFault>> {
+    let options: serde_json::Value = serde_json::from_str(&provider.options).unwrap_or_default();
+    let endpoint = standing.schema.as_ref().ok().and_then(|schema| schema.endpoint(&options));
+    let hosts = provider.access.hosts.as_ref();
+    let wish = TenantWish {
+        tenant: tenant.as_str().into(),
+        hosts: hosts.map(|hosts| hosts.iter().filter_map(|host| host.parse().ok()).collect()),
+        endpoint,
+        secrets: &specs(provider),
+        store: Arc::new(LocalStore::default()),
+        connections,
+    };
+    policy.grant(plain(provider.plugin.as_str()), standing.plugin.descriptor(), wish)
+}
+
+/// As the tenant's file was read: nothing else is ever written there.
+fn specs(provider: &Provider) -> BTreeMap<String, SecretSpec> {
+    serde_json::from_str(&provider.access.secrets).unwrap_or_default()
+}

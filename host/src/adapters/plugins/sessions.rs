@@ -1,0 +1,91 @@
+//! Sessions of plugins as the ports have them: their words on one side, `vg-plugin-host`'s on the other.
+
+use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput};
+use std::task::{Context, Poll};
+use tokio::sync::mpsc::error::TrySendError;
+use vg_domain::ids::PluginId;
+use vg_domain::mask::Heard;
+use vg_plugin_host::api::{SpeechEdge, SttInput, TtsInput};
+use vg_plugin_host::session::{SttEvent, SttSession, TtsEvent, TtsSession};
+
+pub(super) struct Listener {
+    pub(super) plugin: PluginId,
+    pub(super) session: SttSession,
+}
+
+impl Listen for Listener {
+    fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput> {
+        let room = match self.session.input.try_reserve() {
+            Ok(room) => room,
+            Err(TrySendError::Full(())) => return Err(input),
+            // The session has ended: its last event says why, and what it is told no longer matters.
+            Err(TrySendError::Closed(())) => return Ok(()),
+        };
+        room.send(match input {
+            HearingInput::Audio(pcm) => SttInput::Audio(bytes(&pcm)),
+            HearingInput::SpeechStarted(ms) => SttInput::Edge(SpeechEdge::Started(ms)),
+            HearingInput::SpeechEnded(ms) => SttInput::Edge(SpeechEdge::Ended(ms)),
+            HearingInput::Finalize => SttInput::Finalize,
+        });
+        Ok(())
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
+        loop {
+            let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
+            let event = match event {
+                SttEvent::Partial(transcript) => HearingEvent::Partial(Heard::new(transcript.text)),
+                SttEvent::Final(transcript) => HearingEvent::Final(Heard::new(transcript.text)),
+                SttEvent::Finalized => HearingEvent::Finalized,
+                SttEvent::Ended(end) => HearingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
+                // Turns are cut by our own edges; usage is accounted by a later issue of the house.
+                SttEvent::SpeechStarted(_) | SttEvent::SpeechEnded(_) | SttEvent::Usage(_) => continue,
+            };
+            return Poll::Ready(Some(event));
+        }
+    }
+}
+
+pub(super) struct Speaker {
+    pub(super) plugin: PluginId,
+    pub(super) rate_hz: u32,
+    pub(super) session: TtsSession,
+}
+
+impl Speak for Speaker {
+    fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
+        let room = match self.session.input.try_reserve() {
+            Ok(room) => room,
+            Err(TrySendError::Full(())) => return Err(input),
+            Err(TrySendError::Closed(())) => return Ok(()),
+        };
+        room.send(match input {
+            SpeakingInput::Text(text) => TtsInput::Text(text),
+            SpeakingInput::Flush(mark) => TtsInput::Flush(mark),
+            SpeakingInput::Cancel => TtsInput::Cancel,
+        });
+        Ok(())
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
+        loop {
+            let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
+            let event = match event {
+                TtsEvent::Audio(bytes) => SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: samples(&bytes) },
+                TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
+                TtsEvent::Cancelled => SpeakingEvent::Cancelled,
+                TtsEvent::Ended(end) => SpeakingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
+                TtsEvent::Word(_) | TtsEvent::Usage(_) => continue,
+            };
+            return Poll::Ready(Some(event));
+        }
+    }
+}
+
+fn bytes(pcm: &[i16]) -> Vec<u8> {
+    pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect()
+}
+
+fn samples(bytes: &[u8]) -> Vec<i16> {
+    bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}

@@ -1,0 +1,252 @@
+//! What can change while calls run: the operator's policy, the plugins and the tenants. A change takes effect for the next session; what is faulty
+//! is told once and changes nothing.
+
+use super::plugins::{Plugins, Stamp};
+use super::tenants::{Draft, FolderTenants};
+use crate::config::{self, Config, Faults};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use vg_domain::ids::PluginId;
+use vg_plugin_host::policy::Policy;
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Wishes to look now that may wait.
+const WISHES: usize = 4;
+
+/// Policy, plugins and tenants, and where they come from.
+pub struct Settings {
+    plugins: Arc<Plugins>,
+    tenants: Arc<FolderTenants>,
+    policy: Option<PathBuf>,
+    /// Held while a change is taken over: one at a time.
+    seen: Mutex<Seen>,
+    /// Held for a moment only.
+    known: Mutex<Known>,
+}
+
+/// The files as they were when they were last taken over; none before the first time.
+#[derive(Default)]
+struct Seen {
+    policy: Option<Stamp>,
+    plugins: Option<Stamp>,
+    tenants: Option<Stamp>,
+    /// What was wrong then, and still is.
+    faults: Faults,
+}
+
+#[derive(Default)]
+struct Known {
+    needed: BTreeSet<PluginId>,
+    counts: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+/// A wish that files are looked at now, without waiting for the next time.
+pub type LookNow = oneshot::Sender<Result<(), Faults>>;
+
+/// The ends of the channel by which [`Settings::watch`] is told to look now.
+pub fn wishes() -> (mpsc::Sender<LookNow>, mpsc::Receiver<LookNow>) {
+    mpsc::channel(WISHES)
+}
+
+impl Settings {
+    /// Nothing is read yet.
+    pub fn new(config: &Config, plugins: Arc<Plugins>) -> Self {
+        let tenants = FolderTenants::new(config.tenants.dir.as_deref(), config.tenants.default.clone());
+        let policy = config.plugins.policy.clone();
+        Self { plugins, tenants: Arc::new(tenants), policy, seen: Mutex::default(), known: Mutex::default() }
+    }
+
+    /// The tenants as they are now and will be.
+    pub fn tenants(&self) -> &Arc<FolderTenants> {
+        &self.tenants
+    }
+
+    /// Plugins that a tenant names at this moment.
+    pub fn needed(&self) -> BTreeSet<PluginId> {
+        self.known().needed.clone()
+    }
+
+    /// What was taken over and what was refused since start: what, outcome, number.
+    pub fn counts(&self) -> Vec<(&'static str, &'static str, u64)> {
+        self.known().counts.iter().map(|((what, outcome), count)| (*what, *outcome, *count)).collect()
+    }
+
+    /// Takes over what changed since the last time. Blocks: on the disk, and for seconds where a plugin has to be compiled.
+    ///
+    /// # Errors
+    /// Everything that is wrong at this moment. What is not wrong was taken over nevertheless.
+    pub fn refresh(&self) -> Result<(), Faults> {
+        let mut seen = self.seen();
+        let policy = Some(Stamp::of(self.policy.clone()));
+        let plugins = Some(self.plugins.stamp());
+        let tenants = Some(Stamp::of(self.tenants.dir().map(Path::to_owned)));
+        let policy_changed = policy != seen.policy;
+        let shelf_changed = policy_changed || plugins != seen.plugins;
+        if !shelf_changed && tenants == seen.tenants {
+            return seen.faults.clone().or(());
+        }
+        let mut faults = Faults::default();
+        if policy_changed || seen.faults != Faults::default() {
+            let taken = self.take_policy(&mut faults);
+            self.count_if(policy_changed, "policy", taken);
+        }
+        let draft = self.tenants.read();
+        let needed = draft.plugins();
+        if shelf_changed || needed != self.needed() {
+            let taken = self.stock(&needed, &mut faults);
+            self.count_if(shelf_changed, "plugins", taken);
+        }
+        let tenants_changed = tenants != seen.tenants;
+        let taken = self.take_tenants(draft, &mut faults);
+        self.count_if(tenants_changed, "tenants", taken);
+        self.known().needed = needed;
+        *seen = Seen { policy, plugins, tenants, faults: faults.clone() };
+        faults.or(())
+    }
+
+    /// What is wished by tenants and not permitted or not there, one line each.
+    pub fn shortfalls(&self) -> Vec<String> {
+        let draft = self.tenants.read();
+        let lines = draft.rungs().flat_map(|(tenant, rung)| {
+            let shortfalls = self.plugins.shortfalls(tenant, &rung.provider);
+            shortfalls.into_iter().map(move |line| format!("{tenant}: {}: {} {line}", rung.path, rung.provider.plugin))
+        });
+        lines.collect()
+    }
+
+    /// Looks at the files each second, at SIGHUP and when it is wished, until `stop`.
+    pub async fn watch(self: Arc<Self>, mut wishes: mpsc::Receiver<LookNow>, stop: CancellationToken) {
+        let mut hangup = match signal(SignalKind::hangup()) {
+            Ok(hangup) => Some(hangup),
+            Err(error) => {
+                tracing::warn!(%error, "SIGHUP is not heard; changed files are");
+                None
+            }
+        };
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wish = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick() => None,
+                wish = wishes.recv() => match wish {
+                    Some(wish) => Some(wish),
+                    None => return,
+                },
+                _ = heard(hangup.as_mut()) => {
+                    tracing::info!("SIGHUP: looking at policy, plugins and tenants");
+                    None
+                }
+            };
+            let result = self.refresh_off_the_workers().await;
+            if let Some(wish) = wish {
+                // Who wished may have gone.
+                let _ = wish.send(result);
+            }
+        }
+    }
+
+    async fn refresh_off_the_workers(self: &Arc<Self>) -> Result<(), Faults> {
+        let settings = Arc::clone(self);
+        let result = tokio::task::spawn_blocking(move || {
+            let told = settings.seen().faults.clone();
+            let result = settings.refresh();
+            if let Err(faults) = &result
+                && *faults != told
+            {
+                faults.iter().for_each(|fault| {
+                    tracing::error!(path = fault.path, fault = fault.what, "settings are faulty: the old ones stay")
+                });
+            }
+            result
+        });
+        result.await.unwrap_or_else(|error| Err(Faults::one("settings", error)))
+    }
+
+    fn take_policy(&self, faults: &mut Faults) -> bool {
+        let text = match &self.policy {
+            None => return true,
+            Some(file) => std::fs::read_to_string(file).map_err(|error| Faults::one(file.display(), error)),
+        };
+        let file = self.policy.as_deref().unwrap_or(Path::new("")).display();
+        let policy = text.and_then(|text| {
+            Policy::parse(&text).map_err(|wrong| {
+                let mut faults = Faults::default();
+                wrong.iter().for_each(|fault| faults.add(format_args!("{file}: {}", fault.path), &fault.what));
+                faults
+            })
+        });
+        match policy {
+            Ok(policy) => self.plugins.permit(policy),
+            Err(wrong) => {
+                faults.extend(wrong);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn stock(&self, needed: &BTreeSet<PluginId>, faults: &mut Faults) -> bool {
+        match self.plugins.stock(needed) {
+            Ok(stocked) => stocked.refused == 0,
+            Err(error) => {
+                faults.add("plugins.dir", error);
+                false
+            }
+        }
+    }
+
+    fn take_tenants(&self, draft: Draft, faults: &mut Faults) -> bool {
+        match self.tenants.take(draft, &|rung| self.plugins.judge(rung)) {
+            Ok(()) => true,
+            Err(wrong) => {
+                faults.extend(wrong);
+                false
+            }
+        }
+    }
+
+    fn count_if(&self, changed: bool, what: &'static str, taken: bool) {
+        if changed {
+            *self.known().counts.entry((what, if taken { "taken" } else { "refused" })).or_default() += 1;
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn heard(hangup: Option<&mut Signal>) -> Option<()> {
+    match hangup {
+        Some(hangup) => hangup.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads certificates of the operator's own authorities.
+///
+/// # Errors
+/// Every file that cannot be read.
+pub fn operator_cas(config: &config::Plugins) -> Result<Vec<Vec<u8>>, Faults> {
+    let mut faults = Faults::default();
+    let mut cas = Vec::new();
+    for (at, file) in config.operator_cas.iter().enumerate() {
+        match std::fs::read(file) {
+            Ok(pem) => cas.push(pem),
+            Err(error) => faults.add(format_args!("plugins.operator_cas[{at}]"), error),
+        }
+    }
+    faults.or(cas)
+}
