@@ -85,7 +85,9 @@ impl OptionsSchema {
             path: error.instance_path().to_string(),
             message: error.masked_with("what stands there").to_string(),
         };
-        self.validator.iter_errors(options).take(FAULTS).map(fault).collect()
+        let mut faults: Vec<OptionFault> = self.validator.iter_errors(options).take(FAULTS).map(fault).collect();
+        faults.sort_by(|one, other| one.path.cmp(&other.path));
+        faults
     }
 
     /// Where the tenant points the plugin instead of its vendor: the option `endpoint`, where the schema has it.
@@ -128,7 +130,7 @@ mod tests {
         }));
         let faults = schema.unwrap().faults(&json!({ "voice": "sk-12345", "words": ["x", 77123], "colour": 1 }));
         let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
-        assert_eq!(paths, ["/words/1", "/voice", "", ""], "{faults:?}");
+        assert_eq!(paths, ["", "", "/voice", "/words/1"], "{faults:?}");
         let text = format!("{faults:?}");
         assert!(text.contains("colour") && text.contains("model"), "{text}");
         assert!(!text.contains("sk-12345") && !text.contains("77123"), "{text}");

@@ -8,9 +8,6 @@ use std::task::{Context, Poll, Waker};
 use vg_links::grant::{Grant, HostRule, Refusal, Schemes, SystemResolver, Target};
 use vg_links::secrets::SecretSpec;
 
-/// Stands for the names below a suffix where one name has to be asked about.
-const ANY: &str = "vg-any-name";
-
 /// Part of a plugin's wish that is not permitted, or cannot be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortfall {
@@ -92,14 +89,18 @@ pub(super) fn hosts(grant: &Grant, wish: &[HostRule], pointed: Option<&[HostRule
 
 /// What the operator or tenant has to write before `rule` is permitted.
 fn lack(grant: &Grant, rule: &HostRule) -> Option<String> {
-    let rule = rule.to_string().replace('*', ANY);
-    let schemes = if rule.starts_with("ws") { Schemes::Websocket } else { Schemes::Http };
-    let (target, _) = Target::parse(&rule, schemes).ok()?;
-    let refusal = match grant.permit(&target) {
-        Err(refusal) => refusal,
-        Ok(()) => address_refused(grant, &target)?,
-    };
-    refusal.advice().map(|advice| advice.replace(ANY, "*"))
+    let covered = |rules: &[HostRule]| rules.iter().any(|own| own.covers(rule));
+    if !covered(&grant.reach.policy.hosts) {
+        return Some(format!("add to policy: [plugin.{:?}] hosts = [{:?}]", &*grant.plugin, rule.to_string()));
+    }
+    if grant.reach.tenant.as_ref().is_some_and(|rules| !covered(rules)) {
+        return Some(format!("the tenant does not permit {rule}: its hosts lack it"));
+    }
+    let text = rule.to_string();
+    let schemes = if text.starts_with("ws") { Schemes::Websocket } else { Schemes::Http };
+    // The names below a suffix are no target; nor has any of them an address of its own to look at.
+    let (target, _) = Target::parse(&text, schemes).ok()?;
+    address_refused(grant, &target)?.advice().map(str::to_owned)
 }
 
 /// Of an address that stands in the rule itself; names are not looked up.
