@@ -18,7 +18,7 @@ pub(crate) const IN_PIECES: usize = 16;
 pub(crate) const IN_MESSAGE_BYTES: usize = 1 << 20;
 /// Bytes of all headers of an answer: `failed(protocol)`.
 pub(crate) const HEADER_BYTES: usize = 64 << 10;
-/// How long what takes how long; what is told when it takes longer.
+/// How long a peer is waited for, and what is told when it takes longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// Resolving, connecting, TLS handshake and HTTP/2 or WebSocket set-up together: `failed(timeout)`.
@@ -41,12 +41,10 @@ pub struct Deadlines {
 impl Default for Deadlines {
     fn default() -> Self {
         let s = Duration::from_secs;
-        Self { connect: s(5), first_byte: s(15), idle: IDLE, keep_unused: s(50), ping: s(20), ping_http2: s(45), pong: s(20) }
+        Self { connect: s(5), first_byte: s(15), idle: s(120), keep_unused: s(50), ping: s(20), ping_http2: s(45), pong: s(20) }
     }
 }
 
-/// As [`Deadlines::idle`] is by default.
-pub(crate) const IDLE: Duration = Duration::from_secs(120);
 /// From one address of a name to the next that is tried beside it.
 pub(crate) const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 /// Streams that share an HTTP/2 connection, where the peer allows as many: then another is made.

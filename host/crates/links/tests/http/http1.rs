@@ -189,7 +189,8 @@ async fn a_refusal_is_heard_although_most_of_the_body_was_not() {
     guest.open(post(&origin, &vec![7; 8 << 20]));
     let mut tcp = accept(&listener).await;
     head(&mut tcp).await;
-    let chunks = "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nwhy\r\n4\r\n not\r\n0\r\n\r\n";
+    let chunks =
+        "HTTP/1.1 401 Unauthorized\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n3\r\nwhy\r\n4\r\n not\r\n0\r\n\r\n";
     tcp.write_all(chunks.as_bytes()).await.unwrap();
     drop(tcp);
     let answer = guest.answer().await;
