@@ -17,6 +17,8 @@ struct Wake {
 
 pub(crate) struct Desk<R: Role> {
     inbox: VecDeque<R::Input>,
+    /// What came from links, in its order; told before what the owner says.
+    news: VecDeque<R::Input>,
     /// Events the owner has not taken yet. *Invariant:* while there are any, the guest gets only `cancel`, `end` and real timers.
     owed: VecDeque<R::Event>,
     timers: Vec<Wake>,
@@ -38,6 +40,7 @@ impl<R: Role> Desk<R> {
     pub(crate) fn new(start: SessionStart) -> Self {
         Self {
             inbox: VecDeque::from([R::start(start)]),
+            news: VecDeque::new(),
             owed: VecDeque::new(),
             timers: Vec::new(),
             asks: VecDeque::new(),
@@ -73,7 +76,8 @@ impl<R: Role> Desk<R> {
     /// What the guest is to be told now, if anything.
     pub(crate) fn next(&mut self, now: Instant) -> Option<R::Input> {
         if self.owed.is_empty() {
-            self.due(now, false).or_else(|| self.inbox.pop_front()).or_else(|| self.due(now, true))
+            let told = self.due(now, false).or_else(|| self.news.pop_front()).or_else(|| self.inbox.pop_front());
+            told.or_else(|| self.due(now, true))
         } else {
             self.urgent().or_else(|| self.due(now, false))
         }
@@ -129,7 +133,7 @@ impl<R: Role> Desk<R> {
 
     /// News of a link, before what the owner says next. Only while nothing is owed: else the link is not read.
     pub(crate) fn take_news(&mut self, news: LinkInput) {
-        self.inbox.push_front(R::link(news));
+        self.news.push_back(R::link(news));
     }
 
     /// The next event for the owner.

@@ -48,6 +48,19 @@ fn while_events_are_owed_only_cancel_end_and_real_timers_pass() {
 }
 
 #[test]
+fn news_of_links_keep_their_order_and_come_before_what_the_owner_says() {
+    let (mut desk, now) = (desk(), Instant::now());
+    desk.take_in(text("more"));
+    for code in [1, 2, 3] {
+        desk.take_news(LinkInput::Finished(1, Some(code)));
+    }
+    for code in [1, 2, 3] {
+        assert!(matches!(desk.next(now), Some(TtsInput::Link(LinkInput::Finished(1, Some(came)))) if came == code));
+    }
+    assert_eq!(said(desk.next(now)), "more");
+}
+
+#[test]
 fn end_passes_while_events_are_owed_but_not_before_the_text_it_ends() {
     let (mut desk, now) = (desk(), Instant::now());
     desk.book(now, vec![TtsEffect::Cancelled]).unwrap();
