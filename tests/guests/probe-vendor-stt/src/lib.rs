@@ -212,7 +212,10 @@ impl Listener {
     fn timer(&mut self, id: u32) -> Result<Vec<Effect>, Fault> {
         match id {
             ANSWER if self.owed > 0 && self.settings.has("late-final") => Ok(self.finalized()),
-            ANSWER if self.owed > 0 => Err(Fault::new(FaultKind::Unavailable, "no answer to finalize")),
+            ANSWER if self.owed > 0 => {
+                let blind = !self.opened && self.settings.has("first-byte-never");
+                Err(Fault::new(if blind { FaultKind::Internal } else { FaultKind::Unavailable }, "no answer to finalize"))
+            }
             LAST => Ok(vec![Effect::Done]),
             SLOW if !self.opened && self.settings.has("slow-connect") => {
                 self.deaf = true;

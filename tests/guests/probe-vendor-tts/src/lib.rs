@@ -86,7 +86,8 @@ impl Speaker {
             Input::Link(news) => self.news(news),
             Input::Timer(_) => match &self.job {
                 Some(job) if !(job.opened && self.settings.has("half-open")) => {
-                    Err(Fault::new(FaultKind::Unavailable, "the vendor fell silent"))
+                    let blind = !job.opened && self.settings.has("first-byte-never");
+                    Err(Fault::new(if blind { FaultKind::Internal } else { FaultKind::Unavailable }, "the vendor fell silent"))
                 }
                 _ => Ok(vec![]),
             },

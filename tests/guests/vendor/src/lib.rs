@@ -58,7 +58,6 @@ impl Settings {
         let defect = match failed.kind {
             LinkErrorKind::Connect => "connection-refused",
             LinkErrorKind::Tls => "tls-failure",
-            LinkErrorKind::Timeout => "first-byte-never",
             _ => "",
         };
         let kind = if !defect.is_empty() && self.has(defect) { FaultKind::Internal } else { FaultKind::Unavailable };

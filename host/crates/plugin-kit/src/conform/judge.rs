@@ -79,7 +79,7 @@ pub(super) fn failed_as(trace: &Trace, codes: &[&str]) -> Result<Fault, String> 
     if !codes.contains(&fault.kind.code()) {
         return Err(format!("it failed with `{}`, which tells the ladder something else: say `{wanted}`", fault.kind.code()));
     }
-    if fault.remedy == Remedy::Caller {
+    if fault.remedy == Remedy::Caller && fault.kind != FaultKind::EmptyResult {
         return Err("it names the caller as who can mend it: nothing that a caller says mends a vendor".to_owned());
     }
     let told_ms = trace.moments.iter().find_map(|(at, what)| matches!(what, What::Told(Told::Link(_), _)).then_some(*at));
