@@ -10,7 +10,7 @@ mod standing;
 
 pub use shelf::Stocked;
 pub use stamp::Stamp;
-pub use standing::{Absent, Held, Standing};
+pub use standing::{Absent, Held, Holding, Standing};
 
 use crate::adapters::tenants::{Role, Rung};
 use crate::application::ports::{Fall, Hearing, HearingRequest, Listen, Speak, Speaking, SpeakingRequest};
@@ -44,6 +44,16 @@ pub struct Plugins {
     permits: Permits,
     outcomes: Outcomes,
     records: Option<Records>,
+}
+
+/// A plugin as it is shown.
+pub struct Listed {
+    /// Its name.
+    pub id: PluginId,
+    /// What is there under it.
+    pub holds: Holding,
+    /// What it wishes and no tenant can have.
+    pub shortfalls: Vec<Shortfall>,
 }
 
 /// How many sessions ended how: plugin, bounded code, number.
@@ -112,20 +122,13 @@ impl Plugins {
     }
 
     /// Every plugin of the shelf, with what its wish lacks under the operator's policy, whoever the tenant is.
-    pub fn all(&self) -> Vec<(PluginId, Result<(Arc<Held>, Vec<Shortfall>), Arc<Absent>>)> {
+    pub fn all(&self) -> Vec<Listed> {
         let policy = self.permits.policy();
-        let with_shortfalls = |held: Arc<Held>| {
-            let standing = held.serving();
-            let none = BTreeMap::new();
-            let store = Arc::new(LocalStore::default());
-            let wish = TenantWish { tenant: "".into(), hosts: None, endpoint: None, secrets: &none, store, connections: None };
-            let granted = policy.grant(standing.plugin.name(), standing.plugin.descriptor(), wish);
-            let shortfalls = granted.map(|granted| granted.shortfalls).unwrap_or_default();
-            // Secrets are the tenant's.
-            let operators = shortfalls.into_iter().filter(|shortfall| shortfall.lacking.code() != "secret").collect();
-            (held, operators)
+        let listed = |(id, holds): (PluginId, Holding)| {
+            let shortfalls = holds.as_ref().map_or_else(|_| Vec::new(), |held| operators(&policy, &held.serving().plugin));
+            Listed { id, holds, shortfalls }
         };
-        self.shelf.all().into_iter().map(|(id, held)| (id, held.map(with_shortfalls))).collect()
+        self.shelf.all().into_iter().map(listed).collect()
     }
 
     /// What is wrong with options for this plugin; none where there is no such plugin.
@@ -229,6 +232,16 @@ impl Speaking for Plugins {
             Ok(Box::new(Speaker { plugin: provider.plugin.clone(), rate_hz: format.rate_hz, session }) as Box<dyn Speak>)
         })
     }
+}
+
+/// What a plugin's wish lacks, apart from secrets: those are the tenants'.
+fn operators(policy: &Policy, plugin: &Plugin) -> Vec<Shortfall> {
+    let none = BTreeMap::new();
+    let store = Arc::new(LocalStore::default());
+    let wish = TenantWish { tenant: "".into(), hosts: None, endpoint: None, secrets: &none, store, connections: None };
+    let granted = policy.grant(plugin.name(), plugin.descriptor(), wish);
+    let shortfalls = granted.map(|granted| granted.shortfalls).unwrap_or_default();
+    shortfalls.into_iter().filter(|shortfall| shortfall.lacking.code() != "secret").collect()
 }
 
 fn kind_of(role: Role) -> Kind {

@@ -2,7 +2,7 @@
 //! where `http.api` is set.
 
 use super::Problem;
-use crate::adapters::plugins::{Absent, Held, Plugins};
+use crate::adapters::plugins::{Absent, Held, Listed, Plugins};
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{ConnectInfo, Path, Request, State};
 use axum::http::{StatusCode, header};
@@ -35,8 +35,8 @@ async fn this_machine(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Reque
 }
 
 async fn list(State(plugins): State<Arc<Plugins>>) -> Json<Value> {
-    let rows = plugins.all().into_iter().map(|(id, held)| match held {
-        Ok((held, shortfalls)) => held_row(&id, &held, &shortfalls),
+    let rows = plugins.all().into_iter().map(|Listed { id, holds, shortfalls }| match holds {
+        Ok(held) => held_row(&id, &held, &shortfalls),
         Err(absent) => absent_row(&id, &absent),
     });
     Json(json!({ "plugins": rows.collect::<Vec<_>>() }))

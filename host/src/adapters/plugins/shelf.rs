@@ -1,7 +1,7 @@
 //! The plugins that are here: those of the folder, and those of the store that a tenant names; loaded, and replaced when they change.
 
 use super::stamp::Stamp;
-use super::standing::{Absent, Held, Standing};
+use super::standing::{Absent, Held, Holding, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ enum Lack {
 
 struct Place {
     cause: Cause,
-    holds: Result<Arc<Held>, Arc<Absent>>,
+    holds: Holding,
 }
 
 /// Plugins by the names that tenants write.
@@ -130,7 +130,7 @@ impl Shelf {
     }
 
     /// Every place and what it holds.
-    pub(super) fn all(&self) -> Vec<(PluginId, Result<Arc<Held>, Arc<Absent>>)> {
+    pub(super) fn all(&self) -> Vec<(PluginId, Holding)> {
         self.snapshot().iter().map(|(id, place)| (id.clone(), place.holds.clone())).collect()
     }
 
@@ -228,12 +228,7 @@ fn trust(terms: &Terms) -> Result<TrustPolicy, Absent> {
 
 /// What is in the place from now on: a plugin that works stays until one that works comes, unless it was taken away, or the operator's policy
 /// has changed and turns it away.
-fn settle(
-    id: &PluginId,
-    filled: Result<Standing, Absent>,
-    previous: Option<&Place>,
-    cause: &Cause,
-) -> Result<Arc<Held>, Arc<Absent>> {
+fn settle(id: &PluginId, filled: Result<Standing, Absent>, previous: Option<&Place>, cause: &Cause) -> Holding {
     let replaced = !matches!(cause.found, Found::Nowhere(_));
     let kept = previous.filter(|place| replaced && place.cause.terms == cause.terms);
     let kept = kept.and_then(|place| place.holds.clone().ok());

@@ -78,6 +78,9 @@ impl Absent {
     }
 }
 
+/// What a place has: versions of a plugin, or the reason why none.
+pub type Holding = Result<Arc<Held>, Arc<Absent>>;
+
 /// The versions of a plugin under one name.
 pub struct Held {
     slot: Slot,
