@@ -129,13 +129,13 @@ async fn a_peer_that_answers_the_close_by_hanging_up_has_finished() {
 #[tokio::test]
 async fn a_peer_that_does_not_answer_the_close_runs_into_the_deadline() {
     let server = Server::plain().await;
-    let deadlines = Deadlines { pong: Duration::from_millis(60), ..Deadlines::default() };
+    let deadlines = Deadlines { pong: Duration::from_millis(300), ..Deadlines::default() };
     let (mut guest, mut peer) = server.raw_pair(Terms { deadlines, ..Terms::default() }).await;
     guest.apply(LinkEffect::Finish(LINK));
     assert_eq!(client_close(&mut peer).await, Some(1000));
     // Late words give it more time.
     for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
         peer.write_all(&frame(0x81, b"late")).await.unwrap();
         assert_eq!(guest.next().await, LinkInput::Text(LINK, Payload(b"late".into())));
     }

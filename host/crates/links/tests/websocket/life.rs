@@ -55,6 +55,9 @@ async fn a_session_that_lets_its_peer_wait_does_not_blame_it() {
         for nth in 0..40_u8 {
             assert_eq!(guest.next().await, LinkInput::Bytes(LINK, Payload(vec![nth])));
         }
+        tokio::time::sleep(ms(20)).await;
+        sink.send(binary(vec![40])).await.unwrap();
+        assert_eq!(guest.next().await, LinkInput::Bytes(LINK, Payload(vec![40])));
     };
     tokio::select! {
         () = answering => panic!("the link ended"),

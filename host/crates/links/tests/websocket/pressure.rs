@@ -65,6 +65,25 @@ async fn a_session_hears_that_its_peer_is_full_and_when_it_takes_more() {
 }
 
 #[tokio::test]
+async fn a_session_whose_queue_is_full_is_still_told_that_it_may_go_on() {
+    let server = Server::narrow();
+    let (mut guest, mut peer) = server.raw_pair(Terms::default()).await;
+    for _ in 0..40 {
+        peer.write_all(&crate::rig::frame(0x82, &[1])).await.unwrap();
+    }
+    guest.fill(LINK).await;
+    let sent = guest.links.counts().chunks_routed;
+    for _ in 0..sent {
+        assert!(client_frame(&mut peer).await.is_some());
+    }
+    let mut told = Vec::new();
+    while told.last() != Some(&LinkInput::Writable(LINK)) {
+        told.push(guest.next().await);
+    }
+    assert!(told.contains(&LinkInput::Full(LINK)));
+}
+
+#[tokio::test]
 async fn a_session_that_ignores_full_is_dropped_and_its_connection_with_it() {
     let server = Server::plain().await;
     let (mut guest, mut peer) = server.raw_pair(Terms::default()).await;
