@@ -199,7 +199,8 @@ impl Listener {
 
     fn closed(&mut self) -> Result<Vec<Effect>, Fault> {
         self.open = false;
-        if !self.answered && !self.ending && self.settings.has("empty-200") || self.settings.has("idle-close") && !self.ending {
+        let defect = if self.answered { "idle-close" } else { "empty-200" };
+        if !self.ending && self.settings.has(defect) {
             self.deaf = true;
             return Ok(self.finalized());
         }
