@@ -159,13 +159,13 @@ mod tests {
     /// Seconds of noise or silence at 8 kHz.
     fn sound(pieces: &[(bool, f64)]) -> Vec<i16> {
         let mut state = 7u32;
-        let mut noise = |loud: bool| {
+        let noise = |loud: bool| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let sample = (state >> 16) as i16;
             if loud { sample / 8 } else { sample / 2000 }
         };
         let samples = |(loud, s): &(bool, f64)| vec![*loud; (s * 8000.0) as usize];
-        pieces.iter().flat_map(samples).map(|loud| noise(loud)).collect()
+        pieces.iter().flat_map(samples).map(noise).collect()
     }
 
     fn audio_ms(cues: &[Cue]) -> Vec<u64> {
