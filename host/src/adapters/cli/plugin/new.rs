@@ -38,7 +38,7 @@ pub(in super::super) enum Command {
 
 /// As it is said on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Lang {
+pub(in crate::adapters::cli) enum Lang {
     Rust,
     Js,
     Python,
@@ -48,7 +48,7 @@ pub(super) enum Lang {
 
 /// As it is said on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum PluginKind {
+pub(in crate::adapters::cli) enum PluginKind {
     /// Listens: speech to text
     Stt,
     /// Speaks: text to speech

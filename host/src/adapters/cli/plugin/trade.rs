@@ -91,7 +91,7 @@ pub(in super::super) enum Command {
 
 /// How a registry is reached.
 #[derive(Debug, Args)]
-pub(super) struct Reach {
+pub(in super::super) struct Reach {
     /// Speak to this registry without TLS; one on this machine is anyway
     #[arg(long)]
     plain_http: bool,
