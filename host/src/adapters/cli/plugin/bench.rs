@@ -58,7 +58,9 @@ fn table(cost: &Cost, over: &[&str]) -> Vec<String> {
         lines.push("a heavy plugin: it is granted CPU on threads of its own, there is no budget".to_owned());
     }
     if cfg!(debug_assertions) {
-        lines.push("note: this gateway is a debug build, which makes every figure larger; measure with a release build".to_owned());
+        lines.push(
+            "note: this gateway is a debug build, which makes every figure larger; measure with a release build".to_owned(),
+        );
     }
     if !over.is_empty() {
         lines.push(OTHER_LANGUAGES.to_owned());
