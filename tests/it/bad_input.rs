@@ -172,8 +172,7 @@ async fn listener_whose_file_is_missing_is_told_by_its_code() {
 #[tokio::test(flavor = "multi_thread")]
 async fn listener_whose_file_is_corrupted_is_told_by_its_code() {
     let mut bytes = fs::read(plugins_dir().join("test/probe-stt.wasm")).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle..middle + 64].fill(0xff);
+    bytes[8..72].fill(0xff);
     let folders = Folders::with_odd_tenant("stt-torn", "", "tts-local").plugin("stt-torn.wasm", &bytes);
     odd_listener_is_given_up(folders, "malformed").await;
 }

@@ -176,9 +176,19 @@ mod tests {
             assert_eq!(paths.len(), files.len(), "{language:?} {kind:?}: a path twice");
             assert!(paths.contains("README.md") && paths.contains("wit/worlds.wit"), "{language:?} {kind:?}: {paths:?}");
             assert!(files.iter().any(|file| file.text.contains("stt-acme-2")));
-            for file in &files {
-                let left =
-                    ["plugin-name", "plugin_name", "kind-plugin", "_kind", "{build}", "{run}", "{kind}", "{host}", "{recorded}"];
+            // Bindings are made, not filled in, and have names of their own.
+            for file in files.iter().filter(|file| !file.path.starts_with("bindings/")) {
+                let left = [
+                    "plugin-name",
+                    "plugin_name",
+                    "kind-plugin",
+                    "speech_kind",
+                    "{build}",
+                    "{run}",
+                    "{kind}",
+                    "{host}",
+                    "{recorded}",
+                ];
                 let left = left.iter().find(|token| file.text.contains(*token));
                 assert_eq!(left, None, "{language:?} {kind:?}: {}", file.path);
             }

@@ -168,8 +168,8 @@ fn without_a_good_session_only_refused_links_are_played() {
     }
 }
 
-fn conforms_without_a_vendor(name: &str) {
-    let rows = conform(&plugin(name), "all", None, None).unwrap();
+fn conforms_without_a_vendor(name: &str, options: Option<&str>) {
+    let rows = conform(&plugin(name), "all", None, options.map(str::to_owned)).unwrap();
     assert_eq!(faults(&rows), Vec::<&str>::new(), "{name}{}", table(&rows));
     let passed = named(&rows, |verdict| *verdict == Verdict::Pass);
     assert!(passed.contains(&"cancel-everywhere") && passed.contains(&"finalize-twice"), "{name}{}", table(&rows));
@@ -177,12 +177,12 @@ fn conforms_without_a_vendor(name: &str) {
 
 #[test]
 fn our_own_listener_conforms() {
-    conforms_without_a_vendor("stt-local");
+    conforms_without_a_vendor("stt-local", Some(r#"{"keywords":["hello"]}"#));
 }
 
 #[test]
 fn our_own_speaker_conforms() {
-    conforms_without_a_vendor("tts-local");
+    conforms_without_a_vendor("tts-local", None);
 }
 
 #[test]
