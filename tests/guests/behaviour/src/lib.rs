@@ -48,10 +48,35 @@ pub enum Behaviour {
     OpenLink,
     /// `route-audio`: audio routed to a link that was never opened.
     RouteAudio,
+    /// `curious`: posts what `asks` says, `[{"url", "headers": {}, "body"}]`, and repeats every answer in full as a final.
+    Curious(Vec<Ask>),
     /// `asset`: asks for the size of the asset `model`.
     Asset,
     /// `fail`: fails with the fault named by `fault`, for example `"auth"`.
     Fail(Fault),
+}
+
+/// A request of a curious guest.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// Where to.
+    pub url: String,
+    /// What goes along.
+    pub headers: Vec<(String, String)>,
+    /// What is posted.
+    pub body: String,
+}
+
+impl Ask {
+    fn read(ask: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let headers = ask["headers"].as_object().into_iter().flatten();
+        Self {
+            url: text(&ask["url"]),
+            headers: headers.map(|(name, value)| (name.clone(), text(value))).collect(),
+            body: text(&ask["body"]),
+        }
+    }
 }
 
 /// What strikes, and when.
@@ -95,6 +120,7 @@ impl Settings {
             "trap-at-end" => Behaviour::TrapAtEnd,
             "open-link" => Behaviour::OpenLink,
             "route-audio" => Behaviour::RouteAudio,
+            "curious" => Behaviour::Curious(options["asks"].as_array().into_iter().flatten().map(Ask::read).collect()),
             "asset" => Behaviour::Asset,
             "fail" => Behaviour::Fail(fault(options["fault"].as_str().unwrap_or("internal"))?),
             _ => return Err(Fault::option("/behave", "unknown behaviour")),

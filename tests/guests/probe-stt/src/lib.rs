@@ -8,10 +8,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
-use probe_behaviour::{self as behaviour, Behaviour, Settings};
+use probe_behaviour::{self as behaviour, Ask, Behaviour, Settings};
 use vg_plugin_sdk::{
     AudioFormat, Descriptor, Encoding, Fault, Features, Instant, Transcript, asset,
-    link::{LinkEffect, LinkInput, WebsocketOpen},
+    link::{Authentication, HttpOpen, HttpVersion, LinkEffect, LinkInput, RequestBody, WebsocketOpen},
     log,
     stt::{AudioRoute, Effect, Input, Io, Scripted, SttPlugin, SttScript, Timer},
 };
@@ -59,6 +59,9 @@ impl SttPlugin for Probe {
             Input::Finalize => vec![Effect::Final(transcript(format!("{} bytes", self.bytes))), Effect::Finalized],
             Input::End => vec![Effect::Done],
             Input::Timer(id) => vec![Effect::Final(transcript(format!("timer {id}")))],
+            Input::Link(news) if matches!(self.settings.behaviour, Behaviour::Curious(_)) => {
+                vec![Effect::Final(transcript(repeat(news)))]
+            }
             Input::Link(LinkInput::Failed(failed)) => {
                 vec![Effect::Final(transcript(format!("link failed: {:?}", failed.kind)))]
             }
@@ -95,6 +98,7 @@ impl Probe {
             Behaviour::TrapAtEnd => vec![],
             Behaviour::OpenLink => vec![open_link()],
             Behaviour::RouteAudio => vec![Effect::RouteAudio(AudioRoute { link: 9, prefix: vec![] })],
+            Behaviour::Curious(asks) => asks.iter().zip(1..).map(|(ask, id)| post(id, ask)).collect(),
             Behaviour::Asset => {
                 let size = asset::size("model").map_or("none".to_owned(), |bytes| bytes.to_string());
                 vec![Effect::Final(transcript(format!("asset: {size}")))]
@@ -112,13 +116,33 @@ impl Drop for Probe {
     }
 }
 
+fn post(id: u32, ask: &Ask) -> Effect {
+    Effect::Link(LinkEffect::Http(HttpOpen {
+        id,
+        method: "POST".to_owned(),
+        url: ask.url.clone(),
+        headers: ask.headers.clone(),
+        body: RequestBody::Whole(ask.body.clone().into_bytes()),
+        version: HttpVersion::Http1,
+        auth: Authentication::Templates,
+    }))
+}
+
+/// Everything a guest is told of a link, in words.
+fn repeat(news: LinkInput) -> String {
+    match news {
+        LinkInput::Bytes(piece) => format!("{} bytes {}", piece.id, String::from_utf8_lossy(&piece.data)),
+        other => format!("{other:?}"),
+    }
+}
+
 fn open_link() -> Effect {
     Effect::Link(LinkEffect::Websocket(WebsocketOpen {
         id: 1,
         url: "wss://example.invalid/".to_owned(),
         headers: vec![],
         subprotocols: vec![],
-        auth: vg_plugin_sdk::link::Authentication::Templates,
+        auth: Authentication::Templates,
     }))
 }
 

@@ -81,6 +81,7 @@ impl Probe {
             | Behaviour::RouteAudio
             | Behaviour::Timers
             | Behaviour::LinkFlood
+            | Behaviour::Curious(_)
             | Behaviour::Handles
             | Behaviour::BadUtf8
             | Behaviour::TrapAtEnd => vec![],
