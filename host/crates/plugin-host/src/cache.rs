@@ -6,7 +6,7 @@
 
 use crate::counters::{Counters, count};
 use crate::engine::fingerprint;
-use crate::load::LoadError;
+use crate::load::{LoadError, refused};
 use ring::hmac;
 use ring::rand::SystemRandom;
 use sha2::{Digest, Sha256};
@@ -155,10 +155,6 @@ fn load_file(engine: &Engine, code: &Path) -> wasmtime::Result<Component> {
     // SAFETY: the file lies in the host's private folder, matched its seal, and is only ever replaced by rename;
     // wasmtime itself checks version and settings.
     unsafe { Component::deserialize_file(engine, code) }
-}
-
-fn refused(error: wasmtime::Error) -> LoadError {
-    LoadError::Refused { detail: format!("{error:#}") }
 }
 
 #[cfg(test)]

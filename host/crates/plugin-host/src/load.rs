@@ -264,7 +264,8 @@ fn describe(pre: &Pre, mut store: Store<Guest>) -> Result<Descriptor, LoadError>
     at_once(v0_1::describe(&mut store, pre)).map_err(|error| LoadError::Describe(error.into()))
 }
 
-fn refused(error: wasmtime::Error) -> LoadError {
+/// What compiler and linker say no to.
+pub(crate) fn refused(error: wasmtime::Error) -> LoadError {
     LoadError::Refused { detail: format!("{error:#}") }
 }
 

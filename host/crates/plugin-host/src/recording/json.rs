@@ -7,11 +7,11 @@ use crate::api::{
     AudioFormat, Encoding, Fault, FaultKind, Fields, HttpOpen, LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload, Remedy,
     RequestBody, SessionStart, SpeechEdge, Transcript, WebsocketOpen, Word,
 };
+use crate::cache::sha256;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 const FORMAT: u32 = 1;
 
@@ -305,6 +305,5 @@ fn bytes(data: &[u8], words: Words) -> Value {
 }
 
 fn hashed(data: &[u8]) -> Value {
-    let hash = Sha256::digest(data);
-    json!({ "bytes": data.len(), "sha256": hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>() })
+    json!({ "bytes": data.len(), "sha256": sha256(data) })
 }
