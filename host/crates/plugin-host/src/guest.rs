@@ -1,29 +1,19 @@
 //! What a session's store holds beside the guest: its budgets of time, memory and log, its assets.
 
 use crate::api::{LinkId, Now, SessionTag};
-use crate::counters::{Counters, count};
-use crate::limits::{
-    ASSET_READ_BYTES, Budget, HANDLES, LOG_BYTES_PER_S, LOG_LINE_BYTES, OUTPUT_BYTES_PER_CALL, SIGNERS, TABLE_ELEMENTS, cut,
-};
+use crate::counters::Counters;
+use crate::journal::{LogLevel, SharedJournal};
+use crate::limits::{ASSET_READ_BYTES, Budget, HANDLES, OUTPUT_BYTES_PER_CALL, SIGNERS, TABLE_ELEMENTS};
 use crate::pace::{Calls, Pace};
-use crate::wasi::Runtime;
+use crate::wasi::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use vg_links::secrets::ChunkSigner;
 use wasmtime::{Engine, ResourceLimiter, Store};
 
 /// Read-only data shipped beside a plugin, by name.
 pub(crate) type Assets = BTreeMap<String, Vec<u8>>;
-
-/// How loud a guest's log line is.
-#[derive(Clone, Copy)]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-}
 
 /// The guest's growth would pass its budget; travels through wasmtime as the cause of the trap.
 #[derive(Debug, thiserror::Error)]
@@ -32,18 +22,15 @@ pub(crate) struct MemoryLimitHit;
 
 /// State of one store.
 pub(crate) struct Guest {
-    plugin: Arc<str>,
-    tag: SessionTag,
     pace: Pace,
     now: Now,
-    /// What WASI gives a guest that brings its language's runtime along; none for those that import nothing of it.
-    runtime: Option<Box<Runtime>>,
+    seed: [u8; 32],
+    /// What WASI's functions work on, from the first call of one.
+    world: Option<Box<World>>,
+    journal: SharedJournal,
     assets: Arc<Assets>,
-    counters: Arc<Counters>,
     memory_bytes_left: usize,
     table_elements_left: usize,
-    log_second: Instant,
-    log_bytes_left: usize,
     /// Chains of signatures that the host began for this session, the newest for each link.
     signers: BTreeMap<LinkId, ChunkSigner>,
 }
@@ -58,21 +45,18 @@ pub(crate) struct GuestHome {
 
 impl GuestHome {
     /// A store with every limit of `budget` in place. Its clock stands at zero until the first call.
-    pub(crate) fn store(&self, engine: &Engine, budget: Budget, tag: SessionTag, runtime: bool) -> Store<Guest> {
+    pub(crate) fn store(&self, engine: &Engine, budget: Budget, tag: SessionTag) -> Store<Guest> {
         let mut store = Store::new(
             engine,
             Guest {
-                plugin: Arc::clone(&self.plugin),
-                tag,
                 pace: Pace::new(budget.calls),
                 now: Now { mono_us: 0, unix_ms: 0 },
-                runtime: runtime.then(Box::default),
+                seed: [0; 32],
+                world: None,
+                journal: SharedJournal::new(Arc::clone(&self.plugin), tag, Arc::clone(&self.counters)),
                 assets: Arc::clone(&self.assets),
-                counters: Arc::clone(&self.counters),
                 memory_bytes_left: budget.memory_bytes,
                 table_elements_left: TABLE_ELEMENTS,
-                log_second: Instant::now(),
-                log_bytes_left: LOG_BYTES_PER_S,
                 signers: BTreeMap::new(),
             },
         );
@@ -104,29 +88,22 @@ impl Guest {
         self.now = now;
     }
 
-    /// What WASI's functions work on. Only a store whose guest imports them has it.
-    pub(crate) fn runtime(&mut self) -> Option<&mut Runtime> {
-        self.runtime.as_deref_mut()
+    /// From now on all chance follows from `seed`; before it, from zeros: the same for all.
+    pub(crate) fn seed(&mut self, seed: [u8; 32]) {
+        self.seed = seed;
+        if let Some(world) = &mut self.world {
+            world.seed(seed);
+        }
+    }
+
+    /// What WASI's functions work on. Guests that import none of them never have it.
+    pub(crate) fn world(&mut self) -> &mut World {
+        self.world.get_or_insert_with(|| Box::new(World::new(&self.journal, self.seed)))
     }
 
     /// One line to the operator's log, within the session's budget.
     pub(crate) fn log(&mut self, level: LogLevel, message: String) {
-        if self.log_second.elapsed() >= Duration::from_secs(1) {
-            self.log_second = Instant::now();
-            self.log_bytes_left = LOG_BYTES_PER_S;
-        }
-        let line = cut(message, LOG_LINE_BYTES);
-        let Some(left) = self.log_bytes_left.checked_sub(line.len().max(1)) else {
-            return count(&self.counters.log_lines_dropped);
-        };
-        self.log_bytes_left = left;
-        let (plugin, tenant, call) = (&*self.plugin, &*self.tag.tenant, &*self.tag.call);
-        match level {
-            LogLevel::Error => tracing::error!(target: "plugin", plugin, tenant, call, "{line}"),
-            LogLevel::Warn => tracing::warn!(target: "plugin", plugin, tenant, call, "{line}"),
-            LogLevel::Info => tracing::info!(target: "plugin", plugin, tenant, call, "{line}"),
-            LogLevel::Debug => tracing::debug!(target: "plugin", plugin, tenant, call, "{line}"),
-        }
+        self.journal.write(level, message);
     }
 
     /// The host signed the opening of this link as an event stream: its messages may be signed, too.
@@ -195,16 +172,7 @@ mod tests {
             counters: Arc::default(),
         };
         let budget = Budget { memory_bytes: 1 << 20, ..Budget::describe() };
-        home.store(&Engine::default(), budget, SessionTag::default(), false).into_data()
-    }
-
-    #[test]
-    fn log_lines_beyond_the_budget_of_a_second_are_counted_not_written() {
-        let mut guest = guest();
-        for _ in 0..LOG_BYTES_PER_S / LOG_LINE_BYTES + 3 {
-            guest.log(LogLevel::Debug, "x".repeat(2 * LOG_LINE_BYTES));
-        }
-        assert_eq!(guest.counters.read().log_lines_dropped, 3);
+        home.store(&Engine::default(), budget, SessionTag::default()).into_data()
     }
 
     #[test]

@@ -185,9 +185,7 @@ impl<T: Talk> Instance<T> {
         store.data_mut().set_now(now);
         let limit = match T::start(&input) {
             Some(start) => {
-                if let Some(runtime) = store.data_mut().runtime() {
-                    runtime.seed(start.seed);
-                }
+                store.data_mut().seed(start.seed);
                 self.budget.start
             }
             None => self.budget.handle,

@@ -19,6 +19,7 @@ mod guest;
 mod host;
 mod inspect;
 mod instance;
+mod journal;
 mod limits;
 mod load;
 mod mask;

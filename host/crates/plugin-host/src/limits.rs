@@ -94,9 +94,11 @@ impl Budget {
         };
         let (calls, start, handle) = match (kind, compute, trust) {
             (Kind::Mask, ..) => (Calls::AtOnce, MASK_MAX, MASK_MAX),
+            // Some functions of WASI are asynchronous.
+            (_, Compute::Heavy, _) if runtime => (Calls::InSlices, HEAVY_START_MAX, HEAVY_HANDLE_MAX),
             (_, Compute::Heavy, _) => (Calls::AtOnce, HEAVY_START_MAX, HEAVY_HANDLE_MAX),
-            (_, Compute::Light, Trust::FirstParty) => (Calls::AtOnce, FIRST_PARTY_HANDLE_MAX, FIRST_PARTY_HANDLE_MAX),
-            (_, Compute::Light, Trust::Unknown) => (Calls::InSlices, UNKNOWN_HANDLE_MAX, UNKNOWN_HANDLE_MAX),
+            (_, Compute::Light, Trust::FirstParty) if !runtime => (Calls::AtOnce, FIRST_PARTY_HANDLE_MAX, FIRST_PARTY_HANDLE_MAX),
+            (_, Compute::Light, _) => (Calls::InSlices, UNKNOWN_HANDLE_MAX, UNKNOWN_HANDLE_MAX),
         };
         Self { start, handle, memory_bytes, calls }
     }

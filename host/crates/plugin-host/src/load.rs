@@ -57,7 +57,6 @@ pub struct Plugin {
     home: GuestHome,
     pre: Pre,
     budget: Budget,
-    runtime: bool,
     tally: Arc<Tally>,
     engine: Engine,
     // Keeps the epoch clock going for sessions that outlive the host.
@@ -119,7 +118,7 @@ impl Plugin {
     }
 
     fn store(&self, tag: SessionTag) -> Store<Guest> {
-        self.home.store(&self.engine, self.budget, tag, self.runtime)
+        self.home.store(&self.engine, self.budget, tag)
     }
 }
 
@@ -237,7 +236,7 @@ pub(crate) fn load(
     // The compute class is only known once the plugin has spoken; any plugin fits the engine without a pool.
     let component = cache.component(&engines.on_demand, &digest, &wasm, counters)?;
     let pre = Pre::new(&engines.on_demand, &component, kind, runtime).map_err(refused)?;
-    let descriptor = describe(&pre, home.store(&engines.on_demand, Budget::describe(), SessionTag::default(), runtime))?;
+    let descriptor = describe(&pre, home.store(&engines.on_demand, Budget::describe(), SessionTag::default()))?;
     if descriptor.kind != kind {
         return Err(LoadError::KindMismatch { exported: kind.as_str(), described: descriptor.kind.as_str() });
     }
@@ -255,7 +254,7 @@ pub(crate) fn load(
     };
     let engine = engine.clone();
     let tally = Arc::default();
-    Ok(Plugin { name, digest, descriptor, home, pre, budget, runtime, tally, engine, _engines: Arc::clone(engines) })
+    Ok(Plugin { name, digest, descriptor, home, pre, budget, tally, engine, _engines: Arc::clone(engines) })
 }
 
 fn describe(pre: &Pre, mut store: Store<Guest>) -> Result<Descriptor, LoadError> {

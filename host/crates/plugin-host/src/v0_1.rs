@@ -5,9 +5,10 @@ mod convert;
 use crate::api::{
     Descriptor, Kind, LinkId, MaskSettings, Masked, Now, Segment, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput,
 };
-use crate::guest::{Guest, LogLevel};
+use crate::guest::Guest;
 use crate::inspect::{PACKAGE, VERSION};
 use crate::instance::{SessionError, Talk};
+use crate::journal::LogLevel;
 use crate::pace::Calls;
 use crate::wasi;
 use wasmtime::component::{
@@ -139,7 +140,7 @@ fn link_host(engine: &Engine, component: &Component, runtime: bool) -> wasmtime:
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     link::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest: &mut Guest| guest)?;
     if runtime {
-        wasi::link(&mut linker, component)?;
+        wasi::link(&mut linker)?;
     }
     linker.instantiate_pre(component)
 }
