@@ -42,15 +42,15 @@ pub struct TtsSession {
     pub events: mpsc::Receiver<TtsEvent>,
 }
 
-/// What a listener says.
+/// What a listener says. Small, since each session has room for many.
 #[derive(Debug)]
 pub enum SttEvent {
     /// The engine heard speech begin; milliseconds since the session's first sample.
     SpeechStarted(u64),
     /// May change.
-    Partial(Transcript),
+    Partial(Box<Transcript>),
     /// Will not change.
-    Final(Transcript),
+    Final(Box<Transcript>),
     /// Answer to `Finalize`.
     Finalized,
     /// The engine heard speech end.
@@ -58,10 +58,10 @@ pub enum SttEvent {
     /// What was worked.
     Usage(Usage),
     /// Last event, once.
-    Ended(SessionEnd),
+    Ended(Box<SessionEnd>),
 }
 
-/// What a speaker says.
+/// What a speaker says. Small, since each session has room for many.
 #[derive(Debug)]
 pub enum TtsEvent {
     /// Samples in the format of the start.
@@ -75,7 +75,7 @@ pub enum TtsEvent {
     /// What was worked.
     Usage(Usage),
     /// Last event, once.
-    Ended(SessionEnd),
+    Ended(Box<SessionEnd>),
 }
 
 /// How a session ended.

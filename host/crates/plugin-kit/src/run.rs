@@ -220,7 +220,7 @@ impl Event for SttEvent {
     }
 
     fn end(self) -> Option<SessionEnd> {
-        if let Self::Ended(end) = self { Some(end) } else { None }
+        if let Self::Ended(end) = self { Some(*end) } else { None }
     }
 }
 
@@ -245,7 +245,7 @@ impl Event for TtsEvent {
     }
 
     fn end(self) -> Option<SessionEnd> {
-        if let Self::Ended(end) = self { Some(end) } else { None }
+        if let Self::Ended(end) = self { Some(*end) } else { None }
     }
 }
 

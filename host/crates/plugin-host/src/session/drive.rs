@@ -11,12 +11,13 @@ use crate::limits::SESSION_LIFE;
 use crate::load::Plugin;
 use crate::recording::Recorder;
 use std::future::{pending, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::time::sleep_until;
+use tokio::time::{Sleep, sleep_until};
 use vg_links::Door;
 
 /// The owner has dropped the session's events.
@@ -68,8 +69,12 @@ async fn talk<R: Role>(
         Err(error) => return Ok(SessionEnd::Fell(error)),
     };
     let expires_at = Instant::now() + life(plugin);
+    // What is waited for again and again is asked for once: each time anew would cost as much as a call of the guest.
+    let mut left = pin!(outbox.closed());
+    let mut alarm = pin!(sleep_until(expires_at.into()));
     // Owner and links take turns: neither can keep the other from being heard.
     let mut links_turn = false;
+    let mut waited = true;
     loop {
         while desk.has_room()
             && let Ok(input) = inbox.try_recv()
@@ -87,13 +92,22 @@ async fn talk<R: Role>(
         links_turn = !links_turn;
         match desk.next(now) {
             Some(input) => {
+                if !std::mem::take(&mut waited) {
+                    // A busy session must not keep its neighbours from their turn.
+                    tokio::task::yield_now().await;
+                }
                 if let Err(end) = turn(&mut guest, &mut outside, desk, tools, input).await {
                     return Ok(end);
                 }
-                // A busy session must not keep its neighbours from their turn.
-                tokio::task::yield_now().await;
             }
-            None => wait(&mut guest, &mut outside, desk, &mut inbox, outbox, expires_at).await?,
+            None => {
+                let wake_at = desk.wake_at().map_or(expires_at, |at| at.min(expires_at)).into();
+                if alarm.deadline() != wake_at {
+                    alarm.as_mut().reset(wake_at);
+                }
+                wait(&mut guest, &mut outside, desk, &mut inbox, outbox, left.as_mut(), alarm.as_mut()).await?;
+                waited = true;
+            }
         }
     }
 }
@@ -213,11 +227,11 @@ async fn wait<R: Role>(
     desk: &mut Desk<R>,
     inbox: &mut Receiver<R::Input>,
     outbox: &Sender<R::Event>,
-    expires_at: Instant,
+    left: Pin<&mut impl Future<Output = ()>>,
+    alarm: Pin<&mut Sleep>,
 ) -> Result<(), Gone> {
-    let wake_at = desk.wake_at().map_or(expires_at, |at| at.min(expires_at));
     tokio::select! {
-        () = outbox.closed() => Err(Gone),
+        () = left => Err(Gone),
         room = outbox.reserve(), if desk.owes() => {
             let room = room.map_err(|_| Gone)?;
             if let Some(event) = desk.pay() {
@@ -237,7 +251,7 @@ async fn wait<R: Role>(
             tell(guest, desk, news);
             Ok(())
         }
-        () = sleep_until(wake_at.into()) => Ok(()),
+        () = alarm => Ok(()),
     }
 }
 

@@ -92,8 +92,8 @@ impl Role for Listening {
             SttEffect::Link(effect) => Said::Link(effect),
             SttEffect::RouteAudio(route) => Said::Route(route),
             SttEffect::SpeechStarted(ms) => Said::Event(SttEvent::SpeechStarted(ms)),
-            SttEffect::Partial(words) => Said::Event(SttEvent::Partial(words)),
-            SttEffect::Final(words) => Said::Event(SttEvent::Final(words)),
+            SttEffect::Partial(words) => Said::Event(SttEvent::Partial(Box::new(words))),
+            SttEffect::Final(words) => Said::Event(SttEvent::Final(Box::new(words))),
             SttEffect::Finalized => Said::Event(SttEvent::Finalized),
             SttEffect::SpeechEnded(ms) => Said::Event(SttEvent::SpeechEnded(ms)),
             SttEffect::Timer(timer) => Said::Timer(timer),
@@ -104,7 +104,7 @@ impl Role for Listening {
     }
 
     fn ended(end: SessionEnd) -> SttEvent {
-        SttEvent::Ended(end)
+        SttEvent::Ended(Box::new(end))
     }
 
     fn audio(input: &SttInput) -> Option<&[u8]> {
@@ -172,7 +172,7 @@ impl Role for Speaking {
     }
 
     fn ended(end: SessionEnd) -> TtsEvent {
-        TtsEvent::Ended(end)
+        TtsEvent::Ended(Box::new(end))
     }
 
     fn audio(_: &TtsInput) -> Option<&[u8]> {
