@@ -9,6 +9,8 @@
 mod figures;
 #[path = "paced/rows.rs"]
 mod rows;
+#[path = "paced/vendor.rs"]
+mod vendor;
 
 use figures::Table;
 use std::path::PathBuf;
@@ -36,6 +38,7 @@ fn main() {
     rows::load(&host, &mut table);
     rows::start(&host, &mut table);
     rows::paced(&host, size, &mut table);
+    rows::with_vendor(&host, size, &mut table);
     rows::fall(&host, size, &mut table);
     rows::lateness(&host, size, &mut table);
     println!("{table}");

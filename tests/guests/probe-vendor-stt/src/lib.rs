@@ -6,7 +6,7 @@
 use probe_vendor::{SCHEMA, Settings};
 use serde_json::Value;
 use vg_plugin_sdk::link::{self, LinkInput, Opened};
-use vg_plugin_sdk::stt::{Effect, Input, SttPlugin, Timer};
+use vg_plugin_sdk::stt::{AudioRoute, Effect, Input, SttPlugin, Timer};
 use vg_plugin_sdk::{AudioFormat, Descriptor, Encoding, Fault, FaultKind, Features, Instant, SecretKind, SecretWish, Transcript};
 
 vg_plugin_sdk::export_stt!(Listener);
@@ -140,7 +140,8 @@ impl Listener {
         match news {
             LinkInput::Opened(Opened { status: 101, .. }) => {
                 self.opened = true;
-                Ok(vec![])
+                let route = AudioRoute { link: self.link, prefix: vec![] };
+                Ok(self.settings.route.then_some(Effect::RouteAudio(route)).into_iter().collect())
             }
             LinkInput::Opened(opened) => Err(self.settings.refused(&opened)),
             LinkInput::Text(text) => self.message(&text.data),

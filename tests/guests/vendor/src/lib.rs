@@ -11,7 +11,8 @@ pub const SCHEMA: &str = r#"{
     "type": "object",
     "properties": {
         "defect": { "type": "string", "description": "Which scenario of the conformance kit finds a fault here" },
-        "endpoint": { "type": "string", "format": "uri", "description": "Where the vendor is, in place of its own address" }
+        "endpoint": { "type": "string", "format": "uri", "description": "Where the vendor is, in place of its own address" },
+        "route": { "type": "boolean", "description": "The host forwards sound to the vendor by itself" }
     },
     "additionalProperties": false
 }"#;
@@ -22,6 +23,8 @@ pub struct Settings {
     defect: String,
     /// `scheme://host[:port]` in place of the vendor's own.
     pub endpoint: Option<String>,
+    /// Whether the host is to forward sound by itself.
+    pub route: bool,
 }
 
 impl Settings {
@@ -29,7 +32,7 @@ impl Settings {
     pub fn parse(options: &str) -> Result<Self, Fault> {
         let options: Value = serde_json::from_str(options).map_err(|error| Fault::option("", error.to_string()))?;
         let text = |name: &str| options[name].as_str().map(str::to_owned);
-        Ok(Self { defect: text("defect").unwrap_or_default(), endpoint: text("endpoint") })
+        Ok(Self { defect: text("defect").unwrap_or_default(), endpoint: text("endpoint"), route: options["route"] == true })
     }
 
     /// Whether this is the chosen defect.

@@ -10,8 +10,12 @@ use std::time::Duration;
 pub(crate) fn cpu_of_others() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap();
     let all = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
-    let own = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().num_microseconds();
-    Duration::from_micros((all - own).max(0) as u64)
+    Duration::from_micros(all as u64).saturating_sub(own_cpu())
+}
+
+/// CPU time of the calling thread.
+pub(crate) fn own_cpu() -> Duration {
+    Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
 }
 
 /// Memory that is really there.

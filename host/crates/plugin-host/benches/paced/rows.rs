@@ -2,12 +2,14 @@
 
 use crate::figures::{Table, cpu_of_others, percentile, resident_bytes};
 use crate::probe;
+use crate::vendor::Vendor;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 use vg_plugin_host::api::{AudioFormat, Encoding, Now, SessionStart, SessionTag, SttInput};
-use vg_plugin_host::session::{SttEvent, SttSession};
-use vg_plugin_host::{Plugin, PluginHost};
+use vg_plugin_host::links::{Links, LinksConfig};
+use vg_plugin_host::session::{Opening, SttEvent, SttSession};
+use vg_plugin_host::{Plugin, PluginHost, Trust};
 
 const CHUNK: Duration = Duration::from_millis(100);
 /// 100 ms of 16 kHz linear sound.
@@ -18,6 +20,13 @@ const CHUNK_BYTES: usize = 3200;
 pub(crate) struct Size {
     pub(crate) sessions: usize,
     pub(crate) seconds: u32,
+}
+
+impl Size {
+    /// Chunks that all sessions are given in the time that is measured.
+    fn chunks(self) -> f64 {
+        f64::from(self.seconds) * 10.0 * self.sessions as f64
+    }
 }
 
 fn start_with(options: &str) -> SessionStart {
@@ -52,29 +61,76 @@ pub(crate) fn start(host: &PluginHost, table: &mut Table) {
     table.row("start of a session, median", percentile(&mut took, 0.5).as_secs_f64() * 1e6, "us", Some(100.0));
 }
 
-/// CPU per chunk through the session's task, and memory per session.
+/// CPU per chunk through the session's task, and memory per session, by who made the plugin.
 pub(crate) fn paced(host: &PluginHost, size: Size, table: &mut Table) {
-    let plugin = host.load(&probe("probe-stt")).unwrap();
-    let before = resident_bytes();
-    let mut sessions: Vec<SttSession> = (0..size.sessions).map(|_| open(host, &plugin, "{}")).collect();
-    let mut took = Vec::new();
-    pace(&mut sessions, 2, &mut took);
-    let (cpu, delivered) = (cpu_of_others(), took.len());
-    pace(&mut sessions, size.seconds, &mut took);
-    let chunks = (took.len() - delivered) as f64;
-    let cpu = (cpu_of_others() - cpu).as_secs_f64();
-    let memory = resident_bytes().saturating_sub(before) as f64 / 1024.0 / size.sessions as f64;
-    let expected = f64::from(size.seconds) * 10.0 * size.sessions as f64;
-    table.row(format!("{} paced sessions: CPU per 100 ms chunk", size.sessions), cpu * 1e6 / chunks, "us", Some(10.0));
-    table.row("the same: share of one core", cpu * 100.0 / f64::from(size.seconds), "%", None);
-    table.row("the same: chunks not answered before the next", (expected - chunks).max(0.0), "", None);
-    table.row("the same: resident memory per session", memory, "KiB", Some(64.0));
+    for (trust, made_by) in [(Trust::Unknown, "anybody's"), (Trust::FirstParty, "first-party")] {
+        let plugin = host.load_as(&probe("probe-stt"), trust).unwrap();
+        let before = resident_bytes();
+        let mut sessions: Vec<SttSession> = (0..size.sessions).map(|_| open(host, &plugin, "{}")).collect();
+        pace(&mut sessions, 2);
+        let cpu = cpu_of_others();
+        let answers = pace(&mut sessions, size.seconds);
+        let cpu = cpu_of_others() - cpu;
+        let memory = resident_bytes().saturating_sub(before) as f64 / 1024.0 / size.sessions as f64;
+        let name = format!("{} paced sessions, {made_by}", size.sessions);
+        table.row(format!("{name}: CPU per 100 ms chunk"), cpu.as_secs_f64() * 1e6 / size.chunks(), "us", Some(10.0));
+        table.row("the same: share of one core", cpu.as_secs_f64() * 100.0 / f64::from(size.seconds), "%", None);
+        table.row("the same: chunks not answered before the next", (size.chunks() - answers as f64).max(0.0), "", None);
+        // What the second ones need lies there already, from the first.
+        if trust == Trust::Unknown {
+            table.row("the same: resident memory per session", memory, "KiB", Some(64.0));
+        }
+        drop(sessions);
+        all_gone(host);
+    }
 }
 
-/// Gives every session a chunk every 100 ms, each at a phase of its own; takes what they say. One entry per answer taken.
-fn pace(sessions: &mut [SttSession], seconds: u32, answers: &mut Vec<Duration>) {
+fn all_gone(host: &PluginHost) {
+    while host.live_sessions() > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// The same with a WebSocket for each session that every chunk goes to: through the guest, and past it. Encryption is measured by the
+/// benches of `vg-links`.
+pub(crate) fn with_vendor(host: &PluginHost, size: Size, table: &mut Table) {
+    let vendor = Vendor::start();
+    let grant = Arc::new(vendor.grant(size.sessions));
+    let links = Links::new(LinksConfig::default()).unwrap();
+    let plugin = host.load_as(&probe("probe-vendor-stt"), Trust::FirstParty).unwrap();
+    let mut each = Vec::new();
+    for (way, route) in [("sent on by the guest", false), ("routed past it", true)] {
+        let options = format!(r#"{{"endpoint":"ws://{}","route":{route}}}"#, vendor.address);
+        let connections = vendor.connections();
+        let mut sessions: Vec<SttSession> = (0..size.sessions)
+            .map(|_| {
+                let opening = Opening { door: Some(links.door(Arc::clone(&grant))), ..Opening::default() };
+                host.open_stt(&plugin, start_with(&options), opening).unwrap()
+            })
+            .collect();
+        while vendor.connections() < connections + size.sessions as u64 {
+            std::thread::yield_now();
+        }
+        pace(&mut sessions, 2);
+        let (bytes, cpu) = (vendor.bytes(), cpu_of_others().saturating_sub(vendor.cpu()));
+        pace(&mut sessions, size.seconds);
+        let cpu = cpu_of_others().saturating_sub(vendor.cpu()) - cpu;
+        let arrived = (vendor.bytes() - bytes) as f64 / (size.chunks() * CHUNK_BYTES as f64);
+        assert!((0.95..1.05).contains(&arrived), "{arrived} of the sound arrived");
+        each.push(cpu.as_secs_f64() * 1e6 / size.chunks());
+        let name = format!("{} paced sessions with a WebSocket, {way}: CPU per 100 ms chunk", size.sessions);
+        table.row(name, cpu.as_secs_f64() * 1e6 / size.chunks(), "us", None);
+        drop(sessions);
+        all_gone(host);
+    }
+    table.row("the same: what is saved by routing past the guest", each[0] - each[1], "us", None);
+}
+
+/// Gives every session a chunk every 100 ms, each at a phase of its own; takes what they say. How many answers were taken.
+fn pace(sessions: &mut [SttSession], seconds: u32) -> usize {
     let began = Instant::now();
     let step = CHUNK / sessions.len() as u32;
+    let mut answers = 0;
     for round in 0..seconds * 10 {
         for (place, session) in sessions.iter_mut().enumerate() {
             let due = began + CHUNK * round + step * place as u32;
@@ -86,11 +142,12 @@ fn pace(sessions: &mut [SttSession], seconds: u32, answers: &mut Vec<Duration>) 
             }
             while let Ok(event) = session.events.try_recv() {
                 assert!(matches!(event, SttEvent::Partial(_)), "{event:?}");
-                answers.push(due.elapsed());
+                answers += 1;
             }
             session.input.try_send(SttInput::Audio(vec![0; CHUNK_BYTES])).unwrap();
         }
     }
+    answers
 }
 
 /// From a guest's trap to the first answer of the session that comes after it.
