@@ -99,8 +99,19 @@ pub struct Plugins {
     pub policy: Option<PathBuf>,
     /// Certificates (PEM) of the operator's own authorities, trusted beside the system's.
     pub operator_cas: Vec<PathBuf>,
+    /// What tenants' references of secrets may mean.
+    pub secrets: SecretsWithin,
     /// Whose sessions are recorded; none: nobody's.
     pub record: Option<Record>,
+}
+
+/// Tenants may refer to these secrets and no others; to any that the gateway can read where neither is set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SecretsWithin {
+    /// Environment variables whose names begin so.
+    pub env_prefix: Option<String>,
+    /// Files in this folder.
+    pub dir: Option<PathBuf>,
 }
 
 /// `[plugins.record]`: sessions of one tenant and plugin are written down, to be run again elsewhere. A recording holds what the caller said.
@@ -221,6 +232,7 @@ impl Config {
                 heavy_sessions_max: 16,
                 policy: None,
                 operator_cas: Vec::new(),
+                secrets: SecretsWithin::default(),
                 record: None,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")) },

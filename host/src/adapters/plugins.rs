@@ -69,7 +69,7 @@ impl Plugins {
             host,
             links,
             shelf: Shelf::new(config.dir.clone(), &config.store)?,
-            permits: Permits::default(),
+            permits: Permits::new(&config.secrets),
             outcomes: Outcomes::default(),
             records: config.record.clone().map(Records::new),
         })
@@ -105,7 +105,7 @@ impl Plugins {
         if kind != kind_of(rung.role) {
             return vec![Fault { path: ".plugin".to_owned(), what: format!("is a plugin of kind {}", kind.as_str()) }];
         }
-        permits::faults(&rung.provider, &standing)
+        self.permits.faults(&rung.provider, &standing)
     }
 
     /// What a tenant's provider wishes and is not permitted, and why its plugin is not here.

@@ -1,6 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, secret};
+use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -61,6 +61,8 @@ struct RawPlugins {
     policy: Option<PathBuf>,
     #[serde(deserialize_with = "paths")]
     operator_cas: Option<Vec<PathBuf>>,
+    secrets_env_prefix: Option<String>,
+    secrets_dir: Option<PathBuf>,
     record: Option<RawRecord>,
 }
 
@@ -212,6 +214,10 @@ impl RawPlugins {
         }
         plugins.policy = self.policy.filter(|file| !file.as_os_str().is_empty());
         plugins.operator_cas = self.operator_cas.unwrap_or_default();
+        plugins.secrets = SecretsWithin {
+            env_prefix: self.secrets_env_prefix.filter(|prefix| !prefix.is_empty()),
+            dir: self.secrets_dir.filter(|dir| !dir.as_os_str().is_empty()),
+        };
         plugins.record = self.record.and_then(|record| record.resolve(faults));
         at_least_one(&mut plugins.heavy_threads, "plugins.heavy_threads", self.heavy_threads, faults);
         at_least_one(&mut plugins.heavy_sessions_max, "plugins.heavy_sessions_max", self.heavy_sessions_max, faults);

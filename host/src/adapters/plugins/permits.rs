@@ -2,7 +2,7 @@
 
 use super::shelf::plain;
 use super::standing::Standing;
-use crate::config::Fault;
+use crate::config::{Fault, SecretsWithin};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,8 +16,11 @@ use vg_plugin_host::policy::{Granted, Policy, Shortfall, TenantWish};
 type ShareKey = (TenantId, String, &'static str, u32);
 
 /// The policy of this moment and the grants made under it.
-#[derive(Default)]
-pub(super) struct Permits(Mutex<Inner>);
+pub(super) struct Permits {
+    /// Where tenants' secrets lie.
+    store: Arc<LocalStore>,
+    inner: Mutex<Inner>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -29,6 +32,14 @@ struct Inner {
 }
 
 impl Permits {
+    /// Under the policy of no file.
+    pub(super) fn new(secrets: &SecretsWithin) -> Self {
+        let SecretsWithin { env_prefix, dir } = secrets.clone();
+        let confined = env_prefix.is_some() || dir.is_some();
+        let store = if confined { LocalStore::within(env_prefix, dir) } else { LocalStore::default() };
+        Self { store: Arc::new(store), inner: Mutex::default() }
+    }
+
     /// What holds from now on; every grant is made anew.
     pub(super) fn replace(&self, policy: Arc<Policy>) {
         self.inner().policy = policy;
@@ -53,13 +64,13 @@ impl Permits {
         if let Some(made) = inner.grants.get(&key) {
             return made.clone();
         }
-        let made = if faults(provider, standing).is_empty() {
+        let made = if self.faults(provider, standing).is_empty() {
             let name = plain(provider.plugin.as_str());
             let operator = inner.policy.terms(name).connections_max;
             let connections = provider.share.connections_max.map_or(operator, |own| own.min(operator));
             let connections = inner.share((tenant.clone(), name.to_owned(), "connections", connections));
             // What the policy does not permit shows when the session asks for it: it may never need it.
-            granted(&inner.policy, tenant, provider, standing, Some(connections))
+            self.granted(&inner.policy, tenant, provider, standing, Some(connections))
                 .map(|granted| granted.grant)
                 .map_err(|_| "secret-spec")
         } else {
@@ -79,11 +90,62 @@ impl Permits {
 
     /// What a tenant's provider wishes and is not permitted.
     pub(super) fn shortfalls(&self, tenant: &TenantId, provider: &Provider, standing: &Standing) -> Vec<Shortfall> {
-        granted(&self.policy(), tenant, provider, standing, None).map_or_else(|_| Vec::new(), |granted| granted.shortfalls)
+        self.granted(&self.policy(), tenant, provider, standing, None).map_or_else(|_| Vec::new(), |granted| granted.shortfalls)
+    }
+
+    /// What is wrong with a tenant's options and secrets for this plugin, by path below the rung.
+    pub(super) fn faults(&self, provider: &Provider, standing: &Standing) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        match &standing.schema {
+            Err(error) => faults.push(Fault { path: ".options".to_owned(), what: format!("the plugin is at fault: {error}") }),
+            Ok(schema) => {
+                let options = serde_json::from_str(&provider.options).unwrap_or_default();
+                faults.extend(
+                    schema
+                        .faults(&options)
+                        .into_iter()
+                        .map(|fault| Fault { path: format!(".options{}", fault.path.replace('/', ".")), what: fault.message }),
+                );
+            }
+        }
+        let wishes = &standing.plugin.descriptor().secrets;
+        for (name, spec) in specs(provider) {
+            let kind = vg_plugin_host::policy::kind_of(&spec);
+            let what = match wishes.iter().find(|wish| wish.name == name) {
+                None => "the plugin asks for no secret of this name".to_owned(),
+                Some(wish) if wish.kind != kind => format!("the plugin asks for kind {:?}", wish.kind.as_str()),
+                Some(_) if spec.references().iter().all(|reference| self.store.covers(reference)) => continue,
+                Some(_) => "refers to what plugins.secrets_env_prefix and plugins.secrets_dir keep from tenants".to_owned(),
+            };
+            faults.push(Fault { path: format!(".secrets.{name}"), what });
+        }
+        faults
+    }
+
+    fn granted(
+        &self,
+        policy: &Policy,
+        tenant: &TenantId,
+        provider: &Provider,
+        standing: &Standing,
+        connections: Option<Arc<Semaphore>>,
+    ) -> Result<Granted, Vec<vg_plugin_host::links::secrets::SpecFault>> {
+        let options: serde_json::Value = serde_json::from_str(&provider.options).unwrap_or_default();
+        let endpoint = standing.schema.as_ref().ok().and_then(|schema| schema.endpoint(&options));
+        let hosts = provider.access.hosts.as_ref();
+        let wish = TenantWish {
+            tenant: tenant.as_str().into(),
+            hosts: hosts.map(|hosts| hosts.iter().filter_map(|host| host.parse().ok()).collect()),
+            endpoint,
+            secrets: &specs(provider),
+            store: Arc::<LocalStore>::clone(&self.store),
+            connections,
+        };
+        policy.grant(plain(provider.plugin.as_str()), standing.plugin.descriptor(), wish)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,55 +154,6 @@ impl Inner {
         let permits = Semaphore::MAX_PERMITS.min(key.3 as usize);
         Arc::clone(self.shares.entry(key).or_insert_with(|| Arc::new(Semaphore::new(permits))))
     }
-}
-
-/// What is wrong with a tenant's options and secrets for this plugin, by path below the rung.
-pub(super) fn faults(provider: &Provider, standing: &Standing) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    match &standing.schema {
-        Err(error) => faults.push(Fault { path: ".options".to_owned(), what: format!("the plugin is at fault: {error}") }),
-        Ok(schema) => {
-            let options = serde_json::from_str(&provider.options).unwrap_or_default();
-            faults.extend(
-                schema
-                    .faults(&options)
-                    .into_iter()
-                    .map(|fault| Fault { path: format!(".options{}", fault.path.replace('/', ".")), what: fault.message }),
-            );
-        }
-    }
-    let wishes = &standing.plugin.descriptor().secrets;
-    for (name, spec) in specs(provider) {
-        let kind = vg_plugin_host::policy::kind_of(&spec);
-        let what = match wishes.iter().find(|wish| wish.name == name) {
-            None => "the plugin asks for no secret of this name".to_owned(),
-            Some(wish) if wish.kind != kind => format!("the plugin asks for kind {:?}", wish.kind.as_str()),
-            Some(_) => continue,
-        };
-        faults.push(Fault { path: format!(".secrets.{name}"), what });
-    }
-    faults
-}
-
-fn granted(
-    policy: &Policy,
-    tenant: &TenantId,
-    provider: &Provider,
-    standing: &Standing,
-    connections: Option<Arc<Semaphore>>,
-) -> Result<Granted, Vec<vg_plugin_host::links::secrets::SpecFault>> {
-    let options: serde_json::Value = serde_json::from_str(&provider.options).unwrap_or_default();
-    let endpoint = standing.schema.as_ref().ok().and_then(|schema| schema.endpoint(&options));
-    let hosts = provider.access.hosts.as_ref();
-    let wish = TenantWish {
-        tenant: tenant.as_str().into(),
-        hosts: hosts.map(|hosts| hosts.iter().filter_map(|host| host.parse().ok()).collect()),
-        endpoint,
-        secrets: &specs(provider),
-        store: Arc::new(LocalStore::default()),
-        connections,
-    };
-    policy.grant(plain(provider.plugin.as_str()), standing.plugin.descriptor(), wish)
 }
 
 /// As the tenant's file was read: nothing else is ever written there.

@@ -97,6 +97,17 @@ impl SecretSpec {
             Self::OAuth2ClientCredentials { .. } => "oauth2-client-credentials",
         }
     }
+
+    /// What it refers to. What is no reference is no part of it.
+    pub fn references(&self) -> Vec<SecretRef> {
+        let written: &[&String] = match self {
+            Self::Static { reference, .. }
+            | Self::AwsCredentials { reference, .. }
+            | Self::GoogleServiceAccount { reference, .. } => &[reference],
+            Self::OAuth2ClientCredentials { client_id, client_secret, .. } => &[client_id, client_secret],
+        };
+        written.iter().filter_map(|text| text.parse().ok()).collect()
+    }
 }
 
 impl Secrets {

@@ -62,30 +62,46 @@ pub trait SecretStore: Send + Sync {
 /// The process's environment and the machine's files.
 #[derive(Clone, Debug, Default)]
 pub struct LocalStore {
-    within: Option<(String, PathBuf)>,
+    within: Option<Within>,
+}
+
+/// None stands for nothing of that sort.
+#[derive(Clone, Debug)]
+struct Within {
+    env_prefix: Option<String>,
+    folder: Option<PathBuf>,
 }
 
 impl LocalStore {
-    /// Only variables whose name begins with `env_prefix`, and files that lie in `folder` once every link is followed: for references that a tenant
-    /// writes, who is not to refer to the operator's own secrets.
-    pub fn within(env_prefix: impl Into<String>, folder: impl Into<PathBuf>) -> Self {
-        Self { within: Some((env_prefix.into(), folder.into())) }
+    /// Only variables whose name begins with `env_prefix`, and files that lie in `folder` once every link is followed; none at all where that is
+    /// not given. For references that a tenant writes, who is not to refer to the operator's own secrets.
+    pub fn within(env_prefix: Option<String>, folder: Option<PathBuf>) -> Self {
+        Self { within: Some(Within { env_prefix, folder }) }
+    }
+
+    /// Whether it would read this at all, by its name alone: where a file's links lead is seen when it is read.
+    pub fn covers(&self, reference: &SecretRef) -> bool {
+        let Some(Within { env_prefix, folder }) = &self.within else { return true };
+        match reference {
+            SecretRef::Env(name) => env_prefix.as_deref().is_some_and(|prefix| name.starts_with(prefix)),
+            SecretRef::File(path) => folder.as_deref().is_some_and(|folder| path.starts_with(folder)),
+        }
     }
 }
 
 impl SecretStore for LocalStore {
     fn read<'a>(&'a self, reference: &'a SecretRef) -> BoxFuture<'a, Result<Zeroizing<String>, StoreError>> {
         Box::pin(async move {
+            if !self.covers(reference) {
+                return Err(StoreError::Outside(reference.clone()));
+            }
             let text = match reference {
                 SecretRef::Env(name) => {
-                    if self.within.as_ref().is_some_and(|(prefix, _)| !name.starts_with(prefix.as_str())) {
-                        return Err(StoreError::Outside(reference.clone()));
-                    }
                     let value = std::env::var_os(name).ok_or_else(|| StoreError::Missing(reference.clone()))?;
                     Zeroizing::new(value.into_string().map_err(|_| StoreError::Form(reference.clone()))?)
                 }
                 SecretRef::File(path) => {
-                    let folder = self.within.as_ref().map(|(_, folder)| folder.clone());
+                    let folder = self.within.as_ref().and_then(|within| within.folder.clone());
                     let path = path.clone();
                     // A file may lie on a disk that does not answer: no worker waits for it.
                     let read = tokio::task::spawn_blocking(move || read_file(&path, folder.as_deref()));
@@ -201,7 +217,7 @@ mod tests {
         std::fs::write(house.path().join("operator"), "operators").unwrap();
         std::fs::write(folder.join("own"), "own").unwrap();
         std::os::unix::fs::symlink(house.path().join("operator"), folder.join("link")).unwrap();
-        let store = LocalStore::within("ACME_", &folder);
+        let store = LocalStore::within(Some("ACME_".to_owned()), Some(folder.clone()));
         let file = |path: &Path| format!("file:{}", path.display());
         assert_eq!(read(&store, &file(&folder.join("own"))).await, Ok("own".to_owned()));
         for path in [folder.join("link"), folder.join("../operator"), house.path().join("operator")] {
@@ -209,5 +225,9 @@ mod tests {
         }
         assert_eq!(read(&store, "env:PATH").await, Err("secret-outside"));
         assert_eq!(read(&store, "env:ACME_NOT_SET").await, Err("secret-missing"));
+        let none = LocalStore::within(None, None);
+        for reference in ["env:PATH", &file(&folder.join("own"))] {
+            assert_eq!(read(&none, reference).await, Err("secret-outside"));
+        }
     }
 }

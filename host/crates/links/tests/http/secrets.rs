@@ -19,7 +19,7 @@ pub(crate) fn keys(names: &[(&str, &str)]) -> (tempfile::TempDir, Secrets) {
         ((*name).to_owned(), SecretSpec::Static { reference: format!("file:{}", path.display()), hosts: None })
     };
     let specs: BTreeMap<_, _> = names.iter().map(spec).collect();
-    let secrets = Secrets::resolve(&specs, Arc::new(LocalStore::within("", folder.path()))).unwrap();
+    let secrets = Secrets::resolve(&specs, Arc::new(LocalStore::within(None, Some(folder.path().to_owned())))).unwrap();
     (folder, secrets)
 }
 
