@@ -71,7 +71,7 @@ const GUESTS: [Guest; 10] = [
 ];
 
 const fn probe(name: &'static str) -> Wanted {
-    Wanted { name, shelf: Shelf::Test, imports: &["log", "asset"] }
+    Wanted { name, shelf: Shelf::Test, imports: &["log", "asset", "signing"] }
 }
 
 /// Builds what has changed and gives every component.

@@ -139,8 +139,8 @@ pub struct Signed {
     pub amz_date: String,
     /// `YYYYMMDD/region/service/aws4_request`
     pub scope: String,
-    /// Continues the chain. Stays with the host.
-    pub signer: ChunkSigner,
+    /// Continues the chain. Stays with the host; none where the chain is only told of, in a replay.
+    pub signer: Option<ChunkSigner>,
 }
 
 /// Why a link could not be opened or broke.

@@ -1,15 +1,15 @@
 //! What a session's store holds beside the guest: its budgets of time, memory and log, its assets.
 
-use crate::api::{LinkId, Now, SessionTag};
+use crate::api::{Now, SessionTag};
 use crate::counters::Counters;
 use crate::journal::{LogLevel, SharedJournal};
-use crate::limits::{ASSET_READ_BYTES, Budget, HANDLES, OUTPUT_BYTES_PER_CALL, SIGNERS, TABLE_ELEMENTS};
+use crate::limits::{ASSET_READ_BYTES, Budget, HANDLES, OUTPUT_BYTES_PER_CALL, TABLE_ELEMENTS};
 use crate::pace::{Calls, Pace};
+use crate::signing::Signing;
 use crate::wasi::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use vg_links::secrets::ChunkSigner;
 use wasmtime::{Engine, ResourceLimiter, Store};
 
 /// Read-only data shipped beside a plugin, by name.
@@ -31,8 +31,7 @@ pub(crate) struct Guest {
     assets: Arc<Assets>,
     memory_bytes_left: usize,
     table_elements_left: usize,
-    /// Chains of signatures that the host began for this session, the newest for each link.
-    signers: BTreeMap<LinkId, ChunkSigner>,
+    pub(crate) signing: Signing,
 }
 
 /// What all sessions of a plugin share with their stores.
@@ -57,7 +56,7 @@ impl GuestHome {
                 assets: Arc::clone(&self.assets),
                 memory_bytes_left: budget.memory_bytes,
                 table_elements_left: TABLE_ELEMENTS,
-                signers: BTreeMap::new(),
+                signing: Signing::default(),
             },
         );
         store.limiter(|guest| guest);
@@ -104,18 +103,6 @@ impl Guest {
     /// One line to the operator's log, within the session's budget.
     pub(crate) fn log(&mut self, level: LogLevel, message: String) {
         self.journal.write(level, message);
-    }
-
-    /// The host signed the opening of this link as an event stream: its messages may be signed, too.
-    pub(crate) fn keep_signer(&mut self, link: LinkId, signer: ChunkSigner) {
-        if self.signers.len() == SIGNERS {
-            self.signers.pop_first();
-        }
-        self.signers.insert(link, signer);
-    }
-
-    pub(crate) fn signer(&self, link: LinkId) -> Option<&ChunkSigner> {
-        self.signers.get(&link)
     }
 
     pub(crate) fn asset_size(&self, name: &str) -> Option<u64> {

@@ -1,11 +1,11 @@
 //! One guest instance: told something, says something, within its limits. No task, no mailbox, no clock.
 
-use crate::api::{LinkId, Now, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::api::{Now, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput};
 use crate::guest::{Guest, MemoryLimitHit, allow};
 use crate::limits::{Budget, EFFECTS_PER_HANDLE, cut};
+use crate::signing::Signing;
 use crate::v0_1::{Listener, Pre, Speaker};
 use std::task::{Context, Poll, Waker};
-use vg_links::secrets::ChunkSigner;
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 /// A speech-to-text guest. Dropping it frees everything it holds.
@@ -173,11 +173,9 @@ impl<T: Talk> Instance<T> {
         Ok(Self { live: Some((store, talk)), budget })
     }
 
-    /// The host signed the opening of this link as an event stream.
-    pub(crate) fn keep_signer(&mut self, link: LinkId, signer: ChunkSigner) {
-        if let Some((store, _)) = &mut self.live {
-            store.data_mut().keep_signer(link, signer);
-        }
+    /// What it signs with; none once it is dead.
+    pub(crate) fn signing(&mut self) -> Option<&mut Signing> {
+        self.live.as_mut().map(|(store, _)| &mut store.data_mut().signing)
     }
 
     pub(crate) async fn handle(&mut self, now: Now, input: T::Input) -> Result<Vec<T::Effect>, SessionError> {

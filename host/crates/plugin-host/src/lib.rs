@@ -28,6 +28,7 @@ mod pace;
 pub mod policy;
 pub mod recording;
 pub mod session;
+mod signing;
 pub mod slot;
 mod tally;
 mod v0_1;

@@ -7,7 +7,8 @@
 //! every byte that the vendor sent. All of it is needed to run again, so a recording is as confidential as the call. What the
 //! session *said* (transcripts, synthesised sound, what it sent to the vendor) is kept as length and SHA-256 only, unless
 //! [`Words::Clear`] is chosen; a hash of few words can be guessed. Secrets are never in it: a guest names them and the links
-//! fill them in behind its back, and what a permitted host echoes of them is masked before the session sees it.
+//! fill them in behind its back, and what a permitted host echoes of them is masked before the session sees it. Signatures that
+//! the host made for it are kept, since another host could not make them again.
 //!
 //! Audio that goes to a link by itself (`route-audio`) passes the guest by, and so it passes the recording by.
 
@@ -20,6 +21,7 @@ pub use turn::{Said, Told};
 
 use crate::api::{Kind, Now, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput};
 use crate::load::Plugin;
+use crate::signing::Signature;
 use json::{HeaderLine, ToldLine, TurnLine};
 use serde_json::Value;
 use std::io::{self, BufRead, Write};
@@ -58,6 +60,8 @@ pub struct Turn {
     pub now: Now,
     /// What it was told.
     pub told: Told,
+    /// What it was answered when it asked for signatures, in order.
+    pub signatures: Vec<Option<String>>,
     /// What it said, as recorded; none where the call never came back.
     pub said: Option<Vec<Value>>,
 }
@@ -134,16 +138,16 @@ impl Recorder {
         self.told(now, &input.into());
     }
 
-    pub(crate) fn stt_said(&mut self, effects: &[SttEffect]) {
-        self.said(effects.iter().map(Said::from));
+    pub(crate) fn stt_said(&mut self, effects: &[SttEffect], signatures: Vec<Signature>) {
+        self.said(effects.iter().map(Said::from), signatures);
     }
 
     pub(crate) fn tts_told(&mut self, now: Now, input: &TtsInput) {
         self.told(now, &input.into());
     }
 
-    pub(crate) fn tts_said(&mut self, effects: &[TtsEffect]) {
-        self.said(effects.iter().map(Said::from));
+    pub(crate) fn tts_said(&mut self, effects: &[TtsEffect], signatures: Vec<Signature>) {
+        self.said(effects.iter().map(Said::from), signatures);
     }
 
     fn told(&mut self, now: Now, told: &Told) {
@@ -154,14 +158,14 @@ impl Recorder {
         self.pending = Some((now, ToldLine::of(told)));
     }
 
-    fn said(&mut self, effects: impl Iterator<Item = Said>) {
+    fn said(&mut self, effects: impl Iterator<Item = Said>, signatures: Vec<Signature>) {
         let said = effects.map(|effect| json::said(&effect, self.words)).collect();
-        self.close_turn(Some(said));
+        self.close_turn(Some(said), signatures);
     }
 
-    fn close_turn(&mut self, said: Option<Vec<Value>>) {
+    fn close_turn(&mut self, said: Option<Vec<Value>>, signatures: Vec<Signature>) {
         if let Some((Now { mono_us, unix_ms }, told)) = self.pending.take() {
-            self.write(&TurnLine { mono_us, unix_ms, told, said });
+            self.write(&TurnLine { mono_us, unix_ms, told, signatures, said });
         }
     }
 
@@ -181,7 +185,7 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.close_turn(None);
+        self.close_turn(None, Vec::new());
     }
 }
 
@@ -198,9 +202,9 @@ impl Recording {
         let mut turns = Vec::new();
         while let Some((line, text)) = lines.next() {
             match serde_json::from_str::<TurnLine>(&text?) {
-                Ok(TurnLine { mono_us, unix_ms, told, said }) => {
+                Ok(TurnLine { mono_us, unix_ms, told, signatures, said }) => {
                     let told = told.told(&header.start).map_err(|field| RecordingError::Value { line, field })?;
-                    turns.push(Turn { now: Now { mono_us, unix_ms }, told, said });
+                    turns.push(Turn { now: Now { mono_us, unix_ms }, told, signatures, said });
                 }
                 Err(error) if error.is_eof() && lines.peek().is_none() => break,
                 Err(source) => return Err(RecordingError::Line { line, source }),

@@ -10,6 +10,7 @@ use crate::inspect::{PACKAGE, VERSION};
 use crate::instance::{SessionError, Talk};
 use crate::journal::LogLevel;
 use crate::pace::Calls;
+use crate::signing::Chunk;
 use crate::wasi;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, HasSelf, Instance, InstancePre, Lift, Linker, Lower, ResourceAny,
@@ -269,7 +270,8 @@ impl signing::Host for Guest {
         header_hash: String,
         payload_hash: String,
     ) -> Option<String> {
-        self.signer(id)?.sign(&prior, &amz_date, &header_hash, &payload_hash)
+        let chunk = Chunk { prior: &prior, amz_date: &amz_date, header_hash: &header_hash, payload_hash: &payload_hash };
+        self.signing.sign(id, &chunk)
     }
 }
 

@@ -37,7 +37,12 @@ impl Scribe {
 
     fn turn(&mut self, at_ms: u64, told: Told, said: &[Value]) {
         let now = Now { mono_us: 5_000_000 + at_ms * 1000, unix_ms: 1_700_000_000_000 + at_ms };
-        self.turns.push(Turn { now, told, said: Some(said.iter().map(|effect| json!({ "link": effect })).collect()) });
+        self.turns.push(Turn {
+            now,
+            told,
+            signatures: vec![],
+            said: Some(said.iter().map(|effect| json!({ "link": effect })).collect()),
+        });
     }
 
     fn message(&mut self, at_ms: u64, message: &Value) {

@@ -65,6 +65,8 @@ pub struct Ask {
     pub headers: Vec<(String, String)>,
     /// What is posted.
     pub body: String,
+    /// Name of the secret that the host signs with, as an event stream of Amazon Web Services.
+    pub signed_by: Option<String>,
 }
 
 impl Ask {
@@ -75,6 +77,7 @@ impl Ask {
             url: text(&ask["url"]),
             headers: headers.map(|(name, value)| (name.clone(), text(value))).collect(),
             body: text(&ask["body"]),
+            signed_by: ask["signed_by"].as_str().map(str::to_owned),
         }
     }
 }

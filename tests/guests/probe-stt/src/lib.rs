@@ -11,8 +11,8 @@
 use probe_behaviour::{self as behaviour, Ask, Behaviour, Settings};
 use vg_plugin_sdk::{
     AudioFormat, Descriptor, Encoding, Fault, Features, Instant, Transcript, asset,
-    link::{Authentication, HttpOpen, HttpVersion, LinkEffect, LinkInput, RequestBody, WebsocketOpen},
-    log,
+    link::{Authentication, AwsPayload, AwsSigv4, HttpOpen, HttpVersion, LinkEffect, LinkInput, RequestBody, WebsocketOpen},
+    log, signing,
     stt::{AudioRoute, Effect, Input, Io, Scripted, SttPlugin, SttScript, Timer},
 };
 
@@ -122,15 +122,29 @@ fn post(id: u32, ask: &Ask) -> Effect {
         method: "POST".to_owned(),
         url: ask.url.clone(),
         headers: ask.headers.clone(),
-        body: RequestBody::Whole(ask.body.clone().into_bytes()),
-        version: HttpVersion::Http1,
-        auth: Authentication::Templates,
+        // An event stream is one of HTTP/2, and goes on.
+        body: if ask.signed_by.is_some() { RequestBody::Streaming } else { RequestBody::Whole(ask.body.clone().into_bytes()) },
+        version: if ask.signed_by.is_some() { HttpVersion::Http2 } else { HttpVersion::Http1 },
+        auth: match &ask.signed_by {
+            None => Authentication::Templates,
+            Some(secret) => Authentication::AwsSigv4(AwsSigv4 {
+                secret: secret.clone(),
+                region: "eu-central-1".to_owned(),
+                service: "transcribe".to_owned(),
+                payload: AwsPayload::EventStream,
+            }),
+        },
     }))
 }
 
 /// Everything a guest is told of a link, in words.
 fn repeat(news: LinkInput) -> String {
     match news {
+        LinkInput::Signed(signed) => {
+            let hash = "0".repeat(64);
+            let next = signing::aws_chunk_signature(signed.id, &signed.signature, &signed.amz_date, &hash, &hash);
+            format!("signed {}", next.unwrap_or_default())
+        }
         LinkInput::Bytes(piece) => format!("{} bytes {}", piece.id, String::from_utf8_lossy(&piece.data)),
         other => format!("{other:?}"),
     }

@@ -8,10 +8,12 @@ use crate::api::{
     RequestBody, SessionStart, SpeechEdge, Transcript, WebsocketOpen, Word,
 };
 use crate::cache::sha256;
+use crate::signing::Signature;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use vg_links::wire::Signed;
 
 const FORMAT: u32 = 1;
 
@@ -42,6 +44,8 @@ pub(super) struct TurnLine {
     pub(super) mono_us: u64,
     pub(super) unix_ms: u64,
     pub(super) told: ToldLine,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) signatures: Vec<Signature>,
     /// None where the call never came back.
     pub(super) said: Option<Vec<Value>>,
 }
@@ -172,7 +176,9 @@ impl NewsLine {
     fn news(self) -> Result<LinkInput, &'static str> {
         Ok(match self {
             // The key that continues the chain stayed with the host that recorded.
-            Self::Signed { .. } => return Err("signed"),
+            Self::Signed { id, signature, amz_date, scope } => {
+                LinkInput::Signed(id, Signed { signature, amz_date, scope, signer: None })
+            }
             Self::Opened { id, status, headers } => LinkInput::Opened { id, status, headers },
             Self::Bytes { id, data } => LinkInput::Bytes(id, Payload(STANDARD.decode(data).map_err(|_| "bytes")?)),
             Self::Text { id, data } => LinkInput::Text(id, Payload(data.into_bytes())),

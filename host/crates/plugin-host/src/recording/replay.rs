@@ -2,9 +2,10 @@
 
 use super::turn::{Said, Told};
 use super::{Recording, json};
-use crate::api::{Kind, LinkInput, Now};
+use crate::api::{Kind, Now};
 use crate::instance::{SessionError, SttInstance, TtsInstance};
 use crate::load::Plugin;
+use crate::signing::Signature;
 use serde_json::Value;
 use std::fmt;
 
@@ -29,6 +30,17 @@ impl AnyInstance {
         }
     }
 
+    /// What it is answered when it asks for signatures in its next call; without this, nothing.
+    fn answer_signatures(&mut self, recorded: &[Signature]) {
+        let signing = match self {
+            Self::Stt(guest) => guest.0.signing(),
+            Self::Tts(guest) => guest.0.signing(),
+        };
+        if let Some(signing) = signing {
+            signing.answer_with(recorded);
+        }
+    }
+
     /// Tells the guest what happened; answers what it says to do.
     ///
     /// # Errors
@@ -36,22 +48,14 @@ impl AnyInstance {
     pub fn handle(&mut self, now: Now, told: Told) -> Result<Vec<Said>, SessionError> {
         match self {
             Self::Stt(guest) => {
-                keep_signer(&told, |link, signer| guest.0.keep_signer(link, signer));
                 let input = told.for_listener().ok_or(SessionError::WrongKind)?;
                 Ok(guest.handle(now, input)?.iter().map(Said::from).collect())
             }
             Self::Tts(guest) => {
-                keep_signer(&told, |link, signer| guest.0.keep_signer(link, signer));
                 let input = told.for_speaker().ok_or(SessionError::WrongKind)?;
                 Ok(guest.handle(now, input)?.iter().map(Said::from).collect())
             }
         }
-    }
-}
-
-fn keep_signer(told: &Told, keep: impl FnOnce(u32, vg_links::secrets::ChunkSigner)) {
-    if let Told::Link(LinkInput::Signed(link, signed)) = told {
-        keep(*link, signed.signer.clone());
     }
 }
 
@@ -97,6 +101,7 @@ impl fmt::Display for Divergence {
 pub fn replay(plugin: &Plugin, recording: &Recording) -> Result<Replay, SessionError> {
     let mut guest = AnyInstance::open(plugin)?;
     for (at, turn) in recording.turns.iter().enumerate() {
+        guest.answer_signatures(&turn.signatures);
         let got = guest.handle(turn.now, turn.told.clone()).map_or_else(
             |error| vec![Value::from(format!("fell: {}", error.code()))],
             |effects| effects.iter().map(|effect| json::said(effect, recording.header.words)).collect(),

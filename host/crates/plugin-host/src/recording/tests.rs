@@ -63,7 +63,7 @@ fn recorded(words: Words) -> Paper {
     let mut recorder = recorder(words, Box::new(paper.clone()));
     for (at, input) in inputs().iter().enumerate() {
         recorder.stt_told(now(at as u64), input);
-        recorder.stt_said(&[heard("secret words")]);
+        recorder.stt_said(&[heard("secret words")], vec![]);
     }
     paper
 }
@@ -127,7 +127,7 @@ fn a_full_disk_ends_the_recording_not_the_session() {
     let mut recorder = recorder(Words::Hashed, Box::new(Full(2)));
     for input in inputs() {
         recorder.stt_told(now(0), &input);
-        recorder.stt_said(&[]);
+        recorder.stt_said(&[], vec![]);
     }
     assert!(recorder.out.is_none());
 }

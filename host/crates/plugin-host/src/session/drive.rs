@@ -10,6 +10,7 @@ use crate::instance::{Instance, SessionError};
 use crate::limits::SESSION_LIFE;
 use crate::load::Plugin;
 use crate::recording::Recorder;
+use crate::signing::Signing;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Sleep, sleep_until};
 use vg_links::Door;
+use vg_links::wire::Signed;
 
 /// The owner has dropped the session's events.
 struct Gone;
@@ -68,6 +70,11 @@ async fn talk<R: Role>(
         Ok(guest) => guest,
         Err(error) => return Ok(SessionEnd::Fell(error)),
     };
+    if outside.recorder.is_some()
+        && let Some(signing) = guest.signing()
+    {
+        signing.note();
+    }
     let expires_at = Instant::now() + life(plugin);
     // What is waited for again and again is asked for once: each time anew would cost as much as a call of the guest.
     let mut left = pin!(outbox.closed());
@@ -136,7 +143,8 @@ async fn turn<R: Role>(
     }
     let effects = guest.handle(now, input).await.map_err(SessionEnd::Fell)?;
     if let Some(recorder) = &mut outside.recorder {
-        R::record_said(recorder, &effects);
+        let signatures = guest.signing().map(Signing::take_noted).unwrap_or_default();
+        R::record_said(recorder, &effects, signatures);
     }
     let booked = desk.book(Instant::now(), effects);
     // Also at the end: last bytes and half-closes were asked for before it.
@@ -184,8 +192,10 @@ impl Outside {
 }
 
 fn tell<R: Role>(guest: &mut Instance<R::Talk>, desk: &mut Desk<R>, news: LinkInput) {
-    if let LinkInput::Signed(link, signed) = &news {
-        guest.keep_signer(*link, signed.signer.clone());
+    if let LinkInput::Signed(link, Signed { signer: Some(signer), .. }) = &news
+        && let Some(signing) = guest.signing()
+    {
+        signing.keep(*link, signer.clone());
     }
     desk.take_news(news);
 }

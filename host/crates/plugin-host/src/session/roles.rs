@@ -7,6 +7,7 @@ use crate::api::{
 use crate::instance::Talk;
 use crate::limits::AUDIO_EVENT_BYTES;
 use crate::recording::Recorder;
+use crate::signing::Signature;
 use crate::v0_1::{Listener, Speaker};
 
 /// What an effect means for the one who drives.
@@ -51,7 +52,7 @@ pub(crate) trait Role: 'static {
     /// The samples of an input that may go to a link by itself.
     fn audio(input: &Self::Input) -> Option<&[u8]>;
     fn record_told(recorder: &mut Recorder, now: Now, input: &Self::Input);
-    fn record_said(recorder: &mut Recorder, effects: &[Self::Effect]);
+    fn record_said(recorder: &mut Recorder, effects: &[Self::Effect], signatures: Vec<Signature>);
 }
 
 pub(crate) struct Listening;
@@ -115,8 +116,8 @@ impl Role for Listening {
         recorder.stt_told(now, input);
     }
 
-    fn record_said(recorder: &mut Recorder, effects: &[SttEffect]) {
-        recorder.stt_said(effects);
+    fn record_said(recorder: &mut Recorder, effects: &[SttEffect], signatures: Vec<Signature>) {
+        recorder.stt_said(effects, signatures);
     }
 }
 
@@ -183,7 +184,7 @@ impl Role for Speaking {
         recorder.tts_told(now, input);
     }
 
-    fn record_said(recorder: &mut Recorder, effects: &[TtsEffect]) {
-        recorder.tts_said(effects);
+    fn record_said(recorder: &mut Recorder, effects: &[TtsEffect], signatures: Vec<Signature>) {
+        recorder.tts_said(effects, signatures);
     }
 }

@@ -7,6 +7,7 @@ mod driven;
 mod hostile;
 mod loading;
 mod masks;
+mod recorded;
 mod swapping;
 
 use std::path::PathBuf;

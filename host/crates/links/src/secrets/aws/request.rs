@@ -86,7 +86,7 @@ impl Signing<'_> {
         head.headers.push(("authorization".to_owned(), authorization));
         let chain =
             Chain { secret: Arc::clone(&self.credentials.secret), scope: self.scope.clone(), day: self.day.to_owned(), key };
-        Ok(Signed { signature, amz_date: self.amz_date.to_owned(), scope, signer: ChunkSigner(Arc::new(chain)) })
+        Ok(Signed { signature, amz_date: self.amz_date.to_owned(), scope, signer: Some(ChunkSigner(Arc::new(chain))) })
     }
 
     fn query(&self, head: &mut Head) -> Result<(), Refusal> {
