@@ -86,7 +86,8 @@ async fn a_signed_session_runs_again_without_its_key() {
     let turns = recording.turns.len();
     assert_eq!(replay(&plugin, &recording).unwrap(), Replay::Same { turns });
     // Another answer is another session: what is compared is really what was signed.
-    let forged = text.replacen(&format!(r#""signatures":["{signature}"]"#), &format!(r#""signatures":["{}"]"#, "0".repeat(64)), 1);
+    let forged =
+        text.replacen(&format!(r#""signatures":["{signature}"]"#), &format!(r#""signatures":["{}"]"#, "0".repeat(64)), 1);
     assert_ne!(forged, text);
     let forged = Recording::read(forged.as_bytes()).unwrap();
     assert!(matches!(replay(&plugin, &forged).unwrap(), Replay::Differs(_)));

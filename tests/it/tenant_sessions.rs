@@ -1,0 +1,112 @@
+//! What a tenant's sessions are given: a version of the store, no more seats than it allows itself, a recording where the operator asks for one.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
+
+use std::fs;
+use std::io::BufReader;
+use vg_plugin_host::recording::{Recording, Replay, replay};
+use vg_plugin_host::{HostConfig, PluginHost};
+use vg_plugin_store::{Incoming, Store};
+use vg_tests::folders::{Folders, PERMITTED, Vendor, faults, hang_up, tenant, until};
+use vg_tests::house::plugins_dir;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_of_the_store_serves_the_tenant_that_names_it() {
+    let folders = Folders::make();
+    let store = Store::open(&folders.path().join("store")).unwrap();
+    let wasm = fs::read(plugins_dir().join("test/probe-stt.wasm")).unwrap();
+    let incoming = Incoming { wasm: &wasm, plugin: &"stt-kept@1.4.0".parse().unwrap(), signature: None, source: "story" };
+    store.put(&incoming, &["stt-kept@1.4.0".parse().unwrap()]).unwrap();
+    folders.write("policy.toml", "");
+    folders.write("tenants/acme.toml", &tenant("[hearing]\nplugin = 'stt-kept@1.4.0'\n"));
+    folders.write("tenants/other.toml", &tenant("[hearing]\nplugin = 'stt-kept@1.5.0'\n"));
+    let house = folders.house().await;
+    let states = house.running().readiness().plugins;
+    let state = |name: &str| states.iter().find(|plugin| plugin.name == name).unwrap().state;
+    assert_eq!((state("stt-kept@1.4.0"), state("stt-kept@1.5.0")), ("ready", "plugin-missing"));
+    let phone = house.phone("acme").await.unwrap();
+    let live = async || house.metric("vg_plugin_sessions_live").await.unwrap();
+    while live().await < 2.0 {
+        tokio::task::yield_now().await;
+    }
+    hang_up([phone], house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_has_as_many_sessions_as_it_allows_itself() {
+    let vendor = Vendor::start().await;
+    let folders = Folders::make();
+    folders.write("policy.toml", PERMITTED);
+    let limited = folders.tenant(&vendor, "key-one");
+    let limited = limited.replacen("options =", "limits = { sessions_max = 1 }\noptions =", 1);
+    folders.write("tenants/acme.toml", &limited.replacen("[speaking]", "[[hearing]]\nplugin = 'probe-stt'\n[speaking]", 1));
+    let house = folders.house().await;
+    let refused = "vg_plugin_session_ends_total{code=\"session-limit\",plugin=\"probe-vendor-stt\"}";
+    let first = house.phone("acme").await.unwrap();
+    until("the vendor is called", || vendor.sessions().len() == 1).await;
+    let second = house.phone("acme").await.unwrap();
+    while house.metric(refused).await.unwrap_or(0.0) < 1.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(vendor.sessions().len(), 1);
+    // What is given back can be had again.
+    first.hang_up().await.1.unwrap();
+    while house.metric("vg_plugin_sessions_live").await.unwrap() > 2.0 {
+        tokio::task::yield_now().await;
+    }
+    let third = house.phone("acme").await.unwrap();
+    until("the vendor is called once more", || vendor.sessions().len() == 2).await;
+    hang_up([second, third], house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_the_operator_records_runs_again_on_a_laptop() {
+    let vendor = Vendor::start().await;
+    let folders = Folders::make();
+    folders.write("policy.toml", PERMITTED);
+    folders.write("tenants/acme.toml", &folders.tenant(&vendor, "key-one"));
+    let dir = folders.path().join("recordings");
+    let record = format!("[plugins.record]\ntenant = 'acme'\nplugin = 'probe-vendor-stt'\ndir = {dir:?}\nsessions_max = 1\n");
+    let house = folders.house_with(&record).await;
+    let first = house.phone("acme").await.unwrap();
+    until("the vendor is called", || vendor.sessions().len() == 1).await;
+    until("half a second of sound has come", || vendor.sessions()[0].bytes > 8_000).await;
+    // One more than was asked for.
+    let second = house.phone("acme").await.unwrap();
+    until("the vendor is called once more", || vendor.sessions().len() == 2).await;
+    hang_up([first, second], house).await;
+
+    let files: Vec<_> = fs::read_dir(&dir).unwrap().map(|file| file.unwrap().path()).collect();
+    let [file] = &files[..] else { panic!("{files:?}") };
+    assert!(!fs::read_to_string(file).unwrap().contains("key-of-one"));
+    let recording = Recording::read(BufReader::new(fs::File::open(file).unwrap())).unwrap();
+    let turns = recording.turns.len();
+    assert!(turns > 3, "{turns}");
+    let laptop = PluginHost::new(HostConfig::new(folders.path().join("laptop"))).unwrap();
+    let plugin = laptop.load(&plugins_dir().join("test/probe-vendor-stt.wasm")).unwrap();
+    assert_eq!(replay(&plugin, &recording).unwrap(), Replay::Same { turns });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_refers_to_no_secret_beyond_what_the_operator_gave_to_tenants() {
+    let vendor = Vendor::start().await;
+    let folders = Folders::make();
+    fs::create_dir(folders.path().join("secrets")).unwrap();
+    folders.write("secrets/key-three", "key-of-three");
+    folders.write("policy.toml", PERMITTED);
+    folders.write("tenants/acme.toml", &folders.tenant(&vendor, "secrets/key-three"));
+    let house = folders.house_with(&format!("secrets_dir = {:?}\n", folders.path().join("secrets"))).await;
+    let phone = house.phone("acme").await.unwrap();
+    until("the vendor is called", || vendor.sessions().len() == 1).await;
+    assert_eq!(vendor.sessions()[0].authorization, "Bearer key-of-three");
+
+    let beyond = folders.tenant(&vendor, "key-one");
+    let file = format!("file:{}", folders.path().join("key-one").display());
+    for beyond in [beyond.clone(), beyond.replace(&file, "env:PATH")] {
+        folders.write("tenants/acme.toml", &beyond);
+        let told = faults(&house).await;
+        let [fault] = &told[..] else { panic!("{told:#?}") };
+        assert!(fault.contains("hearing[0].secrets.api_key: refers to what plugins.secrets_env_prefix"), "{fault}");
+    }
+    hang_up([phone], house).await;
+}
