@@ -1,19 +1,16 @@
 //! A guest that does its best to see the key it may use, or to send it elsewhere.
 
-use crate::{DEADLINE, rig, start, tag};
+use crate::{DEADLINE, grant, rig, start, tag};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use vg_plugin_host::api::SttInput;
-use vg_plugin_host::links::grant::{Budget, Policy, Reach};
-use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
-use vg_plugin_host::links::{Grant, LinkCounts, Links, LinksConfig};
+use vg_plugin_host::links::secrets::SecretSpec;
+use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::session::{Opening, SttEvent};
 
 const KEY: &str = "sk-0123456789abcdef";
@@ -75,19 +72,7 @@ async fn told(asks: Vec<Value>, permitted: &[&Vendor], bound: &Vendor) -> (Strin
     std::fs::write(&file, KEY).unwrap();
     let reference = format!("file:{}", file.display());
     let spec = SecretSpec::Static { reference, hosts: Some(vec![bound.origin()]) };
-    let hosts: Vec<_> = permitted.iter().map(|vendor| vendor.origin().parse().unwrap()).collect();
-    let grant = Grant {
-        tenant: "demo".into(),
-        plugin: "probe-stt".into(),
-        reach: Reach {
-            wish: hosts.clone(),
-            policy: Policy { hosts, networks: vec!["127.0.0.0/8".parse().unwrap()] },
-            tenant: None,
-        },
-        secrets: Secrets::resolve(&BTreeMap::from([("api_key".to_owned(), spec)]), Arc::new(LocalStore::default())).unwrap(),
-        connections: Arc::new(Semaphore::new(8)),
-        budget: Budget::default(),
-    };
+    let grant = grant(permitted.iter().map(|vendor| vendor.origin().parse().unwrap()).collect(), "api_key", spec);
     let links = Links::new(LinksConfig::default()).unwrap();
     let opening = Opening { door: Some(links.door(Arc::new(grant))), ..Opening::from(tag()) };
     let ends = asks.len();

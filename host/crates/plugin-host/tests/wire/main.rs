@@ -10,11 +10,16 @@ mod masks;
 mod recorded;
 mod swapping;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use vg_plugin_host::api::{AudioFormat, Encoding, Now, SessionStart, SessionTag};
+use vg_plugin_host::links::Grant;
+use vg_plugin_host::links::grant::{Budget, HostRule, Policy, Reach};
+use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
 use vg_plugin_host::{HostConfig, Plugin, PluginHost};
 
 const NOW: Now = Now { mono_us: 0, unix_ms: 0 };
@@ -61,6 +66,22 @@ fn start(options: &str) -> SessionStart {
 
 fn tag() -> SessionTag {
     SessionTag { tenant: "demo".into(), call: "call-1".into() }
+}
+
+/// Permission to reach these hosts of this machine, with one secret.
+fn grant(hosts: Vec<HostRule>, secret: &str, spec: SecretSpec) -> Grant {
+    Grant {
+        tenant: "demo".into(),
+        plugin: "probe-stt".into(),
+        reach: Reach {
+            wish: hosts.clone(),
+            policy: Policy { hosts, networks: vec!["127.0.0.0/8".parse().unwrap()] },
+            tenant: None,
+        },
+        secrets: Secrets::resolve(&BTreeMap::from([(secret.to_owned(), spec)]), Arc::new(LocalStore::default())).unwrap(),
+        connections: Arc::new(Semaphore::new(8)),
+        budget: Budget::default(),
+    }
 }
 
 /// Waits until `holds`, at most until the deadline.

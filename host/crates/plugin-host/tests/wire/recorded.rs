@@ -1,17 +1,14 @@
 //! A session that the host signed for, recorded and run again where there is no key.
 
-use crate::{DEADLINE, rig, start, tag};
+use crate::{DEADLINE, grant, rig, start, tag};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use vg_plugin_host::api::SttInput;
-use vg_plugin_host::links::grant::{Budget, HostRule, Policy, Reach};
-use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
-use vg_plugin_host::links::{Grant, Links, LinksConfig};
+use vg_plugin_host::links::secrets::SecretSpec;
+use vg_plugin_host::links::{Links, LinksConfig};
 use vg_plugin_host::recording::{Recorder, Recording, Replay, Words, replay};
 use vg_plugin_host::session::{Opening, SttEvent};
 
@@ -45,19 +42,7 @@ async fn a_signed_session_runs_again_without_its_key() {
         regions: vec!["eu-central-1".into()],
         service: "transcribe".into(),
     };
-    let hosts: Vec<HostRule> = vec![origin.parse().unwrap()];
-    let grant = Grant {
-        tenant: "demo".into(),
-        plugin: "probe-stt".into(),
-        reach: Reach {
-            wish: hosts.clone(),
-            policy: Policy { hosts, networks: vec!["127.0.0.0/8".parse().unwrap()] },
-            tenant: None,
-        },
-        secrets: Secrets::resolve(&BTreeMap::from([("aws".to_owned(), spec)]), Arc::new(LocalStore::default())).unwrap(),
-        connections: Arc::new(Semaphore::new(8)),
-        budget: Budget::default(),
-    };
+    let grant = grant(vec![origin.parse().unwrap()], "aws", spec);
     let plugin = rig.load("test/probe-stt");
     let paper = Paper::default();
     let opening = Opening {
