@@ -7,6 +7,7 @@ mod new;
 mod replay;
 mod run;
 mod trade;
+mod vendor;
 
 use super::terminal::say;
 use crate::config::Config;
@@ -48,6 +49,8 @@ pub(super) enum Command {
     Bench(bench::Options),
     /// Play a scripted bad day with a plugin. The exit code is 1 where it does not behave
     Conform(conform::Options),
+    /// Be the made-up vendor of the templates, on this machine: a first session needs no account
+    Vendor(vendor::Options),
     #[command(flatten)]
     New(new::Command),
     #[command(flatten)]
@@ -57,6 +60,7 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, config: Config) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(options) => run::run(options, config).await,
+        Command::Vendor(options) => vendor::run(options).await,
         Command::Trade(command) => trade::run(command, &config).await.map(|()| ExitCode::SUCCESS),
         // These compile WebAssembly for seconds: not on a thread that others wait for.
         other => tokio::task::spawn_blocking(move || at_leisure(other, &config)).await?,
@@ -75,7 +79,7 @@ fn at_leisure(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         Command::Bench(options) => bench::run(&options, config),
         Command::Conform(options) => conform::run(&options, config),
         Command::New(command) => new::run(command).map(|()| ExitCode::SUCCESS),
-        Command::Run(_) | Command::Trade(_) => Ok(ExitCode::SUCCESS),
+        Command::Run(_) | Command::Vendor(_) | Command::Trade(_) => Ok(ExitCode::SUCCESS),
     }
 }
 
