@@ -186,6 +186,7 @@ fn run(folder: &Path, component: &Path, words: &[&str], vendor: Option<&Vendor>)
     if let Some(Vendor { address, .. }) = vendor {
         fs::write(folder.join("options.json"), format!("{{\"endpoint\":\"http://{address}\"}}")).unwrap();
         command.args(["--options", "options.json", "--policy", "policy.toml", "--secret", "api_key=env:TEMPLATE_KEY"]);
+        command.args(["--record", "session.jsonl"]);
     }
     command.env("TEMPLATE_KEY", KEY).stdin(Stdio::null()).output().unwrap()
 }
@@ -226,6 +227,11 @@ fn templates_serve_live_sessions_with_a_vendor_on_this_machine() {
                 assert!(sound[44..].iter().any(|byte| *byte != 0), "{title}");
             }
             _ => continue,
+        }
+        // The session that was recorded runs again, and is good enough for a bad day.
+        for tool in [["replay", "session.jsonl", "--plugin"], ["conform", "--session", "session.jsonl"]] {
+            let asked = gateway(folder.path()).arg("plugin").args(tool).arg(&component).output().unwrap();
+            assert!(asked.status.success(), "{title}: {}", String::from_utf8_lossy(&asked.stdout));
         }
         served += 1;
     }

@@ -171,9 +171,9 @@ impl Door {
         open
     }
 
-    /// Sends a chunk of audio where it is routed to; false where it is for the guest.
-    pub fn take_audio(&mut self, chunk: &[u8]) -> bool {
-        let Some((id, prefix)) = &self.route else { return false };
+    /// Sends a chunk of audio where it is routed to, and says where that was; none where it is for the guest.
+    pub fn take_audio(&mut self, chunk: &[u8]) -> Option<LinkId> {
+        let (id, prefix) = self.route.as_ref()?;
         let id = *id;
         let message = Bytes::from([prefix, chunk].concat());
         count(&self.links.counters.chunks_routed);
@@ -183,7 +183,7 @@ impl Door {
             let detail = "the peer takes no more audio".to_owned();
             self.at_once.push_back(LinkInput::Failed { id, kind: LinkErrorKind::Limit, detail });
         }
-        true
+        Some(id)
     }
 
     /// The next news, in order for each link. Where nobody asks, the vendor's window closes.

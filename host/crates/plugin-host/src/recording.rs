@@ -10,7 +10,7 @@
 //! fill them in behind its back, and what a permitted host echoes of them is masked before the session sees it. Signatures that
 //! the host made for it are kept, since another host could not make them again.
 //!
-//! Audio that goes to a link by itself (`route-audio`) passes the guest by, and so it passes the recording by.
+//! Audio that goes to a link by itself (`route-audio`) passes the guest by; it is a line all the same, since the vendor answers it.
 
 mod json;
 mod replay;
@@ -19,7 +19,7 @@ mod turn;
 pub use replay::{AnyInstance, Divergence, Replay, replay};
 pub use turn::{Said, Told};
 
-use crate::api::{Kind, Now, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput};
+use crate::api::{Kind, LinkId, Now, SessionStart, SttEffect, SttInput, TtsEffect, TtsInput};
 use crate::load::Plugin;
 use crate::signing::Signature;
 use json::{HeaderLine, ToldLine, TurnLine};
@@ -53,7 +53,7 @@ pub struct Header {
     pub words: Words,
 }
 
-/// One call of the guest.
+/// One call of the guest, or audio that passed it by.
 #[derive(Clone, Debug)]
 pub struct Turn {
     /// When.
@@ -148,6 +148,12 @@ impl Recorder {
 
     pub(crate) fn tts_said(&mut self, effects: &[TtsEffect], signatures: Vec<Signature>) {
         self.said(effects.iter().map(Said::from), signatures);
+    }
+
+    /// A chunk went to a link without a call.
+    pub(crate) fn routed(&mut self, now: Now, link: LinkId, samples: &[u8]) {
+        self.pending = Some((now, ToldLine::of(&Told::Routed(link, samples.to_vec()))));
+        self.close_turn(Some(Vec::new()), Vec::new());
     }
 
     fn told(&mut self, now: Now, told: &Told) {

@@ -49,6 +49,10 @@ impl<'a> Score<'a> {
                 Told::Start(_) | Told::Timer(_) => {}
                 Told::End => reader.ended = true,
                 Told::Link(news) => reader.news(at_ms, news),
+                Told::Routed(link, samples) => {
+                    cues.push(Cue { at_ms, told: Told::Audio(samples.clone()) });
+                    reader.sent(at_ms, *link);
+                }
                 told => cues.push(Cue { at_ms, told: told.clone() }),
             }
             turn.said.iter().flatten().for_each(|said| reader.said(at_ms, said));
@@ -143,13 +147,16 @@ impl Reader {
                 self.open.insert(id, self.scripts.len());
                 self.scripts.push(Noted { script, sends: 0, last_ms: at_ms });
             }
-            "send-bytes" | "send-text" | "finish" => {
-                if let Some(noted) = self.open.get(&id).and_then(|nth| self.scripts.get_mut(*nth)) {
-                    noted.sends += 1;
-                    noted.last_ms = at_ms;
-                }
-            }
+            "send-bytes" | "send-text" | "finish" => self.sent(at_ms, id),
             _ => {}
+        }
+    }
+
+    /// A piece went out on a link.
+    fn sent(&mut self, at_ms: u64, id: LinkId) {
+        if let Some(noted) = self.open.get(&id).and_then(|nth| self.scripts.get_mut(*nth)) {
+            noted.sends += 1;
+            noted.last_ms = at_ms;
         }
     }
 

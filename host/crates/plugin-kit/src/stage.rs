@@ -215,6 +215,12 @@ impl Trace {
         answers
     }
 
+    /// The vendor's lines after which the guest said such a thing.
+    pub(crate) fn lines_that_yield(&self, such: impl Fn(&Said) -> bool) -> Vec<LineAt> {
+        let answers = self.answers();
+        answers.into_iter().filter(|(_, said)| said.iter().any(|said| such(said))).map(|(at, _)| at).collect()
+    }
+
     /// All sound, in order.
     pub(crate) fn sound(&self) -> Vec<u8> {
         let mut sound = Vec::new();

@@ -141,7 +141,8 @@ static void told(session_t *s, effects_t *effects, string_t text) {
     if (!parse(text, &message)) {
         fail(effects, FAULT(PROTOCOL), "a message of the vendor is no JSON object with a type");
     } else if (!strcmp(message.type, "partial")) {
-        transcript(effects, EFFECT(PARTIAL), &message);
+        /* One that comes after its final is stale. */
+        if (message.end_ms > (double)s->finals_end_ms) transcript(effects, EFFECT(PARTIAL), &message);
     } else if (!strcmp(message.type, "final")) {
         if (message.end_ms > (double)s->finals_end_ms) {
             s->finals_end_ms = (uint64_t)message.end_ms;

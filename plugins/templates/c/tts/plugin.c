@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "faults.h"
 
@@ -181,11 +182,27 @@ static uint32_t link_of(const LINK(link_input_t) *news) {
     return news->val.full;
 }
 
+static bool begins(string_t text, const char *with) {
+    return text.len >= strlen(with) && !strncasecmp((const char *)text.ptr, with, strlen(with));
+}
+
+/* A page for a person, of a proxy perhaps, is not to be spoken. */
+static bool is_sound(const LINK(fields_t) *headers) {
+    for (size_t i = 0; i < headers->len; i++) {
+        string_t name = headers->ptr[i].f0, kind = headers->ptr[i].f1;
+        if (name.len == 12 && begins(name, "content-type")) return begins(kind, "audio/") || begins(kind, "application/octet-stream");
+    }
+    return true;
+}
+
 static void heard(session_t *s, effects_t *effects, const LINK(link_input_t) *news) {
     /* News of a link that was cancelled is for nobody. */
     if (!s->speaking || link_of(news) != s->link) return;
     switch (news->tag) {
-    case NEWS(OPENED): status_is(effects, &news->val.opened, 200); break;
+    case NEWS(OPENED):
+        if (status_is(effects, &news->val.opened, 200) && !is_sound(&news->val.opened.headers))
+            fail(effects, FAULT(PROTOCOL), "the vendor answered with something that is no sound");
+        break;
     case NEWS(BYTES): sound(s, effects, &news->val.bytes.data); break;
     case NEWS(FAILED): fail_link(effects, &news->val.failed); break;
     case NEWS(FINISHED):

@@ -109,8 +109,11 @@ class Session {
       throw new Fault("protocol", "a message of the vendor is no JSON");
     }
     switch (message?.type) {
-      case "partial":
-        return [{ tag: "partial", val: transcript(message, null) }];
+      case "partial": {
+        const heard = transcript(message, null);
+        // One that comes after its final is stale.
+        return heard.endMs <= this.finalsEndMs ? [] : [{ tag: "partial", val: heard }];
+      }
       case "final": {
         const said = transcript(message, 1);
         if (said.endMs <= this.finalsEndMs) return [];

@@ -143,6 +143,7 @@ class Session {
       case "opened":
         checkStatus(val);
         if (val.status !== 200) throw new Fault("protocol", `status ${val.status}`);
+        checkSound(val.headers);
         return [];
       case "bytes": {
         const samples = new Uint8Array(speaking.rest.length + val.data.length);
@@ -166,3 +167,11 @@ class Session {
 }
 
 export const tts = { Session };
+
+// A page for a person, of a proxy perhaps, is not to be spoken.
+function checkSound(headers) {
+  const [, kind] = headers.find(([name]) => name.toLowerCase() === "content-type") ?? [];
+  if (kind !== undefined && !/^(audio\/|application\/octet-stream)/.test(kind)) {
+    throw new Fault("protocol", "the vendor answered with something that is no sound");
+  }
+}

@@ -78,7 +78,9 @@ class Session:
         except (ValueError, TypeError, KeyError):
             raise Fault(types.FaultKind_Protocol(), "a message of the vendor is no JSON object with a type") from None
         if kind == "partial":
-            return [api.Effect_Partial(transcript(message, None))]
+            heard = transcript(message, None)
+            # One that comes after its final is stale.
+            return [] if heard.end_ms <= self.finals_end_ms else [api.Effect_Partial(heard)]
         if kind == "final":
             said = transcript(message, 1.0)
             if said.end_ms <= self.finals_end_ms:

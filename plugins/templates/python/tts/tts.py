@@ -114,6 +114,7 @@ class Session:
         match news:
             case link.LinkInput_Opened(head):
                 check_status(head, wanted=200)
+                check_sound(head)
             case link.LinkInput_Bytes(piece):
                 samples = speaking.rest + piece.data
                 whole = len(samples) - len(samples) % self.sample_bytes
@@ -128,3 +129,10 @@ class Session:
             case link.LinkInput_Failed(failed):
                 raise of_link(failed)
         return []
+
+
+def check_sound(head):
+    """A page for a person, of a proxy perhaps, is not to be spoken."""
+    for name, value in head.headers:
+        if name.lower() == "content-type" and not value.startswith(("audio/", "application/octet-stream")):
+            raise Fault(types.FaultKind_Protocol(), "the vendor answered with something that is no sound")

@@ -98,7 +98,7 @@ async fn audio_that_a_stuck_peer_does_not_take_ends_its_link_not_its_session() {
     let server = Server::plain().await;
     let (mut guest, _peer) = server.raw_pair(Terms::default()).await;
     assert!(guest.door.route(LINK, Vec::new()));
-    let taken = (0..100_000).take_while(|_| guest.door.take_audio(&[0; 3200])).count();
+    let taken = (0..100_000).take_while(|_| guest.door.take_audio(&[0; 3200]).is_some()).count();
     assert!(taken < 100_000);
     loop {
         match guest.next().await {

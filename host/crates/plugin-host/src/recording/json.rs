@@ -55,6 +55,7 @@ pub(super) struct TurnLine {
 pub(super) enum ToldLine {
     Start,
     Audio(String),
+    Routed { id: LinkId, data: String },
     SpeechStarted(u64),
     SpeechEnded(u64),
     Finalize,
@@ -122,6 +123,7 @@ impl ToldLine {
             // The header has it.
             Told::Start(_) => Self::Start,
             Told::Audio(samples) => Self::Audio(STANDARD.encode(samples)),
+            Told::Routed(id, samples) => Self::Routed { id: *id, data: STANDARD.encode(samples) },
             Told::Edge(SpeechEdge::Started(ms)) => Self::SpeechStarted(*ms),
             Told::Edge(SpeechEdge::Ended(ms)) => Self::SpeechEnded(*ms),
             Told::Finalize => Self::Finalize,
@@ -138,6 +140,7 @@ impl ToldLine {
         Ok(match self {
             Self::Start => Told::Start(start.clone()),
             Self::Audio(samples) => Told::Audio(STANDARD.decode(samples).map_err(|_| "audio")?),
+            Self::Routed { id, data } => Told::Routed(id, STANDARD.decode(data).map_err(|_| "routed")?),
             Self::SpeechStarted(ms) => Told::Edge(SpeechEdge::Started(ms)),
             Self::SpeechEnded(ms) => Told::Edge(SpeechEdge::Ended(ms)),
             Self::Finalize => Told::Finalize,

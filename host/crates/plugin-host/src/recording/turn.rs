@@ -1,8 +1,8 @@
 //! One call of a guest, whichever kind it is: what it is told, what it says.
 
 use crate::api::{
-    AudioRoute, Fault, LinkEffect, LinkInput, SessionStart, SpeechEdge, SttEffect, SttInput, Timer, Transcript, TtsEffect,
-    TtsInput, Usage, Word,
+    AudioRoute, Fault, LinkEffect, LinkId, LinkInput, SessionStart, SpeechEdge, SttEffect, SttInput, Timer, Transcript,
+    TtsEffect, TtsInput, Usage, Word,
 };
 use std::fmt;
 
@@ -13,6 +13,8 @@ pub enum Told {
     Start(SessionStart),
     /// Listeners: the next samples.
     Audio(Vec<u8>),
+    /// Listeners: samples that went to a link by themselves. No call was made.
+    Routed(LinkId, Vec<u8>),
     /// Listeners: a speech edge.
     Edge(SpeechEdge),
     /// Listeners: say what is final now.
@@ -72,6 +74,7 @@ impl Told {
         match self {
             Self::Start(_) => "start",
             Self::Audio(_) => "audio",
+            Self::Routed(..) => "routed",
             Self::Edge(_) => "edge",
             Self::Finalize => "finalize",
             Self::Text(_) => "text",
@@ -93,7 +96,7 @@ impl Told {
             Self::End => SttInput::End,
             Self::Link(news) => SttInput::Link(news),
             Self::Timer(id) => SttInput::Timer(id),
-            Self::Text(_) | Self::Flush(_) | Self::Cancel => return None,
+            Self::Routed(..) | Self::Text(_) | Self::Flush(_) | Self::Cancel => return None,
         })
     }
 
@@ -107,7 +110,7 @@ impl Told {
             Self::End => TtsInput::End,
             Self::Link(news) => TtsInput::Link(news),
             Self::Timer(id) => TtsInput::Timer(id),
-            Self::Audio(_) | Self::Edge(_) | Self::Finalize => return None,
+            Self::Audio(_) | Self::Routed(..) | Self::Edge(_) | Self::Finalize => return None,
         })
     }
 }

@@ -132,12 +132,15 @@ async fn turn<R: Role>(
     tools: &Tools,
     input: R::Input,
 ) -> Result<(), SessionEnd> {
+    let now = tools.epoch.at(Instant::now());
     if let (Some(door), Some(chunk)) = (&mut outside.door, R::audio(&input))
-        && door.take_audio(chunk)
+        && let Some(link) = door.take_audio(chunk)
     {
+        if let Some(recorder) = &mut outside.recorder {
+            recorder.routed(now, link, chunk);
+        }
         return Ok(());
     }
-    let now = tools.epoch.at(Instant::now());
     if let Some(recorder) = &mut outside.recorder {
         R::record_told(recorder, now, &input);
     }

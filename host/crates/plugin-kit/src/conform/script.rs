@@ -222,8 +222,7 @@ fn nothing_invented(material: &Material<'_>, trace: &Trace) -> Result<(), String
 
 /// The vendor's lines after which the guest said such a thing.
 fn yields(material: &Material<'_>, such: fn(&Said) -> bool) -> Vec<LineAt> {
-    let answers = material.trace.answers();
-    answers.into_iter().filter(|(_, said)| said.iter().any(|said| such(said))).map(|(at, _)| at).collect()
+    material.trace.lines_that_yield(such)
 }
 
 fn first_yield(material: &Material<'_>, such: fn(&Said) -> bool) -> Result<LineAt, Inapplicable> {

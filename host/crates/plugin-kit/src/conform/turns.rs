@@ -5,7 +5,7 @@ use super::judge::{
 };
 use super::{Judged, Material};
 use crate::score::Score;
-use crate::stage::{Cue, End, Trace};
+use crate::stage::{Cue, End, Line, Trace};
 use vg_plugin_host::api::{Encoding, Kind};
 use vg_plugin_host::recording::{Said, Told};
 
@@ -47,6 +47,11 @@ pub(super) fn finalize_twice(material: &Material<'_>) -> Judged {
             Told::Flush(mark) => score.cues.push(Cue { at_ms: cue.at_ms, told: Told::Flush(mark + 1000) }),
             _ => {}
         }
+    }
+    // A vendor answers each time that it is asked; whether the guest asks it again is the guest's own matter.
+    for (link, line) in material.trace.lines_that_yield(|said| matches!(said, Said::Finalized)).into_iter().rev() {
+        let answer = score.script[link].lines[line].clone();
+        score.script[link].lines.insert(line + 1, Line { after_sends: answer.after_sends + 1, ..answer });
     }
     let asked = score.cues.iter().filter(|cue| asks(&cue.told)).count();
     let trace = score.perform();

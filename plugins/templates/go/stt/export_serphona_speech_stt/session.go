@@ -115,6 +115,9 @@ func (s *Session) told(text string) ([]Effect, error) {
 	}
 	switch m.Type {
 	case "partial":
+		if m.EndMs <= s.finalsEndMs { // it comes after its final
+			return nil, nil
+		}
 		return []Effect{MakeEffectPartial(m.transcript(wit.None[float32]()))}, nil
 	case "final":
 		if m.EndMs <= s.finalsEndMs {

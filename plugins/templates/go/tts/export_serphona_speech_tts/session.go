@@ -169,7 +169,7 @@ func (s *Session) heard(news LinkInput) ([]Effect, error) {
 	switch news.Tag() {
 	case link.LinkInputOpened:
 		if head := news.Opened(); head.Id == speaking.link {
-			return nil, faults.CheckStatus(head, 200)
+			return nil, checkHead(head)
 		}
 	case link.LinkInputBytes:
 		if piece := news.Bytes(); piece.Id == speaking.link {
@@ -192,6 +192,19 @@ func (s *Session) heard(news LinkInput) ([]Effect, error) {
 		}
 	}
 	return nil, nil
+}
+
+func checkHead(head link.Opened) error {
+	if err := faults.CheckStatus(head, 200); err != nil {
+		return err
+	}
+	for _, field := range head.Headers {
+		sound := strings.HasPrefix(field.F1, "audio/") || strings.HasPrefix(field.F1, "application/octet-stream")
+		if strings.EqualFold(field.F0, "content-type") && !sound { // a page for a person, of a proxy perhaps
+			return faults.New(types.MakeFaultKindProtocol(), "the vendor answered with something that is no sound")
+		}
+	}
+	return nil
 }
 
 func (s *Session) sound(data []byte) (effects []Effect) {

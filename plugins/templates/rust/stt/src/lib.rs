@@ -115,7 +115,11 @@ impl Session {
         let broken = |_| Fault::new(FaultKind::Protocol, "a message of the vendor is no JSON");
         let message: Value = vg_plugin_sdk::json::from_str(message).map_err(broken)?;
         match message["type"].as_str() {
-            Some("partial") => Ok(vec![Effect::Partial(transcript(&message, None))]),
+            Some("partial") => {
+                let heard = transcript(&message, None);
+                // One that comes after its final is stale.
+                Ok(if heard.end_ms <= self.finals_end_ms { vec![] } else { vec![Effect::Partial(heard)] })
+            }
             Some("final") => {
                 let said = transcript(&message, Some(1.0));
                 let again = said.end_ms <= self.finals_end_ms;
@@ -213,6 +217,7 @@ mod tests {
         let last = r#"{"type":"final","text":"hello","start_ms":0,"end_ms":500}"#;
         assert!(matches!(&session.text(VENDOR, last)[..], [Effect::Final(said)] if said.text == "hello"));
         assert_eq!(session.text(VENDOR, last), []);
+        assert_eq!(session.text(VENDOR, r#"{"type":"partial","text":"hell","start_ms":0,"end_ms":400}"#), []);
         session.tell(Input::Finalize);
         assert_eq!(session.text(VENDOR, r#"{"type":"finalized"}"#), [Effect::Finalized]);
         session.tell(Input::End);

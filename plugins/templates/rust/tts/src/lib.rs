@@ -167,7 +167,13 @@ impl Session {
         match news {
             LinkInput::Opened(head) if head.id == speaking.link => match Fault::of_status(head.status, &head.headers) {
                 Some(fault) => Err(fault),
-                None if head.status == 200 => Ok(vec![]),
+                None if head.status == 200 => match link::field(&head.headers, "content-type") {
+                    // A page for a person, of a proxy perhaps, is not to be spoken.
+                    Some(kind) if !(kind.starts_with("audio/") || kind.starts_with("application/octet-stream")) => {
+                        Err(Fault::new(FaultKind::Protocol, "the vendor answered with something that is no sound"))
+                    }
+                    _ => Ok(vec![]),
+                },
                 None => Err(Fault::new(FaultKind::Protocol, format!("status {}", head.status))),
             },
             LinkInput::Bytes(piece) if piece.id == speaking.link => {
@@ -227,6 +233,8 @@ mod tests {
     #[test]
     fn every_bad_day_ends_in_a_fault() {
         assert!(matches!(&asked().opened(1, 403)[..], [Effect::Fail(fault)] if fault.kind == FaultKind::Auth));
+        let page = asked().opened_with(1, 200, &[("content-type", "text/html")]);
+        assert!(matches!(&page[..], [Effect::Fail(fault)] if fault.kind == FaultKind::Protocol));
         assert!(matches!(&asked().finished(1, None)[..], [Effect::Fail(fault)] if fault.kind == FaultKind::EmptyResult));
         assert!(matches!(&asked().pass_ms(5_000)[..], [Effect::Fail(fault)] if fault.kind == FaultKind::Unavailable));
     }
