@@ -57,9 +57,10 @@ impl Cache {
         counters: &Counters,
     ) -> Result<Component, LoadError> {
         let code = self.folder.join(format!("{digest}-{:016x}.cwasm", fingerprint(engine)));
-        if let Some(component) = self.trusted(engine, &code, counters) {
+        if self.is_ours(&code, counters) {
             count(&counters.cache_hits);
-            return Ok(component);
+            // It is as it was compiled, for engines alike: where it cannot be loaded it fits no place of this one's pool.
+            return load_file(engine, &code).map_err(refused);
         }
         let compiled = engine.precompile_component(wasm).map_err(refused)?;
         count(&counters.compiled);
@@ -76,16 +77,15 @@ impl Cache {
         self.write(&seal_of(code), hmac::sign(&self.key, &sealed(code, compiled)).as_ref())
     }
 
-    fn trusted(&self, engine: &Engine, code: &Path, counters: &Counters) -> Option<Component> {
-        let found = fs::read(code).ok()?;
+    fn is_ours(&self, code: &Path, counters: &Counters) -> bool {
+        let Ok(found) = fs::read(code) else { return false };
         let seal = fs::read(seal_of(code)).unwrap_or_default();
         let ours = hmac::verify(&self.key, &sealed(code, &found), &seal).is_ok();
-        let component = if ours { load_file(engine, code).ok() } else { None };
-        if component.is_none() {
+        if !ours {
             count(&counters.cache_refused);
             tracing::warn!("a cached plugin does not match its seal and is compiled again");
         }
-        component
+        ours
     }
 
     /// Removes every entry but those of components with these SHA-256; answers how many bytes that freed. What is loaded stays
