@@ -118,12 +118,16 @@ fn filled(text: &str, kind: Kind, name: &PluginName) -> String {
 fn run(kind: Kind) -> &'static str {
     match kind {
         Kind::Stt => {
-            "voice-gateway plugin run plugin-name.wasm --in speech.wav --secret api_key=env:API_KEY \\\n    \
-             --policy policy.toml --record session.jsonl"
+            "voice-gateway plugin vendor                       # in a terminal of its own: the vendor that this was begun for\n\
+             echo '{\"endpoint\":\"http://127.0.0.1:8080\"}' > options.json\n\
+             API_KEY=test voice-gateway plugin run plugin-name.wasm --in speech.wav --secret api_key=env:API_KEY \\\n    \
+             --options options.json --policy policy.toml --record session.jsonl"
         }
         Kind::Tts => {
-            "voice-gateway plugin run plugin-name.wasm --text \"Good morning.\" --secret api_key=env:API_KEY \\\n    \
-             --policy policy.toml --out speech.wav --record session.jsonl"
+            "voice-gateway plugin vendor                       # in a terminal of its own: the vendor that this was begun for\n\
+             echo '{\"endpoint\":\"http://127.0.0.1:8080\"}' > options.json\n\
+             API_KEY=test voice-gateway plugin run plugin-name.wasm --text \"Good morning.\" --secret api_key=env:API_KEY \\\n    \
+             --options options.json --policy policy.toml --out speech.wav --record session.jsonl"
         }
         Kind::Mask => {
             "echo '{\"id\":1,\"text\":\"4111 1111 1111 1111\",\"lang\":\"en-US\",\"source\":\"caller\",\"conversation\":\"a\",\"partial\":false}' |\n    \

@@ -120,6 +120,7 @@ fn keygen(out: &Path, no_password: bool) -> anyhow::Result<()> {
     let password = match &given {
         _ if no_password => Password::Without,
         Some(given) => Password::Given(given),
+        None if nobody_to_ask() => bail!("there is no terminal to ask for a password at: set {PASSWORD}, or say --no-password"),
         None => Password::Ask,
     };
     let made = sign::keygen(out, password)?;
@@ -129,9 +130,20 @@ fn keygen(out: &Path, no_password: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The library asks at the terminal, wherever standard input comes from.
+fn nobody_to_ask() -> bool {
+    std::fs::File::open("/dev/tty").is_err()
+}
+
 fn sign_file(file: &Path, key: &Path, name: Option<PluginName>) -> anyhow::Result<()> {
     let given = std::env::var(PASSWORD).ok();
-    let key = SecretKey::read(key, given.as_deref().map_or(Password::Ask, Password::Given))?;
+    let read = SecretKey::read(key, given.as_deref().map_or(Password::Ask, Password::Given));
+    let key = match read {
+        Err(sign::SignError::WrongPassword { .. }) if given.is_none() && nobody_to_ask() => {
+            bail!("{} has a password and there is no terminal to ask for it at: set {PASSWORD}", key.display())
+        }
+        read => read?,
+    };
     let name = match name.or_else(|| Reference::File(file.to_owned()).plugin()) {
         Some(name) => name,
         None => bail!("{} is not named like a plugin; say --name NAME@VERSION", file.display()),
