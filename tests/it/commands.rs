@@ -127,6 +127,29 @@ fn what_cannot_be_done_is_one_line_and_code_1() {
 }
 
 #[test]
+fn a_machine_without_a_terminal_signs_with_a_password_from_its_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("stt-acme.wasm"), b"any bytes can be signed").unwrap();
+    let alone = |words: &[&str], password: Option<&str>| {
+        // A session of its own has no terminal, wherever the tests run.
+        let program = gateway(folder.path(), words);
+        let mut command = Command::new("setsid");
+        command.arg("--wait").arg(program.get_program()).args(words).current_dir(folder.path()).stdin(Stdio::null());
+        password.map(|password| command.env("VG_KEY_PASSWORD", password));
+        command.output().unwrap()
+    };
+    let refused = alone(&["plugin", "keygen", "acme"], None);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("set VG_KEY_PASSWORD, or say --no-password"), "{}", text(&refused.stderr));
+    assert!(alone(&["plugin", "keygen", "acme"], Some("secret")).status.success());
+    let sign = ["plugin", "sign", "stt-acme.wasm", "--key", "acme.key"];
+    let locked = text(&alone(&sign, None).stderr);
+    assert!(locked.contains("set VG_KEY_PASSWORD"), "{locked}");
+    assert!(alone(&sign, Some("secret")).status.success());
+    assert!(folder.path().join("stt-acme.wasm.minisig").is_file());
+}
+
+#[test]
 fn demo_in_json_ends_with_a_line_whose_parts_sum_and_keeps_both_voices() {
     let folder = tempfile::tempdir().unwrap();
     let demo = run(folder.path(), &["demo", "--json"]);
