@@ -16,12 +16,14 @@ const TYPES: [&str; 2] = ["types", "link"];
 const FUNCTIONS: [&str; 3] = ["log", "asset", "signing"];
 
 /// What a component is before it was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Inspected {
     /// By its exports.
     pub(crate) kind: Kind,
     /// It brings its language's runtime along, which imports WASI.
     pub(crate) runtime: bool,
+    /// Interfaces that it imports, in its own order.
+    pub(crate) imports: Vec<String>,
 }
 
 /// Says which kind of plugin the bytes are, or why they are none. Costs a walk over section headers, no compilation.
@@ -65,7 +67,8 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Inspected, LoadError> {
     {
         return Err(LoadError::ForbiddenImport { import: (*import).to_owned() });
     }
-    Ok(Inspected { kind, runtime: imports.iter().any(|import| wasi::interface(import).is_some()) })
+    let runtime = imports.iter().any(|import| wasi::interface(import).is_some());
+    Ok(Inspected { kind, runtime, imports: imports.into_iter().map(str::to_owned).collect() })
 }
 
 /// No budget would cover them.

@@ -54,6 +54,7 @@ pub struct Plugin {
     name: Arc<str>,
     digest: String,
     descriptor: Descriptor,
+    imports: Vec<String>,
     home: GuestHome,
     pre: Pre,
     budget: Budget,
@@ -77,6 +78,11 @@ impl Plugin {
     /// What the plugin says of itself.
     pub fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    /// Interfaces that it imports, with their versions: `serphona:speech/log@0.1.0`.
+    pub fn imports(&self) -> &[String] {
+        &self.imports
     }
 
     /// Its driven sessions so far.
@@ -224,7 +230,7 @@ pub(crate) fn load(
 ) -> Result<Plugin, LoadError> {
     let Loading { name, path, trust, limits } = loading;
     let wasm = read_component(path)?;
-    let Inspected { kind, runtime } = inspect(&wasm)?;
+    let Inspected { kind, runtime, imports } = inspect(&wasm)?;
     let digest = sha256(&wasm);
     let name: Arc<str> = name.into();
     let home = GuestHome {
@@ -254,7 +260,7 @@ pub(crate) fn load(
     };
     let engine = engine.clone();
     let tally = Arc::default();
-    Ok(Plugin { name, digest, descriptor, home, pre, budget, tally, engine, _engines: Arc::clone(engines) })
+    Ok(Plugin { name, digest, descriptor, imports, home, pre, budget, tally, engine, _engines: Arc::clone(engines) })
 }
 
 fn describe(pre: &Pre, mut store: Store<Guest>) -> Result<Descriptor, LoadError> {

@@ -56,6 +56,7 @@ pub fn check(host: &PluginHost, file: &Path, policy: Option<&Policy>) -> Vec<Fin
                 "component",
                 format!("{} of serphona:speech@0.1.0, sha256:{}", world(&plugin), plugin.digest()),
             );
+            findings.add(Grade::Ok, "imports", imports(&plugin));
             findings.descriptor(plugin.descriptor());
             findings.wishes(&plugin, policy);
         }
@@ -73,6 +74,7 @@ pub fn described(plugin: &Plugin) -> Value {
         "name": plugin.name(),
         "digest": format!("sha256:{}", plugin.digest()),
         "world": world(plugin),
+        "imports": plugin.imports(),
         "id": id,
         "version": version,
         "kind": kind.as_str(),
@@ -91,6 +93,19 @@ pub fn described(plugin: &Plugin) -> Value {
         "session_max_s": session_max_s,
         "options_schema": schema,
     })
+}
+
+/// By package, each interface without its version where that is the same for all.
+fn imports(plugin: &Plugin) -> String {
+    let mut packages = BTreeMap::<String, Vec<&str>>::new();
+    for import in plugin.imports() {
+        let (path, version) = import.split_once('@').unwrap_or((import, ""));
+        let (package, interface) = path.split_once('/').unwrap_or((path, ""));
+        packages.entry(format!("{package}@{version}")).or_default().push(interface);
+    }
+    let named = |(package, interfaces): (String, Vec<&str>)| format!("{package}: {}", interfaces.join(", "));
+    let named: Vec<String> = packages.into_iter().map(named).collect();
+    if named.is_empty() { "none".to_owned() } else { named.join("; ") }
 }
 
 fn world(plugin: &Plugin) -> &'static str {
