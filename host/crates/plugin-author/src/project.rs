@@ -100,12 +100,12 @@ fn placed(language: Language, path: &str) -> String {
 
 fn filled(text: &str, kind: Kind, name: &PluginName) -> String {
     let (host, recorded, policy) = match kind {
-        Kind::Stt => ("wss://api.example.com", "--session session.jsonl", " --policy policy.toml"),
-        Kind::Tts => ("https://api.example.com", "--session session.jsonl", " --policy policy.toml"),
+        Kind::Stt => ("wss://api.example.com", " --session session.jsonl", " --policy policy.toml"),
+        Kind::Tts => ("https://api.example.com", " --session session.jsonl", " --policy policy.toml"),
         Kind::Mask => ("", "", ""),
     };
     text.replace(" --policy policy.toml", policy)
-        .replace(" {recorded}", &format!(" {recorded}"))
+        .replace(" {recorded}", recorded)
         .replace("{host}", host)
         .replace("{kind}", kind.as_str())
         .replace("kind-plugin", kind.world())
