@@ -65,7 +65,7 @@ fn open(format: AudioFormat, options: &str) -> (SttInstance, Vec<SttEffect>) {
 fn open_in(plugin: &Plugin, format: AudioFormat, options: &str) -> (SttInstance, Vec<SttEffect>) {
     let mut session = plugin.instantiate_stt().unwrap();
     let start = SessionStart { format, language: "en-US".into(), options: options.into(), seed: [0; 32] };
-    let effects = session.handle(NOW, SttInput::Start(start)).unwrap();
+    let effects = session.handle(NOW, SttInput::Start(Box::new(start))).unwrap();
     (session, effects)
 }
 

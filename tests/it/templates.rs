@@ -111,7 +111,7 @@ fn payload(text: &str) -> Payload {
 fn listen(plugin: &Plugin) -> impl Sized + 'static {
     let mut guest = plugin.instantiate_stt().unwrap();
     let mut tell = |input| guest.handle(NOW, input).unwrap();
-    let asked = tell(SttInput::Start(started(Encoding::Mulaw, 8_000)));
+    let asked = tell(SttInput::Start(Box::new(started(Encoding::Mulaw, 8_000))));
     let [SttEffect::Link(LinkEffect::Websocket(open)), SttEffect::RouteAudio(route), SttEffect::Timer(_)] = &asked[..] else {
         panic!("{asked:?}")
     };
@@ -119,20 +119,20 @@ fn listen(plugin: &Plugin) -> impl Sized + 'static {
     assert_eq!(open.headers, [("authorization".to_owned(), "Bearer {secret:api_key}".to_owned())]);
     let id = open.id;
     assert_eq!(route.link, id);
-    assert!(tell(SttInput::Link(LinkInput::Opened { id, status: 101, headers: vec![] })).is_empty());
+    assert!(tell(SttInput::Link(Box::new(LinkInput::Opened { id, status: 101, headers: vec![] }))).is_empty());
     let last = r#"{"type":"final","text":"caf\u00e9 at nine","start_ms":20,"end_ms":900,"confidence":0.5,"new":[{}]}"#;
-    let said = tell(SttInput::Link(LinkInput::Text(id, payload(last))));
+    let said = tell(SttInput::Link(Box::new(LinkInput::Text(id, payload(last)))));
     assert!(matches!(&said[..], [SttEffect::Final(said)] if said.text == "café at nine" && said.end_ms == 900));
-    assert!(tell(SttInput::Link(LinkInput::Text(id, payload(last)))).is_empty(), "a final said twice is heard once");
+    assert!(tell(SttInput::Link(Box::new(LinkInput::Text(id, payload(last))))).is_empty(), "a final said twice is heard once");
     assert!(matches!(tell(SttInput::Finalize)[0], SttEffect::Link(LinkEffect::SendText(..))));
-    let said = tell(SttInput::Link(LinkInput::Text(id, payload(r#"{"type":"finalized"}"#))));
+    let said = tell(SttInput::Link(Box::new(LinkInput::Text(id, payload(r#"{"type":"finalized"}"#)))));
     assert!(matches!(said[..], [SttEffect::Finalized]));
     let mut refused = plugin.instantiate_stt().unwrap();
-    refused.handle(NOW, SttInput::Start(started(Encoding::Mulaw, 8_000))).unwrap();
+    refused.handle(NOW, SttInput::Start(Box::new(started(Encoding::Mulaw, 8_000)))).unwrap();
     let headers = vec![("Retry-After".to_owned(), "2".to_owned())];
-    let said = refused.handle(NOW, SttInput::Link(LinkInput::Opened { id, status: 429, headers })).unwrap();
+    let said = refused.handle(NOW, SttInput::Link(Box::new(LinkInput::Opened { id, status: 429, headers }))).unwrap();
     assert!(matches!(&said[..], [SttEffect::Fail(fault)] if fault.kind.code() == "quota"), "{said:?}");
-    let ended = (tell(SttInput::End), tell(SttInput::Link(LinkInput::Finished(id, Some(1000)))));
+    let ended = (tell(SttInput::End), tell(SttInput::Link(Box::new(LinkInput::Finished(id, Some(1000))))));
     assert!(matches!(ended.1.last(), Some(SttEffect::Done)));
     guest
 }
@@ -140,7 +140,7 @@ fn listen(plugin: &Plugin) -> impl Sized + 'static {
 fn speak(plugin: &Plugin) -> impl Sized + 'static {
     let mut guest = plugin.instantiate_tts().unwrap();
     let mut tell = |input| guest.handle(NOW, input).unwrap();
-    assert!(tell(TtsInput::Start(started(Encoding::PcmS16le, 16_000))).is_empty());
+    assert!(tell(TtsInput::Start(Box::new(started(Encoding::PcmS16le, 16_000)))).is_empty());
     assert!(tell(TtsInput::Text("Good \"morning\", é.".to_owned())).is_empty());
     let asked = tell(TtsInput::Flush(7));
     let Some(TtsEffect::Link(LinkEffect::Http(open))) = asked.first() else { panic!("{asked:?}") };
@@ -151,10 +151,10 @@ fn speak(plugin: &Plugin) -> impl Sized + 'static {
     };
     assert_eq!((body["text"].as_str(), body["rate"].as_u64()), (Some("Good \"morning\", é."), Some(16_000)));
     let id = open.id;
-    assert!(tell(TtsInput::Link(LinkInput::Opened { id, status: 200, headers: vec![] })).is_empty());
+    assert!(tell(TtsInput::Link(Box::new(LinkInput::Opened { id, status: 200, headers: vec![] }))).is_empty());
     let mut heard = Vec::new();
     for piece in [&[1, 2, 3][..], &[4]] {
-        for effect in tell(TtsInput::Link(LinkInput::Bytes(id, Payload(piece.to_vec())))) {
+        for effect in tell(TtsInput::Link(Box::new(LinkInput::Bytes(id, Payload(piece.to_vec()))))) {
             if let TtsEffect::Audio(samples) = effect {
                 assert_eq!(samples.len() % 2, 0, "a sample is cut in two");
                 heard.extend(samples);
@@ -162,13 +162,13 @@ fn speak(plugin: &Plugin) -> impl Sized + 'static {
         }
     }
     assert_eq!(heard, [1, 2, 3, 4]);
-    assert!(matches!(tell(TtsInput::Link(LinkInput::Finished(id, None)))[..], [TtsEffect::Flushed(7)]));
+    assert!(matches!(tell(TtsInput::Link(Box::new(LinkInput::Finished(id, None))))[..], [TtsEffect::Flushed(7)]));
     tell(TtsInput::Text("And more.".to_owned()));
     tell(TtsInput::Flush(8));
     let cancelled = tell(TtsInput::Cancel);
     assert!(matches!(cancelled[..], [TtsEffect::Link(LinkEffect::Close(_)), TtsEffect::Cancelled]), "{cancelled:?}");
     assert!(
-        tell(TtsInput::Link(LinkInput::Bytes(id + 1, Payload(vec![1, 2])))).is_empty(),
+        tell(TtsInput::Link(Box::new(LinkInput::Bytes(id + 1, Payload(vec![1, 2]))))).is_empty(),
         "nothing is heard of what was cancelled"
     );
     assert!(matches!(tell(TtsInput::End)[..], [TtsEffect::Done]));

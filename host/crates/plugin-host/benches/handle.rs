@@ -49,7 +49,7 @@ fn start() -> SessionStart {
 fn light_handle(bencher: Bencher<'_, '_>, (trust, bytes): (Trust, usize)) {
     let Some(plugin) = plugin_of("test/probe-stt", trust) else { return };
     let mut guest = plugin.instantiate_stt().unwrap();
-    guest.handle(NOW, SttInput::Start(start())).unwrap();
+    guest.handle(NOW, SttInput::Start(Box::new(start()))).unwrap();
     let chunk = vec![0; bytes];
     bencher
         .with_inputs(|| SttInput::Audio(chunk.clone()))
@@ -61,7 +61,7 @@ fn light_start(bencher: Bencher<'_, '_>, trust: Trust) {
     let Some(plugin) = plugin_of("test/probe-stt", trust) else { return };
     bencher.bench_local(|| {
         let mut guest = plugin.instantiate_stt().unwrap();
-        black_box(guest.handle(NOW, SttInput::Start(start())).unwrap());
+        black_box(guest.handle(NOW, SttInput::Start(Box::new(start()))).unwrap());
     });
 }
 
@@ -70,7 +70,7 @@ fn stt_local_start(bencher: Bencher<'_, '_>) {
     let Some(plugin) = plugin("stt-local") else { return };
     bencher.bench_local(|| {
         let mut guest = plugin.instantiate_stt().unwrap();
-        black_box(guest.handle(NOW, SttInput::Start(start())).unwrap());
+        black_box(guest.handle(NOW, SttInput::Start(Box::new(start()))).unwrap());
     });
 }
 
@@ -79,7 +79,7 @@ fn tts_local_start(bencher: Bencher<'_, '_>) {
     let Some(plugin) = plugin("tts-local") else { return };
     bencher.bench_local(|| {
         let mut guest = plugin.instantiate_tts().unwrap();
-        black_box(guest.handle(NOW, TtsInput::Start(start())).unwrap());
+        black_box(guest.handle(NOW, TtsInput::Start(Box::new(start()))).unwrap());
     });
 }
 
@@ -89,7 +89,7 @@ fn tts_local_first_audio(bencher: Bencher<'_, '_>) {
     let Some(plugin) = plugin("tts-local") else { return };
     bencher.bench_local(|| {
         let mut guest = plugin.instantiate_tts().unwrap();
-        guest.handle(NOW, TtsInput::Start(start())).unwrap();
+        guest.handle(NOW, TtsInput::Start(Box::new(start()))).unwrap();
         black_box(guest.handle(NOW, TtsInput::Text("Thank you for calling.".into())).unwrap());
     });
 }

@@ -70,10 +70,10 @@ pub enum SpeechEdge {
     Ended(u64),
 }
 
-/// What a listener is told.
+/// What a listener is told. Small, since each session's mailbox has room for many.
 pub enum SttInput {
     /// Always the first, once. A driven session sends it by itself.
-    Start(SessionStart),
+    Start(Box<SessionStart>),
     /// The next samples in the format of `Start`.
     Audio(Vec<u8>),
     /// A speech edge.
@@ -83,7 +83,7 @@ pub enum SttInput {
     /// No further audio.
     End,
     /// News of a link. Only the host's.
-    Link(LinkInput),
+    Link(Box<LinkInput>),
     /// A timer ran out. Only the host's.
     Timer(u32),
 }
@@ -115,10 +115,10 @@ pub enum SttEffect {
     Fail(Fault),
 }
 
-/// What a speaker is told.
+/// What a speaker is told. Small, since each session's mailbox has room for many.
 pub enum TtsInput {
     /// Always the first, once. A driven session sends it by itself.
-    Start(SessionStart),
+    Start(Box<SessionStart>),
     /// More text of the reply.
     Text(String),
     /// Answered by `Flushed` with the same mark after the last audio of all text so far.
@@ -128,7 +128,7 @@ pub enum TtsInput {
     /// No further text.
     End,
     /// News of a link. Only the host's.
-    Link(LinkInput),
+    Link(Box<LinkInput>),
     /// A timer ran out. Only the host's.
     Timer(u32),
 }

@@ -54,7 +54,7 @@ pub(crate) fn start(host: &PluginHost, table: &mut Table) {
         .map(|_| {
             let began = Instant::now();
             let mut guest = plugin.instantiate_stt().unwrap();
-            guest.handle(now, SttInput::Start(start_with("{}"))).unwrap();
+            guest.handle(now, SttInput::Start(Box::new(start_with("{}")))).unwrap();
             began.elapsed()
         })
         .collect();

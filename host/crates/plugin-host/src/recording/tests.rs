@@ -43,15 +43,15 @@ fn heard(text: &str) -> SttEffect {
 
 fn inputs() -> Vec<SttInput> {
     vec![
-        SttInput::Start(start()),
+        SttInput::Start(Box::new(start())),
         SttInput::Audio(vec![0, 255, 7]),
         SttInput::Edge(SpeechEdge::Started(40)),
-        SttInput::Link(LinkInput::Opened { id: 1, status: 101, headers: vec![("a".into(), "b".into())] }),
-        SttInput::Link(LinkInput::Text(1, Payload("olá".into()))),
-        SttInput::Link(LinkInput::Bytes(1, Payload(vec![1, 2]))),
-        SttInput::Link(LinkInput::Trailers(1, vec![])),
-        SttInput::Link(LinkInput::Failed { id: 1, kind: LinkErrorKind::Tls, detail: "d".into() }),
-        SttInput::Link(LinkInput::Finished(1, Some(1000))),
+        SttInput::Link(Box::new(LinkInput::Opened { id: 1, status: 101, headers: vec![("a".into(), "b".into())] })),
+        SttInput::Link(Box::new(LinkInput::Text(1, Payload("olá".into())))),
+        SttInput::Link(Box::new(LinkInput::Bytes(1, Payload(vec![1, 2])))),
+        SttInput::Link(Box::new(LinkInput::Trailers(1, vec![]))),
+        SttInput::Link(Box::new(LinkInput::Failed { id: 1, kind: LinkErrorKind::Tls, detail: "d".into() })),
+        SttInput::Link(Box::new(LinkInput::Finished(1, Some(1000)))),
         SttInput::Timer(7),
         SttInput::Finalize,
         SttInput::End,
@@ -94,7 +94,7 @@ fn words_that_were_said_are_only_there_where_clear_text_was_asked_for() {
 fn a_call_that_never_comes_back_is_the_last_turn() {
     let paper = Paper::default();
     let mut recorder = recorder(Words::Hashed, Box::new(paper.clone()));
-    recorder.stt_told(now(0), &SttInput::Start(start()));
+    recorder.stt_told(now(0), &SttInput::Start(Box::new(start())));
     drop(recorder);
     let recording = Recording::read(paper.text().as_bytes()).unwrap();
     assert!(matches!(&recording.turns[..], [Turn { said: None, .. }]));

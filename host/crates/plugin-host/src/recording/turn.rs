@@ -89,12 +89,12 @@ impl Told {
     /// For a listener; none where only a speaker is told so.
     pub fn for_listener(self) -> Option<SttInput> {
         Some(match self {
-            Self::Start(start) => SttInput::Start(start),
+            Self::Start(start) => SttInput::Start(Box::new(start)),
             Self::Audio(samples) => SttInput::Audio(samples),
             Self::Edge(edge) => SttInput::Edge(edge),
             Self::Finalize => SttInput::Finalize,
             Self::End => SttInput::End,
-            Self::Link(news) => SttInput::Link(news),
+            Self::Link(news) => SttInput::Link(Box::new(news)),
             Self::Timer(id) => SttInput::Timer(id),
             Self::Routed(..) | Self::Text(_) | Self::Flush(_) | Self::Cancel => return None,
         })
@@ -103,12 +103,12 @@ impl Told {
     /// For a speaker; none where only a listener is told so.
     pub fn for_speaker(self) -> Option<TtsInput> {
         Some(match self {
-            Self::Start(start) => TtsInput::Start(start),
+            Self::Start(start) => TtsInput::Start(Box::new(start)),
             Self::Text(text) => TtsInput::Text(text),
             Self::Flush(mark) => TtsInput::Flush(mark),
             Self::Cancel => TtsInput::Cancel,
             Self::End => TtsInput::End,
-            Self::Link(news) => TtsInput::Link(news),
+            Self::Link(news) => TtsInput::Link(Box::new(news)),
             Self::Timer(id) => TtsInput::Timer(id),
             Self::Audio(_) | Self::Routed(..) | Self::Edge(_) | Self::Finalize => return None,
         })
@@ -158,12 +158,12 @@ impl fmt::Debug for Said {
 impl From<&SttInput> for Told {
     fn from(input: &SttInput) -> Self {
         match input {
-            SttInput::Start(start) => Self::Start(start.clone()),
+            SttInput::Start(start) => Self::Start((**start).clone()),
             SttInput::Audio(samples) => Self::Audio(samples.clone()),
             SttInput::Edge(edge) => Self::Edge(*edge),
             SttInput::Finalize => Self::Finalize,
             SttInput::End => Self::End,
-            SttInput::Link(news) => Self::Link(news.clone()),
+            SttInput::Link(news) => Self::Link((**news).clone()),
             SttInput::Timer(id) => Self::Timer(*id),
         }
     }
@@ -172,12 +172,12 @@ impl From<&SttInput> for Told {
 impl From<&TtsInput> for Told {
     fn from(input: &TtsInput) -> Self {
         match input {
-            TtsInput::Start(start) => Self::Start(start.clone()),
+            TtsInput::Start(start) => Self::Start((**start).clone()),
             TtsInput::Text(text) => Self::Text(text.clone()),
             TtsInput::Flush(mark) => Self::Flush(*mark),
             TtsInput::Cancel => Self::Cancel,
             TtsInput::End => Self::End,
-            TtsInput::Link(news) => Self::Link(news.clone()),
+            TtsInput::Link(news) => Self::Link((**news).clone()),
             TtsInput::Timer(id) => Self::Timer(*id),
         }
     }

@@ -65,7 +65,7 @@ impl Role for Listening {
     type Talk = Listener;
 
     fn start(start: SessionStart) -> SttInput {
-        SttInput::Start(start)
+        SttInput::Start(Box::new(start))
     }
 
     fn end() -> SttInput {
@@ -77,7 +77,7 @@ impl Role for Listening {
     }
 
     fn link(news: LinkInput) -> SttInput {
-        SttInput::Link(news)
+        SttInput::Link(Box::new(news))
     }
 
     fn rank(input: &SttInput) -> Rank {
@@ -131,7 +131,7 @@ impl Role for Speaking {
     type Talk = Speaker;
 
     fn start(start: SessionStart) -> TtsInput {
-        TtsInput::Start(start)
+        TtsInput::Start(Box::new(start))
     }
 
     fn end() -> TtsInput {
@@ -143,7 +143,7 @@ impl Role for Speaking {
     }
 
     fn link(news: LinkInput) -> TtsInput {
-        TtsInput::Link(news)
+        TtsInput::Link(Box::new(news))
     }
 
     fn rank(input: &TtsInput) -> Rank {

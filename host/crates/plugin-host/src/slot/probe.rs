@@ -55,12 +55,13 @@ fn listen(plugin: &Plugin) -> Result<SessionEnd, SessionError> {
         Encoding::Alaw => (1, 0xd5),
     };
     let silence = vec![quiet; (start.format.rate_hz * SILENCE_MS / 1000) as usize * bytes_per_sample];
-    let mut told = VecDeque::from([SttInput::Start(start), SttInput::Audio(silence), SttInput::Finalize, SttInput::End]);
+    let mut told =
+        VecDeque::from([SttInput::Start(Box::new(start)), SttInput::Audio(silence), SttInput::Finalize, SttInput::End]);
     for turn in 0..TURNS {
         let Some(input) = told.pop_front() else { break };
         for effect in guest.handle(at(turn), input)? {
             match effect {
-                SttEffect::Link(effect) => told.extend(refusal(&effect).map(SttInput::Link)),
+                SttEffect::Link(effect) => told.extend(refusal(&effect).map(|news| SttInput::Link(Box::new(news)))),
                 SttEffect::Done => return Ok(SessionEnd::Done),
                 SttEffect::Fail(fault) => return Ok(SessionEnd::Fault(fault)),
                 _ => {}
@@ -73,12 +74,12 @@ fn listen(plugin: &Plugin) -> Result<SessionEnd, SessionError> {
 fn speak(plugin: &Plugin) -> Result<SessionEnd, SessionError> {
     let mut guest = plugin.instantiate_tts()?;
     let words = TtsInput::Text("Good morning.".to_owned());
-    let mut told = VecDeque::from([TtsInput::Start(start(plugin)), words, TtsInput::Flush(1), TtsInput::End]);
+    let mut told = VecDeque::from([TtsInput::Start(Box::new(start(plugin))), words, TtsInput::Flush(1), TtsInput::End]);
     for turn in 0..TURNS {
         let Some(input) = told.pop_front() else { break };
         for effect in guest.handle(at(turn), input)? {
             match effect {
-                TtsEffect::Link(effect) => told.extend(refusal(&effect).map(TtsInput::Link)),
+                TtsEffect::Link(effect) => told.extend(refusal(&effect).map(|news| TtsInput::Link(Box::new(news)))),
                 TtsEffect::Timer(timer) if timer.delay_ms == 0 => told.push_back(TtsInput::Timer(timer.id)),
                 TtsEffect::Done => return Ok(SessionEnd::Done),
                 TtsEffect::Fail(fault) => return Ok(SessionEnd::Fault(fault)),

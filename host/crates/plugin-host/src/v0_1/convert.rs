@@ -142,13 +142,13 @@ impl From<link::Authentication> for Authentication {
 impl From<SttInput> for stt::Input {
     fn from(input: SttInput) -> Self {
         match input {
-            SttInput::Start(start) => Self::Start(start.into()),
+            SttInput::Start(start) => Self::Start((*start).into()),
             SttInput::Audio(samples) => Self::Audio(samples),
             SttInput::Edge(SpeechEdge::Started(ms)) => Self::Edge(stt::Edge::SpeechStarted(ms)),
             SttInput::Edge(SpeechEdge::Ended(ms)) => Self::Edge(stt::Edge::SpeechEnded(ms)),
             SttInput::Finalize => Self::Finalize,
             SttInput::End => Self::End,
-            SttInput::Link(news) => Self::Link(news.into()),
+            SttInput::Link(news) => Self::Link((*news).into()),
             SttInput::Timer(id) => Self::Timer(id),
         }
     }
@@ -175,12 +175,12 @@ impl From<stt::Effect> for SttEffect {
 impl From<TtsInput> for tts::Input {
     fn from(input: TtsInput) -> Self {
         match input {
-            TtsInput::Start(start) => Self::Start(start.into()),
+            TtsInput::Start(start) => Self::Start((*start).into()),
             TtsInput::Text(text) => Self::Text(text),
             TtsInput::Flush(mark) => Self::Flush(mark),
             TtsInput::Cancel => Self::Cancel,
             TtsInput::End => Self::End,
-            TtsInput::Link(news) => Self::Link(news.into()),
+            TtsInput::Link(news) => Self::Link((*news).into()),
             TtsInput::Timer(id) => Self::Timer(id),
         }
     }

@@ -30,9 +30,9 @@ fn stopped_by(behave: &str, code: &str) {
 
 fn struck_at_the_third_chunk(plugin: &Plugin, behave: &str) -> &'static str {
     let mut good = plugin.instantiate_stt().unwrap();
-    good.handle(NOW, SttInput::Start(start("{}"))).unwrap();
+    good.handle(NOW, SttInput::Start(Box::new(start("{}")))).unwrap();
     let mut bad = plugin.instantiate_stt().unwrap();
-    bad.handle(NOW, SttInput::Start(start(&format!(r#"{{"behave":"{behave}","at":3}}"#)))).unwrap();
+    bad.handle(NOW, SttInput::Start(Box::new(start(&format!(r#"{{"behave":"{behave}","at":3}}"#))))).unwrap();
 
     assert_eq!(told(&mut bad, 2), Ok(2));
     let error = told(&mut bad, 1).unwrap_err();
@@ -92,7 +92,7 @@ fn a_guest_is_not_asked_when_it_is_dropped() {
     let rig = rig();
     let plugin = rig.load("test/probe-stt");
     let mut guest = plugin.instantiate_stt().unwrap();
-    guest.handle(NOW, SttInput::Start(start(r#"{"behave":"trap-at-end"}"#))).unwrap();
+    guest.handle(NOW, SttInput::Start(Box::new(start(r#"{"behave":"trap-at-end"}"#)))).unwrap();
     drop(guest);
     plugin.instantiate_stt().unwrap();
 }
@@ -103,7 +103,7 @@ fn giant_inputs_fit_into_the_guests_memory_or_end_it() {
     let plugin = rig.load("test/probe-stt");
     let mut guest = plugin.instantiate_stt().unwrap();
     let options = format!(r#"{{"note":"{}"}}"#, "x".repeat(1 << 20));
-    assert_eq!(guest.handle(NOW, SttInput::Start(start(&options))).unwrap().len(), 0);
+    assert_eq!(guest.handle(NOW, SttInput::Start(Box::new(start(&options)))).unwrap().len(), 0);
     let error = guest.handle(NOW, SttInput::Audio(vec![0; 64 << 20])).unwrap_err();
     assert!(["memory-limit", "trap"].contains(&error.code()), "{error}");
 }
@@ -114,7 +114,7 @@ fn a_guest_that_loops_is_stopped_after_the_time_of_its_class() {
     for (trust, most) in [(Trust::FirstParty, 8), (Trust::Unknown, 50)] {
         let plugin = rig.host.load_as(&built("test/probe-stt"), trust).unwrap();
         let mut guest = plugin.instantiate_stt().unwrap();
-        guest.handle(NOW, SttInput::Start(start(r#"{"behave":"loop"}"#))).unwrap();
+        guest.handle(NOW, SttInput::Start(Box::new(start(r#"{"behave":"loop"}"#)))).unwrap();
         let before = cpu_ms();
         assert_eq!(told(&mut guest, 1), Err(SessionError::CpuLimit));
         let took = cpu_ms() - before;
@@ -162,7 +162,7 @@ fn a_component_that_loops_before_its_first_function_is_refused() {
 fn a_guest_that_floods_the_log_goes_on_and_what_was_dropped_is_counted() {
     let rig = rig();
     let mut guest = rig.load("test/probe-stt").instantiate_stt().unwrap();
-    guest.handle(NOW, SttInput::Start(start(r#"{"behave":"log-flood","at":1}"#))).unwrap();
+    guest.handle(NOW, SttInput::Start(Box::new(start(r#"{"behave":"log-flood","at":1}"#)))).unwrap();
     assert_eq!(told(&mut guest, 2), Ok(2));
     assert!(rig.host.counts().log_lines_dropped > 9_000);
 }
@@ -192,7 +192,7 @@ fn a_guest_without_assets_finds_none_and_with_a_folder_beside_it_finds_them() {
     std::fs::copy(built("test/probe-stt"), &path).unwrap();
     let asked = |expected: &str| {
         let mut guest = rig.host.load(&path).unwrap().instantiate_stt().unwrap();
-        let effects = guest.handle(NOW, SttInput::Start(start(r#"{"behave":"asset","at":0}"#))).unwrap();
+        let effects = guest.handle(NOW, SttInput::Start(Box::new(start(r#"{"behave":"asset","at":0}"#)))).unwrap();
         assert!(matches!(&effects[..], [SttEffect::Final(words)] if words.text == expected), "{expected}");
     };
     asked("asset: none");

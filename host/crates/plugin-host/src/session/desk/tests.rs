@@ -55,7 +55,8 @@ fn news_of_links_keep_their_order_and_come_before_what_the_owner_says() {
         desk.take_news(LinkInput::Finished(1, Some(code)));
     }
     for code in [1, 2, 3] {
-        assert!(matches!(desk.next(now), Some(TtsInput::Link(LinkInput::Finished(1, Some(came)))) if came == code));
+        let Some(TtsInput::Link(news)) = desk.next(now) else { panic!("no news") };
+        assert!(matches!(*news, LinkInput::Finished(1, Some(came)) if came == code));
     }
     assert_eq!(said(desk.next(now)), "more");
 }
@@ -88,7 +89,7 @@ fn cancel_overtakes_the_text_and_marks_before_it() {
 fn what_only_the_host_may_say_is_ignored() {
     let mut desk = desk();
     desk.take_in(TtsInput::Timer(1));
-    desk.take_in(TtsInput::Link(LinkInput::Writable(1)));
+    desk.take_in(TtsInput::Link(Box::new(LinkInput::Writable(1))));
     assert_eq!(said(desk.next(Instant::now())), "nothing");
 }
 
