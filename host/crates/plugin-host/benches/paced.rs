@@ -13,6 +13,7 @@ mod rows;
 mod vendor;
 
 use figures::Table;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use vg_plugin_host::{HostConfig, PluginHost};
 
@@ -23,6 +24,9 @@ fn main() {
     // `cargo test --benches` asks every bench whether it still starts.
     let trial = std::env::args().any(|argument| argument == "--test");
     let size = if trial { rows::Size { sessions: 20, seconds: 1 } } else { rows::Size { sessions: SESSIONS, seconds: 10 } };
+    // Both ends of a thousand WebSockets; the usual limit is lower than what the system would allow.
+    let (_, files_max) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, files_max, files_max).unwrap();
     let cache = tempfile::tempdir().unwrap();
     let mut table = Table::default();
     let config = || {
