@@ -7,8 +7,11 @@ use std::io::BufReader;
 use vg_plugin_host::recording::{Recording, Replay, replay};
 use vg_plugin_host::{HostConfig, PluginHost};
 use vg_plugin_store::{Incoming, Store};
-use vg_tests::folders::{Folders, PERMITTED, Vendor, faults, hang_up, tenant, until};
+use vg_tests::folders::{Folders, PERMITTED, Vendor, faults, hang_up, tenant, until, until_metric};
 use vg_tests::house::plugins_dir;
+
+/// A call holds two: a listener and a speaker.
+const LIVE: &str = "vg_plugin_sessions_live";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_of_the_store_serves_the_tenant_that_names_it() {
@@ -25,10 +28,7 @@ async fn a_version_of_the_store_serves_the_tenant_that_names_it() {
     let state = |name: &str| states.iter().find(|plugin| plugin.name == name).unwrap().state;
     assert_eq!((state("stt-kept@1.4.0"), state("stt-kept@1.5.0")), ("ready", "plugin-missing"));
     let phone = house.phone("acme").await.unwrap();
-    let live = async || house.metric("vg_plugin_sessions_live").await.unwrap();
-    while live().await < 2.0 {
-        tokio::task::yield_now().await;
-    }
+    until_metric(&house, LIVE, |live| live >= 2.0).await;
     hang_up([phone], house).await;
 }
 
@@ -45,15 +45,11 @@ async fn a_tenant_has_as_many_sessions_as_it_allows_itself() {
     let first = house.phone("acme").await.unwrap();
     until("the vendor is called", || vendor.sessions().len() == 1).await;
     let second = house.phone("acme").await.unwrap();
-    while house.metric(refused).await.unwrap_or(0.0) < 1.0 {
-        tokio::task::yield_now().await;
-    }
+    until_metric(&house, refused, |times| times >= 1.0).await;
     assert_eq!(vendor.sessions().len(), 1);
     // What is given back can be had again.
     first.hang_up().await.1.unwrap();
-    while house.metric("vg_plugin_sessions_live").await.unwrap() > 2.0 {
-        tokio::task::yield_now().await;
-    }
+    until_metric(&house, LIVE, |live| live <= 2.0).await;
     let third = house.phone("acme").await.unwrap();
     until("the vendor is called once more", || vendor.sessions().len() == 2).await;
     hang_up([second, third], house).await;

@@ -180,6 +180,17 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     timeout(PATIENCE, held).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
+/// Waits for a figure of the gateway; one that is not there yet is zero.
+pub async fn until_metric(house: &House, name: &str, holds: impl Fn(f64) -> bool) {
+    let held = async {
+        let mut look = interval(Duration::from_millis(10));
+        while !holds(house.metric(name).await.unwrap_or(0.0)) {
+            look.tick().await;
+        }
+    };
+    timeout(PATIENCE, held).await.unwrap_or_else(|_| panic!("never: {name}"));
+}
+
 /// What a look at the settings finds wrong now.
 pub async fn faults(house: &House) -> Vec<String> {
     house.running().look_now().await.err().iter().flat_map(|faults| faults.iter().map(ToString::to_string)).collect()
