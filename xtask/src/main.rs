@@ -24,7 +24,7 @@ const HELP: &str = "\
 cargo xtask <chore>
 
   setup                 install what a build, the demo and the tests need, and say what
-  plugins               build all speech plugins to target/plugins
+  plugins [NAME...]     build all speech plugins to target/plugins, or those named
   templates [--full]    build what `voice-gateway plugin new` begins, one kind a language or all, to target/plugins/templates
   wit-docs              write docs/plugin-contract.md from wit/
   demo [--json] [--asterisk] [--serve]
@@ -61,8 +61,8 @@ fn chore(words: &[&str]) -> Result<()> {
             Ok(())
         }
         ["setup"] => setup::all(ctx),
-        ["plugins"] => {
-            for built in plugins::build_all(ctx)? {
+        ["plugins", names @ ..] => {
+            for built in plugins::build(ctx, names)? {
                 println!("{}\t{}", built.name, built.path.display());
             }
             Ok(())

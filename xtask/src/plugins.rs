@@ -57,7 +57,19 @@ struct Guest {
     features: &'static str,
 }
 
-const GUESTS: [Guest; 10] = [
+const GUESTS: [Guest; 22] = [
+    vendor("stt-aws", &["signing"]),
+    vendor("stt-azure", &[]),
+    vendor("stt-deepgram", &[]),
+    vendor("stt-google", &[]),
+    vendor("stt-http", &[]),
+    vendor("stt-whisper", &[]),
+    vendor("tts-azure", &[]),
+    vendor("tts-elevenlabs", &[]),
+    vendor("tts-google", &[]),
+    vendor("tts-http", &[]),
+    vendor("tts-openai", &[]),
+    vendor("tts-polly", &["signing"]),
     Guest { wanted: Wanted { name: "tts-local", shelf: Shelf::Product, imports: &[] }, package: "tts-local", features: "" },
     Guest { wanted: probe("probe-stt"), package: "probe-stt", features: "" },
     Guest { wanted: probe("probe-stt-script"), package: "probe-stt", features: "script" },
@@ -70,21 +82,37 @@ const GUESTS: [Guest; 10] = [
     Guest { wanted: probe("probe-vendor-tts"), package: "probe-vendor-tts", features: "" },
 ];
 
+/// Reaches its vendor by links alone; `imports` beside.
+const fn vendor(name: &'static str, imports: &'static [&'static str]) -> Guest {
+    Guest { wanted: Wanted { name, shelf: Shelf::Product, imports }, package: name, features: "" }
+}
+
 const fn probe(name: &'static str) -> Wanted {
     Wanted { name, shelf: Shelf::Test, imports: &["log", "asset", "signing"] }
 }
 
 /// Builds what has changed and gives every component.
 pub fn build_all(ctx: &Context) -> Result<Vec<Built>> {
+    build(ctx, &[])
+}
+
+/// The same for some of them; none named means all.
+pub fn build(ctx: &Context, names: &[&str]) -> Result<Vec<Built>> {
+    let wanted = |name: &str| names.is_empty() || names.contains(&name);
+    let known = |name: &&&str| GUESTS.iter().any(|guest| guest.wanted.name == **name) || **name == stt_local::NAME;
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        bail!("there is no plugin {unknown}");
+    }
     let toolchain = Toolchain::find(ctx)?;
     let compiler = toolchain.name()?;
     GUESTS
         .iter()
+        .filter(|guest| wanted(guest.wanted.name))
         .map(|guest| {
             let key = || Key::of_guest(&ctx.repo, guest.package, guest.features, &compiler);
             cached(ctx, guest.wanted, key, || toolchain.cargo_build(ctx, guest.package, guest.features))
         })
-        .chain(std::iter::once_with(|| stt_local::build(ctx)))
+        .chain(wanted(stt_local::NAME).then(|| stt_local::build(ctx)))
         .collect()
 }
 

@@ -20,6 +20,9 @@ use crate::{
     wasm,
 };
 
+/// The name of the plugin.
+pub const NAME: &str = "stt-local";
+
 const WORLD: &str = "stt-plugin-baked";
 const SPHINX: &str = "pocketsphinx-5.1.1";
 const SPHINX_SHA256: &str = "675778b309a22dfc9b7d37f7621976bba491d2a5f8c59696bd77fd6d07271355";
@@ -39,7 +42,7 @@ const MADE_OF: [&str; 5] =
 
 /// The component, built where its sources changed.
 pub fn build(ctx: &Context) -> Result<Built> {
-    cached(ctx, Wanted { name: "stt-local", shelf: Shelf::Product, imports: &[] }, || key(&ctx.repo), || make(ctx))
+    cached(ctx, Wanted { name: NAME, shelf: Shelf::Product, imports: &[] }, || key(&ctx.repo), || make(ctx))
 }
 
 fn key(repo: &Path) -> Result<Key> {

@@ -11,6 +11,35 @@ pub fn encode(encoding: Encoding, samples: &[i16], out: &mut Vec<u8>) {
     }
 }
 
+/// Appends samples in the given encoding as linear ones. Half a sample at the end is left out: see [`Whole`].
+pub fn decode(encoding: Encoding, bytes: &[u8], out: &mut Vec<i16>) {
+    match encoding {
+        Encoding::PcmS16le => out.extend(bytes.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair))),
+        Encoding::Mulaw => out.extend(bytes.iter().map(|&code| from_mulaw(code))),
+        Encoding::Alaw => out.extend(bytes.iter().map(|&code| from_alaw(code))),
+    }
+}
+
+/// Keeps samples whole: links cut bytes anywhere.
+#[derive(Clone, Debug, Default)]
+pub struct Whole {
+    odd: Vec<u8>,
+}
+
+impl Whole {
+    /// The whole samples of what came so far, each given once; what is not whole yet stays for the next time.
+    pub fn samples(&mut self, encoding: Encoding, bytes: Vec<u8>) -> Vec<u8> {
+        let mut samples = if self.odd.is_empty() { bytes } else { [std::mem::take(&mut self.odd), bytes].concat() };
+        self.odd = samples.split_off(samples.len() - samples.len() % sample_bytes(encoding));
+        samples
+    }
+
+    /// Whether the stream ended within a sample.
+    pub fn is_cut(&self) -> bool {
+        !self.odd.is_empty()
+    }
+}
+
 /// How many bytes one sample takes.
 pub fn sample_bytes(encoding: Encoding) -> usize {
     match encoding {
@@ -36,9 +65,44 @@ fn alaw(sample: i16) -> u8 {
     (sign | (segment as u8) << 4 | (magnitude >> segment.max(1)) as u8 & 0x0f) ^ 0x55
 }
 
+fn from_mulaw(code: u8) -> i16 {
+    let code = !code;
+    let magnitude = (((i16::from(code & 0x0f) << 3) + 132) << (code >> 4 & 7)) - 132;
+    if code & 0x80 == 0 { magnitude } else { -magnitude }
+}
+
+fn from_alaw(code: u8) -> i16 {
+    let code = code ^ 0x55;
+    let (segment, step) = (code >> 4 & 7, i16::from(code & 0x0f) << 4);
+    let magnitude = if segment == 0 { step + 8 } else { (step + 0x108) << (segment - 1) };
+    if code & 0x80 == 0 { -magnitude } else { magnitude }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_code_decodes_to_what_encodes_to_it() {
+        for code in 0..=255u8 {
+            let (mut mu, mut a) = (Vec::new(), Vec::new());
+            decode(Encoding::Mulaw, &[code], &mut mu);
+            decode(Encoding::Alaw, &[code], &mut a);
+            // Mu-law has two zeros.
+            assert!(mulaw(mu[0]) == code || (code, mu[0]) == (0x7f, 0), "{code}");
+            assert_eq!(alaw(a[0]), code);
+        }
+    }
+
+    #[test]
+    fn a_sample_cut_in_two_is_put_together() {
+        let mut whole = Whole::default();
+        assert_eq!(whole.samples(Encoding::PcmS16le, vec![1, 2, 3]), [1, 2]);
+        assert!(whole.is_cut());
+        assert_eq!(whole.samples(Encoding::PcmS16le, vec![4]), [3, 4]);
+        assert_eq!(whole.samples(Encoding::Mulaw, vec![5]), [5]);
+        assert!(!whole.is_cut());
+    }
 
     #[test]
     fn mulaw_meets_the_values_of_g711() {

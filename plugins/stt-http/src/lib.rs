@@ -1,0 +1,1 @@
+//! Speech-to-text by an engine of your own, over a small WebSocket protocol.

@@ -1,0 +1,1 @@
+//! Text-to-speech by Google Cloud Text-to-Speech.

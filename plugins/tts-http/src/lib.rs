@@ -1,0 +1,1 @@
+//! Text-to-speech by an engine of your own, over a small HTTP protocol.

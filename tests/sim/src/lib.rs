@@ -1,0 +1,1 @@
+//! Simulators of the speech vendors: real wire protocols on loopback, held to the vendors' own SDKs.
