@@ -1,0 +1,97 @@
+//! `speech-sim`: the vendors on this machine, for whoever has no key.
+#![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
+
+use anyhow::Context;
+use clap::Parser;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use vg_sim::{Identity, Latencies, Local, Server, Sim};
+
+/// Simulates Google, Azure, AWS, OpenAI, Deepgram, ElevenLabs and an engine of one's own, all at one address. Point a plugin at it with
+/// its option `endpoint`.
+#[derive(Debug, Parser)]
+#[command(name = "speech-sim", version)]
+struct Options {
+    /// Where it listens
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+    bind: SocketAddr,
+    /// Speak TLS; the authority's certificate is written to this folder as vendors-ca.pem
+    #[arg(long, value_name = "FOLDER")]
+    tls: Option<PathBuf>,
+    /// Hear and speak with stt-local.wasm and tts-local.wasm of this folder; without it only the recordings of the fixtures are
+    /// understood, and words are tones
+    #[arg(long, value_name = "FOLDER")]
+    plugins: Option<PathBuf>,
+    /// Options of stt-local, JSON: what is likely to be said
+    #[arg(long, value_name = "FILE", requires = "plugins")]
+    hear: Option<PathBuf>,
+    /// Make one wait as the vendors do
+    #[arg(long)]
+    wait: bool,
+    /// Distributions in place of those that come with the program (TOML)
+    #[arg(long, value_name = "FILE", requires = "wait")]
+    latency: Option<PathBuf>,
+    /// Where equal waits come from
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Make trouble: NAME, NAME=NUMBER, or NAME=NUMBERxTIMES; the plugins' readmes name them
+    #[arg(long, value_name = "TROUBLE")]
+    fault: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let latencies = match (&options.latency, options.wait) {
+        (Some(file), _) => {
+            Latencies::read(&std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)?
+        }
+        (None, true) => Latencies::published(),
+        (None, false) => Latencies::default(),
+    };
+    println!("{}", latencies.to_string().trim_end());
+    let cache = tempfile::tempdir()?;
+    let engines = match &options.plugins {
+        Some(folder) => {
+            let hear = options.hear.as_ref().map(std::fs::read_to_string).transpose().context("cannot read what to hear")?;
+            let hear = hear.unwrap_or_else(|| "{}".to_owned());
+            let (folder, cache) = (folder.clone(), cache.path().to_owned());
+            Some(tokio::task::spawn_blocking(move || Local::load(&folder, &cache, &hear)).await??)
+        }
+        None => None,
+    };
+    let sim = Arc::new(Sim::new(engines, latencies, options.seed));
+    for fault in &options.fault {
+        let (name, with, times) = trouble(fault).with_context(|| format!("{fault} is no trouble"))?;
+        sim.inject(name, with, times);
+    }
+    let identity = options.tls.as_ref().map(|_| Identity::new()).transpose()?;
+    if let (Some(identity), Some(folder)) = (&identity, &options.tls) {
+        println!("authority: {}", identity.write_authority(folder)?.display());
+    }
+    let server = Server::start(Arc::clone(&sim), options.bind, identity.as_ref())
+        .await
+        .with_context(|| format!("cannot listen on {}: choose another with --bind", options.bind))?;
+    println!("vendors on {}  (Ctrl-C ends)", server.origin());
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            ended = tokio::signal::ctrl_c() => return Ok(ended?),
+            () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {
+                for offence in sim.offences().iter().skip(told) {
+                    println!("{}: {}", offence.vendor.name(), offence.what);
+                    told += 1;
+                }
+            }
+        }
+    }
+}
+
+fn trouble(text: &str) -> Option<(&str, u32, Option<u32>)> {
+    let Some((name, number)) = text.split_once('=') else { return Some((text, 0, None)) };
+    match number.split_once('x') {
+        None => Some((name, number.parse().ok()?, None)),
+        Some((with, times)) => Some((name, with.parse().ok()?, Some(times.parse().ok()?))),
+    }
+}

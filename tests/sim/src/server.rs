@@ -1,0 +1,223 @@
+//! The socket side: one origin, HTTP/1.1 and HTTP/2, plain or TLS, and connections that can be cut in the middle of a word.
+
+use crate::Sim;
+use axum::{Extension, Router};
+use futures_util::task::AtomicWaker;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// A certificate for this machine, signed by an authority made for this run.
+#[derive(Debug)]
+pub struct Identity {
+    acceptor: Arc<rustls::ServerConfig>,
+    /// The authority's certificate, PEM.
+    pub authority: String,
+}
+
+impl Identity {
+    /// For `localhost` and 127.0.0.1.
+    ///
+    /// # Errors
+    /// Where no key can be made.
+    pub fn new() -> anyhow::Result<Self> {
+        let mut authority = rcgen::CertificateParams::new(vec![])?;
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "vendors on this machine");
+        let authority_key = rcgen::KeyPair::generate()?;
+        let authority_certificate = authority.self_signed(&authority_key)?;
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+        let own = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = own.signed_by(&key, &issuer)?;
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { acceptor: Arc::new(config), authority: authority_certificate.pem() })
+    }
+
+    /// Writes the authority where clients can be pointed at it.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_authority(&self, folder: &Path) -> io::Result<PathBuf> {
+        let file = folder.join("vendors-ca.pem");
+        std::fs::write(&file, &self.authority)?;
+        Ok(file)
+    }
+}
+
+/// All simulators on one address, until dropped.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    tls: bool,
+    _serving: JoinSet<()>,
+}
+
+impl Server {
+    /// Listens; port 0 takes any. With an identity it speaks TLS and nothing else.
+    ///
+    /// # Errors
+    /// Where the address is taken.
+    pub async fn start(sim: Arc<Sim>, bind: SocketAddr, identity: Option<&Identity>) -> io::Result<Self> {
+        let listener = TcpListener::bind(bind).await?;
+        let address = listener.local_addr()?;
+        let acceptor = identity.map(|identity| TlsAcceptor::from(Arc::clone(&identity.acceptor)));
+        let tls = acceptor.is_some();
+        let router = router(&sim);
+        let mut serving = JoinSet::new();
+        serving.spawn(accept(listener, acceptor, router));
+        Ok(Self { address, tls, _serving: serving })
+    }
+
+    /// `http://127.0.0.1:PORT`, or `https`.
+    pub fn origin(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+fn router(sim: &Arc<Sim>) -> Router {
+    let vendors = [
+        crate::aws::routes(),
+        crate::azure::routes(),
+        crate::deepgram::routes(),
+        crate::elevenlabs::routes(),
+        crate::google::routes(),
+        crate::openai::routes(),
+        crate::own::routes(),
+    ];
+    vendors.into_iter().fold(Router::new(), Router::merge).with_state(Arc::clone(sim))
+}
+
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
+    let mut lines = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    lines.spawn(serve(stream, acceptor.clone(), router.clone()));
+                }
+                // Out of files: others will be closed.
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            },
+            Some(_ended) = lines.join_next() => {}
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, router: Router) {
+    let cut = Cut::default();
+    // Small messages go out as they are said.
+    let _unsupported = stream.set_nodelay(true);
+    let line = Line { stream, cut: cut.clone() };
+    let service = TowerToHyperService::new(router.layer(Extension(cut)));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // As large as the vendors' own: an upload of 25 MB must not crawl.
+    builder.http2().initial_stream_window_size(1 << 20).initial_connection_window_size(4 << 20).max_frame_size(1 << 20);
+    // A client may hang up at any time; that is its right.
+    let _hung_up = match acceptor {
+        None => builder.serve_connection_with_upgrades(TokioIo::new(line), service).await,
+        Some(acceptor) => match acceptor.accept(line).await {
+            Ok(line) => builder.serve_connection_with_upgrades(TokioIo::new(line), service).await,
+            Err(_refused) => return,
+        },
+    };
+}
+
+/// Cuts a connection as a failing network does: a TCP reset, at once. Each request carries its connection's as an axum `Extension`.
+#[derive(Clone, Debug, Default)]
+pub struct Cut(Arc<CutState>);
+
+#[derive(Debug, Default)]
+struct CutState {
+    cut: AtomicBool,
+    said: AtomicU32,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Cut {
+    /// Now.
+    pub fn now(&self) {
+        self.0.cut.store(true, Ordering::Release);
+        self.0.reader.wake();
+        self.0.writer.wake();
+    }
+
+    /// Counts a message that was said on this connection: the first is 1.
+    pub(crate) fn count(&self) -> u32 {
+        self.0.said.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.cut.load(Ordering::Acquire)
+    }
+}
+
+/// A TCP connection that obeys its [`Cut`].
+struct Line {
+    stream: TcpStream,
+    cut: Cut,
+}
+
+impl Line {
+    fn reset(&self) -> io::Error {
+        // Zero seconds of lingering make the close a reset.
+        let _gone = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        io::ErrorKind::ConnectionReset.into()
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.cut.0.reader.register(cx.waker());
+        if self.cut.is_cut() {
+            return Poll::Ready(Err(self.reset()));
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.cut.0.writer.register(cx.waker());
+        if self.cut.is_cut() {
+            return Poll::Ready(Err(self.reset()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.cut.is_cut() {
+            return Poll::Ready(Err(self.reset()));
+        }
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
