@@ -1,6 +1,8 @@
 //! For stories: a real component in the real plugin host, against the simulators.
 
 use crate::{Format, Server, Sim};
+use anyhow::Context;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -32,6 +34,14 @@ pub struct Rig {
     links: Arc<Links>,
     secrets: BTreeMap<String, SecretSpec>,
     folder: TempDir,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Account {
+    options: Value,
+    #[serde(default)]
+    secrets: BTreeMap<String, SecretSpec>,
 }
 
 /// How a listener did.
@@ -97,6 +107,23 @@ impl Rig {
     pub fn secret_spec(&mut self, name: &str, spec: Value) -> anyhow::Result<()> {
         self.secrets.insert(name.to_owned(), serde_json::from_value(spec)?);
         Ok(())
+    }
+
+    /// What a tenant of this plugin writes (`tests/sim/accounts/<plugin>.toml`): takes its secrets over and gives its options, with the
+    /// simulators as endpoint.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it holds something else.
+    pub fn account(&mut self) -> anyhow::Result<Value> {
+        let accounts = Path::new(env!("CARGO_MANIFEST_DIR")).join("accounts");
+        let file = accounts.join(format!("{}.toml", self.plugin.name()));
+        let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        // Accounts are written as seen from the project's root.
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let text = text.replace("ENDPOINT", &self.server.origin()).replace("file:", &format!("file:{}/", root.display()));
+        let account: Account = toml::from_str(&text)?;
+        self.secrets.extend(account.secrets);
+        Ok(account.options)
     }
 
     /// Keeps a value in a file; answers the reference to it.
