@@ -20,7 +20,7 @@ pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
     }
     let asterisk = options.contains(&"--asterisk");
     setup::require(ctx, setup::BUILD)?;
-    plugins::build_all(ctx)?;
+    plugins::build(ctx, &["tts-local", "stt-local"].into_iter().chain(chosen.plugins()).collect::<Vec<_>>())?;
     let mut build = ctx.cargo();
     build.args(["build", "--quiet", "--package", "voice-gateway"]);
     if asterisk {

@@ -37,6 +37,11 @@ impl Chosen {
         Ok((chosen, others))
     }
 
+    /// The components that they need.
+    pub fn plugins(&self) -> impl Iterator<Item = &str> {
+        [&self.stt, &self.tts].into_iter().flatten().map(String::as_str)
+    }
+
     /// Whether any was named.
     pub fn is_any(&self) -> bool {
         self.stt.is_some() || self.tts.is_some()
