@@ -1,6 +1,6 @@
 //! `cargo xtask demo --stt google --tts elevenlabs`: the same conversation through vendors' plugins, against the simulators.
 //!
-//! What a tenant of that vendor writes lies in `tests/sim/accounts/<plugin>.toml`, with `ENDPOINT` for the simulators' origin.
+//! What a tenant of that vendor writes lies in `tests/sim/accounts/<plugin>/`.
 
 use crate::context::{Context, run, write_whole};
 use anyhow::{Context as _, Result, bail};
@@ -8,6 +8,10 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+const ACCOUNTS: &str = "tests/sim/accounts";
+/// Where the accounts look for the simulators.
+const DOCUMENTED: &str = "http://127.0.0.1:8090";
 
 /// Which vendors the demo goes through; none: the plugins of this machine.
 #[derive(Debug, Default)]
@@ -67,10 +71,10 @@ impl Simulators {
             command.args(["--grammar", "host/demo/demo.jsgf"]).stdout(Stdio::piped()).spawn().context("start the simulators")?;
         let folder = ctx.repo.join("target/demo/tenants");
         let written = origin(ctx, &mut process).and_then(|origin| {
-            write_whole(&folder.join("demo.toml"), tenant.replace("ENDPOINT", &origin).as_bytes())?;
+            write_whole(&folder.join("demo.toml"), tenant.replace(DOCUMENTED, &origin).as_bytes())?;
             let grammar = fs::read(ctx.repo.join("host/demo/demo.jsgf")).context("read the demo's grammar")?;
             write_whole(&folder.join("demo.jsgf"), &grammar)?;
-            write_whole(&ctx.repo.join("target/demo/policy.toml"), b"[defaults]\nnetworks = [\"127.0.0.0/8\"]\n")
+            Ok(())
         });
         let simulators = Self { process, folder };
         written.map(|()| simulators)
@@ -78,7 +82,7 @@ impl Simulators {
 
     /// Tells the gateway of them.
     pub fn tell(&self, gateway: &mut Command) {
-        gateway.arg("--tenants").arg(&self.folder).env("VG__PLUGINS__POLICY", self.folder.with_file_name("policy.toml"));
+        gateway.arg("--tenants").arg(&self.folder).env("VG__PLUGINS__POLICY", format!("{ACCOUNTS}/policy.toml"));
     }
 }
 
@@ -114,7 +118,7 @@ impl Tenant<'_> {
         let mut tenant = fs::read_to_string(&built_in).with_context(|| format!("read {}", built_in.display()))?;
         for (section, plugin) in [("hearing", &self.chosen.stt), ("speaking", &self.chosen.tts)] {
             if let Some(plugin) = plugin {
-                let account = self.ctx.repo.join("tests/sim/accounts").join(format!("{plugin}.toml"));
+                let account = self.ctx.repo.join(ACCOUNTS).join(plugin);
                 tenant = without(&tenant, section) + &ladder(&account, section, plugin)?;
             }
         }
@@ -122,14 +126,20 @@ impl Tenant<'_> {
     }
 }
 
-/// The account's tables below the ladder's section.
+/// The account's files as tables below the ladder's section.
 fn ladder(account: &Path, section: &str, plugin: &str) -> Result<String> {
-    let text = fs::read_to_string(account).with_context(|| format!("there is no vendor {plugin}: read {}", account.display()))?;
-    let below = |line: &str| match line.strip_prefix('[') {
-        Some(table) => format!("[{section}.{table}\n"),
-        None => format!("{line}\n"),
+    let below = |file: &str, table: &str| {
+        let file = account.join(file);
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("there is no account with {plugin}: read {}", file.display()))?;
+        let line = |line: &str| match line.strip_prefix('[') {
+            Some(inner) => format!("[{section}.{table}.{inner}\n"),
+            None => format!("{line}\n"),
+        };
+        anyhow::Ok(format!("[{section}.{table}]\n{}", text.lines().map(line).collect::<String>()))
     };
-    Ok(format!("\n[{section}]\nplugin = \"{plugin}\"\n{}", text.lines().map(below).collect::<String>()))
+    let secrets = if account.join("secrets.toml").is_file() { below("secrets.toml", "secrets")? } else { String::new() };
+    Ok(format!("\n[{section}]\nplugin = \"{plugin}\"\n{}{secrets}", below("options.toml", "options")?))
 }
 
 /// The text without a section and those below it.
