@@ -265,7 +265,7 @@ async fn good_sessions_of_the_listener_pass_the_conformance_kit() {
 }
 
 /// Milliseconds of what is spoken: 200 a word.
-const SPOKEN_MS: usize = 200 * (12 + 3);
+const SPOKEN_MS: usize = 200 * (13 + 3);
 
 #[tokio::test]
 async fn sound_is_whole_in_every_format_and_form() {

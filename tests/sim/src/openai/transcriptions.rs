@@ -2,7 +2,7 @@
 
 use super::form::{Part, parts};
 use super::{Refusal, Streamed, admit, error_event, event, usage};
-use crate::{Coding, Cut, Format, Heard, Moment, Sim, Utterance, Vendor, Word};
+use crate::{Cut, Format, Heard, Moment, Sim, Utterance, Vendor, Word};
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -267,20 +267,19 @@ fn segment((nth, said): (usize, &Utterance)) -> Value {
     })
 }
 
-/// Words of a file. One of 8 kHz may come from a telephone, and was then made of another code: it is heard as that, too.
+/// Words of a file. One of 8 kHz may come from a telephone, and was then made of another code, in which it is known: the ear that
+/// understands most is right.
 fn hear(sim: &Sim, format: Format, samples: &[u8], language: &str) -> Vec<Utterance> {
     let telephone = [Format::MULAW, Format::ALAW].into_iter().filter(|_| format == Format::pcm(8000));
-    for coded in std::iter::once(format).chain(telephone) {
-        let again = if coded == format { samples.to_vec() } else { coded.write(&format.read(samples), 8000) };
-        let mut ear = sim.ear(coded, language);
-        let heard = [ear.hear(&again), ear.finalize()].concat();
-        let said: Vec<_> =
-            heard.into_iter().filter_map(|heard| if let Heard::Final(said) = heard { Some(said) } else { None }).collect();
-        if !said.is_empty() || coded.coding != Coding::Pcm && coded == Format::ALAW {
-            return said;
-        }
-    }
-    vec![]
+    let heard = telephone.map(|coded| heard_as(sim, coded, &coded.write(&format.read(samples), 8000), language));
+    let best = heard.chain([heard_as(sim, format, samples, language)]);
+    best.max_by_key(|said| said.iter().map(|said| said.words.len()).sum::<usize>()).unwrap_or_default()
+}
+
+fn heard_as(sim: &Sim, format: Format, samples: &[u8], language: &str) -> Vec<Utterance> {
+    let mut ear = sim.ear(format, language);
+    let heard = [ear.hear(samples), ear.finalize()].concat();
+    heard.into_iter().filter_map(|heard| if let Heard::Final(said) = heard { Some(said) } else { None }).collect()
 }
 
 fn logprob(text: &str) -> Value {
