@@ -16,11 +16,16 @@ const ROOMS: &[(&str, &[&str], &str)] = &[
         &["asterisk", "ari", "google", "azure", "aws", "openai", "deepgram", "elevenlabs"],
         "the domain knows no vendor",
     ),
+    ("host/src/", VENDORS, "nothing of a vendor is known to the host"),
+    ("host/crates/plugin-kit/", VENDORS, "nothing of a vendor is known to the host"),
+    ("plugins/wire/src/", &["vg_plugin_sdk", "wit_bindgen"], "framings know no contract"),
     ("host/crates/plugin-host/src/", &["vg_domain", "vg_media", "asterisk", "ari"], "the airlock knows no calls"),
     ("host/src/application", &["adapters", "wiring"], "the application never names an adapter"),
     ("host/src/adapters", &["wiring"], "only wiring names both sides"),
     ("plugins/", &["vg_domain", "vg_media", "vg_plugin_host", "voice_gateway"], "guests do not know the host"),
 ];
+
+const VENDORS: &[&str] = &["google", "azure", "openai", "deepgram", "elevenlabs", "polly", "whisper"];
 
 /// The command line is the program's face: it starts what `wiring` builds.
 const STARTS_THE_PROGRAM: &str = "host/src/adapters/cli";

@@ -6,6 +6,7 @@
 //! to the greeting, asks each question when the answer before has ended, hangs up, and writes what both sides said. Exit code 0: the call went well.
 
 use crate::context::{Context, run};
+use crate::vendors::{Chosen, Simulators};
 use crate::{lab, plugins, setup};
 use anyhow::{Context as _, Result, bail};
 use std::os::unix::process::CommandExt;
@@ -13,12 +14,13 @@ use std::process::Command;
 
 /// Runs the demo with the options of `voice-gateway demo`.
 pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
+    let (chosen, options) = &Chosen::of(options)?;
     if let Some(unknown) = options.iter().find(|option| !["--json", "--asterisk", "--serve"].contains(option)) {
         bail!("demo does not know {unknown}");
     }
     let asterisk = options.contains(&"--asterisk");
     setup::require(ctx, setup::BUILD)?;
-    plugins::build_all(ctx)?;
+    plugins::build(ctx, &["tts-local", "stt-local"].into_iter().chain(chosen.plugins()).collect::<Vec<_>>())?;
     let mut build = ctx.cargo();
     build.args(["build", "--quiet", "--package", "voice-gateway"]);
     if asterisk {
@@ -32,6 +34,13 @@ pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
     ctx.step(what, || run(&mut build))?;
     let mut gateway = Command::new(&program);
     gateway.current_dir(&ctx.repo).arg("demo").args(options);
+    let simulators = if chosen.is_any() { Some(Simulators::start(ctx, chosen)?) } else { None };
+    if let Some(simulators) = &simulators {
+        simulators.tell(&mut gateway);
+        if !asterisk {
+            return run(&mut gateway);
+        }
+    }
     if !asterisk {
         // In our place: Ctrl-C and the exit code are the gateway's own.
         return Err(gateway.exec()).with_context(|| format!("start {}", program.display()));

@@ -13,6 +13,7 @@ mod setup;
 mod stt_local;
 mod templates;
 mod test;
+mod vendors;
 mod wasm;
 mod wit_docs;
 
@@ -27,8 +28,8 @@ cargo xtask <chore>
   plugins [NAME...]     build all speech plugins to target/plugins, or those named
   templates [--full]    build what `voice-gateway plugin new` begins, one kind a language or all, to target/plugins/templates
   wit-docs              write docs/plugin-contract.md from wit/
-  demo [--json] [--asterisk] [--serve]
-                        set up what is missing, build, and hold a conversation with a recorded caller
+  demo [--json] [--asterisk] [--serve] [--stt VENDOR] [--tts VENDOR]
+                        set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
   bench [plugins]       all benches, release build; `plugins`: live plugin sessions, paced as in life

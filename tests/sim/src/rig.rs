@@ -1,6 +1,7 @@
 //! For stories: a real component in the real plugin host, against the simulators.
 
 use crate::{Format, Server, Sim};
+use anyhow::Context;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,7 +19,10 @@ use vg_plugin_host::{HostConfig, Plugin, PluginHost};
 use vg_plugin_kit::conform::{Row, Verdict, conform};
 use vg_plugin_kit::run::{Live, Outcome, Pace, listen, speak};
 
-const LOOPBACK: &str = "[defaults]\nnetworks = [\"127.0.0.0/8\"]\n";
+/// What is permitted, as in the readmes.
+const LOOPBACK: &str = include_str!("../accounts/policy.toml");
+/// Where `speech-sim` listens if nobody says otherwise, and where the accounts look for it.
+const DOCUMENTED: &str = "http://127.0.0.1:8090";
 
 /// A plugin, its host, its permissions and the simulators.
 pub struct Rig {
@@ -97,6 +101,28 @@ impl Rig {
     pub fn secret_spec(&mut self, name: &str, spec: Value) -> anyhow::Result<()> {
         self.secrets.insert(name.to_owned(), serde_json::from_value(spec)?);
         Ok(())
+    }
+
+    /// What a tenant of this plugin writes (`tests/sim/accounts/<plugin>`): takes its secrets over and gives its options, with the
+    /// simulators as endpoint.
+    ///
+    /// # Errors
+    /// Where there is no such account, or it holds something else.
+    pub fn account(&mut self) -> anyhow::Result<Value> {
+        let account = Path::new(env!("CARGO_MANIFEST_DIR")).join("accounts").join(self.plugin.name());
+        let read = |name: &str| {
+            let file = account.join(name);
+            std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))
+        };
+        let options: Value = toml::from_str(&read("options.toml")?.replace(DOCUMENTED, &self.server.origin()))?;
+        if account.join("secrets.toml").is_file() {
+            // They are written as seen from the project's root.
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            let secrets = read("secrets.toml")?.replace("file:", &format!("file:{}/", root.display()));
+            self.secrets
+                .extend(toml::from_str::<BTreeMap<String, SecretSpec>>(&secrets.replace(DOCUMENTED, &self.server.origin()))?);
+        }
+        Ok(options)
     }
 
     /// Keeps a value in a file; answers the reference to it.

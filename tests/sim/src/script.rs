@@ -147,13 +147,18 @@ fn format_named(name: &str) -> Option<Format> {
 
 fn fixture(name: &str) -> &'static [u8] {
     match name {
-        "en8k.pcm" => include_bytes!("../fixtures/en8k.pcm"),
+        "account.wav" => samples(include_bytes!("../fixtures/account.wav")),
         "en8k.ulaw" => include_bytes!("../fixtures/en8k.ulaw"),
         "en16k.pcm" => include_bytes!("../fixtures/en16k.pcm"),
-        "pt8k.pcm" => include_bytes!("../fixtures/pt8k.pcm"),
+        "saldo.wav" => samples(include_bytes!("../fixtures/saldo.wav")),
         "pt8k.ulaw" => include_bytes!("../fixtures/pt8k.ulaw"),
         _ => &[],
     }
+}
+
+/// What lies behind the header.
+fn samples(file: &'static [u8]) -> &'static [u8] {
+    vg_wire::wav::data_offset(file).map_or(&[], |at| &file[at..])
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::wiring;
 use anyhow::Context;
 use clap::Args;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 use verdict::{Summary, Verdict};
@@ -35,6 +35,9 @@ pub(super) struct Options {
     /// Through a real Asterisk, as `cargo xtask demo --asterisk` sets it up
     #[arg(long, conflicts_with = "serve")]
     asterisk: bool,
+    /// Take the tenant from demo.toml of this folder, not the one that is built in: other plugins, the same questions
+    #[arg(long, value_name = "FOLDER")]
+    tenants: Option<PathBuf>,
 }
 
 /// One question of the recorded caller.
@@ -60,7 +63,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
 }
 
 async fn demo(options: &Options, config: Config) -> anyhow::Result<ExitCode> {
-    let config = embedded(config, options.serve);
+    let config = embedded(config, options);
     if options.asterisk {
         let (recording, transcript) = asterisk::hold(config).await?;
         return Ok(conclude(&recording, transcript, true, options)?.exit_code());
@@ -82,13 +85,13 @@ async fn demo(options: &Options, config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// The defaults that are shipped, with the plugins of this machine. The operator's Asterisks and tenants stay out of a demo.
-fn embedded(config: Config, serve: bool) -> Config {
+fn embedded(config: Config, options: &Options) -> Config {
     let free = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
-        http: config::Http { bind: if serve { config.http.bind } else { free }, ..config.http },
+        http: config::Http { bind: if options.serve { config.http.bind } else { free }, ..config.http },
         media: config::Media { bind: free, advertise: None, ..config.media },
         asterisk: Vec::new(),
-        tenants: config::Tenants { dir: None, default: Some(TenantId::new("demo")) },
+        tenants: config::Tenants { dir: options.tenants.clone(), default: Some(TenantId::new("demo")) },
         ..config
     }
 }

@@ -1,8 +1,8 @@
 //! `speech-sim`: the vendors on this machine, for whoever has no key.
-#![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
 
 use anyhow::Context;
 use clap::Parser;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ struct Options {
     /// understood, and words are tones
     #[arg(long, value_name = "FOLDER")]
     plugins: Option<PathBuf>,
-    /// Options of stt-local, JSON: what is likely to be said
+    /// What is likely to be said, for stt-local (JSGF)
     #[arg(long, value_name = "FILE", requires = "plugins")]
-    hear: Option<PathBuf>,
+    grammar: Option<PathBuf>,
     /// Make one wait as the vendors do
     #[arg(long)]
     wait: bool,
@@ -50,12 +50,12 @@ async fn main() -> anyhow::Result<()> {
         (None, true) => Latencies::published(),
         (None, false) => Latencies::default(),
     };
-    println!("{}", latencies.to_string().trim_end());
+    say(latencies.to_string().trim_end());
     let cache = tempfile::tempdir()?;
     let engines = match &options.plugins {
         Some(folder) => {
-            let hear = options.hear.as_ref().map(std::fs::read_to_string).transpose().context("cannot read what to hear")?;
-            let hear = hear.unwrap_or_else(|| "{}".to_owned());
+            let grammar = options.grammar.as_ref().map(std::fs::read_to_string).transpose().context("cannot read the grammar")?;
+            let hear = grammar.map_or_else(|| "{}".to_owned(), |text| serde_json::json!({ "grammar": text }).to_string());
             let (folder, cache) = (folder.clone(), cache.path().to_owned());
             Some(tokio::task::spawn_blocking(move || Local::load(&folder, &cache, &hear)).await??)
         }
@@ -68,24 +68,29 @@ async fn main() -> anyhow::Result<()> {
     }
     let identity = options.tls.as_ref().map(|_| Identity::new()).transpose()?;
     if let (Some(identity), Some(folder)) = (&identity, &options.tls) {
-        println!("authority: {}", identity.write_authority(folder)?.display());
+        say(format_args!("authority: {}", identity.write_authority(folder)?.display()));
     }
     let server = Server::start(Arc::clone(&sim), options.bind, identity.as_ref())
         .await
         .with_context(|| format!("cannot listen on {}: choose another with --bind", options.bind))?;
-    println!("vendors on {}  (Ctrl-C ends)", server.origin());
+    say(format_args!("vendors on {}  (Ctrl-C ends)", server.origin()));
     let mut told = 0;
     loop {
         tokio::select! {
             ended = tokio::signal::ctrl_c() => return Ok(ended?),
             () = tokio::time::sleep(std::time::Duration::from_millis(500)) => {
                 for offence in sim.offences().iter().skip(told) {
-                    println!("{}: {}", offence.vendor.name(), offence.what);
+                    say(format_args!("{}: {}", offence.vendor.name(), offence.what));
                     told += 1;
                 }
             }
         }
     }
+}
+
+/// One line. A closed pipe is no fault: nobody reads any more.
+fn say(line: impl std::fmt::Display) {
+    let _closed_pipe = writeln!(std::io::stdout(), "{line}");
 }
 
 fn trouble(text: &str) -> Option<(&str, u32, Option<u32>)> {
