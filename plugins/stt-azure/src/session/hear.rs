@@ -14,12 +14,10 @@ impl Call {
             return Ok(());
         }
         let base = live.base_ticks;
+        live.started = true;
+        self.answered = true;
         match message.told {
-            Told::TurnStart { tag } => {
-                live.started = true;
-                self.answered = true;
-                self.tag = Some(tag);
-            }
+            Told::TurnStart { tag } => self.tag = Some(tag),
             Told::SpeechStart(offset) => {
                 if !std::mem::replace(&mut self.speaking, true) {
                     self.out.push(Effect::SpeechStarted(ms_of_ticks(base.saturating_add(offset))));

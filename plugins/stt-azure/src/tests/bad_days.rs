@@ -125,20 +125,21 @@ fn a_silent_vendor_is_unavailable_wherever_it_falls_silent() {
     unavailable(begun, 5_000);
     let mut finalizing = Driven::listening();
     finalizing.tell(Input::Finalize);
-    unavailable(finalizing, 5_000);
+    unavailable(finalizing, 3_000);
     let mut ending = Driven::listening();
     ending.tell(Input::End);
-    unavailable(ending, 5_000);
+    unavailable(ending, 3_000);
     // Each step in time, but all of them too late.
     let mut slow = Driven::listening();
     slow.tell(Input::Finalize);
-    slow.pass_ms(4_900);
+    slow.pass_ms(2_900);
     lost(&mut slow);
     slow.pass_ms(300);
-    slow.pass_ms(3_790);
+    slow.pass_ms(5_400);
     slow.opened(101, &[]);
+    slow.pass_ms(399);
     assert!(!slow.session.is_over());
-    unavailable(slow, 10);
+    unavailable(slow, 1);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(super) struct Wishes {
 #[derive(Debug)]
 pub(super) struct Turn {
     pub(super) request_id: String,
+    /// What our messages name.
+    named: String,
     wishes: Wishes,
     voice: Voice,
     begun: bool,
@@ -66,7 +68,16 @@ impl Wishes {
 impl Turn {
     pub(super) fn new(request_id: String, wishes: Wishes, sim: &Sim) -> Self {
         let voice = sim.voice(wishes.format);
-        Self { request_id, wishes, voice, begun: false, waiting: String::new(), said: 0, tail: Vec::new() }
+        Self {
+            named: request_id.clone(),
+            request_id,
+            wishes,
+            voice,
+            begun: false,
+            waiting: String::new(),
+            said: 0,
+            tail: Vec::new(),
+        }
     }
 
     pub(super) async fn begin(&mut self, line: &mut Line) -> Result<(), Gone> {
@@ -74,13 +85,13 @@ impl Turn {
             return Ok(());
         }
         if line.sim.trouble("strange-turn").is_some() {
-            self.request_id = "f".repeat(32);
+            self.named = "f".repeat(32);
         }
         if line.sim.trouble("no-turn-start").is_none() {
-            line.say(&self.request_id, "turn.start", &json!({ "context": { "serviceTag": "00" } })).await?;
+            line.say(&self.named, "turn.start", &json!({ "context": { "serviceTag": "00" } })).await?;
         }
         let body = json!({ "context": { "serviceTag": "00" }, "audio": { "type": "inline", "streamId": STREAM } });
-        line.say(&self.request_id, "response", &body).await?;
+        line.say(&self.named, "response", &body).await?;
         line.sim.wait(Vendor::Azure, Moment::FirstAudio).await;
         Ok(())
     }
@@ -116,7 +127,7 @@ impl Turn {
                     "text": { "Text": word.text, "Length": word.text.chars().count(), "BoundaryType": "WordBoundary" } } })
             };
             let metadata: Vec<Value> = speech.words.iter().map(entry).collect();
-            line.say(&self.request_id, "audio.metadata", &json!({ "Metadata": metadata })).await?;
+            line.say(&self.named, "audio.metadata", &json!({ "Metadata": metadata })).await?;
         }
         self.said += speech.samples.len();
         self.tail.extend(speech.samples);
@@ -124,7 +135,7 @@ impl Turn {
         while self.tail.len() >= message {
             let rest = self.tail.split_off(message);
             let samples = std::mem::replace(&mut self.tail, rest);
-            line.sound(&self.request_id, STREAM, &samples).await?;
+            line.sound(&self.named, STREAM, &samples).await?;
         }
         Ok(())
     }
@@ -136,16 +147,16 @@ impl Turn {
         }
         if !self.tail.is_empty() {
             let tail = std::mem::take(&mut self.tail);
-            line.sound(&self.request_id, STREAM, &tail).await?;
+            line.sound(&self.named, STREAM, &tail).await?;
         }
-        line.sound(&self.request_id, STREAM, &[]).await?;
+        line.sound(&self.named, STREAM, &[]).await?;
         if self.wishes.session_end {
             let offset = self.wishes.format.ms(self.said) * TICKS_PER_MS;
             let entry = json!({ "Metadata": [{ "Type": "SessionEnd", "Data": { "Offset": offset } }] });
-            line.say(&self.request_id, "audio.metadata", &entry).await?;
+            line.say(&self.named, "audio.metadata", &entry).await?;
         }
         if line.sim.trouble("no-turn-end").is_none() {
-            line.say(&self.request_id, "turn.end", &json!({})).await?;
+            line.say(&self.named, "turn.end", &json!({})).await?;
         }
         Ok(true)
     }
