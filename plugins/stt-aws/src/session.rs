@@ -10,7 +10,7 @@ use turn::Turn;
 use vg_plugin_sdk::{
     Fault, FaultKind, Instant, SessionStart, Usage,
     link::{self, AwsPayload, AwsSigv4, LinkErrorKind, LinkId, LinkInput},
-    log, signing,
+    signing,
     stt::{Edge, Effect, Input, Timer},
 };
 use vg_wire::event_stream::{Chain, Message, Messages};
@@ -238,7 +238,6 @@ impl Call {
     }
 
     fn again(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        log::info("the service did not answer well, it is asked once more");
         self.uplink.rewind();
         if self.end == End::Sent {
             self.end = End::Told;

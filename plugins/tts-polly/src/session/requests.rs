@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use vg_plugin_sdk::{
     Fault, FaultKind, Usage, Word,
     link::{self, LinkErrorKind, LinkId, LinkInput, Opened},
-    log,
     tts::{Effect, Input, Orders, Timer},
 };
 
@@ -187,7 +186,6 @@ impl Requests {
 
     fn again(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let Some(reply) = &mut self.reply else { return Ok(()) };
-        log::info("the service did not answer well, it is asked once more");
         effects.push(link::close(reply.link).into());
         self.links += 1;
         (reply.link, reply.retried) = (self.links, true);
@@ -230,7 +228,6 @@ impl Requests {
                 }
                 // It will not be otherwise for the next reply.
                 self.is_wordless |= (400..500).contains(&head.status) && head.status != 429;
-                log::warn(&format!("places of words were answered with status {}", head.status));
                 return self.leave_words(effects);
             }
             LinkInput::Bytes(piece) if words.opened => words.lines.push(&piece.data),
@@ -245,7 +242,6 @@ impl Requests {
         match marks {
             Some(marks) => words.place(marks, effects),
             None => {
-                log::warn("places of words cannot be had");
                 return self.leave_words(effects);
             }
         }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use vg_plugin_sdk::{
     Fault, FaultKind, Instant, Usage,
     link::{self, LinkErrorKind, LinkId, LinkInput, Opened},
-    log, signing,
+    signing,
     tts::{Effect, Input, Timer},
 };
 use vg_wire::event_stream::{Chain, Messages};
@@ -187,7 +187,6 @@ impl Streams {
 
     fn again(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let Some(reply) = &mut self.reply else { return Ok(()) };
-        log::info("the service did not answer well, it is asked once more");
         self.links += 1;
         let events = std::mem::take(&mut reply.events);
         let (characters, closing) = (reply.characters, reply.closing);

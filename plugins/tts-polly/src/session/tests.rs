@@ -107,13 +107,9 @@ mod requests {
         let mut session = speaking(r#"{"word_times":true}"#);
         session.opened_with(1, 200, &SOUND);
         assert_eq!(session.opened_with(2, 200, &[("content-type", MARKS)]), [usage(13)]);
-        let word = |text: &str, start_ms, end_ms| match Effect::Word(vg_plugin_sdk::Word {
-            text: text.to_owned(),
-            start_ms,
-            end_ms,
-            confidence: None,
-        }) {
-            word => word,
+        let word = |text: &str, start_ms, end_ms| {
+            let text = text.to_owned();
+            Effect::Word(vg_plugin_sdk::Word { text, start_ms, end_ms, confidence: None })
         };
         let marks = br#"{"time":50,"type":"word","start":0,"end":4,"value":"Good"}
 {"time":390,"type":"word","start":5,"end":12,"value":"morning"}
