@@ -47,11 +47,7 @@ fn is_free(name: &str, bearer: bool) -> bool {
     let reserved = |other: &&str| name.eq_ignore_ascii_case(other);
     let twice = bearer && name.eq_ignore_ascii_case("authorization");
     let handshake = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("sec-"));
-    (1..=64).contains(&name.len())
-        && name.bytes().all(token)
-        && !RESERVED.iter().any(|other| reserved(other))
-        && !twice
-        && !handshake
+    (1..=64).contains(&name.len()) && name.bytes().all(token) && !RESERVED.iter().any(reserved) && !twice && !handshake
 }
 
 #[cfg(test)]
