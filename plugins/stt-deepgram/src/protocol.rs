@@ -101,9 +101,15 @@ impl Query {
 #[serde(tag = "type")]
 pub(crate) enum Message {
     Results(Results),
-    SpeechStarted { timestamp: f64 },
-    UtteranceEnd { last_word_end: f64 },
-    Metadata { duration: Option<f64> },
+    SpeechStarted {
+        timestamp: f64,
+    },
+    UtteranceEnd {
+        last_word_end: f64,
+    },
+    Metadata {
+        duration: Option<f64>,
+    },
     Connected,
     TurnInfo(TurnInfo),
     Error(Trouble),

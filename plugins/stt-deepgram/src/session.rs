@@ -125,7 +125,8 @@ impl Session {
             Api::Nova => protocol::FINALIZE,
             Api::Flux => protocol::FORCE_END_TURN,
         };
-        vec![link::send_text(DEEPGRAM, ask).into(), Effect::Timer(FINALIZED)]
+        let wait = self.opened.then_some(Effect::Timer(FINALIZED));
+        std::iter::once(link::send_text(DEEPGRAM, ask).into()).chain(wait).collect()
     }
 
     fn heard(&mut self, now: Instant, news: LinkInput) -> Result<Vec<Effect>, Fault> {
@@ -143,8 +144,11 @@ impl Session {
             return Err(fault);
         }
         self.opened = true;
+        // What was asked before is heard only now.
+        let mut effects: Vec<Effect> = (self.finalizing > 0).then_some(Effect::Timer(FINALIZED)).into_iter().collect();
         // Flux has no such message.
-        Ok(if self.api == Api::Nova { vec![Effect::Timer(KEEP_ALIVE)] } else { vec![] })
+        effects.extend((self.api == Api::Nova).then_some(Effect::Timer(KEEP_ALIVE)));
+        Ok(effects)
     }
 
     fn told(&mut self, text: &str) -> Result<Vec<Effect>, Fault> {

@@ -144,6 +144,9 @@ impl Stage<'_> {
             }
             Next::Cue => {
                 let told = self.cues.pop_front()?.told;
+                if matches!(told, Told::End) {
+                    self.vendor.end(self.now_ms);
+                }
                 match (&told, self.route) {
                     (Told::Audio(_), Some(link)) => {
                         self.vendor.hear(link, self.now_ms);

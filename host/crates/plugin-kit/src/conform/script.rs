@@ -123,11 +123,12 @@ pub(super) fn idle_close(material: &Material<'_>) -> Judged {
     let mut score = material.good.clone();
     let first = score.script.first_mut().filter(|script| script.stays_open);
     let first = first.ok_or(Inapplicable("its links end with each answer"))?;
-    first.lines.retain(|line| !line.news.is_last());
+    // A further link is told everything, its farewell too.
     score.then = first.lines.clone();
+    first.lines.retain(|line| !line.news.is_last() && !line.after_end);
     let sends = first.lines.last().map_or(0, |line| line.after_sends);
     let code = first.messages.then_some(1000);
-    first.lines.push(Line { after_sends: sends, gap_ms: QUIET_MS, news: LinkInput::Finished(0, code) });
+    first.lines.push(Line { after_sends: sends, ..Line::after(QUIET_MS, LinkInput::Finished(0, code)) });
     let later_ms = score.last_cue_ms() + QUIET_MS + 10_000;
     let again: Vec<Cue> = score.cues.iter().map(|cue| Cue { at_ms: cue.at_ms + later_ms, told: cue.told.clone() }).collect();
     score.cues.extend(again);
@@ -270,7 +271,7 @@ fn content(script: &Script) -> usize {
 
 fn insert(script: &mut Script, at: usize, news: Vec<LinkInput>) {
     let after_sends = at.checked_sub(1).map_or(0, |before| script.lines[before].after_sends);
-    let lines = news.into_iter().map(|news| Line { after_sends, gap_ms: 5, news });
+    let lines = news.into_iter().map(|news| Line { after_sends, ..Line::after(5, news) });
     script.lines.splice(at..at, lines.collect::<Vec<_>>());
 }
 
@@ -301,7 +302,7 @@ fn split_oddly(script: &mut Script) -> usize {
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(lengths.next().unwrap_or(1).min(rest.len()));
             let news = LinkInput::Bytes(*id, Payload(piece.to_vec()));
-            script.lines.push(Line { after_sends: line.after_sends, gap_ms: std::mem::take(&mut gap_ms), news });
+            script.lines.push(Line { gap_ms: std::mem::take(&mut gap_ms), news, ..line });
             (rest, pieces) = (after, pieces + 1);
         }
     }
