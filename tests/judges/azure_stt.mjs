@@ -2,6 +2,8 @@
 
 import { drive, options, pieces, say, sdk } from "./judge.mjs";
 
+// The SDK's own WebSocket is the one that was recorded; newer Nodes have another, of which a refusal cannot be seen.
+delete globalThis.WebSocket;
 const speech = sdk("microsoft-cognitiveservices-speech-sdk");
 
 function streamFormat(options) {

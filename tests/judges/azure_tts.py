@@ -64,6 +64,9 @@ def act(options):
             finish(synthesizer.speak_ssml_async(options.text).get())
         else:
             finish(synthesizer.speak_text_async(options.text).get())
+    if "words" in options.set:
+        # Their events come on a thread of their own, some of them after the result.
+        time.sleep(0.5)
 
 
 judge.drive(act, judge.arguments(["whole", "pieces", "host", "token"]))

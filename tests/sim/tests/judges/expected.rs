@@ -9,7 +9,9 @@ use std::time::Duration;
 use vg_sim::{Coding, Format, Sim, recordings};
 
 /// Formats that drivers are given.
-pub(crate) const HEARD: [Format; 4] = [Format::MULAW, Format::pcm(8000), Format::pcm(16_000), Format::pcm(24_000)];
+const HEARD: [Format; 4] = [Format::MULAW, Format::pcm(8000), Format::pcm(16_000), Format::pcm(24_000)];
+
+const SILENCE: &str = "silence";
 
 /// A driver and its cases.
 #[derive(Debug, Deserialize)]
@@ -48,6 +50,10 @@ pub(crate) struct Case {
     speed: Option<f64>,
     patience: Option<u64>,
     pub(crate) tls: Option<bool>,
+    /// Six seconds without a sound, in place of the recording in that language.
+    #[serde(default)]
+    silence: bool,
+    /// Options that only this driver has.
     #[serde(default)]
     set: Vec<String>,
     /// `NAME`, `NAME=NUMBER` or `NAME=NUMBERxTIMES`, as `speech-sim` takes them.
@@ -131,7 +137,10 @@ impl Case {
                 add("text", self.text.as_ref().unwrap_or(&speech.text));
                 add("voice", self.voice.as_ref().unwrap_or(&speech.voice));
             }
-            None => add("audio", &sounds.join(file_of(self.language(), self.format())).to_string_lossy()),
+            None => {
+                let recording = if self.silence { SILENCE } else { self.language() };
+                add("audio", &sounds.join(file_of(recording, self.format())).to_string_lossy());
+            }
         }
         if !self.set.is_empty() {
             arguments.push("--set".to_owned());
@@ -190,7 +199,7 @@ impl Case {
     }
 
     fn default_part(&self) -> Part {
-        if self.ends == "end" { Part::All } else { Part::Nothing }
+        if self.ends == "end" && !self.silence { Part::All } else { Part::Nothing }
     }
 
     fn language(&self) -> &str {
@@ -212,9 +221,21 @@ impl Case {
     }
 }
 
-/// The name of a recording's file.
-pub(crate) fn file_of(language: &str, format: Format) -> String {
-    format!("{language}.{:?}-{}", format.coding, format.rate_hz)
+/// Keeps what may be heard, in every format, in a folder.
+pub(crate) fn write_sounds(folder: &Path) -> std::io::Result<()> {
+    for format in HEARD {
+        std::fs::write(folder.join(file_of(SILENCE, format)), format.write(&[0; 6 * 8000], 8000))?;
+        for recording in recordings() {
+            if let Some(bytes) = recording.bytes(format) {
+                std::fs::write(folder.join(file_of(&recording.language, format)), bytes)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn file_of(recording: &str, format: Format) -> String {
+    format!("{recording}.{:?}-{}", format.coding, format.rate_hz)
 }
 
 fn hex(bytes: &[u8]) -> String {
