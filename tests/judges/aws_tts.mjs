@@ -37,7 +37,7 @@ async function act(options) {
     }
     say("end");
   } catch (fault) {
-    error(fault, fault.$metadata?.httpStatusCode);
+    error(fault, fault.code ?? fault.$metadata?.httpStatusCode);
   }
 }
 

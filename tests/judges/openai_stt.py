@@ -3,6 +3,7 @@
 import base64
 import io
 import threading
+import time
 import wave
 
 import openai
@@ -87,7 +88,6 @@ def show(event):
 def realtime(options):
     manager, update = session(options)
     with manager as connection:
-        fed = threading.Event()
         ended = threading.Condition()
         count = {"committed": 0, "over": 0}
 
@@ -101,9 +101,9 @@ def realtime(options):
             except Exception:
                 # The listening side tells what became of the connection.
                 return
-            fed.set()
+            # There is no event for the end: what was said last is over when each utterance that was committed has its text.
+            time.sleep(0.3)
             with ended:
-                # There is no event for the end: the last utterance is over when each that was committed has its text.
                 ended.wait_for(lambda: count["committed"] and count["over"] >= count["committed"], 3)
             connection.close()
 

@@ -122,7 +122,7 @@ impl Case {
     pub(crate) fn arguments(&self, table: &Table, sounds: &Path) -> Vec<String> {
         let mut arguments = Vec::new();
         let mut add = |name: &str, value: &str| arguments.extend([format!("--{name}"), value.to_owned()]);
-        add("key", self.key.as_deref().unwrap_or(&table.key));
+        add("key", &secret(self.key.as_ref().unwrap_or(&table.key)));
         add("format", self.format_name());
         add("language", self.language());
         add("patience", &self.patience().as_secs().to_string());
@@ -232,6 +232,11 @@ pub(crate) fn write_sounds(folder: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// A secret as it stands in a table; after an `@`, a file of the checkout that holds one.
+fn secret(key: &str) -> String {
+    key.strip_prefix('@').map_or_else(|| key.to_owned(), |file| crate::root().join(file).to_string_lossy().into_owned())
 }
 
 fn file_of(recording: &str, format: Format) -> String {
