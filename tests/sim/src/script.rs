@@ -78,6 +78,12 @@ impl Recording {
                 known.push(Sound::of(made));
             }
         }
+        // What a client makes of logarithmic samples for a vendor that takes linear ones only.
+        let decoded: Vec<Sound> = [Format::MULAW, Format::ALAW]
+            .iter()
+            .flat_map(|format| sounds[format].iter().map(|sound| Sound::of(narrow.write(&format.read(&sound.bytes), 8000))))
+            .collect();
+        sounds.entry(narrow).or_default().extend(decoded);
         Self { name: raw.name, language: raw.language, phrases, sounds }
     }
 
