@@ -60,7 +60,7 @@ impl Turn {
         if self.asked == 0 {
             return false;
         }
-        let last = heard.promote(self.until_ms);
+        let last = heard.give_up(self.until_ms);
         let is_promoted = last.is_some();
         effects.extend(last);
         self.close(effects);
