@@ -5,7 +5,6 @@ use super::{Recording, json};
 use crate::api::{Kind, Now};
 use crate::instance::{SessionError, SttInstance, TtsInstance};
 use crate::load::Plugin;
-use crate::signing::Signature;
 use serde_json::Value;
 use std::fmt;
 
@@ -31,7 +30,7 @@ impl AnyInstance {
     }
 
     /// What it is answered when it asks for signatures in its next call; without this, nothing.
-    fn answer_signatures(&mut self, recorded: &[Signature]) {
+    pub fn answer_signatures(&mut self, recorded: &[Option<String>]) {
         let signing = match self {
             Self::Stt(guest) => guest.0.signing(),
             Self::Tts(guest) => guest.0.signing(),
