@@ -5,7 +5,7 @@ use super::{Recording, json};
 use crate::api::{Kind, Now};
 use crate::instance::{SessionError, SttInstance, TtsInstance};
 use crate::load::Plugin;
-use crate::signing::{Signature, Signing};
+use crate::signing::Signing;
 use serde_json::Value;
 use std::fmt;
 
@@ -39,7 +39,7 @@ impl AnyInstance {
     }
 
     /// What it is answered when it asks for signatures in its next call.
-    fn answer_signatures(&mut self, recorded: &[Signature]) {
+    pub fn answer_signatures(&mut self, recorded: &[Option<String>]) {
         if let Some(signing) = self.signing() {
             signing.answer_with(recorded);
         }
