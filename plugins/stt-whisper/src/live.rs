@@ -13,7 +13,7 @@ use crate::segments::{Cut, Segments, is_loud};
 use line::{Line, News};
 use owed::{Owed, Queue, Stretch};
 use vg_plugin_sdk::stt::{Edge, Effect, Input, Timer};
-use vg_plugin_sdk::{AudioFormat, Fault, FaultKind, Instant, Remedy, SessionStart, Usage, log};
+use vg_plugin_sdk::{AudioFormat, Fault, FaultKind, Instant, Remedy, SessionStart, Usage};
 use vg_wire::openai::Refusal;
 
 /// The only timer: rings when the next of all deadlines has come.
@@ -298,7 +298,6 @@ impl Live {
                     return Err(fault_of_code(&refusal));
                 }
                 // A cough: somebody made a sound, and nobody spoke.
-                log::info("a stretch of sound was not understood");
                 self.queue.completed(item, "", None);
             }
             "error" => return self.error(now, event, effects),
@@ -326,10 +325,7 @@ impl Live {
                 Err(Fault::new(FaultKind::Unsupported, format!("the vendor does not take the session: {}", refusal.name())))
             }
             // Of a single message, which the vendor passes over.
-            FaultKind::BadAudio => {
-                log::warn(&format!("the vendor refused a message: {}", refusal.name()));
-                Ok(())
-            }
+            FaultKind::BadAudio => Ok(()),
             _ => Err(fault),
         }
     }
