@@ -2,12 +2,12 @@
 //! secrets of the latter.
 //!
 //! Troubles: `openai-http` (its number is the status of the answer), `openai-quota` (429, nobody has paid), `openai-rate` (429; its number is
-//! `retry-after-ms`), `openai-no-retry` (503, not to be asked again), `openai-html` (a page for a person), `openai-hang` (no answer), `openai-drop` (a reset in
-//! place of one). Of an answer that streams: `openai-kill` (a reset after so many pieces), `openai-stall` (nothing more after so many),
-//! `openai-stream-error` (an error after so many), `openai-no-end` (no announcement of the end), `openai-empty` (nothing in it). Of realtime: `openai-kill` and
-//! `openai-stall` after so many messages, `openai-close` (a close code after the first words), `openai-expired`, `openai-error` (a server error, then 1011),
-//! `openai-failed` (no transcription; 1: of the vendor's own fault), `openai-bad-session`, `openai-swap` (completions in another order),
-//! `openai-unknown` (a message of a type nobody knows).
+//! `retry-after-ms`), `openai-no-retry` (503, not to be asked again), `openai-html` (a page for a person), `openai-hang` (no answer), `openai-kill` (a reset
+//! after so many pieces of an answer that streams, or messages of a live session; 0: in place of the answer), `openai-stall` (nothing more after so many).
+//! Of server-sent events: `openai-sse-drop` (a reset after so many, at least two), `openai-sse-error` (an error there), `openai-no-end` (no announcement of the
+//! end). `openai-empty` (an answer with nothing in it). Of live sessions: `openai-close` (a close code after the first words), `openai-expired`, `openai-error`
+//! (a server error, then 1011), `openai-transcription-failed` (0: not understood, 1: of the vendor's own fault), `openai-bad-session`, `openai-swap`
+//! (completions in another order), `openai-unknown` (a message of a type nobody knows).
 
 mod form;
 mod realtime;
@@ -63,7 +63,13 @@ impl Refusal {
     fn of_status(status: u16) -> Self {
         let request = "invalid_request_error";
         match status {
-            400 => Self::new(400, request, Some("invalid_value"), Some("file"), "Invalid file format."),
+            400 => Self::new(
+                400,
+                request,
+                None,
+                None,
+                "Invalid file format. Supported formats: ['flac', 'm4a', 'mp3', 'mp4', 'wav']",
+            ),
             401 => Self::new(401, request, Some("invalid_api_key"), None, "Incorrect API key provided."),
             403 => Self::new(403, request, Some("unsupported_country_region_territory"), None, "Not supported here."),
             404 => Self::new(
@@ -73,11 +79,9 @@ impl Refusal {
                 None,
                 "The model does not exist or you do not have access to it.",
             ),
-            408 => Self::new(408, "server_error", None, None, "Request timed out."),
-            409 => Self::new(409, "server_error", None, None, "Conflict."),
-            413 => Self::new(413, request, None, Some("file"), "Maximum content size limit exceeded."),
-            422 => Self::new(422, request, Some("invalid_value"), Some("language"), "Unprocessable."),
-            429 => rate(1000),
+            413 => Self::new(413, request, None, None, "Maximum content size limit exceeded."),
+            422 => Self::new(422, request, None, None, "Unprocessable."),
+            429 => rate(400),
             503 => Self::new(503, "server_error", None, None, "The engine is currently overloaded, please try again later."),
             status => Self::new(status, "server_error", None, None, "The server had an error while processing your request."),
         }
@@ -115,7 +119,7 @@ async fn admit(sim: &Sim, cut: &Cut, headers: &HeaderMap, client_secrets: bool) 
     if sim.trouble("openai-hang").is_some() {
         std::future::pending::<()>().await;
     }
-    if sim.trouble("openai-drop").is_some() {
+    if sim.trouble_ahead("openai-kill") == Some(0) && sim.trouble("openai-kill").is_some() {
         cut.now();
         std::future::pending::<()>().await;
     }
@@ -162,8 +166,11 @@ impl Streamed {
         let body = futures_util::stream::unfold((pieces.into_iter(), 0), move |(mut pieces, said)| {
             let (sim, cut, error) = (Arc::clone(&sim), cut.clone(), error.clone());
             async move {
-                let due = |name: &str| sim.trouble_ahead(name) == Some(said) && sim.trouble(name).is_some();
-                if due("openai-kill") {
+                let due = |name: &str| {
+                    let after = sim.trouble_ahead(name).map(|after| if name.contains("sse") { after.max(2) } else { after });
+                    after == Some(said) && sim.trouble(name).is_some()
+                };
+                if due("openai-kill") || error.is_some() && due("openai-sse-drop") {
                     // What was said is on its way before the line breaks.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     cut.now();
@@ -172,7 +179,7 @@ impl Streamed {
                 if due("openai-stall") {
                     return std::future::pending().await;
                 }
-                if error.is_some() && due("openai-stream-error") {
+                if error.is_some() && due("openai-sse-error") {
                     return Some((Ok::<_, std::io::Error>(error?), (Vec::new().into_iter(), said + 1)));
                 }
                 let piece = pieces.next()?;

@@ -87,6 +87,12 @@ impl Recording {
         let samples = wide.read(&sounds[&wide][0].bytes);
         let made = widest.write(&by_guest(&samples, 16_000, 24_000), 24_000);
         sounds.entry(widest).or_default().push(Sound::of(made));
+        // What a client makes of logarithmic samples for a vendor that takes linear ones only.
+        let decoded: Vec<Sound> = [Format::MULAW, Format::ALAW]
+            .iter()
+            .flat_map(|format| sounds[format].iter().map(|sound| Sound::of(narrow.write(&format.read(&sound.bytes), 8000))))
+            .collect();
+        sounds.entry(narrow).or_default().extend(decoded);
         // What a client made of logarithmic samples for a vendor that takes linear ones only, written as mu-law once more.
         let again: Vec<Sound> = [Format::MULAW, Format::ALAW]
             .iter()

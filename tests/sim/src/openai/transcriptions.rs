@@ -267,16 +267,7 @@ fn segment((nth, said): (usize, &Utterance)) -> Value {
     })
 }
 
-/// Words of a file. One of 8 kHz may come from a telephone, and was then made of another code, in which it is known: the ear that
-/// understands most is right.
 fn hear(sim: &Sim, format: Format, samples: &[u8], language: &str) -> Vec<Utterance> {
-    let telephone = [Format::MULAW, Format::ALAW].into_iter().filter(|_| format == Format::pcm(8000));
-    let heard = telephone.map(|coded| heard_as(sim, coded, &coded.write(&format.read(samples), 8000), language));
-    let best = heard.chain([heard_as(sim, format, samples, language)]);
-    best.max_by_key(|said| said.iter().map(|said| said.words.len()).sum::<usize>()).unwrap_or_default()
-}
-
-fn heard_as(sim: &Sim, format: Format, samples: &[u8], language: &str) -> Vec<Utterance> {
     let mut ear = sim.ear(format, language);
     let heard = [ear.hear(samples), ear.finalize()].concat();
     heard.into_iter().filter_map(|heard| if let Heard::Final(said) = heard { Some(said) } else { None }).collect()

@@ -1,13 +1,13 @@
 //! A good session gone wrong: what the vendor said is cut, delayed, repeated, mixed up.
 
 use super::judge::{
-    does_not_claim_success, manners, samples_are_whole, silent_after, sound_is_a_beginning, sound_is_all_there,
-    words_are_all_there, words_are_the_vendors,
+    does_not_claim_success, manners, samples_are_whole, sound_is_a_beginning, sound_is_all_there, words_are_all_there,
+    words_are_the_vendors,
 };
 use super::links::failed;
 use super::{Inapplicable, Judged, Material};
 use crate::score::{Score, Script};
-use crate::stage::{Cue, End, Line, LineAt, Trace};
+use crate::stage::{Cue, End, Line, LineAt, Trace, What};
 use vg_plugin_host::api::{Kind, LinkErrorKind, LinkInput, Payload};
 use vg_plugin_host::recording::{Said, Told};
 
@@ -332,9 +332,23 @@ fn odd_chunks(cues: &[Cue]) -> Vec<Cue> {
     odd
 }
 
-/// No final between an answer to `finalize` and the next sound.
+/// No final between the answer to the last `finalize` that was told and what is spoken next. Where a later turn was asked for already,
+/// a final is that turn's.
 fn finals_keep_their_turn(trace: &Trace, sentence: &str) -> Result<(), String> {
-    silent_after(trace, |said| matches!(said, Said::Finalized), |said| matches!(said, Said::Final(_)), sentence)
+    let (mut owed, mut over) = (0usize, false);
+    for (_, what) in &trace.moments {
+        match what {
+            What::Told(Told::Finalize, _) => (owed, over) = (owed + 1, false),
+            What::Told(Told::Audio(_) | Told::Edge(_), _) => over = false,
+            What::Said(Said::Finalized) => {
+                owed = owed.saturating_sub(1);
+                over = owed == 0;
+            }
+            What::Said(Said::Final(_)) if over => return Err(sentence.to_owned()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// No partial ends before the last final ended. Engines that give no times cannot be told apart.

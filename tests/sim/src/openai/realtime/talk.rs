@@ -148,7 +148,7 @@ impl Talk {
         if self.terms.transcription.is_null() {
             return said;
         }
-        if let Some(whose) = self.sim.trouble("openai-failed") {
+        if let Some(whose) = self.sim.trouble("openai-transcription-failed") {
             let error = match whose {
                 0 => {
                     json!({ "type": "transcription_error", "code": "audio_unintelligible", "message": "Not understood.", "param": null })
