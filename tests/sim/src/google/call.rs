@@ -198,7 +198,10 @@ fn percent_encoded(text: &str) -> String {
 }
 
 /// Trouble at the door: what is answered in place of everything.
-pub(super) fn refused(sim: &Sim, service: &str) -> Result<(), Box<Response>> {
+pub(super) async fn refused(sim: &Sim, service: &str) -> Result<(), Box<Response>> {
+    if sim.trouble("google-hang").is_some() {
+        std::future::pending::<()>().await;
+    }
     if let Some(status) = sim.trouble("google-http") {
         let status = StatusCode::from_u16(status as u16).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         return Err(Box::new((status, [("retry-after", "7")], "<html>an error page</html>").into_response()));
@@ -220,7 +223,7 @@ pub(super) struct Call {
 impl Call {
     /// Lets a call in, or answers it.
     pub(super) async fn accept(sim: Arc<Sim>, request: Request, service: &str) -> Result<Self, Box<Response>> {
-        refused(&sim, service)?;
+        refused(&sim, service).await?;
         let (mut parts, body) = request.into_parts();
         let fault = |what: &str| {
             sim.offence(Vendor::Google, what);
@@ -355,7 +358,7 @@ impl<T: Talk> Line<T> {
                 }
             };
         }
-        let code = sim.trouble("google-mid-status")?;
+        let code = sim.trouble("google-mid")?;
         Some((Frame::trailers(Status::of_code(code, self.service).fields()), true))
     }
 }

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// What Google's own SDK was given in the captures.
 const KEY: &str = "AIzaFAKE-KEY-0123456789";
 const TOKENS: [&str; 2] = ["ya29.FAKE", "ya29.fake-access-token"];
-const ACCOUNT: &str = include_str!("../../accounts/keys/google-service-account.json");
+const ACCOUNT: &str = include_str!("../../../../host/crates/links/tests/fixtures/service-account.json");
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
 /// Whether the service (`speech.googleapis.com`) lets this request in.

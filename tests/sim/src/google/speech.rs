@@ -1,19 +1,16 @@
 //! `google.cloud.speech.{v1,v2}.Speech/StreamingRecognize`, and v1's `speech:recognize` by REST.
 
 mod messages;
+mod whole;
 
-use super::call::{Call, Said, Shared, Span, Status, Talk, answer, refused};
-use super::credential::admit;
-use crate::{Ear, Format, Heard, Moment, Sim, Utterance, Vendor};
-use axum::body::Bytes;
+pub(super) use whole::{recognize_v1, recognize_v2, rest_v1, rest_v2};
+
+use super::call::{Call, Said, Shared, Span, Status, Talk, answer};
+use crate::{Ear, Heard, Moment, Sim, Utterance, Vendor};
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use messages::{Alternative, Plan, Recognition, WordInfo};
 use prost::Message;
-use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -121,9 +118,9 @@ impl Stream {
     /// Where a stream ends by itself.
     fn limits(&mut self) -> Result<(), Status> {
         let at_ms = self.ear.position_ms();
-        let asked = self.call.sim.trouble_ahead("google-max-ms").map(u64::from);
+        let asked = self.call.sim.trouble_ahead("google-life-ms").map(u64::from);
         if at_ms > asked.unwrap_or(MAX_MS) {
-            let _used = self.call.sim.trouble("google-max-ms");
+            let _used = self.call.sim.trouble("google-life-ms");
             return Err(Status::of_code(if self.api == Api::V1 { 11 } else { 10 }, SERVICE));
         }
         let nobody = self.plan.start_timeout_ms.is_some_and(|ms| self.began_ms.is_none() && at_ms > ms);
@@ -268,50 +265,4 @@ impl Talk for Stream {
         let v1 = messages::v1::Response::decode(message).is_ok_and(|response| !response.results.is_empty());
         v1 || messages::v2::Response::decode(message).is_ok_and(|response| !response.results.is_empty())
     }
-}
-
-/// A short file at once.
-pub(super) async fn rest(State(sim): Shared, headers: HeaderMap, body: Bytes) -> Response {
-    if let Err(response) = refused(&sim, SERVICE) {
-        return *response;
-    }
-    match recognized(&sim, &headers, &body) {
-        Ok(body) => axum::Json(body).into_response(),
-        Err(status) => {
-            sim.offence(Vendor::Google, format!("REST was refused with {}", status.code));
-            status.as_json()
-        }
-    }
-}
-
-fn recognized(sim: &Sim, headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
-    admit(headers, SERVICE)?;
-    let request: Value = serde_json::from_slice(body).map_err(|_| Status::invalid("Invalid JSON payload received."))?;
-    let config = &request["config"];
-    let coding = match &config["encoding"] {
-        Value::String(name) if name == "LINEAR16" => crate::Coding::Pcm,
-        Value::String(name) if name == "MULAW" => crate::Coding::Mulaw,
-        Value::Number(number) if number.as_u64() == Some(1) => crate::Coding::Pcm,
-        Value::Number(number) if number.as_u64() == Some(3) => crate::Coding::Mulaw,
-        _ => return Err(Status::invalid("Invalid recognition 'config': bad encoding.")),
-    };
-    let rate = config["sampleRateHertz"].as_u64().filter(|rate| (8000..=48_000).contains(rate));
-    let rate_hz = rate.ok_or_else(|| Status::invalid("Invalid recognition 'config': bad sample rate hertz."))? as u32;
-    let language =
-        config["languageCode"].as_str().ok_or_else(|| Status::invalid("RecognitionConfig.language_code is required."))?;
-    let content = request["audio"]["content"].as_str().and_then(|content| STANDARD.decode(content).ok());
-    let content = content.ok_or_else(|| Status::invalid("RecognitionAudio not set."))?;
-    let format = Format { coding, rate_hz };
-    let mut ear = sim.ear(format, language);
-    let heard = [ear.hear(&content), ear.finalize()].concat();
-    let result = |heard: &Heard| match heard {
-        Heard::Final(said) => Some(json!({
-            "alternatives": [{ "transcript": said.text(), "confidence": 0.96 }],
-            "resultEndTime": format!("{:.3}s", said.end_ms() as f64 / 1000.0), "languageCode": language.to_lowercase(),
-        })),
-        _ => None,
-    };
-    let results: Vec<Value> = heard.iter().filter_map(result).collect();
-    let billed = format.ms(content.len()).div_ceil(1000);
-    Ok(json!({ "results": results, "totalBilledTime": format!("{billed}s"), "requestId": "4207849128" }))
 }

@@ -110,7 +110,9 @@ fn voice_is_known(voice: &VoiceSelection) -> Result<(), Status> {
     if voice.language.is_empty() {
         return Err(Status::invalid("Voice language code must be set."));
     }
-    let known = voice.name.is_empty() || voice.name.to_lowercase().starts_with(&voice.language.to_lowercase());
+    let own = voice.name.strip_prefix(&voice.language).and_then(|name| name.strip_prefix('-'));
+    let families = ["Chirp3-HD-", "Neural2-", "Wavenet-", "Standard-", "Studio-", "News-", "Polyglot-"];
+    let known = voice.name.is_empty() || own.is_some_and(|own| families.iter().any(|family| own.starts_with(family)));
     known.then_some(()).ok_or_else(|| Status::invalid(format!("Voice '{}' does not exist. Is it misspelled?", voice.name)))
 }
 
@@ -175,7 +177,11 @@ struct Stream {
 impl Stream {
     async fn listen(&mut self) -> Result<(), Status> {
         let idle = self.call.sim.trouble_ahead("google-idle-ms").map_or(IDLE, |ms| Duration::from_millis(ms.into()));
-        let message = tokio::time::timeout(idle, self.call.next()).await.map_err(|_| aborted())??;
+        let message = tokio::time::timeout(idle, self.call.next()).await;
+        let message = message.map_err(|_| {
+            self.call.sim.offence(Vendor::Google, "no text for too long");
+            aborted()
+        })??;
         let Some(message) = message else {
             let rest = std::mem::take(&mut self.waiting);
             self.speak(&rest).await;
@@ -237,6 +243,13 @@ impl Talk for Stream {
 
 /// A whole text; the sound of encodings 1, 5 and 6 has a WAV header.
 fn spoken(sim: &Sim, input: &Input, encoding: i32, rate: i32) -> Result<Vec<u8>, Status> {
+    if input
+        .ssml
+        .as_deref()
+        .is_some_and(|ssml| !ssml.trim_start().starts_with("<speak") || !ssml.trim_end().ends_with("</speak>"))
+    {
+        return Err(Status::invalid("Invalid SSML. Newer voices do not support SSML."));
+    }
     let text = input.text.clone().or_else(|| input.ssml.as_deref().map(plain));
     let text = text.filter(|text| !text.trim().is_empty());
     let text = text.ok_or_else(|| Status::invalid("Either `input.text` or `input.ssml` must be set."))?;
@@ -289,7 +302,7 @@ pub(super) async fn unary(State(sim): Shared, request: Request) -> Response {
         rate_is_possible(audio.speaking_rate)?;
         spoken(&call.sim, &request.input.unwrap_or_default(), audio.encoding, audio.rate)
     };
-    match spoken.await {
+    match spoken.await.inspect_err(|status| call.sim.offence(Vendor::Google, format!("a request was refused: {status:?}"))) {
         Ok(audio) => answer(Whole { call, audio: Some(audio) }, SERVICE),
         Err(status) => status.into_response(),
     }
@@ -360,7 +373,7 @@ pub(super) async fn rest(State(sim): Shared, headers: HeaderMap, body: Bytes) ->
     if let Some(code) = sim.trouble("google-status") {
         return Status::of_code(code, SERVICE).as_json();
     }
-    if let Err(response) = refused(&sim, SERVICE) {
+    if let Err(response) = refused(&sim, SERVICE).await {
         return *response;
     }
     let spoken = admit(&headers, SERVICE).and_then(|()| {

@@ -108,6 +108,41 @@ pub(super) mod v1 {
     }
 
     #[derive(Clone, PartialEq, Message)]
+    pub(in super::super) struct Whole {
+        #[prost(message, optional, tag = "1")]
+        config: Option<Config>,
+        #[prost(message, optional, tag = "2")]
+        audio: Option<Content>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    struct Content {
+        #[prost(bytes = "vec", tag = "1")]
+        content: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(in super::super) struct WholeResponse {
+        #[prost(message, repeated, tag = "2")]
+        pub(in super::super) results: Vec<Recognition>,
+        #[prost(message, optional, tag = "3")]
+        pub(in super::super) total_billed_time: Option<Span>,
+        #[prost(int64, tag = "8")]
+        pub(in super::super) request_id: i64,
+    }
+
+    impl Whole {
+        pub(in super::super) fn plan(self) -> Result<(Plan, Vec<u8>), String> {
+            let content = self.audio.map(|audio| audio.content).unwrap_or_default();
+            if content.is_empty() {
+                return Err("RecognitionAudio not set.".to_owned());
+            }
+            let streaming = Streaming { config: self.config, ..Streaming::default() };
+            Ok((Request { config: Some(streaming), audio: None }.plan()?, content))
+        }
+    }
+
+    #[derive(Clone, PartialEq, Message)]
     struct Streaming {
         #[prost(message, optional, tag = "1")]
         config: Option<Config>,
@@ -236,6 +271,30 @@ pub(super) mod v2 {
         config: Option<Streaming>,
         #[prost(bytes = "vec", optional, tag = "5")]
         audio: Option<Vec<u8>>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(in super::super) struct Whole {
+        #[prost(message, optional, tag = "1")]
+        config: Option<Config>,
+        #[prost(string, tag = "3")]
+        recognizer: String,
+        #[prost(bytes = "vec", tag = "5")]
+        content: Vec<u8>,
+    }
+
+    #[derive(Clone, PartialEq, Message)]
+    pub(in super::super) struct WholeResponse {
+        #[prost(message, repeated, tag = "3")]
+        pub(in super::super) results: Vec<Recognition>,
+    }
+
+    impl Whole {
+        pub(in super::super) fn plan(self) -> Result<(Plan, Vec<u8>), String> {
+            let streaming = Streaming { config: self.config, features: None };
+            let plan = Request { recognizer: self.recognizer, config: Some(streaming), audio: None }.plan()?;
+            Ok((plan, self.content))
+        }
     }
 
     #[derive(Clone, PartialEq, Message)]
