@@ -354,7 +354,7 @@ impl<T: Talk> Line<T> {
                 Some(1) => Some((Frame::trailers(Status::OK.fields()), true)),
                 _ => {
                     sim.inject("google-half-message", 1, Some(1));
-                    Some((Frame::data(Bytes::from_static(&[0, 0, 0, 0, 9, 1])), false))
+                    Some((Frame::data(Bytes::from_static(&[0, 0, 0, 0, 9, 0x0a])), false))
                 }
             };
         }
