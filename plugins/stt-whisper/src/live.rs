@@ -22,6 +22,8 @@ const WAKE: u32 = 1;
 const SHORTEST_MS: u64 = 100;
 /// A session ends after 60 minutes: it is left before that, when nobody speaks.
 const OLD_US: u64 = 50 * 60 * 1_000_000;
+/// Two detectors do not agree to the millisecond where speech ended; between two stretches there is more silence than that.
+const CUT_MS: u64 = 300;
 /// A stretch of the server's own is as long as this at most in one report of what was sent.
 const REPORT_MS: u64 = 5_000;
 
@@ -36,8 +38,9 @@ pub(crate) struct Live {
     queue: Queue,
     /// Where in the call the server's count of milliseconds begins.
     base_ms: u64,
-    /// Speech that the server, if it cuts for itself, has not told to be cut.
-    unheard: bool,
+    /// Where the caller was heard last, and up to where all is cut, in milliseconds: where the server cuts.
+    spoke_ms: Option<u64>,
+    cut_ms: u64,
     /// Sound sent but not reported, in milliseconds.
     unreported_ms: u64,
     commits: u32,
@@ -57,7 +60,8 @@ impl Live {
             voice: Voice::new(start.format)?,
             queue: Queue::default(),
             base_ms: 0,
-            unheard: false,
+            spoke_ms: None,
+            cut_ms: 0,
             unreported_ms: 0,
             commits: 0,
             ending: false,
@@ -153,7 +157,9 @@ impl Live {
         if !self.segments.is_speech() {
             self.ready(now, effects);
         }
-        self.unheard |= !self.segments.has_edges() && is_loud(self.format.encoding, &bytes);
+        if !self.segments.has_edges() && is_loud(self.format.encoding, &bytes) {
+            self.spoke_ms = Some(self.segments.now_ms());
+        }
         let wire = self.voice.wire(&bytes);
         self.unreported_ms += self.voice.wire_ms(wire.len() as u64);
         if !wire.is_empty() {
@@ -172,20 +178,28 @@ impl Live {
         if self.by_host() {
             return self.cut(now, cuts, effects);
         }
-        self.unheard |= self.segments.is_speech();
+        let (Edge::SpeechStarted(ms) | Edge::SpeechEnded(ms)) = edge;
+        self.spoke_ms = self.spoke_ms.max(Some(ms));
+    }
+
+    /// Whether there is speech that nobody has cut.
+    fn is_unheard(&self) -> bool {
+        !self.by_host() && (self.segments.is_speech() || self.spoke_ms.is_some_and(|ms| ms >= self.cut_ms))
     }
 
     /// The turn is over: what is being spoken is a stretch.
     fn close_stretch(&mut self, now: Instant, effects: &mut Vec<Effect>) {
+        let unheard = self.is_unheard();
         let cuts = self.segments.finalize();
         if self.by_host() {
             return self.cut(now, cuts, effects);
         }
-        if std::mem::take(&mut self.unheard) {
+        if unheard {
             // Whether the server has cut it already is on its way to us: it then answers that there is nothing to be cut.
             self.commits += 1;
             self.line.say(commit(&commit_id(self.commits)));
             let now_ms = self.segments.now_ms();
+            self.cut_ms = now_ms + 1;
             self.queue.owe(Owed::Words(Stretch::expected(now_ms, self.commits)));
         }
     }
@@ -250,7 +264,7 @@ impl Live {
 
     /// The connection is gone, or of no use. Where nobody waits for words the next one is made when it is needed.
     fn lost(&mut self, now: Instant, fault: Fault, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let waiting = self.queue.has_words() || self.segments.is_speech() || self.unheard;
+        let waiting = self.queue.has_words() || self.segments.is_speech() || self.is_unheard();
         if !waiting && self.line.was_useful(now) {
             effects.extend(self.line.close());
             return Ok(());
@@ -277,11 +291,11 @@ impl Live {
             "input_audio_buffer.speech_stopped" if !self.by_host() => {
                 let end_ms = self.base_ms + event.audio_end_ms;
                 self.queue.ends(item, end_ms, now);
+                self.cut_ms = self.cut_ms.max(end_ms + CUT_MS);
                 effects.push(Effect::SpeechEnded(end_ms));
             }
             "input_audio_buffer.committed" => {
                 self.line.is_set_up();
-                self.unheard &= self.segments.is_speech();
                 self.queue.committed(item, event.previous_item_id.as_deref(), self.segments.now_ms(), now);
             }
             "conversation.item.input_audio_transcription.delta" => {

@@ -184,6 +184,8 @@ impl Streamed {
                 }
                 let piece = pieces.next()?;
                 if said > 0 {
+                    // Each goes out by itself.
+                    tokio::task::yield_now().await;
                     sim.said_one(&cut);
                 }
                 Some((Ok(piece), (pieces, said + 1)))

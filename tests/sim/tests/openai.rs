@@ -236,7 +236,8 @@ async fn a_call_that_ends_at_any_moment_is_over_at_once() {
                     }
                 }
             };
-            let end = tokio::time::timeout(Duration::from_secs(5), ended).await.unwrap();
+            let end = tokio::time::timeout(Duration::from_secs(5), ended).await;
+            let end = end.unwrap_or_else(|_| panic!("{options} after {pieces}"));
             assert_eq!(end, SessionEnd::Done, "{options} after {pieces}");
         }
     }

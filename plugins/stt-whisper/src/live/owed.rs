@@ -30,6 +30,8 @@ pub(crate) struct Stretch {
     pub(crate) wire: Vec<u8>,
     /// By which commit of ours it ends.
     pub(crate) commit: Option<u32>,
+    /// The server heard where it ends, and cuts it by itself.
+    ended: bool,
     item: Option<String>,
     deltas: String,
     /// Text and confidence, once they will not change.
@@ -80,12 +82,11 @@ impl Queue {
         if self.knows(item) {
             return;
         }
+        let begun = Owed::Words(Stretch { item: Some(item.to_owned()), ..Stretch::begun(start_ms) });
         // It tells of what was said before a commit of ours that it has not heard yet.
-        if let Some(stretch) = self.stretches().find(|stretch| stretch.is_expected()) {
-            (stretch.item, stretch.start_ms) = (Some(item.to_owned()), start_ms);
-            return;
-        }
-        self.owed.push_back(Owed::Words(Stretch { item: Some(item.to_owned()), ..Stretch::begun(start_ms) }));
+        let expected = |owed: &Owed| matches!(owed, Owed::Words(stretch) if stretch.is_expected());
+        let at = self.owed.iter().position(expected).unwrap_or(self.owed.len());
+        self.owed.insert(at, begun);
     }
 
     /// The server hears speech end.
@@ -93,6 +94,7 @@ impl Queue {
         if let Some(stretch) = self.stretches().find(|stretch| stretch.is(item)) {
             stretch.end_ms = Some(end_ms.max(stretch.start_ms));
             stretch.since_us = now.mono_us;
+            stretch.ended = true;
         }
     }
 
@@ -101,10 +103,11 @@ impl Queue {
         if self.done.iter().any(|done| done == item) {
             return;
         }
-        if self.stretches().any(|stretch| stretch.is(item)) {
-            // The server was faster than a commit of ours, which finds nothing more to cut; or it is that commit.
-            let extra = |owed: &Owed| matches!(owed, Owed::Words(stretch) if stretch.is_expected() && stretch.wire.is_empty());
-            if let Some(at) = self.owed.iter().position(extra) {
+        let known = self.stretches().find(|stretch| stretch.is(item)).map(|stretch| stretch.ended);
+        if let Some(ended) = known {
+            // A commit of ours cut what the server heard begin: it was expected beside.
+            let beside = |owed: &Owed| matches!(owed, Owed::Words(stretch) if stretch.is_expected() && stretch.wire.is_empty());
+            if let Some(at) = self.owed.iter().position(beside).filter(|_| !ended) {
                 self.owed.remove(at);
             }
         } else if let Some(stretch) = self.stretches().find(|stretch| stretch.is_expected()) {

@@ -179,13 +179,32 @@ fn where_the_server_cuts_an_answer_waits_for_what_it_has_not_cut_yet() {
     let mut session = speaking();
     item(&mut session, COMMITTED, "i1", json!({ "previous_item_id": null }));
     assert_eq!(said(&item(&mut session, COMPLETED, "i1", json!({ "transcript": "yes" }))), ["yes", "."]);
+    // It cut what the server had heard begin.
+    let mut session = speaking();
+    item(&mut session, "input_audio_buffer.speech_started", "i1", json!({ "audio_start_ms": 50 }));
+    item(&mut session, COMMITTED, "i1", json!({ "previous_item_id": null }));
+    assert_eq!(said(&item(&mut session, COMPLETED, "i1", json!({ "transcript": "yes" }))), ["yes", "."]);
     // The server was faster; then the commit finds nothing.
     let mut session = speaking();
     item(&mut session, "input_audio_buffer.speech_started", "i1", json!({ "audio_start_ms": 50 }));
+    item(&mut session, "input_audio_buffer.speech_stopped", "i1", json!({ "audio_end_ms": 1000 }));
     item(&mut session, COMMITTED, "i1", json!({ "previous_item_id": null }));
     let empty = json!({ "type": "error", "error": { "type": "invalid_request_error", "code": "input_audio_buffer_commit_empty", "event_id": "cut-1" } });
     assert_eq!(event(&mut session, 1, empty.clone()), []);
     assert_eq!(said(&item(&mut session, COMPLETED, "i1", json!({ "transcript": "yes" }))), ["yes", "."]);
+    // It was faster, and the commit finds the silence behind: a later turn is not taken for it.
+    let mut session = speaking();
+    speak(&mut session, 2000, 1000);
+    session.tell(Input::Finalize);
+    item(&mut session, "input_audio_buffer.speech_started", "i1", json!({ "audio_start_ms": 50 }));
+    item(&mut session, "input_audio_buffer.speech_stopped", "i1", json!({ "audio_end_ms": 1000 }));
+    item(&mut session, COMMITTED, "i1", json!({ "previous_item_id": null }));
+    item(&mut session, COMMITTED, "i2", json!({ "previous_item_id": "i1" }));
+    item(&mut session, COMPLETED, "i2", json!({ "transcript": "" }));
+    assert_eq!(said(&item(&mut session, COMPLETED, "i1", json!({ "transcript": "yes" }))), ["yes", "."]);
+    item(&mut session, "input_audio_buffer.speech_started", "i3", json!({ "audio_start_ms": 2000 }));
+    item(&mut session, COMMITTED, "i3", json!({ "previous_item_id": "i2" }));
+    assert_eq!(said(&item(&mut session, COMPLETED, "i3", json!({ "transcript": "no" }))), ["no", "."]);
     // The server heard nothing in it.
     let mut session = speaking();
     assert_eq!(said(&event(&mut session, 1, empty)), ["."]);
