@@ -88,6 +88,8 @@ enum Part {
     /// Something, but not all.
     Some,
     Nothing,
+    /// Not all: a reset may overtake what was said before it.
+    Less,
     /// Nobody knows, for example because the SDK gives words up that it had.
     Any,
 }
@@ -185,6 +187,7 @@ impl Case {
             Part::First => finals == first && seen.partial() == self.partials.unwrap_or(true),
             Part::Some => finals != all && all.starts_with(&finals) && (seen.partial() || !finals.is_empty()),
             Part::Nothing => finals.is_empty() && !seen.partial(),
+            Part::Less => finals != all && all.starts_with(&finals),
             Part::Any => true,
         };
         (!right).then(|| format!("hears `{finals}`, partials: {}", seen.partial()))
@@ -200,6 +203,7 @@ impl Case {
             Part::All => !sounds.is_empty() && of(|bytes, whole| bytes == whole),
             Part::First | Part::Some => !sounds.is_empty() && of(|bytes, whole| bytes > 0 && bytes < whole),
             Part::Nothing => of(|bytes, _| bytes == 0),
+            Part::Less => of(|bytes, whole| bytes < whole),
             Part::Any => true,
         };
         (!right).then(|| format!("says {sounds:?} of {} bytes", whole.len()))
