@@ -15,6 +15,16 @@ function browser() {
   };
 }
 
+/** The SDK goes to port 8443 of any host, which on this machine is not ours; put right before the address is signed. */
+function atHome(client, { hostname, port }) {
+  const put = (next) => (args) => {
+    Object.assign(args.request, { hostname, port: Number(port) });
+    args.request.headers.host = `${hostname}:${port}`;
+    return next(args);
+  };
+  client.middlewareStack.addRelativeTo(put, { relation: "after", toMiddleware: "websocketPortMiddleware" });
+}
+
 async function act(options) {
   const [accessKeyId, secretAccessKey, sessionToken] = options.key.split(":");
   const client = new TranscribeStreamingClient({
@@ -23,6 +33,7 @@ async function act(options) {
     credentials: { accessKeyId, secretAccessKey, sessionToken },
     ...(options.form === "ws" ? browser() : {}),
   });
+  if (options.form === "ws") atHome(client, new URL(options.at));
   async function* audio() {
     for await (const AudioChunk of pieces(options)) yield { AudioEvent: { AudioChunk } };
   }
@@ -46,7 +57,7 @@ async function act(options) {
     }
     say("end");
   } catch (fault) {
-    error(fault, fault.$metadata?.httpStatusCode ?? fault.code);
+    error(fault, fault.code ?? fault.$metadata?.httpStatusCode);
   }
 }
 

@@ -102,11 +102,10 @@ async def converse(options):
     sending = asyncio.ensure_future(send)
     try:
         await receive
+        await sending
         judge.say("end")
     except Exception as fault:
         judge.error(fault)
-    finally:
-        sending.cancel()
 
 
 def act(options):

@@ -9,7 +9,9 @@ async function act(options) {
   const client = new PollyClient({ region: "us-east-1", endpoint: options.at, credentials: { accessKeyId, secretAccessKey, sessionToken } });
   async function* input() {
     for (const Text of words(options.text)) {
-      yield { TextEvent: { Text } };
+      const flush = options.set.flush ? { FlushStreamConfiguration: { Force: true } } : {};
+      const ssml = options.set.ssml ? { Text: `<speak>${Text}</speak>`, TextType: "ssml" } : { Text };
+      yield { TextEvent: { ...ssml, ...flush } };
       await sleep(50);
     }
     yield { CloseStreamEvent: {} };
@@ -23,6 +25,7 @@ async function act(options) {
         OutputFormat: options.coding,
         SampleRate: String(options.rate),
         LanguageCode: options.language,
+        LexiconNames: options.set.lexicon?.split(","),
         ActionStream: input(),
       }),
     );
@@ -37,7 +40,7 @@ async function act(options) {
     }
     say("end");
   } catch (fault) {
-    error(fault, fault.$metadata?.httpStatusCode);
+    error(fault, fault.code ?? fault.$metadata?.httpStatusCode);
   }
 }
 

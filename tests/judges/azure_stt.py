@@ -18,10 +18,18 @@ def config(options):
         config.authorization_token = options.key
     else:
         config = speech.SpeechConfig(host=origin, subscription=options.key)
-    config.speech_recognition_language = options.language
+    if "identify" not in options.set:
+        config.speech_recognition_language = options.language
     if "detailed" in options.set:
         config.output_format = speech.OutputFormat.Detailed
         config.request_word_level_timestamps()
+    if "dictation" in options.set:
+        config.enable_dictation()
+    if "patient" in options.set:
+        config.set_property(speech.PropertyId.SpeechServiceConnection_InitialSilenceTimeoutMs, "6000")
+        config.set_property(speech.PropertyId.Speech_SegmentationSilenceTimeoutMs, "600")
+        config.set_property(speech.PropertyId.SpeechServiceResponse_StablePartialResultThreshold, "2")
+        config.set_profanity(speech.ProfanityOption.Raw)
     trust(config)
     return config
 
@@ -42,6 +50,15 @@ def stream_format(options):
     return speech.audio.AudioStreamFormat(samples_per_second=options.rate, bits_per_sample=8, channels=1, wave_stream_format=tag)
 
 
+def recognizer_of(options, sound):
+    hears = {"speech_config": config(options), "audio_config": speech.audio.AudioConfig(stream=sound)}
+    if "identify" in options.set:
+        languages = speech.languageconfig.AutoDetectSourceLanguageConfig(languages=options.set["identify"].split(","))
+        hears["speech_config"].set_property(speech.PropertyId.SpeechServiceConnection_LanguageIdMode, "Continuous")
+        hears["auto_detect_source_language_config"] = languages
+    return speech.SpeechRecognizer(**hears)
+
+
 def recognized(result):
     if result.reason == speech.ResultReason.RecognizedSpeech:
         judge.say("final", text=result.text)
@@ -58,7 +75,7 @@ def canceled(details):
 
 def act(options):
     sound = speech.audio.PushAudioInputStream(stream_format=stream_format(options))
-    recognizer = speech.SpeechRecognizer(speech_config=config(options), audio_config=speech.audio.AudioConfig(stream=sound))
+    recognizer = recognizer_of(options, sound)
     if "phrases" in options.set:
         speech.PhraseListGrammar.from_recognizer(recognizer).addPhrase(options.set["phrases"])
     connection = speech.Connection.from_recognizer(recognizer)

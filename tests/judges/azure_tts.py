@@ -32,6 +32,8 @@ def config(options):
 
 def in_pieces(synthesizer, options):
     request = speech.SpeechSynthesisRequest(input_type=speech.SpeechSynthesisRequestInputType.TextStream)
+    if "manner" in options.set:
+        request.rate, request.pitch, request.volume, request.style, request.temperature = "1.2", "+5%", "80", "cheerful", 0.7
     said = synthesizer.speak_async(request)
     for word in judge.words(options.text):
         request.input_stream.write(word)

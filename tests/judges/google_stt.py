@@ -77,6 +77,9 @@ def stream_v1(options):
         single_utterance="single" in options.set,
         enable_voice_activity_events=True,
     )
+    if "timeouts" in options.set:
+        timeouts = speech_v1.StreamingRecognitionConfig.VoiceActivityTimeout
+        config.voice_activity_timeout = timeouts(speech_start_timeout={"seconds": 5}, speech_end_timeout={"seconds": 1})
     sound = (speech_v1.StreamingRecognizeRequest(audio_content=piece) for piece in judge.pieces(options))
     return client(speech_v1, options).streaming_recognize(config=config, requests=sound)
 

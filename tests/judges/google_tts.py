@@ -52,10 +52,15 @@ def stream(options):
             yield tts.StreamingSynthesizeRequest(streaming_config=config)
         time.sleep(float(options.set.get("idle", 0)))
         for word in judge.words(options.text):
-            yield tts.StreamingSynthesizeRequest(input=tts.StreamingSynthesisInput(text=word))
+            kind = "markup" if "markup" in options.set else "text"
+            yield tts.StreamingSynthesizeRequest(input=tts.StreamingSynthesisInput(**{kind: word}))
             time.sleep(0.05)
 
     heard = client(options).streaming_synthesize(requests(), timeout=options.patience)
+    if "cancel" in options.set:
+        pieces = [next(heard).audio_content for _ in range(int(options.set["cancel"]))]
+        heard.cancel()
+        return judge.audio(pieces)
     judge.audio(response.audio_content for response in heard)
 
 

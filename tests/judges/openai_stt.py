@@ -3,6 +3,7 @@
 import base64
 import io
 import threading
+import time
 import wave
 
 import openai
@@ -38,6 +39,10 @@ def transcribe(options):
         "language": options.language.split("-")[0],
         "response_format": options.set.get("answer", "json"),
     }
+    if "words" in options.set:
+        request["timestamp_granularities"] = ["word", "segment"]
+    if options.set.get("answer") == "diarized_json":
+        request["chunking_strategy"] = "auto"
     if options.form == "file":
         answer = client(options).audio.transcriptions.create(**request)
         judge.say("final", text=(answer if isinstance(answer, str) else answer.text).strip())
@@ -53,11 +58,19 @@ def session(options):
     """The first message, and the connection it is for."""
     format_ga, format_beta = CODINGS[options.coding]
     hears = {"model": options.set.get("model", "gpt-4o-transcribe"), "language": options.language.split("-")[0]}
-    vad = None if "commit" in options.set else {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+    vad = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
+    if "semantic" in options.set:
+        vad = {"type": "semantic_vad", "eagerness": "auto"}
+    if "commit" in options.set:
+        vad = None
     intent = {"intent": "transcription"}
     if options.form == "realtime":
         ear = {"format": {"type": options.set["bad"]} if "bad" in options.set else format_ga, "transcription": hears, "turn_detection": vad}
-        update = {"type": "session.update", "session": {"type": "transcription", "audio": {"input": ear}}}
+        terms = {"type": "transcription", "audio": {"input": ear}}
+        if "secret" in options.set:
+            # As a program gets one that must not know the key.
+            options.key = client(options).realtime.client_secrets.create(session=terms).value
+        update = {"type": "session.update", "session": terms}
         return client(options).realtime.connect(extra_query=intent), update
     update = {
         "type": "transcription_session.update",
@@ -87,7 +100,6 @@ def show(event):
 def realtime(options):
     manager, update = session(options)
     with manager as connection:
-        fed = threading.Event()
         ended = threading.Condition()
         count = {"committed": 0, "over": 0}
 
@@ -98,12 +110,15 @@ def realtime(options):
                     connection.input_audio_buffer.append(audio=base64.b64encode(piece).decode())
                 if "commit" in options.set:
                     connection.input_audio_buffer.commit()
+                if "bogus" in options.set:
+                    connection.input_audio_buffer.clear()
+                    connection.send({"type": "response.bogus", "event_id": "evt_bogus"})
             except Exception:
                 # The listening side tells what became of the connection.
                 return
-            fed.set()
+            # There is no event for the end: what was said last is over when each utterance that was committed has its text.
+            time.sleep(0.3)
             with ended:
-                # There is no event for the end: the last utterance is over when each that was committed has its text.
                 ended.wait_for(lambda: count["committed"] and count["over"] >= count["committed"], 3)
             connection.close()
 

@@ -34,7 +34,8 @@ cargo xtask <chore>
                         set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
-  bench [plugins]       all benches, release build; `plugins`: live plugin sessions, paced as in life
+  bench [plugins|vendors]
+                        all benches, release build; `plugins`: live plugin sessions, paced as in life; `vendors`: what each vendor's plugin costs
   lab up|down|status    an Asterisk to play with, on loopback
   dist [--in-chroot]    release build to target/dist; --in-chroot proves it in a clean Debian
 

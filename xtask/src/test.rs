@@ -47,7 +47,8 @@ pub fn bench(ctx: &Context, what: Option<&str>) -> Result<()> {
     match what {
         None => cargo.args(["--package", "vg-media", "--package", "vg-plugin-host", "--benches"]),
         Some("plugins") => cargo.args(["--package", "vg-plugin-host", "--bench", "paced"]),
-        Some(other) => bail!("there is no bench of {other}: `plugins`, or nothing for all"),
+        Some("vendors") => cargo.args(["--package", "vg-sim", "--bench", "vendors"]),
+        Some(other) => bail!("there is no bench of {other}: `plugins`, `vendors`, or nothing for all"),
     };
     ctx.step("run the benches", || run(&mut cargo))
 }

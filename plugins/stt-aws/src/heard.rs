@@ -39,6 +39,8 @@ pub(crate) struct Heard {
     done: VecDeque<String>,
     /// A stretch whose partial was given as final, and how far.
     promoted: Option<(String, u64)>,
+    /// Nothing that was spoken before this is given any more: its turn is over.
+    closed_ms: u64,
     /// Where the last final ended.
     until_ms: u64,
 }
@@ -80,8 +82,9 @@ impl Heard {
         Some(Effect::Final(transcript(said, Some(1.0))))
     }
 
-    /// No final came in time for what began before `before_ms`: its last partial is one.
-    pub(crate) fn promote(&mut self, before_ms: u64) -> Option<Effect> {
+    /// The turn up to there is over, though no final came in time: the last partial of what began in it is one.
+    pub(crate) fn give_up(&mut self, before_ms: u64) -> Option<Effect> {
+        self.closed_ms = self.closed_ms.max(before_ms);
         let open = self.open.take_if(|open| open.start_ms < before_ms)?;
         self.until_ms = open.end_ms;
         self.promoted = Some((open.id.clone(), open.end_ms));
@@ -110,11 +113,14 @@ impl Heard {
         (!spoke || recognised.end_ms > recognised.start_ms).then_some(recognised)
     }
 
-    /// Without the words of it that were given as a final already.
+    /// Without the words of it that were given as a final already, or whose turn is over.
     fn not_yet_given(&self, mut recognised: Recognised) -> Option<Recognised> {
-        let Some((_, until_ms)) = self.promoted.as_ref().filter(|(id, _)| *id == recognised.id) else { return Some(recognised) };
-        let was_given = |item: &Item| (item.start_ms + item.end_ms) / 2 < *until_ms;
-        recognised.items.retain(|item| !was_given(item));
+        let promoted = self.promoted.as_ref().filter(|(id, _)| *id == recognised.id);
+        let until_ms = promoted.map_or(self.closed_ms, |(_, until_ms)| self.closed_ms.max(*until_ms));
+        if recognised.start_ms >= until_ms {
+            return Some(recognised);
+        }
+        recognised.items.retain(|item| (item.start_ms + item.end_ms) / 2 >= until_ms);
         // A mark behind a word that was given stands alone.
         let first = recognised.items.iter().position(|item| !item.is_punctuation)?;
         recognised.items.drain(..first);

@@ -164,7 +164,7 @@ impl Call {
             Input::Finalize => {
                 self.turn.asked(self.uplink.caller_ms());
                 if !self.turn.answer(&self.heard, effects) {
-                    effects.push(Effect::Timer(Timer { id: TURN, delay_ms: self.options.finalize_wait_ms }));
+                    effects.push(self.turn_timer());
                 }
                 Ok(())
             }
@@ -229,6 +229,10 @@ impl Call {
         }
         self.opened = true;
         self.uplink.answered();
+        // A service that was not there yet could not answer: its time begins now.
+        if self.turn.is_owed() {
+            effects.push(self.turn_timer());
+        }
         Ok(())
     }
 
@@ -364,7 +368,7 @@ impl Call {
         if id == FLUSH.id {
             self.send(now, effects)?;
         }
-        if id == TURN && self.turn.give_up(&mut self.heard, effects) {
+        if id == TURN && self.opened && self.turn.give_up(&mut self.heard, effects) {
             self.owed = true;
             effects.push(Effect::Timer(STALL));
         }
@@ -387,6 +391,10 @@ impl Call {
         }
         effects.push(Effect::Timer(Timer { delay_ms: next_ms, ..KEEP }));
         Ok(())
+    }
+
+    fn turn_timer(&self) -> Effect {
+        Effect::Timer(Timer { id: TURN, delay_ms: self.options.finalize_wait_ms })
     }
 
     fn usage(&self) -> Effect {

@@ -5,6 +5,7 @@ use vg_plugin_sdk::audio::sample_bytes;
 
 /// Sound without a final for so long is silence: what is older is forgotten. A minute is 480 KB in mu-law.
 const KEPT_MS: u64 = 60_000;
+const FORGOTTEN_MS: u64 = 5_000;
 /// The vendor counts in units of 100 ns.
 const TICKS_PER_MS: u64 = 10_000;
 
@@ -32,8 +33,8 @@ impl Kept {
         let over = (self.bytes.len() as u64).saturating_sub(KEPT_MS * self.per_ms);
         let forgotten = over > 0;
         if forgotten {
-            // A second at a time, so that not each chunk moves the rest.
-            self.forget(self.base + over + 1000 * self.per_ms);
+            // Some seconds at a time, so that not each chunk moves the rest.
+            self.forget(self.base + over + FORGOTTEN_MS * self.per_ms);
         }
         forgotten
     }
@@ -143,6 +144,6 @@ mod tests {
         let mut kept = Kept::new(AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8_000 });
         assert!(!kept.push(&vec![0; 480_000]));
         assert!(kept.push(&[0; 800]));
-        assert_eq!((kept.base(), kept.end()), (8_800, 480_800));
+        assert_eq!((kept.base(), kept.end()), (40_800, 480_800));
     }
 }

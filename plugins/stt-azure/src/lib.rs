@@ -32,7 +32,6 @@ struct Plugin(Session);
 impl SttPlugin for Plugin {
     fn descriptor() -> Descriptor {
         let format = |encoding, rate_hz| AudioFormat { encoding, rate_hz };
-        let secret = |name: &str, why: &str| SecretWish { name: name.to_owned(), kind: SecretKind::Fixed, why: why.to_owned() };
         Descriptor {
             formats: vec![
                 format(Encoding::Mulaw, 8_000),
@@ -44,10 +43,11 @@ impl SttPlugin for Plugin {
             features: Features::INTERIM | Features::WORD_TIMES | Features::FINALIZE | Features::ENDPOINTING,
             options_schema: options::SCHEMA.to_owned(),
             hosts: vec!["wss://*.stt.speech.microsoft.com".to_owned()],
-            secrets: vec![
-                secret("api_key", "a key of the Speech resource; with auth = key, which is the default"),
-                secret("token", "a bearer token that somebody keeps fresh; only with auth = token"),
-            ],
+            secrets: vec![SecretWish {
+                name: "api_key".to_owned(),
+                kind: SecretKind::Fixed,
+                why: "a key of the Speech resource; with auth = token a bearer token that somebody keeps fresh".to_owned(),
+            }],
             ..Descriptor::stt("stt-azure", env!("CARGO_PKG_VERSION"))
         }
     }

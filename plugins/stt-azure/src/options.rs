@@ -9,7 +9,7 @@ pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false
 "endpoint":{"type":"string","default":"","description":"scheme://host[:port] in place of the region's host: a sovereign cloud, a private endpoint, a container, a simulator"},
 "region":{"type":"string","default":"eastus","pattern":"^[a-z0-9]+$","description":"Azure region of the Speech resource"},
 "family":{"enum":["region","host"],"default":"region","description":"Paths to ask: region is /stt/speech/universal/v2, host the older /speech/recognition/... that containers serve"},
-"auth":{"enum":["key","token"],"default":"key","description":"Sends the secret api_key as a key, or the secret token as a bearer token"},
+"auth":{"enum":["key","token"],"default":"key","description":"Whether the secret api_key is a key of the Speech resource or a bearer token"},
 "mode":{"enum":["conversation","dictation"],"default":"conversation","description":"How the vendor cuts and punctuates"},
 "output":{"enum":["simple","detailed"],"default":"detailed","description":"detailed gives the confidence of each final"},
 "word_times":{"type":"boolean","default":true,"description":"Times and confidences of words; only with output = detailed"},
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     pub(crate) detection: Detection,
 }
 
-/// Which secret proves who asks.
+/// What the secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Auth {

@@ -26,7 +26,6 @@ struct Plugin(Session);
 impl TtsPlugin for Plugin {
     fn descriptor() -> Descriptor {
         let format = |encoding, rate_hz| AudioFormat { encoding, rate_hz };
-        let secret = |name: &str, why: &str| SecretWish { name: name.to_owned(), kind: SecretKind::Fixed, why: why.to_owned() };
         Descriptor {
             formats: vec![
                 format(Encoding::Mulaw, 8_000),
@@ -40,10 +39,11 @@ impl TtsPlugin for Plugin {
             features: Features::WORD_TIMES | Features::INCREMENTAL_TEXT,
             options_schema: options::SCHEMA.to_owned(),
             hosts: vec!["wss://*.tts.speech.microsoft.com".to_owned(), "https://*.tts.speech.microsoft.com".to_owned()],
-            secrets: vec![
-                secret("api_key", "a key of the Speech resource; with auth = key, which is the default"),
-                secret("token", "a bearer token that somebody keeps fresh; only with auth = token"),
-            ],
+            secrets: vec![SecretWish {
+                name: "api_key".to_owned(),
+                kind: SecretKind::Fixed,
+                why: "a key of the Speech resource; with auth = token a bearer token that somebody keeps fresh".to_owned(),
+            }],
             ..Descriptor::tts("tts-azure", env!("CARGO_PKG_VERSION"))
         }
     }

@@ -7,7 +7,7 @@ use vg_plugin_sdk::Fault;
 pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
 "endpoint":{"type":"string","default":"","description":"scheme://host[:port] in place of the region's host: a sovereign cloud, a private endpoint, a container, a simulator"},
 "region":{"type":"string","default":"eastus","pattern":"^[a-z0-9]+$","description":"Azure region of the Speech resource"},
-"auth":{"enum":["key","token"],"default":"key","description":"Sends the secret api_key as a key, or the secret token as a bearer token"},
+"auth":{"enum":["key","token"],"default":"key","description":"Whether the secret api_key is a key of the Speech resource or a bearer token"},
 "transport":{"enum":["ssml","text-stream","rest"],"default":"ssml","description":"ssml: a turn for each stretch of sentences (WebSocket v1); text-stream: text is spoken while it comes (WebSocket v2); rest: a request for each stretch, for networks without WebSockets"},
 "voice":{"type":"string","default":"","pattern":"^[A-Za-z0-9:,() _-]*$","description":"Name of a voice, as pt-BR-FranciscaNeural; empty takes one of the call's language"},
 "style":{"type":"string","default":"","pattern":"^[A-Za-z0-9_-]*$","description":"Style of the voice, as cheerful"},
@@ -40,7 +40,7 @@ pub(crate) struct Options {
     pub(crate) ssml: bool,
 }
 
-/// Which secret proves who asks.
+/// What the secret is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Auth {

@@ -102,7 +102,7 @@ impl Wire {
     fn credential(&self) -> (&'static str, &'static str) {
         match self.auth {
             Auth::Key => ("Ocp-Apim-Subscription-Key", "{secret:api_key}"),
-            Auth::Token => ("Authorization", "Bearer {secret:token}"),
+            Auth::Token => ("Authorization", "Bearer {secret:api_key}"),
         }
     }
 

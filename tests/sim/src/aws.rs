@@ -85,8 +85,8 @@ fn event_stream(body: Body) -> Response {
     response
 }
 
-/// Trouble at the door that was asked for.
-async fn trouble(sim: &Sim) -> Result<(), Refusal> {
+/// Trouble at the door that was asked for. `broken` is how this service names its own failure.
+async fn trouble(sim: &Sim, broken: &'static str) -> Result<(), Refusal> {
     if sim.trouble("aws-no-head").is_some() {
         std::future::pending::<()>().await;
     }
@@ -115,7 +115,7 @@ async fn trouble(sim: &Sim) -> Result<(), Refusal> {
         404 => "LexiconNotFoundException",
         409 => "ConflictException",
         429 => "LimitExceededException",
-        500 => "InternalFailureException",
+        500 => broken,
         _ => "ServiceUnavailableException",
     };
     let status = StatusCode::from_u16(status as u16).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tempfile::TempDir;
 use vg_plugin_host::api::{AudioFormat, Encoding, SessionStart, SessionTag};
@@ -109,20 +109,30 @@ impl Rig {
     /// # Errors
     /// Where there is no such account, or it holds something else.
     pub fn account(&mut self) -> anyhow::Result<Value> {
-        let account = Path::new(env!("CARGO_MANIFEST_DIR")).join("accounts").join(self.plugin.name());
-        let read = |name: &str| {
-            let file = account.join(name);
-            std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))
-        };
-        let options: Value = toml::from_str(&read("options.toml")?.replace(DOCUMENTED, &self.server.origin()))?;
+        let account = self.account_folder();
         if account.join("secrets.toml").is_file() {
             // They are written as seen from the project's root.
             let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            let secrets = read("secrets.toml")?.replace("file:", &format!("file:{}/", root.display()));
+            let secrets = std::fs::read_to_string(account.join("secrets.toml"))?;
+            let secrets = secrets.replace("file:", &format!("file:{}/", root.display()));
             self.secrets
                 .extend(toml::from_str::<BTreeMap<String, SecretSpec>>(&secrets.replace(DOCUMENTED, &self.server.origin()))?);
         }
-        Ok(options)
+        self.account_options()
+    }
+
+    /// The options of [`account`](Self::account) alone.
+    ///
+    /// # Errors
+    /// Where there is no such account, or it holds something else.
+    pub fn account_options(&self) -> anyhow::Result<Value> {
+        let file = self.account_folder().join("options.toml");
+        let options = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+        Ok(toml::from_str(&options.replace(DOCUMENTED, &self.server.origin()))?)
+    }
+
+    fn account_folder(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("accounts").join(self.plugin.name())
     }
 
     /// Keeps a value in a file; answers the reference to it.
@@ -181,22 +191,24 @@ impl Rig {
         Ok(Spoken { events, outcome, recording: paper.recording()? })
     }
 
-    /// A listener to be driven by hand.
+    /// A listener to be driven by hand; nothing of it is recorded.
     ///
     /// # Errors
     /// Where the session cannot be opened.
     pub fn open_stt(&self, options: Value, format: AudioFormat, language: &str) -> anyhow::Result<SttSession> {
         let (live, _paper) = self.live(Pace::Fast, options, format, language)?;
-        Ok(self.host.open_stt(&self.plugin, live.start, live.opening)?)
+        let opening = Opening { recorder: None, ..live.opening };
+        Ok(self.host.open_stt(&self.plugin, live.start, opening)?)
     }
 
-    /// A speaker to be driven by hand.
+    /// A speaker to be driven by hand; nothing of it is recorded.
     ///
     /// # Errors
     /// Where the session cannot be opened.
     pub fn open_tts(&self, options: Value, format: AudioFormat, language: &str) -> anyhow::Result<TtsSession> {
         let (live, _paper) = self.live(Pace::Fast, options, format, language)?;
-        Ok(self.host.open_tts(&self.plugin, live.start, live.opening)?)
+        let opening = Opening { recorder: None, ..live.opening };
+        Ok(self.host.open_tts(&self.plugin, live.start, opening)?)
     }
 
     /// The rows of the conformance kit that are no pass; each scenario is played on a good recorded session.

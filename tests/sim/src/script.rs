@@ -93,6 +93,13 @@ impl Recording {
             .flat_map(|format| sounds[format].iter().map(|sound| Sound::of(narrow.write(&format.read(&sound.bytes), 8000))))
             .collect();
         sounds.entry(narrow).or_default().extend(decoded);
+        // What a client made of logarithmic samples for a vendor that takes linear ones only, written as mu-law once more.
+        let again: Vec<Sound> = [Format::MULAW, Format::ALAW]
+            .iter()
+            .flat_map(|format| sounds[format].iter().map(|sound| Format::MULAW.write(&format.read(&sound.bytes), 8000)))
+            .map(Sound::of)
+            .collect();
+        sounds.entry(Format::MULAW).or_default().extend(again);
         Self { name: raw.name, language: raw.language, phrases, sounds }
     }
 

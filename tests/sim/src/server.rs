@@ -78,6 +78,8 @@ impl Server {
     /// # Errors
     /// Where the address is taken.
     pub async fn start(sim: Arc<Sim>, bind: SocketAddr, identity: Option<&Identity>) -> io::Result<Self> {
+        // To learn them takes seconds where nothing is optimised: not while the first caller speaks.
+        let _known = crate::recordings();
         Self::serving(router(&sim), bind, identity).await
     }
 

@@ -14,7 +14,13 @@ const ALAW: AudioFormat = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8_000
 async fn rig(name: &str) -> Rig {
     let mut rig = Rig::new(name).await.unwrap();
     rig.secret("api_key", vg_sim::azure::KEY).unwrap();
-    rig.secret("token", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaW0ifQ.c2ltdWxhdGVk").unwrap();
+    rig
+}
+
+/// The same with a bearer token in place of the key.
+async fn rig_with_token(name: &str) -> Rig {
+    let mut rig = rig(name).await;
+    rig.secret("api_key", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJzaW0ifQ.c2ltdWxhdGVk").unwrap();
     rig
 }
 
@@ -54,7 +60,7 @@ async fn callers_are_understood_in_every_format_language_and_family() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_option_is_taken_by_the_vendor() {
-    let rig = rig("stt-azure").await;
+    let rig = rig_with_token("stt-azure").await;
     for family in ["region", "host"] {
         let options = json!({
             "family": family, "auth": "token", "mode": "dictation", "phrases": ["account balance"], "phrase_weight": 1.5,
@@ -68,8 +74,12 @@ async fn every_option_is_taken_by_the_vendor() {
         let (confidence, words) = (last["confidence"].as_f64().unwrap(), last["words"].as_array().unwrap());
         assert!((confidence - 0.93).abs() < 0.001 && words.len() == 9 && words[0]["start_ms"] == 400, "{last}");
     }
-    let semantic =
-        hear(&rig, json!({ "segmentation": "semantic", "detection": "at-start", "languages": ["en-US"] }), MULAW).await;
+    let semantic = hear(
+        &rig,
+        json!({ "auth": "token", "segmentation": "semantic", "detection": "at-start", "languages": ["en-US"] }),
+        MULAW,
+    )
+    .await;
     assert_eq!(semantic.words(), words());
     assert_eq!(rig.sim.offences(), []);
 }
@@ -237,7 +247,7 @@ async fn replies_are_spoken_in_every_format_language_and_transport() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn voice_style_and_prosody_are_taken_by_the_vendor() {
-    let rig = rig("tts-azure").await;
+    let rig = rig_with_token("tts-azure").await;
     for transport in TRANSPORTS {
         let options = json!({ "transport": transport, "auth": "token", "voice": "en-US-JennyNeural", "style": "cheerful", "style_degree": 1.5,
             "rate": "+10%", "pitch": "-2st", "volume": "80" });
@@ -245,11 +255,11 @@ async fn voice_style_and_prosody_are_taken_by_the_vendor() {
         assert!(did.outcome.sound == sound(&rig, MULAW, &REPLIES.join(" ")), "{transport} {:?}", did.events);
     }
     let own = "<speak version='1.0' xml:lang='en-US'><voice name='en-US-JennyNeural'>My own. Really.</voice></speak>";
-    let did = rig.speak(json!({ "ssml": true }), MULAW, "en-US", &[own]).await.unwrap();
+    let did = rig.speak(json!({ "auth": "token", "ssml": true }), MULAW, "en-US", &[own]).await.unwrap();
     assert!(did.outcome.sound == sound(&rig, MULAW, "My own. Really."));
     assert_eq!(rig.sim.offences(), []);
     for transport in TRANSPORTS {
-        let did = say(&rig, json!({ "transport": transport, "voice": "en-US-NobodyNeural" })).await;
+        let did = say(&rig, json!({ "auth": "token", "transport": transport, "voice": "en-US-NobodyNeural" })).await;
         assert_eq!(code(did.outcome.end.as_ref()), "unsupported", "{transport}");
     }
     let unknown = Offence { vendor: Vendor::Azure, what: "Unsupported voice".into() };

@@ -54,11 +54,7 @@ impl Court {
             Ok(seen) => seen,
             Err(fault) => return Some(format!("{name}: {fault:#}")),
         };
-        let mut faults = case.faults(table, &seen, &sim);
-        let offences = sim.offences();
-        if case.offends == offences.is_empty() {
-            faults.push(format!("offences: {offences:?}"));
-        }
+        let faults = case.faults(table, &seen, &sim);
         (!faults.is_empty()).then(|| format!("{name}:\n    {}\n    saw {seen}", faults.join("\n    ")))
     }
 

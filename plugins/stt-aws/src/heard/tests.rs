@@ -48,13 +48,21 @@ fn each_word_is_final_once() {
 fn after_a_partial_stood_in_for_its_final_only_further_words_are_given() {
     let mut heard = Heard::default();
     heard.take(recognised("a", 0, "my number is", true));
-    assert_eq!(heard.promote(0), None, "it began later");
-    assert_eq!(said(heard.promote(100)).unwrap(), "my number is");
+    assert_eq!(heard.give_up(0), None, "it began later");
+    assert_eq!(said(heard.give_up(100)).unwrap(), "my number is");
     assert_eq!(heard.take(recognised("a", 0, "my number is", true)), None);
     assert_eq!(said(heard.take(recognised("a", 0, "my number is . four", true))).unwrap(), "four...");
     assert_eq!(said(heard.take(recognised("a", 0, "my number is . four two .", false))).unwrap(), "four two.");
     assert_eq!(heard.take(recognised("a", 0, "my number is . four two .", false)), None);
-    assert_eq!(heard.promote(9_999), None);
+    assert_eq!(heard.give_up(9_999), None);
+}
+
+#[test]
+fn words_of_a_turn_that_is_over_are_not_given_late() {
+    let mut heard = Heard::default();
+    assert_eq!(heard.give_up(1_000), None);
+    assert_eq!(heard.take(recognised("a", 0, "good morning", false)), None);
+    assert_eq!(said(heard.take(recognised("b", 500, "good my number", true))).unwrap(), "my number...");
 }
 
 #[test]

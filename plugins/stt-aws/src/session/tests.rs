@@ -124,6 +124,18 @@ fn a_final_that_does_not_come_is_its_last_partial_and_is_not_said_again() {
 }
 
 #[test]
+fn a_turn_that_ended_before_the_service_was_there_waits_for_it() {
+    let (mut session, _) = asked("{}");
+    session.tell(Input::Audio(vec![0xff; 8_000]));
+    session.tell(Input::Finalize);
+    assert_eq!(texts(&session.pass_ms(4_900)), [] as [&str; 0]);
+    session.tell(signed(1));
+    session.opened_with(1, 200, &HEADERS);
+    assert_eq!(texts(&session.pass_ms(2_400)), [] as [&str; 0]);
+    assert_eq!(texts(&session.bytes(1, &transcript("a", "hello", 0.1, 0.8, false))), ["hello", "finalized"]);
+}
+
+#[test]
 fn a_service_that_stays_silent_after_that_is_given_up() {
     let mut session = listening();
     session.tell(Input::Audio(vec![0xff; 8_000]));

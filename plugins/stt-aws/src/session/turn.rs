@@ -45,6 +45,10 @@ impl Turn {
         };
     }
 
+    pub(super) fn is_owed(&self) -> bool {
+        self.asked > 0
+    }
+
     /// Answers where nothing is missing; whether nothing is owed.
     pub(super) fn answer(&mut self, heard: &Heard, effects: &mut Vec<Effect>) -> bool {
         let is_heard = heard.until_ms() + SLACK_MS >= self.until_ms;
@@ -60,7 +64,7 @@ impl Turn {
         if self.asked == 0 {
             return false;
         }
-        let last = heard.promote(self.until_ms);
+        let last = heard.give_up(self.until_ms);
         let is_promoted = last.is_some();
         effects.extend(last);
         self.close(effects);

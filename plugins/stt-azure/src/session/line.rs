@@ -52,7 +52,7 @@ impl Call {
         self.line = Line::Opening { id: self.links, redirects };
         let (header, value) = match self.auth {
             Auth::Key => ("Ocp-Apim-Subscription-Key", "{secret:api_key}"),
-            Auth::Token => ("Authorization", "Bearer {secret:token}"),
+            Auth::Token => ("Authorization", "Bearer {secret:api_key}"),
         };
         let ask = link::websocket(self.links, url)
             .header(header, value)

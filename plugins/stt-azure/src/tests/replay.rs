@@ -35,7 +35,7 @@ fn asked_alike(connection: &Connection, driven: &Driven) {
         let ours = field(&open.headers, name).unwrap_or_else(|| panic!("{name} is missing"));
         match name.as_str() {
             "Ocp-Apim-Subscription-Key" => assert_eq!(ours, "{secret:api_key}"),
-            "Authorization" => assert_eq!((ours, value.starts_with("Bearer ")), ("Bearer {secret:token}", true)),
+            "Authorization" => assert_eq!((ours, value.starts_with("Bearer ")), ("Bearer {secret:api_key}", true)),
             _ => assert_eq!((ours.len(), value.len()), (32, 32), "{name}"),
         }
     }
@@ -181,7 +181,7 @@ fn a_bearer_token_is_sent_in_place_of_the_key() {
     let theirs = capture.connections[0].headers.iter().find(|(name, _)| name == "Authorization").unwrap();
     assert!(theirs.1.starts_with("Bearer "));
     let field = |name| field(&driven.opens[0].headers, name);
-    assert_eq!((field("Authorization"), field("Ocp-Apim-Subscription-Key")), (Some("Bearer {secret:token}"), None));
+    assert_eq!((field("Authorization"), field("Ocp-Apim-Subscription-Key")), (Some("Bearer {secret:api_key}"), None));
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn credentials_alike(theirs: &[(String, String)], ours: &[(String, String)]) {
         let ours = field(ours, name).unwrap_or_else(|| panic!("{name} is missing"));
         match name.to_ascii_lowercase().as_str() {
             "ocp-apim-subscription-key" => assert_eq!(ours, "{secret:api_key}"),
-            "authorization" => assert_eq!((ours, value.starts_with("Bearer ")), ("Bearer {secret:token}", true)),
+            "authorization" => assert_eq!((ours, value.starts_with("Bearer ")), ("Bearer {secret:api_key}", true)),
             "x-connectionid" => assert_eq!((ours.len(), value.len()), (32, 32)),
             "user-agent" => assert!(ours.starts_with("serphona-voice-gateway/")),
             _ => assert_eq!(ours, value),

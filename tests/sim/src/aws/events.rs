@@ -138,6 +138,7 @@ impl Outbound {
             self.to_body.closed().await;
         }
         if self.sim.trouble("aws-reset").is_some() {
+            tokio::time::sleep(ON_ITS_WAY).await;
             let reset = Err(io::ErrorKind::ConnectionReset.into());
             self.to_body.send(reset).await.map_err(|_| Over)?;
             return Err(Over);

@@ -17,6 +17,7 @@ use std::time::Duration;
 use url::form_urlencoded;
 
 pub(super) const SERVICE: &str = "polly";
+pub(super) const BROKEN: &str = "ServiceFailureException";
 /// A request has no more.
 const BODY_BYTES: usize = 64 << 10;
 /// What is billed, and what is counted with the tags of SSML.
@@ -55,7 +56,7 @@ pub(super) struct Asked {
 
 pub(super) async fn speech(State(sim): State<Arc<Sim>>, Extension(cut): Extension<Cut>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let answer = match trouble(&sim).await {
+    let answer = match trouble(&sim, BROKEN).await {
         Err(refusal) => Err(refusal),
         Ok(()) => match axum::body::to_bytes(body, BODY_BYTES).await {
             Ok(body) => read(&parts, &body).map_err(|refusal| offended(&sim, refusal)),
@@ -261,6 +262,8 @@ fn sound(sim: &Arc<Sim>, cut: Cut, samples: Vec<u8>) -> Body {
                 std::future::pending::<()>().await;
             }
             if said == 2 && sim.trouble("polly-cut").is_some() {
+                // What was said is on its way before the line breaks.
+                tokio::time::sleep(Duration::from_millis(20)).await;
                 return Some((Err(io::ErrorKind::ConnectionReset.into()), (Bytes::new(), said)));
             }
             let piece = rest.split_to(PIECE.min(rest.len()));

@@ -1,7 +1,7 @@
 //! Polly's stream: text comes in pieces, sound goes out meanwhile.
 
 use super::events::{Inbound, Outbound, Over, Said, event};
-use super::polly::{Asked, SERVICE, words_of};
+use super::polly::{Asked, BROKEN, SERVICE, words_of};
 use super::sigv4::{self, Payload};
 use super::{EVENT_STREAM, Refusal, event_stream, offended, trouble};
 use crate::{Cut, Format, Moment, Sim, Vendor};
@@ -23,7 +23,7 @@ const INVALID: &str = "ValidationException";
 
 pub(super) async fn stream(State(sim): State<Arc<Sim>>, Extension(cut): Extension<Cut>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(refusal) = trouble(&sim).await {
+    if let Err(refusal) = trouble(&sim, BROKEN).await {
         return refusal.answer("");
     }
     let opened = sigv4::request(&parts, SERVICE, Payload::Events).and_then(|chain| Ok((chain, asked(&parts.headers)?)));

@@ -21,10 +21,11 @@ const ORIGIN: &str = "http://internal.amazon.com/coral/com.amazonaws.transcribe.
 const IDLE: Duration = Duration::from_secs(15);
 const IDLE_REASON: &str = "Your request timed out because no new audio was received for 15 seconds.";
 const BAD: &str = "BadRequestException";
+const BROKEN: &str = "InternalFailureException";
 
 pub(super) async fn http2(State(sim): State<Arc<Sim>>, Extension(cut): Extension<Cut>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(refusal) = trouble(&sim).await {
+    if let Err(refusal) = trouble(&sim, BROKEN).await {
         return refusal.answer(ORIGIN);
     }
     let chain = sigv4::request(&parts, SERVICE, Payload::Events);
@@ -34,7 +35,8 @@ pub(super) async fn http2(State(sim): State<Arc<Sim>>, Extension(cut): Extension
         Ok(opened) => opened,
         Err(refusal) => return offended(&sim, refusal).answer(ORIGIN),
     };
-    if parts.headers.get("content-type").is_none_or(|kind| kind != super::EVENT_STREAM) {
+    // One of the vendor's own clients names no type.
+    if parts.headers.get("content-type").is_some_and(|kind| kind != super::EVENT_STREAM) {
         let refusal = Refusal::bad(BAD, "Content-Type is no event stream");
         return offended(&sim, refusal).answer(ORIGIN);
     }
@@ -137,7 +139,7 @@ fn audio(event: Message) -> Result<Vec<u8>, &'static str> {
 
 pub(super) async fn websocket(State(sim): State<Arc<Sim>>, Extension(cut): Extension<Cut>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
-    if let Err(refusal) = trouble(&sim).await {
+    if let Err(refusal) = trouble(&sim, BROKEN).await {
         return refusal.answer("");
     }
     let asked = Parameters::of_query(parts.uri.query().unwrap_or_default());

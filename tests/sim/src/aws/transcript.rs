@@ -24,6 +24,8 @@ pub(super) struct Parameters(Vec<(String, String)>);
 pub(super) struct Listener {
     ear: Ear,
     format: Format,
+    /// Sounds like a telephone.
+    is_narrow: bool,
     stabilizes: bool,
     /// Empty where the language is told.
     candidates: Vec<String>,
@@ -141,7 +143,9 @@ impl Listener {
             asked.is_on(name)?;
         }
         let format = Format::pcm(rate_hz);
-        Ok(Self { ear: sim.ear(format, &language), format, stabilizes, candidates, results: 1 })
+        let is_narrow = rate_hz == Format::MULAW.rate_hz;
+        let ear = sim.ear(if is_narrow { Format::MULAW } else { format }, &language);
+        Ok(Self { ear, format, is_narrow, stabilizes, candidates, results: 1 })
     }
 
     /// A piece of audio.
@@ -155,7 +159,11 @@ impl Listener {
         if self.format.ms(pcm.len()) > PIECE_MS {
             return Err("Audio chunk is longer than a second.");
         }
-        let heard = self.ear.hear(pcm);
+        // Mu-law that was decoded for this service is known as what it was.
+        let heard = match self.is_narrow {
+            true => self.ear.hear(&Format::MULAW.write(&self.format.read(pcm), self.format.rate_hz)),
+            false => self.ear.hear(pcm),
+        };
         Ok(self.told(heard))
     }
 

@@ -1,4 +1,5 @@
-//! `plugin vendor`: the made-up vendor that the templates are written for, on this machine: a first session needs no account.
+//! `plugin vendor`: the made-up vendor that the templates are written for, on this machine: a first session needs no account. It is an
+//! engine of `docs/own-engine.md`, too, so `stt-http` and `tts-http` can be tried with it.
 
 use super::super::terminal::say;
 use anyhow::Context;
@@ -56,9 +57,12 @@ async fn serve(State(bearer): State<Arc<str>>, request: Request) -> Response {
             Err(rejection) => rejection.into_response(),
         };
     }
+    // An engine of one's own is told by `start`.
+    let told_by_query = request.uri().query().is_some();
     let format = match Query::<Format>::try_from_uri(request.uri()) {
         Ok(Query(format)) => format,
-        Err(rejection) => return rejection.into_response(),
+        Err(rejection) if told_by_query => return rejection.into_response(),
+        Err(_) => Format { encoding: Encoding::Mulaw, rate: 8000 },
     };
     match WebSocketUpgrade::from_request(request, &()).await {
         Ok(upgrade) => upgrade.on_upgrade(move |call| listen(call, format)),
@@ -69,6 +73,7 @@ async fn serve(State(bearer): State<Arc<str>>, request: Request) -> Response {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
+    #[serde(alias = "pcm-s16le")]
     Pcm,
     Mulaw,
 }
@@ -76,6 +81,7 @@ enum Encoding {
 #[derive(Clone, Copy, Deserialize)]
 struct Format {
     encoding: Encoding,
+    #[serde(alias = "rate_hz")]
     rate: u32,
 }
 
@@ -94,13 +100,22 @@ impl Format {
 struct Order {
     text: String,
     #[serde(flatten)]
-    format: Format,
+    format: OrderedFormat,
+}
+
+/// Among the other members, or a member of its own.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OrderedFormat {
+    Own { format: Format },
+    Among(Format),
 }
 
 impl Order {
     /// A tone for each word, a pause after it.
     fn sound(&self) -> Vec<u8> {
-        let Format { encoding, rate } = self.format;
+        let (OrderedFormat::Own { format: Format { encoding, rate } } | OrderedFormat::Among(Format { encoding, rate })) =
+            self.format;
         let word = (rate.min(48_000) * WORD_MS / 1000) as usize;
         let samples = self.text.split_whitespace().take(1000).flat_map(|_| {
             let tone = (0..word).map(move |at| {
@@ -156,14 +171,26 @@ impl Ear {
                 let due = self.format.ms(self.bytes) >= self.told_ms + PARTIAL_MS;
                 (due.then(|| self.words("partial")).flatten().into_iter().collect(), true)
             }
-            Message::Text(text) => match serde_json::from_str::<Value>(text).ok().as_ref().and_then(|said| said["type"].as_str())
-            {
-                Some("finalize") => (self.last_words().into_iter().chain([json!({ "type": "finalized" })]).collect(), true),
-                Some("end") => (self.last_words().into_iter().collect(), false),
-                _ => (vec![json!({ "type": "error", "code": "unknown_message" })], false),
-            },
+            Message::Text(text) => self.told(text),
             Message::Close(_) => (vec![], false),
             Message::Ping(_) | Message::Pong(_) => (vec![], true),
+        }
+    }
+
+    fn told(&mut self, text: &str) -> (Vec<Value>, bool) {
+        let said = serde_json::from_str::<Value>(text).unwrap_or_default();
+        match (said["type"].as_str(), Format::deserialize(&said["format"])) {
+            (Some("start"), Ok(format)) => {
+                self.format = format;
+                (vec![json!({ "type": "ready", "version": 1 })], true)
+            }
+            (Some("finalize"), _) => (self.last_words().into_iter().chain([json!({ "type": "finalized" })]).collect(), true),
+            (Some("end"), _) => {
+                let audio_ms = self.format.ms(self.bytes);
+                (self.last_words().into_iter().chain([json!({ "type": "done", "audio_ms": audio_ms })]).collect(), false)
+            }
+            (Some("start"), Err(_)) => (vec![json!({ "type": "error", "code": "unsupported" })], false),
+            _ => (vec![json!({ "type": "error", "code": "unknown_message" })], false),
         }
     }
 }
@@ -204,8 +231,25 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_of_ones_own_is_told_the_format_and_says_that_it_is_done() {
+        let mut ear = Ear { format: Format { encoding: Encoding::Mulaw, rate: 8000 }, bytes: 0, began_ms: 0, told_ms: 0 };
+        let start = |encoding| {
+            Message::text(json!({ "type": "start", "format": { "encoding": encoding, "rate_hz": 16000 } }).to_string())
+        };
+        assert_eq!(ear.answers(&start("pcm-s16le")), (vec![json!({ "type": "ready", "version": 1 })], true));
+        ear.answers(&Message::binary(vec![0; 6400]));
+        let (answers, goes_on) = ear.answers(&Message::text(r#"{"type":"end"}"#));
+        assert_eq!((answers.last(), goes_on), (Some(&json!({ "type": "done", "audio_ms": 200 })), false));
+        assert!(!ear.answers(&start("alaw")).1);
+        let order: Order =
+            serde_json::from_value(json!({ "text": "a", "format": { "encoding": "mulaw", "rate_hz": 8000 } })).unwrap();
+        assert_eq!(order.sound().len(), 1200 + 600);
+    }
+
+    #[test]
     fn each_word_is_a_tone_in_the_format_that_was_asked_for() {
-        let order = |encoding, rate| Order { text: " two  words ".into(), format: Format { encoding, rate } };
+        let order =
+            |encoding, rate| Order { text: " two  words ".into(), format: OrderedFormat::Among(Format { encoding, rate }) };
         assert_eq!(order(Encoding::Pcm, 16_000).sound().len(), 2 * 2 * (2400 + 1200));
         assert_eq!(order(Encoding::Mulaw, 8_000).sound().len(), 2 * (1200 + 600));
         assert!(order(Encoding::Pcm, 0).sound().is_empty());
