@@ -100,17 +100,43 @@ fn run(
 ) -> (usize, usize) {
     let mut start = 0;
     while let Some(window) = samples.get(start..start + taps) {
-        let sum: i32 = window
-            .iter()
-            .zip(&table[phase * taps..][..taps])
-            .map(|(sample, weight)| i32::from(*sample) * i32::from(*weight))
-            .sum();
+        let sum = weighted(window, &table[phase * taps..][..taps]);
         out.push(((sum + HALF) >> 14).clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16);
         phase += down;
         start += phase / up;
         phase %= up;
     }
     (start, phase)
+}
+
+/// The sum of samples times weights.
+#[cfg(not(target_arch = "wasm32"))]
+fn weighted(samples: &[i16], weights: &[i16]) -> i32 {
+    samples.iter().zip(weights).map(|(sample, weight)| i32::from(*sample) * i32::from(*weight)).sum()
+}
+
+/// The same, eight at a time: the compiler does not find that by itself, and a second of sound has 768 000 of them.
+#[cfg(target_arch = "wasm32")]
+#[target_feature(enable = "simd128")]
+fn weighted(samples: &[i16], weights: &[i16]) -> i32 {
+    use std::arch::wasm32::{i32x4_add, i32x4_dot_i16x8, i32x4_extract_lane, i32x4_splat};
+    let mut sums = i32x4_splat(0);
+    for (samples, weights) in samples.as_chunks().0.iter().zip(weights.as_chunks().0) {
+        sums = i32x4_add(sums, i32x4_dot_i16x8(eight(samples), eight(weights)));
+    }
+    let [a, b, c, d] = [
+        i32x4_extract_lane::<0>(sums),
+        i32x4_extract_lane::<1>(sums),
+        i32x4_extract_lane::<2>(sums),
+        i32x4_extract_lane::<3>(sums),
+    ];
+    a + b + c + d
+}
+
+#[cfg(target_arch = "wasm32")]
+#[target_feature(enable = "simd128")]
+fn eight(&[a, b, c, d, e, f, g, h]: &[i16; 8]) -> std::arch::wasm32::v128 {
+    std::arch::wasm32::i16x8(a, b, c, d, e, f, g, h)
 }
 
 /// A windowed sinc at the rate between both, cut into phases. Its length is odd, so that its middle lies on a sample.
