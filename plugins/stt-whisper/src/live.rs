@@ -9,7 +9,7 @@ mod owed;
 use crate::options::{Options, Turns};
 use crate::protocol::realtime::{Event, Plan, SET_UP, Voice, append, commit};
 use crate::protocol::{confidence, fault_of_code};
-use crate::segments::{Cut, Segments, is_loud};
+use crate::segments::{Cut, EDGE_LATE_MS, Segments, is_loud};
 use line::{Line, News};
 use owed::{Owed, Queue, Stretch};
 use vg_plugin_sdk::stt::{Edge, Effect, Input, Timer};
@@ -124,8 +124,8 @@ impl Live {
         }
         effects.push(self.line.open(now, &self.plan, self.plan.set_up()));
         self.base_ms = self.segments.now_ms();
+        self.queue.forget_items();
         for stretch in self.queue.stretches().filter(|stretch| stretch.heard.is_none()) {
-            stretch.forget_item();
             for piece in stretch.wire.chunks(line::PIECE_BYTES) {
                 self.line.say(append(piece));
             }
@@ -154,7 +154,7 @@ impl Live {
             let cuts = self.segments.audio(bytes);
             return self.cut(now, cuts, effects);
         }
-        if !self.segments.is_speech() {
+        if !self.segments.is_speech() || self.line.is_closed() {
             self.ready(now, effects);
         }
         if !self.segments.has_edges() && is_loud(self.format.encoding, &bytes) {
@@ -179,6 +179,8 @@ impl Live {
             return self.cut(now, cuts, effects);
         }
         let (Edge::SpeechStarted(ms) | Edge::SpeechEnded(ms)) = edge;
+        // No edge is older than that, whatever it says.
+        let ms = ms.max(self.segments.now_ms().saturating_sub(EDGE_LATE_MS));
         self.spoke_ms = self.spoke_ms.max(Some(ms));
     }
 
@@ -200,7 +202,8 @@ impl Live {
             self.line.say(commit(&commit_id(self.commits)));
             let now_ms = self.segments.now_ms();
             self.cut_ms = now_ms + 1;
-            self.queue.owe(Owed::Words(Stretch::expected(now_ms, self.commits)));
+            let end_ms = self.spoke_ms.filter(|_| !self.segments.is_speech()).unwrap_or(now_ms);
+            self.queue.owe(Owed::Words(Stretch::expected(end_ms, self.commits)));
         }
     }
 

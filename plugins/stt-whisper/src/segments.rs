@@ -5,7 +5,7 @@ use vg_plugin_sdk::stt::Edge;
 use vg_plugin_sdk::{AudioFormat, Encoding};
 
 /// Until an edge is told there are so many milliseconds of sound behind it: they are kept beside the pre-roll.
-const EDGE_LATE_MS: u64 = 1000;
+pub(crate) const EDGE_LATE_MS: u64 = 1000;
 /// Sound that stays below this has no speech in it.
 const QUIET: u16 = 300;
 

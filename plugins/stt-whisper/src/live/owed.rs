@@ -71,6 +71,12 @@ impl Queue {
         self.stretches().filter(|stretch| stretch.commit.is_none()).last()
     }
 
+    /// On a new connection there are no items yet.
+    pub(crate) fn forget_items(&mut self) {
+        self.done.clear();
+        self.stretches().for_each(Stretch::forget_item);
+    }
+
     /// Whether the session may have one more connection; asking uses it up.
     pub(crate) fn try_again(&mut self) -> bool {
         self.tries += 1;
@@ -104,12 +110,15 @@ impl Queue {
             return;
         }
         let known = self.stretches().find(|stretch| stretch.is(item)).map(|stretch| stretch.ended);
-        if let Some(ended) = known {
+        if known == Some(false) {
             // A commit of ours cut what the server heard begin: it was expected beside.
             let beside = |owed: &Owed| matches!(owed, Owed::Words(stretch) if stretch.is_expected() && stretch.wire.is_empty());
-            if let Some(at) = self.owed.iter().position(beside).filter(|_| !ended) {
-                self.owed.remove(at);
+            let expected = self.owed.iter().position(beside).and_then(|at| self.owed.remove(at));
+            if let (Some(Owed::Words(expected)), Some(stretch)) = (expected, self.stretches().find(|stretch| stretch.is(item))) {
+                stretch.end_ms = expected.end_ms.max(Some(stretch.start_ms));
             }
+        } else if known.is_some() {
+            // The server was faster than any commit of ours.
         } else if let Some(stretch) = self.stretches().find(|stretch| stretch.is_expected()) {
             stretch.item = Some(item.to_owned());
         } else {
@@ -215,12 +224,11 @@ impl Stretch {
     }
 
     /// What a commit of ours may find, of which nothing was told yet.
-    pub(crate) fn expected(now_ms: u64, commit: u32) -> Self {
-        Self { commit: Some(commit), end_ms: Some(now_ms), ..Self::begun(now_ms) }
+    pub(crate) fn expected(end_ms: u64, commit: u32) -> Self {
+        Self { commit: Some(commit), end_ms: Some(end_ms), ..Self::begun(end_ms) }
     }
 
-    /// On a new connection it is a new item.
-    pub(crate) fn forget_item(&mut self) {
+    fn forget_item(&mut self) {
         self.item = None;
         self.deltas.clear();
     }
