@@ -220,11 +220,9 @@ impl Call {
         if let Some(fault) = protocol::of_head(head.status, &head.headers) {
             return Err(fault);
         }
-        let (status, kind) = match self.way {
-            Way::Http2(..) => (200, Some(EVENT_STREAM)),
-            Way::Websocket => (101, None),
-        };
-        if head.status != status || kind.is_some_and(|kind| link::field(&head.headers, "content-type") != Some(kind)) {
+        let status = if matches!(self.way, Way::Http2(..)) { 200 } else { 101 };
+        let is_page = status == 200 && link::field(&head.headers, "content-type").is_some_and(|kind| kind != EVENT_STREAM);
+        if head.status != status || is_page {
             return Err(Fault::new(FaultKind::Protocol, format!("status {} and no event stream", head.status)));
         }
         self.opened = true;

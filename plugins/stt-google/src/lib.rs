@@ -1,6 +1,6 @@
 //! Google Cloud Speech-to-Text listens: v1 and v2, by gRPC.
 //!
-//! [`protocol`] knows Google's messages, [`leg`] one stream of them, [`session`] how streams follow each other, [`options`] what a
+//! `protocol` knows Google's messages, `leg` one stream of them, `session` how streams follow each other, `options` what a
 //! tenant may choose.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

@@ -1,7 +1,7 @@
 //! Speech-to-text by OpenAI and compatible servers, per utterance or in real time.
 //!
-//! [`protocol`] knows what is said on the wire, [`utterances`] and [`live`] what to do when it comes, [`segments`] where speech begins
-//! and ends, [`options`] what a tenant may choose.
+//! `protocol` knows what is said on the wire, `utterances` and `live` what to do when it comes, `segments` where speech begins
+//! and ends, `options` what a tenant may choose.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod live;

@@ -1,6 +1,6 @@
 //! ElevenLabs speaks: over a WebSocket that takes text in pieces, or by one request per reply.
 //!
-//! [`protocol`] knows ElevenLabs' words, [`stream`] and [`requests`] the two ways to talk to it, [`options`] what a tenant may choose.
+//! `protocol` knows ElevenLabs' words, `stream` and `requests` the two ways to talk to it, `options` what a tenant may choose.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod options;

@@ -1,6 +1,6 @@
 //! Text-to-speech by OpenAI and compatible servers.
 //!
-//! [`protocol`] knows the request and its answer, [`session`] what to do when it comes, [`texts`] what to ask for next, [`options`]
+//! `protocol` knows the request and its answer, `session` what to do when it comes, `texts` what to ask for next, `options`
 //! what a tenant may choose.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

@@ -170,7 +170,7 @@ impl Requests {
         let expected = format!("audio/{}", self.manner.voice.output_format());
         // A page for a person, of a proxy perhaps, is not to be spoken.
         let kind = link::field(&head.headers, "content-type").map(|kind| kind.split(';').next().unwrap_or_default());
-        if head.status != 200 || kind != Some(expected.as_str()) {
+        if head.status != 200 || kind.is_some_and(|kind| kind != expected) {
             return Err(Fault::new(FaultKind::Protocol, format!("status {} and no sound as it was asked for", head.status)));
         }
         let text = self.reply.as_ref().map_or("", |reply| &reply.script.text);

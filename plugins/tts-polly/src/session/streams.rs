@@ -178,7 +178,7 @@ impl Streams {
         if let Some(fault) = protocol::of_head(head.status, &head.headers) {
             return Err(fault);
         }
-        if head.status != 200 || link::field(&head.headers, "content-type") != Some(EVENT_STREAM) {
+        if head.status != 200 || link::field(&head.headers, "content-type").is_some_and(|kind| kind != EVENT_STREAM) {
             return Err(Fault::new(FaultKind::Protocol, format!("status {} and no event stream", head.status)));
         }
         reply.opened = true;
