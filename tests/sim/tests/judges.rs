@@ -23,7 +23,7 @@ use vg_sim::{Identity, Server, Sim};
 /// Programs at a time: they mostly wait, for their own pace and for the simulators.
 const AT_ONCE: usize = 4;
 /// To start a program and to stop it, on a machine that is busy.
-const AROUND: Duration = Duration::from_secs(30);
+const AROUND: Duration = Duration::from_secs(60);
 /// A proxy would stand between the judge and the judged.
 const PROXIES: [&str; 7] = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "grpc_proxy"];
 

@@ -121,7 +121,7 @@ impl Case {
     }
 
     pub(crate) fn patience(&self) -> Duration {
-        Duration::from_secs(self.patience.unwrap_or(20))
+        Duration::from_secs(self.patience.unwrap_or(60))
     }
 
     pub(crate) fn arguments(&self, table: &Table, sounds: &Path) -> Vec<String> {
