@@ -3,6 +3,7 @@
 //! `protocol` knows Deepgram's words, `session` what to do when they come, `options` what a tenant may choose.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod ear;
 mod options;
 mod protocol;
 mod session;

@@ -37,7 +37,7 @@ pub(crate) fn url(options: &Options, format: AudioFormat, language: &str) -> Str
             query.add("endpointing", &endpointing);
             query.add("interim_results", "true");
             options.keyterms.iter().for_each(|term| query.add("keyterm", term));
-            query.add("language", language);
+            query.add("language", &language_code(language));
             query.flag("mip_opt_out", options.mip_opt_out);
             query.add("model", options.model.as_deref().unwrap_or("nova-3"));
             query.flag("numerals", options.numerals);
@@ -50,7 +50,7 @@ pub(crate) fn url(options: &Options, format: AudioFormat, language: &str) -> Str
             format!("{NOVA}?{}", query.0)
         }
         Api::Flux => {
-            query.add("model", options.model.as_deref().unwrap_or("flux-general-en"));
+            query.add("model", flux_model(options));
             query.add("encoding", encoding);
             query.add("sample_rate", &format.rate_hz.to_string());
             query.number("eager_eot_threshold", options.eager_eot_threshold);
@@ -58,9 +58,41 @@ pub(crate) fn url(options: &Options, format: AudioFormat, language: &str) -> Str
             query.number("eot_timeout_ms", options.eot_timeout_ms);
             options.keyterms.iter().for_each(|term| query.add("keyterm", term));
             query.flag("mip_opt_out", options.mip_opt_out);
+            if flux_model(options).ends_with(MULTILINGUAL) && language != "multi" {
+                query.add("language_hint", base(language));
+            }
             format!("{FLUX}?{}", query.0)
         }
     }
+}
+
+/// Ends the names of Flux's models that hear more than English, and takes hints.
+const MULTILINGUAL: &str = "-multi";
+/// The regions that Nova tells apart (<https://developers.deepgram.com/docs/models-languages-overview>).
+const REGIONS: [&str; 10] = ["en-US", "en-GB", "en-AU", "en-IN", "en-NZ", "pt-BR", "pt-PT", "fr-CA", "de-CH", "nl-BE"];
+
+/// Nova's code for a call's language: Latin American Spanish is one for all countries.
+fn language_code(language: &str) -> String {
+    if let Some(known) = REGIONS.iter().find(|known| known.eq_ignore_ascii_case(language)) {
+        return (*known).to_owned();
+    }
+    match language.split_once('-') {
+        Some(("es", region)) if !region.eq_ignore_ascii_case("es") => "es-419".to_owned(),
+        _ => base(language).to_owned(),
+    }
+}
+
+/// Whether the model can be given a call in this language.
+pub(crate) fn flux_hears(options: &Options, language: &str) -> bool {
+    !flux_model(options).ends_with("-en") || base(language) == "en"
+}
+
+fn flux_model(options: &Options) -> &str {
+    options.model.as_deref().unwrap_or("flux-general-en")
+}
+
+fn base(language: &str) -> &str {
+    language.split('-').next().unwrap_or(language)
 }
 
 /// `name=value&...`, percent-encoded as forms are.

@@ -134,21 +134,18 @@ fn finalize_is_answered_by_deepgram_by_silence_or_at_once() {
     );
     let answer = session.text(1, last);
     assert!(matches!(&answer[..], [Effect::Final(said), Effect::Finalized] if said.text == "yes"), "{answer:?}");
-    // All that was spoken is final already.
-    session.tell(Input::Edge(Edge::SpeechEnded(1_500)));
+    // All that was spoken is final already; one sample more, and it is not.
+    session.tell(Input::Edge(Edge::SpeechEnded(1_400)));
     assert_eq!(session.tell(Input::Finalize), [Effect::Finalized]);
-    // There is more that was spoken, and Deepgram heard nothing in it.
+    session.tell(Input::Edge(Edge::SpeechEnded(1_401)));
+    assert!(asks(&session.tell(Input::Finalize), protocol::FINALIZE));
+    session.text(1, &piece(1_400, 1_600, "", ANSWER));
+    // There is more that was spoken, and Deepgram listened and heard nothing in it.
     session.tell(Input::Edge(Edge::SpeechEnded(3_000)));
     assert_eq!(session.tell(Input::Finalize).len(), 2);
+    session.text(1, &piece(1_600, 3_200, "", PARTIAL));
     assert_eq!(session.pass_ms(1_500), [Effect::Finalized]);
-    let late = last.replace("1.0", "2.4").replace("yes", "no");
-    assert_eq!(session.text(1, &late), [], "its turn is over");
-    let partial = late.replace("true", "false").replace("2.4", "4.0");
-    session.text(1, &partial);
-    session.tell(Input::Edge(Edge::SpeechEnded(4_400)));
-    session.tell(Input::Finalize);
-    let effects = session.pass_ms(1_500);
-    assert_eq!(fault(&effects).0, &FaultKind::Unavailable, "words are owed");
+    assert_eq!(session.text(1, &piece(1_600, 2_800, "no", ANSWER)), [], "its turn is over");
 }
 
 #[test]
@@ -206,4 +203,176 @@ fn options_that_are_none_name_themselves() {
     assert!(matches!(fault(&effects).0, FaultKind::InvalidOptions(faults) if faults[0].path == "/endpoint"));
     let schema: Value = json::from_str(crate::options::SCHEMA).unwrap();
     assert!(schema["properties"].as_object().unwrap().values().all(|option| option["description"].is_string()));
+}
+
+/// A piece of Nova's transcript, of a length that is told in milliseconds.
+fn piece(start_ms: u64, end_ms: u64, text: &str, flags: &str) -> String {
+    let (start, duration) = (start_ms as f64 / 1e3, (end_ms - start_ms) as f64 / 1e3);
+    let alternative = format!(r#"{{"transcript":"{text}","words":[]}}"#);
+    format!(r#"{{"type":"Results","start":{start},"duration":{duration},{flags}"channel":{{"alternatives":[{alternative}]}}}}"#)
+}
+
+const PARTIAL: &str = "";
+const FINAL: &str = r#""is_final":true,"speech_final":true,"#;
+const ANSWER: &str = r#""is_final":true,"from_finalize":true,"#;
+
+/// A word of Flux on a turn.
+fn turn(event: &str, index: u64, end_ms: u64, text: &str) -> String {
+    let end = end_ms as f64 / 1e3;
+    format!(
+        r#"{{"type":"TurnInfo","event":"{event}","turn_index":{index},"audio_window_start":0.4,"audio_window_end":{end},"transcript":"{text}"}}"#
+    )
+}
+
+fn spoke(session: &mut Call, from_ms: u64, to_ms: u64) {
+    session.tell(Input::Edge(Edge::SpeechStarted(from_ms)));
+    session.tell(Input::Edge(Edge::SpeechEnded(to_ms)));
+}
+
+fn answers(effects: &[Effect]) -> usize {
+    effects.iter().filter(|effect| matches!(effect, Effect::Finalized)).count()
+}
+
+fn asks(effects: &[Effect], what: &str) -> bool {
+    effects.iter().any(|effect| matches!(effect, Effect::Link(LinkEffect::SendText(text)) if text.data == what))
+}
+
+#[test]
+fn languages_are_asked_for_by_the_codes_that_nova_has() {
+    let expected = [
+        ("en-US", "en-US"),
+        ("en-ZA", "en"),
+        ("pt-BR", "pt-BR"),
+        ("es-ES", "es"),
+        ("es-MX", "es-419"),
+        ("es-US", "es-419"),
+        ("es-419", "es-419"),
+        ("fr-FR", "fr"),
+        ("multi", "multi"),
+    ];
+    for (tag, code) in expected {
+        let url = protocol::url(&Options::default(), MULAW, tag);
+        assert!(url.contains(&format!("&language={code}&")), "{tag}: {url}");
+    }
+}
+
+#[test]
+fn a_vendor_that_never_said_a_word_is_not_believed_to_have_heard_all() {
+    for options in ["{}", r#"{"api":"flux"}"#] {
+        let mut session = up(options);
+        spoke(&mut session, 400, 1_700);
+        session.tell(Input::Finalize);
+        let effects = session.pass_ms(9_000);
+        assert_eq!((answers(&effects), fault(&effects[effects.len() - 1..]).0), (0, &FaultKind::Unavailable), "{options}");
+    }
+}
+
+#[test]
+fn an_end_that_nova_found_itself_answers_without_waiting() {
+    let mut session = up("{}");
+    spoke(&mut session, 400, 1_700);
+    assert!(asks(&session.tell(Input::Finalize), protocol::FINALIZE));
+    let effects = session.text(1, &piece(0, 2_000, "hello", FINAL));
+    assert_eq!((finals(&effects), answers(&effects)), (vec!["hello"], 1));
+    // Its own answer comes behind, and is none to the next question.
+    spoke(&mut session, 3_000, 3_500);
+    session.tell(Input::Finalize);
+    assert_eq!(answers(&session.text(1, &piece(2_000, 2_200, "", ANSWER))), 0);
+    assert_eq!(answers(&session.text(1, &piece(2_200, 4_000, "yes", ANSWER))), 1);
+}
+
+#[test]
+fn words_after_a_long_silence_are_heard_whatever_the_clock_says() {
+    let mut session = up("{}");
+    session.pass_ms(60_000);
+    session.tell(Input::Finalize);
+    assert_eq!(answers(&session.pass_ms(1_500)), 1);
+    // The first minute brought no sound: Deepgram's clock counts sound.
+    assert_eq!(finals(&session.text(1, &piece(0, 2_000, "hello", FINAL))), ["hello"]);
+}
+
+#[test]
+fn words_that_nova_took_back_are_not_owed() {
+    let mut session = up("{}");
+    spoke(&mut session, 400, 1_700);
+    session.text(1, &piece(0, 1_000, "uh", PARTIAL));
+    session.text(1, &piece(0, 2_000, "", PARTIAL));
+    session.tell(Input::Finalize);
+    assert_eq!(session.pass_ms(1_500), [Effect::Finalized]);
+}
+
+#[test]
+fn a_final_that_is_slow_is_waited_for_but_not_for_ever() {
+    let owing = || {
+        let mut session = up("{}");
+        spoke(&mut session, 400, 1_700);
+        session.text(1, &piece(0, 2_000, "hello", PARTIAL));
+        session.tell(Input::Finalize);
+        session
+    };
+    let mut slow = owing();
+    assert_eq!(answers(&slow.pass_ms(3_900)), 0);
+    assert_eq!(answers(&slow.text(1, &piece(0, 2_200, "hello", ANSWER))), 1);
+    let effects = owing().pass_ms(4_000);
+    assert_eq!(fault(&effects[effects.len() - 1..]).0, &FaultKind::Unavailable);
+}
+
+#[test]
+fn flux_ends_a_turn_only_once_it_has_heard_all_of_it() {
+    let mut session = up(r#"{"api":"flux"}"#);
+    spoke(&mut session, 400, 1_700);
+    session.text(1, &turn("StartOfTurn", 0, 900, "hello"));
+    assert!(!asks(&session.tell(Input::Finalize), protocol::FORCE_END_TURN), "it ends at what it has transcribed");
+    assert!(!asks(&session.text(1, &turn("Update", 0, 1_699, "hello i")), protocol::FORCE_END_TURN));
+    assert!(asks(&session.text(1, &turn("Update", 0, 1_950, "hello i would")), protocol::FORCE_END_TURN));
+    assert!(!asks(&session.text(1, &turn("Update", 0, 2_200, "hello i would")), protocol::FORCE_END_TURN), "once");
+    let effects = session.text(1, &turn("EndOfTurn", 0, 2_200, "hello i would"));
+    assert_eq!((finals(&effects), answers(&effects)), (vec!["hello i would"], 1));
+}
+
+#[test]
+fn what_a_closing_flux_had_heard_of_a_turn_is_not_lost() {
+    let mut session = up(r#"{"api":"flux"}"#);
+    session.text(1, &turn("StartOfTurn", 0, 900, "hello"));
+    session.tell(Input::End);
+    let effects = session.finished(1, Some(1000));
+    assert_eq!((finals(&effects), effects.last()), (vec!["hello"], Some(&Effect::Done)));
+    // Nova makes all final before it closes: what it left open is lost.
+    let mut session = up("{}");
+    session.text(1, &piece(0, 2_000, "hello", PARTIAL));
+    session.tell(Input::End);
+    session.text(1, r#"{"type":"Metadata","duration":2.0}"#);
+    assert_eq!(fault(&session.finished(1, Some(1000))).0, &FaultKind::Unavailable);
+}
+
+#[test]
+fn flux_is_asked_for_a_language_that_its_model_hears() {
+    let asked = |options: &str| {
+        let mut session = testing::stt::<Session>();
+        session.start(SessionStart { language: "pt-BR".to_owned(), ..testing::start(options) })
+    };
+    assert_eq!(fault(&asked(r#"{"api":"flux"}"#)).0, &FaultKind::Unsupported);
+    let effects = asked(r#"{"api":"flux","model":"flux-general-multi"}"#);
+    let Effect::Link(LinkEffect::Websocket(open)) = &effects[0] else { panic!("{effects:?}") };
+    assert!(open.url.ends_with("&language_hint=pt"), "{}", open.url);
+}
+
+#[test]
+fn the_end_of_speech_is_told_once_and_never_before_the_beginning() {
+    let mut session = up("{}");
+    let effects = session.text(1, &piece(0, 2_000, "hello", FINAL));
+    assert!(effects.contains(&Effect::SpeechEnded(2_000)));
+    assert_eq!(session.text(1, r#"{"type":"UtteranceEnd","channel":[0,1],"last_word_end":1.9}"#), []);
+    assert_eq!(up("{}").text(1, r#"{"type":"UtteranceEnd","channel":[0,1],"last_word_end":-1}"#), []);
+}
+
+#[test]
+fn asked_twice_it_answers_twice_and_says_each_word_once() {
+    let mut session = up("{}");
+    spoke(&mut session, 400, 1_700);
+    session.tell(Input::Finalize);
+    session.tell(Input::Finalize);
+    let effects = session.text(1, &piece(0, 2_000, "hello", ANSWER));
+    assert_eq!((finals(&effects), answers(&effects)), (vec!["hello"], 2));
+    assert_eq!(session.text(1, &piece(0, 2_000, "hello", ANSWER)), []);
 }

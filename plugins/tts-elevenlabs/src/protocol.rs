@@ -4,7 +4,7 @@
 use crate::options::{Options, Transport, VoiceSettings};
 use base64::Engine;
 use serde::{Deserialize, Serialize};
-use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind, Word, json, link};
+use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind, json, link};
 
 const WEBSOCKET: &str = "wss://api.elevenlabs.io";
 const HTTPS: &str = "https://api.elevenlabs.io";
@@ -87,6 +87,8 @@ struct GenerationConfig {
 struct Piece<'a> {
     text: &'a str,
     try_trigger_generation: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    flush: bool,
 }
 
 /// A socket's first message.
@@ -99,9 +101,11 @@ pub(crate) fn greeting(options: &Options) -> String {
     })
 }
 
-/// A piece of text: whole words, a space behind the last.
+/// A piece of text: whole words, a space behind the last. A sentence that is whole is spoken at once, however short: it does not wait for
+/// the characters of `chunk_length_schedule`.
 pub(crate) fn piece(text: &str) -> String {
-    written(&Piece { text, try_trigger_generation: true })
+    let flush = text.trim_end().ends_with(['.', '?', '!', ':', ';', '\u{2026}', '\u{3002}']);
+    written(&Piece { text, try_trigger_generation: true, flush })
 }
 
 #[derive(Serialize)]
@@ -160,6 +164,7 @@ struct Alignment {
 pub(crate) struct Line {
     audio_base64: String,
     alignment: Option<Characters>,
+    normalized_alignment: Option<Characters>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,12 +174,19 @@ struct Characters {
     character_end_times_seconds: Vec<f64>,
 }
 
+/// A letter with its place in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Letter {
+    pub(crate) text: String,
+    pub(crate) start_ms: u64,
+    pub(crate) end_ms: u64,
+}
+
 /// What a socket says.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct News {
     pub(crate) audio: Vec<u8>,
-    /// Places since the first sample of this message's audio.
-    pub(crate) words: Vec<Word>,
+    pub(crate) letters: Vec<Letter>,
     pub(crate) is_final: bool,
 }
 
@@ -191,14 +203,14 @@ pub(crate) fn read(text: &str) -> Result<News, Fault> {
     if let Some(error) = &message.error {
         return Err(fault_of(error, message.code));
     }
-    let words = message.alignment.or(message.normalized_alignment).map(|alignment| {
+    let letters = message.alignment.or(message.normalized_alignment).map(|alignment| {
         let Alignment { chars, char_start_times_ms, char_durations_ms } = alignment;
         let ends = char_start_times_ms.iter().zip(&char_durations_ms).map(|(start, length)| start + length).collect::<Vec<_>>();
-        words(&chars, &char_start_times_ms, &ends)
+        letters(chars, &char_start_times_ms, &ends)
     });
     Ok(News {
         audio: message.audio.map_or(Ok(Vec::new()), |audio| decoded(&audio))?,
-        words: words.unwrap_or_default(),
+        letters: letters.unwrap_or_default(),
         is_final: message.is_final == Some(true),
     })
 }
@@ -210,33 +222,20 @@ pub(crate) fn read(text: &str) -> Result<News, Fault> {
 pub(crate) fn read_line(line: &str) -> Result<News, Fault> {
     let line: Line = json::from_str(line).map_err(|_| broken("a line"))?;
     let ms = |seconds: &[f64]| seconds.iter().map(|seconds| (seconds * 1000.0).round() as u64).collect::<Vec<_>>();
-    let words = line
+    let letters = line
         .alignment
-        .map(|all| words(&all.characters, &ms(&all.character_start_times_seconds), &ms(&all.character_end_times_seconds)));
-    Ok(News { audio: decoded(&line.audio_base64)?, words: words.unwrap_or_default(), is_final: false })
+        .or(line.normalized_alignment)
+        .map(|all| letters(all.characters, &ms(&all.character_start_times_seconds), &ms(&all.character_end_times_seconds)));
+    Ok(News { audio: decoded(&line.audio_base64)?, letters: letters.unwrap_or_default(), is_final: false })
 }
 
 fn decoded(audio: &str) -> Result<Vec<u8>, Fault> {
     base64::engine::general_purpose::STANDARD.decode(audio).map_err(|_| broken("audio"))
 }
 
-/// Letters with places as words with places.
-fn words(letters: &[String], starts_ms: &[u64], ends_ms: &[u64]) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
-    let mut inside = false;
-    for ((letter, start_ms), end_ms) in letters.iter().zip(starts_ms).zip(ends_ms) {
-        let is_gap = letter.trim().is_empty();
-        match words.last_mut().filter(|_| inside) {
-            _ if is_gap => {}
-            Some(word) => {
-                word.text.push_str(letter);
-                word.end_ms = *end_ms;
-            }
-            None => words.push(Word { text: letter.clone(), start_ms: *start_ms, end_ms: *end_ms, confidence: None }),
-        }
-        inside = !is_gap;
-    }
-    words
+fn letters(texts: Vec<String>, starts_ms: &[u64], ends_ms: &[u64]) -> Vec<Letter> {
+    let places = starts_ms.iter().zip(ends_ms);
+    texts.into_iter().zip(places).map(|(text, (&start_ms, &end_ms))| Letter { text, start_ms, end_ms }).collect()
 }
 
 /// `detail` of a refusal.
@@ -274,6 +273,16 @@ pub(crate) fn refused(status: u16, headers: &[(String, String)], body: &[u8]) ->
 
 fn retry_after_ms(headers: &[(String, String)]) -> Option<u64> {
     link::field(headers, "retry-after")?.trim().parse::<u64>().ok()?.checked_mul(1000)
+}
+
+/// Whether there is anything in a text that can be heard: of marks alone no sound is owed.
+pub(crate) fn is_audible(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+/// What an idle socket is told before it is closed: nobody waits for that one.
+pub(crate) fn is_idle_timeout(text: &str) -> bool {
+    json::from_str::<Message>(text).is_ok_and(|message| message.error.as_deref() == Some("input_timeout_exceeded"))
 }
 
 /// The names of errors are the same on the socket and in answers. `quota_exceeded` comes as 401: the key is good, the money is gone.

@@ -25,6 +25,8 @@ struct Speaking {
     /// The body of a refusal, or a line that is not whole yet.
     held: Vec<u8>,
     spoke: bool,
+    /// There is something in its text that can be heard.
+    audible: bool,
 }
 
 /// One call by requests.
@@ -87,13 +89,14 @@ impl Requests {
                 continue;
             }
             self.links += 1;
+            let audible = protocol::is_audible(text);
             let request = link::http(self.links, "POST", self.url.clone())
                 .header("xi-api-key", "{secret:api_key}")
                 .header("content-type", "application/json")
                 .body(protocol::request(&self.options, text, &self.language));
             effects.extend([request.into(), Effect::Timer(STALL)]);
             effects.push(Effect::Usage(Usage { audio_ms: 0, characters: text.chars().count() as u64, requests: 1 }));
-            self.speaking = Some(Speaking { link: self.links, mark, refused: None, held: Vec::new(), spoke: false });
+            self.speaking = Some(Speaking { link: self.links, mark, refused: None, held: Vec::new(), spoke: false, audible });
         }
     }
 
@@ -168,10 +171,10 @@ impl Requests {
             self.lines(effects)?;
             return self.spoken(effects);
         }
-        if !speaking.spoke {
+        if !speaking.spoke && speaking.audible {
             return Err(Fault::new(FaultKind::EmptyResult, "ElevenLabs spoke nothing"));
         }
-        if self.sound.is_cut() {
+        if self.sound.end(effects) {
             return Err(Fault::new(FaultKind::Protocol, "ElevenLabs ended within a sample"));
         }
         effects.extend(speaking.mark.map(Effect::Flushed));

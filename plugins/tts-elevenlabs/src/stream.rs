@@ -16,6 +16,9 @@ const FIRST_ANSWER: Timer = Timer { id: 1, delay_ms: 6_000 };
 const STALL: Timer = Timer { id: 2, delay_ms: 8_000 };
 /// ElevenLabs closes a socket on which no text came for 180 s, as the URL asks.
 const KEEP_ALIVE: Timer = Timer { id: 3, delay_ms: 60_000 };
+/// A refusal explains itself in its body, or it does not.
+const REFUSED: Timer = Timer { id: 4, delay_ms: 1_000 };
+const REFUSAL_MAX: usize = 4 * 1024;
 
 /// What the owner said and is not done yet.
 #[derive(Debug)]
@@ -29,6 +32,14 @@ enum Wish {
 struct Socket {
     link: LinkId,
     opened: bool,
+    refusal: Option<Refusal>,
+}
+
+/// The handshake's answer was no; why stands in its body: 401 is also what an account without money is told.
+#[derive(Debug)]
+struct Refusal {
+    head: Opened,
+    body: Vec<u8>,
 }
 
 /// One reply.
@@ -94,16 +105,17 @@ impl Stream {
         effects.push(link::websocket(self.links, self.url.clone()).header("xi-api-key", "{secret:api_key}").into());
         effects.push(link::send_text(self.links, self.greeting.clone()).into());
         effects.push(Effect::Timer(FIRST_ANSWER));
-        Socket { link: self.links, opened: false }
+        Socket { link: self.links, opened: false, refusal: None }
     }
 
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
         self.wishes.clear();
         self.sound.forget();
-        if let Some(turn) = self.turn.take() {
-            effects.push(link::close(turn.socket.link).into());
-        }
+        let given_up = self.turn.take();
+        effects.extend(given_up.as_ref().map(|turn| link::close(turn.socket.link).into()));
         effects.push(Effect::Cancelled);
+        // What was sent is billed, heard or not.
+        effects.extend(given_up.and_then(|turn| turn.bill()));
         if self.ended {
             self.wishes.push_back(Wish::End);
         } else if self.idle.is_none() {
@@ -148,9 +160,20 @@ impl Stream {
 
     fn heard(&mut self, news: LinkInput, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         match news {
-            LinkInput::Opened(head) => self.opened(&head),
+            LinkInput::Opened(head) => {
+                self.opened(head, effects);
+                Ok(())
+            }
+            LinkInput::Bytes(piece) => {
+                if let Some(refusal) = self.socket_of(piece.id).and_then(|socket| socket.refusal.as_mut()) {
+                    let room = REFUSAL_MAX.saturating_sub(refusal.body.len());
+                    refusal.body.extend(piece.data.into_iter().take(room));
+                }
+                Ok(())
+            }
             LinkInput::Text(message) if self.speaks_on(message.id) => self.told(&message.data, effects),
-            // An idle socket has nothing to say but what is wrong.
+            LinkInput::Text(message) if self.idles_on(message.id) && protocol::is_idle_timeout(&message.data) => Ok(()),
+            // An idle socket has nothing else to say but what is wrong.
             LinkInput::Text(message) if self.idles_on(message.id) => protocol::read(&message.data).map(drop),
             LinkInput::Finished(end) => {
                 let fault = closed(end.code);
@@ -164,15 +187,18 @@ impl Stream {
         }
     }
 
-    fn opened(&mut self, head: &Opened) -> Result<(), Fault> {
-        let sockets = self.idle.iter_mut().chain(self.turn.as_mut().map(|turn| &mut turn.socket));
-        for socket in sockets.filter(|socket| socket.link == head.id) {
-            if head.status != 101 {
-                return Err(protocol::refused(head.status, &head.headers, b""));
-            }
+    fn opened(&mut self, head: Opened, effects: &mut Vec<Effect>) {
+        let Some(socket) = self.socket_of(head.id) else { return };
+        if head.status == 101 {
             socket.opened = true;
+        } else {
+            socket.refusal = Some(Refusal { head, body: Vec::new() });
+            effects.push(Effect::Timer(REFUSED));
         }
-        Ok(())
+    }
+
+    fn socket_of(&mut self, link: LinkId) -> Option<&mut Socket> {
+        self.idle.iter_mut().chain(self.turn.as_mut().map(|turn| &mut turn.socket)).find(|socket| socket.link == link)
     }
 
     fn told(&mut self, text: &str, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -189,15 +215,15 @@ impl Stream {
 
     /// `isFinal`: the reply has been spoken to its end.
     fn spoken(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let Some(Turn { socket, closing, spoke, .. }) = self.turn.take() else { return Ok(()) };
+        let Some(Turn { socket, closing, spoke, sent, .. }) = self.turn.take() else { return Ok(()) };
         effects.push(link::close(socket.link).into());
         let Some(mark) = closing else {
             return Err(Fault::new(FaultKind::Unavailable, "ElevenLabs ended before the text did"));
         };
-        if !spoke {
+        if !spoke && protocol::is_audible(&sent) {
             return Err(Fault::new(FaultKind::EmptyResult, "ElevenLabs spoke nothing"));
         }
-        if self.sound.is_cut() {
+        if self.sound.end(effects) {
             return Err(Fault::new(FaultKind::Protocol, "ElevenLabs ended within a sample"));
         }
         effects.extend(mark.map(Effect::Flushed));
@@ -209,6 +235,9 @@ impl Stream {
 
     /// A socket is gone. One that was idle is not missed; one that broke before a sound came is tried once more.
     fn lost(&mut self, link: LinkId, fault: Fault, broke: bool, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        if let Some(refusal) = self.socket_of(link).and_then(|socket| socket.refusal.as_ref()) {
+            return Err(refusal.fault());
+        }
         if self.idles_on(link) {
             let was_open = self.idle.take().is_some_and(|idle| idle.opened);
             return if was_open { Ok(()) } else { Err(fault) };
@@ -230,11 +259,19 @@ impl Stream {
         let late = |what: &str| Err(Fault::new(FaultKind::Unavailable, format!("ElevenLabs {what}")));
         match id {
             _ if id == FIRST_ANSWER.id => {
-                if let Some(idle) = self.idle.take_if(|idle| !idle.opened) {
+                if let Some(idle) = self.idle.take_if(|idle| !idle.opened && idle.refusal.is_none()) {
                     // Nobody waits for it yet; the next reply asks again.
                     effects.push(link::close(idle.link).into());
                 }
-                if self.turn.as_ref().is_some_and(|turn| !turn.socket.opened) { late("did not answer in time") } else { Ok(()) }
+                if self.turn.as_ref().is_some_and(|turn| !turn.socket.opened && turn.socket.refusal.is_none()) {
+                    late("did not answer in time")
+                } else {
+                    Ok(())
+                }
+            }
+            _ if id == REFUSED.id => {
+                let sockets = self.idle.iter().chain(self.turn.as_ref().map(|turn| &turn.socket));
+                sockets.filter_map(|socket| socket.refusal.as_ref()).next().map_or(Ok(()), |refusal| Err(refusal.fault()))
             }
             _ if id == STALL.id && self.turn.as_ref().is_some_and(|turn| turn.closing.is_some()) => late("fell silent"),
             _ if id == KEEP_ALIVE.id => {
@@ -254,6 +291,12 @@ impl Stream {
 
     fn idles_on(&self, link: LinkId) -> bool {
         self.idle.as_ref().is_some_and(|idle| idle.link == link)
+    }
+}
+
+impl Refusal {
+    fn fault(&self) -> Fault {
+        protocol::refused(self.head.status, &self.head.headers, &self.body)
     }
 }
 
@@ -280,9 +323,15 @@ impl Turn {
         self.send(&format!("{} ", last.trim_end()), effects);
         effects.push(link::send_text(self.socket.link, protocol::END_OF_TEXT).into());
         effects.push(Effect::Timer(STALL));
-        let characters = self.sent.trim().chars().count() as u64;
-        effects.push(Effect::Usage(Usage { audio_ms: 0, characters, requests: 1 }));
+        effects.extend(self.bill());
         self.closing = Some(mark);
+    }
+
+    /// All that was sent, once a reply.
+    fn bill(&self) -> Option<Effect> {
+        let characters = self.sent.trim().chars().count() as u64;
+        let usage = Effect::Usage(Usage { audio_ms: 0, characters, requests: 1 });
+        (self.closing.is_none() && characters > 0).then_some(usage)
     }
 
     fn say_again(&mut self, effects: &mut Vec<Effect>) {

@@ -210,8 +210,12 @@ fn every_captured_fault_has_its_kind() {
 
 #[test]
 fn every_bad_day_of_a_socket_ends_in_a_fault() {
-    assert_eq!(kind(&started("{}").0.opened(1, 401)), &FaultKind::Auth);
-    assert_eq!(kind(&started("{}").0.opened(1, 503)), &FaultKind::Unavailable);
+    let refused = |status| {
+        let mut session = started("{}").0;
+        session.opened(1, status);
+        kind(&session.finished(1, None)).clone()
+    };
+    assert_eq!((refused(401), refused(503)), (FaultKind::Auth, FaultKind::Unavailable));
     assert_eq!(kind(&started("{}").0.failed(1, LinkErrorKind::Connect)), &FaultKind::Unavailable);
     let mut unanswered = started("{}").0;
     unanswered.tell(Input::Text("One. ".to_owned()));
@@ -308,4 +312,106 @@ fn options_document_themselves() {
     assert!(matches!(kind(&started(r#"{"voicee":"x"}"#).1), FaultKind::InvalidOptions(_)));
     let odd = SessionStart { format: AudioFormat { encoding: Encoding::Mulaw, rate_hz: 16_000 }, ..testing::start("{}") };
     assert_eq!(kind(&testing::tts::<Session>().start(odd)), &FaultKind::Unsupported);
+}
+
+#[test]
+fn a_refused_handshake_is_read_before_it_is_told() {
+    let refused = |body: &[u8]| {
+        let (mut session, _) = started("{}");
+        session.opened(1, 401);
+        session.bytes(1, body);
+        kind(&session.finished(1, None)).clone()
+    };
+    // The key is good, the money is gone.
+    let quota = br#"{"detail":{"status":"quota_exceeded","message":"This request exceeds your quota"}}"#;
+    assert_eq!(refused(quota), FaultKind::Quota(None));
+    assert_eq!(refused(b""), FaultKind::Auth);
+    let (mut session, _) = started("{}");
+    session.opened(1, 401);
+    assert_eq!(kind(&session.pass_ms(1_000)), &FaultKind::Auth, "a body that does not come is not waited for");
+}
+
+#[test]
+fn a_sentence_is_flushed_and_what_is_open_is_not() {
+    let mut session = up();
+    let piece = |effects: &[Effect]| -> Value { json::from_str(&sent(effects, 1)[0]).unwrap() };
+    assert_eq!(piece(&session.tell(Input::Text("One moment, ".to_owned())))["flush"], Value::Null);
+    assert_eq!(piece(&session.tell(Input::Text("please. ".to_owned())))["flush"], true);
+}
+
+#[test]
+fn a_word_that_is_cut_over_two_messages_is_one_word() {
+    let mut session = up();
+    session.tell(Input::Text("Hi there. ".to_owned()));
+    session.tell(Input::Flush(1));
+    // 100 ms of sound each, with places of their own.
+    let sound = base64::engine::general_purpose::STANDARD.encode([0xff; 800]);
+    let told = |chars: &str| {
+        let chars: Vec<String> = chars.chars().map(String::from).collect();
+        let starts: Vec<u64> = (0..chars.len() as u64).map(|nth| nth * 10).collect();
+        let alignment = json::json!({ "chars": chars, "charStartTimesMs": starts, "charDurationsMs": vec![10; starts.len()] });
+        json::json!({ "audio": sound, "isFinal": null, "alignment": alignment }).to_string()
+    };
+    let mut effects = session.text(1, &told("Hi the"));
+    effects.extend(session.text(1, &told("re. ")));
+    effects.extend(session.text(1, FINAL));
+    let word = |effect: &Effect| match effect {
+        Effect::Word(word) => Some((word.text.clone(), word.start_ms, word.end_ms)),
+        _ => None,
+    };
+    let words: Vec<_> = effects.iter().filter_map(word).collect();
+    assert_eq!(words, [("Hi".to_owned(), 0, 20), ("there.".to_owned(), 30, 130)]);
+}
+
+#[test]
+fn an_idle_socket_that_the_vendor_gives_up_is_replaced() {
+    let mut session = up();
+    let timeout = r#"{"message":"Have not received a new text input","error":"input_timeout_exceeded","code":1008}"#;
+    assert_eq!(session.text(1, timeout), []);
+    assert_eq!(session.finished(1, Some(1008)), []);
+    assert_eq!(opened(&session.tell(Input::Text("Hello again. ".to_owned())))[0].0, 2);
+}
+
+#[test]
+fn marks_alone_make_no_sound_and_that_is_no_fault() {
+    let mut session = up();
+    session.tell(Input::Text("... ".to_owned()));
+    session.tell(Input::Flush(1));
+    assert!(session.text(1, FINAL).contains(&Effect::Flushed(1)));
+}
+
+#[test]
+fn what_was_sent_is_billed_though_it_was_cancelled() {
+    let mut session = up();
+    session.tell(Input::Text("One two three ".to_owned()));
+    let effects = session.tell(Input::Cancel);
+    assert!(effects.contains(&Effect::Usage(Usage { audio_ms: 0, characters: 13, requests: 1 })), "{effects:?}");
+}
+
+#[test]
+fn places_of_an_answer_are_of_the_reply_unless_they_go_back() {
+    let line = |text: &str, from: f64| {
+        let chars: Vec<String> = text.chars().map(String::from).collect();
+        let at = |nth: usize| from + nth as f64 * 0.01;
+        let (starts, ends): (Vec<f64>, Vec<f64>) = (0..chars.len()).map(|nth| (at(nth), at(nth + 1))).unzip();
+        let sound = base64::engine::general_purpose::STANDARD.encode([0xff; 800]);
+        let alignment = json::json!({ "characters": chars, "character_start_times_seconds": starts,
+            "character_end_times_seconds": ends });
+        format!("{}\n", json::json!({ "audio_base64": sound, "alignment": alignment }))
+    };
+    // Two lines of 100 ms each, twice.
+    for (second_from, expected) in [(0.1, [0, 100, 200, 300]), (0.0, [0, 100, 200, 300])] {
+        let (mut session, _) = started(r#"{"transport":"timestamps"}"#);
+        let mut effects = Vec::new();
+        for link in [1, 2] {
+            session.tell(Input::Text("Hi you".to_owned()));
+            session.tell(Input::Flush(link));
+            session.opened_with(link, 200, &[("content-type", "application/json")]);
+            effects.extend(session.bytes(link, line("Hi ", 0.0).as_bytes()));
+            effects.extend(session.bytes(link, line("you", second_from).as_bytes()));
+            effects.extend(session.finished(link, None));
+        }
+        let start = |effect: &Effect| if let Effect::Word(word) = effect { Some(word.start_ms) } else { None };
+        assert_eq!(effects.iter().filter_map(start).collect::<Vec<_>>(), expected, "{second_from}");
+    }
 }

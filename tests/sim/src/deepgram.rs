@@ -2,7 +2,7 @@
 //!
 //! Troubles: `deepgram-http` (its number is the status of the answer), `deepgram-close` (the close code, after the first words), `deepgram-kill` (a
 //! reset there), `deepgram-error` (a message of that type, then close 1011), `deepgram-unknown` (a message of a type nobody knows), `deepgram-stall` (nothing
-//! more after the first words), `deepgram-no-metadata` (a close without it), `deepgram-idle-ms` (in place of 10 s).
+//! more after the first words), `deepgram-mute` (listens and never says anything), `deepgram-no-metadata` (a close without it), `deepgram-idle-ms` (in place of 10 s).
 
 mod flux;
 mod nova;
@@ -144,6 +144,7 @@ struct Over;
 impl Line {
     /// Serves a stream to its end.
     async fn serve(mut self, mut talk: impl Talk) {
+        self.stalled = self.sim.trouble("deepgram-mute").is_some();
         let idle = self.sim.trouble_ahead("deepgram-idle-ms").map_or(IDLE, |ms| Duration::from_millis(ms.into()));
         while let Ok(()) = self.next(&mut talk, idle).await {}
         // The client's close answers ours, or the other way round; who has gone needs none.
@@ -192,7 +193,8 @@ impl Line {
             if message["is_final"] == true || message["event"] == "EndOfTurn" {
                 self.sim.wait(Vendor::Deepgram, crate::Moment::Final).await;
             }
-            let spoke = kind == "Results" || kind == "TurnInfo";
+            let text = |message: &Value| message.as_str().is_some_and(|text| !text.is_empty());
+            let spoke = text(&message["transcript"]) || text(&message["channel"]["alternatives"][0]["transcript"]);
             self.say(message).await?;
             if spoke {
                 self.make_trouble().await?;

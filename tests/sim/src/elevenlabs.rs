@@ -1,7 +1,7 @@
 //! ElevenLabs: text-to-speech by request (`convert`, `stream`, with and without timestamps) and over sockets (`stream-input`, `multi-stream-input`).
 //!
 //! Troubles: `elevenlabs-http` (its number is the status of the answer, also of a socket's), `elevenlabs-quota` (401 `quota_exceeded`; on a socket a message
-//! and close 1008), `elevenlabs-busy` (429), `elevenlabs-error` (a socket's message and close 1011 after the first sound), `elevenlabs-kill` (a reset
+//! and close 1008), `elevenlabs-quota-handshake` (401 `quota_exceeded` in place of a socket), `elevenlabs-busy` (429), `elevenlabs-error` (a socket's message and close 1011 after the first sound), `elevenlabs-kill` (a reset
 //! there), `elevenlabs-no-final` (close 1000 without `isFinal`), `elevenlabs-silent` (takes text, says nothing), `elevenlabs-empty` (`isFinal` without sound).
 
 mod requests;

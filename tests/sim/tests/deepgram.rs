@@ -63,6 +63,7 @@ async fn every_trouble_has_its_fault() {
         ("deepgram-kill", 0, "unavailable"),
         ("deepgram-error", 0, "unavailable"),
         ("deepgram-stall", 0, "unavailable"),
+        ("deepgram-mute", 0, "unavailable"),
         ("deepgram-no-metadata", 0, "unavailable"),
     ];
     for api in ["nova", "flux"] {
@@ -79,6 +80,36 @@ async fn every_trouble_has_its_fault() {
     rig.sim.inject("deepgram-unknown", 0, Some(1));
     let heard = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
     assert_eq!(heard.words(), recordings()[0].texts().join(" "));
+}
+
+#[tokio::test]
+async fn calls_of_every_language_are_taken() {
+    let rig = rig().await;
+    let sound = recordings()[0].samples(8000);
+    for language in ["en-US", "en-GB", "pt-BR", "es-ES", "es-US", "es-MX", "es-419", "fr-FR", "de-DE", "it-IT"] {
+        let heard = rig.listen(json!({}), MULAW, language, &sound).await.unwrap();
+        assert_eq!(heard.outcome.code(), "done", "{language}: {:?}", heard.events);
+    }
+    let options = json!({ "api": "flux", "model": "flux-general-multi" });
+    let heard = hears(&rig, options, MULAW, &recordings()[1]).await;
+    assert_eq!(heard.words(), recordings()[1].texts().join(" "), "{:?}", heard.events);
+    assert_eq!(rig.sim.offences(), []);
+    let heard = rig.listen(json!({ "api": "flux" }), MULAW, "pt-BR", &sound).await.unwrap();
+    assert_eq!(heard.outcome.code(), "unsupported", "flux-general-en hears English only");
+}
+
+#[tokio::test]
+async fn every_turn_is_answered_behind_its_last_word_also_in_real_time() {
+    let rig = rig().await;
+    for api in ["nova", "flux"] {
+        let recording = &recordings()[0];
+        let (pace, sound) = (vg_plugin_kit::run::Pace::RealTime, recording.samples(8000));
+        let heard = rig.listen_at(pace, json!({ "api": api }), MULAW, &recording.language, &sound).await.unwrap();
+        let names: Vec<&str> = heard.events.iter().filter_map(|event| event["event"].as_str()).collect();
+        let told: Vec<&str> = names.into_iter().filter(|name| ["final", "finalized"].contains(name)).collect();
+        assert_eq!(told[..4], ["final", "finalized", "final", "finalized"], "{api}: {:?}", heard.events);
+        assert_eq!(heard.words(), recording.texts().join(" "), "{api}");
+    }
 }
 
 #[tokio::test]
@@ -123,8 +154,8 @@ async fn fifty_calls_at_once_hear_their_own_words() {
 async fn a_good_session_passes_the_conformance_kit() {
     let rig = rig().await;
     for options in [json!({}), json!({ "api": "flux" })] {
-        let heard = hears(&rig, options, MULAW, &recordings()[0]).await;
+        let heard = hears(&rig, options.clone(), MULAW, &recordings()[0]).await;
         let faults = rig.conform(&heard.recording).unwrap();
-        assert!(faults.is_empty(), "{}", faults.iter().map(|row| format!("{row}\n")).collect::<String>());
+        assert!(faults.is_empty(), "{options}\n{}", faults.iter().map(|row| format!("{row}\n")).collect::<String>());
     }
 }

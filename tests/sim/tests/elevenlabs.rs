@@ -32,6 +32,23 @@ fn expected(format: AudioFormat) -> Vec<u8> {
     REPLIES.iter().flat_map(|reply| voice.speak(reply).samples).collect()
 }
 
+/// Where each word lies in the session's sound.
+fn places(spoken: &Spoken) -> Vec<(u64, u64)> {
+    let words = spoken.events.iter().filter(|event| event["event"] == "word");
+    words.map(|word| (word["start_ms"].as_u64().unwrap(), word["end_ms"].as_u64().unwrap())).collect()
+}
+
+fn expected_places() -> Vec<(u64, u64)> {
+    let mut begins_ms = 0;
+    let mut all = Vec::new();
+    for reply in REPLIES {
+        let speech = Voice::Scripted(Format::MULAW).speak(reply);
+        all.extend(speech.words.iter().map(|word| (begins_ms + word.start_ms, begins_ms + word.end_ms)));
+        begins_ms += Format::MULAW.ms(speech.samples.len());
+    }
+    all
+}
+
 #[tokio::test]
 async fn every_sample_and_word_comes_over_every_transport_in_every_format() {
     let rig = rig().await;
@@ -43,6 +60,7 @@ async fn every_sample_and_word_comes_over_every_transport_in_every_format() {
             assert!(spoken.outcome.sound == expected(format), "{transport}: {} bytes", spoken.outcome.sound.len());
             if transport != "stream" {
                 assert_eq!(spoken.words().join(" "), REPLIES.join(" "));
+                assert_eq!(places(&spoken), expected_places(), "{transport}");
             }
         }
     }
@@ -53,16 +71,19 @@ async fn every_sample_and_word_comes_over_every_transport_in_every_format() {
 async fn sound_comes_while_text_still_does() {
     let rig = rig().await;
     let mut session = rig.open_tts(json!({}), MULAW, "en-US").unwrap();
-    let text = "This sentence is long enough to be spoken before anything else comes. ";
-    session.input.send(TtsInput::Text(text.to_owned())).await.unwrap();
-    let first = loop {
-        match session.events.recv().await.unwrap() {
-            TtsEvent::Audio(samples) => break samples,
-            TtsEvent::Ended(end) => panic!("{end:?}"),
-            _ => {}
+    let long = "This sentence is long enough to be spoken before anything else comes ";
+    // However short, a whole sentence waits for nobody.
+    for text in [long, "One moment. "] {
+        session.input.send(TtsInput::Text(text.to_owned())).await.unwrap();
+        let mut samples = 0;
+        while samples < Voice::Scripted(Format::MULAW).speak(text).samples.len() {
+            match session.events.recv().await.unwrap() {
+                TtsEvent::Audio(piece) => samples += piece.len(),
+                TtsEvent::Ended(end) => panic!("{end:?}"),
+                _ => {}
+            }
         }
-    };
-    assert!(!first.is_empty(), "before any flush");
+    }
 }
 
 #[tokio::test]
@@ -81,7 +102,11 @@ async fn every_trouble_has_its_fault() {
     ];
     for transport in TRANSPORTS {
         let own = match transport {
-            "websocket" => vec![("elevenlabs-error", 0, "unavailable"), ("elevenlabs-no-final", 0, "unavailable")],
+            "websocket" => vec![
+                ("elevenlabs-error", 0, "unavailable"),
+                ("elevenlabs-no-final", 0, "unavailable"),
+                ("elevenlabs-quota-handshake", 0, "quota"),
+            ],
             _ => vec![("elevenlabs-busy", 0, "quota")],
         };
         for (name, with, code) in troubles.into_iter().chain(own) {

@@ -11,9 +11,13 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 #[rustfmt::skip]
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 13] = [
     "model", "encoding", "sample_rate", "eager_eot_threshold", "eot_threshold", "eot_timeout_ms", "keyterm", "mip_opt_out", "tag",
+    "language_hint", "profanity_filter", "numerals", "redact",
 ];
+
+/// Its progress is told each time that it has listened to so much, whether there was a word or not.
+const STEP_MS: u64 = 250;
 
 pub(super) async fn listen(
     State(sim): State<Arc<Sim>>,
@@ -42,7 +46,10 @@ struct Stream {
     eager: bool,
     sequence: u64,
     turn: u64,
-    open: bool,
+    /// Words of the turn that is going on.
+    open: Option<Utterance>,
+    /// How far was told.
+    told_ms: u64,
 }
 
 impl Stream {
@@ -58,8 +65,11 @@ impl Stream {
         let format = parameters.format().map_err(|why| refuse(sim, why))?;
         let format = format.ok_or_else(|| refuse(sim, "encoding is required for raw audio".to_owned()))?;
         let language = if parameters.get("model") == Some("flux-general-en") { "en-US" } else { "multi" };
+        if language != "multi" && parameters.get("language_hint").is_some() {
+            return Err(refuse(sim, "language_hint is only valid for flux-general-multi".to_owned()));
+        }
         let eager = parameters.get("eager_eot_threshold").is_some();
-        Ok(Self { ear: sim.ear(format, language), eager, sequence: 0, turn: 0, open: false })
+        Ok(Self { ear: sim.ear(format, language), eager, sequence: 0, turn: 0, open: None, told_ms: 0 })
     }
 
     fn connected(&mut self) -> Value {
@@ -71,31 +81,39 @@ impl Stream {
         self.sequence - 1
     }
 
-    fn info(&mut self, event: &str, said: &Utterance, sure: f64) -> Value {
+    /// `trigger` stands in every end of a turn and nowhere else.
+    fn info(&mut self, event: &str, said: &Utterance, sure: f64, trigger: Option<&str>) -> Value {
         let words: Vec<Value> = said.words.iter().map(|word| json!({ "word": word.text, "confidence": 0.95 })).collect();
-        json!({
+        let end_ms = self.ear.position_ms();
+        let start_ms = if said.words.is_empty() { end_ms.min(self.told_ms) } else { said.start_ms() };
+        self.told_ms = end_ms;
+        let mut info = json!({
             "type": "TurnInfo", "request_id": REQUEST_ID, "sequence_id": self.next(), "event": event, "turn_index": self.turn,
-            "audio_window_start": seconds(said.start_ms()), "audio_window_end": seconds(said.end_ms()), "transcript": said.text(),
+            "audio_window_start": seconds(start_ms), "audio_window_end": seconds(end_ms), "transcript": said.text(),
             "words": words, "end_of_turn_confidence": sure,
-        })
+        });
+        if let (Some(trigger), Some(info)) = (trigger, info.as_object_mut()) {
+            info.insert("trigger".to_owned(), json!(trigger));
+        }
+        info
     }
 
-    fn told(&mut self, heard: Vec<Heard>) -> Vec<Value> {
+    fn told(&mut self, heard: Vec<Heard>, trigger: &str) -> Vec<Value> {
         let mut words = Vec::new();
         for heard in heard {
             match heard {
                 Heard::Partial(said) => {
-                    let event = if std::mem::replace(&mut self.open, true) { "Update" } else { "StartOfTurn" };
-                    words.push(self.info(event, &said, 0.1));
+                    let event = if self.open.replace(said.clone()).is_some() { "Update" } else { "StartOfTurn" };
+                    words.push(self.info(event, &said, 0.1, None));
                 }
                 Heard::Final(said) => {
-                    if !std::mem::take(&mut self.open) {
-                        words.push(self.info("StartOfTurn", &said, 0.1));
+                    if self.open.take().is_none() {
+                        words.push(self.info("StartOfTurn", &said, 0.1, None));
                     }
-                    if self.eager {
-                        words.push(self.info("EagerEndOfTurn", &said, 0.6));
+                    if self.eager && trigger == "model" {
+                        words.push(self.info("EagerEndOfTurn", &said, 0.6, None));
                     }
-                    words.push(self.info("EndOfTurn", &said, 0.9));
+                    words.push(self.info("EndOfTurn", &said, 0.9, Some(trigger)));
                     self.turn += 1;
                 }
                 Heard::Started(_) | Heard::Ended(_) => {}
@@ -108,14 +126,21 @@ impl Stream {
 impl Talk for Stream {
     fn hear(&mut self, audio: &[u8]) -> Vec<Value> {
         let heard = self.ear.hear(audio);
-        self.told(heard)
+        let mut words = self.told(heard, "model");
+        if self.ear.position_ms() >= self.told_ms + STEP_MS {
+            let said = self.open.clone().unwrap_or(Utterance { words: vec![] });
+            words.push(self.info("Update", &said, 0.1, None));
+        }
+        words
     }
 
     fn control(&mut self, kind: &str) -> Option<Vec<Value>> {
         match kind {
+            // Where no turn is going on it is passed over.
+            "ForceEndTurn" if self.open.is_none() => Some(vec![]),
             "ForceEndTurn" => {
                 let heard = self.ear.finalize();
-                Some(self.told(heard))
+                Some(self.told(heard, "manual"))
             }
             "Configure" => Some(vec![]),
             _ => None,
@@ -124,6 +149,6 @@ impl Talk for Stream {
 
     fn last(&mut self) -> Vec<Value> {
         let heard = self.ear.finalize();
-        self.told(heard)
+        self.told(heard, "model")
     }
 }

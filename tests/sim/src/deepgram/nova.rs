@@ -12,11 +12,24 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 #[rustfmt::skip]
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 28] = [
     "model", "encoding", "sample_rate", "channels", "language", "interim_results", "punctuate", "smart_format", "endpointing",
     "utterance_end_ms", "vad_events", "numerals", "keyterm", "keywords", "profanity_filter", "mip_opt_out", "tag", "extra", "version",
-    "diarize", "multichannel", "replace", "search",
+    "diarize", "multichannel", "replace", "search", "redact", "language_hint", "dictation", "detect_entities", "diarize_model",
 ];
+
+/// Those of nova-3 that its pages name; a region beside its language is known or it is not.
+#[rustfmt::skip]
+const LANGUAGES: [&str; 55] = [
+    "en", "en-US", "en-AU", "en-GB", "en-IN", "en-NZ", "es", "es-419", "fr", "fr-CA", "pt", "pt-BR", "pt-PT", "de", "de-CH", "nl", "nl-BE",
+    "sv", "sv-SE", "da", "da-DK", "it", "tr", "no", "id", "bg", "cs", "fi", "hi", "hu", "ja", "ko", "ko-KR", "pl", "ru", "uk", "vi", "ca",
+    "et", "el", "lv", "lt", "ms", "ro", "sk", "bn", "mr", "ta", "te", "th", "th-TH", "zh", "zh-CN", "zh-HK", "multi",
+];
+
+/// An empty piece of the transcript comes each time that so much was listened to without a word.
+const QUIET_MS: u64 = 1000;
+/// `Finalize` is answered where so much was not final.
+const NOTICEABLE_MS: u64 = 100;
 
 pub(super) async fn listen(
     State(sim): State<Arc<Sim>>,
@@ -46,6 +59,7 @@ pub(super) async fn file(State(sim): State<Arc<Sim>>, headers: HeaderMap, RawQue
 fn transcribe(sim: &Sim, headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Value, Refusal> {
     admit(sim, headers)?;
     let parameters = Parameters::read(query);
+    language(&parameters).map_err(|why| refuse(sim, why))?;
     let format = parameters.format().map_err(|why| refuse(sim, why))?;
     let (format, samples) = match format {
         Some(format) => (format, body),
@@ -77,7 +91,16 @@ struct Stream {
     utterance_end: bool,
     /// Where the next final begins: they follow each other without a gap.
     from_ms: u64,
-    open: bool,
+    /// How far was told.
+    told_ms: u64,
+}
+
+/// Refused where there is no model for it.
+fn language(parameters: &Parameters) -> Result<(), String> {
+    match parameters.get("language") {
+        Some(code) if !LANGUAGES.contains(&code) => Err("Bad Request: No such model/language/tier combination found.".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 impl Stream {
@@ -87,6 +110,7 @@ impl Stream {
         if let Some(name) = unknown(&parameters, &KNOWN) {
             return Err(refuse(sim, format!("Bad Request: unknown parameter {name}")));
         }
+        language(&parameters).map_err(|why| refuse(sim, why))?;
         let format = parameters.format().map_err(|why| refuse(sim, why))?;
         let format = format.ok_or_else(|| refuse(sim, "Bad Request: encoding is required for raw audio".to_owned()))?;
         let interim = parameters.is_on("interim_results");
@@ -102,20 +126,20 @@ impl Stream {
             vad_events: parameters.is_on("vad_events"),
             utterance_end: parameters.get("utterance_end_ms").is_some(),
             from_ms: 0,
-            open: false,
+            told_ms: 0,
         })
     }
 
     fn results(&mut self, said: &Utterance, is_final: bool, from_finalize: bool) -> Value {
         let to_ms = self.ear.position_ms();
         let from_ms = self.from_ms;
-        self.open = !is_final;
+        self.told_ms = to_ms;
         if is_final {
             self.from_ms = to_ms;
         }
         json!({
             "type": "Results", "channel_index": [0, 1], "duration": seconds(to_ms - from_ms), "start": seconds(from_ms), "is_final": is_final,
-            "speech_final": is_final && (self.endpointing || from_finalize), "channel": { "alternatives": [alternative(said)] },
+            "speech_final": is_final && !said.words.is_empty() && (self.endpointing || from_finalize), "channel": { "alternatives": [alternative(said)] },
             "metadata": {
                 "request_id": REQUEST_ID, "model_info": { "name": "general-nova-3", "version": "2025-01-01.0", "arch": "nova-3" },
                 "model_uuid": "0a1b2c3d-0000-4000-8000-000000000001",
@@ -149,16 +173,24 @@ impl Stream {
 impl Talk for Stream {
     fn hear(&mut self, audio: &[u8]) -> Vec<Value> {
         let heard = self.ear.hear(audio);
-        self.told(heard, false)
+        let mut words = self.told(heard, false);
+        if self.interim && self.ear.position_ms() >= self.told_ms + QUIET_MS {
+            words.push(self.results(&Utterance { words: vec![] }, false, false));
+        }
+        words
     }
 
     fn control(&mut self, kind: &str) -> Option<Vec<Value>> {
         match kind {
             "KeepAlive" => Some(vec![]),
-            // Nothing is said where nothing is open.
             "Finalize" => {
                 let heard = self.ear.finalize();
-                Some(self.told(heard, true))
+                let mut words = self.told(heard, true);
+                // Nothing is said where next to nothing was left.
+                if words.is_empty() && self.ear.position_ms() >= self.from_ms + NOTICEABLE_MS {
+                    words.push(self.results(&Utterance { words: vec![] }, true, true));
+                }
+                Some(words)
             }
             _ => None,
         }

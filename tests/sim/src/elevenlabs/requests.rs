@@ -97,20 +97,28 @@ pub(super) async fn convert_with_timestamps(asked: Asked) -> Response {
     axum::Json(whole).into_response()
 }
 
-/// Lines; the places of all words stand in the first.
+/// Lines; letters come with the sound that they begin in, with their places in the whole.
 pub(super) async fn stream_with_timestamps(asked: Asked) -> Response {
-    let mut alignment = alignment(&asked.text, &asked.speech.words);
-    let line = |samples: &[u8]| {
-        let alignment = alignment.take();
+    let letters = letters(&asked.text, &asked.speech.words);
+    let (length_ms, piece) = (5 * PIECE_MS, asked.format.bytes(5 * PIECE_MS));
+    let lines = asked.speech.samples.chunks(piece).enumerate().map(|(nth, samples)| {
+        let from_ms = nth as u64 * length_ms;
+        let last = (nth + 1) * piece >= asked.speech.samples.len();
+        let here = |start_ms: u64| start_ms >= from_ms && (last || start_ms < from_ms + length_ms);
+        let here: Vec<_> = letters.iter().filter(|(_, start, _)| here(*start)).cloned().collect();
+        let alignment = if here.is_empty() { Value::Null } else { characters(&here) };
         let line = json!({ "audio_base64": base64(samples), "alignment": alignment, "normalized_alignment": alignment });
         Bytes::from(format!("{line}\n\n"))
-    };
-    let pieces = asked.speech.samples.chunks(asked.format.bytes(5 * PIECE_MS)).map(line).collect();
-    answer(asked, "application/json", pieces)
+    });
+    let lines = lines.collect();
+    answer(asked, "application/json", lines)
 }
 
 fn alignment(text: &str, words: &[crate::Word]) -> Value {
-    let letters = letters(text, words);
+    characters(&letters(text, words))
+}
+
+fn characters(letters: &[(String, u64, u64)]) -> Value {
     let seconds = |ms: u64| ms as f64 / 1000.0;
     json!({
         "characters": letters.iter().map(|(letter, ..)| letter).collect::<Vec<_>>(),

@@ -1,6 +1,6 @@
 //! Text in pieces, sound meanwhile.
 
-use super::{NO_VOICE, PIECE_MS, UNKNOWN_MODEL, admit, base64, letters, output_format};
+use super::{NO_VOICE, PIECE_MS, QUOTA, UNKNOWN_MODEL, admit, base64, letters, output_format};
 use crate::{Cut, Format, Moment, Sim, Vendor, Voice};
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
@@ -43,6 +43,9 @@ fn greet(
     let parameter = |name: &str| parameters.get(name).map(String::as_str);
     if let Err(refusal) = admit(&sim, headers, parameter("xi-api-key")) {
         return refusal.into_response();
+    }
+    if sim.trouble("elevenlabs-quota-handshake").is_some() {
+        return QUOTA.into_response();
     }
     let Some(format) = output_format(parameter("output_format")) else {
         sim.offence(Vendor::Elevenlabs, "output_format is none");
@@ -158,13 +161,20 @@ impl Line {
         let speech = self.voice.speak(text);
         self.sim.wait(Vendor::Elevenlabs, Moment::FirstAudio).await;
         let letters = letters(text, &speech.words);
-        let mut alignment = json!({
-            "chars": letters.iter().map(|(letter, ..)| letter).collect::<Vec<_>>(),
-            "charStartTimesMs": letters.iter().map(|(_, start, _)| start).collect::<Vec<_>>(),
-            "charDurationsMs": letters.iter().map(|(_, start, end)| end - start).collect::<Vec<_>>(),
-        });
-        for samples in speech.samples.chunks(self.format.bytes(PIECE_MS)) {
-            let places = alignment.take();
+        let piece = self.format.bytes(PIECE_MS);
+        for (nth, samples) in speech.samples.chunks(piece).enumerate() {
+            // Letters come with the sound that they begin in, wherever that cuts a word; places are of that sound.
+            let from_ms = nth as u64 * PIECE_MS;
+            let last = (nth + 1) * piece >= speech.samples.len();
+            let here = |start_ms: u64| start_ms >= from_ms && (last || start_ms < from_ms + PIECE_MS);
+            let here: Vec<_> = letters.iter().filter(|(_, start, _)| here(*start)).collect();
+            let places = (!here.is_empty()).then(|| {
+                json!({
+                    "chars": here.iter().map(|(letter, ..)| letter).collect::<Vec<_>>(),
+                    "charStartTimesMs": here.iter().map(|(_, start, _)| start - from_ms).collect::<Vec<_>>(),
+                    "charDurationsMs": here.iter().map(|(_, start, end)| end - start).collect::<Vec<_>>(),
+                })
+            });
             let mut message = json!({
                 "audio": base64(samples), "isFinal": null, "normalizedAlignment": places, "alignment": places,
             });
