@@ -12,8 +12,11 @@ use vg_wire::grpc::Frames;
 
 /// Sound before the first word that a further stream is given again: longer than Google takes to hear that somebody speaks.
 const QUIET_KEPT_MS: u64 = 3_000;
-/// An utterance that is longer cannot be heard again.
-const SPOKEN_KEPT_MS: u64 = 20_000;
+/// Bytes of an utterance beyond which it cannot be heard again: mu-law for as long as a stream lives, 16-bit samples at 16 kHz for 80 s.
+const SPOKEN_KEPT: u64 = 2_560_000;
+const SLACK: u64 = 256 << 10;
+/// How far Google may lag behind the caller.
+const BEHIND_MS: u64 = 20_000;
 /// What is sent in one go: the host takes 256 KiB at most.
 const SENT_AT_ONCE: usize = 40 << 10;
 
@@ -125,7 +128,7 @@ impl Leg {
 
     /// Whether it cannot be sent as fast as it is spoken.
     pub(crate) fn waits_too_long(&self) -> bool {
-        self.given_to() - self.sent_to > SPOKEN_KEPT_MS * self.bytes_per_ms
+        self.given_to() - self.sent_to > BEHIND_MS * self.bytes_per_ms
     }
 
     fn given_to(&self) -> u64 {
@@ -135,10 +138,9 @@ impl Leg {
     /// More of the call.
     pub(crate) fn give(&mut self, samples: &[u8]) {
         self.kept.extend_from_slice(samples);
-        let kept_ms = if self.open_words { SPOKEN_KEPT_MS } else { QUIET_KEPT_MS };
-        let most = kept_ms * self.bytes_per_ms;
+        let most = if self.open_words { SPOKEN_KEPT } else { QUIET_KEPT_MS * self.bytes_per_ms };
         // Half as much again, so that memory is not moved with each chunk.
-        if self.kept.len() as u64 > most + most / 2 {
+        if self.kept.len() as u64 > most + (most / 2).min(SLACK) {
             let from = (self.given_to() - most).min(self.sent_to);
             self.lost |= self.open_words;
             self.forget(from);

@@ -11,7 +11,7 @@ pub(crate) const SCHEMA: &str = r#"{
   "location":{"type":"string","pattern":"^[a-z0-9-]+$","default":"global","description":"v2: where the recognizer is; for another place than global the endpoint must be https://LOCATION-speech.googleapis.com"},
   "recognizer":{"type":"string","pattern":"^[a-z0-9_-]+$","default":"_","description":"v2: a recognizer that was made before, or _"},
   "model":{"type":"string","pattern":"^[A-Za-z0-9._-]+$","description":"default: telephony at 8 kHz, else latest_long (v1) or long (v2)"},
-  "auth":{"enum":["key","bearer","service_account"],"default":"key","description":"key: the secret api_key is an API key. bearer: it is an access token. service_account: the secret service_account, of kind google-service-account"},
+  "auth":{"enum":["key","bearer","service_account","oauth2"],"default":"key","description":"key: the secret api_key is an API key. bearer: it is an access token. service_account, oauth2: a token made of the secret of that name"},
   "quota_project":{"type":"string","pattern":"^[a-z0-9:.-]+$","description":"the project that is billed, for a token of another one"},
   "endpoint":{"type":"string","description":"scheme://host[:port] in place of https://speech.googleapis.com, for a region or a server of your own"},
   "phrases":{"type":"array","items":{"type":"string","minLength":1,"maxLength":100},"maxItems":500,"default":[],"description":"words and phrases that are likely to be said"},
@@ -46,6 +46,7 @@ pub(crate) enum Auth {
     Key,
     Bearer,
     ServiceAccount,
+    Oauth2,
 }
 
 /// How soon a pause ends an utterance.
@@ -132,6 +133,7 @@ impl Options {
             Auth::Key => ("x-goog-api-key", "{secret:api_key}"),
             Auth::Bearer => ("authorization", "Bearer {secret:api_key}"),
             Auth::ServiceAccount => ("authorization", "Bearer {secret:service_account}"),
+            Auth::Oauth2 => ("authorization", "Bearer {secret:oauth2}"),
         }
     }
 }

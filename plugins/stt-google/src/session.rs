@@ -80,7 +80,7 @@ impl SttPlugin for Session {
             secrets: vec![SecretWish {
                 name: "api_key".to_owned(),
                 kind: SecretKind::Fixed,
-                why: "an API key, or an access token where the option auth is bearer; with service_account the secret of that name \
+                why: "an API key, or an access token where the option auth is bearer; with service_account or oauth2 the secret of that name \
                       stands in its place"
                     .to_owned(),
             }],
@@ -190,6 +190,9 @@ impl Session {
         }
         let age_us = now.mono_us - leg.opened_us;
         let is_over = age_us >= TOO_OLD_US || age_us >= OLD_US && !leg.open_words && !self.speaking;
+        if is_over && leg.lost {
+            return Err(too_long());
+        }
         if leg.link.is_none() || is_over {
             self.wake(now, nth, effects);
         } else {
@@ -294,6 +297,7 @@ impl Session {
                 Err(Fault::new(FaultKind::Protocol, "Google ended within a message"))
             }
             Ending::Well if leg.complete && leg.is_heard() => Ok(()),
+            Ending::Well | Ending::Expired if leg.lost => Err(too_long()),
             Ending::Well | Ending::Expired if is_young && leg.tried => {
                 Err(Fault::new(FaultKind::Unavailable, "Google ends every stream at once"))
             }
@@ -385,6 +389,11 @@ fn opened(head: &Opened) -> Result<Option<Ending>, Fault> {
         return Err(Fault::new(FaultKind::Protocol, format!("status {} with something that is no gRPC", head.status)));
     }
     Ok(Status::of(&head.headers).map(|status| ending(&status)))
+}
+
+/// Another stream would begin in the middle of an utterance.
+fn too_long() -> Fault {
+    Fault::new(FaultKind::Unavailable, "Google's stream is over within an utterance that is too long to be heard again")
 }
 
 fn cut() -> Ending {

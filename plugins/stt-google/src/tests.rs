@@ -336,12 +336,6 @@ fn a_lost_stream_is_begun_again_once_with_what_was_not_final() {
     lost(&mut session, 1);
     session.bytes(2, &result("one", true, 400));
     assert_eq!(sent(&lost(&mut session, 2)), ["open 3", "config 3", "600 ms 3"]);
-    // An utterance that is too long cannot be heard again.
-    let mut session = up("{}");
-    hear(&mut session, 1_000);
-    session.bytes(1, &result("one", false, 400));
-    (0..31).for_each(|_| drop(hear(&mut session, 1_000)));
-    assert_eq!(fault(&lost(&mut session, 1)).0, &FaultKind::Unavailable);
 }
 
 #[test]
@@ -429,5 +423,67 @@ fn alaw_goes_to_v1_as_linear_samples_and_to_v2_as_it_is() {
         session.start(SessionStart { format, ..testing::start(options) });
         let said = session.tell(Input::Audio(vec![0xd5; 800]));
         assert!(matches!(&said[..], [Effect::Link(LinkEffect::SendBytes(piece))] if piece.data.len() == bytes + 8), "{options}");
+    }
+}
+
+/// Speaks from the 180th to the 279th second without a pause that Google would hear.
+fn monologue(session: &mut Call, bytes_per_ms: usize) {
+    let hear = |session: &mut Call| session.tell(Input::Audio(vec![0x55; bytes_per_ms * 1_000]));
+    for second in 1..280 {
+        session.pass_ms(1_000);
+        hear(session);
+        if second == 180 {
+            session.tell(Input::Edge(Edge::SpeechStarted(180_000)));
+        }
+        if second > 180 {
+            session.bytes(1, &result("a long sentence", false, second * 1_000));
+        }
+    }
+}
+
+#[test]
+fn a_long_utterance_over_the_limit_is_heard_again_from_its_beginning() {
+    let over_the_limit: [fn(&mut Call) -> Vec<Effect>; 2] = [
+        // Ours, and Google's.
+        |session| [session.pass_ms(1_000), hear(session, 20)].concat(),
+        |session| session.trailers(1, &[("grpc-status", "11")]),
+    ];
+    for over in over_the_limit {
+        let mut session = up("{}");
+        monologue(&mut session, 8);
+        let mut effects = over(&mut session);
+        effects.extend(session.pass_ms(3_000));
+        let again = sent(&effects).iter().filter_map(|word| word.strip_suffix(" ms 2")?.parse::<u64>().ok()).sum::<u64>();
+        assert!(again >= 99_000, "{again} ms");
+    }
+}
+
+#[test]
+fn an_utterance_that_is_too_long_to_be_heard_again_is_a_fault_and_not_cut_in_silence() {
+    let over_the_limit: [fn(&mut Call) -> Vec<Effect>; 3] = [
+        |session| [session.pass_ms(1_000), hear(session, 20)].concat(),
+        |session| session.trailers(1, &[("grpc-status", "11")]),
+        |session| session.failed(1, LinkErrorKind::Reset),
+    ];
+    for over in over_the_limit {
+        let mut session = testing::stt::<Session>();
+        let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz: 16_000 };
+        session.start(SessionStart { format, ..testing::start("{}") });
+        session.opened_with(1, 200, HEAD);
+        monologue(&mut session, 32);
+        assert_eq!(fault(&over(&mut session)), (&FaultKind::Unavailable, Remedy::NextProvider));
+    }
+}
+
+#[test]
+fn who_asks_is_proven_by_what_the_host_fills_in() {
+    for (auth, value) in [
+        ("bearer", "Bearer {secret:api_key}"),
+        ("service_account", "Bearer {secret:service_account}"),
+        ("oauth2", "Bearer {secret:oauth2}"),
+    ] {
+        let effects = testing::stt::<Session>().start(testing::start(&format!(r#"{{"auth":"{auth}"}}"#)));
+        let Some(Effect::Link(LinkEffect::Http(open))) = effects.first() else { panic!("{effects:?}") };
+        assert!(open.headers.contains(&("authorization".to_owned(), value.to_owned())), "{open:?}");
     }
 }
