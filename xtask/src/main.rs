@@ -6,6 +6,7 @@
 mod context;
 mod demo;
 mod dist;
+mod judges;
 mod lab;
 mod plugins;
 mod registry;
@@ -27,6 +28,7 @@ cargo xtask <chore>
   setup                 install what a build, the demo and the tests need, and say what
   plugins [NAME...]     build all speech plugins to target/plugins, or those named
   templates [--full]    build what `voice-gateway plugin new` begins, one kind a language or all, to target/plugins/templates
+  judges                the vendors' official SDKs, which judge the simulators, to target/judges
   wit-docs              write docs/plugin-contract.md from wit/
   demo [--json] [--asterisk] [--serve] [--stt VENDOR] [--tts VENDOR]
                         set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
@@ -72,6 +74,7 @@ fn chore(words: &[&str]) -> Result<()> {
         }
         ["templates"] => templates::build(ctx, false),
         ["templates", "--full"] => templates::build(ctx, true),
+        ["judges"] => judges::prepare(ctx),
         ["wit-docs"] => wit_docs::write(ctx),
         ["demo", options @ ..] => demo::demo(ctx, options),
         ["test", options @ ..] => test::test(ctx, options),

@@ -33,6 +33,7 @@ pub fn all(ctx: &Context) -> Result<()> {
     require(ctx, BUILD)?;
     crate::plugins::build_all(ctx)?;
     crate::registry::prepare(ctx)?;
+    crate::judges::prepare(ctx)?;
     crate::templates::prepare(ctx);
     crate::lab::prepare(ctx)?;
     ctx.say("everything is here: try `cargo xtask demo`, then `cargo xtask test`");

@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
 use crate::context::{Context, run};
-use crate::{dist, lab, plugins, registry, setup, templates};
+use crate::{dist, judges, lab, plugins, registry, setup, templates};
 use anyhow::{Result, bail};
 
 /// All tests: pure ones, the virtual house, real components, real Asterisk. What is missing is installed or the run fails; nothing is skipped.
@@ -18,6 +18,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     setup::require(ctx, setup::BUILD)?;
     plugins::build_all(ctx)?;
     registry::prepare(ctx)?;
+    judges::prepare(ctx)?;
     lab::prepare(ctx)?;
     // The stories of the command line run the program itself, which `cargo test` alone would not build.
     ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;

@@ -1,6 +1,6 @@
 //! Speech-to-text by an engine of your own, over a small WebSocket protocol: `docs/own-engine.md`.
 //!
-//! [`protocol`] is what is said, [`options`] what a tenant may choose, [`session`] what is done; this file binds the contract.
+//! `protocol` is what is said, `options` what a tenant may choose, `session` what is done; this file binds the contract.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 

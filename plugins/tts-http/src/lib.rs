@@ -1,6 +1,6 @@
 //! Text-to-speech by an engine of your own, over a small HTTP protocol: `docs/own-engine.md`.
 //!
-//! [`protocol`] is what is said, [`options`] what a tenant may choose, [`answer`] how sound is taken out of an answer, [`session`] what is
+//! `protocol` is what is said, `options` what a tenant may choose, `answer` how sound is taken out of an answer, `session` what is
 //! done; this file binds the contract.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]

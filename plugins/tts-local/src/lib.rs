@@ -1,6 +1,6 @@
 //! Local text-to-speech: flite voices as a speech plugin without key, network or imports.
 //!
-//! This file binds the contract; [`speak`] is the session, [`options`] what a tenant may choose, [`clauses`] how a text is
+//! This file binds the contract; `speak` is the session, `options` what a tenant may choose, `clauses` how a text is
 //! cut. None of them knows WebAssembly.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]

@@ -94,6 +94,35 @@ pub fn signed(payload: &[u8], unix_ms: u64, sign: impl FnOnce(&str, &str, &str) 
     Some(encoded(&headers, payload))
 }
 
+/// Signs message after message: each signature is part of what the next one signs.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    prior: String,
+}
+
+impl Chain {
+    /// Begins with the signature of the request, lower-case hexadecimal.
+    pub fn new(first: impl Into<String>) -> Self {
+        Self { prior: first.into() }
+    }
+
+    /// The next message, see [`signed`]. `sign` is given the signature before as well. None where it gives none: the chain is broken then.
+    pub fn message(
+        &mut self,
+        payload: &[u8],
+        unix_ms: u64,
+        sign: impl FnOnce(&str, &str, &str, &str) -> Option<String>,
+    ) -> Option<Vec<u8>> {
+        let mut next = None;
+        let message = signed(payload, unix_ms, |date, header_hash, payload_hash| {
+            next = sign(&self.prior, date, header_hash, payload_hash);
+            next.clone()
+        })?;
+        self.prior = next?;
+        Some(message)
+    }
+}
+
 /// Puts messages together.
 #[derive(Clone, Debug)]
 pub struct Messages {
@@ -261,58 +290,4 @@ fn text(bytes: &[u8]) -> Result<String, EventStreamError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn messages_come_whole_however_they_are_cut() {
-        let sent = [Message::event("AudioEvent", "application/octet-stream", [1, 2, 3]), Message::default()];
-        let stream: Vec<u8> = sent.iter().flat_map(Message::encode).collect();
-        for size in [1, 3, 11, 12, 13, stream.len()] {
-            let mut messages = Messages::new(1000);
-            let mut read = Vec::new();
-            for piece in stream.chunks(size) {
-                messages.push(piece);
-                while let Some(message) = messages.poll().unwrap() {
-                    read.push(message);
-                }
-            }
-            assert_eq!(read, sent, "in pieces of {size}");
-            assert!(!messages.is_cut());
-        }
-    }
-
-    #[test]
-    fn every_flipped_bit_is_noticed() {
-        let good = Message::event("AudioEvent", "application/octet-stream", [1, 2, 3]).encode();
-        for place in 0..good.len() * 8 {
-            let mut bad = good.clone();
-            bad[place / 8] ^= 1 << (place % 8);
-            assert!(Message::decode(&bad).is_err(), "bit {place}");
-        }
-        assert_eq!(Message::decode(&good[..good.len() - 1]), Err(EventStreamError::Malformed));
-        let mut long = Messages::new(10);
-        long.push(&good);
-        assert_eq!(long.poll(), Err(EventStreamError::TooLong(good.len() as u32)));
-    }
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        let expected = [(0, "19700101T000000Z"), (951_782_400_000, "20000229T000000Z"), (1_795_881_599_999, "20261128T155959Z")];
-        for (ms, date) in expected {
-            assert_eq!(amz_date(ms), date);
-        }
-    }
-
-    #[test]
-    fn a_signed_message_carries_date_and_signature() {
-        let bytes = signed(b"inner", 1_795_881_599_000, |date, header, payload| {
-            assert_eq!((date, header.len(), payload.len()), ("20261128T155959Z", 64, 64));
-            Some("ab".repeat(32))
-        });
-        let message = Message::decode(&bytes.unwrap()).unwrap();
-        assert_eq!(message.headers[0], (":date".to_owned(), Value::Timestamp(1_795_881_599_000)));
-        assert_eq!(message.headers[1], (":chunk-signature".to_owned(), Value::Bytes(vec![0xab; 32])));
-        assert_eq!(signed(b"", 0, |_, _, _| None), None);
-    }
-}
+mod tests;

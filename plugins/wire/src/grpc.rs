@@ -1,6 +1,8 @@
 //! gRPC over HTTP/2: length-prefixed messages and what trailers mean
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
+mod details;
+
 /// A flag byte and a length.
 const PREFIX: usize = 5;
 

@@ -8,6 +8,8 @@
 pub mod event_stream;
 pub mod grpc;
 pub mod multipart;
+pub mod openai;
+pub mod resample;
 pub mod sse;
 pub mod usp;
 pub mod wav;

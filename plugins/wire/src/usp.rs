@@ -83,6 +83,67 @@ pub fn read_binary(message: &[u8]) -> Result<(Headers, &[u8]), UspError> {
     Ok((Headers::read(std::str::from_utf8(lines).map_err(|_| UspError::Text)?), body))
 }
 
+/// Milliseconds since 1970 as `X-Timestamp` has them: `2026-11-22T16:20:55.939Z`.
+pub fn timestamp(unix_ms: u64) -> String {
+    let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
+    // Days since 0000-03-01, in eras of 400 years, so that a leap day is the last of its year.
+    let days = days + 719_468;
+    let day_of_era = days % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = days / 146_097 * 400 + year_of_era + u64::from(month <= 2);
+    let parts = [(year, 4, '-'), (month, 2, '-'), (day, 2, 'T'), (ms / 3_600_000, 2, ':'), (ms / 60_000 % 60, 2, ':')];
+    let parts = parts.into_iter().chain([(ms / 1000 % 60, 2, '.'), (ms % 1000, 3, 'Z')]);
+    // By hand: listeners write it ten times a second.
+    let mut written = String::with_capacity(24);
+    for (number, digits, behind) in parts {
+        for place in (0..digits).rev() {
+            written.push(char::from(b'0' + (number / 10u64.pow(place) % 10) as u8));
+        }
+        written.push(behind);
+    }
+    written
+}
+
+/// Ids of connections and turns: 32 lower-case hexadecimal digits, a different one each time, the same ones of the same seed
+/// (xoshiro256++).
+#[derive(Clone, Debug)]
+pub struct Ids([u64; 4]);
+
+impl Ids {
+    /// `seed` is the session's: 32 bytes; what is missing of it is taken as zeros.
+    pub fn new(seed: &[u8]) -> Self {
+        let mut state = [0x9e37_79b9_7f4a_7c15; 4];
+        for (word, bytes) in state.iter_mut().zip(seed.chunks(8)) {
+            *word ^= bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        }
+        // All zeros would stay so.
+        state[0] |= u64::from(state == [0; 4]);
+        Self(state)
+    }
+
+    /// The next one.
+    pub fn next_id(&mut self) -> String {
+        format!("{:016x}{:016x}", self.draw(), self.draw())
+    }
+
+    fn draw(&mut self) -> u64 {
+        let [a, b, c, d] = &mut self.0;
+        let drawn = a.wrapping_add(*d).rotate_left(23).wrapping_add(*a);
+        let shifted = *b << 17;
+        *c ^= *a;
+        *d ^= *b;
+        *b ^= *c;
+        *a ^= *d;
+        *c ^= shifted;
+        *d = d.rotate_left(45);
+        drawn
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,5 +168,29 @@ mod tests {
         assert_eq!(read_binary(&[0]), Err(UspError::Headers));
         assert_eq!(read_binary(&[0, 3, b'a']), Err(UspError::Headers));
         assert_eq!(read_binary(&[0, 1, 0xff]), Err(UspError::Text));
+    }
+
+    #[test]
+    fn time_is_written_as_the_calendar_has_it() {
+        let expected = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_782_820_800_007, "2026-06-30T12:00:00.007Z"),
+            (1_798_761_599_999, "2026-12-31T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ];
+        for (unix_ms, text) in expected {
+            assert_eq!(timestamp(unix_ms), text);
+        }
+    }
+
+    #[test]
+    fn ids_differ_and_come_again_of_the_same_seed() {
+        let (mut ids, mut same, mut other) = (Ids::new(&[7; 32]), Ids::new(&[7; 32]), Ids::new(&[8; 32]));
+        let some: Vec<String> = (0..50).map(|_| ids.next_id()).collect();
+        assert!(some.iter().all(|id| id.len() == 32 && id.bytes().all(|digit| b"0123456789abcdef".contains(&digit))));
+        assert!((1..50).all(|nth| !some[..nth].contains(&some[nth])));
+        assert_eq!((some[0] == same.next_id(), some[0] == other.next_id()), (true, false));
+        assert_ne!(Ids::new(&[0; 32]).next_id(), Ids::new(&[]).next_id()[..31]);
     }
 }

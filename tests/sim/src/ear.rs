@@ -203,16 +203,18 @@ impl Scripted {
         let spoken_here = |recording: &&Recording| recording.language.to_ascii_lowercase() == self.language;
         let (own, others): (Vec<_>, Vec<_>) = recordings().iter().partition(|recording| spoken_here(recording));
         let sounds = |recording: &'static Recording| recording.sounds(self.format).iter().map(move |sound| (recording, sound));
-        for (recording, sound) in own.into_iter().chain(others).flat_map(sounds) {
-            let found = self.tail.windows(MARK).enumerate().find_map(|(nth, mark)| Some((nth, sound.place(mark)?)));
-            if let Some((nth, place)) = found {
-                // The rest of the tail must follow, or the stream jumps again within it: then what is left is looked up next time.
-                let rest = &self.tail[nth..];
-                let same = rest.iter().zip(&sound.bytes[place..]).take_while(|(a, b)| a == b).count();
-                self.place = Some(Place { recording, sound, at: place + same });
-                self.tail.drain(..nth + same);
-                return;
-            }
+        let found = own.into_iter().chain(others).flat_map(sounds).filter_map(|(recording, sound)| {
+            let (nth, place) = self.tail.windows(MARK).enumerate().find_map(|(nth, mark)| Some((nth, sound.place(mark)?)))?;
+            // The rest of the tail must follow, or the stream jumps again within it: then what is left is looked up next time.
+            let rest = &self.tail[nth..];
+            let same = rest.iter().zip(&sound.bytes[place..]).take_while(|(a, b)| a == b).count();
+            Some((Place { recording, sound, at: place + same }, nth, same))
+        });
+        // Encoders agree here and there: the right one agrees longest.
+        if let Some((place, nth, same)) = found.reduce(|best, other| if other.2 > best.2 { other } else { best }) {
+            self.place = Some(place);
+            self.tail.drain(..nth + same);
+            return;
         }
         // Unknown or silent: time goes on in the recording that was being heard.
         let keep = self.tail.len() - (MARK - 1);

@@ -34,6 +34,21 @@ impl Format {
     /// The telephone's, in the rest.
     pub const ALAW: Self = Self { coding: Coding::Alaw, rate_hz: 8000 };
 
+    /// Format and samples of a WAVE file of one channel; none where it is no such file.
+    pub fn of_wav(file: &[u8]) -> Option<(Self, &[u8])> {
+        let samples = vg_wire::wav::data_offset(file)?;
+        // The chunk `fmt ` comes first in every file that a recogniser is sent.
+        let field = |at: usize| Some(u16::from_le_bytes(file.get(at..at + 2)?.try_into().ok()?));
+        let rate = u32::from_le_bytes(file.get(24..28)?.try_into().ok()?);
+        let coding = match (field(20)?, field(22)?, field(34)?) {
+            (1, 1, 16) => Coding::Pcm,
+            (6, 1, 8) => Coding::Alaw,
+            (7, 1, 8) => Coding::Mulaw,
+            _ => return None,
+        };
+        Some((Self { coding, rate_hz: rate }, &file[samples..]))
+    }
+
     /// 1 or 2.
     pub const fn sample_bytes(self) -> usize {
         match self.coding {

@@ -9,9 +9,9 @@ use vg_plugin_host::api::{AudioFormat, Encoding, Now, SessionStart, Transcript};
 use vg_plugin_host::recording::{AnyInstance, Said, Told};
 use vg_plugin_host::{HostConfig, HostError, LoadError, Plugin, PluginHost};
 
-/// The rate that both plugins like best.
+/// What the speaker gives, and the listener is given of anything but the telephone's rate: it judges narrow sound by other measures.
 const RATE_HZ: u32 = 16_000;
-const FORMAT: AudioFormat = AudioFormat { encoding: Encoding::PcmS16le, rate_hz: RATE_HZ };
+const NARROW_HZ: u32 = 8_000;
 /// A voice that asks to be called again for ever would hold the simulator.
 const CALLS_MAX: usize = 10_000;
 
@@ -24,6 +24,9 @@ pub enum LocalError {
     /// One of them cannot be loaded.
     #[error("plugin cannot be loaded")]
     Load(#[from] LoadError),
+    /// The listener does not start with this grammar.
+    #[error("stt-local does not start: is that a grammar of words that it knows?")]
+    Grammar,
 }
 
 /// Both plugins, loaded.
@@ -31,31 +34,38 @@ pub enum LocalError {
 pub struct Local {
     listener: Arc<Plugin>,
     speaker: Arc<Plugin>,
-    /// For the listener: what is likely to be said.
+    /// The listener's.
     options: String,
     _host: Arc<PluginHost>,
 }
 
 impl Local {
-    /// Loads `stt-local.wasm` and `tts-local.wasm` of a folder. `options` are the listener's.
+    /// Loads `stt-local.wasm` and `tts-local.wasm` of a folder. `grammar` (JSGF) is what may be said.
     ///
     /// # Errors
     /// See [`LocalError`].
-    pub fn load(plugins: &Path, cache: &Path, options: &str) -> Result<Self, LocalError> {
+    pub fn load(plugins: &Path, cache: &Path, grammar: &str) -> Result<Self, LocalError> {
+        // A vendor finds the pauses itself, and always says something.
+        let options = serde_json::json!({ "grammar": grammar, "endpointing": "guest", "reject_below": 0.0 }).to_string();
         let host = PluginHost::new(HostConfig::new(cache))?;
-        Ok(Self {
+        let local = Self {
             listener: host.load(&plugins.join("stt-local.wasm"))?,
             speaker: host.load(&plugins.join("tts-local.wasm"))?,
-            options: options.to_owned(),
+            options,
             _host: Arc::new(host),
-        })
+        };
+        match Session::open(&local.listener, RATE_HZ, &local.options).instance {
+            Some(_) => Ok(local),
+            None => Err(LocalError::Grammar),
+        }
     }
 
     pub(crate) fn ear(&self, format: Format) -> LocalEar {
+        let rate_hz = if format.rate_hz == NARROW_HZ { NARROW_HZ } else { RATE_HZ };
         let mut ear = LocalEar {
-            session: Session::open(&self.listener, &self.options),
+            session: Session::open(&self.listener, rate_hz, &self.options),
             format,
-            resampler: (format.rate_hz != RATE_HZ).then(|| Resampler::new(format.rate_hz, RATE_HZ).ok()).flatten(),
+            resampler: (format.rate_hz != rate_hz).then(|| Resampler::new(format.rate_hz, rate_hz).ok()).flatten(),
             samples: Vec::new(),
             bytes: 0,
             odd: Vec::new(),
@@ -77,9 +87,10 @@ struct Session {
 }
 
 impl Session {
-    fn open(plugin: &Plugin, options: &str) -> Self {
+    fn open(plugin: &Plugin, rate_hz: u32, options: &str) -> Self {
+        let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz };
         let mut session = Self { instance: AnyInstance::open(plugin).ok(), mono_us: 0 };
-        let start = SessionStart { format: FORMAT, language: "en-US".to_owned(), options: options.to_owned(), seed: [7; 32] };
+        let start = SessionStart { format, language: "en-US".to_owned(), options: options.to_owned(), seed: [7; 32] };
         session.tell(Told::Start(start));
         session
     }
@@ -92,9 +103,12 @@ impl Session {
             let (Some(told), Some(instance)) = (next.take(), &mut self.instance) else { break };
             self.mono_us += 1000;
             let now = Now { mono_us: self.mono_us, unix_ms: 1_700_000_000_000 + self.mono_us / 1000 };
-            let Ok(effects) = instance.handle(now, told) else {
-                self.instance = None;
-                break;
+            let effects = match instance.handle(now, told) {
+                Ok(effects) => effects,
+                Err(_fell) => {
+                    self.instance = None;
+                    break;
+                }
             };
             for effect in effects {
                 match effect {
@@ -196,7 +210,7 @@ impl LocalVoice {
             return Speech::default();
         }
         let _alone = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut session = Session::open(&self.speaker, "{}");
+        let mut session = Session::open(&self.speaker, RATE_HZ, "{}");
         let mut said = session.tell(Told::Text(text.to_owned()));
         said.extend(session.tell(Told::Flush(1)));
         let mut pcm = Vec::new();
@@ -221,5 +235,30 @@ impl std::fmt::Debug for Local {
 impl std::fmt::Debug for LocalVoice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LocalVoice").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateways_own_ears_understand_the_demos_caller() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let cache = tempfile::tempdir().unwrap();
+        let grammar = std::fs::read_to_string(root.join("host/demo/demo.jsgf")).unwrap();
+        let local = Local::load(&root.join("target/plugins"), cache.path(), &grammar).unwrap();
+        let question = std::fs::read(root.join("host/demo/hours.wav")).unwrap();
+        let (format, samples) = Format::of_wav(&question).unwrap();
+        let silence = vec![0; 16_000];
+        for told in [Format::MULAW, Format::pcm(16_000)] {
+            let wire = told.write(&[silence.clone(), format.read(samples), silence.clone()].concat(), format.rate_hz);
+            let mut ear = local.ear(told);
+            let mut heard: Vec<Heard> = wire.chunks(told.bytes(100)).flat_map(|piece| ear.hear(piece)).collect();
+            heard.extend(ear.finalize());
+            let finals: Vec<String> =
+                heard.iter().filter_map(|h| if let Heard::Final(said) = h { Some(said.text()) } else { None }).collect();
+            assert_eq!(finals, ["what are your opening hours tomorrow"], "{told:?}: {heard:?}");
+        }
     }
 }

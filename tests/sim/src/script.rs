@@ -72,12 +72,34 @@ impl Recording {
         }
         let narrow = Format::pcm(8000);
         let samples = narrow.read(&sounds[&narrow][0].bytes);
-        for format in [Format::pcm(16_000), Format::pcm(24_000), Format::MULAW, Format::ALAW] {
-            let (made, known) = (format.write(&samples, 8000), sounds.entry(format).or_default());
+        let mut known = |format: Format, made: Vec<u8>| {
+            let known = sounds.entry(format).or_default();
             if known.iter().all(|sound| sound.bytes != made) {
                 known.push(Sound::of(made));
             }
+        };
+        for format in [Format::pcm(16_000), Format::pcm(24_000), Format::MULAW, Format::ALAW] {
+            known(format, format.write(&samples, 8000));
         }
+        // A plugin whose vendor wants another rate has its own way there.
+        let (wide, widest) = (Format::pcm(16_000), Format::pcm(24_000));
+        known(widest, widest.write(&by_guest(&samples, 8000, 24_000), 24_000));
+        let samples = wide.read(&sounds[&wide][0].bytes);
+        let made = widest.write(&by_guest(&samples, 16_000, 24_000), 24_000);
+        sounds.entry(widest).or_default().push(Sound::of(made));
+        // What a client makes of logarithmic samples for a vendor that takes linear ones only.
+        let decoded: Vec<Sound> = [Format::MULAW, Format::ALAW]
+            .iter()
+            .flat_map(|format| sounds[format].iter().map(|sound| Sound::of(narrow.write(&format.read(&sound.bytes), 8000))))
+            .collect();
+        sounds.entry(narrow).or_default().extend(decoded);
+        // What a client made of logarithmic samples for a vendor that takes linear ones only, written as mu-law once more.
+        let again: Vec<Sound> = [Format::MULAW, Format::ALAW]
+            .iter()
+            .flat_map(|format| sounds[format].iter().map(|sound| Format::MULAW.write(&format.read(&sound.bytes), 8000)))
+            .map(Sound::of)
+            .collect();
+        sounds.entry(Format::MULAW).or_default().extend(again);
         Self { name: raw.name, language: raw.language, phrases, sounds }
     }
 
@@ -110,6 +132,16 @@ impl Sound {
         let at = self.places.get(&hash(mark)).copied().flatten()?;
         (self.bytes.get(at..at + mark.len()) == Some(mark)).then_some(at)
     }
+}
+
+/// As plugins change rates.
+fn by_guest(samples: &[i16], from_hz: u32, to_hz: u32) -> Vec<i16> {
+    let mut made = Vec::new();
+    if let Ok(mut resampler) = vg_wire::resample::Resampler::new(from_hz, to_hz) {
+        resampler.push(samples, &mut made);
+        resampler.finish(&mut made);
+    }
+    made
 }
 
 /// Silence looks alike everywhere.

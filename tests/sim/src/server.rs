@@ -78,11 +78,16 @@ impl Server {
     /// # Errors
     /// Where the address is taken.
     pub async fn start(sim: Arc<Sim>, bind: SocketAddr, identity: Option<&Identity>) -> io::Result<Self> {
+        // To learn them takes seconds where nothing is optimised: not while the first caller speaks.
+        let _known = crate::recordings();
+        Self::serving(router(&sim), bind, identity).await
+    }
+
+    async fn serving(router: Router, bind: SocketAddr, identity: Option<&Identity>) -> io::Result<Self> {
         let listener = TcpListener::bind(bind).await?;
         let address = listener.local_addr()?;
         let acceptor = identity.map(|identity| TlsAcceptor::from(Arc::clone(&identity.acceptor)));
         let tls = acceptor.is_some();
-        let router = router(&sim);
         let mut serving = JoinSet::new();
         serving.spawn(accept(listener, acceptor, router));
         Ok(Self { address, tls, _serving: serving })
@@ -219,5 +224,73 @@ impl AsyncWrite for Line {
             return Poll::Ready(Err(self.reset()));
         }
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::get;
+    use bytes::Bytes;
+    use futures_util::StreamExt;
+    use rustls::pki_types::pem::PemObject;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// Says one piece, then cuts.
+    fn cutting() -> Router {
+        let answer = |Extension(cut): Extension<Cut>| async move {
+            let piece = futures_util::stream::iter([Ok::<_, io::Error>(Bytes::from_static(b"one piece"))]);
+            let never = futures_util::stream::once(async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                cut.now();
+                std::future::pending::<io::Result<Bytes>>().await
+            });
+            Body::from_stream(piece.chain(never))
+        };
+        Router::new().route("/", get(answer))
+    }
+
+    async fn answer(mut line: impl AsyncRead + AsyncWrite + Unpin) -> (String, io::ErrorKind) {
+        line.write_all(ASK).await.unwrap();
+        let mut heard = Vec::new();
+        let mut piece = [0; 1000];
+        loop {
+            match line.read(&mut piece).await {
+                Ok(0) => return (String::from_utf8(heard).unwrap(), io::ErrorKind::UnexpectedEof),
+                Ok(length) => heard.extend_from_slice(&piece[..length]),
+                Err(error) => return (String::from_utf8(heard).unwrap(), error.kind()),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_is_a_reset_in_the_middle_of_an_answer() {
+        let server = Server::serving(cutting(), ANY, None).await.unwrap();
+        let (heard, end) = answer(TcpStream::connect(server.address()).await.unwrap()).await;
+        assert!(heard.contains("one piece") && !heard.ends_with("0\r\n\r\n"), "{heard}");
+        assert_eq!(end, io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn with_an_identity_it_speaks_tls_to_who_trusts_its_authority() {
+        let identity = Identity::new().unwrap();
+        let server = Server::serving(cutting(), ANY, Some(&identity)).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = std::fs::read(identity.write_authority(folder.path()).unwrap()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(rustls::pki_types::CertificateDer::from_pem_slice(&file).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
+        let stream = TcpStream::connect(server.address()).await.unwrap();
+        let line = connector.connect("localhost".try_into().unwrap(), stream).await.unwrap();
+        let (heard, end) = answer(line).await;
+        assert!(heard.contains("one piece"), "{heard}");
+        assert_eq!(end, io::ErrorKind::ConnectionReset);
+        assert!(server.origin().starts_with("https://127.0.0.1:"));
     }
 }

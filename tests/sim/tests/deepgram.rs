@@ -1,1 +1,130 @@
-//! Not there yet.
+//! `stt-deepgram` against Deepgram's simulator.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
+
+use serde_json::{Value, json};
+use vg_plugin_host::api::{AudioFormat, Encoding};
+use vg_sim::{Listened, Recording, Rig, pcm, recordings};
+
+const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
+
+async fn rig() -> Rig {
+    let mut rig = Rig::new("stt-deepgram").await.unwrap();
+    rig.account().unwrap();
+    rig
+}
+
+async fn hears(rig: &Rig, options: Value, format: AudioFormat, recording: &Recording) -> Listened {
+    rig.listen(options, format, &recording.language, &recording.samples(format.rate_hz)).await.unwrap()
+}
+
+#[tokio::test]
+async fn words_are_heard_in_every_format_and_language_each_once() {
+    let rig = rig().await;
+    let alaw = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8000 };
+    for recording in recordings() {
+        for format in [MULAW, alaw, pcm(8000), pcm(16_000)] {
+            let heard = hears(&rig, json!({}), format, recording).await;
+            assert_eq!(heard.outcome.code(), "done", "{:?}", heard.events);
+            assert_eq!(heard.words(), recording.texts().join(" "));
+            assert!(!heard.partials().is_empty());
+            let usage = heard.events.iter().find(|event| event["event"] == "usage").unwrap();
+            let ms = usage["audio_ms"].as_u64().unwrap();
+            assert!(ms.abs_diff(recording.samples(8000).len() as u64 / 8) <= 20, "{ms}");
+        }
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn flux_hears_turns() {
+    let rig = rig().await;
+    for format in [MULAW, pcm(16_000)] {
+        let options = json!({ "api": "flux", "eager_eot_threshold": 0.5 });
+        let heard = hears(&rig, options, format, &recordings()[0]).await;
+        assert_eq!(heard.outcome.code(), "done", "{:?}", heard.events);
+        assert_eq!(heard.words(), recordings()[0].texts().join(" "));
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn every_trouble_has_its_fault() {
+    let rig = rig().await;
+    let troubles = [
+        ("deepgram-http", 400, "unsupported"),
+        ("deepgram-http", 401, "auth"),
+        ("deepgram-http", 402, "quota"),
+        ("deepgram-http", 403, "auth"),
+        ("deepgram-http", 429, "quota"),
+        ("deepgram-http", 503, "unavailable"),
+        ("deepgram-close", 1008, "bad-audio"),
+        ("deepgram-close", 1011, "unavailable"),
+        ("deepgram-kill", 0, "unavailable"),
+        ("deepgram-error", 0, "unavailable"),
+        ("deepgram-stall", 0, "unavailable"),
+        ("deepgram-no-metadata", 0, "unavailable"),
+    ];
+    for api in ["nova", "flux"] {
+        for (name, with, code) in troubles {
+            if api == "flux" && name == "deepgram-no-metadata" {
+                continue;
+            }
+            rig.sim.inject(name, with, Some(1));
+            let heard = hears(&rig, json!({ "api": api }), MULAW, &recordings()[0]).await;
+            assert_eq!(heard.outcome.code(), code, "{api}: {name}={with}: {:?}", heard.events);
+            rig.sim.calm();
+        }
+    }
+    rig.sim.inject("deepgram-unknown", 0, Some(1));
+    let heard = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
+    assert_eq!(heard.words(), recordings()[0].texts().join(" "));
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused() {
+    let mut rig = rig().await;
+    rig.secret("api_key", "wrong").unwrap();
+    let heard = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
+    assert_eq!(heard.outcome.code(), "auth");
+    assert_eq!(rig.sim.offences().len(), 1);
+}
+
+#[tokio::test]
+async fn a_cut_at_any_message_is_a_fault_and_invents_no_word() {
+    let rig = rig().await;
+    let whole = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
+    let said = whole.finals();
+    for after in 1..=20 {
+        rig.sim.inject("cut-after", after, Some(1));
+        let heard = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
+        let uncut = rig.sim.trouble_ahead("cut-after").is_some();
+        rig.sim.calm();
+        if uncut {
+            assert!(after > 5, "there are more messages than that");
+            break;
+        }
+        assert_eq!(heard.outcome.code(), "unavailable", "after {after}: {:?}", heard.events);
+        assert!(said.starts_with(&heard.finals()), "after {after}: {:?}", heard.finals());
+    }
+}
+
+#[tokio::test]
+async fn fifty_calls_at_once_hear_their_own_words() {
+    let rig = rig().await;
+    let calls = (0..50).map(|nth| hears(&rig, json!({}), MULAW, &recordings()[nth % 2]));
+    for (nth, heard) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
+        assert_eq!(heard.words(), recordings()[nth % 2].texts().join(" "), "{:?}", heard.events.last());
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn a_good_session_passes_the_conformance_kit() {
+    let rig = rig().await;
+    for options in [json!({}), json!({ "api": "flux" })] {
+        let heard = hears(&rig, options, MULAW, &recordings()[0]).await;
+        let faults = rig.conform(&heard.recording).unwrap();
+        assert!(faults.is_empty(), "{}", faults.iter().map(|row| format!("{row}\n")).collect::<String>());
+    }
+}

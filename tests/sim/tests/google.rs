@@ -1,1 +1,316 @@
-//! Not there yet.
+//! `stt-google` and `tts-google` against Google's simulator.
+
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
+
+use serde_json::{Value, json};
+use vg_plugin_host::api::{AudioFormat, Encoding};
+use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, pcm, recordings};
+
+const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
+const ALAW: AudioFormat = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8000 };
+
+fn apis() -> [Value; 2] {
+    [json!({}), json!({ "api": "v2", "project": "fake-project" })]
+}
+
+async fn listener() -> Rig {
+    let mut rig = Rig::new("stt-google").await.unwrap();
+    rig.account().unwrap();
+    rig
+}
+
+async fn hears(rig: &Rig, options: Value, format: AudioFormat, recording: &Recording) -> Listened {
+    rig.listen(options, format, &recording.language, &recording.samples(format.rate_hz)).await.unwrap()
+}
+
+#[tokio::test]
+async fn words_are_heard_in_every_format_and_language_each_once() {
+    let rig = listener().await;
+    for options in apis() {
+        for recording in recordings() {
+            for format in [MULAW, ALAW, pcm(8000), pcm(16_000)] {
+                let heard = hears(&rig, options.clone(), format, recording).await;
+                assert_eq!(heard.outcome.code(), "done", "{options} {format:?}: {:?}", heard.events);
+                assert_eq!(heard.words(), recording.texts().join(" "), "{options} {format:?}");
+                assert!(!heard.partials().is_empty());
+                let ms: u64 = heard.events.iter().filter_map(|event| event["audio_ms"].as_u64()).sum();
+                assert!(ms.abs_diff(recording.samples(8000).len() as u64 / 8) <= 20, "{ms}");
+            }
+        }
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn every_option_is_understood() {
+    let rig = listener().await;
+    for mut options in apis() {
+        options["phrases"] = json!(["account balance", "saldo"]);
+        options["alternative_languages"] = json!(["pt-BR", "es-US"]);
+        options["speech_start_timeout_ms"] = json!(5000);
+        options["word_times"] = json!(false);
+        options["punctuation"] = json!(false);
+        options["profanity_filter"] = json!(true);
+        options["quota_project"] = json!("other-project");
+        match options["api"] == "v2" {
+            true => options["endpointing"] = json!("short"),
+            false => options["enhanced"] = json!(true),
+        }
+        let heard = hears(&rig, options, MULAW, &recordings()[0]).await;
+        assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{:?}", heard.events);
+    }
+    let heard = hears(&rig, json!({ "single_utterance": true }), MULAW, &recordings()[0]).await;
+    assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{:?}", heard.events);
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn every_trouble_has_its_fault() {
+    let rig = listener().await;
+    // Where Google may do better the next time it is tried once more: those must go on.
+    let troubles = [
+        ("google-status", 3, "unsupported"),
+        ("google-status", 5, "unsupported"),
+        ("google-status", 7, "auth"),
+        ("google-status", 8, "quota"),
+        ("google-status", 13, "unavailable"),
+        ("google-status", 14, "unavailable"),
+        ("google-status", 16, "auth"),
+        ("google-mid", 8, "quota"),
+        ("google-http", 401, "auth"),
+        ("google-http", 429, "quota"),
+        ("google-http", 503, "unavailable"),
+        ("google-http", 200, "protocol"),
+        ("google-stall", 0, "unavailable"),
+        ("google-half-message", 0, "protocol"),
+    ];
+    for options in apis() {
+        for (name, with, code) in troubles {
+            // A half message is two troubles after each other; the others do not pass.
+            rig.sim.inject(name, with, if name == "google-half-message" { Some(1) } else { None });
+            let heard = hears(&rig, options.clone(), MULAW, &recordings()[0]).await;
+            assert_eq!(heard.outcome.code(), code, "{options}: {name}={with}: {:?}", heard.events);
+            rig.sim.calm();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_passes_costs_no_word() {
+    let rig = listener().await;
+    let troubles = [
+        ("google-status", 14),
+        ("google-status", 13),
+        ("google-mid", 14),
+        ("google-mid", 13),
+        ("google-mid", 10),
+        ("google-mid", 11),
+        ("google-kill", 0),
+        ("google-no-trailers", 0),
+        ("google-life-ms", 1_500),
+        ("google-life-ms", 2_900),
+        ("google-life-ms", 5_100),
+    ];
+    for options in apis() {
+        for (name, with) in troubles {
+            rig.sim.inject(name, with, Some(1));
+            let heard = hears(&rig, options.clone(), MULAW, &recordings()[0]).await;
+            assert_eq!(heard.outcome.code(), "done", "{options}: {name}={with}: {:?}", heard.events);
+            assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{options}: {name}={with}");
+            rig.sim.calm();
+        }
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_a_key_a_token_or_an_account() {
+    let mut rig = listener().await;
+    rig.secret("api_key", "ya29.FAKE").unwrap();
+    let key = include_str!("../../../host/crates/links/tests/fixtures/service-account.json");
+    let key = rig.file("account.json", key).unwrap();
+    let account = json!({ "kind": "google-service-account", "ref": key, "audience": "https://speech.googleapis.com/" });
+    rig.secret_spec("service_account", account).unwrap();
+    for auth in ["bearer", "service_account"] {
+        let heard = hears(&rig, json!({ "auth": auth }), MULAW, &recordings()[0]).await;
+        assert_eq!(heard.outcome.code(), "done", "{auth}: {:?}", heard.events);
+    }
+    assert_eq!(rig.sim.offences(), []);
+    for auth in ["key", "bearer"] {
+        rig.secret("api_key", "wrong").unwrap();
+        let heard = hears(&rig, json!({ "auth": auth }), MULAW, &recordings()[0]).await;
+        assert_eq!(heard.outcome.code(), "auth", "{auth}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_at_any_message_costs_no_word() {
+    let rig = listener().await;
+    for after in 1..=30 {
+        rig.sim.inject("cut-after", after, Some(1));
+        let heard = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
+        let uncut = rig.sim.trouble_ahead("cut-after").is_some();
+        rig.sim.calm();
+        if uncut {
+            assert!(after > 5, "there are more messages than that");
+            break;
+        }
+        match heard.outcome.code() {
+            "done" => assert_eq!(heard.words(), recordings()[0].texts().join(" "), "after {after}"),
+            code => assert_eq!(code, "unavailable", "after {after}: {:?}", heard.events),
+        }
+    }
+}
+
+#[tokio::test]
+async fn fifty_calls_at_once_hear_their_own_words() {
+    let rig = listener().await;
+    let calls = (0..50).map(|nth| hears(&rig, json!({}), MULAW, &recordings()[nth % 2]));
+    for (nth, heard) in futures_util::future::join_all(calls).await.into_iter().enumerate() {
+        assert_eq!(heard.words(), recordings()[nth % 2].texts().join(" "), "{:?}", heard.events.last());
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn a_good_session_passes_the_conformance_kit() {
+    let rig = listener().await;
+    for options in apis() {
+        let heard = hears(&rig, options, MULAW, &recordings()[0]).await;
+        let faults = rig.conform(&heard.recording).unwrap();
+        assert!(faults.is_empty(), "{}", faults.iter().map(|row| format!("{row}\n")).collect::<String>());
+    }
+}
+
+async fn speaker() -> Rig {
+    let mut rig = Rig::new("tts-google").await.unwrap();
+    rig.account().unwrap();
+    rig
+}
+
+const REPLIES: [&str; 2] = ["Good morning, how can I help you?", "One moment please."];
+
+async fn speaks(rig: &Rig, options: Value, format: AudioFormat) -> Spoken {
+    rig.speak(options, format, "en-US", &REPLIES).await.unwrap()
+}
+
+/// What the simulator's voice makes of the replies.
+fn sound(rig: &Rig, format: AudioFormat) -> Vec<u8> {
+    let coding = match format.encoding {
+        Encoding::Mulaw => Coding::Mulaw,
+        Encoding::Alaw => Coding::Alaw,
+        Encoding::PcmS16le => Coding::Pcm,
+    };
+    let voice = rig.sim.voice(Format { coding, rate_hz: format.rate_hz });
+    REPLIES.iter().flat_map(|reply| voice.speak(reply).samples).collect()
+}
+
+fn forms() -> [Value; 3] {
+    [json!({}), json!({ "form": "unary" }), json!({ "form": "rest" })]
+}
+
+#[tokio::test]
+async fn replies_are_spoken_whole_in_every_format_and_form() {
+    let rig = speaker().await;
+    for options in forms() {
+        for format in [MULAW, ALAW, pcm(8000), pcm(16_000), pcm(24_000)] {
+            let spoken = speaks(&rig, options.clone(), format).await;
+            assert_eq!(spoken.outcome.code(), "done", "{options} {format:?}: {:?}", spoken.events.last());
+            assert!(spoken.outcome.sound == sound(&rig, format), "{options} {format:?}");
+        }
+        let spoken = rig.speak(options.clone(), MULAW, "pt-BR", &["Ol\u{e1}, bom dia."]).await.unwrap();
+        assert_eq!(spoken.outcome.code(), "done", "{options}: {:?}", spoken.events.last());
+        let characters: u64 = spoken.events.iter().filter_map(|event| event["characters"].as_u64()).sum();
+        assert_eq!(characters, 13, "{options}");
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn a_speakers_trouble_has_its_fault() {
+    let rig = speaker().await;
+    let troubles = [
+        ("google-status", 3, "unsupported"),
+        ("google-status", 7, "auth"),
+        ("google-status", 8, "quota"),
+        ("google-status", 14, "unavailable"),
+        ("google-status", 16, "auth"),
+        ("google-http", 401, "auth"),
+        ("google-http", 429, "quota"),
+        ("google-http", 503, "unavailable"),
+        ("google-http", 200, "protocol"),
+        ("google-mid", 13, "unavailable"),
+        ("google-kill", 0, "unavailable"),
+        ("google-stall", 0, "unavailable"),
+        ("google-no-trailers", 0, "unavailable"),
+        ("google-half-message", 0, "unavailable"),
+        ("google-empty", 0, "empty-result"),
+    ];
+    for options in forms() {
+        for (name, with, code) in troubles {
+            let by_grpc = options["form"] != "rest";
+            let is_of_streams = !["google-status", "google-http", "google-empty"].contains(&name);
+            if !by_grpc && is_of_streams {
+                continue;
+            }
+            rig.sim.inject(name, with, if name == "google-half-message" { Some(1) } else { None });
+            let spoken = speaks(&rig, options.clone(), MULAW).await;
+            assert_eq!(spoken.outcome.code(), code, "{options}: {name}={with}: {:?}", spoken.events.last());
+            assert!(sound(&rig, MULAW).starts_with(&spoken.outcome.sound), "{options}: {name}={with}");
+            rig.sim.calm();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_passes_before_the_first_sound_costs_nothing() {
+    let rig = speaker().await;
+    for options in forms() {
+        for (name, with) in [("google-status", 14), ("google-status", 13), ("google-http", 503)] {
+            rig.sim.inject(name, with, Some(1));
+            let spoken = speaks(&rig, options.clone(), MULAW).await;
+            assert_eq!(spoken.outcome.code(), "done", "{options}: {name}={with}: {:?}", spoken.events.last());
+            assert!(spoken.outcome.sound == sound(&rig, MULAW), "{options}: {name}={with}");
+            rig.sim.calm();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_speaker_that_is_cut_off_says_so() {
+    let rig = speaker().await;
+    let whole = sound(&rig, MULAW);
+    for after in [1, 2, 3, 5, 8, 13, 17] {
+        rig.sim.inject("cut-after", after, Some(1));
+        let spoken = speaks(&rig, json!({}), MULAW).await;
+        let uncut = rig.sim.trouble_ahead("cut-after").is_some();
+        rig.sim.calm();
+        assert!(!uncut, "there are {after} messages");
+        assert!(whole.starts_with(&spoken.outcome.sound), "after {after}");
+        match spoken.outcome.code() {
+            "done" => assert!(spoken.outcome.sound == whole, "after {after}"),
+            code => assert_eq!(code, "unavailable", "after {after}: {:?}", spoken.events.last()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn fifty_speakers_at_once_say_their_own_text() {
+    let rig = speaker().await;
+    let wanted = sound(&rig, MULAW);
+    let calls = (0..50).map(|_| speaks(&rig, json!({}), MULAW));
+    for spoken in futures_util::future::join_all(calls).await {
+        assert_eq!(spoken.outcome.code(), "done", "{:?}", spoken.events.last());
+        assert!(spoken.outcome.sound == wanted);
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn a_speakers_good_session_passes_the_conformance_kit() {
+    let rig = speaker().await;
+    for options in forms() {
+        let spoken = speaks(&rig, options.clone(), MULAW).await;
+        let faults = rig.conform(&spoken.recording).unwrap();
+        assert!(faults.is_empty(), "{options}:\n{}", faults.iter().map(|row| format!("{row}\n")).collect::<String>());
+    }
+}

@@ -32,7 +32,12 @@ enum Answers {
     Noted(Vec<Signature>),
     /// Once made, in this order.
     Recorded(VecDeque<Signature>),
+    /// Nobody looks at them.
+    MadeUp,
 }
+
+/// Has the form of a signature.
+const MADE_UP: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 impl Signing {
     /// The host signed the opening of this link as an event stream: its messages may be signed, too.
@@ -56,6 +61,7 @@ impl Signing {
                 made
             }
             Answers::Recorded(recorded) => recorded.pop_front().flatten(),
+            Answers::MadeUp => Some(MADE_UP.to_owned()),
         }
     }
 
@@ -67,6 +73,11 @@ impl Signing {
     /// Answers since the last time.
     pub(crate) fn take_noted(&mut self) -> Vec<Signature> {
         if let Answers::Noted(noted) = &mut self.answers { std::mem::take(noted) } else { Vec::new() }
+    }
+
+    /// From now on every question is answered, by no key.
+    pub(crate) fn make_up(&mut self) {
+        self.answers = Answers::MadeUp;
     }
 
     /// The next questions are answered so, and no others.
@@ -87,6 +98,13 @@ mod tests {
         signing.answer_with(&[Some("a".to_owned()), None, Some("b".to_owned())]);
         let answers: Vec<_> = (0..4).map(|_| signing.sign(1, &CHUNK)).collect();
         assert_eq!(answers, [Some("a".to_owned()), None, Some("b".to_owned()), None]);
+    }
+
+    #[test]
+    fn a_made_up_answer_has_the_form_of_a_signature() {
+        let mut signing = Signing::default();
+        signing.make_up();
+        assert_eq!(signing.sign(1, &CHUNK).unwrap().len(), 64);
     }
 
     #[test]

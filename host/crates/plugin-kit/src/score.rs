@@ -166,7 +166,8 @@ impl Reader {
         if matches!(news, LinkInput::Full(_) | LinkInput::Writable(_)) {
             return;
         }
-        let line = Line { after_sends: noted.sends, gap_ms: at_ms.saturating_sub(noted.last_ms), news: news.clone() };
+        let gap_ms = at_ms.saturating_sub(noted.last_ms);
+        let line = Line { after_sends: noted.sends, after_end: self.ended, gap_ms, news: news.clone() };
         noted.script.lines.push(line);
         noted.last_ms = at_ms;
         if news.is_last() {

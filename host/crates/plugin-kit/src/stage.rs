@@ -81,10 +81,11 @@ struct Stage<'a> {
 impl Play<'_> {
     /// Plays to the end.
     pub(crate) fn perform(mut self) -> Trace {
-        let guest = match AnyInstance::open(self.plugin) {
+        let mut guest = match AnyInstance::open(self.plugin) {
             Ok(guest) => guest,
             Err(error) => return Trace { moments: vec![], end: End::Fell(error), links: 0 },
         };
+        guest.make_up_signatures();
         let mut stage = Stage {
             guest,
             cues: self.cues.into(),
@@ -144,6 +145,9 @@ impl Stage<'_> {
             }
             Next::Cue => {
                 let told = self.cues.pop_front()?.told;
+                if matches!(told, Told::End) {
+                    self.vendor.end(self.now_ms);
+                }
                 match (&told, self.route) {
                     (Told::Audio(_), Some(link)) => {
                         self.vendor.hear(link, self.now_ms);

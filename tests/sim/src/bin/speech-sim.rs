@@ -21,9 +21,9 @@ struct Options {
     tls: Option<PathBuf>,
     /// Hear and speak with stt-local.wasm and tts-local.wasm of this folder; without it only the recordings of the fixtures are
     /// understood, and words are tones
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", requires = "grammar")]
     plugins: Option<PathBuf>,
-    /// What is likely to be said, for stt-local (JSGF)
+    /// What may be said, for stt-local (JSGF)
     #[arg(long, value_name = "FILE", requires = "plugins")]
     grammar: Option<PathBuf>,
     /// Make one wait as the vendors do
@@ -52,14 +52,13 @@ async fn main() -> anyhow::Result<()> {
     };
     say(latencies.to_string().trim_end());
     let cache = tempfile::tempdir()?;
-    let engines = match &options.plugins {
-        Some(folder) => {
-            let grammar = options.grammar.as_ref().map(std::fs::read_to_string).transpose().context("cannot read the grammar")?;
-            let hear = grammar.map_or_else(|| "{}".to_owned(), |text| serde_json::json!({ "grammar": text }).to_string());
-            let (folder, cache) = (folder.clone(), cache.path().to_owned());
-            Some(tokio::task::spawn_blocking(move || Local::load(&folder, &cache, &hear)).await??)
+    let engines = match (options.plugins.clone(), &options.grammar) {
+        (Some(folder), Some(grammar)) => {
+            let grammar = std::fs::read_to_string(grammar).with_context(|| format!("cannot read {}", grammar.display()))?;
+            let cache = cache.path().to_owned();
+            Some(tokio::task::spawn_blocking(move || Local::load(&folder, &cache, &grammar)).await??)
         }
-        None => None,
+        _ => None,
     };
     let sim = Arc::new(Sim::new(engines, latencies, options.seed));
     for fault in &options.fault {

@@ -5,6 +5,7 @@ use super::{Recording, json};
 use crate::api::{Kind, Now};
 use crate::instance::{SessionError, SttInstance, TtsInstance};
 use crate::load::Plugin;
+use crate::signing::Signing;
 use serde_json::Value;
 use std::fmt;
 
@@ -29,14 +30,25 @@ impl AnyInstance {
         }
     }
 
-    /// What it is answered when it asks for signatures in its next call; without this, nothing.
+    /// From now on it is answered whenever it asks for a signature, by something that only looks like one: for a vendor that is
+    /// played. Without this, nothing.
+    pub fn make_up_signatures(&mut self) {
+        if let Some(signing) = self.signing() {
+            signing.make_up();
+        }
+    }
+
+    /// What it is answered when it asks for signatures in its next call.
     pub fn answer_signatures(&mut self, recorded: &[Option<String>]) {
-        let signing = match self {
+        if let Some(signing) = self.signing() {
+            signing.answer_with(recorded);
+        }
+    }
+
+    fn signing(&mut self) -> Option<&mut Signing> {
+        match self {
             Self::Stt(guest) => guest.0.signing(),
             Self::Tts(guest) => guest.0.signing(),
-        };
-        if let Some(signing) = signing {
-            signing.answer_with(recorded);
         }
     }
 

@@ -1,13 +1,13 @@
 //! A good session gone wrong: what the vendor said is cut, delayed, repeated, mixed up.
 
 use super::judge::{
-    does_not_claim_success, manners, samples_are_whole, silent_after, sound_is_a_beginning, sound_is_all_there,
-    words_are_all_there, words_are_the_vendors,
+    does_not_claim_success, manners, samples_are_whole, sound_is_a_beginning, sound_is_all_there, words_are_all_there,
+    words_are_the_vendors,
 };
 use super::links::failed;
 use super::{Inapplicable, Judged, Material};
 use crate::score::{Score, Script};
-use crate::stage::{Cue, End, Line, LineAt, Trace};
+use crate::stage::{Cue, End, Line, LineAt, Trace, What};
 use vg_plugin_host::api::{Kind, LinkErrorKind, LinkInput, Payload};
 use vg_plugin_host::recording::{Said, Told};
 
@@ -123,11 +123,12 @@ pub(super) fn idle_close(material: &Material<'_>) -> Judged {
     let mut score = material.good.clone();
     let first = score.script.first_mut().filter(|script| script.stays_open);
     let first = first.ok_or(Inapplicable("its links end with each answer"))?;
-    first.lines.retain(|line| !line.news.is_last());
+    // A further link is told everything, its farewell too.
     score.then = first.lines.clone();
+    first.lines.retain(|line| !line.news.is_last() && !line.after_end);
     let sends = first.lines.last().map_or(0, |line| line.after_sends);
     let code = first.messages.then_some(1000);
-    first.lines.push(Line { after_sends: sends, gap_ms: QUIET_MS, news: LinkInput::Finished(0, code) });
+    first.lines.push(Line { after_sends: sends, ..Line::after(QUIET_MS, LinkInput::Finished(0, code)) });
     let later_ms = score.last_cue_ms() + QUIET_MS + 10_000;
     let again: Vec<Cue> = score.cues.iter().map(|cue| Cue { at_ms: cue.at_ms + later_ms, told: cue.told.clone() }).collect();
     score.cues.extend(again);
@@ -270,7 +271,7 @@ fn content(script: &Script) -> usize {
 
 fn insert(script: &mut Script, at: usize, news: Vec<LinkInput>) {
     let after_sends = at.checked_sub(1).map_or(0, |before| script.lines[before].after_sends);
-    let lines = news.into_iter().map(|news| Line { after_sends, gap_ms: 5, news });
+    let lines = news.into_iter().map(|news| Line { after_sends, ..Line::after(5, news) });
     script.lines.splice(at..at, lines.collect::<Vec<_>>());
 }
 
@@ -301,7 +302,7 @@ fn split_oddly(script: &mut Script) -> usize {
         while !rest.is_empty() {
             let (piece, after) = rest.split_at(lengths.next().unwrap_or(1).min(rest.len()));
             let news = LinkInput::Bytes(*id, Payload(piece.to_vec()));
-            script.lines.push(Line { after_sends: line.after_sends, gap_ms: std::mem::take(&mut gap_ms), news });
+            script.lines.push(Line { gap_ms: std::mem::take(&mut gap_ms), news, ..line });
             (rest, pieces) = (after, pieces + 1);
         }
     }
@@ -331,9 +332,23 @@ fn odd_chunks(cues: &[Cue]) -> Vec<Cue> {
     odd
 }
 
-/// No final between an answer to `finalize` and the next sound.
+/// No final between the answer to the last `finalize` that was told and what is spoken next. Where a later turn was asked for already,
+/// a final is that turn's.
 fn finals_keep_their_turn(trace: &Trace, sentence: &str) -> Result<(), String> {
-    silent_after(trace, |said| matches!(said, Said::Finalized), |said| matches!(said, Said::Final(_)), sentence)
+    let (mut owed, mut over) = (0usize, false);
+    for (_, what) in &trace.moments {
+        match what {
+            What::Told(Told::Finalize, _) => (owed, over) = (owed + 1, false),
+            What::Told(Told::Audio(_) | Told::Edge(_), _) => over = false,
+            What::Said(Said::Finalized) => {
+                owed = owed.saturating_sub(1);
+                over = owed == 0;
+            }
+            What::Said(Said::Final(_)) if over => return Err(sentence.to_owned()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// No partial ends before the last final ended. Engines that give no times cannot be told apart.

@@ -9,7 +9,9 @@ use vg_plugin_host::api::{LinkEffect, LinkId, LinkInput};
 pub(crate) struct Line {
     /// Not before the guest has sent so many pieces on this link.
     pub(crate) after_sends: usize,
-    /// So long after the line before, or after the last of those pieces, whichever was later.
+    /// Not before the owner has said `end`: what a guest sends meanwhile to keep the link alive does not hasten the farewell.
+    pub(crate) after_end: bool,
+    /// So long after the line before, the last of those pieces, or `end`, whichever was latest.
     pub(crate) gap_ms: u64,
     /// The link's number in it is replaced.
     pub(crate) news: LinkInput,
@@ -25,6 +27,7 @@ pub(crate) struct Vendor {
     then: Part,
     live: BTreeMap<LinkId, Live>,
     links: usize,
+    ended_at_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ struct Live {
 impl Line {
     /// At once.
     pub(crate) fn now(news: LinkInput) -> Self {
-        Self { after_sends: 0, gap_ms: 20, news }
+        Self { after_sends: 0, after_end: false, gap_ms: 20, news }
     }
 
     /// So long after the line before.
@@ -52,7 +55,7 @@ impl Line {
 impl Vendor {
     /// A part for each link, `then` for any further one.
     pub(crate) fn scripted(parts: Vec<Part>, then: Part) -> Self {
-        Self { parts, then, live: BTreeMap::new(), links: 0 }
+        Self { parts, then, live: BTreeMap::new(), links: 0, ended_at_ms: None }
     }
 
     /// Links that were asked for so far.
@@ -84,9 +87,14 @@ impl Vendor {
         }
     }
 
+    /// The owner says `end`.
+    pub(crate) fn end(&mut self, now_ms: u64) {
+        self.ended_at_ms = Some(now_ms);
+    }
+
     /// Which link is told something next, and when.
     pub(crate) fn due(&self) -> Option<(u64, LinkId)> {
-        self.live.iter().filter_map(|(id, live)| live.due().map(|at| (at, *id))).min()
+        self.live.iter().filter_map(|(id, live)| live.due(self.ended_at_ms).map(|at| (at, *id))).min()
     }
 
     /// Speaks the next line of a link.
@@ -110,13 +118,14 @@ impl Vendor {
 }
 
 impl Live {
-    fn due(&self) -> Option<u64> {
+    fn due(&self, ended_at_ms: Option<u64>) -> Option<u64> {
         let line = self.script.get(self.next)?;
+        let ended_at = if line.after_end { ended_at_ms? } else { 0 };
         let heard_at = match line.after_sends.checked_sub(1) {
             Some(last) => *self.sent_at_ms.get(last)?,
             None => 0,
         };
-        Some(self.spoke_at_ms.max(heard_at) + line.gap_ms)
+        Some(self.spoke_at_ms.max(heard_at).max(ended_at) + line.gap_ms)
     }
 }
 
@@ -140,7 +149,7 @@ mod tests {
     use vg_plugin_host::api::Payload;
 
     fn text(after_sends: usize, gap_ms: u64) -> Line {
-        Line { after_sends, gap_ms, news: LinkInput::Text(9, Payload(vec![])) }
+        Line { after_sends, after_end: false, gap_ms, news: LinkInput::Text(9, Payload(vec![])) }
     }
 
     #[test]
@@ -154,6 +163,16 @@ mod tests {
         vendor.hear(4, 200);
         vendor.hear(4, 400);
         assert_eq!(vendor.due(), Some((430, 4)));
+    }
+
+    #[test]
+    fn a_farewell_waits_for_the_end_whatever_was_sent_before() {
+        let mut vendor = Vendor::scripted(vec![], vec![Line { after_end: true, ..text(1, 30) }]);
+        vendor.open(4, 100);
+        vendor.hear(4, 200);
+        assert_eq!(vendor.due(), None);
+        vendor.end(900);
+        assert_eq!(vendor.due(), Some((930, 4)));
     }
 
     #[test]
