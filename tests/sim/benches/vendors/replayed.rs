@@ -14,6 +14,7 @@ pub(crate) struct Guests {
     pub(crate) cpu_per_s: Vec<Duration>,
     pub(crate) starts: Vec<Duration>,
     pub(crate) memory_kib: f64,
+    pub(crate) calls_per_s: f64,
 }
 
 /// A plugin in a host of its own, and what it is told.
@@ -33,9 +34,11 @@ pub(crate) fn guests(component: &Path, recording: &Recording, size: Size) -> Gue
     // The first session pays for what all share; memory comes before any other has touched the places of the pool.
     drop(stage.open());
     let memory_kib = stage.memory_kib();
-    let mut found = Guests { cpu_per_s: Vec::new(), starts: Vec::new(), memory_kib };
+    let mut found = Guests { cpu_per_s: Vec::new(), starts: Vec::new(), memory_kib, calls_per_s: 0.0 };
     for _ in 0..size.rounds {
-        found.cpu_per_s.push(stage.round(&mut found.starts));
+        let (cpu, sound_s) = stage.round(&mut found.starts);
+        found.cpu_per_s.push(cpu.div_f64(sound_s));
+        found.calls_per_s = (stage.turns().count() * size.guests) as f64 / sound_s;
     }
     found
 }
@@ -68,8 +71,8 @@ impl Stage<'_> {
         resident_bytes().saturating_sub(before) as f64 / 1024.0 / self.guests as f64
     }
 
-    /// CPU per second of sound.
-    fn round(&self, starts: &mut Vec<Duration>) -> Duration {
+    /// CPU of all calls, and the seconds of sound that they were about.
+    fn round(&self, starts: &mut Vec<Duration>) -> (Duration, f64) {
         let mut guests = Vec::with_capacity(self.guests);
         for _ in 0..self.guests {
             let began = own_cpu();
@@ -90,7 +93,7 @@ impl Stage<'_> {
         let format = self.recording.header.start.format;
         let sound_s = sound_bytes as f64 / f64::from(format.rate_hz) / format.encoding.sample_bytes() as f64;
         assert!(sound_s > 0.0, "no sound in the recorded session");
-        cpu.div_f64(sound_s)
+        (cpu, sound_s)
     }
 }
 
