@@ -34,8 +34,9 @@ cargo xtask <chore>
                         set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
-  bench [plugins|vendors]
-                        all benches, release build; `plugins`: live plugin sessions, paced as in life; `vendors`: what each vendor's plugin costs
+  bench [plugins]       all benches, release build; `plugins`: live plugin sessions, paced as in life
+  bench vendors [NAME...]
+                        what each vendor's plugin costs, or those named
   lab up|down|status    an Asterisk to play with, on loopback
   dist [--in-chroot]    release build to target/dist; --in-chroot proves it in a clean Debian
 
@@ -77,8 +78,8 @@ fn chore(words: &[&str]) -> Result<()> {
         ["wit-docs"] => wit_docs::write(ctx),
         ["demo", options @ ..] => demo::demo(ctx, options),
         ["test", options @ ..] => test::test(ctx, options),
-        ["bench"] => test::bench(ctx, None),
-        ["bench", what] => test::bench(ctx, Some(what)),
+        ["bench"] => test::bench(ctx, None, &[]),
+        ["bench", what, names @ ..] => test::bench(ctx, Some(what), names),
         ["lab", act] => lab::act(ctx, act),
         ["dist"] => dist::build(ctx),
         ["dist", "--in-chroot"] => dist::prove_in_chroot(ctx),

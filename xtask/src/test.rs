@@ -39,8 +39,8 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Benches, release build: all of them, or those of one subject.
-pub fn bench(ctx: &Context, what: Option<&str>) -> Result<()> {
+/// Benches, release build: all of them, or those of one subject; `names` choose among its rows.
+pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
     plugins::build_all(ctx)?;
     let mut cargo = ctx.cargo();
     cargo.arg("bench");
@@ -50,5 +50,8 @@ pub fn bench(ctx: &Context, what: Option<&str>) -> Result<()> {
         Some("vendors") => cargo.args(["--package", "vg-sim", "--bench", "vendors"]),
         Some(other) => bail!("there is no bench of {other}: `plugins`, `vendors`, or nothing for all"),
     };
+    if !names.is_empty() {
+        cargo.arg("--").args(names);
+    }
     ctx.step("run the benches", || run(&mut cargo))
 }

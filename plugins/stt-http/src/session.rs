@@ -122,7 +122,8 @@ impl Call {
             Input::Start(_) => Err(Fault::new(FaultKind::Internal, "a session was started twice")),
             Input::Finalize => {
                 self.owed += 1;
-                Ok(self.ask(Ask::Finalize, Wait::Finalized))
+                // After `end` everything will be final; the engine reads no more.
+                Ok(if self.ending { vec![] } else { self.ask(Ask::Finalize, Wait::Finalized) })
             }
             Input::End if self.ending => Ok(vec![]),
             Input::End => {

@@ -89,9 +89,10 @@ fn the_end_is_good_only_when_the_engine_says_so() {
     good.tell(Input::Finalize);
     end(&mut good);
     assert!(matches!(good.text(ENGINE, &heard("final", "bye", 0, 500))[..], [Effect::Final(_)]));
+    assert_eq!(good.tell(Input::Finalize), []);
     let usage = Effect::Usage(Usage { audio_ms: 1_200, characters: 0, requests: 1 });
     let said = good.text(ENGINE, r#"{"type":"done","audio_ms":1200}"#);
-    assert_eq!(said, [Effect::Finalized, usage, link::close(ENGINE).into(), Effect::Done]);
+    assert_eq!(said, [Effect::Finalized, Effect::Finalized, usage, link::close(ENGINE).into(), Effect::Done]);
     let mut hung_up = listening();
     end(&mut hung_up);
     assert_eq!(fault(&hung_up.finished(ENGINE, Some(1000))).kind, FaultKind::Unavailable);

@@ -38,14 +38,16 @@ fn listen(rig: &Rig, size: Size) -> f64 {
     let sound = recordings()[0].bytes(wire).unwrap();
     let mut sessions: Vec<SttSession> =
         (0..size.sessions).map(|_| rig.open_stt(options.clone(), format, "en-US").unwrap()).collect();
-    let began = Instant::now();
+    let (began, mut finals) = (Instant::now(), 0);
     for (round, chunk) in sound.chunks(wire.bytes(100)).enumerate() {
         for (place, session) in sessions.iter_mut().enumerate() {
             let due = began + CHUNK * round as u32 + CHUNK / size.sessions as u32 * place as u32;
             while let Some(left) = due.checked_duration_since(Instant::now()) {
                 std::thread::park_timeout(left);
             }
-            while session.events.try_recv().is_ok() {}
+            while let Ok(event) = session.events.try_recv() {
+                finals += usize::from(matches!(event, SttEvent::Final(_)));
+            }
             session.input.blocking_send(SttInput::Audio(chunk.to_vec())).unwrap();
         }
     }
@@ -53,7 +55,6 @@ fn listen(rig: &Rig, size: Size) -> f64 {
         session.input.blocking_send(SttInput::Finalize).unwrap();
         session.input.blocking_send(SttInput::End).unwrap();
     }
-    let mut finals = 0;
     for session in &mut sessions {
         let end = until(&mut session.events, |event| match event {
             SttEvent::Ended(end) => Some(*end),
