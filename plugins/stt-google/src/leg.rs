@@ -10,8 +10,8 @@ use vg_plugin_sdk::{
 };
 use vg_wire::grpc::Frames;
 
-/// Sound before the first word that a further stream is given again: longer than Google takes to hear that somebody speaks.
-const QUIET_KEPT_MS: u64 = 3_000;
+/// Sound of a quiet caller that a further stream is given again: longer than it takes to hear that somebody speaks.
+const QUIET_KEPT_MS: u64 = 2_000;
 /// Bytes of an utterance beyond which it cannot be heard again: mu-law for as long as a stream lives, 16-bit samples at 16 kHz for 80 s.
 const SPOKEN_KEPT: u64 = 2_560_000;
 const SLACK: u64 = 256 << 10;
@@ -135,10 +135,10 @@ impl Leg {
         self.kept_from + self.kept.len() as u64
     }
 
-    /// More of the call.
-    pub(crate) fn give(&mut self, samples: &[u8]) {
+    /// More of the call; `spoken`: there may be words in it, or before, that no final has covered.
+    pub(crate) fn give(&mut self, samples: &[u8], spoken: bool) {
         self.kept.extend_from_slice(samples);
-        let most = if self.open_words { SPOKEN_KEPT } else { QUIET_KEPT_MS * self.bytes_per_ms };
+        let most = if spoken || self.open_words { SPOKEN_KEPT } else { QUIET_KEPT_MS * self.bytes_per_ms };
         // Half as much again, so that memory is not moved with each chunk.
         if self.kept.len() as u64 > most + (most / 2).min(SLACK) {
             let from = (self.given_to() - most).min(self.sent_to);

@@ -40,11 +40,15 @@ pub(crate) fn audio(api: Api, samples: &[u8]) -> Vec<u8> {
         Api::V1 => 0x12,
         Api::V2 => 0x2a,
     };
-    let mut message = Vec::with_capacity(samples.len() + 4);
-    message.push(tag);
-    prost::encoding::encode_varint(samples.len() as u64, &mut message);
-    message.extend_from_slice(samples);
-    grpc::frame(&message)
+    let length = 1 + prost::encoding::encoded_len_varint(samples.len() as u64) + samples.len();
+    let mut framed = Vec::with_capacity(5 + length);
+    // Not compressed.
+    framed.push(0);
+    framed.extend((length as u32).to_be_bytes());
+    framed.push(tag);
+    prost::encoding::encode_varint(samples.len() as u64, &mut framed);
+    framed.extend_from_slice(samples);
+    framed
 }
 
 /// What Google says, of either interface.

@@ -29,6 +29,8 @@ const YOUNG_US: u64 = 400_000;
 
 /// A final that ends so shortly before the caller's last voiced sample has heard all of it.
 const HEARD_ALL_MS: u64 = 250;
+/// Of what Google has said nothing for so long was no speech.
+const LATE_MS: u64 = 10_000;
 /// Whose turns pile up faster is not answered any more.
 const LEGS: usize = 6;
 
@@ -182,14 +184,14 @@ impl Session {
             self.begin(now, effects);
         }
         self.heard += samples.len() as u64;
-        let nth = self.legs.len() - 1;
+        let (nth, spoken) = (self.legs.len() - 1, self.is_spoken());
         let Some(leg) = self.legs.back_mut() else { return Ok(()) };
-        leg.give(&samples);
+        leg.give(&samples, spoken);
         if leg.waits_too_long() {
             return Err(Fault::new(FaultKind::Unavailable, "Google takes no audio"));
         }
         let age_us = now.mono_us - leg.opened_us;
-        let is_over = age_us >= TOO_OLD_US || age_us >= OLD_US && !leg.open_words && !self.speaking;
+        let is_over = age_us >= TOO_OLD_US || age_us >= OLD_US && !leg.open_words && !spoken;
         if is_over && leg.lost {
             return Err(too_long());
         }
@@ -199,6 +201,13 @@ impl Session {
             send(leg, effects);
         }
         Ok(())
+    }
+
+    /// Whether the caller speaks, or has said something just now that no final has reached.
+    fn is_spoken(&self) -> bool {
+        let heard_ms = self.heard / self.bytes_per_ms.max(1);
+        let is_due = |ms| self.finals_end_ms + HEARD_ALL_MS < ms && heard_ms < ms + LATE_MS;
+        self.speaking || self.spoken_to_ms.is_some_and(is_due)
     }
 
     fn finalize(&mut self, now: Instant, effects: &mut Vec<Effect>) {
@@ -213,6 +222,7 @@ impl Session {
         leg.owed += 1;
         if !leg.complete {
             leg.complete = true;
+            self.spoken_to_ms = None;
             leg.due_us = now.mono_us + 1000 * u64::from(FINALIZED.delay_ms);
             send(leg, effects);
             if alone {
@@ -288,6 +298,7 @@ impl Session {
 
     /// A stream is over.
     fn over(&mut self, now: Instant, nth: usize, end: Ending, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        let spoken = self.is_spoken();
         let leg = &mut self.legs[nth];
         leg.link = None;
         let is_young = now.mono_us - leg.opened_us < YOUNG_US;
@@ -304,7 +315,7 @@ impl Session {
             Ending::Well | Ending::Expired => {
                 leg.tried |= is_young;
                 // In silence it sleeps until more is heard.
-                let wanted = leg.complete || leg.open_words || self.speaking || !leg.is_sent();
+                let wanted = leg.complete || leg.open_words || spoken || !leg.is_sent();
                 if wanted {
                     self.wake(now, nth, effects);
                 }
@@ -384,8 +395,9 @@ fn opened(head: &Opened) -> Result<Option<Ending>, Fault> {
     if let Some(fault) = Fault::of_status(head.status, &head.headers) {
         return Err(fault);
     }
-    let kind = link::field(&head.headers, "content-type").unwrap_or_default();
-    if head.status != 200 || !kind.starts_with("application/grpc") {
+    // A page for a person, of a proxy perhaps, says what it is.
+    let is_page = link::field(&head.headers, "content-type").is_some_and(|kind| !kind.starts_with("application/grpc"));
+    if head.status != 200 || is_page {
         return Err(Fault::new(FaultKind::Protocol, format!("status {} with something that is no gRPC", head.status)));
     }
     Ok(Status::of(&head.headers).map(|status| ending(&status)))
