@@ -10,6 +10,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::StatusCode;
 
+/// What 401 says in HTTP gRPC says in its status, in the head where nothing else comes, else in the trailers (UNAUTHENTICATED, 16).
+fn is_unauthenticated(fields: &HeaderMap) -> bool {
+    fields.get("grpc-status").is_some_and(|status| status == "16")
+}
+
 /// One answer on its way to the session.
 pub(super) struct Answer<'a> {
     link: &'a Link,
@@ -26,7 +31,7 @@ impl<'a> Answer<'a> {
     /// Tells the head.
     pub(super) async fn head(&mut self, status: StatusCode, headers: &HeaderMap) -> Result<(), End> {
         self.watch.answered();
-        if status == StatusCode::UNAUTHORIZED {
+        if status == StatusCode::UNAUTHORIZED || is_unauthenticated(headers) {
             self.link.grant.secrets.invalidate(self.credential);
         }
         let headers = self.fields(headers)?;
@@ -55,6 +60,9 @@ impl<'a> Answer<'a> {
     /// Tells what followed the body.
     pub(super) async fn trailers(&mut self, trailers: &HeaderMap) -> Result<(), End> {
         self.end().await?;
+        if is_unauthenticated(trailers) {
+            self.link.grant.secrets.invalidate(self.credential);
+        }
         let fields = self.fields(trailers)?;
         self.watch.held(self.link.tell(LinkInput::Trailers(self.link.id, fields))).await?;
         Ok(())

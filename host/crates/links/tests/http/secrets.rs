@@ -98,3 +98,50 @@ async fn a_key_is_not_sent_where_it_is_not_bound_to() {
     assert_eq!(guest.failure().await.1, None);
     assert_eq!(guest.links.counts().connected, 0);
 }
+
+/// How a server of gRPC ends a call: by its status alone, or behind a message.
+fn end_call(mut respond: h2::server::SendResponse<bytes::Bytes>, status: &str, alone: bool) {
+    let response = http::Response::builder();
+    if alone {
+        respond.send_response(response.header("grpc-status", status).body(()).unwrap(), true).unwrap();
+        return;
+    }
+    let mut out = respond.send_response(response.body(()).unwrap(), false).unwrap();
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", status.parse().unwrap());
+    out.send_trailers(trailers).unwrap();
+}
+
+#[tokio::test]
+async fn a_changed_key_is_in_use_after_grpc_refused_the_old_one() {
+    for alone in [true, false] {
+        let (folder, secrets) = keys(&[("k", KEY)]);
+        let (listener, origin) = listener().await;
+        let mut guest = Guest::new(&[&origin], Terms { secrets, ..Terms::default() });
+        // What each call is answered with, and the key that comes with it.
+        let calls = [("0", KEY), ("7", KEY), ("16", KEY), ("0", "another key")];
+        let (tell, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let served = tokio::spawn(async move {
+            // A call with another key may take another connection.
+            loop {
+                let (mut connection, tell) = (http2(&listener).await, tell.clone());
+                tokio::spawn(async move {
+                    while let Some(Ok((request, respond))) = connection.accept().await {
+                        tell.send((request.headers()["x-key"].to_str().unwrap().to_owned(), respond)).unwrap();
+                    }
+                });
+            }
+        });
+        for (status, key) in calls {
+            let mut open = request(1, HttpVersion::Http2, "POST", origin.clone(), RequestBody::None);
+            open.headers = fields(&[("x-key", "{secret:k}")]);
+            guest.open(open);
+            let (came, respond) = seen.recv().await.unwrap();
+            assert_eq!(came, key);
+            end_call(respond, status, alone);
+            guest.answer().await;
+            std::fs::write(folder.path().join("k"), "another key").unwrap();
+        }
+        served.abort();
+    }
+}
