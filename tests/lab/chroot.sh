@@ -1,9 +1,10 @@
 #!/bin/sh
 # Builds a Debian chroot once, unpacked from signed packages: no container engine, no daemon, no /proc inside.
-#   chroot.sh ROOT SUITE PACKAGE,PACKAGE,...
+#   chroot.sh ROOT SUITE PACKAGE,PACKAGE,... [extract]
+# With `extract` it is no system to enter, only the files of the packages and of what they depend on.
 # Does nothing when ROOT already holds exactly that. Environment: VG_DEBIAN_MIRROR (default: the one apt uses here).
 set -eu
-root=$1 suite=$2 packages=$3
+root=$1 suite=$2 packages=$3 variant=${4:-essential}
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 wanted="$suite $packages"
 if [ -r "$root/.complete" ] && [ "$(cat "$root/.complete")" = "$wanted" ]; then exit 0; fi
@@ -22,7 +23,7 @@ rm -rf --one-file-system "$root" "$root.part"
 mkdir -p "$(dirname "$root")"
 # In a mount namespace of its own: /proc is mounted while packages are set up, and must not stay when this is interrupted.
 # A late or frozen mirror makes Release files look expired; their signatures are checked all the same.
-unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant=essential \
+unshare --mount --propagation private mmdebstrap --quiet --mode=root --variant="$variant" \
     --keyring=/usr/share/keyrings/debian-archive-keyring.gpg \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Check-Date "false"' --aptopt='Acquire::Retries "3"' \

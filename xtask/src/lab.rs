@@ -1,7 +1,7 @@
 //! The laboratory: a real Asterisk 22 from Debian's own packages, in a chroot. The scripts in `tests/lab` do the work.
 
 use crate::context::{Context, capture, run};
-use crate::setup::{self, LABORATORY};
+use crate::setup::{self, LABORATORY, UNPACK};
 use anyhow::{Context as _, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,7 +37,14 @@ pub fn chroot(ctx: &Context, root: &Path, suite: &str, packages: &str, what: &st
     if std::fs::read_to_string(root.join(".complete")).is_ok_and(|found| found == wanted) {
         return Ok(());
     }
+    setup::require(ctx, UNPACK)?;
     ctx.step(what, || run(Command::new(ctx.repo.join("tests/lab/chroot.sh")).arg(root).args([suite, packages])))
+}
+
+/// Unpacks packages, and those they depend on, without setting them up: files to use from outside, in the place of what `root` held.
+pub fn unpack(ctx: &Context, root: &Path, suite: &str, packages: &str) -> Result<()> {
+    setup::require(ctx, UNPACK)?;
+    run(Command::new(ctx.repo.join("tests/lab/chroot.sh")).arg(root).args([suite, packages, "extract"]))
 }
 
 /// `cargo xtask lab up|down|status`: instance 0 of the laboratory, for playing by hand.

@@ -14,16 +14,18 @@ pub struct Need {
     pub why: &'static str,
 }
 
-/// What the laboratories need: a real Asterisk unpacked in a chroot, and a SIP caller.
-pub const LABORATORY: &[Need] = &[
-    Need { program: "mmdebstrap", package: "mmdebstrap", why: "unpacks Asterisk and a clean Debian beside the build" },
-    Need { program: "sipp", package: "sip-tester", why: "is the SIP caller of the stories" },
+/// What unpacks a Debian, or parts of one, beside the build.
+pub const UNPACK: &[Need] = &[
+    Need { program: "mmdebstrap", package: "mmdebstrap", why: "unpacks Debian's packages beside the build" },
     Need {
         program: "/usr/share/keyrings/debian-archive-keyring.gpg",
         package: "debian-archive-keyring",
         why: "checks the signatures of what is unpacked",
     },
 ];
+
+/// What the laboratory needs beyond Asterisk, which is unpacked in a chroot.
+pub const LABORATORY: &[Need] = &[Need { program: "sipp", package: "sip-tester", why: "is the SIP caller of the stories" }];
 
 /// What every build needs beyond Rust.
 pub const BUILD: &[Need] = &[Need { program: "cc", package: "gcc libc6-dev", why: "links host programs" }];
@@ -43,10 +45,12 @@ pub fn all(ctx: &Context) -> Result<()> {
 /// Installs the packages of what is missing; without the right to do so, fails with the commands to run.
 pub fn require(ctx: &Context, needs: &[Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !present(need.program)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    for need in &missing {
+    if missing.is_empty() { Ok(()) } else { add(ctx, &missing) }
+}
+
+/// The same for what is known to be missing.
+pub fn add(ctx: &Context, missing: &[&Need]) -> Result<()> {
+    for need in missing {
         ctx.say(format_args!("{} is missing: it {} (Debian package {})", need.program, need.why, need.package));
     }
     let packages: Vec<&str> = missing.iter().flat_map(|need| need.package.split(' ')).collect();

@@ -80,8 +80,8 @@ impl Court {
         let (kit, interpreter) = case.kit(table);
         let kit = kits.join(kit);
         ensure!(kit.is_dir(), "{} is missing: run cargo xtask judges", kit.display());
-        let mut program = Command::new(if interpreter.contains('/') { kit.join(interpreter) } else { interpreter.into() });
-        if interpreter == "node" {
+        let mut program = Command::new(kit.join(interpreter));
+        if interpreter == "bin/node" {
             // Before Node.js 22 there is a WebSocket only for who asks; one SDK needs it.
             program.arg("--experimental-websocket");
         }

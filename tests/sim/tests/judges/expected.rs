@@ -111,10 +111,10 @@ impl Case {
         })
     }
 
-    /// The folder of `target/judges` and the program that runs the driver; one that is no path is looked for as usual.
+    /// The folder of `target/judges` and the program in it that runs the driver.
     pub(crate) fn kit(&self, table: &Table) -> (&'static str, &'static str) {
         match (table.driver.ends_with(".mjs"), self.form.as_deref()) {
-            (true, _) => ("node", "node"),
+            (true, _) => ("node", "bin/node"),
             (false, Some("smithy")) => ("python312", "bin/python"),
             (false, _) => ("python", "bin/python"),
         }
