@@ -1,14 +1,19 @@
 //! Text-to-speech plugins.
 
+mod silence;
+mod texts;
+
 use std::{cell::RefCell, collections::VecDeque, fmt, future::Future, marker::PhantomData};
 
 use crate::{
-    Descriptor, Fault, Instant,
+    Descriptor, Fault, FaultKind, Instant, Remedy,
     bindings::{describe::exports::serphona::speech::describe, tts::exports::serphona::speech::tts},
     task::{self, Ending, Task},
 };
 
 pub use crate::bindings::tts::exports::serphona::speech::tts::{Effect, Input, Timer};
+pub use silence::{Silence, Woken};
+pub use texts::{Piece, Texts};
 
 /// A text-to-speech provider: one value per session. Exported by [`export_tts!`](crate::export_tts).
 pub trait TtsPlugin: 'static {
@@ -18,6 +23,11 @@ pub trait TtsPlugin: 'static {
     fn new() -> Self;
     /// Told what happened, says what to do. Never waits, takes well under a millisecond unless declared heavy.
     fn handle(&mut self, now: Instant, input: Input) -> Vec<Effect>;
+}
+
+/// A good end without any sound, where there was something to speak: the next provider may speak it, the caller can do nothing.
+pub fn spoke_nothing(detail: impl Into<String>) -> Fault {
+    Fault { remedy: Remedy::NextProvider, ..Fault::new(FaultKind::EmptyResult, detail) }
 }
 
 /// A text that is to be spoken, and the mark to give after its last sample.
