@@ -140,7 +140,7 @@ async fn troubles_of_a_listener_end_as_they_should() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_refused_and_a_silent_caller_is_not() {
     let mut rig = rig("stt-azure").await;
-    let quiet = rig.listen(json!({}), MULAW, "en-US", &[0; 8_000 * 20]).await.unwrap();
+    let quiet = rig.listen(json!({}), MULAW, "en-US", &vec![0; 8_000 * 150]).await.unwrap();
     assert_eq!((quiet.finals(), code(quiet.outcome.end.as_ref())), (vec![], "done"), "{:?}", quiet.events);
     rig.secret("api_key", "ffffffffffffffffffffffffffffffff").unwrap();
     let did = hear(&rig, json!({}), MULAW).await;
