@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use vg_plugin_host::api::{AudioFormat, Encoding, SttInput};
-use vg_plugin_host::session::SttEvent;
+use vg_plugin_host::session::{SessionEnd, SttEvent};
 use vg_plugin_kit::run::Pace;
 use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, Voice, pcm, recordings};
 
@@ -177,6 +177,32 @@ mod transcribe {
             }
             assert_eq!(finals.len(), 2, "{way}");
             assert!(finals[0].start_ms.abs_diff(400) <= 40, "silence of ours is no time of the call: {}", finals[0].start_ms);
+        }
+        assert_eq!(rig.sim.offences(), []);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
+        let rig = rig("stt-aws").await;
+        let sound = recordings()[0].bytes(Format::pcm(8000)).unwrap();
+        for way in WAYS {
+            for chunks in (0..=15).map(|nth| nth * 5) {
+                let mut session = rig.open_stt(json!({ "transport": way }), pcm(8000), "en-US").unwrap();
+                for chunk in sound.chunks(1_600).take(chunks) {
+                    session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+                }
+                session.input.send(SttInput::End).await.unwrap();
+                let mut finals = Vec::new();
+                let end = loop {
+                    match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                        SttEvent::Final(said) => finals.push(said.text.to_lowercase().replace(['.', ',', '?'], "")),
+                        SttEvent::Ended(end) => break *end,
+                        _ => {}
+                    }
+                };
+                assert_eq!(end, SessionEnd::Done, "{way} after {chunks}");
+                assert!(whole(&recordings()[0]).starts_with(&finals.join(" ")), "{way} after {chunks}: {finals:?}");
+            }
         }
         assert_eq!(rig.sim.offences(), []);
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use vg_plugin_host::api::{AudioFormat, Encoding, SttInput, TtsInput};
 use vg_plugin_host::session::{SessionEnd, SttEvent, TtsEvent};
+use vg_plugin_kit::run::Pace;
 use vg_sim::{Coding, Format, Listened, Offence, Rig, Spoken, Vendor, pcm, recordings};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8_000 };
@@ -145,6 +146,19 @@ async fn a_wrong_key_is_refused_and_a_silent_caller_is_not() {
     rig.secret("api_key", "ffffffffffffffffffffffffffffffff").unwrap();
     let did = hear(&rig, json!({}), MULAW).await;
     assert_eq!(code(did.outcome.end.as_ref()), "auth");
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_is_silent_for_many_turns_is_waited_for() {
+    let rig = rig("stt-azure").await;
+    let options = json!({ "initial_silence_ms": 500 });
+    let quiet = rig.listen_at(Pace::RealTime, options, MULAW, "en-US", &[0; 8_000 * 5]).await.unwrap();
+    assert_eq!((quiet.finals(), code(quiet.outcome.end.as_ref())), (vec![], "done"), "{:?}", quiet.events);
+    let turns: u64 = quiet.events.iter().filter_map(|event| event["requests"].as_u64()).sum();
+    assert!(turns > 5, "{turns}");
+    let heard_ms: u64 = quiet.events.iter().filter_map(|event| event["audio_ms"].as_u64()).sum();
+    assert!(heard_ms < 6_000, "silence is not said again: {heard_ms} ms");
     assert_eq!(rig.sim.offences(), []);
 }
 
