@@ -108,6 +108,13 @@ impl Texts {
     }
 }
 
+impl Default for Texts {
+    /// Pieces of any length.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
 fn is_speech(text: &str) -> bool {
     text.contains(char::is_alphanumeric)
 }
