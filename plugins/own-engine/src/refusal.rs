@@ -167,7 +167,8 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(path(r#"{"code":"invalid_options"}"#), "/options");
-        let at = |pointer: &str| path(&format!(r#"{{"code":"invalid_options","faults":[{{"path":"{pointer}","message":"no"}}]}}"#));
+        let at =
+            |pointer: &str| path(&format!(r#"{{"code":"invalid_options","faults":[{{"path":"{pointer}","message":"no"}}]}}"#));
         assert_eq!((at("speed").as_str(), at("").as_str(), at("/a/b").as_str()), ("/options/speed", "/options", "/options/a/b"));
     }
 

@@ -47,7 +47,7 @@ impl Requests {
     pub(crate) fn open(url: String, options: Options, language: String, sound: Sound) -> (Self, Vec<Effect>) {
         let effects = vec![ready(&url)];
         // How much one request takes depends on the model, and is far more than a reply.
-        let texts = Texts::new(usize::MAX);
+        let texts = Texts::default();
         let silence = Silence::default();
         (Self { url, options, language, sound, texts, speaking: None, silence, links: 0, ended: false }, effects)
     }

@@ -66,7 +66,16 @@ impl Session {
         let texts = Texts::new(plan.options.text_max);
         let resampler = Resampler::new(plan.options.pcm_rate_hz, start.format.rate_hz)
             .map_err(|error| Fault::new(FaultKind::Unsupported, error.to_string()))?;
-        let session = Self { plan, format: start.format, resampler, texts, speaking: None, silence: Silence::default(), links: 0, ending: false };
+        let session = Self {
+            plan,
+            format: start.format,
+            resampler,
+            texts,
+            speaking: None,
+            silence: Silence::default(),
+            links: 0,
+            ending: false,
+        };
         Ok((session, vec![ready.into()]))
     }
 
