@@ -180,6 +180,13 @@ fn what_was_announced_to_be_all_is_all_whatever_becomes_of_the_body() {
     };
     let mut reset = announced();
     assert_eq!(reset.failed(1, LinkErrorKind::Reset), [Effect::Flushed(7)]);
+    // The last of the sound, too, is there by then.
+    let mut telephone = begun(json!({ "stream": "sse" }), Encoding::Mulaw, 8000);
+    telephone.tell(Input::Text(TEXT.to_owned()));
+    telephone.tell(Input::Flush(7));
+    telephone.opened_with(1, 200, &[("content-type", "text/event-stream")]);
+    assert_eq!(sound(&telephone.bytes(1, SSE.as_bytes())).len(), 4 * 2400 / 2 / 3);
+    assert_eq!(telephone.failed(1, LinkErrorKind::Reset), [Effect::Flushed(7)]);
     let mut open = announced();
     assert_eq!(open.bytes(1, b": ping\n\n"), [], "what is said later does not put the mark off");
     assert_eq!(open.pass_ms(499), []);

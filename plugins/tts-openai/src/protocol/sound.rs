@@ -58,7 +58,7 @@ impl Sound {
         }
         Ok(Self {
             events: events.then(|| Events::new(EVENT_BYTES)),
-            done: !events,
+            done: false,
             head: Head::Waiting(Vec::new()),
             whole: Whole::default(),
             rate_hz,
@@ -97,7 +97,10 @@ impl Sound {
                     let pcm = pcm.map_err(|_| Fault::new(FaultKind::Protocol, "audio of the vendor is no base64"))?;
                     sound.extend(self.pcm(pcm, resampler)?);
                 }
-                "speech.audio.done" => self.done = true,
+                "speech.audio.done" => {
+                    self.done = true;
+                    sound.extend(self.rest(resampler)?);
+                }
                 _ if said.error.is_some() || said.kind == "error" || event.name == "error" => {
                     let refusal = Refusal::of(said.error.as_ref().unwrap_or(&json::Value::Null));
                     // In the middle of an answer there is no status; 500 stands for what the code does not tell.
@@ -111,16 +114,21 @@ impl Sound {
         Ok(sound)
     }
 
-    /// The body ended well, or need not: the last of the sound.
+    /// The body ended: the last of the sound.
     pub(crate) fn finish(mut self, resampler: &mut Resampler) -> Result<Vec<u8>, Fault> {
+        match (&self.events, self.done) {
+            (Some(_), true) => Ok(Vec::new()),
+            (Some(_), false) => Err(Fault::new(FaultKind::Unavailable, "the answer ended before its end was announced")),
+            (None, _) => self.rest(resampler),
+        }
+    }
+
+    fn rest(&mut self, resampler: &mut Resampler) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::new();
         if let Head::Waiting(first) = std::mem::replace(&mut self.head, Head::Over)
             && !first.starts_with(b"RIFF")
         {
             out = self.pcm(first, resampler)?;
-        }
-        if !self.done {
-            return Err(Fault::new(FaultKind::Unavailable, "the answer ended before its end was announced"));
         }
         if self.whole.is_cut() {
             return Err(Fault::new(FaultKind::Protocol, "the answer ended within a sample"));
