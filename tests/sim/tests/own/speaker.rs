@@ -216,8 +216,8 @@ async fn an_owner_that_takes_nothing_for_long_gets_all_of_it_later() {
         // A caller hears as slowly as people speak.
         tokio::time::sleep(4 * patience).await;
         let rest = until(&mut session, |event| matches!(event, TtsEvent::Ended(_))).await;
-        assert!(rest.len() > 64, "{words}: {} events: that was no full owner", rest.len());
         assert!(matches!(rest.last(), Some(TtsEvent::Ended(end)) if **end == SessionEnd::Done), "{words}: {:?}", rest.last());
+        assert!(rest.len() > 64, "{words}: {} events: that was no full owner", rest.len());
         let heard: usize = rest.iter().map(|event| if let TtsEvent::Audio(samples) = event { samples.len() } else { 0 }).sum();
         let whole = sound(WIDE, &[&reply]).len();
         assert!(heard < whole && heard > whole - 32_000, "{words}: {heard} of {whole}, but for the first piece");
