@@ -390,6 +390,36 @@ async fn a_reply_that_is_broken_off_at_any_event_is_silent_at_once_and_the_next_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+    let rig = rig("tts-azure").await;
+    let text = "word ".repeat(400);
+    let whole = sound(&rig, MULAW, &text);
+    let calls = TRANSPORTS.map(|transport| {
+        let mut session = rig.open_tts(json!({ "transport": transport }), MULAW, "en-US").unwrap();
+        let (text, whole) = (text.clone(), &whole);
+        async move {
+            for input in [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End] {
+                session.input.send(input).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(6_500)).await;
+            let mut heard = Vec::new();
+            loop {
+                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                    TtsEvent::Audio(samples) => heard.extend(samples),
+                    TtsEvent::Ended(end) => {
+                        assert_eq!(*end, SessionEnd::Done, "{transport}");
+                        break;
+                    }
+                    _ => {}
+                }
+            }
+            assert!(heard == *whole, "{transport}: {} bytes", heard.len());
+        }
+    });
+    futures_util::future::join_all(calls).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_replies_at_a_time_are_spoken() {
     let rig = rig("tts-azure").await;
     let all = futures_util::future::join_all((0..50).map(|_| say(&rig, json!({})))).await;

@@ -279,17 +279,102 @@ async fn what_passes_before_the_first_sound_costs_nothing() {
 async fn a_speaker_that_is_cut_off_says_so() {
     let rig = speaker().await;
     let whole = sound(&rig, MULAW);
-    for after in [1, 2, 3, 5, 8, 13, 17] {
-        rig.sim.inject("cut-after", after, Some(1));
-        let spoken = speaks(&rig, json!({}), MULAW).await;
-        let uncut = rig.sim.trouble_ahead("cut-after").is_some();
-        rig.sim.calm();
-        assert!(!uncut, "there are {after} messages");
-        assert!(whole.starts_with(&spoken.outcome.sound), "after {after}");
-        match spoken.outcome.code() {
-            "done" => assert!(spoken.outcome.sound == whole, "after {after}"),
-            code => assert_eq!(code, "unavailable", "after {after}: {:?}", spoken.events.last()),
+    for (options, messages) in forms().into_iter().zip([17, 2, 10]) {
+        let mut cuts = 0;
+        for after in 1.. {
+            rig.sim.inject("cut-after", after, Some(1));
+            let spoken = speaks(&rig, options.clone(), MULAW).await;
+            let uncut = rig.sim.trouble_ahead("cut-after").is_some();
+            rig.sim.calm();
+            if uncut {
+                break;
+            }
+            cuts += 1;
+            assert!(whole.starts_with(&spoken.outcome.sound), "{options} after {after}");
+            match spoken.outcome.code() {
+                "done" => assert!(spoken.outcome.sound == whole, "{options} after {after}"),
+                code => assert_eq!(code, "unavailable", "{options} after {after}: {:?}", spoken.events.last()),
+            }
         }
+        assert!(cuts >= messages, "{options}: there are more messages than {cuts}");
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+/// Waiting for a speaker, and what it says.
+mod speaker_in_its_time {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+    use vg_plugin_host::api::TtsInput;
+    use vg_plugin_host::session::{SessionEnd, TtsEvent, TtsSession};
+
+    async fn tell(session: &TtsSession, inputs: impl IntoIterator<Item = TtsInput>) {
+        for input in inputs {
+            session.input.send(input).await.unwrap();
+        }
+    }
+
+    /// Sound and marks until its good end.
+    async fn rest(session: &mut TtsSession) -> (Vec<u8>, Vec<u32>) {
+        let (mut heard, mut marks) = (Vec::new(), Vec::new());
+        loop {
+            match timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                TtsEvent::Audio(samples) => heard.extend(samples),
+                TtsEvent::Flushed(mark) => marks.push(mark),
+                TtsEvent::Ended(end) => {
+                    assert_eq!(*end, SessionEnd::Done);
+                    return (heard, marks);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_reply_that_is_broken_off_at_any_event_is_silent_at_once_and_the_next_is_spoken() {
+        let rig = speaker().await;
+        let next = rig.sim.voice(Format::MULAW).speak(REPLIES[1]).samples;
+        for options in forms() {
+            for events in 0..14 {
+                let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
+                tell(&session, [TtsInput::Text(REPLIES[0].to_owned()), TtsInput::Flush(1)]).await;
+                for _ in 0..events {
+                    let event = timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
+                    if matches!(event, TtsEvent::Flushed(_)) {
+                        break;
+                    }
+                }
+                tell(&session, [TtsInput::Cancel]).await;
+                let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
+                timeout(Duration::from_secs(1), cancelled).await.unwrap();
+                tell(&session, [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End]).await;
+                let (heard, marks) = rest(&mut session).await;
+                assert_eq!(marks, [2], "{options} after {events}");
+                assert!(heard == next, "{options} after {events}");
+            }
+        }
+        assert_eq!(rig.sim.offences(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+        let rig = speaker().await;
+        let text = "word ".repeat(600);
+        let whole = rig.sim.voice(Format::MULAW).speak(&text).samples;
+        let forms = forms();
+        let calls = forms.iter().map(|options| {
+            let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
+            let (text, whole) = (text.clone(), &whole);
+            async move {
+                tell(&session, [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End]).await;
+                tokio::time::sleep(Duration::from_millis(7_500)).await;
+                let (heard, marks) = rest(&mut session).await;
+                assert_eq!(marks, [1], "{options}");
+                assert!(heard == *whole, "{options}: {} bytes", heard.len());
+            }
+        });
+        futures_util::future::join_all(calls).await;
     }
 }
 
