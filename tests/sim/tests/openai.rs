@@ -407,6 +407,38 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+    let rig = rig("tts-openai").await;
+    let long = "word ".repeat(400);
+    let calls = [json!({}), json!({ "stream": "sse" })].map(|options| {
+        let mut session = rig.open_tts(options.clone(), pcm(24_000), "en-US").unwrap();
+        let long = long.clone();
+        async move {
+            for input in [TtsInput::Text(long.clone()), TtsInput::Flush(1)] {
+                session.input.send(input).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(10_000)).await;
+            for input in [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End] {
+                session.input.send(input).await.unwrap();
+            }
+            let mut sound = Vec::new();
+            let end = loop {
+                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
+                    TtsEvent::Ended(end) => break *end,
+                    _ => {}
+                }
+            };
+            assert_eq!(end, SessionEnd::Done, "{options}");
+            let voice = vg_sim::Voice::Scripted(Format::pcm(24_000));
+            let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
+            assert!(sound == whole, "{options}: {} of {} bytes", sound.len(), whole.len());
+        }
+    });
+    futures_util::future::join_all(calls).await;
+}
+
 #[tokio::test]
 async fn fifty_replies_at_once_are_whole() {
     let rig = rig("tts-openai").await;
