@@ -6,7 +6,7 @@
 use vg_plugin_sdk::{
     AudioFormat, Descriptor, Encoding, Fault, FaultKind, Instant, SecretKind, SecretWish, SessionStart, Usage, audio,
     json::{Value, json},
-    link::{self, HttpVersion, LinkId, LinkInput},
+    link::{self, LinkId, LinkInput},
     options,
     tts::{self, Effect, Input, Silence, Texts, TtsPlugin, Woken},
 };
@@ -83,13 +83,15 @@ impl TtsPlugin for Session {
 impl Session {
     fn react(&mut self, input: Input) -> Result<Vec<Effect>, Fault> {
         match input {
-            Input::Start(start) => {
-                self.prepare(&start)?;
-                return Ok(vec![self.ready()]);
-            }
+            Input::Start(start) => self.prepare(&start)?,
             Input::Text(text) => self.texts.add(&text),
             Input::Flush(mark) => self.texts.flush(mark),
-            Input::Cancel => return Ok(self.cancel()),
+            Input::Cancel => {
+                self.texts.clear();
+                self.silence.stop();
+                let close = self.speaking.take().map(|speaking| link::close(speaking.link).into());
+                return Ok(close.into_iter().chain([Effect::Cancelled]).collect());
+            }
             Input::End => {
                 self.ending = true;
                 self.texts.end();
@@ -117,20 +119,6 @@ impl Session {
         self.language.clone_from(&start.language);
         self.format = Some(start.format);
         Ok(())
-    }
-
-    fn cancel(&mut self) -> Vec<Effect> {
-        self.texts.clear();
-        self.silence.stop();
-        let Some(speaking) = self.speaking.take() else { return vec![Effect::Cancelled] };
-        // The connection goes with its link.
-        let next = (!self.ending).then(|| self.ready());
-        [link::close(speaking.link).into(), Effect::Cancelled].into_iter().chain(next).collect()
-    }
-
-    /// A connection, so that the next reply does not wait for one.
-    fn ready(&self) -> Effect {
-        link::preconnect(self.url.clone(), HttpVersion::Http1).into()
     }
 
     /// Where nothing is being spoken: the next whole sentences, or the end.
@@ -212,8 +200,7 @@ mod tests {
     fn asked() -> testing::Session<Input, Effect> {
         let mut session = testing::tts::<Session>();
         let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz: 16_000 };
-        let ready = session.start(SessionStart { format, ..testing::start("{}") });
-        assert!(matches!(ready[..], [Effect::Link(LinkEffect::Preconnect(_))]));
+        assert_eq!(session.start(SessionStart { format, ..testing::start("{}") }), []);
         session.tell(Input::Text("Good morning.".to_owned()));
         assert!(matches!(session.tell(Input::Flush(7))[0], Effect::Link(LinkEffect::Http(_))));
         session
@@ -253,7 +240,7 @@ mod tests {
     #[test]
     fn nothing_is_heard_of_what_was_cancelled() {
         let mut session = asked();
-        assert_eq!(session.tell(Input::Cancel)[..2], [link::close(1).into(), Effect::Cancelled]);
+        assert_eq!(session.tell(Input::Cancel), [link::close(1).into(), Effect::Cancelled]);
         assert_eq!(session.bytes(1, &[1, 2]), []);
         assert_eq!(session.pass_ms(10_000), []);
     }
