@@ -1,7 +1,5 @@
 //! `speech-sim` as it is typed, and the names of the troubles that it makes.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use vg_sim::{TROUBLES, own};
