@@ -3,7 +3,7 @@
 mod silence;
 mod texts;
 
-use std::{cell::RefCell, collections::VecDeque, fmt, future::Future, marker::PhantomData};
+use std::{cell::RefCell, fmt, future::Future, marker::PhantomData};
 
 use crate::{
     Descriptor, Fault, FaultKind, Instant, Remedy,
@@ -28,50 +28,6 @@ pub trait TtsPlugin: 'static {
 /// A good end without any sound, where there was something to speak: the next provider may speak it, the caller can do nothing.
 pub fn spoke_nothing(detail: impl Into<String>) -> Fault {
     Fault { remedy: Remedy::NextProvider, ..Fault::new(FaultKind::EmptyResult, detail) }
-}
-
-/// A text that is to be spoken, and the mark to give after its last sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Everything given since the order before.
-    pub text: String,
-    /// None where the session's end called for it.
-    pub mark: Option<u32>,
-}
-
-/// What a session was told and has not spoken, for vendors that want whole texts.
-#[derive(Clone, Debug, Default)]
-pub struct Orders {
-    text: String,
-    waiting: VecDeque<Order>,
-}
-
-impl Orders {
-    /// More text.
-    pub fn text(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    /// A `flush` (with its mark) or the `end`: the text so far is an order.
-    pub fn close(&mut self, mark: Option<u32>) {
-        self.waiting.push_back(Order { text: std::mem::take(&mut self.text), mark });
-    }
-
-    /// A `cancel`: nothing of it is to be spoken.
-    pub fn clear(&mut self) {
-        self.text.clear();
-        self.waiting.clear();
-    }
-
-    /// The oldest order.
-    pub fn take(&mut self) -> Option<Order> {
-        self.waiting.pop_front()
-    }
-
-    /// Whether no order waits; text that nothing called for yet does not count.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }
 
 /// The same as straight-line code, exported as [`Scripted`]: `export_tts!(Scripted<MyScript>)`.

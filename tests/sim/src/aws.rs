@@ -29,6 +29,30 @@ const REQUEST_IDS: [&str; 2] = ["x-amzn-requestid", "x-amzn-request-id"];
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000007";
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
 
+/// Their troubles.
+pub const TROUBLES: &[&str] = &[
+    "aws-http",
+    "aws-throttled",
+    "aws-denied",
+    "aws-expired",
+    "aws-bad-signature",
+    "aws-no-head",
+    "aws-exception",
+    "aws-error",
+    "aws-bad-checksum",
+    "aws-reset",
+    "aws-end",
+    "aws-kill",
+    "aws-stall",
+    "aws-idle-ms",
+    "polly-html",
+    "polly-empty",
+    "polly-cut",
+    "polly-stall",
+    "polly-no-marks",
+    "polly-no-close",
+];
+
 /// Their paths.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new()
