@@ -1,6 +1,7 @@
 //! Samples to wire bytes and back.
 
 pub mod g711;
+pub mod g722;
 pub mod l16;
 
 use crate::frame::frame_samples;
