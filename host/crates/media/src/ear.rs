@@ -3,16 +3,23 @@
 #[cfg(test)]
 mod tests;
 
-use crate::codec::{Codec, Framing};
+use crate::codec::{Codec, Decoder, Framing};
+use crate::delay::Wish;
 use crate::error::MediaError;
 use crate::frame::{Edge, FRAME_MS, Frame, frame_samples};
-use crate::jitter::{DELAY_MAX, Jitter, Written};
+use crate::jitter::{DELAY_MAX, Jitter, What, Written};
 use crate::plc::Plc;
 use crate::resample::Resampler;
 use crate::rtp::{self, Header, Source, Verdict};
 use crate::stats::EarStats;
-use crate::vad::{Moment, Vad, VadConfig};
+use crate::vad::{Moment, Vad, VadConfig, mean_square};
 use std::time::{Duration, Instant};
+
+/// A sample this loud is at the end of what G.711 can say: mu-law's largest is 32124, A-law's 32256.
+const CLIPPING: u16 = 32_000;
+
+/// Frames over which the noise of the caller's room is smoothed.
+const QUIET_SMOOTHING: f32 = 8.0;
 
 /// How to listen.
 #[derive(Clone, Copy, Debug)]
@@ -23,17 +30,19 @@ pub struct EarConfig {
     pub framing: Framing,
     /// The rate in which frames are delivered: 8000 or 16000.
     pub rate_hz: u32,
-    /// How long sound is held back so that late packets are in time: added to every answer's delay, at most 640 ms.
+    /// How long sound is held back at first so that late packets are in time: added to every answer's delay, at most 640 ms.
     pub delay: Duration,
+    /// What it may become for packets that need it; between 20 ms and this it follows them. Equal to `delay`: it may only fall.
+    pub delay_max: Duration,
     /// What counts as speech.
     pub vad: VadConfig,
 }
 
 impl EarConfig {
-    /// Frames at the codec's own rate, 40 ms of delay.
+    /// Frames at the codec's own rate, 40 ms of delay that may become 20 to 200.
     pub fn new(codec: Codec, framing: Framing) -> Self {
-        let delay = Duration::from_millis(40);
-        Self { codec, framing, rate_hz: codec.rate_hz(), delay, vad: VadConfig::default() }
+        let (delay, delay_max) = (Duration::from_millis(40), Duration::from_millis(200));
+        Self { codec, framing, rate_hz: codec.rate_hz(), delay, delay_max, vad: VadConfig::default() }
     }
 }
 
@@ -55,9 +64,10 @@ pub enum EarReason {
 /// The receiving half of a leg.
 ///
 /// Frames begin with the first packet and then come every 20 ms for ever, whatever the sender does: what is missing is
-/// concealed for 60 ms and silence after that. Any bytes may be fed; what is not sound is counted.
+/// concealed for 60 ms and comfort noise after that. Any bytes may be fed; what is not sound is counted.
 pub struct Ear {
     codec: Codec,
+    decoder: Decoder,
     framing: Framing,
     source: Source,
     /// Where the newest packet stood on the sender's time line and on ours.
@@ -68,6 +78,10 @@ pub struct Ear {
     jitter: Jitter,
     plc: Plc,
     vad: Vad,
+    /// Smoothed power of what was heard while nobody spoke.
+    quiet_power: f32,
+    /// The last frame took the time of one that was left out.
+    left_out: bool,
     resampler: Resampler,
     wire_samples: Box<[i16]>,
     samples: Box<[i16]>,
@@ -96,20 +110,24 @@ impl Ear {
         if !matches!(config.rate_hz, 8_000 | 16_000) {
             return Err(MediaError::Rate { rate_hz: config.rate_hz });
         }
-        if config.delay > DELAY_MAX {
-            let (delay_ms, delay_ms_max) = (config.delay.as_millis(), DELAY_MAX.as_millis());
+        let longest = config.delay.max(config.delay_max);
+        if longest > DELAY_MAX {
+            let (delay_ms, delay_ms_max) = (longest.as_millis(), DELAY_MAX.as_millis());
             return Err(MediaError::Delay { delay_ms, delay_ms_max });
         }
         Ok(Self {
             codec,
+            decoder: codec.decoder(),
             framing: config.framing,
             source: Source::default(),
             anchor: None,
             cut: 0,
             transit: Transit { last: None, jitter_ns: 0.0 },
-            jitter: Jitter::new(now, codec, config.delay),
+            jitter: Jitter::new(now, codec, config.delay, config.delay_max),
             plc: Plc::new(codec.rate_hz()),
             vad: Vad::new(config.vad),
+            quiet_power: 0.0,
+            left_out: false,
             resampler: Resampler::new(codec.rate_hz(), config.rate_hz)?,
             wire_samples: vec![0; codec.frame_samples()].into(),
             samples: vec![0; frame_samples(config.rate_hz)].into(),
@@ -139,9 +157,20 @@ impl Ear {
         self.jitter.due().map(|due| (due, EarReason::Frame))
     }
 
+    /// Our own voice: the mean square of a frame that was sent just now, so that its echo is not taken for the caller.
+    pub fn handle_spoken(&mut self, power: f32) {
+        self.vad.spoken(power);
+    }
+
     /// What was counted so far.
-    pub fn stats(&self) -> &EarStats {
-        &self.stats
+    pub fn stats(&self) -> EarStats {
+        let delay = self.jitter.delay();
+        EarStats {
+            delay_ms: delay.actual().as_millis() as u64,
+            delay_target_ms: delay.target().as_millis() as u64,
+            drift_ppm: delay.drift_ppm().map(|ppm| ppm as i32),
+            ..self.stats
+        }
     }
 
     fn handle_packet(&mut self, now: Instant, header: &Header, payload: &[u8]) {
@@ -181,7 +210,7 @@ impl Ear {
                 self.store_newest(now, header, position, payload);
             }
         }
-        self.stats.jitter_us = self.transit.update(now, header.timestamp, self.codec.rate_hz());
+        self.stats.jitter_us = self.transit.update(now, header.timestamp, self.codec.clock_hz());
     }
 
     fn store_newest(&mut self, now: Instant, header: &Header, position: u64, payload: &[u8]) {
@@ -194,9 +223,9 @@ impl Ear {
             self.stats.garbage += 1;
             return;
         }
-        let position = if self.jitter.is_dry() { self.begin(now) } else { self.jitter.newest() };
+        let position = if self.jitter.due().is_some() { self.jitter.end() } else { self.begin(now) };
         // A sample may be cut in two; wherever the stream goes on, its second half stays a second half.
-        let sample_bytes = self.codec.sample_bytes() as u64;
+        let sample_bytes = self.codec.tick_bytes() as u64;
         self.store(now, position - position % sample_bytes + self.cut, bytes);
         self.cut = (self.cut + bytes.len() as u64) % sample_bytes;
     }
@@ -221,44 +250,97 @@ impl Ear {
     /// Where a timestamp stands on our time line; `None` before its beginning.
     fn position_of(&self, timestamp: u32) -> Option<u64> {
         let anchor = self.anchor?;
-        let samples = i64::from(timestamp.wrapping_sub(anchor.timestamp) as i32);
-        anchor.position.checked_add_signed(samples * self.codec.sample_bytes() as i64)
+        let ticks = i64::from(timestamp.wrapping_sub(anchor.timestamp) as i32);
+        anchor.position.checked_add_signed(ticks * self.codec.tick_bytes() as i64)
     }
 
     fn deliver(&mut self, now: Instant, sink: &mut impl EarSink) -> bool {
-        if self.vad.is_quiet() && self.jitter.due().is_some_and(|due| due <= now) && self.jitter.trim() {
-            self.stats.trimmed += 1;
+        let quiet = self.vad.is_quiet();
+        if quiet
+            && self.jitter.wish() == Wish::Longer
+            && let Some(at) = self.jitter.hold(now)
+        {
+            self.plc.comfort(&mut self.wire_samples);
+            self.stats.stretched += 1;
+            self.hand_on(at, Made::Comfort, sink);
+            return true;
         }
         let Some(played) = self.jitter.play(now) else { return false };
         let at = played.at;
-        let (genuine, concealed) = match played.wire {
-            Some(wire) => {
-                self.codec.decode(wire, &mut self.wire_samples);
+        let made = match played.what {
+            What::Sound(wire) => {
+                self.decoder.decode(wire, &mut self.wire_samples);
+                if quiet && !self.left_out && self.is_dispensable() {
+                    self.jitter.leave_out();
+                    self.stats.trimmed += 1;
+                    self.left_out = true;
+                    return true;
+                }
                 self.plc.heard(&mut self.wire_samples);
-                (true, false)
+                Made::Genuine
             }
-            None => (false, self.plc.missed(&mut self.wire_samples)),
+            What::Lost | What::Awaited if self.plc.missed(&mut self.wire_samples) => Made::Guess,
+            What::Lost | What::Awaited => Made::Comfort,
         };
+        self.left_out = false;
+        self.hand_on(at, made, sink);
+        true
+    }
+
+    /// Whether the frame that was just decoded may be left out: the delay is longer than it need be, and it is not the beginning of a word.
+    fn is_dispensable(&self) -> bool {
+        self.jitter.wish() == Wish::Shorter && !self.vad.is_voiced(mean_square(&self.wire_samples))
+    }
+
+    fn hand_on(&mut self, at: Instant, made: Made, sink: &mut impl EarSink) {
         let index = self.stats.frames;
         self.stats.frames += 1;
-        self.stats.concealed += u64::from(concealed);
-        self.stats.silent += u64::from(!genuine && !concealed);
+        match made {
+            Made::Genuine => {}
+            Made::Guess => self.stats.concealed += 1,
+            Made::Comfort => self.stats.silent += 1,
+        }
         let moment = Moment { at, position_ms: index * FRAME_MS };
-        let (voiced, edge) = self.vad.push(&self.wire_samples, genuine, moment);
+        let judged = self.vad.push(&self.wire_samples, made == Made::Genuine, moment);
+        if made == Made::Genuine {
+            self.meter(judged.power, judged.voiced);
+        }
         self.resampler.process(&self.wire_samples, &mut self.samples);
         let position = index * self.samples.len() as u64;
-        sink.frame(Frame { samples: &self.samples, position, at, voiced, concealed });
-        if let Some(edge) = edge {
+        let concealed = made == Made::Guess;
+        sink.frame(Frame { samples: &self.samples, position, at, voiced: judged.voiced, concealed });
+        if let Some(edge) = judged.edge {
             sink.edge(edge);
         }
-        true
+    }
+
+    fn meter(&mut self, power: f32, voiced: bool) {
+        if voiced {
+            let loudest = self.wire_samples.iter().fold(0u16, |most, sample| most.max(sample.unsigned_abs()));
+            self.stats.clipped += u64::from(loudest >= CLIPPING);
+            self.stats.voiced += 1;
+        } else {
+            self.quiet_power += (power - self.quiet_power) / QUIET_SMOOTHING;
+            self.plc.set_noise(self.quiet_power);
+        }
     }
 }
 
+/// Where a frame comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    /// The far side.
+    Genuine,
+    /// Concealment.
+    Guess,
+    /// Nothing was there for too long, or the delay was made longer.
+    Comfort,
+}
+
 impl Transit {
-    fn update(&mut self, now: Instant, timestamp: u32, rate_hz: u32) -> u64 {
+    fn update(&mut self, now: Instant, timestamp: u32, clock_hz: u32) -> u64 {
         if let Some((arrival, sent)) = self.last.replace((now, timestamp)) {
-            let spacing_sent = f64::from(timestamp.wrapping_sub(sent) as i32) / f64::from(rate_hz) * 1e9;
+            let spacing_sent = f64::from(timestamp.wrapping_sub(sent) as i32) / f64::from(clock_hz) * 1e9;
             let spacing = now.saturating_duration_since(arrival).as_nanos() as f64;
             self.jitter_ns += ((spacing - spacing_sent).abs() - self.jitter_ns) / 16.0;
         }

@@ -13,6 +13,8 @@
 
 pub mod rtp;
 
+mod delay;
+
 mod jitter;
 
 pub mod codec;

@@ -4,7 +4,7 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-use crate::codec::{Codec, Framing};
+use crate::codec::{Codec, Encoder, Framing};
 use crate::error::MediaError;
 use crate::pace::{Pace, Slot};
 use crate::rtp::{self, HEADER_LEN, Header};
@@ -142,6 +142,7 @@ impl SayError {
 /// is never followed by a burst.
 pub struct Mouth {
     codec: Codec,
+    encoder: Encoder,
     rtp: Option<Stream>,
     silence: Silence,
     pace: Pace,
@@ -173,6 +174,7 @@ impl Mouth {
         };
         Ok(Self {
             codec,
+            encoder: codec.encoder(),
             rtp,
             silence: config.silence,
             pace: Pace::new(now),
@@ -233,9 +235,9 @@ impl Mouth {
         self.stats.missed_slots += u64::from(slot.missed);
         let (header, payload) = datagram.split_at_mut(header_len);
         if let Some(rtp) = &mut self.rtp {
-            header.copy_from_slice(&rtp::write(rtp.header(slot, self.codec.rate_hz())));
+            header.copy_from_slice(&rtp::write(rtp.header(slot, self.codec.clock_hz())));
         }
-        self.codec.encode(&self.samples, payload);
+        self.encoder.encode(&self.samples, payload);
         self.stats.packets += 1;
         if self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE)
             && let Some(tag) = self.queue.note_audible()
@@ -306,9 +308,9 @@ impl Mouth {
 
 impl Stream {
     /// Timestamps follow the clock, also over pauses (RFC 3550, section 5.1).
-    fn header(&mut self, slot: Slot, rate_hz: u32) -> Header {
+    fn header(&mut self, slot: Slot, clock_hz: u32) -> Header {
         if let Some(last) = self.last.replace(slot.at) {
-            let passed = samples_in(slot.at.saturating_duration_since(last), rate_hz);
+            let passed = samples_in(slot.at.saturating_duration_since(last), clock_hz);
             self.next.timestamp = self.next.timestamp.wrapping_add(passed as u32);
         }
         let RtpStart { ssrc, sequence, timestamp } = self.next;

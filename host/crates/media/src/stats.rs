@@ -29,10 +29,22 @@ pub struct EarStats {
     pub frames: u64,
     /// Of these, frames made up by concealment.
     pub concealed: u64,
-    /// Of these, frames of silence because nothing came for longer than is concealed.
+    /// Of these, frames of comfort noise: nothing came for longer than is concealed, or the delay was made longer.
     pub silent: u64,
-    /// Frames left out in silence to bring the delay back down.
+    /// Of these, frames that came and were voiced.
+    pub voiced: u64,
+    /// Of the voiced ones, frames that reach the end of the scale.
+    pub clipped: u64,
+    /// Frames left out in silence to bring the delay down.
     pub trimmed: u64,
+    /// Frames put in in silence to make the delay longer.
+    pub stretched: u64,
+    /// What sound is held back by now, and what its packets need, in milliseconds.
+    pub delay_ms: u64,
+    /// See `delay_ms`.
+    pub delay_target_ms: u64,
+    /// By how many millionths the sender's clock is faster than ours; `None` before half a minute was heard.
+    pub drift_ppm: Option<i32>,
 }
 
 /// What happened to the packets and utterances of a [`Mouth`](crate::Mouth).

@@ -154,7 +154,7 @@ fn stream_without_headers_is_cut_into_frames_wherever_it_was_cut_before() {
     let (mut ear, mut heard) = (ear(begin, Codec::Slin16, Framing::Raw), Heard::default());
     let samples: Vec<i16> = (0..320 * 10).map(|n| n as i16).collect();
     let mut wire = vec![0; samples.len() * 2];
-    Codec::Slin16.encode(&samples, &mut wire);
+    Codec::Slin16.encoder().encode(&samples, &mut wire);
     for (n, part) in wire.chunks(333).enumerate() {
         let now = begin + Duration::from_millis(10 * n as u64);
         ear.poll(now, &mut heard);
@@ -199,12 +199,13 @@ fn stream_that_stood_still_is_heard_whole_and_its_delay_is_won_back_in_silence()
     }
     feed(&mut ear, &mut heard, 60..100, 0, 9_000);
     let loud = |heard: &Heard| heard.line.iter().filter(|&&sample| sample == 9_000).count() / 160;
-    feed(&mut ear, &mut heard, 100..250, 0, 3);
+    feed(&mut ear, &mut heard, 100..1_500, 0, 3);
     // But for the lead-over from concealment, an eighth of a frame.
     assert!((99..=100).contains(&loud(&heard)), "every word is there: {}", loud(&heard));
     let trimmed = ear.stats().trimmed;
-    assert!((9..=10).contains(&trimmed), "{trimmed} frames left out");
-    assert!(heard.frames.len() as u64 >= 247, "and time went on: {}", heard.frames.len());
+    // Ten frames and what the delay was longer at first than a steady stream needs.
+    assert!((10..=12).contains(&trimmed), "{trimmed} frames left out");
+    assert!(heard.frames.len() as u64 >= 1_497, "and time went on: {}", heard.frames.len());
 }
 
 #[test]
@@ -257,7 +258,7 @@ fn over(weather: Weather, seed: u64) -> (Heard, EarStats, Link) {
         }
         ear.poll(now, &mut heard);
     }
-    (heard, *ear.stats(), link)
+    (heard, ear.stats(), link)
 }
 
 /// The steepest step between two samples: a click is steeper than the sound itself.
@@ -320,7 +321,7 @@ fn clock_that_runs_slow_or_fast_for_an_hour_is_followed() {
             let code = if n / 50 % 2 == 0 { 0x90 } else { 0xFF };
             ear.handle_datagram(now, &packet(1, n as u16, (n * 160) as u32, code, 160));
         }
-        let stats = *ear.stats();
+        let stats = ear.stats();
         // 100 ppm of an hour are 360 ms.
         assert!(stats.packets == 180_000 && stats.trimmed <= 20 && stats.concealed <= 60, "{ppm}: {stats:?}");
     }

@@ -44,7 +44,7 @@ impl Stage {
         while let Some(length) = self.mouth.poll_transmit(self.now, &mut datagram) {
             let (header, payload) = rtp::parse(&datagram[..length]).unwrap();
             let mut samples = vec![0; 160];
-            Codec::L16_8k.decode(payload, &mut samples);
+            Codec::L16_8k.decoder().decode(payload, &mut samples);
             self.sent.push(Sent { ms: (self.now - self.begin).as_millis(), header, samples });
         }
         while let Some(event) = self.mouth.poll_event() {
