@@ -33,6 +33,8 @@ mod pace;
 
 pub mod mouth;
 
+pub mod tape;
+
 pub mod wav;
 
 pub mod stats;
