@@ -49,9 +49,10 @@ pub use codec::{Codec, Framing};
 pub use ear::{Ear, EarConfig, EarReason, EarSink};
 pub use error::MediaError;
 pub use frame::{Edge, FRAME, Frame};
-pub use mouth::{Mouth, MouthConfig, MouthEvent, MouthReason, RtpStart, SayError, Silence, Spoken, UtteranceTag};
+pub use mouth::{Bed, Mouth, MouthConfig, MouthEvent, MouthReason, RtpStart, SayError, Silence, Spoken, UtteranceTag};
 pub use resample::Resampler;
 pub use stats::{EarStats, MouthStats};
+pub use tape::{Side, Tape};
 pub use vad::VadConfig;
 
 /// A buffer of this size holds every datagram a [`Mouth`] makes.
