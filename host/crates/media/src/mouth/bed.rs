@@ -50,7 +50,7 @@ impl Playing {
         }
         let wanted_db = if under_speech { self.bed.ducked_db } else { self.bed.gain_db };
         let wanted = if self.over { 0 } else { gain(wanted_db) };
-        let step = UNIT / SWELL_FRAMES;
+        let step = (UNIT + SWELL_FRAMES - 1) / SWELL_FRAMES;
         let next = self.gain + (wanted - self.gain).clamp(-step, step);
         let length = frame.len() as i32;
         for (n, sample) in frame.iter_mut().enumerate() {

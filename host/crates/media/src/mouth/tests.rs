@@ -264,7 +264,7 @@ fn bed_lies_under_speech_and_fills_what_is_between() {
     stage.run(500);
     let middle = |packet: usize| stage.sent[packet].samples[80];
     assert_eq!((middle(20), middle(60)), (1_000, LOUD + 99), "full alone, a tenth under speech");
-    assert_eq!((middle(99), middle(109)), (1_000, 51));
+    assert_eq!((middle(99), middle(109)), (1_000, 49));
     assert_eq!((stage.sent.len(), stage.mouth.poll_timeout()), (110, None), "faded out, and nothing is sent any more");
     let line: Vec<i16> = stage.sent.iter().flat_map(|sent| sent.samples.clone()).collect();
     // But for the voice's own beginning and end.
