@@ -60,12 +60,6 @@ impl Digit {
     }
 }
 
-impl fmt::Display for Digit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.as_char())
-    }
-}
-
 /// What the caller types may be a card number.
 impl fmt::Debug for Digit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,7 +126,7 @@ pub struct Digits {
     ssrc: Option<u32>,
     /// The highest sequence number of this time line.
     highest: Option<u16>,
-    /// When an event last came.
+    /// When an event last came that was not late.
     heard: Option<Instant>,
     /// Those of former time lines, then those of this one by their beginning. *Invariant:* at most [`PRESSES_MAX`], and
     /// only the last one is held.
@@ -261,15 +255,15 @@ impl Digits {
 
     /// `newest`: the sequence number of the packet, if it is the highest so far.
     fn handle_event(&mut self, now: Instant, newest: Option<u16>, event: Event) {
-        let last_heard = self.heard.replace(now);
         if let Some(index) = self.press_of(&event) {
             self.presses[index].grow(now, &event);
+            self.heard = Some(now);
             return;
         }
         // Packets are sent in the order of their presses. One that was sent after all others, and bears an earlier time
         // than they, is of a clock that was set back.
         let set_back = newest.is_some() && self.newest().is_some_and(|press| is_after(press.start, event.timestamp));
-        if set_back || last_heard.is_some_and(|heard| now.saturating_duration_since(heard) > FORGET) {
+        if set_back || self.heard.is_some_and(|heard| now.saturating_duration_since(heard) > FORGET) {
             self.begin_time_line();
             self.highest = newest.or(self.highest);
         }
@@ -278,13 +272,13 @@ impl Digits {
             return;
         }
         self.begin(now, &event);
+        self.heard = Some(now);
     }
 
     fn press_of(&self, event: &Event) -> Option<usize> {
-        let slack = self.rate_hz / 20;
         let mut end = None;
         for (index, press) in self.presses.iter().enumerate().rev().take_while(|(_, press)| !press.past) {
-            if press.digit == event.digit && press.owns(event, end, slack) {
+            if press.digit == event.digit && press.owns(event, end) {
                 return Some(index);
             }
             end = Some(press.start);
@@ -380,9 +374,8 @@ impl Press {
         }
     }
 
-    /// Whether an event of the same digit is of this press. `end`: the beginning of the press after it. `slack`: how much
-    /// earlier than it must a sender may close a segment, in ticks: at its last update.
-    fn owns(&self, event: &Event, end: Option<u32>, slack: u32) -> bool {
+    /// Whether an event of the same digit is of this press. `end`: the beginning of the press after it.
+    fn owns(&self, event: &Event, end: Option<u32>) -> bool {
         if [self.start, self.segment, self.segment_before].contains(&event.timestamp) {
             return true;
         }
@@ -398,9 +391,9 @@ impl Press {
         if self.state == State::Released && u64::from(offset) >= self.ticks {
             return false;
         }
-        let length = event.timestamp.wrapping_sub(self.segment);
-        let goes_on = u64::from(offset) == self.ticks || (SEGMENT_TICKS.saturating_sub(slack)..=SEGMENT_TICKS).contains(&length);
-        goes_on || offset.is_multiple_of(SEGMENT_TICKS)
+        // Segments are as long as they can be. One that was closed before is known if all of it came: a digit after a
+        // pause never begins where the one before it ended.
+        offset.is_multiple_of(SEGMENT_TICKS) || u64::from(offset) == self.ticks
     }
 
     fn grow(&mut self, now: Instant, event: &Event) {

@@ -55,6 +55,7 @@ pub struct DigitSender {
 impl DigitSender {
     /// The key is pressed now.
     pub fn new(now: Instant, press: SendDigit) -> Self {
+        let press = SendDigit { interval: press.interval.max(Duration::from_millis(1)), ..press };
         Self { press, begin: now, slots: 0, ends: 0, segment: 0, marker: true }
     }
 
