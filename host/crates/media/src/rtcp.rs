@@ -16,9 +16,7 @@ mod reporter;
 mod tests;
 
 pub use parse::{Chunk, Chunks, Item, Packet, Packets, Reports, RtcpError, Sources, is_rtcp, parse};
-pub use reporter::{
-    Arrival, Departure, RemoteReport, Reporter, ReporterConfig, ReporterEvent, ReporterReason, ReporterStats,
-};
+pub use reporter::{Arrival, Departure, RemoteReport, Reporter, ReporterConfig, ReporterEvent, ReporterReason, ReporterStats};
 pub use write::{COMPOUND_MAX, Cname, CnameError, Compound, write};
 
 use std::time::Duration;

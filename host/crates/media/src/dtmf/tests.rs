@@ -173,7 +173,16 @@ fn long_press_is_one_digit_over_its_segments() {
             let segment = (pressed - 1) / 0xFFFF;
             let duration = (pressed - segment * 0xFFFF) as u16;
             bench.packet(start.wrapping_add(segment * 0xFFFF), &event('9', n * 20 == end_ms, duration));
-            assert_eq!(bench.news(), if n == 1 { "+9".into() } else if n * 20 == end_ms { format!("-9:{end_ms}") } else { String::new() });
+            assert_eq!(
+                bench.news(),
+                if n == 1 {
+                    "+9".into()
+                } else if n * 20 == end_ms {
+                    format!("-9:{end_ms}")
+                } else {
+                    String::new()
+                }
+            );
         }
     }
 }

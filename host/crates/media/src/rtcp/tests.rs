@@ -40,7 +40,8 @@ fn compound_written_is_the_compound_read() {
         let cname = Cname::new(&"n".repeat(length)).unwrap();
         let datagram = written(&Compound { ssrc: 7, sender: Some(SENDER), reports: &[BLOCK], cname: &cname, bye: true });
         let packets: Vec<_> = parse(&datagram).unwrap().collect();
-        let [Packet::SenderReport { ssrc: 7, sender: SENDER, reports }, Packet::SourceDescription(chunks), goodbye] = &packets[..]
+        let [Packet::SenderReport { ssrc: 7, sender: SENDER, reports }, Packet::SourceDescription(chunks), goodbye] =
+            &packets[..]
         else {
             panic!("{packets:?}")
         };
