@@ -83,6 +83,22 @@ fn press_is_told_when_it_begins_and_when_it_ends() {
 }
 
 #[test]
+fn digits_of_a_captured_caller_are_told_once() {
+    // SIPp dials 1 and #; all three ends of each come at once.
+    let mut bench = Bench::new(8_000);
+    for (code, first, timestamp) in [(1, 6_469u16, 0x1F99_FE9A), (11, 6_521, 0x1F9A_1DDA)] {
+        for n in 0..10u16 {
+            let [high, low] = (160 * (n + 1)).min(1_280).to_be_bytes();
+            let flags = if n < 7 { 0x0A } else { 0x8A };
+            bench.now += if n < 8 { 20 * MS } else { Duration::from_micros(30) };
+            bench.raw(0x178B_B234, first + n, timestamp, n == 0, &[code, flags, high, low]);
+        }
+        bench.now += 780 * MS;
+    }
+    assert_eq!(bench.news(), "+1 -1:160 +# -#:160");
+}
+
+#[test]
 fn end_is_assumed_after_120_ms_of_silence_and_told_once() {
     let mut bench = Bench::new(8_000);
     bench.first(1_000, &event('5', false, 160));

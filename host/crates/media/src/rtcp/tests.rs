@@ -67,6 +67,25 @@ fn receiver_report_has_the_bytes_of_the_rfc() {
     assert_eq!(datagram, expected.concat());
 }
 
+/// A sender report of Asterisk 22.10, as captured.
+const FROM_ASTERISK: &str = "81c8000c1334497beead991718b6a5801f9a5c58000000eb000092e0\
+    178bb23400000000000019df00000011000000000000000081ca000b1334497b0124\
+    30363136613064662d653664352d343666342d393538382d3533373963646566633331320000";
+
+#[test]
+fn report_of_asterisk_is_understood() {
+    let digit = |at| u8::from_str_radix(&FROM_ASTERISK[at..at + 2], 16).unwrap();
+    let datagram: Vec<_> = (0..FROM_ASTERISK.len()).step_by(2).map(digit).collect();
+    let packets: Vec<_> = parse(&datagram).unwrap().collect();
+    let [Packet::SenderReport { ssrc: 0x1334_497B, sender, reports }, Packet::SourceDescription(names)] = &packets[..] else {
+        panic!("{packets:?}")
+    };
+    assert_eq!((sender.ntp, sender.packets, sender.octets), (Ntp(0xEEAD_9917_18B6_A580), 235, 235 * 160));
+    let block = ReportBlock { ssrc: 0x178B_B234, extended_highest: 6_623, jitter: 17, ..ReportBlock::default() };
+    assert_eq!(reports.clone().collect::<Vec<_>>(), [block]);
+    assert_eq!(names.clone().next().unwrap().cname(), Some(&b"0616a0df-e6d5-46f4-9588-5379cdefc312"[..]));
+}
+
 #[test]
 fn buffer_that_just_holds_a_compound_suffices_and_one_byte_less_does_not() {
     let cname = Cname::random([0xA5; 12]);
