@@ -227,6 +227,12 @@ fn equal_digit_at_the_distance_of_a_segment_is_another_if_it_is_marked_or_the_fi
     bench.packet(1_000 + 0xFFFF, &event('9', true, 320));
     bench.packet(1_000 + 2 * 0xFFFF, &event('9', true, 320));
     assert_eq!(bench.news(), "-9:40 +9 -9:40");
+    // The same, the second overtaking the first: its marker tells that nothing came before it.
+    let mut bench = Bench::new(8_000);
+    bench.raw(1, 21, 101_000, false, &event('9', false, 320));
+    bench.raw(1, 20, 101_000, true, &event('9', false, 160));
+    bench.raw(1, 10, 101_000 - 0xFFFF, false, &event('9', true, 480));
+    assert_eq!(bench.news(), "+9 -9:60 +9");
 }
 
 #[test]

@@ -316,8 +316,7 @@ impl Sending {
     /// Only a report of ours is believed: any number may stand in the field.
     fn round_trip(&self, now: Instant, block: &ReportBlock) -> Option<Duration> {
         let remembered = self.remembered.iter().flatten();
-        let (_, made) =
-            remembered.filter(|(middle, _)| *middle == block.last_sr && block.last_sr != 0).max_by_key(|(_, at)| at)?;
+        let (_, made) = remembered.filter(|(middle, _)| *middle == block.last_sr).max_by_key(|(_, at)| at)?;
         let round = compact(now.saturating_duration_since(*made)).saturating_sub(block.delay_since_last_sr);
         Some(Duration::from_nanos((u64::from(round) * 1_000_000_000) >> 16))
     }

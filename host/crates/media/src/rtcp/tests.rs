@@ -347,6 +347,10 @@ fn newest_sender_report_of_the_peer_is_told_back_with_its_age() {
     assert_eq!(block.last_sr, SENDER.ntp.middle());
     let age = (now - (begin + 500 * MS)).as_secs_f64();
     assert!((f64::from(block.delay_since_last_sr) / 65_536.0 - age).abs() < 0.001);
+    us.handle_datagram(now, &written(&Compound { ssrc: 3, ..compound }));
+    hear(&mut us, begin, 2, 10..20);
+    let block = block_of_next_report(&mut us).unwrap();
+    assert_eq!((block.last_sr, block.delay_since_last_sr), (0, 0), "that of another source is none of this one");
 }
 
 #[test]
@@ -386,10 +390,10 @@ fn own_echo_and_garbage_are_counted_and_ignored() {
     us.handle_datagram(begin, &written(&Compound { ssrc: 1, sender: None, reports: &[block], cname: &cname, bye: true }));
     let stats = us.stats();
     assert_eq!((stats.collisions, stats.garbage, stats.received, stats.remote), (6, 1, 0, None));
-    assert_eq!((us.poll_event(), block_of_first_report(&mut us)), (None, None));
+    assert_eq!((us.poll_event(), block_of_next_report(&mut us)), (None, None));
 }
 
-fn block_of_first_report(reporter: &mut Reporter) -> Option<ReportBlock> {
+fn block_of_next_report(reporter: &mut Reporter) -> Option<ReportBlock> {
     block(&due(reporter).1)
 }
 
