@@ -13,6 +13,10 @@
 
 pub mod rtp;
 
+pub mod rtcp;
+
+pub mod dtmf;
+
 mod delay;
 
 mod jitter;

@@ -9,6 +9,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Instant;
+use vg_media::dtmf::Digits;
+use vg_media::rtcp::{Arrival, COMPOUND_MAX, Cname, Departure, Ntp, Reporter, ReporterConfig};
+use vg_media::rtp::Header;
 use vg_media::{
     Codec, DATAGRAM_MAX, Ear, EarConfig, EarSink, Edge, FRAME, Frame, Framing, Mouth, MouthConfig, RtpStart, UtteranceTag,
 };
@@ -83,4 +86,36 @@ fn second_after_the_first_allocates_nothing() {
     }
     assert_eq!(ALLOCATIONS.get() - after_first_second, 0);
     assert!(heard.frames > 490 && heard.edges > 20 && heard.concealed > 20, "all paths were taken");
+}
+
+#[test]
+fn reports_and_digits_allocate_nothing() {
+    let begin = Instant::now();
+    let reporter = |ssrc| {
+        let config = ReporterConfig { ssrc, rate_hz: 8_000, cname: Cname::random([7; 12]), seed: ssrc.into() };
+        Reporter::new(begin, Ntp(1 << 63), config)
+    };
+    let (mut here, mut there, mut digits) = (reporter(1), reporter(2), Digits::new(8_000));
+    let (mut datagram, mut reports, mut told) = ([0; COMPOUND_MAX], 0, 0);
+    let before = ALLOCATIONS.get();
+    for slot in 0..3_000u32 {
+        let (now, timestamp, sequence) = (begin + FRAME * slot, slot * 160, slot as u16);
+        here.handle_departure(&Departure { at: now, timestamp, octets: 160 });
+        there.handle_arrival(&Arrival { at: now, ssrc: 1, sequence, timestamp: Some(timestamp) });
+        let mut exchange = |from: &mut Reporter, to: &mut Reporter| {
+            if let Some(length) = from.poll_transmit(now, &mut datagram) {
+                to.handle_datagram(now, &datagram[..length]);
+            }
+        };
+        exchange(&mut here, &mut there);
+        exchange(&mut there, &mut here);
+        reports += u32::from(here.poll_event().is_some());
+        let header = Header { marker: false, payload_type: 101, sequence, timestamp: slot / 8 * 1_280, ssrc: 1 };
+        digits.handle_packet(now, &header, &[(slot / 8 % 16) as u8, 10, 0, 160]);
+        while digits.poll(now).is_some() {
+            told += 1;
+        }
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert!(reports > 8 && told > 700, "all paths were taken");
 }
