@@ -14,6 +14,16 @@ use half_band::{DOWN_DELAY, Down, UP_DELAY, Up};
 pub const RATES_HZ: [u32; 4] = [8_000, 16_000, 24_000, 48_000];
 
 /// A stream of samples changed from one rate to another, 20 ms at a time. Allocates only when made.
+///
+/// | between | flat up to | stopped from | delay |
+/// |---|---|---|---|
+/// | 8 and 16 kHz | 3.5 kHz, +-0.01 dB | 4.5 kHz, 69 dB | 1.9 ms |
+/// | 8 and 24 or 48 kHz | 3.4 kHz, +-0.01 dB | 4 kHz, 80 dB | 10 ms |
+/// | 16 and 24 or 48 kHz | 6.8 kHz, +-0.01 dB | 8 kHz, 80 dB | 5 ms |
+/// | 24 and 48 kHz | 10.5 kHz, +-0.01 dB | 12 kHz, 80 dB | 5 ms |
+///
+/// Both ways alike: what folds back when the rate falls is as weak as the images when it rises. Between equal rates samples pass as they
+/// are, at once.
 pub struct Resampler {
     from_samples: usize,
     to_samples: usize,
@@ -38,7 +48,7 @@ impl Resampler {
             (8_000, 16_000) => Kind::Up(Up::new()),
             (16_000, 8_000) => Kind::Down(Down::new()),
             _ if from_hz == to_hz => Kind::Same,
-            _ => Kind::Fft(Box::new(Blocks::new(from_hz, to_hz, from_samples, to_samples)?)),
+            _ => Kind::Fft(Box::new(Blocks::new(from_hz, to_hz)?)),
         };
         Ok(Self { from_samples, to_samples, kind })
     }

@@ -80,9 +80,11 @@ impl Down {
         let (pairs, _) = input.as_chunks::<2>();
         let line = Line::new(&self.past, pairs.iter().map(|pair| pair[1]));
         let mut middle = [0.0; MIDDLE + LOW];
-        let firsts = self.past_middle.iter().copied().chain(pairs.iter().map(|pair| pair[0]));
-        for (to, from) in middle.iter_mut().zip(firsts) {
+        for (to, &from) in middle[..MIDDLE].iter_mut().zip(&self.past_middle) {
             *to = f32::from(from);
+        }
+        for (to, pair) in middle[MIDDLE..].iter_mut().zip(pairs) {
+            *to = f32::from(pair[0]);
         }
         for ((to, between), there) in output.iter_mut().zip(line.between()).zip(middle) {
             *to = to_sample(0.5 * (between + there));
