@@ -3,6 +3,7 @@
 pub mod g711;
 pub mod g722;
 pub mod l16;
+pub mod opus;
 
 use crate::frame::frame_samples;
 

@@ -435,7 +435,7 @@ fn storms(seeds: u64, typist: &Typist) -> (usize, usize) {
         for (m, jitter_max) in [0, 20, 100, 400].map(|ms| ms * MS).into_iter().enumerate() {
             for seed in 0..seeds {
                 let seed = seed * 100 + n as u64 * 10 + m as u64;
-                let weather = Weather { loss, duplicate: 0.2, jitter_max, reorder: true };
+                let weather = Weather { loss, duplicate: 0.2, jitter_max, reorder: true, ..Weather::default() };
                 let got = typed(seed, weather, typist);
                 judge(seed, &got);
                 presses = (presses.0 + got.sent.len(), presses.1 + got.told.len());

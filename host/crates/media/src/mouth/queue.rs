@@ -135,8 +135,8 @@ impl Queue {
                 resampler.reset();
             }
             resampler.process(&self.block[..taken], frame);
-            // The resampler is half a block behind: what went in before the middle of the block is out.
-            front.tail = taken * 2 > block;
+            // The resampler is behind by its delay: what went in that long before the end of the block is out.
+            front.tail = taken * frame.len() / block + resampler.delay_samples() > frame.len();
         } else {
             frame[..taken].copy_from_slice(&self.block[..taken]);
             frame[taken..].fill(0);
