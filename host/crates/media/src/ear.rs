@@ -7,6 +7,7 @@ mod tests;
 
 use crate::codec::{Codec, Decoder, Framing};
 use crate::delay::Wish;
+use crate::dtmf::{DigitNews, Digits};
 use crate::error::MediaError;
 use crate::frame::{Edge, FRAME_MS, Frame, frame_samples};
 use crate::jitter::{DELAY_MAX, Jitter, What, Written};
@@ -36,6 +37,8 @@ pub struct EarConfig {
     pub delay: Duration,
     /// What it may become for packets that need it; between 20 ms and this it follows them. Equal to `delay`: it may only fall.
     pub delay_max: Duration,
+    /// Payload type of telephone events (RFC 4733), where the far side sends any; their clock is the codec's.
+    pub events: Option<u8>,
     /// What counts as speech.
     pub vad: VadConfig,
 }
@@ -44,7 +47,7 @@ impl EarConfig {
     /// Frames at the codec's own rate, 40 ms of delay that may become 20 to 200.
     pub fn new(codec: Codec, framing: Framing) -> Self {
         let (delay, delay_max) = (Duration::from_millis(40), Duration::from_millis(200));
-        Self { codec, framing, rate_hz: codec.rate_hz(), delay, delay_max, vad: VadConfig::default() }
+        Self { codec, framing, rate_hz: codec.rate_hz(), delay, delay_max, events: None, vad: VadConfig::default() }
     }
 }
 
@@ -54,6 +57,10 @@ pub trait EarSink {
     fn frame(&mut self, frame: Frame<'_>);
     /// Speech began or ended; comes after the frame that decided it.
     fn edge(&mut self, edge: Edge);
+    /// A key was pressed or let go.
+    fn digit(&mut self, news: DigitNews) {
+        let _ = news;
+    }
 }
 
 /// Why an [`Ear`] wants to be polled.
@@ -61,6 +68,8 @@ pub trait EarSink {
 pub enum EarReason {
     /// The next frame is due.
     Frame,
+    /// There is news of a key, or the end of a press may be missing.
+    Digit,
 }
 
 /// The receiving half of a leg.
@@ -72,6 +81,7 @@ pub struct Ear {
     decoder: Decoder,
     framing: Framing,
     source: Source,
+    events: Option<(u8, Digits)>,
     /// Where the newest packet stood on the sender's time line and on ours.
     anchor: Option<Anchor>,
     /// Bytes of an unfinished sample at the end of a stream.
@@ -122,6 +132,7 @@ impl Ear {
             decoder: codec.decoder(),
             framing: config.framing,
             source: Source::default(),
+            events: config.events.map(|payload_type| (payload_type, Digits::new(codec.clock_hz()))),
             anchor: None,
             cut: 0,
             transit: Transit { last: None, jitter_ns: 0.0 },
@@ -142,21 +153,28 @@ impl Ear {
         match self.framing {
             Framing::Rtp => match rtp::parse(datagram) {
                 Ok((_, [])) | Err(_) => self.stats.garbage += 1,
-                Ok((header, _)) if !self.codec.accepts(header.payload_type) => self.stats.foreign_payload += 1,
-                Ok((header, payload)) => self.handle_packet(now, &header, payload),
+                Ok((header, payload)) if self.codec.accepts(header.payload_type) => self.handle_packet(now, &header, payload),
+                Ok((header, payload)) => self.handle_event(now, &header, payload),
             },
             Framing::Raw => self.handle_stream(now, datagram),
         }
     }
 
-    /// Delivers every frame that is due by now.
+    /// Delivers every frame that is due by now, and news of keys.
     pub fn poll(&mut self, now: Instant, sink: &mut impl EarSink) {
         while self.deliver(now, sink) {}
+        if let Some((_, digits)) = &mut self.events {
+            while let Some(news) = digits.poll(now) {
+                sink.digit(news);
+            }
+        }
     }
 
     /// When to poll next, and what for; `None` until something came.
     pub fn poll_timeout(&self) -> Option<(Instant, EarReason)> {
-        self.jitter.due().map(|due| (due, EarReason::Frame))
+        let frame = self.jitter.due().map(|due| (due, EarReason::Frame));
+        let digit = self.events.as_ref().and_then(|(_, digits)| digits.poll_timeout()).map(|(due, _)| (due, EarReason::Digit));
+        frame.into_iter().chain(digit).min_by_key(|(due, _)| *due)
     }
 
     /// Our own voice: the mean square of a frame that was sent just now, so that its echo is not taken for the caller.
@@ -197,6 +215,28 @@ impl Ear {
                     }
                     None => self.stats.late += 1,
                 }
+            }
+        }
+    }
+
+    /// A packet that bears no sound: it counts in the sequence, and may be a key.
+    fn handle_event(&mut self, now: Instant, header: &Header, payload: &[u8]) {
+        let Some((_, digits)) = self.events.as_mut().filter(|(payload_type, _)| *payload_type == header.payload_type) else {
+            self.stats.foreign_payload += 1;
+            return;
+        };
+        match self.source.accept(header) {
+            Verdict::Duplicate => self.stats.duplicates += 1,
+            Verdict::Stray => self.stats.stray += 1,
+            verdict => {
+                match verdict {
+                    Verdict::Ahead(missing) => self.stats.lost += u64::from(missing),
+                    Verdict::Reordered => self.stats.lost = self.stats.lost.saturating_sub(1),
+                    // What was heard of another source is no measure; the next sound begins its time line.
+                    _ => self.anchor = None,
+                }
+                self.stats.events += 1;
+                digits.handle_packet(now, header, payload);
             }
         }
     }

@@ -7,8 +7,10 @@ pub struct EarStats {
     pub packets: u64,
     /// Datagrams that are not RTP (RFC 3550, appendix A.1), or empty.
     pub garbage: u64,
-    /// RTP of another payload type than the codec's.
+    /// RTP of another payload type than the codec's and that of telephone events.
     pub foreign_payload: u64,
+    /// Packets of telephone events.
+    pub events: u64,
     /// Packets of another source, or far out of sequence, that were not followed by a second one.
     pub stray: u64,
     /// Sequence numbers that never came; may fall again while packets arrive out of order.
