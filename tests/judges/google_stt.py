@@ -53,7 +53,7 @@ def config_v1(options):
         language_code=options.language,
         enable_automatic_punctuation=True,
         enable_word_time_offsets=True,
-        model="telephony" if options.rate == 8000 else "latest_long",
+        model=options.set.get("model", "telephony" if options.rate == 8000 else "latest_long"),
         speech_contexts=[speech_v1.SpeechContext(phrases=["account balance"], boost=10.0)],
     )
 

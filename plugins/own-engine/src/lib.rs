@@ -7,7 +7,7 @@ mod asking;
 mod refusal;
 
 pub use asking::{Asking, DEFAULT_ORIGIN};
-pub use refusal::{OptionRefusal, Refusal, refused};
+pub use refusal::{BODY_MS, OptionRefusal, Refusal, Refused};
 
 use serde::{Deserialize, Serialize};
 use vg_plugin_sdk::{AudioFormat, Encoding};

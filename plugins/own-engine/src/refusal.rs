@@ -2,7 +2,10 @@
 
 use crate::Ms;
 use serde::Deserialize;
-use vg_plugin_sdk::{Fault, FaultKind, OptionFault};
+use vg_plugin_sdk::{
+    Fault, FaultKind, OptionFault,
+    link::{self, Fields, Opened},
+};
 
 /// `{"type":"error",...}` of an engine. Its `message` is for people who look at the wire: it may hold what was spoken, so it is not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -30,6 +33,10 @@ pub struct OptionRefusal {
 const FAULTS_MAX: usize = 16;
 /// Bytes of what an engine says of an option.
 const MESSAGE_MAX: usize = 200;
+/// Bytes of a refusal's body: more is a page.
+const BODY_MAX: usize = 4 << 10;
+/// A refusal's body comes with its head, or is not waited for.
+pub const BODY_MS: u32 = 500;
 
 impl Refusal {
     /// What it means for the session. An unknown code is an engine that is not well.
@@ -54,9 +61,13 @@ impl Refusal {
     }
 
     fn options(&self) -> Vec<OptionFault> {
-        let fault = |refused: &OptionRefusal| OptionFault {
-            path: format!("/options{}", cut(&refused.path)),
-            message: cut(&refused.message).to_owned(),
+        let fault = |refused: &OptionRefusal| {
+            // A pointer begins with a slash; engines forget it.
+            let path = match cut(&refused.path).trim_start_matches('/') {
+                "" => "/options".to_owned(),
+                path => format!("/options/{path}"),
+            };
+            OptionFault { path, message: cut(&refused.message).to_owned() }
         };
         let faults: Vec<OptionFault> = self.faults.iter().take(FAULTS_MAX).map(fault).collect();
         if !faults.is_empty() {
@@ -74,16 +85,39 @@ impl Refusal {
     }
 }
 
-/// What an answer with a status of 400 or above means: its body may say it better than the status.
-pub fn refused(status: u16, headers: &[(String, String)], body: &[u8]) -> Fault {
-    let by_status = Fault::of_status(status, headers)
-        .unwrap_or_else(|| Fault::new(FaultKind::Protocol, format!("the engine answered with status {status}")));
-    let Some(refusal) = serde_json::from_slice::<Refusal>(body).ok() else { return by_status };
-    let Some(by_body) = refusal.known() else { return by_status };
-    match (refusal.code.as_str(), &by_body.kind, &by_status.kind) {
-        // A header that says when is better than a body that does not.
-        ("rate_limited", FaultKind::Quota(None), FaultKind::Quota(Some(_))) => by_status,
-        _ => by_body,
+/// An answer with a status of 400 or above, whose body may still come: it may say it better than the status.
+#[derive(Debug)]
+pub struct Refused {
+    status: u16,
+    headers: Fields,
+    body: Vec<u8>,
+}
+
+impl Refused {
+    /// By its head. Its body is waited for no longer than [`BODY_MS`].
+    pub fn new(head: Opened) -> Self {
+        Self { status: head.status, headers: head.headers, body: Vec::new() }
+    }
+
+    /// More of its body; what is too much is dropped.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let room = BODY_MAX.saturating_sub(self.body.len()).min(bytes.len());
+        self.body.extend_from_slice(&bytes[..room]);
+    }
+
+    /// What it means, by what has come of it.
+    pub fn fault(&self) -> Fault {
+        let by_status = Fault::of_status(self.status, &self.headers)
+            .unwrap_or_else(|| Fault::new(FaultKind::Protocol, format!("the engine answered with status {}", self.status)));
+        let Some(refusal) = serde_json::from_slice::<Refusal>(&self.body).ok() else { return by_status };
+        match refusal.known() {
+            // A header may say when, whatever the status.
+            Some(fault) if refusal.code == "rate_limited" && fault.kind == FaultKind::Quota(None) => {
+                Fault { kind: FaultKind::Quota(link::retry_after_ms(&self.headers)), ..fault }
+            }
+            Some(fault) => fault,
+            None => by_status,
+        }
     }
 }
 
@@ -128,8 +162,14 @@ mod tests {
         let named = fault(r#"{"code":"invalid_options","faults":[{"path":"/speed","message":"at most 2"}]}"#);
         let expected = OptionFault { path: "/options/speed".to_owned(), message: "at most 2".to_owned() };
         assert_eq!(named.kind, FaultKind::InvalidOptions(vec![expected]));
-        let FaultKind::InvalidOptions(faults) = fault(r#"{"code":"invalid_options"}"#).kind else { panic!("another kind") };
-        assert_eq!(faults[0].path, "/options");
+        let path = |json: &str| match fault(json).kind {
+            FaultKind::InvalidOptions(faults) => faults[0].path.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(path(r#"{"code":"invalid_options"}"#), "/options");
+        let at =
+            |pointer: &str| path(&format!(r#"{{"code":"invalid_options","faults":[{{"path":"{pointer}","message":"no"}}]}}"#));
+        assert_eq!((at("speed").as_str(), at("").as_str(), at("/a/b").as_str()), ("/options/speed", "/options", "/options/a/b"));
     }
 
     #[test]
@@ -139,10 +179,18 @@ mod tests {
 
     #[test]
     fn a_body_says_it_better_than_a_status_and_a_page_says_nothing() {
-        let after = [("retry-after".to_owned(), "7".to_owned())];
-        let kind = |status, body: &str| refused(status, &after, body.as_bytes()).kind;
+        let kind = |status, body: &str| {
+            let headers = vec![("retry-after".to_owned(), "7".to_owned())];
+            let mut refused = Refused::new(Opened { id: 1, status, headers });
+            // However it is cut.
+            body.as_bytes().chunks(5).for_each(|piece| refused.push(piece));
+            refused.fault().kind
+        };
         assert_eq!(kind(429, r#"{"code":"rate_limited","retry_after_ms":300}"#), FaultKind::Quota(Some(300)));
         assert_eq!(kind(429, r#"{"code":"rate_limited"}"#), FaultKind::Quota(Some(7_000)));
+        assert_eq!(kind(503, r#"{"code":"rate_limited"}"#), FaultKind::Quota(Some(7_000)));
+        assert_eq!(kind(429, r#"{"code":"quota_exhausted"}"#), FaultKind::Quota(None));
+        assert_eq!(kind(503, &"x".repeat(10_000)), FaultKind::Unavailable);
         assert_eq!(kind(503, r#"{"code":"busy"}"#), FaultKind::SessionLimit);
         assert_eq!(kind(503, r#"{"code":"made_up"}"#), FaultKind::Unavailable);
         assert_eq!(kind(401, "<html>"), FaultKind::Auth);

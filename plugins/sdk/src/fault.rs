@@ -33,7 +33,7 @@ impl Fault {
         let kind = match status {
             ..=399 => return None,
             401 | 403 => FaultKind::Auth,
-            402 | 429 => FaultKind::Quota(retry_after_ms(headers)),
+            402 | 429 => FaultKind::Quota(link::retry_after_ms(headers)),
             408 | 425 | 500.. => FaultKind::Unavailable,
             404 | 406 | 415 | 422 => FaultKind::Unsupported,
             400.. => FaultKind::Protocol,
@@ -57,11 +57,6 @@ impl Fault {
         let fault = Self::new(kind, format!("the link failed: {}", failed.detail));
         if failed.kind == LinkErrorKind::EgressDenied { Self { remedy: Remedy::Configuration, ..fault } } else { fault }
     }
-}
-
-/// `Retry-After` in its form of seconds (RFC 9110, 10.2.3); a session has no calendar for its form of a date.
-fn retry_after_ms(headers: &[(String, String)]) -> Option<u64> {
-    link::field(headers, "retry-after")?.trim().parse::<u64>().ok()?.checked_mul(1000)
 }
 
 #[cfg(test)]

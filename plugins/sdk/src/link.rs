@@ -66,6 +66,11 @@ pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> 
     fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
+/// `Retry-After` in its form of seconds (RFC 9110, 10.2.3); a session has no calendar for its form of a date.
+pub fn retry_after_ms(headers: &[(String, String)]) -> Option<u64> {
+    field(headers, "retry-after")?.trim().parse::<u64>().ok()?.checked_mul(1000)
+}
+
 impl HttpOpen {
     /// One more header.
     #[must_use]

@@ -1,14 +1,19 @@
 //! Text-to-speech plugins.
 
-use std::{cell::RefCell, collections::VecDeque, fmt, future::Future, marker::PhantomData};
+mod silence;
+mod texts;
+
+use std::{cell::RefCell, fmt, future::Future, marker::PhantomData};
 
 use crate::{
-    Descriptor, Fault, Instant,
+    Descriptor, Fault, FaultKind, Instant, Remedy,
     bindings::{describe::exports::serphona::speech::describe, tts::exports::serphona::speech::tts},
     task::{self, Ending, Task},
 };
 
 pub use crate::bindings::tts::exports::serphona::speech::tts::{Effect, Input, Timer};
+pub use silence::{Silence, Woken};
+pub use texts::{Piece, Texts};
 
 /// A text-to-speech provider: one value per session. Exported by [`export_tts!`](crate::export_tts).
 pub trait TtsPlugin: 'static {
@@ -20,48 +25,9 @@ pub trait TtsPlugin: 'static {
     fn handle(&mut self, now: Instant, input: Input) -> Vec<Effect>;
 }
 
-/// A text that is to be spoken, and the mark to give after its last sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Everything given since the order before.
-    pub text: String,
-    /// None where the session's end called for it.
-    pub mark: Option<u32>,
-}
-
-/// What a session was told and has not spoken, for vendors that want whole texts.
-#[derive(Clone, Debug, Default)]
-pub struct Orders {
-    text: String,
-    waiting: VecDeque<Order>,
-}
-
-impl Orders {
-    /// More text.
-    pub fn text(&mut self, text: &str) {
-        self.text.push_str(text);
-    }
-
-    /// A `flush` (with its mark) or the `end`: the text so far is an order.
-    pub fn close(&mut self, mark: Option<u32>) {
-        self.waiting.push_back(Order { text: std::mem::take(&mut self.text), mark });
-    }
-
-    /// A `cancel`: nothing of it is to be spoken.
-    pub fn clear(&mut self) {
-        self.text.clear();
-        self.waiting.clear();
-    }
-
-    /// The oldest order.
-    pub fn take(&mut self) -> Option<Order> {
-        self.waiting.pop_front()
-    }
-
-    /// Whether no order waits; text that nothing called for yet does not count.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
+/// A good end without any sound, where there was something to speak: the next provider may speak it, the caller can do nothing.
+pub fn spoke_nothing(detail: impl Into<String>) -> Fault {
+    Fault { remedy: Remedy::NextProvider, ..Fault::new(FaultKind::EmptyResult, detail) }
 }
 
 /// The same as straight-line code, exported as [`Scripted`]: `export_tts!(Scripted<MyScript>)`.

@@ -5,9 +5,9 @@ mod refusal;
 
 use crate::options::{FilterMethod, Identify, Options, Stability};
 use serde::Deserialize;
-use std::fmt::Write;
 use vg_plugin_sdk::{Fault, FaultKind};
 use vg_wire::event_stream::Message;
+use vg_wire::query::Query;
 
 pub(crate) use refusal::{named, of_head};
 
@@ -106,19 +106,9 @@ fn vendor_language(tag: &str) -> &str {
 
 /// Parameters as a query.
 pub(crate) fn query(parameters: &[(&'static str, String)]) -> String {
-    let mut query = String::new();
-    for (name, value) in parameters {
-        query.push(if query.is_empty() { '?' } else { '&' });
-        query.push_str(name);
-        query.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => query.push(byte.into()),
-                _ => write!(query, "%{byte:02X}").unwrap_or_default(),
-            }
-        }
-    }
-    query
+    let mut query = Query::new();
+    parameters.iter().for_each(|(name, value)| query.add(name, value));
+    format!("?{}", query.as_str())
 }
 
 /// A random (version 4) UUID (RFC 9562) of a session's seed.

@@ -42,6 +42,8 @@ pub(crate) struct Ear {
     /// Answers that are owed, the oldest first.
     owed: VecDeque<Until>,
     ended_ms: u64,
+    /// Words came, and not that their speech has ended.
+    unended: bool,
 }
 
 impl Ear {
@@ -85,7 +87,7 @@ impl Ear {
         self.heard_ms = self.heard_ms.max(end_ms);
         // Else it was said before, or a partial was overtaken by its final.
         if end_ms > self.final_ms {
-            let spoke = said.is_some();
+            self.unended |= said.is_some();
             if results.is_final {
                 (self.final_ms, self.open) = (end_ms, None);
                 effects.extend(said.map(Effect::Final));
@@ -93,7 +95,8 @@ impl Ear {
                 self.open.clone_from(&said);
                 effects.extend(said.map(Effect::Partial));
             }
-            if results.speech_final && spoke {
+            // It may stand in an empty piece behind the words.
+            if results.speech_final && self.unended {
                 self.speech_ended(end_ms, effects);
             }
         }
@@ -197,7 +200,7 @@ impl Ear {
 
     fn speech_ended(&mut self, ms: u64, effects: &mut Vec<Effect>) {
         if ms > self.ended_ms {
-            self.ended_ms = ms;
+            (self.ended_ms, self.unended) = (ms, false);
             effects.push(Effect::SpeechEnded(ms));
         }
     }

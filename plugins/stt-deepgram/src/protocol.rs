@@ -3,8 +3,8 @@
 
 use crate::options::{Api, Options};
 use serde::Deserialize;
-use std::fmt::Write;
 use vg_plugin_sdk::{AudioFormat, Encoding, Transcript, Word, json};
+use vg_wire::query::Query;
 
 /// Deepgram closes a stream on which nothing came for 10 s.
 pub(crate) const KEEP_ALIVE: &str = r#"{"type":"KeepAlive"}"#;
@@ -25,7 +25,7 @@ pub(crate) fn url(options: &Options, format: AudioFormat, language: &str) -> Str
         Encoding::Mulaw => "mulaw",
         Encoding::Alaw => "alaw",
     };
-    let mut query = Query(String::new());
+    let mut query = Query::form();
     match options.api {
         Api::Nova => {
             query.add("channels", "1");
@@ -38,30 +38,30 @@ pub(crate) fn url(options: &Options, format: AudioFormat, language: &str) -> Str
             query.add("interim_results", "true");
             options.keyterms.iter().for_each(|term| query.add("keyterm", term));
             query.add("language", &language_code(language));
-            query.flag("mip_opt_out", options.mip_opt_out);
+            flag(&mut query, "mip_opt_out", options.mip_opt_out);
             query.add("model", options.model.as_deref().unwrap_or("nova-3"));
-            query.flag("numerals", options.numerals);
-            query.flag("profanity_filter", options.profanity_filter);
+            flag(&mut query, "numerals", options.numerals);
+            flag(&mut query, "profanity_filter", options.profanity_filter);
             query.add("punctuate", if options.punctuate { "true" } else { "false" });
             query.add("sample_rate", &format.rate_hz.to_string());
-            query.flag("smart_format", options.smart_format);
-            query.number("utterance_end_ms", options.utterance_end_ms);
+            flag(&mut query, "smart_format", options.smart_format);
+            number(&mut query, "utterance_end_ms", options.utterance_end_ms);
             query.add("vad_events", "true");
-            format!("{NOVA}?{}", query.0)
+            format!("{NOVA}?{}", query.as_str())
         }
         Api::Flux => {
             query.add("model", flux_model(options));
             query.add("encoding", encoding);
             query.add("sample_rate", &format.rate_hz.to_string());
-            query.number("eager_eot_threshold", options.eager_eot_threshold);
-            query.number("eot_threshold", options.eot_threshold);
-            query.number("eot_timeout_ms", options.eot_timeout_ms);
+            number(&mut query, "eager_eot_threshold", options.eager_eot_threshold);
+            number(&mut query, "eot_threshold", options.eot_threshold);
+            number(&mut query, "eot_timeout_ms", options.eot_timeout_ms);
             options.keyterms.iter().for_each(|term| query.add("keyterm", term));
-            query.flag("mip_opt_out", options.mip_opt_out);
+            flag(&mut query, "mip_opt_out", options.mip_opt_out);
             if flux_model(options).ends_with(MULTILINGUAL) && language != "multi" {
                 query.add("language_hint", base(language));
             }
-            format!("{FLUX}?{}", query.0)
+            format!("{FLUX}?{}", query.as_str())
         }
     }
 }
@@ -95,36 +95,15 @@ fn base(language: &str) -> &str {
     language.split('-').next().unwrap_or(language)
 }
 
-/// `name=value&...`, percent-encoded as forms are.
-struct Query(String);
-
-impl Query {
-    fn add(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(name);
-        self.0.push('=');
-        for byte in value.bytes() {
-            match byte {
-                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => self.0.push(char::from(byte)),
-                b' ' => self.0.push('+'),
-                // Writing to a string cannot fail.
-                _ => drop(write!(self.0, "%{byte:02X}")),
-            }
-        }
+fn flag(query: &mut Query, name: &str, on: bool) {
+    if on {
+        query.add(name, "true");
     }
+}
 
-    fn flag(&mut self, name: &str, on: bool) {
-        if on {
-            self.add(name, "true");
-        }
-    }
-
-    fn number(&mut self, name: &str, number: Option<impl ToString>) {
-        if let Some(number) = number {
-            self.add(name, &number.to_string());
-        }
+fn number(query: &mut Query, name: &str, number: Option<impl ToString>) {
+    if let Some(number) = number {
+        query.add(name, &number.to_string());
     }
 }
 

@@ -62,32 +62,44 @@ impl SttPlugin for Session {
     }
 
     fn handle(&mut self, _now: Instant, input: Input) -> Vec<Effect> {
-        self.react(input).unwrap_or_else(|fault| vec![Effect::Fail(fault)])
+        let mut effects = Vec::new();
+        if let Err(fault) = self.react(input, &mut effects) {
+            // What it cost is not lost with it.
+            if self.opened {
+                effects.push(self.usage());
+            }
+            effects.push(Effect::Fail(fault));
+        }
+        effects
     }
 }
 
 impl Session {
-    fn react(&mut self, input: Input) -> Result<Vec<Effect>, Fault> {
+    fn react(&mut self, input: Input, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let owed_before = self.ear.owes();
-        let mut effects = Vec::new();
         match input {
-            Input::Start(start) => return self.open(&start),
+            Input::Start(start) => self.open(&start, effects)?,
             // It goes to Deepgram by itself.
             Input::Audio(_) => {}
             Input::Edge(edge) => self.ear.edge(&edge),
-            Input::Finalize => self.ear.finalize(&mut effects),
+            Input::Finalize => self.ear.finalize(effects),
             Input::End => {
                 self.ending = true;
                 effects.extend([link::send_text(DEEPGRAM, protocol::CLOSE_STREAM).into(), Effect::Timer(END)]);
             }
-            Input::Link(news) => self.heard(news, &mut effects)?,
-            Input::Timer(id) => self.woken(id, &mut effects)?,
+            Input::Link(news) => self.heard(news, effects)?,
+            Input::Timer(id) => self.woken(id, effects)?,
         }
-        self.wait(owed_before, &mut effects);
-        Ok(effects)
+        self.wait(owed_before, effects);
+        Ok(())
     }
 
-    fn open(&mut self, start: &SessionStart) -> Result<Vec<Effect>, Fault> {
+    /// What Deepgram bills, or how far it listened where it does not say.
+    fn usage(&self) -> Effect {
+        Effect::Usage(Usage { audio_ms: self.billed_ms.unwrap_or(self.ear.heard_ms()), characters: 0, requests: 1 })
+    }
+
+    fn open(&mut self, start: &SessionStart, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let options = Options::read(&start.options)?;
         self.api = options.api;
         self.ear = Ear::new(options.api, DEEPGRAM);
@@ -103,11 +115,12 @@ impl Session {
             Auth::Key => "Token",
             Auth::Bearer => "bearer",
         };
-        Ok(vec![
+        effects.extend([
             link::websocket(DEEPGRAM, url).header("authorization", format!("{scheme} {{secret:api_key}}")).into(),
             Effect::RouteAudio(AudioRoute { link: DEEPGRAM, prefix: vec![] }),
             Effect::Timer(FIRST_ANSWER),
-        ])
+        ]);
+        Ok(())
     }
 
     /// A timer for the oldest answer that is owed, from when it is; before the link is open nobody has heard the question.
@@ -159,8 +172,7 @@ impl Session {
             Some(1000) if self.ending && told_all => {
                 // Deepgram has told all: what was to be finalized is final.
                 self.ear.close(effects)?;
-                let audio_ms = self.billed_ms.unwrap_or(self.ear.heard_ms());
-                effects.extend([Effect::Usage(Usage { audio_ms, characters: 0, requests: 1 }), Effect::Done]);
+                effects.extend([self.usage(), Effect::Done]);
                 Ok(())
             }
             // DATA-0000: what came cannot be decoded.

@@ -39,7 +39,7 @@ fn up(options: &str) -> Call {
 
 fn fault(effects: &[Effect]) -> (&FaultKind, Remedy) {
     match effects {
-        [Effect::Fail(fault)] => (&fault.kind, fault.remedy),
+        [.., Effect::Fail(fault)] => (&fault.kind, fault.remedy),
         other => panic!("no fault but {other:?}"),
     }
 }
@@ -364,6 +364,27 @@ fn the_end_of_speech_is_told_once_and_never_before_the_beginning() {
     assert!(effects.contains(&Effect::SpeechEnded(2_000)));
     assert_eq!(session.text(1, r#"{"type":"UtteranceEnd","channel":[0,1],"last_word_end":1.9}"#), []);
     assert_eq!(up("{}").text(1, r#"{"type":"UtteranceEnd","channel":[0,1],"last_word_end":-1}"#), []);
+}
+
+#[test]
+fn an_end_of_speech_that_comes_behind_its_last_words_is_told() {
+    const MORE: &str = r#""is_final":true,"speech_final":false,"#;
+    let mut session = up("{}");
+    let effects = session.text(1, &piece(0, 2_000, "hello", MORE));
+    assert!(matches!(effects[..], [Effect::Final(_)]), "{effects:?}");
+    assert_eq!(session.text(1, &piece(2_000, 2_400, "", FINAL)), [Effect::SpeechEnded(2_400)]);
+    assert_eq!(session.text(1, &piece(2_400, 3_400, "", FINAL)), [], "nobody spoke since");
+}
+
+#[test]
+fn what_was_listened_to_is_told_before_a_fault_as_well() {
+    let mut session = up("{}");
+    session.text(1, &piece(0, 2_000, "hello", PARTIAL));
+    let effects = session.finished(1, Some(1011));
+    let [Effect::Usage(usage), Effect::Fail(fault)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((usage.audio_ms, usage.requests, &fault.kind), (2_000, 1, &FaultKind::Unavailable));
+    // Who was not let in has cost nothing.
+    assert!(matches!(called("{}").opened(1, 401)[..], [Effect::Fail(_)]));
 }
 
 #[test]

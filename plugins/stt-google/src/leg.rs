@@ -20,6 +20,30 @@ const BEHIND_MS: u64 = 20_000;
 /// What is sent in one go: the host takes 256 KiB at most.
 const SENT_AT_ONCE: usize = 40 << 10;
 
+/// What was told of the caller's voice: a stream that is given sound again tells of it again, and not to the millisecond.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// The last place of all.
+    told_ms: Option<u64>,
+    speaking: bool,
+}
+
+impl Activity {
+    fn is_news(&mut self, effect: &Effect) -> bool {
+        let (ms, speaking) = match effect {
+            Effect::SpeechStarted(ms) => (*ms, true),
+            Effect::SpeechEnded(ms) => (*ms, false),
+            _ => return true,
+        };
+        // A start is told at any later place, so that an end that never came hides none.
+        let is_news = self.told_ms.is_none_or(|told_ms| ms > told_ms) && (speaking || self.speaking);
+        if is_news {
+            (self.told_ms, self.speaking) = (Some(ms), speaking);
+        }
+        is_news
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Leg {
@@ -40,8 +64,8 @@ pub(crate) struct Leg {
     pub(crate) streams: u32,
     /// The host takes no more for now.
     pub(crate) full: bool,
-    /// Google hears no more on this stream.
-    deaf: bool,
+    /// Google hears no more on this stream, and waits for its end to say the rest.
+    pub(crate) deaf: bool,
     /// No more audio will be given to it.
     pub(crate) complete: bool,
     finished: bool,
@@ -158,6 +182,7 @@ impl Leg {
     pub(crate) fn send(&mut self, effects: &mut Vec<Effect>) -> bool {
         let Some(link) = self.link else { return false };
         if self.deaf {
+            self.finish(link, effects);
             return false;
         }
         let mut room = SENT_AT_ONCE;
@@ -172,11 +197,17 @@ impl Leg {
             self.sent_to += piece.len() as u64;
             self.sent += piece.len() as u64;
         }
-        if self.is_sent() && self.complete && !self.finished {
-            self.finished = true;
-            effects.push(link::finish(link).into());
+        if self.is_sent() && self.complete {
+            self.finish(link, effects);
         }
         !self.is_sent() && !self.full
+    }
+
+    /// Once.
+    fn finish(&mut self, link: LinkId, effects: &mut Vec<Effect>) {
+        if !std::mem::replace(&mut self.finished, true) {
+            effects.push(link::finish(link).into());
+        }
     }
 
     /// What a message of Google says.
@@ -270,7 +301,7 @@ impl Leg {
     }
 
     /// What it has to tell, where nothing before it waits.
-    pub(crate) fn release(&mut self, effects: &mut Vec<Effect>) {
-        effects.append(&mut self.held);
+    pub(crate) fn release(&mut self, activity: &mut Activity, effects: &mut Vec<Effect>) {
+        effects.extend(self.held.drain(..).filter(|effect| activity.is_news(effect)));
     }
 }

@@ -1,7 +1,7 @@
 //! One call: streams of Google follow each other, since each ends with a turn or after five minutes at the latest. Usually there is one;
 //! while Google finishes a turn the next stream hears already.
 
-use crate::leg::Leg;
+use crate::leg::{Activity, Leg};
 use crate::options::{Api, Options, SCHEMA};
 use crate::protocol::{self, Ending, ending};
 use std::collections::VecDeque;
@@ -61,6 +61,7 @@ pub(crate) struct Session {
     speaking: bool,
     /// Where the last final of all ended.
     finals_end_ms: u64,
+    activity: Activity,
     ending: bool,
 }
 
@@ -95,24 +96,32 @@ impl SttPlugin for Session {
     }
 
     fn handle(&mut self, now: Instant, input: Input) -> Vec<Effect> {
-        self.react(now, input).unwrap_or_else(|fault| vec![Effect::Fail(fault)])
+        let mut effects = Vec::new();
+        if let Err(fault) = self.react(now, input, &mut effects) {
+            // What was said, and what it cost, is not lost with it.
+            if let Some(leg) = self.legs.front_mut() {
+                leg.release(&mut self.activity, &mut effects);
+            }
+            effects.extend(self.legs.iter().map(|leg| used(leg, self.bytes_per_ms)));
+            effects.push(Effect::Fail(fault));
+        }
+        effects
     }
 }
 
 impl Session {
-    fn react(&mut self, now: Instant, input: Input) -> Result<Vec<Effect>, Fault> {
-        let mut effects = Vec::new();
+    fn react(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         match input {
-            Input::Start(start) => self.start(now, &start, &mut effects)?,
-            Input::Audio(samples) => self.hear(now, samples, &mut effects)?,
+            Input::Start(start) => self.start(now, &start, effects)?,
+            Input::Audio(samples) => self.hear(now, samples, effects)?,
             Input::Edge(Edge::SpeechStarted(_)) => (self.spoken_to_ms, self.speaking) = (None, true),
             Input::Edge(Edge::SpeechEnded(ms)) => (self.spoken_to_ms, self.speaking) = (Some(ms), false),
-            Input::Finalize => self.finalize(now, &mut effects),
-            Input::End => self.end(&mut effects),
-            Input::Link(news) => self.news(now, news, &mut effects)?,
-            Input::Timer(id) => self.woken(now, id, &mut effects)?,
+            Input::Finalize => self.finalize(now, effects),
+            Input::End => self.end(effects),
+            Input::Link(news) => self.news(now, news, effects)?,
+            Input::Timer(id) => self.woken(now, id, effects)?,
         }
-        Ok(effects)
+        Ok(())
     }
 
     fn start(&mut self, now: Instant, start: &SessionStart, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -273,7 +282,11 @@ impl Session {
             LinkInput::Bytes(piece) => {
                 leg.frames.push(&piece.data);
                 let end = read(leg)?;
-                effects.extend(end.is_some().then(|| link::close(id).into()));
+                if end.is_some() {
+                    effects.push(link::close(id).into());
+                } else if leg.deaf {
+                    send(leg, effects);
+                }
                 end
             }
             LinkInput::Trailers(trailers) => Some(Status::of(&trailers.fields).map_or_else(cut, |status| ending(&status))),
@@ -333,7 +346,7 @@ impl Session {
     /// Tells what may be told: that of the oldest stretch, and of the next ones once it is complete.
     fn release(&mut self, now: Instant, effects: &mut Vec<Effect>) {
         while let Some(leg) = self.legs.front_mut() {
-            leg.release(effects);
+            leg.release(&mut self.activity, effects);
             self.finals_end_ms = self.finals_end_ms.max(leg.finals_end_ms);
             let is_over = leg.complete && leg.is_heard() && leg.link.is_none();
             if !is_over {

@@ -1,3 +1,5 @@
+mod streams;
+
 use crate::options::{Api, Options};
 use crate::protocol;
 use crate::session::Session;
@@ -314,7 +316,7 @@ fn a_limit_that_google_reaches_first_costs_no_word() {
 fn a_single_utterance_ends_a_stream_and_the_rest_goes_to_the_next() {
     let mut session = up(r#"{"single_utterance":true}"#);
     hear(&mut session, 1_000);
-    session.bytes(1, &event(1));
+    assert_eq!(sent(&session.bytes(1, &event(1))), ["finish 1"]);
     assert_eq!(hear(&mut session, 200), [], "Google would not hear it");
     session.bytes(1, &result("one", true, 900));
     session.pass_ms(600);

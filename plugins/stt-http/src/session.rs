@@ -5,20 +5,16 @@ mod tests;
 
 use crate::options::Options;
 use crate::protocol::{Ask, Heard, News};
-use vg_own_engine::{Asking, Ms, VERSION, refused};
+use vg_own_engine::{Asking, BODY_MS, Ms, Refused, VERSION};
 use vg_plugin_sdk::{
-    Fault, FaultKind, Instant, SessionStart, Usage,
-    link::{self, Fields, LinkInput, Opened},
+    Fault, FaultKind, Instant, SessionStart, Transcript, Usage,
+    link::{self, LinkInput, Opened},
     stt::{AudioRoute, Edge, Effect, Input, Timer},
 };
 
 const ENGINE: link::LinkId = 1;
 /// As long as the host lets connecting take.
 const CONNECT_MS: u32 = 5_000;
-/// A refusal's body comes with its head, or is not waited for.
-const BODY_MS: u32 = 500;
-/// Of a refusal's body: more is a page.
-const BODY_MAX: usize = 4 << 10;
 
 /// Waits of a session. Each has a timer of its own: setting one again replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,22 +52,20 @@ struct Call {
 enum Phase {
     Connecting,
     /// The engine does not become a WebSocket; its reason may follow.
-    Refused {
-        status: u16,
-        headers: Fields,
-        body: Vec<u8>,
-    },
+    Refused(Refused),
     /// Said `start`, not heard `ready`.
     Greeting,
     Listening,
 }
 
-/// The last final: words are given once.
+/// The last final with words in it: words are given once.
 #[derive(Debug, Default)]
 struct Last {
     text: String,
     start_ms: u64,
     end_ms: u64,
+    /// So far the engine is through with the sound; a final without words says so, too.
+    until_ms: u64,
 }
 
 impl Session {
@@ -158,14 +152,11 @@ impl Call {
         match (news, &mut self.phase) {
             (LinkInput::Opened(head), _) => self.opened(head),
             (LinkInput::Text(message), Phase::Greeting | Phase::Listening) => self.told(now, News::read(&message.data)?),
-            (LinkInput::Bytes(piece), Phase::Refused { body, .. }) => {
-                let room = BODY_MAX.saturating_sub(body.len()).min(piece.data.len());
-                body.extend_from_slice(&piece.data[..room]);
+            (LinkInput::Bytes(piece), Phase::Refused(refused)) => {
+                refused.push(&piece.data);
                 Ok(vec![])
             }
-            (LinkInput::Finished(_) | LinkInput::Failed(_), Phase::Refused { status, headers, body }) => {
-                Err(refused(*status, headers, body))
-            }
+            (LinkInput::Finished(_) | LinkInput::Failed(_), Phase::Refused(refused)) => Err(refused.fault()),
             (LinkInput::Finished(end), _) => {
                 let code = end.code.map_or_else(|| "without a code".to_owned(), |code| format!("with {code}"));
                 Err(Fault::new(FaultKind::Unavailable, format!("the engine hung up before `done`, {code}")))
@@ -176,17 +167,17 @@ impl Call {
         }
     }
 
-    fn opened(&mut self, Opened { status, headers, .. }: Opened) -> Result<Vec<Effect>, Fault> {
-        match status {
+    fn opened(&mut self, head: Opened) -> Result<Vec<Effect>, Fault> {
+        match head.status {
             101 => {
                 self.phase = Phase::Greeting;
                 Ok(vec![self.timer(Wait::Ready)])
             }
             400.. => {
-                self.phase = Phase::Refused { status, headers, body: Vec::new() };
+                self.phase = Phase::Refused(Refused::new(head));
                 Ok(vec![Effect::Timer(Timer { id: Wait::Ready as u32, delay_ms: BODY_MS })])
             }
-            _ => Err(Fault::new(FaultKind::Protocol, format!("status {status} in place of a WebSocket"))),
+            status => Err(Fault::new(FaultKind::Protocol, format!("status {status} in place of a WebSocket"))),
         }
     }
 
@@ -225,7 +216,7 @@ impl Call {
     fn partial(&self, heard: Heard) -> Vec<Effect> {
         let heard = heard.partial();
         // One that comes after its final is stale.
-        let wanted = self.options.partials && heard.end_ms > self.last.end_ms && !heard.text.trim().is_empty();
+        let wanted = self.options.partials && heard.end_ms > self.last.until_ms && !heard.text.trim().is_empty();
         if wanted { vec![Effect::Partial(heard)] } else { vec![] }
     }
 
@@ -236,21 +227,22 @@ impl Call {
             return Ok(vec![]);
         }
         if said.text.trim().is_empty() {
-            last.end_ms = last.end_ms.max(said.end_ms);
+            last.until_ms = last.until_ms.max(said.end_ms);
             return Ok(vec![]);
         }
-        if said.end_ms <= last.end_ms {
+        if said.end_ms <= last.until_ms {
             // Dropped it would be words lost, given it could be words twice: the engine has to be mended.
             return Err(Fault::new(FaultKind::Protocol, "a final does not end after the final before it"));
         }
-        *last = Last { text: said.text.clone(), start_ms: said.start_ms, end_ms: said.end_ms };
+        let Transcript { text, start_ms, end_ms, .. } = &said;
+        *last = Last { text: text.clone(), start_ms: *start_ms, end_ms: *end_ms, until_ms: *end_ms };
         Ok(vec![Effect::Final(said)])
     }
 
     fn woken(&mut self, id: u32) -> Result<Vec<Effect>, Fault> {
         let late = |what: &str| Err(Fault::new(FaultKind::Unavailable, format!("the engine did not {what} in time")));
         match &self.phase {
-            Phase::Refused { status, headers, body } => Err(refused(*status, headers, body)),
+            Phase::Refused(refused) => Err(refused.fault()),
             Phase::Connecting if id == Wait::Ready as u32 => late("answer"),
             Phase::Greeting if id == Wait::Ready as u32 => late("say `ready`"),
             Phase::Listening if id == Wait::Finalized as u32 && self.owed > 0 => late("answer `finalize`"),

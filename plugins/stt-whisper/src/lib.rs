@@ -63,7 +63,7 @@ impl SttPlugin for Listener {
             (Self::New, Input::Start(start)) => self.start(now, &start),
             (Self::New, _) => Ok(vec![]),
             (Self::Utterances(session), input) => session.handle(now, input),
-            (Self::Live(session), input) => session.handle(now, input),
+            (Self::Live(session), input) => return session.handle(now, input),
         };
         done.unwrap_or_else(|fault| vec![Effect::Fail(fault)])
     }

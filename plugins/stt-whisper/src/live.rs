@@ -73,44 +73,53 @@ impl Live {
         Ok((session, effects))
     }
 
-    pub(crate) fn handle(&mut self, now: Instant, input: Input) -> Result<Vec<Effect>, Fault> {
+    pub(crate) fn handle(&mut self, now: Instant, input: Input) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if let Err(fault) = self.react(now, input, &mut effects) {
+            // What it cost is not lost with it.
+            self.report(true, &mut effects);
+            effects.push(Effect::Fail(fault));
+        }
+        effects
+    }
+
+    fn react(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         match input {
             Input::Start(_) => return Err(Fault::new(FaultKind::Internal, "started twice")),
-            Input::Audio(bytes) => self.hear(now, bytes, &mut effects),
-            Input::Edge(edge) => self.edge(now, edge, &mut effects),
+            Input::Audio(bytes) => self.hear(now, bytes, effects),
+            Input::Edge(edge) => self.edge(now, edge, effects),
             Input::Finalize => {
-                self.close_stretch(now, &mut effects);
+                self.close_stretch(now, effects);
                 self.queue.owe(Owed::Finalized(now.mono_us));
             }
             Input::End => {
-                self.close_stretch(now, &mut effects);
+                self.close_stretch(now, effects);
                 self.ending = true;
                 self.queue.owe(Owed::Done(now.mono_us));
             }
             Input::Link(news) => {
                 if let Some(news) = self.line.told(now, news)? {
-                    self.news(now, news, &mut effects)?;
+                    self.news(now, news, effects)?;
                 }
             }
             Input::Timer(_) => self.wake_us = None,
         }
-        if let Some(refused) = self.line.overdue(now, &mut effects)? {
-            self.news(now, refused, &mut effects)?;
+        if let Some(refused) = self.line.overdue(now, effects)? {
+            self.news(now, refused, effects)?;
         }
         self.queue.overdue(now)?;
         if self.line.is_due(now) {
-            self.open(now, &mut effects);
+            self.open(now, effects);
         }
-        let done = self.give(now, &mut effects);
-        self.line.pump(now, &mut effects);
+        let done = self.give(now, effects);
+        self.line.pump(now, effects);
         if done {
-            self.report(true, &mut effects);
+            self.report(true, effects);
             effects.push(Effect::Done);
         } else {
             effects.extend(self.alarm(now));
         }
-        Ok(effects)
+        Ok(())
     }
 
     fn by_host(&self) -> bool {

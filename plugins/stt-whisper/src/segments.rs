@@ -106,8 +106,7 @@ impl Segments {
                 let from = self.bytes(ms.saturating_sub(self.pre_roll_ms));
                 let held_from = self.heard - self.held.len() as u64;
                 let skip = usize::try_from(from.saturating_sub(held_from)).unwrap_or(usize::MAX).min(self.held.len());
-                let held = self.held.split_off(skip);
-                self.held.clear();
+                let held = self.newest(skip);
                 self.start(held)
             }
             (Edge::SpeechEnded(ms), State::Speech) => {
@@ -123,7 +122,8 @@ impl Segments {
         }
     }
 
-    /// What there is of speech is a stretch now. Where nobody tells edges that is everything, unless it is silence.
+    /// What there is of speech is a stretch now. Where nobody tells edges that is the newest sound, as much as a stretch may be, unless it
+    /// is silence.
     pub(crate) fn finalize(&mut self) -> Vec<Cut> {
         match self.state {
             State::Speech => {
@@ -132,7 +132,7 @@ impl Segments {
                 vec![end]
             }
             State::Quiet if !self.has_edges => {
-                let held = std::mem::take(&mut self.held);
+                let held = self.newest(0);
                 if !is_loud(self.format.encoding, &held) {
                     return vec![];
                 }
@@ -143,6 +143,14 @@ impl Segments {
             }
             State::Quiet | State::Resting => vec![],
         }
+    }
+
+    /// What is held behind `skip`, and no more than a stretch may be; then nothing is held.
+    fn newest(&mut self, skip: usize) -> Vec<u8> {
+        let longest = self.bytes(self.longest_ms) as usize;
+        let held = self.held.split_off(skip.max(self.held.len().saturating_sub(longest)));
+        self.held.clear();
+        held
     }
 
     fn start(&mut self, held: Vec<u8>) -> Vec<Cut> {
@@ -249,6 +257,22 @@ mod tests {
         assert_eq!(segments.finalize(), []);
         segments.audio(vec![0x10; 800]);
         assert_eq!(segments.finalize(), [Cut::Begin(1000), Cut::More(vec![0x10; 800]), Cut::End(1100)]);
+        assert_eq!(segments.finalize(), []);
+    }
+
+    #[test]
+    fn what_is_held_is_never_a_longer_stretch_than_speech_may_be() {
+        // For less than half as much again nothing is forgotten yet.
+        let asked: [fn(&mut Segments) -> Vec<Cut>; 2] = [Segments::finalize, |segments| segments.edge(Edge::SpeechStarted(0))];
+        for ask in asked {
+            let mut segments = segments();
+            segments.audio(sound(0, 7000));
+            assert_eq!(ask(&mut segments)[..2], [Cut::Begin(2000), Cut::More(sound(2000, 7000))]);
+        }
+        // What was loud and is too old is no reason to send silence.
+        let mut segments = segments();
+        segments.audio(vec![0x10; 800]);
+        segments.audio(vec![0xff; 40_000]);
         assert_eq!(segments.finalize(), []);
     }
 

@@ -10,24 +10,20 @@ mod text;
 use crate::options::{Options, Transport};
 use crate::protocol::{self, Wire};
 use line::Line;
+use std::collections::VecDeque;
 use text::Script;
 use vg_plugin_sdk::{
-    AudioFormat, Fault, FaultKind, Instant, SessionStart, Usage, audio,
+    AudioFormat, Fault, FaultKind, Instant, SessionStart, Usage, Word, audio,
     link::{self, HttpVersion, LinkId},
-    tts::{Effect, Input, Timer},
+    tts::{Effect, Input, Silence, Timer, Woken},
 };
 use vg_wire::usp::Ids;
 
 /// A link that neither opens nor fails; the host gives up after 5 s.
 const OPENED: Timer = Timer { id: 1, delay_ms: 5_500 };
-/// No first sound of a turn, or no news of it.
-const FIRST: Timer = Timer { id: 2, delay_ms: 4_500 };
-const STALL: Timer = Timer { id: 2, delay_ms: 4_000 };
-/// While the owner has no room for more sound the host reads no link, so that silence is not the vendor's. This one comes when
-/// there is room again,
-const ROOM: Timer = Timer { id: 3, delay_ms: 0 };
-/// and this one when what waited in the link meanwhile would have come.
-const GRACE: Timer = Timer { id: 4, delay_ms: 700 };
+/// Milliseconds to the first sound of a turn, and from one sound to the next or the turn's end.
+const FIRST_SOUND_MS: u32 = 5_200;
+const SILENCE_MS: u32 = 4_700;
 
 /// Connections in a row that came to nothing: the official client tries once more.
 const STRIKES_MAX: u32 = 1;
@@ -61,9 +57,7 @@ struct Call {
     /// Bytes of sound that were given to the owner.
     given: u64,
     usage: Usage,
-    /// Turns told and news of them so far, and how many there were when the vendor began to seem silent.
-    news: u32,
-    news_before: u32,
+    silence: Silence,
 }
 
 /// The stretch of text that the vendor speaks.
@@ -78,6 +72,8 @@ struct Turn {
     told: bool,
     /// Sound of it was given to the owner.
     heard: bool,
+    /// Words that were not given yet: none is before there is sound of the turn, which may be told again.
+    words: VecDeque<Word>,
     /// Half a sample at the end of the last message.
     odd: audio::Whole,
     /// Where it begins in the sound of the session.
@@ -122,17 +118,14 @@ impl Call {
             strikes: 0,
             given: 0,
             usage: Usage { audio_ms: 0, characters: 0, requests: 0 },
-            news: 0,
-            news_before: 0,
+            silence: Silence::default(),
         })
     }
 
     fn react(&mut self, input: Input) -> Result<(), Fault> {
         match input {
             // At once, so that the first sound does not wait for TLS.
-            Input::Start(_) if self.transport == Transport::Rest => {
-                self.out.push(link::preconnect(self.wire.url.clone(), HttpVersion::Http1).into());
-            }
+            Input::Start(_) if self.transport == Transport::Rest => self.connect(),
             Input::Start(_) => self.open(),
             Input::Text(text) => {
                 self.script.text(&text);
@@ -185,6 +178,7 @@ impl Call {
             whole_text: self.transport != Transport::TextStream,
             told: false,
             heard: false,
+            words: VecDeque::new(),
             odd: audio::Whole::default(),
             base_ms: self.ms(self.given),
         });
@@ -200,7 +194,6 @@ impl Call {
         let unix_ms = self.now.unix_ms;
         let Some(turn) = &mut self.turn else { return };
         turn.told = true;
-        self.news = self.news.wrapping_add(1);
         self.usage.requests += 1;
         self.usage.characters += turn.text.chars().count() as u64;
         if self.transport == Transport::Rest {
@@ -219,7 +212,7 @@ impl Call {
             }
         }
         if turn.whole_text {
-            self.out.push(Effect::Timer(FIRST));
+            self.out.push(self.silence.within(FIRST_SOUND_MS));
         }
     }
 
@@ -245,14 +238,20 @@ impl Call {
                 && let Some(id) = id
             {
                 self.out.push(link::send_text(id, protocol::text_end(&turn.request_id, unix_ms)).into());
-                self.out.push(Effect::Timer(FIRST));
+                self.out.push(self.silence.within(FIRST_SOUND_MS));
             }
         }
+    }
+
+    /// For the next request.
+    fn connect(&mut self) {
+        self.out.push(link::preconnect(self.wire.url.clone(), HttpVersion::Http1).into());
     }
 
     /// Nothing more is said of what was asked for. The vendor has no word for it: the official client closes the socket, too.
     fn cancel(&mut self) {
         self.script.clear();
+        self.silence.stop();
         let told = self.turn.take().is_some_and(|turn| turn.told);
         if told && let Some(id) = self.line.id() {
             self.out.push(link::close(id).into());
@@ -260,11 +259,12 @@ impl Call {
         }
         self.report();
         self.out.push(Effect::Cancelled);
-        if self.ending {
-            self.finish();
-        } else if told && self.transport != Transport::Rest {
-            // The next reply is not to wait for TLS.
-            self.open();
+        // The next reply is not to wait for TLS.
+        match self.transport {
+            _ if self.ending => self.finish(),
+            Transport::Rest if told => self.connect(),
+            Transport::Ssml | Transport::TextStream if told => self.open(),
+            _ => {}
         }
     }
 
@@ -272,14 +272,9 @@ impl Call {
         if id == OPENED.id {
             return if matches!(self.line, Line::Opening { .. }) { self.opens_never() } else { Ok(()) };
         }
-        let Some(turn) = self.turn.as_ref().filter(|turn| turn.told && turn.whole_text) else { return Ok(()) };
-        match id {
-            _ if id == FIRST.id => {
-                self.news_before = self.news;
-                self.out.push(Effect::Timer(ROOM));
-            }
-            _ if id == ROOM.id => self.out.push(Effect::Timer(GRACE)),
-            _ if id == GRACE.id && self.news == self.news_before => {
+        match (self.silence.woken(id), &self.turn) {
+            (Woken::Wait(more), _) => self.out.extend(more),
+            (Woken::Silent, Some(turn)) => {
                 let what = if turn.heard { "fell silent" } else { "gave no sound in time" };
                 return Err(Fault::new(FaultKind::Unavailable, format!("the vendor {what}")));
             }

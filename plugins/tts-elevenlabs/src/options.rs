@@ -8,7 +8,7 @@ pub(crate) const SCHEMA: &str = r#"{
 "type":"object","additionalProperties":false,"properties":{
   "voice":{"type":"string","pattern":"^[A-Za-z0-9_-]+$","default":"21m00Tcm4TlvDq8ikWAM","description":"a voice's id"},
   "model":{"type":"string","pattern":"^[A-Za-z0-9_.-]+$","default":"eleven_flash_v2_5","description":"a model's id"},
-  "transport":{"enum":["websocket","stream","timestamps"],"default":"websocket","description":"websocket: sound while text still comes. stream: one request per reply. timestamps: the same, with the places of words"},
+  "transport":{"enum":["websocket","stream","timestamps"],"default":"websocket","description":"websocket: sound while text still comes. stream: requests, sentence by sentence. timestamps: the same, with the places of words"},
   "endpoint":{"type":"string","description":"scheme://host[:port] in place of https://api.elevenlabs.io, for a data residency or a simulator"},
   "stability":{"type":"number","minimum":0,"maximum":1,"description":"default: the voice's own"},
   "similarity_boost":{"type":"number","minimum":0,"maximum":1,"description":"default: the voice's own"},

@@ -104,8 +104,12 @@ pub(crate) fn greeting(options: &Options) -> String {
 /// A piece of text: whole words, a space behind the last. A sentence that is whole is spoken at once, however short: it does not wait for
 /// the characters of `chunk_length_schedule`.
 pub(crate) fn piece(text: &str) -> String {
-    let flush = text.trim_end().ends_with(['.', '?', '!', ':', ';', '\u{2026}', '\u{3002}']);
-    written(&Piece { text, try_trigger_generation: true, flush })
+    written(&Piece { text, try_trigger_generation: true, flush: is_whole(text) })
+}
+
+/// Whether a text ends with a sentence, so that its sound is owed at once.
+pub(crate) fn is_whole(text: &str) -> bool {
+    text.trim_end().ends_with(['.', '?', '!', ':', ';', '\u{2026}', '\u{3002}'])
 }
 
 #[derive(Serialize)]
@@ -259,7 +263,7 @@ pub(crate) fn refused(status: u16, headers: &[(String, String)], body: &[u8]) ->
         Some(Detail::One { status: name }) => {
             let fault = fault_of(&name, Some(status.into()));
             match fault.kind {
-                FaultKind::Quota(None) => Fault { kind: FaultKind::Quota(retry_after_ms(headers)), ..fault },
+                FaultKind::Quota(None) => Fault { kind: FaultKind::Quota(link::retry_after_ms(headers)), ..fault },
                 _ => fault,
             }
         }
@@ -269,10 +273,6 @@ pub(crate) fn refused(status: u16, headers: &[(String, String)], body: &[u8]) ->
         None => Fault::of_status(status, headers)
             .unwrap_or_else(|| Fault::new(FaultKind::Protocol, format!("status {status} instead of sound"))),
     }
-}
-
-fn retry_after_ms(headers: &[(String, String)]) -> Option<u64> {
-    link::field(headers, "retry-after")?.trim().parse::<u64>().ok()?.checked_mul(1000)
 }
 
 /// Whether there is anything in a text that can be heard: of marks alone no sound is owed.
@@ -313,5 +313,11 @@ pub(crate) fn fault_of(name: &str, code: Option<u32>) -> Fault {
             _ => FaultKind::Unavailable,
         },
     };
-    Fault::new(kind, format!("ElevenLabs reported {}", name.chars().take(60).collect::<String>()))
+    Fault::new(kind, format!("ElevenLabs reported {}", nameable(name)))
+}
+
+/// Free text may stand where a name should, and repeat what was to be said.
+fn nameable(name: &str) -> &str {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if (1..=60).contains(&name.len()) && name.bytes().all(plain) { name } else { "an error without a name" }
 }

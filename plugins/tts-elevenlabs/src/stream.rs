@@ -7,13 +7,15 @@ use std::collections::VecDeque;
 use vg_plugin_sdk::{
     Fault, FaultKind, Usage,
     link::{self, LinkErrorKind, LinkId, LinkInput, Opened},
-    tts::{Effect, Input, Timer},
+    tts::{Effect, Input, Silence, Timer, Woken, spoke_nothing},
 };
 
-/// The host gives a connection 5 s.
-const FIRST_ANSWER: Timer = Timer { id: 1, delay_ms: 6_000 };
-/// All text is there, and no sound comes.
-const STALL: Timer = Timer { id: 2, delay_ms: 8_000 };
+/// The host gives a connection 5 s. What it tells of it waits while the owner has no room: see [`Opening`].
+const FIRST_ANSWER: Timer = Timer { id: 1, delay_ms: 5_000 };
+const ROOM: Timer = Timer { id: 2, delay_ms: 0 };
+const GRACE: Timer = Timer { id: 5, delay_ms: 1_000 };
+/// Sound is owed, and none comes.
+const STALL_MS: u32 = 8_000;
 /// ElevenLabs closes a socket on which no text came for 180 s, as the URL asks.
 const KEEP_ALIVE: Timer = Timer { id: 3, delay_ms: 60_000 };
 /// A refusal explains itself in its body, or it does not.
@@ -31,8 +33,19 @@ enum Wish {
 #[derive(Debug)]
 struct Socket {
     link: LinkId,
-    opened: bool,
+    opening: Opening,
     refusal: Option<Refusal>,
+}
+
+/// How far an answer to the handshake has been waited for; while the owner takes nothing none is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opening {
+    Asked,
+    /// It is late; it counts from when the owner has room.
+    Late,
+    /// What waited is told within [`GRACE`].
+    Grace,
+    Open,
 }
 
 /// The handshake's answer was no; why stands in its body: 401 is also what an account without money is told.
@@ -55,6 +68,7 @@ struct Turn {
     /// There was sound.
     spoke: bool,
     again: bool,
+    silence: Silence,
 }
 
 /// One call over sockets.
@@ -105,7 +119,7 @@ impl Stream {
         effects.push(link::websocket(self.links, self.url.clone()).header("xi-api-key", "{secret:api_key}").into());
         effects.push(link::send_text(self.links, self.greeting.clone()).into());
         effects.push(Effect::Timer(FIRST_ANSWER));
-        Socket { link: self.links, opened: false, refusal: None }
+        Socket { link: self.links, opening: Opening::Asked, refusal: None }
     }
 
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
@@ -150,8 +164,7 @@ impl Stream {
                 return;
             }
             let socket = self.idle.take().unwrap_or_else(|| self.socket(effects));
-            self.turn =
-                Some(Turn { socket, sent: String::new(), held: String::new(), closing: None, spoke: false, again: false });
+            self.turn = Some(Turn::new(socket));
         }
         if let Some(turn) = &mut self.turn {
             turn.text(text, effects);
@@ -190,7 +203,7 @@ impl Stream {
     fn opened(&mut self, head: Opened, effects: &mut Vec<Effect>) {
         let Some(socket) = self.socket_of(head.id) else { return };
         if head.status == 101 {
-            socket.opened = true;
+            socket.opening = Opening::Open;
         } else {
             socket.refusal = Some(Refusal { head, body: Vec::new() });
             effects.push(Effect::Timer(REFUSED));
@@ -198,18 +211,26 @@ impl Stream {
     }
 
     fn socket_of(&mut self, link: LinkId) -> Option<&mut Socket> {
-        self.idle.iter_mut().chain(self.turn.as_mut().map(|turn| &mut turn.socket)).find(|socket| socket.link == link)
+        self.sockets().find(|socket| socket.link == link)
+    }
+
+    fn sockets(&mut self) -> impl Iterator<Item = &mut Socket> {
+        self.idle.iter_mut().chain(self.turn.as_mut().map(|turn| &mut turn.socket))
     }
 
     fn told(&mut self, text: &str, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let Some(turn) = &mut self.turn else { return Ok(()) };
         let news = protocol::read(text)?;
         let is_final = news.is_final;
-        turn.spoke |= !news.audio.is_empty();
-        self.sound.give(news, effects);
-        if turn.closing.is_some() {
-            effects.push(Effect::Timer(STALL));
+        if !news.audio.is_empty() {
+            turn.spoke = true;
+            match turn.closing {
+                Some(_) => effects.push(turn.silence.within(STALL_MS)),
+                // How much more is owed of a text that is not complete nobody knows.
+                None => turn.silence.stop(),
+            }
         }
+        self.sound.give(news, effects);
         if is_final { self.spoken(effects) } else { Ok(()) }
     }
 
@@ -221,7 +242,7 @@ impl Stream {
             return Err(Fault::new(FaultKind::Unavailable, "ElevenLabs ended before the text did"));
         };
         if !spoke && protocol::is_audible(&sent) {
-            return Err(Fault::new(FaultKind::EmptyResult, "ElevenLabs spoke nothing"));
+            return Err(spoke_nothing("ElevenLabs spoke nothing"));
         }
         if self.sound.end(effects) {
             return Err(Fault::new(FaultKind::Protocol, "ElevenLabs ended within a sample"));
@@ -239,11 +260,11 @@ impl Stream {
             return Err(refusal.fault());
         }
         if self.idles_on(link) {
-            let was_open = self.idle.take().is_some_and(|idle| idle.opened);
+            let was_open = self.idle.take().is_some_and(|idle| idle.opening == Opening::Open);
             return if was_open { Ok(()) } else { Err(fault) };
         }
         let Some(turn) = self.turn.as_ref().filter(|turn| turn.socket.link == link) else { return Ok(()) };
-        let transient = broke && turn.socket.opened && fault.kind == FaultKind::Unavailable;
+        let transient = broke && turn.socket.opening == Opening::Open && fault.kind == FaultKind::Unavailable;
         if turn.spoke || turn.again || !transient {
             return Err(fault);
         }
@@ -256,24 +277,29 @@ impl Stream {
     }
 
     fn woken(&mut self, id: u32, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let late = |what: &str| Err(Fault::new(FaultKind::Unavailable, format!("ElevenLabs {what}")));
+        match self.turn.as_mut().map_or(Woken::Other, |turn| turn.silence.woken(id)) {
+            Woken::Silent => return Err(Fault::new(FaultKind::Unavailable, "ElevenLabs fell silent")),
+            Woken::Wait(effect) => {
+                effects.extend(effect);
+                return Ok(());
+            }
+            Woken::Other => {}
+        }
         match id {
             _ if id == FIRST_ANSWER.id => {
-                if let Some(idle) = self.idle.take_if(|idle| !idle.opened && idle.refusal.is_none()) {
-                    // Nobody waits for it yet; the next reply asks again.
-                    effects.push(link::close(idle.link).into());
-                }
-                if self.turn.as_ref().is_some_and(|turn| !turn.socket.opened && turn.socket.refusal.is_none()) {
-                    late("did not answer in time")
-                } else {
-                    Ok(())
-                }
+                let late = self.sockets().any(|socket| socket.goes(Opening::Asked, Opening::Late));
+                effects.extend(late.then_some(Effect::Timer(ROOM)));
+                Ok(())
             }
+            _ if id == ROOM.id => {
+                let late = self.sockets().any(|socket| socket.goes(Opening::Late, Opening::Grace));
+                effects.extend(late.then_some(Effect::Timer(GRACE)));
+                Ok(())
+            }
+            _ if id == GRACE.id => self.unanswered(effects),
             _ if id == REFUSED.id => {
-                let sockets = self.idle.iter().chain(self.turn.as_ref().map(|turn| &turn.socket));
-                sockets.filter_map(|socket| socket.refusal.as_ref()).next().map_or(Ok(()), |refusal| Err(refusal.fault()))
+                self.sockets().find_map(|socket| socket.refusal.as_ref()).map_or(Ok(()), |refusal| Err(refusal.fault()))
             }
-            _ if id == STALL.id && self.turn.as_ref().is_some_and(|turn| turn.closing.is_some()) => late("fell silent"),
             _ if id == KEEP_ALIVE.id => {
                 let open = self.turn.as_ref().filter(|turn| turn.closing.is_none()).map(|turn| turn.socket.link);
                 let open = open.or(self.idle.as_ref().map(|idle| idle.link));
@@ -282,6 +308,17 @@ impl Stream {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    fn unanswered(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        if let Some(idle) = self.idle.take_if(|idle| idle.is_unanswered()) {
+            // Nobody waits for it yet; the next reply asks again.
+            effects.push(link::close(idle.link).into());
+        }
+        match self.turn.as_ref().is_some_and(|turn| turn.socket.is_unanswered()) {
+            true => Err(Fault::new(FaultKind::Unavailable, "ElevenLabs did not answer in time")),
+            false => Ok(()),
         }
     }
 
@@ -294,6 +331,21 @@ impl Stream {
     }
 }
 
+impl Socket {
+    /// From one state of its opening to the next; whether it was there.
+    fn goes(&mut self, from: Opening, to: Opening) -> bool {
+        let goes = self.opening == from && self.refusal.is_none();
+        if goes {
+            self.opening = to;
+        }
+        goes
+    }
+
+    fn is_unanswered(&self) -> bool {
+        self.opening == Opening::Grace && self.refusal.is_none()
+    }
+}
+
 impl Refusal {
     fn fault(&self) -> Fault {
         protocol::refused(self.head.status, &self.head.headers, &self.body)
@@ -301,6 +353,18 @@ impl Refusal {
 }
 
 impl Turn {
+    fn new(socket: Socket) -> Self {
+        Self {
+            socket,
+            sent: String::new(),
+            held: String::new(),
+            closing: None,
+            spoke: false,
+            again: false,
+            silence: Silence::default(),
+        }
+    }
+
     /// Whole words go at once, the last one when it is known to be whole.
     fn text(&mut self, text: &str, effects: &mut Vec<Effect>) {
         self.held.push_str(text);
@@ -315,6 +379,10 @@ impl Turn {
         if !words.trim().is_empty() {
             effects.push(link::send_text(self.socket.link, protocol::piece(words)).into());
             self.sent.push_str(words);
+            // The first sentence's time counts from the first.
+            if protocol::is_whole(words) && !self.spoke && protocol::is_audible(words) && self.silence == Silence::default() {
+                effects.push(self.silence.within(STALL_MS));
+            }
         }
     }
 
@@ -322,7 +390,7 @@ impl Turn {
         let last = std::mem::take(&mut self.held);
         self.send(&format!("{} ", last.trim_end()), effects);
         effects.push(link::send_text(self.socket.link, protocol::END_OF_TEXT).into());
-        effects.push(Effect::Timer(STALL));
+        effects.push(self.silence.within(STALL_MS));
         effects.extend(self.bill());
         self.closing = Some(mark);
     }
@@ -341,7 +409,10 @@ impl Turn {
         }
         if self.closing.is_some() {
             effects.push(link::send_text(self.socket.link, protocol::END_OF_TEXT).into());
-            effects.push(Effect::Timer(STALL));
+        }
+        self.silence.stop();
+        if self.closing.is_some() || protocol::is_whole(&self.sent) && protocol::is_audible(&self.sent) {
+            effects.push(self.silence.within(STALL_MS));
         }
     }
 }

@@ -2,7 +2,7 @@ use crate::protocol;
 use crate::session::Session;
 use base64::Engine;
 use vg_plugin_sdk::{
-    AudioFormat, Encoding, FaultKind, SessionStart, Usage,
+    AudioFormat, Encoding, FaultKind, Remedy, SessionStart, Usage,
     json::{self, Value},
     link::{LinkEffect, LinkErrorKind, RequestBody},
     testing,
@@ -220,7 +220,8 @@ fn every_bad_day_of_a_socket_ends_in_a_fault() {
     let mut unanswered = started("{}").0;
     unanswered.tell(Input::Text("One. ".to_owned()));
     assert_eq!(kind(&unanswered.pass_ms(6_000)), &FaultKind::Unavailable);
-    assert_eq!(started("{}").0.pass_ms(6_000), [Effect::Link(LinkEffect::Close(1))], "nobody waits for it");
+    let unanswered = started("{}").0.pass_ms(6_000);
+    assert_eq!(unanswered.last(), Some(&Effect::Link(LinkEffect::Close(1))), "nobody waits for it");
     let speaking = || {
         let mut session = up();
         session.tell(Input::Text("One. ".to_owned()));
@@ -228,7 +229,20 @@ fn every_bad_day_of_a_socket_ends_in_a_fault() {
         session
     };
     assert_eq!(kind(&speaking().pass_ms(8_000)), &FaultKind::Unavailable);
-    assert_eq!(kind(&speaking().text(1, FINAL)), &FaultKind::EmptyResult);
+    let nothing = speaking().text(1, FINAL);
+    assert_eq!(kind(&nothing), &FaultKind::EmptyResult);
+    assert!(matches!(nothing.last(), Some(Effect::Fail(fault)) if fault.remedy == Remedy::NextProvider));
+    // A sentence that is sent to be spoken at once is owed, though the text is not complete.
+    let mut stalled = up();
+    stalled.tell(Input::Text("One. ".to_owned()));
+    stalled.pass_ms(4_000);
+    stalled.tell(Input::Text("Two. ".to_owned()));
+    assert_eq!(kind(&stalled.pass_ms(4_000)), &FaultKind::Unavailable);
+    let mut writing = up();
+    writing.tell(Input::Text("One. ".to_owned()));
+    writing.text(1, SPOKEN);
+    writing.pass_ms(30_000);
+    assert!(!writing.is_over(), "nobody knows whether more is owed");
     assert_eq!(kind(&speaking().text(1, "<html>")), &FaultKind::Protocol);
     assert_eq!(kind(&speaking().text(1, r#"{"audio":"?"}"#)), &FaultKind::Protocol);
     assert_eq!(kind(&speaking().finished(1, Some(1008))), &FaultKind::Protocol);
@@ -301,8 +315,100 @@ fn a_refused_request_is_read_before_it_is_told() {
     session.opened_with(1, 200, &[("content-type", "audio/basic")]);
     assert_eq!(kind(&session.finished(1, None)), &FaultKind::EmptyResult);
     let mut session = asked();
-    assert_eq!(session.tell(Input::Cancel), [Effect::Link(LinkEffect::Close(1)), Effect::Cancelled]);
+    let cancelled = session.tell(Input::Cancel);
+    assert_eq!(cancelled[..2], [Effect::Link(LinkEffect::Close(1)), Effect::Cancelled]);
+    // The connection went with the link.
+    assert!(matches!(&cancelled[2..], [Effect::Link(LinkEffect::Preconnect(_))]), "{cancelled:?}");
     assert_eq!(session.bytes(1, &[1]), []);
+    assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled], "nothing was lost");
+    let mut ended = asked();
+    ended.tell(Input::End);
+    assert_eq!(ended.tell(Input::Cancel), [Effect::Link(LinkEffect::Close(1)), Effect::Cancelled, Effect::Done]);
+    let mut slow = asked();
+    slow.opened(1, 401);
+    slow.bytes(1, br#"{"detail":{"status":"quota_exceeded","message":"x"}}"#);
+    assert_eq!(kind(&slow.pass_ms(1_000)), &FaultKind::Quota(None), "an end that does not come is not waited for");
+}
+
+/// Links that were asked for, with the texts.
+fn requested(effects: &[Effect]) -> Vec<(u32, String)> {
+    let request = |effect: &Effect| match effect {
+        Effect::Link(LinkEffect::Http(open)) => {
+            let RequestBody::Whole(body) = &open.body else { panic!("no body") };
+            let body: Value = json::from_slice(body).unwrap();
+            Some((open.id, body["text"].as_str().unwrap().to_owned()))
+        }
+        _ => None,
+    };
+    effects.iter().filter_map(request).collect()
+}
+
+#[test]
+fn a_request_does_not_wait_for_the_end_of_the_text() {
+    for transport in ["stream", "timestamps"] {
+        let (mut session, _) = started(&format!(r#"{{"transport":"{transport}"}}"#));
+        let asked = session.tell(Input::Text("Good morning. How ".to_owned()));
+        assert_eq!(requested(&asked), [(1, "Good morning.".to_owned())]);
+        session.tell(Input::Text("can I help?".to_owned()));
+        assert_eq!(session.tell(Input::Flush(1)), []);
+        // Who does not say what it is gives what was asked for.
+        session.opened(1, 200);
+        let said = if transport == "stream" { session.bytes(1, &[1, 2]) } else { session.bytes(1, LINES.as_bytes()) };
+        assert!(!sound(&said).is_empty());
+        assert_eq!(requested(&session.finished(1, None)), [(2, "How can I help?".to_owned())]);
+    }
+    let (mut session, _) = started(r#"{"transport":"stream"}"#);
+    session.tell(Input::Text("... ".to_owned()));
+    assert_eq!(session.tell(Input::Flush(1)), [Effect::Flushed(1)], "there is nothing to speak");
+}
+
+fn quiet_timer(effects: &[Effect]) -> Input {
+    let timer = effects.iter().find_map(|effect| if let Effect::Timer(timer) = effect { Some(timer.id) } else { None });
+    Input::Timer(timer.unwrap())
+}
+
+/// While the owner has no room the host reads no link and tells no timer of 0 ms, but others.
+#[test]
+fn sound_that_waits_for_room_is_not_silence() {
+    let mut socket = up();
+    socket.tell(Input::Text("One. ".to_owned()));
+    socket.tell(Input::Flush(1));
+    let (mut request, _) = started(r#"{"transport":"stream"}"#);
+    request.tell(Input::Text("One.".to_owned()));
+    request.tell(Input::Flush(1));
+    request.opened(1, 200);
+    for (mut session, is_socket) in [(socket, true), (request, false)] {
+        let say = |session: &mut Call| if is_socket { session.text(1, SPOKEN) } else { session.bytes(1, &[1]) };
+        let said = say(&mut session);
+        let told = session.tell(quiet_timer(&said));
+        assert!(matches!(&told[..], [Effect::Timer(room)] if room.delay_ms == 0), "{told:?}");
+        assert!(!sound(&say(&mut session)).is_empty());
+        session.pass_ms(7_999);
+        assert!(!session.is_over());
+        assert_eq!(kind(&session.pass_ms(1)), &FaultKind::Unavailable);
+    }
+}
+
+#[test]
+fn an_answer_that_waits_for_room_is_not_late() {
+    let (mut session, effects) = started("{}");
+    session.tell(Input::Text("One. ".to_owned()));
+    let told = session.tell(quiet_timer(&effects));
+    assert!(matches!(&told[..], [Effect::Timer(room)] if room.delay_ms == 0), "{told:?}");
+    session.opened(1, 101);
+    session.text(1, SPOKEN);
+    session.pass_ms(20_000);
+    assert!(!session.is_over());
+}
+
+#[test]
+fn what_is_no_name_of_an_error_is_not_repeated() {
+    let long = "x".repeat(61);
+    for name in ["Text 'card 4111 1111' is not allowed", "", "Quota", long.as_str()] {
+        let fault = protocol::fault_of(name, Some(1008));
+        assert_eq!((fault.kind, fault.detail.as_str()), (FaultKind::Protocol, "ElevenLabs reported an error without a name"));
+    }
+    assert_eq!(protocol::fault_of("voice_not_found", None).detail, "ElevenLabs reported voice_not_found");
 }
 
 #[test]

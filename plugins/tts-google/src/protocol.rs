@@ -170,6 +170,10 @@ impl Asking {
         self.format.encoding
     }
 
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// A request whose texts follow, from the configuration on: [`texts`](Self::texts).
     pub(crate) fn stream(&self, id: LinkId) -> HttpOpen {
         self.grpc(id, STREAM).streaming()

@@ -10,19 +10,15 @@ use vg_plugin_sdk::{
     AudioFormat, Descriptor, Encoding, Fault, FaultKind, Features, Instant, SecretKind, SecretWish, SessionStart, Usage,
     link::{self, HttpVersion, LinkEffect, LinkId, LinkInput},
     options,
-    tts::{Effect, Input, Timer, TtsPlugin},
+    tts::{Effect, Input, Silence, Texts, Timer, TtsPlugin, Woken},
 };
 
-/// From the first text to the first sound. The host gives a connection 5 s.
-const FIRST_SOUND: Timer = Timer { id: 1, delay_ms: 7_000 };
+/// Milliseconds from the first text to the first sound. The host gives a connection 5 s.
+const FIRST_SOUND_MS: u32 = 7_000;
 /// From one piece of sound to the next, while Google owes some.
-const SILENCE: Timer = Timer { id: 2, delay_ms: 5_000 };
-/// Sound may be waiting at the host for room: the host says when there is some,
-const ROOM: Timer = Timer { id: 3, delay_ms: 0 };
-/// and has this long to hand it over.
-const HANDED_OVER: Timer = Timer { id: 4, delay_ms: 1_000 };
+const SILENCE_MS: u32 = 5_000;
 /// Google breaks a stream off to which no text came for 5 s: before that it is ended, and speaks what it has.
-const NO_TEXT: Timer = Timer { id: 5, delay_ms: 4_000 };
+const NO_TEXT: Timer = Timer { id: 1, delay_ms: 4_000 };
 
 /// What was told and is not with Google yet, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +33,13 @@ enum Item {
 #[derive(Debug, Default)]
 pub(crate) struct Session {
     asking: Option<Asking>,
-    /// Not streamed: text that nothing called for yet. Streamed: blanks with which no turn begins.
-    text: String,
+    /// Streamed: blanks with which no turn begins.
+    blanks: String,
+    /// Not streamed: what waits for the request before.
+    texts: Texts,
     queue: VecDeque<Item>,
     turn: Option<Turn>,
+    silence: Silence,
     links: LinkId,
     ending: bool,
 }
@@ -90,19 +89,14 @@ impl Session {
     fn react(&mut self, input: Input, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         match input {
             Input::Start(start) => self.prepare(&start, effects)?,
-            Input::Text(text) => self.text(text),
+            Input::Text(text) if self.is_streamed() => self.text(&text),
+            Input::Text(text) => self.texts.add(&text),
             Input::Flush(mark) => self.close(Some(mark)),
             Input::End => {
                 self.ending = true;
                 self.close(None);
             }
-            Input::Cancel => {
-                self.text.clear();
-                self.queue.clear();
-                // A reset: Google stops, and nothing more is heard of it.
-                effects.extend(self.turn.take().map(|turn| link::close(turn.link).into()));
-                effects.push(Effect::Cancelled);
-            }
+            Input::Cancel => self.cancel(effects),
             Input::Link(news) => self.heard(news, effects)?,
             Input::Timer(id) => self.woken(id, effects)?,
         }
@@ -125,28 +119,53 @@ impl Session {
         self.asking.as_ref().is_some_and(|asking| asking.form() == Form::Stream)
     }
 
-    fn text(&mut self, text: String) {
-        self.text.push_str(&text);
+    fn text(&mut self, text: &str) {
+        self.blanks.push_str(text);
         // A turn does not begin with nothing to say.
         let within = self.turn.as_ref().is_some_and(Turn::takes_text) && self.queue.is_empty();
-        let says = within || !self.text.trim().is_empty() || matches!(self.queue.back(), Some(Item::Text(_)));
-        if self.is_streamed() && says {
-            self.queue.push_back(Item::Text(std::mem::take(&mut self.text)));
+        let says = within || !self.blanks.trim().is_empty() || matches!(self.queue.back(), Some(Item::Text(_)));
+        if says {
+            self.queue.push_back(Item::Text(std::mem::take(&mut self.blanks)));
         }
     }
 
     fn close(&mut self, mark: Option<u32>) {
-        let text = std::mem::take(&mut self.text);
-        if let Some(asking) = self.asking.as_ref().filter(|_| !text.trim().is_empty()) {
-            let spoken = asking.orders(&text).into_iter().filter(|text| !text.trim().is_empty());
-            self.queue.extend(spoken.map(|text| Item::Text(text.to_owned())));
+        match mark {
+            _ if self.is_streamed() => {
+                self.blanks.clear();
+                self.queue.push_back(Item::Close(mark));
+            }
+            Some(mark) => self.texts.flush(mark),
+            None => self.texts.end(),
         }
-        self.queue.push_back(Item::Close(mark));
+    }
+
+    fn cancel(&mut self, effects: &mut Vec<Effect>) {
+        self.blanks.clear();
+        self.texts.clear();
+        self.queue.clear();
+        self.silence.stop();
+        let turn = self.turn.take();
+        // A reset: Google stops, and nothing more is heard of it.
+        effects.extend(turn.as_ref().map(|turn| link::close(turn.link).into()));
+        effects.push(Effect::Cancelled);
+        // Over HTTP/1.1 that was the whole connection, and the next reply is not to wait for TLS.
+        if let Some(asking) = &self.asking
+            && turn.is_some()
+            && !self.ending
+            && asking.form() == Form::Rest
+        {
+            effects.push(link::preconnect(asking.origin(), HttpVersion::Http1).into());
+        }
     }
 
     /// Hands Google what it can take now, or ends.
     fn go_on(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        while let Some(item) = self.queue.front() {
+        loop {
+            if self.queue.is_empty() && self.turn.is_none() {
+                self.take_text();
+            }
+            let Some(item) = self.queue.front() else { break };
             let is_text = matches!(item, Item::Text(_));
             match &self.turn {
                 Some(turn) if !turn.takes_text() => return Ok(()),
@@ -160,6 +179,14 @@ impl Session {
             effects.push(Effect::Done);
         }
         Ok(())
+    }
+
+    /// Not streamed: what is to be spoken next, in texts that Google takes.
+    fn take_text(&mut self) {
+        let (Some(asking), Some(piece)) = (&self.asking, self.texts.take()) else { return };
+        let spoken = asking.orders(&piece.text).into_iter().filter(|text| text.contains(char::is_alphanumeric));
+        self.queue.extend(spoken.map(|text| Item::Text(text.to_owned())));
+        self.queue.push_back(Item::Close(piece.mark));
     }
 
     /// All before a mark has been spoken.
@@ -183,7 +210,7 @@ impl Session {
             turn.text = text;
             turn.asked_all = true;
         }
-        effects.push(Effect::Timer(FIRST_SOUND));
+        effects.push(self.silence.within(FIRST_SOUND_MS));
         self.turn = Some(turn);
         Ok(())
     }
@@ -203,7 +230,10 @@ impl Session {
         let Some(turn) = &mut self.turn else { return };
         turn.asked_all = true;
         effects.push(link::finish(turn.link).into());
-        effects.push(Effect::Timer(SILENCE));
+        // The first sound has its own time, which runs.
+        if turn.spoke {
+            effects.push(self.silence.within(SILENCE_MS));
+        }
     }
 
     fn heard(&mut self, news: LinkInput, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -212,7 +242,10 @@ impl Session {
             Heard::Nothing => Ok(()),
             Heard::Sound(samples) => {
                 effects.push(Effect::Audio(samples));
-                effects.push(Effect::Timer(SILENCE));
+                // Google may well wait for more text.
+                self.silence.stop();
+                let more = turn.asked_all.then(|| self.silence.within(SILENCE_MS));
+                effects.extend(more);
                 Ok(())
             }
             Heard::All(samples) => {
@@ -220,6 +253,7 @@ impl Session {
                     effects.push(Effect::Audio(samples));
                 }
                 self.turn = None;
+                self.silence.stop();
                 Ok(())
             }
             Heard::Broken(fault) => self.again_or(fault, effects),
@@ -244,33 +278,18 @@ impl Session {
             effects.push(asking.whole(turn.link, &turn.text).into());
         }
         effects.push(usage(&turn.text, 1));
-        effects.push(Effect::Timer(FIRST_SOUND));
+        effects.push(self.silence.within(FIRST_SOUND_MS));
         self.turn = Some(turn);
         Ok(())
     }
 
     fn woken(&mut self, id: u32, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let Some(turn) = &mut self.turn else { return Ok(()) };
-        let owes_sound = turn.asked_all || !turn.spoke;
-        if id == NO_TEXT.id {
+        match (self.silence.woken(id), &mut self.turn) {
+            (Woken::Wait(more), _) => effects.extend(more),
+            (Woken::Silent, Some(turn)) => return Err(turn.silent()),
             // A turn whose text goes on later: that is the next one, without a mark between them.
-            if turn.takes_text() {
-                self.end_text(effects);
-            }
-            return Ok(());
-        }
-        let silent = match id {
-            _ if id == FIRST_SOUND.id => !turn.spoke,
-            _ if id == SILENCE.id => turn.spoke && owes_sound,
-            _ if id == ROOM.id => turn.suspected,
-            _ if id == HANDED_OVER.id && turn.suspected => {
-                return Err(Fault::new(FaultKind::Unavailable, "Google fell silent"));
-            }
-            _ => false,
-        };
-        if silent {
-            turn.suspected = true;
-            effects.push(Effect::Timer(if id == ROOM.id { HANDED_OVER } else { ROOM }));
+            (Woken::Other, Some(turn)) if id == NO_TEXT.id && turn.takes_text() => self.end_text(effects),
+            _ => {}
         }
         Ok(())
     }

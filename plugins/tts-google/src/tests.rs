@@ -152,16 +152,50 @@ fn cancel_resets_the_stream_and_nothing_more_is_heard() {
         let mut session = answered(options);
         told(&mut session, "Never said.");
         session.tell(Input::Flush(8));
-        assert_eq!(session.tell(Input::Cancel), [LinkEffect::Close(1).into(), Effect::Cancelled]);
+        // Over HTTP/1.1 the connection is gone with the request.
+        let broken_off = |effects: Vec<Effect>, link| {
+            assert_eq!(effects[..2], [LinkEffect::Close(link).into(), Effect::Cancelled]);
+            assert_eq!(matches!(effects[2..], [Effect::Link(LinkEffect::Preconnect(_))]), options == REST, "{effects:?}");
+        };
+        broken_off(session.tell(Input::Cancel), 1);
         assert_eq!(session.bytes(1, &spoken(&[1])), []);
         assert_eq!(session.trailers(1, OK), []);
         assert_eq!(session.pass_ms(60_000), []);
         told(&mut session, "Again.");
         let effects = session.tell(Input::Flush(9));
         assert!(options == "{}" || open(&effects).is_some_and(|open| open.id == 2));
-        assert_eq!(session.tell(Input::Cancel), [LinkEffect::Close(2).into(), Effect::Cancelled]);
+        broken_off(session.tell(Input::Cancel), 2);
         assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled]);
         assert_eq!(session.tell(Input::End), [Effect::Done]);
+    }
+    let mut last = asked(REST);
+    last.tell(Input::End);
+    assert_eq!(last.tell(Input::Cancel), [LinkEffect::Close(1).into(), Effect::Cancelled, Effect::Done], "nothing follows");
+}
+
+#[test]
+fn whole_sentences_are_asked_for_before_the_rest_is_written() {
+    for options in [UNARY, REST] {
+        let mut session = call(options);
+        let first = told(&mut session, "Good morning. How ");
+        assert!(open(&first).is_some_and(|open| open.id == 1), "{first:?}");
+        assert_eq!(told(&mut session, "can I help you?"), []);
+        assert_eq!(session.tell(Input::Flush(7)), []);
+        session.opened_with(1, 200, if options == REST { JSON } else { GRPC });
+        let next = if options == REST {
+            session.bytes(1, br#"{"audioContent": "AAAA"}"#);
+            session.finished(1, None)
+        } else {
+            session.bytes(1, &spoken(&[1]));
+            session.trailers(1, OK)
+        };
+        assert!(open(&next).is_some_and(|open| open.id == 2), "{next:?}");
+        let rest = String::from_utf8_lossy(&sent(&next, 2)).into_owned();
+        assert!(rest.contains("How can I help you?") && !rest.contains("Good"), "{rest}");
+        let mut document = call(&options.replace('}', r#","input":"ssml"}"#));
+        assert_eq!(told(&mut document, "<speak>Good morning. How "), []);
+        assert_eq!(told(&mut document, "are you?</speak>"), []);
+        assert!(open(&document.tell(Input::Flush(1))).is_some());
     }
 }
 

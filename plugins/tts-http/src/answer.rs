@@ -6,6 +6,7 @@ use vg_own_engine::Ms;
 use vg_plugin_sdk::{
     Encoding, Fault, FaultKind,
     audio::{Whole, sample_bytes},
+    tts::spoke_nothing,
 };
 
 /// Bytes of a line: a second of the widest sound as base64 is half of it.
@@ -90,7 +91,7 @@ impl Answer {
             return Err(Fault::new(FaultKind::Unavailable, "the engine's sound ended within a sample"));
         }
         if self.bytes == 0 {
-            return Err(Fault::new(FaultKind::EmptyResult, "the engine spoke nothing"));
+            return Err(spoke_nothing("the engine spoke nothing"));
         }
         Ok(())
     }

@@ -7,19 +7,15 @@ use crate::answer::{Answer, Part};
 use crate::options::Options;
 use crate::protocol::{self, Order};
 use std::collections::VecDeque;
-use vg_own_engine::{Asking, VERSION, refused};
+use vg_own_engine::{Asking, BODY_MS, Refused, VERSION};
 use vg_plugin_sdk::{
     AudioFormat, Fault, FaultKind, SessionStart, Usage, Word,
-    link::{self, Fields, HttpVersion, LinkId, LinkInput, Opened},
-    tts::{Effect, Input, Timer},
+    link::{self, HttpVersion, LinkId, LinkInput, Opened},
+    tts::{Effect, Input, Silence, Timer, Woken},
 };
 
-/// No news of the engine for so long while it owes sound. One timer: setting it again replaces it.
-const SILENCE: u32 = 1;
-/// A refusal's body comes with its head, or is not waited for.
-const BODY_MS: u32 = 500;
-/// Of a refusal's body: more is a page.
-const BODY_MAX: usize = 4 << 10;
+/// All that is to be said was, and the end of the answer comes at once, or is not waited for.
+const ENDING: Timer = Timer { id: 1, delay_ms: BODY_MS };
 
 /// One session, from before its `start`.
 #[derive(Debug, Default)]
@@ -49,6 +45,7 @@ struct Voice {
     format: AudioFormat,
     pieces: VecDeque<Piece>,
     speaking: Option<Speaking>,
+    silence: Silence,
     links: LinkId,
     ending: bool,
     /// Sound of the answers before, for the places of words.
@@ -65,11 +62,7 @@ struct Speaking {
 enum Phase {
     Asked,
     /// The reason may follow.
-    Refused {
-        status: u16,
-        headers: Fields,
-        body: Vec<u8>,
-    },
+    Refused(Refused),
     Answered(Answer),
 }
 
@@ -95,7 +88,7 @@ impl Session {
 impl Voice {
     fn new(start: &SessionStart, effects: &mut Vec<Effect>) -> Result<Box<Self>, Fault> {
         let (options, asking) = Options::read(&start.options)?;
-        effects.push(link::preconnect(asking.url.clone(), HttpVersion::Http1).into());
+        effects.push(ready(&asking));
         Ok(Box::new(Self {
             options,
             asking,
@@ -103,6 +96,7 @@ impl Voice {
             format: start.format,
             pieces: VecDeque::new(),
             speaking: None,
+            silence: Silence::default(),
             links: 0,
             ending: false,
             spoken_ms: 0,
@@ -117,22 +111,27 @@ impl Voice {
                 _ => self.pieces.push_back(Piece::Text(text)),
             },
             Input::Flush(mark) => self.pieces.push_back(Piece::Mark(mark)),
-            Input::Cancel => {
-                self.pieces.clear();
-                if let Some(Speaking { link, phase }) = self.speaking.take() {
-                    if let Phase::Answered(answer) = phase {
-                        self.spoken_ms += answer.ms();
-                    }
-                    effects.push(link::close(link).into());
-                }
-                effects.push(Effect::Cancelled);
-            }
+            Input::Cancel => self.cancel(effects),
             Input::End => self.ending = true,
             Input::Link(news) => self.news(news, effects)?,
-            Input::Timer(_) => self.woken(effects)?,
+            Input::Timer(id) => self.woken(id, effects)?,
         }
         self.go_on(effects);
         Ok(())
+    }
+
+    fn cancel(&mut self, effects: &mut Vec<Effect>) {
+        self.pieces.clear();
+        self.silence.stop();
+        let Some(Speaking { link, phase }) = self.speaking.take() else { return effects.push(Effect::Cancelled) };
+        if let Phase::Answered(answer) = phase {
+            self.spoken_ms += answer.ms();
+        }
+        effects.extend([link::close(link).into(), Effect::Cancelled]);
+        if !self.ending {
+            // The connection goes with its link: the next text is not to wait for another.
+            effects.push(ready(&self.asking));
+        }
     }
 
     /// Where nothing is being spoken: the next text, or the end.
@@ -169,13 +168,9 @@ impl Voice {
         let open = self.asking.headers.iter().fold(open, |open, (name, value)| open.header(name, value.clone()));
         effects.extend([
             open.into(),
-            self.silence(),
+            self.silence.within(self.options.patience_ms),
             Effect::Usage(Usage { audio_ms: 0, characters: text.chars().count() as u64, requests: 1 }),
         ]);
-    }
-
-    fn silence(&self) -> Effect {
-        Effect::Timer(Timer { id: SILENCE, delay_ms: self.options.patience_ms })
     }
 
     fn news(&mut self, news: LinkInput, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -183,21 +178,26 @@ impl Voice {
         let Some(Speaking { link, phase }) = &mut self.speaking else { return Ok(()) };
         match (news, phase) {
             (LinkInput::Opened(head), _) if head.id == *link => return self.opened(head, effects),
-            (LinkInput::Bytes(piece), Phase::Refused { body, .. }) if piece.id == *link => {
-                let room = BODY_MAX.saturating_sub(body.len()).min(piece.data.len());
-                body.extend_from_slice(&piece.data[..room]);
-            }
-            (LinkInput::Bytes(piece), Phase::Answered(answer)) if piece.id == *link => {
+            (LinkInput::Bytes(piece), Phase::Refused(refused)) if piece.id == *link => refused.push(&piece.data),
+            // After its last line nothing counts.
+            (LinkInput::Bytes(piece), Phase::Answered(answer)) if piece.id == *link && !answer.is_done() => {
                 let mut parts = Vec::new();
                 let taken = answer.take(piece.data, &mut parts);
                 effects.extend(parts.into_iter().map(|part| effect(part, self.spoken_ms)));
                 taken?;
-                effects.push(self.silence());
+                effects.push(match answer.is_done() {
+                    true => {
+                        self.silence.stop();
+                        Effect::Timer(ENDING)
+                    }
+                    // Any news will do, as documented.
+                    false => self.silence.within(self.options.patience_ms),
+                });
             }
             (LinkInput::Finished(end), _) if end.id == *link => return self.finished(),
             (LinkInput::Failed(failed), phase) if failed.id == *link => {
                 return match phase {
-                    Phase::Refused { status, headers, body } => Err(refused(*status, headers, body)),
+                    Phase::Refused(refused) => Err(refused.fault()),
                     // It had said its last word.
                     Phase::Answered(answer) if answer.is_done() => self.finished(),
                     _ => Err(Fault::of_link(&failed)),
@@ -208,14 +208,15 @@ impl Voice {
         Ok(())
     }
 
-    fn opened(&mut self, Opened { status, headers, .. }: Opened, effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let phase = if status >= 400 {
-            effects.push(Effect::Timer(Timer { id: SILENCE, delay_ms: BODY_MS }));
-            Phase::Refused { status, headers, body: Vec::new() }
+    fn opened(&mut self, head: Opened, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        let phase = if head.status >= 400 {
+            self.silence.stop();
+            effects.push(Effect::Timer(ENDING));
+            Phase::Refused(Refused::new(head))
         } else {
             let AudioFormat { encoding, rate_hz } = self.format;
-            let body = protocol::body(status, &headers, self.format.into())?;
-            effects.push(self.silence());
+            let body = protocol::body(head.status, &head.headers, self.format.into())?;
+            effects.push(self.silence.within(self.options.patience_ms));
             Phase::Answered(Answer::new(body, encoding, rate_hz))
         };
         if let Some(speaking) = &mut self.speaking {
@@ -225,8 +226,9 @@ impl Voice {
     }
 
     fn finished(&mut self) -> Result<(), Fault> {
+        self.silence.stop();
         match self.speaking.take().map(|speaking| speaking.phase) {
-            Some(Phase::Refused { status, headers, body }) => Err(refused(status, &headers, &body)),
+            Some(Phase::Refused(refused)) => Err(refused.fault()),
             Some(Phase::Answered(answer)) => {
                 self.spoken_ms += answer.ms();
                 answer.end()
@@ -237,17 +239,30 @@ impl Voice {
         }
     }
 
-    fn woken(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+    fn woken(&mut self, id: u32, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        match self.silence.woken(id) {
+            Woken::Silent => return Err(Fault::new(FaultKind::Unavailable, "the engine fell silent")),
+            Woken::Wait(effect) => {
+                effects.extend(effect);
+                return Ok(());
+            }
+            Woken::Other => {}
+        }
         match &self.speaking {
-            None => Ok(()),
-            Some(Speaking { phase: Phase::Refused { .. }, .. }) => self.finished(),
+            Some(Speaking { phase: Phase::Refused(_), .. }) => self.finished(),
             Some(Speaking { phase: Phase::Answered(answer), link }) if answer.is_done() => {
                 effects.push(link::close(*link).into());
                 self.finished()
             }
-            Some(_) => Err(Fault::new(FaultKind::Unavailable, "the engine fell silent")),
+            // It rang for the answer before.
+            _ => Ok(()),
         }
     }
+}
+
+/// A connection for the next text.
+fn ready(asking: &Asking) -> Effect {
+    link::preconnect(asking.url.clone(), HttpVersion::Http1).into()
 }
 
 /// What is told of a part; words are placed in the session.
@@ -255,7 +270,9 @@ fn effect(part: Part, spoken_ms: u64) -> Effect {
     match part {
         Part::Sound(samples) => Effect::Audio(samples),
         Part::Word { text, start_ms, end_ms } => {
-            Effect::Word(Word { text, start_ms: spoken_ms + start_ms, end_ms: spoken_ms + end_ms, confidence: None })
+            // An engine may write any number.
+            let place = |ms: u64| spoken_ms.saturating_add(ms);
+            Effect::Word(Word { text, start_ms: place(start_ms), end_ms: place(end_ms), confidence: None })
         }
     }
 }

@@ -1,13 +1,12 @@
 //! Text-to-speech by OpenAI and compatible servers.
 //!
-//! `protocol` knows the request and its answer, `session` what to do when it comes, `texts` what to ask for next, `options`
-//! what a tenant may choose.
+//! `protocol` knows the request and its answer, `session` what to do when it comes, `options` what a tenant may
+//! choose.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod options;
 mod protocol;
 mod session;
-mod texts;
 
 use session::Session;
 use vg_plugin_sdk::tts::{Effect, Input, TtsPlugin};

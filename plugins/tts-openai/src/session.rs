@@ -2,13 +2,13 @@
 
 use crate::protocol::sound::Sound;
 use crate::protocol::{Plan, fault};
-use crate::texts::{Piece, Texts};
 use vg_plugin_sdk::link::{self, HttpVersion, LinkErrorKind, LinkId, LinkInput};
-use vg_plugin_sdk::tts::{Effect, Input, Timer};
+use vg_plugin_sdk::tts::{Effect, Input, Piece, Silence, Texts, Timer, Woken};
 use vg_plugin_sdk::{AudioFormat, Fault, FaultKind, Instant, SessionStart, Usage};
 use vg_wire::openai::{REFUSAL_BYTES, Refusal, pause_ms};
+use vg_wire::resample::Resampler;
 
-/// The only timer: what it means follows from what is being done.
+/// The only timer but those of [`Silence`]: what it means follows from what is being done.
 const WAKE: u32 = 1;
 /// Until the first sound, from the first try on, however often it is tried.
 const FIRST_SOUND_MS: u64 = 8_500;
@@ -16,6 +16,8 @@ const FIRST_SOUND_MS: u64 = 8_500;
 const STALL_MS: u32 = 5_000;
 /// A refusal says what it says at once, or is taken by its status.
 const REFUSAL_MS: u32 = 1_000;
+/// The body ends with its announced end, or is not waited for.
+const ENDING_MS: u32 = 500;
 /// A lost connection may be tried again this soon.
 const LOST_MS: u64 = 100;
 const TRIES: u8 = 2;
@@ -25,8 +27,11 @@ const TRIES: u8 = 2;
 pub(crate) struct Session {
     plan: Plan,
     format: AudioFormat,
+    /// Of one answer at a time: its table is made once.
+    resampler: Resampler,
     texts: Texts,
     speaking: Option<Speaking>,
+    silence: Silence,
     links: LinkId,
     ending: bool,
 }
@@ -57,9 +62,20 @@ enum Stage {
 impl Session {
     pub(crate) fn new(start: &SessionStart) -> Result<(Self, Vec<Effect>), Fault> {
         let plan = Plan::new(start)?;
-        let ready = link::preconnect(plan.url.clone(), HttpVersion::Http1);
+        let ready = ready(&plan);
         let texts = Texts::new(plan.options.text_max);
-        let session = Self { plan, format: start.format, texts, speaking: None, links: 0, ending: false };
+        let resampler = Resampler::new(plan.options.pcm_rate_hz, start.format.rate_hz)
+            .map_err(|error| Fault::new(FaultKind::Unsupported, error.to_string()))?;
+        let session = Self {
+            plan,
+            format: start.format,
+            resampler,
+            texts,
+            speaking: None,
+            silence: Silence::default(),
+            links: 0,
+            ending: false,
+        };
         Ok((session, vec![ready.into()]))
     }
 
@@ -74,29 +90,36 @@ impl Session {
                 self.texts.flush(mark);
                 vec![]
             }
-            Input::Cancel => {
-                self.texts.clear();
-                // Its other end is not heard any more, whatever it still sends.
-                let open = self.speaking.take().filter(|speaking| !matches!(speaking.stage, Stage::Pausing));
-                open.map(|speaking| link::close(speaking.link).into()).into_iter().chain([Effect::Cancelled]).collect()
-            }
+            Input::Cancel => self.cancel(),
             Input::End => {
                 self.ending = true;
                 self.texts.end();
                 vec![]
             }
             Input::Link(news) => self.heard(now, news)?,
-            Input::Timer(_) => self.woken(now)?,
+            Input::Timer(id) => self.woken(now, id)?,
         };
         self.next(now, &mut effects)?;
         Ok(effects)
+    }
+
+    fn cancel(&mut self) -> Vec<Effect> {
+        self.texts.clear();
+        self.silence.stop();
+        // Its other end is not heard any more, whatever it still sends.
+        let open = self.speaking.take().filter(|speaking| !matches!(speaking.stage, Stage::Pausing));
+        let Some(Speaking { link, .. }) = open else { return vec![Effect::Cancelled] };
+        // The connection goes with its link: the next reply is not to wait for another.
+        let next = (!self.ending).then(|| ready(&self.plan).into());
+        [link::close(link).into(), Effect::Cancelled].into_iter().chain(next).collect()
     }
 
     /// Where nothing is being spoken: the next piece, or the end.
     fn next(&mut self, now: Instant, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         while self.speaking.is_none() {
             match self.texts.take() {
-                Some(piece) if piece.text.trim().is_empty() => effects.extend(piece.mark.map(Effect::Flushed)),
+                // Of marks and pictures alone the vendor makes no sound.
+                Some(piece) if !piece.is_speech() => effects.extend(piece.mark.map(Effect::Flushed)),
                 Some(piece) => {
                     let characters = piece.text.chars().count() as u64;
                     effects.push(Effect::Usage(Usage { audio_ms: 0, characters, requests: 1 }));
@@ -120,7 +143,7 @@ impl Session {
         speaking.tries += 1;
         speaking.stage = Stage::Asked;
         effects.push(self.plan.request(self.links, &speaking.piece.text)?.into());
-        effects.push(wake(speaking.left_ms(now)));
+        effects.push(self.silence.within(speaking.left_ms(now)));
         self.speaking = Some(speaking);
         Ok(())
     }
@@ -131,24 +154,30 @@ impl Session {
             return Ok(vec![]);
         };
         match (news, &mut speaking.stage) {
-            (LinkInput::Opened(head), stage) => {
-                let delay_ms = if head.status == 200 {
-                    let sound = Sound::of(&head.headers, self.plan.options.pcm_rate_hz, self.format)?;
-                    *stage = Stage::Sounding(Box::new(sound));
-                    speaking.left_ms(now)
-                } else {
-                    *stage = Stage::Refused { status: head.status, headers: head.headers, body: Vec::new() };
-                    REFUSAL_MS
-                };
+            (LinkInput::Opened(head), stage) if head.status == 200 => {
+                let sound = Sound::of(&head.headers, self.plan.options.pcm_rate_hz, self.format)?;
+                *stage = Stage::Sounding(Box::new(sound));
+                self.resampler.reset();
                 self.speaking = Some(speaking);
-                Ok(vec![wake(delay_ms)])
+                Ok(vec![])
+            }
+            (LinkInput::Opened(head), stage) => {
+                *stage = Stage::Refused { status: head.status, headers: head.headers, body: Vec::new() };
+                self.speaking = Some(speaking);
+                Ok(vec![self.wake(REFUSAL_MS)])
             }
             (LinkInput::Bytes(piece), Stage::Sounding(sound)) => {
-                let audio = sound.push(piece.data)?;
+                let was_announced = sound.is_announced();
+                let audio = sound.push(piece.data, &mut self.resampler)?;
+                let is_announced = sound.is_announced();
                 self.speaking = Some(speaking);
                 // Only sound is news: an empty event every second is a stall, too.
-                let heard = (!audio.is_empty()).then(|| [Effect::Audio(audio), wake(STALL_MS)]);
-                Ok(heard.into_iter().flatten().collect())
+                let heard = !audio.is_empty();
+                let wait = match is_announced {
+                    false => heard.then(|| self.silence.within(STALL_MS)),
+                    true => (!was_announced).then(|| self.wake(ENDING_MS)),
+                };
+                Ok(heard.then_some(Effect::Audio(audio)).into_iter().chain(wait).collect())
             }
             (LinkInput::Bytes(piece), Stage::Refused { body, .. }) => {
                 let room = REFUSAL_BYTES.saturating_sub(body.len());
@@ -156,15 +185,11 @@ impl Session {
                 self.speaking = Some(speaking);
                 Ok(vec![])
             }
-            (LinkInput::Finished(_), Stage::Sounding(_)) => {
-                let Stage::Sounding(sound) = speaking.stage else { return Ok(vec![]) };
-                let rest = sound.finish()?;
-                let audio = (!rest.is_empty()).then_some(Effect::Audio(rest));
-                Ok(audio.into_iter().chain(speaking.piece.mark.map(Effect::Flushed)).collect())
-            }
+            (LinkInput::Finished(_), Stage::Sounding(_)) => self.spoken(speaking),
+            (LinkInput::Failed(_), Stage::Sounding(sound)) if sound.is_announced() => self.spoken(speaking),
             (LinkInput::Finished(_) | LinkInput::Failed(_), Stage::Refused { .. }) => self.refused(now, speaking),
             (LinkInput::Finished(_), _) => Err(Fault::new(FaultKind::Protocol, "the answer had no head")),
-            (LinkInput::Failed(failed), Stage::Asked) if failed.kind == LinkErrorKind::Reset => {
+            (LinkInput::Failed(failed), stage) if failed.kind == LinkErrorKind::Reset && stage.is_silent() => {
                 self.again(now, speaking, LOST_MS).ok_or_else(|| Fault::of_link(&failed))
             }
             (LinkInput::Failed(failed), _) => Err(cut(&failed)),
@@ -173,6 +198,15 @@ impl Session {
                 Ok(vec![])
             }
         }
+    }
+
+    /// All of it was given: the last of the sound, and the mark.
+    fn spoken(&mut self, speaking: Speaking) -> Result<Vec<Effect>, Fault> {
+        let Stage::Sounding(sound) = speaking.stage else { return Ok(vec![]) };
+        self.silence.stop();
+        let rest = sound.finish(&mut self.resampler)?;
+        let audio = (!rest.is_empty()).then_some(Effect::Audio(rest));
+        Ok(audio.into_iter().chain(speaking.piece.mark.map(Effect::Flushed)).collect())
     }
 
     /// Its whole refusal was heard, or enough of it.
@@ -191,10 +225,21 @@ impl Session {
         }
         speaking.stage = Stage::Pausing;
         self.speaking = Some(speaking);
-        Some(vec![wake(u32::try_from(pause_ms).unwrap_or(u32::MAX))])
+        Some(vec![self.wake(u32::try_from(pause_ms).unwrap_or(u32::MAX))])
     }
 
-    fn woken(&mut self, now: Instant) -> Result<Vec<Effect>, Fault> {
+    /// No sound is owed for now, but something else in so many milliseconds.
+    fn wake(&mut self, delay_ms: u32) -> Effect {
+        self.silence.stop();
+        Effect::Timer(Timer { id: WAKE, delay_ms })
+    }
+
+    fn woken(&mut self, now: Instant, id: u32) -> Result<Vec<Effect>, Fault> {
+        match self.silence.woken(id) {
+            Woken::Silent => return Err(Fault::new(FaultKind::Unavailable, "the vendor fell silent")),
+            Woken::Wait(effect) => return Ok(effect.into_iter().collect()),
+            Woken::Other => {}
+        }
         let Some(speaking) = self.speaking.take() else { return Ok(vec![]) };
         let mut effects = Vec::new();
         match &speaking.stage {
@@ -206,9 +251,25 @@ impl Session {
                 effects.push(link::close(speaking.link).into());
                 effects.extend(self.refused(now, speaking)?);
             }
-            Stage::Asked | Stage::Sounding(_) => return Err(Fault::new(FaultKind::Unavailable, "the vendor fell silent")),
+            Stage::Sounding(sound) if sound.is_announced() => {
+                effects.push(link::close(speaking.link).into());
+                effects.extend(self.spoken(speaking)?);
+            }
+            // It rang for what was spoken before.
+            Stage::Asked | Stage::Sounding(_) => self.speaking = Some(speaking),
         }
         Ok(effects)
+    }
+}
+
+impl Stage {
+    /// Asked, and nothing of the answer was heard.
+    fn is_silent(&self) -> bool {
+        match self {
+            Self::Asked => true,
+            Self::Sounding(sound) => sound.is_silent(),
+            Self::Refused { .. } | Self::Pausing => false,
+        }
     }
 }
 
@@ -226,8 +287,9 @@ fn cut(failed: &link::Failed) -> Fault {
     if fault.kind == FaultKind::Protocol { Fault { kind: FaultKind::Unavailable, ..fault } } else { fault }
 }
 
-fn wake(delay_ms: u32) -> Effect {
-    Effect::Timer(Timer { id: WAKE, delay_ms })
+/// A connection for the next request.
+fn ready(plan: &Plan) -> link::LinkEffect {
+    link::preconnect(plan.url.clone(), HttpVersion::Http1)
 }
 
 fn link_of(news: &LinkInput) -> Option<LinkId> {

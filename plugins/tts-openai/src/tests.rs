@@ -171,6 +171,38 @@ fn events_of_the_vendors_library_are_sound_up_to_their_announced_end() {
 }
 
 #[test]
+fn what_was_announced_to_be_all_is_all_whatever_becomes_of_the_body() {
+    let announced = || {
+        let mut session = asked(json!({ "stream": "sse" }));
+        session.opened_with(1, 200, &[("content-type", "text/event-stream")]);
+        assert_eq!(sound(&session.bytes(1, SSE.as_bytes())).len(), 4 * 2400);
+        session
+    };
+    let mut reset = announced();
+    assert_eq!(reset.failed(1, LinkErrorKind::Reset), [Effect::Flushed(7)]);
+    // The last of the sound, too, is there by then.
+    let mut telephone = begun(json!({ "stream": "sse" }), Encoding::Mulaw, 8000);
+    telephone.tell(Input::Text(TEXT.to_owned()));
+    telephone.tell(Input::Flush(7));
+    telephone.opened_with(1, 200, &[("content-type", "text/event-stream")]);
+    assert_eq!(sound(&telephone.bytes(1, SSE.as_bytes())).len(), 4 * 2400 / 2 / 3);
+    assert_eq!(telephone.failed(1, LinkErrorKind::Reset), [Effect::Flushed(7)]);
+    let mut open = announced();
+    assert_eq!(open.bytes(1, b": ping\n\n"), [], "what is said later does not put the mark off");
+    assert_eq!(open.pass_ms(499), []);
+    assert_eq!(open.pass_ms(1), [link::close(1).into(), Effect::Flushed(7)]);
+    assert_eq!(open.tell(Input::End), [Effect::Done]);
+}
+
+#[test]
+fn text_that_nobody_can_say_is_not_asked_for() {
+    let mut session = begun(json!({}), Encoding::Mulaw, 8000);
+    session.tell(Input::Text("... \u{1f600} ".to_owned()));
+    assert_eq!(session.tell(Input::Flush(1)), [Effect::Flushed(1)]);
+    assert_eq!(session.tell(Input::End), [Effect::Done]);
+}
+
+#[test]
 fn a_file_is_stripped_of_its_header_and_held_to_its_rate() {
     let header = vg_wire::wav::header(vg_wire::wav::Coding::Pcm, 24_000, 4);
     let file = [&header[..], &[1, 0, 2, 0]].concat();
@@ -209,11 +241,15 @@ fn nothing_is_heard_of_what_was_cancelled() {
     let mut session = asked(json!({}));
     session.opened(1, 200);
     session.tell(Input::Text("And more. ".to_owned()));
-    assert_eq!(session.tell(Input::Cancel), [link::close(1).into(), Effect::Cancelled]);
+    let cancelled = session.tell(Input::Cancel);
+    assert_eq!(cancelled[..2], [link::close(1).into(), Effect::Cancelled]);
+    // The connection went with the link.
+    assert!(matches!(&cancelled[2..], [Effect::Link(LinkEffect::Preconnect(_))]), "{cancelled:?}");
+    assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled], "nothing was lost");
     assert_eq!(session.bytes(1, &[1, 2]), []);
     assert_eq!(session.finished(1, None), []);
     assert_eq!(session.pass_ms(20_000), []);
-    let effects = session.tell(Input::Text("Once again. ".to_owned()));
+    let effects = session.tell(Input::Text("Once again, please. ".to_owned()));
     assert_eq!(requests(&effects)[0].id, 2);
     // While it waits to ask again there is no link to close.
     session.opened(2, 503);
@@ -221,6 +257,24 @@ fn nothing_is_heard_of_what_was_cancelled() {
     assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled]);
     assert_eq!(session.pass_ms(20_000), []);
     assert_eq!(session.tell(Input::End), [Effect::Done]);
+    let mut ended = asked(json!({}));
+    ended.tell(Input::End);
+    assert_eq!(ended.tell(Input::Cancel), [link::close(1).into(), Effect::Cancelled, Effect::Done]);
+}
+
+#[test]
+fn sound_that_waits_for_room_is_not_silence() {
+    let mut session = asked(json!({}));
+    session.opened(1, 200);
+    let effects = session.bytes(1, &[1, 2]);
+    let [_, Effect::Timer(quiet)] = &effects[..] else { panic!("{effects:?}") };
+    // While the owner has no room the host reads no link and tells no timer of 0 ms, but others.
+    let effects = session.tell(Input::Timer(quiet.id));
+    assert!(matches!(&effects[..], [Effect::Timer(room)] if room.delay_ms == 0), "{effects:?}");
+    assert_eq!(sound(&session.bytes(1, &[3, 4])), [3, 4]);
+    session.pass_ms(4_999);
+    assert!(!session.is_over());
+    assert_eq!(fault(&session.pass_ms(1)).kind, FaultKind::Unavailable);
 }
 
 #[test]
@@ -239,6 +293,11 @@ fn what_may_pass_is_asked_for_once_more_and_only_before_sound() {
     assert!(matches!(&lost.failed(1, LinkErrorKind::Reset)[..], [Effect::Timer(_)]));
     assert_eq!(requests(&lost.pass_ms(200)).len(), 1);
     assert_eq!(fault(&lost.failed(2, LinkErrorKind::Reset)).kind, FaultKind::Unavailable);
+
+    let mut headed = asked(json!({}));
+    headed.opened(1, 200);
+    assert!(matches!(&headed.failed(1, LinkErrorKind::Reset)[..], [Effect::Timer(_)]), "a head is no sound");
+    assert_eq!(requests(&headed.pass_ms(200)).len(), 1);
 
     let mut half = asked(json!({}));
     half.opened(1, 200);

@@ -6,13 +6,13 @@ use vg_plugin_sdk::{Fault, options};
 /// JSON Schema of [`Options`].
 pub(crate) const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"properties":{
 "region":{"type":"string","pattern":"^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$","default":"us-east-1","description":"Region that speaks; the secret must be bound to it."},
-"mode":{"enum":["request","stream"],"default":"request","description":"A request for each reply, or one stream for each reply that takes text while audio comes (engine generative only, no word times)."},
+"mode":{"enum":["request","stream"],"default":"request","description":"A request for each sentence or more, or one stream for each reply that takes text while audio comes (engine generative only, no word times)."},
 "engine":{"enum":["standard","neural","long-form","generative"],"default":"neural","description":"Engine; mode stream needs generative."},
 "voice":{"type":"string","pattern":"^[A-Za-z]{1,40}$","default":"","description":"Voice, for example Joanna; empty for one that speaks the call's language."},
 "language_code":{"type":"string","pattern":"^[a-z]{2,3}-[A-Z]{2}$","default":"","description":"Language of a voice of your choice that speaks two."},
 "ssml":{"enum":["auto","always","never"],"default":"auto","description":"Which texts are SSML: those that begin with <speak, all (wrapped where they are not), or none."},
 "lexicons":{"type":"array","items":{"type":"string","pattern":"^[0-9A-Za-z]{1,20}$"},"maxItems":5,"default":[],"description":"Pronunciation lexicons of your account, in this order."},
-"word_times":{"type":"boolean","default":false,"description":"Ask for the places of words, too: a second request for each reply, billed like the first."},
+"word_times":{"type":"boolean","default":false,"description":"Ask for the places of words, too: a second request for each, billed like the first."},
 "endpoint":{"type":"string","default":"","description":"scheme://host[:port] in place of the service's own."}}}"#;
 
 /// How texts are spoken.

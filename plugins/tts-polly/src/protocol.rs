@@ -12,7 +12,7 @@ use vg_plugin_sdk::{
 };
 use vg_wire::event_stream::Message;
 
-pub(crate) use refusal::{named, of_head};
+pub(crate) use refusal::{named, of_exception, of_head};
 
 /// Content type of both directions of a stream.
 pub(crate) const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
@@ -150,7 +150,7 @@ pub(crate) fn event(message: Message) -> Result<Event, Fault> {
             Ok(Event::Closed(closed.and_then(|closed| closed.request_characters)))
         }
         (Some("event"), _) => Ok(Event::Other),
-        (Some("exception"), _) => Err(named(message.text(":exception-type").unwrap_or_default(), None)),
+        (Some("exception"), _) => Err(of_exception(message.text(":exception-type").unwrap_or_default(), &message.payload)),
         (Some("error"), _) => Err(named(message.text(":error-code").unwrap_or_default(), None)),
         _ => Err(Fault::new(FaultKind::Protocol, "a message is neither event nor exception")),
     }

@@ -1,7 +1,7 @@
 //! Who speaks, how it is written, and in which pieces.
 
 use crate::options::{Engine, Options, Ssml};
-use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind};
+use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind, tts::Texts};
 
 /// A language, the service's code for it, and a voice that speaks it with most engines.
 pub(crate) const LANGUAGES: [(&str, &str, &str); 17] = [
@@ -83,13 +83,10 @@ impl Voice {
         }
     }
 
-    /// A reply as requests: one, unless it is longer than the service takes.
-    pub(crate) fn scripts(&self, text: &str) -> Vec<Script> {
-        let script = self.script(text);
-        if script.is_ssml {
-            return vec![script];
-        }
-        pieces(&script.text).into_iter().map(|text| Script { text, is_ssml: false }).collect()
+    /// What cuts a reply into requests.
+    pub(crate) fn texts(&self) -> Texts {
+        // Where all is SSML a sentence may end within an element.
+        if self.ssml == Ssml::Always { Texts::whole() } else { Texts::new(CHARACTERS_MAX) }
     }
 
     /// A text as it stands.
@@ -113,22 +110,6 @@ fn cousin(language: &str) -> Option<&'static (&'static str, &'static str, &'stat
 /// Whether there is anything to speak.
 pub(crate) fn is_speech(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric)
-}
-
-/// Cut behind sentences, else behind words, else anywhere.
-fn pieces(mut text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    while let Some((limit, _)) = text.char_indices().nth(CHARACTERS_MAX) {
-        let head = &text[..limit];
-        let sentence = head.rfind(['.', '!', '?', '\n', '。', '！', '？']).map(|at| text.ceil_char_boundary(at + 1));
-        let word = || head.rfind(char::is_whitespace).map(|at| text.ceil_char_boundary(at + 1));
-        let (piece, rest) = text.split_at(sentence.or_else(word).unwrap_or(limit));
-        pieces.push(piece.to_owned());
-        text = rest;
-    }
-    pieces.push(text.to_owned());
-    pieces.retain(|piece| is_speech(piece));
-    pieces
 }
 
 #[cfg(test)]
@@ -171,13 +152,25 @@ mod tests {
 
     #[test]
     fn a_long_reply_is_cut_behind_a_sentence() {
-        let voice = voice("{}", "pt-BR").unwrap();
         let long = "Não é isso. ".repeat(500);
-        let texts: Vec<String> = voice.scripts(&long).into_iter().map(|script| script.text).collect();
-        assert_eq!(texts.concat(), long);
-        assert!(texts.iter().all(|text| text.chars().count() <= CHARACTERS_MAX));
-        assert!(texts[0].ends_with("isso."), "{:?}", &texts[0][texts[0].len() - 20..]);
-        assert_eq!(voice.scripts(&"á".repeat(CHARACTERS_MAX + 1)).len(), 2);
-        assert_eq!(voice.scripts("Hi.").len(), 1);
+        for (text, pieces) in [(long.as_str(), 3), (&"á".repeat(CHARACTERS_MAX + 1), 2), ("Hi.", 1)] {
+            let mut texts = voice("{}", "pt-BR").unwrap().texts();
+            texts.add(text);
+            texts.end();
+            let cut: Vec<String> = std::iter::from_fn(|| texts.take()).map(|piece| piece.text).collect();
+            assert_eq!((cut.concat().as_str(), cut.len()), (text, pieces));
+            assert!(cut.iter().all(|text| text.chars().count() <= CHARACTERS_MAX));
+            assert!(pieces < 3 || cut[0].ends_with("isso. "), "{cut:?}");
+        }
+    }
+
+    #[test]
+    fn ssml_is_never_cut() {
+        let mut texts = voice(r#"{"ssml":"always"}"#, "en-US").unwrap().texts();
+        texts.add("It is <emphasis>so. Is it not? ");
+        assert_eq!(texts.take(), None);
+        texts.add("</emphasis>");
+        texts.flush(1);
+        assert_eq!(texts.take().map(|piece| piece.mark), Some(Some(1)));
     }
 }

@@ -1,6 +1,7 @@
 //! `application/vnd.amazon.eventstream`: messages with typed headers and two checksums
 //! (<https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html>), and how they are signed one after another.
 
+use crate::calendar::civil;
 use sha2::{Digest, Sha256};
 
 /// Two lengths and the checksum of them.
@@ -169,18 +170,6 @@ pub fn amz_date(unix_ms: u64) -> String {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
     let (year, month, day) = civil(days);
     format!("{year:04}{month:02}{day:02}T{:02}{:02}{:02}Z", second / 3600, second / 60 % 60, second % 60)
-}
-
-/// Days since 1970-01-01 as a date of the Gregorian calendar, by eras of 400 years that begin in March.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// Bytes in lower-case hexadecimal.

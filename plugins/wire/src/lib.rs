@@ -5,10 +5,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod calendar;
 pub mod event_stream;
 pub mod grpc;
 pub mod multipart;
 pub mod openai;
+pub mod query;
 pub mod resample;
 pub mod sse;
 pub mod usp;

@@ -5,8 +5,11 @@
 
 use std::f64::consts::PI;
 
-/// Both rates must be at most this: tables stay small.
+/// Both rates must be at most this.
 const RATE_HZ_MAX: u32 = 48_000;
+/// Both rates in their lowest terms must be at most this. The table has 32 to 40 coefficients for each part of the larger one, whatever the
+/// rates are: 40 KB and a millisecond to make it. From 22050 to 16000 Hz it is 441.
+const PARTS_MAX: usize = 480;
 /// Attenuation of the stop band in dB.
 const STOP_DB: f64 = 60.0;
 /// Of the narrower half rate: how wide the filter's slope is, and where its middle lies.
@@ -18,7 +21,7 @@ const HALF: i32 = 1 << 13;
 
 /// A rate that is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a rate is zero or above 48000 Hz")]
+#[error("a rate is zero or above 48000 Hz, or the two have too little in common")]
 pub struct RateError;
 
 /// One stream. Sound comes out where it went in: the filter's delay is made up for at the beginning and by [`finish`](Self::finish).
@@ -48,6 +51,9 @@ impl Resampler {
         }
         let divisor = gcd(from_hz, to_hz);
         let (up, down) = ((to_hz / divisor) as usize, (from_hz / divisor) as usize);
+        if up.max(down) > PARTS_MAX {
+            return Err(RateError);
+        }
         let (taps, table) = if up == down { (0, Vec::new()) } else { filter(from_hz, to_hz, up) };
         let mut made = Self { up, down, taps, table, waiting: Vec::new(), phase: 0, taken: 0, given: 0 };
         made.reset();
@@ -149,11 +155,12 @@ fn filter(from_hz: u32, to_hz: u32, up: usize) -> (usize, Vec<i16>) {
     let middle = (up * taps / 2) as f64 - 1.0;
     let cutoff = 2.0 * MIDDLE * narrow_hz / between_hz;
     let beta = 0.1102 * (STOP_DB - 8.7);
+    let highest = bessel(beta);
     let weight = |at: usize| {
         let x = at as f64 - middle;
         let sinc = if x == 0.0 { cutoff } else { (PI * cutoff * x).sin() / (PI * x) };
         let edge = (1.0 - (x / (middle + 1.0)).powi(2)).max(0.0);
-        sinc * bessel(beta * edge.sqrt()) / bessel(beta)
+        sinc * bessel(beta * edge.sqrt()) / highest
     };
     let mut table = Vec::with_capacity(up * taps);
     for phase in 0..up {
@@ -284,6 +291,17 @@ mod tests {
         resampler.push(&loud, &mut second);
         resampler.finish(&mut second);
         assert_eq!(first, second);
-        assert!(Resampler::new(0, 8000).is_err() && Resampler::new(8000, 96_000).is_err());
+    }
+
+    #[test]
+    fn rates_that_would_need_a_large_table_are_refused() {
+        let refused = |from_hz, to_hz| Resampler::new(from_hz, to_hz).is_err();
+        assert!(refused(0, 8000) && refused(8000, 96_000));
+        // 47 999 and 48 000 parts, and the least that are too many.
+        assert!(refused(48_000, 47_999) && refused(47_999, 48_000) && refused(481, 1) && refused(1, 481));
+        for (from_hz, to_hz) in RATES.into_iter().chain([(44_100, 8000), (44_100, 48_000), (480, 1), (1, 480)]) {
+            let made = Resampler::new(from_hz, to_hz).unwrap();
+            assert!(made.table.len() <= 40 * PARTS_MAX, "{from_hz} {to_hz}: {}", made.table.len());
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Messages of Azure's speech services: header lines and a body in one WebSocket message
 //! (<https://learn.microsoft.com/azure/ai-services/speech-service>; its open SDKs call it USP).
 
+use crate::calendar::civil;
+
 /// Why a message cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UspError {
@@ -86,15 +88,7 @@ pub fn read_binary(message: &[u8]) -> Result<(Headers, &[u8]), UspError> {
 /// Milliseconds since 1970 as `X-Timestamp` has them: `2026-11-22T16:20:55.939Z`.
 pub fn timestamp(unix_ms: u64) -> String {
     let (days, ms) = (unix_ms / 86_400_000, unix_ms % 86_400_000);
-    // Days since 0000-03-01, in eras of 400 years, so that a leap day is the last of its year.
-    let days = days + 719_468;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = days / 146_097 * 400 + year_of_era + u64::from(month <= 2);
+    let (year, month, day) = civil(days);
     let parts = [(year, 4, '-'), (month, 2, '-'), (day, 2, 'T'), (ms / 3_600_000, 2, ':'), (ms / 60_000 % 60, 2, ':')];
     let parts = parts.into_iter().chain([(ms / 1000 % 60, 2, '.'), (ms % 1000, 3, 'Z')]);
     // By hand: listeners write it ten times a second.

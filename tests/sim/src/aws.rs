@@ -3,7 +3,7 @@
 //!
 //! Troubles of both: `aws-http` (its number is the status of the answer), `aws-throttled` (400 with that name), `aws-denied`, `aws-expired`,
 //! `aws-bad-signature` (403), `aws-no-head` (no answer), and in the middle of an event stream `aws-exception` (its number: 0 internal, 1 limit,
-//! 2 conflict, 3 bad request, 4 unavailable, 5 one that nobody knows, 6 throttling, 7 quota, 8 validation), `aws-error` (one that is not modelled),
+//! 2 conflict, 3 bad request, 4 unavailable, 5 one that nobody knows, 6 throttling, 7 quota, 8 validation, 9 no text for too long), `aws-error` (one that is not modelled),
 //! `aws-bad-checksum`, `aws-reset` (of the stream; a WebSocket is closed with 1011), `aws-end` (an end without reason), `aws-kill` (a reset of the
 //! connection), `aws-stall` (nothing more). `aws-idle-ms` in place of 15 s. Of `/v1/speech`: `polly-html`, `polly-empty`, `polly-cut`
 //! (the body breaks off), `polly-stall`, `polly-no-marks`; of the stream `polly-no-close` (its last event is missing).
@@ -28,6 +28,30 @@ use std::sync::Arc;
 const REQUEST_IDS: [&str; 2] = ["x-amzn-requestid", "x-amzn-request-id"];
 const REQUEST_ID: &str = "00000000-0000-0000-0000-000000000007";
 const EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
+
+/// Their troubles.
+pub const TROUBLES: &[&str] = &[
+    "aws-http",
+    "aws-throttled",
+    "aws-denied",
+    "aws-expired",
+    "aws-bad-signature",
+    "aws-no-head",
+    "aws-exception",
+    "aws-error",
+    "aws-bad-checksum",
+    "aws-reset",
+    "aws-end",
+    "aws-kill",
+    "aws-stall",
+    "aws-idle-ms",
+    "polly-html",
+    "polly-empty",
+    "polly-cut",
+    "polly-stall",
+    "polly-no-marks",
+    "polly-no-close",
+];
 
 /// Their paths.
 pub fn routes() -> Router<Arc<Sim>> {

@@ -23,6 +23,39 @@ use std::sync::Arc;
 /// The key that opens; tokens are what `issueToken` gave, or anything of a token's form.
 pub const KEY: &str = "0123456789abcdef0123456789abcdef";
 
+/// Its troubles.
+pub const TROUBLES: &[&str] = &[
+    "http-400",
+    "http-401",
+    "http-403",
+    "http-404",
+    "http-408",
+    "http-415",
+    "http-429",
+    "http-500",
+    "http-502",
+    "http-503",
+    "http-504",
+    "hang",
+    "redirect",
+    "close",
+    "stall",
+    "garbage",
+    "status-TooManyRequests",
+    "status-BadRequest",
+    "status-Forbidden",
+    "status-ServiceUnavailable",
+    "status-Error",
+    "status-NoMatch",
+    "no-turn-start",
+    "no-turn-end",
+    "turn-end-early",
+    "end-detected-early",
+    "empty-audio",
+    "strange-turn",
+    "half-sample",
+];
+
 /// All paths; some clients put the speaker's below `/tts`.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new()

@@ -26,6 +26,19 @@ const IDLE: Duration = Duration::from_secs(10);
 const IDLE_REASON: &str =
     "Deepgram did not receive audio data or a text message within the timeout window. See https://dpgm.net/1011";
 
+/// Its troubles.
+pub const TROUBLES: &[&str] = &[
+    "deepgram-http",
+    "deepgram-close",
+    "deepgram-kill",
+    "deepgram-error",
+    "deepgram-unknown",
+    "deepgram-stall",
+    "deepgram-mute",
+    "deepgram-no-metadata",
+    "deepgram-idle-ms",
+];
+
 /// Its paths.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new().route("/v1/listen", get(nova::listen).post(nova::file)).route("/v2/listen", get(flux::listen))

@@ -21,6 +21,19 @@ const NO_VOICE: &str = "nosuch";
 /// Samples of a message or chunk.
 const PIECE_MS: u64 = 100;
 
+/// Its troubles.
+pub const TROUBLES: &[&str] = &[
+    "elevenlabs-http",
+    "elevenlabs-quota",
+    "elevenlabs-quota-handshake",
+    "elevenlabs-busy",
+    "elevenlabs-error",
+    "elevenlabs-kill",
+    "elevenlabs-no-final",
+    "elevenlabs-silent",
+    "elevenlabs-empty",
+];
+
 /// Its paths.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new()
@@ -101,7 +114,24 @@ fn output_format(name: Option<&str>) -> Option<Format> {
         "mp3" | "opus" => return Some(Format::pcm(24_000)),
         _ => return None,
     };
+    let rates: &[&str] = match coding {
+        Coding::Pcm => &["8000", "16000", "22050", "24000", "32000", "44100", "48000"],
+        Coding::Mulaw | Coding::Alaw => &["8000"],
+    };
+    let rate = rates.iter().find(|known| **known == rate)?;
     Some(Format { coding, rate_hz: rate.parse().ok()? })
+}
+
+/// Model and language, which are asked for in a body or in the query.
+fn understood(sim: &Sim, model: Option<&str>, language: Option<&str>) -> Result<(), Refusal> {
+    if model.is_some_and(|model| !model.starts_with("eleven_")) {
+        return Err(UNKNOWN_MODEL);
+    }
+    if language.is_some_and(|code| code.len() != 2) {
+        sim.offence(Vendor::Elevenlabs, "language_code is no code of ISO 639-1");
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_language", "Language is not supported."));
+    }
+    Ok(())
 }
 
 /// Letters of a text with the places that its words have, in milliseconds: (letter, start, end).
@@ -127,4 +157,19 @@ fn letters(text: &str, words: &[crate::Word]) -> Vec<(String, u64, u64)> {
 fn base64(samples: &[u8]) -> Value {
     use base64::Engine;
     json!(base64::engine::general_purpose::STANDARD.encode(samples))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_vendors_own_formats_are_formats() {
+        for name in ["pcm_8000", "pcm_22050", "pcm_48000", "ulaw_8000", "alaw_8000", "mp3_44100_128"] {
+            assert!(output_format(Some(name)).is_some(), "{name}");
+        }
+        for name in ["pcm_0", "pcm_11025", "ulaw_16000", "alaw_0", "pcm", "wav_8000", "pcm_+8000"] {
+            assert!(output_format(Some(name)).is_none(), "{name}");
+        }
+    }
 }

@@ -15,6 +15,21 @@ use axum::Router;
 use axum::routing::post;
 use std::sync::Arc;
 
+/// Its troubles.
+pub const TROUBLES: &[&str] = &[
+    "google-status",
+    "google-mid",
+    "google-http",
+    "google-hang",
+    "google-kill",
+    "google-stall",
+    "google-no-trailers",
+    "google-half-message",
+    "google-life-ms",
+    "google-idle-ms",
+    "google-empty",
+];
+
 /// Its paths.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new()

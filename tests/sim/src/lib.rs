@@ -3,7 +3,7 @@
 //!
 //! A simulator checks what its vendor checks and answers as the vendor does; it also notes each offence ([`Sim::offence`]), so that a
 //! story can say that there was none. What it hears and says comes from [`Ear`] and [`Voice`]; troubles are asked for by name
-//! ([`Sim::inject`], [`Sim::trouble`]).
+//! ([`Sim::inject`], [`Sim::trouble`]); the names are in [`TROUBLES`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -32,5 +32,5 @@ pub use local::{Local, LocalError};
 pub use rig::{Listened, Rig, Spoken, pcm};
 pub use script::{Recording, recordings};
 pub use server::{Cut, Identity, Server};
-pub use sim::{Offence, Sim, Vendor};
+pub use sim::{Offence, Sim, TROUBLES, Vendor};
 pub use voice::{Speech, Voice};

@@ -30,6 +30,29 @@ const KEYS: [&str; 2] = ["sk-fake-0123456789", "sk-fake"];
 const CLIENT_SECRET: &str = "ek_fake";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Its troubles.
+pub const TROUBLES: &[&str] = &[
+    "openai-http",
+    "openai-quota",
+    "openai-rate",
+    "openai-no-retry",
+    "openai-html",
+    "openai-hang",
+    "openai-kill",
+    "openai-stall",
+    "openai-sse-drop",
+    "openai-sse-error",
+    "openai-no-end",
+    "openai-empty",
+    "openai-close",
+    "openai-expired",
+    "openai-error",
+    "openai-transcription-failed",
+    "openai-bad-session",
+    "openai-swap",
+    "openai-unknown",
+];
+
 /// Its paths.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new()

@@ -51,6 +51,59 @@ pub const CODES: [&str; 10] = [
     "internal",
 ];
 
+/// Its troubles.
+pub const TROUBLES: &[&str] = &[
+    "http-400",
+    "http-401",
+    "http-403",
+    "http-404",
+    "http-429",
+    "http-500",
+    "http-503",
+    "error-unauthorized",
+    "error-invalid_options",
+    "error-unsupported",
+    "error-rate_limited",
+    "error-quota_exhausted",
+    "error-busy",
+    "error-bad_audio",
+    "error-bad_message",
+    "error-unavailable",
+    "error-internal",
+    "late-error-unauthorized",
+    "late-error-invalid_options",
+    "late-error-unsupported",
+    "late-error-rate_limited",
+    "late-error-quota_exhausted",
+    "late-error-busy",
+    "late-error-bad_audio",
+    "late-error-bad_message",
+    "late-error-unavailable",
+    "late-error-internal",
+    "silent",
+    "silent-finalize",
+    "silent-end",
+    "hang-up",
+    "late-hang-up",
+    "newer",
+    "early",
+    "unknown-message",
+    "garbage",
+    "double-final",
+    "backwards",
+    "stale-partial",
+    "lines",
+    "stall",
+    "break",
+    "empty",
+    "half-sample",
+    "no-done",
+    "linger",
+    "page",
+    "wav",
+    "wrong-rate",
+];
+
 /// Its paths.
 pub fn routes() -> Router<Arc<Sim>> {
     Router::new().route("/listen", get(listener::answer)).route("/speak", post(speaker::answer))
@@ -117,7 +170,7 @@ impl AskedFormat {
             "alaw" => Coding::Alaw,
             _ => return Err(No::because("bad_message")),
         };
-        let rates: &[u32] = if coding == Coding::Pcm { &[8_000, 16_000, 24_000] } else { &[8_000] };
+        let rates: &[u32] = if coding == Coding::Pcm { &[8_000, 16_000, 24_000, 48_000] } else { &[8_000] };
         let format = Format { coding, rate_hz: self.rate_hz };
         if rates.contains(&self.rate_hz) { Ok(format) } else { Err(No::because("unsupported")) }
     }

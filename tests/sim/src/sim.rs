@@ -40,6 +40,18 @@ impl Vendor {
     }
 }
 
+/// Every trouble that can be asked for, by whose it is; what they do stands in the vendors' modules.
+pub const TROUBLES: [(&str, &[&str]); 8] = [
+    ("all", &["cut-after"]),
+    ("aws", crate::aws::TROUBLES),
+    ("azure", crate::azure::TROUBLES),
+    ("deepgram", crate::deepgram::TROUBLES),
+    ("elevenlabs", crate::elevenlabs::TROUBLES),
+    ("google", crate::google::TROUBLES),
+    ("openai", crate::openai::TROUBLES),
+    ("own", crate::own::TROUBLES),
+];
+
 /// Something that a client must not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offence {

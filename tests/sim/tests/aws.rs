@@ -4,8 +4,8 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use vg_plugin_host::api::{AudioFormat, Encoding, SttInput, TtsInput};
-use vg_plugin_host::session::{SttEvent, TtsEvent};
+use vg_plugin_host::api::{AudioFormat, Encoding, SttInput};
+use vg_plugin_host::session::{SessionEnd, SttEvent};
 use vg_plugin_kit::run::Pace;
 use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, Voice, pcm, recordings};
 
@@ -182,6 +182,32 @@ mod transcribe {
     }
 
     #[tokio::test]
+    async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
+        let rig = rig("stt-aws").await;
+        let sound = recordings()[0].bytes(Format::pcm(8000)).unwrap();
+        for way in WAYS {
+            for chunks in (0..=15).map(|nth| nth * 5) {
+                let mut session = rig.open_stt(json!({ "transport": way }), pcm(8000), "en-US").unwrap();
+                for chunk in sound.chunks(1_600).take(chunks) {
+                    session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+                }
+                session.input.send(SttInput::End).await.unwrap();
+                let mut finals = Vec::new();
+                let end = loop {
+                    match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                        SttEvent::Final(said) => finals.push(said.text.to_lowercase().replace(['.', ',', '?'], "")),
+                        SttEvent::Ended(end) => break *end,
+                        _ => {}
+                    }
+                };
+                assert_eq!(end, SessionEnd::Done, "{way} after {chunks}");
+                assert!(whole(&recordings()[0]).starts_with(&finals.join(" ")), "{way} after {chunks}: {finals:?}");
+            }
+        }
+        assert_eq!(rig.sim.offences(), []);
+    }
+
+    #[tokio::test]
     async fn a_cut_at_any_message_is_a_fault_and_invents_no_word() {
         let rig = rig("stt-aws").await;
         for way in WAYS {
@@ -224,6 +250,9 @@ mod transcribe {
 
 mod polly {
     use super::*;
+    use tokio::time::timeout;
+    use vg_plugin_host::api::TtsInput;
+    use vg_plugin_host::session::{SessionEnd, TtsEvent, TtsSession};
 
     const STREAM: &str = r#"{"mode":"stream","engine":"generative"}"#;
 
@@ -349,6 +378,7 @@ mod polly {
             ("aws-exception", 6, "quota"),
             ("aws-exception", 7, "quota"),
             ("aws-exception", 8, "invalid-options"),
+            ("aws-exception", 9, "unavailable"),
             ("aws-error", 0, "unavailable"),
             ("aws-bad-checksum", 0, "protocol"),
             ("aws-reset", 0, "unavailable"),
@@ -403,27 +433,71 @@ mod polly {
         }
     }
 
-    #[tokio::test]
-    async fn nothing_is_heard_after_a_cancel_at_any_step() {
-        let rig = rig("tts-polly").await;
-        for options in ways() {
-            for heard in 0..8 {
-                let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
-                session.input.send(TtsInput::Text(REPLY.to_owned())).await.unwrap();
-                session.input.send(TtsInput::Flush(1)).await.unwrap();
-                for _ in 0..heard {
-                    session.events.recv().await.unwrap();
+    async fn tell(session: &TtsSession, inputs: impl IntoIterator<Item = TtsInput>) {
+        for input in inputs {
+            session.input.send(input).await.unwrap();
+        }
+    }
+
+    /// Sound and marks until its good end.
+    async fn rest(session: &mut TtsSession) -> (Vec<u8>, Vec<u32>) {
+        let (mut heard, mut marks) = (Vec::new(), Vec::new());
+        loop {
+            match timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                TtsEvent::Audio(samples) => heard.extend(samples),
+                TtsEvent::Flushed(mark) => marks.push(mark),
+                TtsEvent::Ended(end) => {
+                    assert_eq!(*end, SessionEnd::Done);
+                    return (heard, marks);
                 }
-                session.input.send(TtsInput::Cancel).await.unwrap();
-                session.input.send(TtsInput::End).await.unwrap();
-                let mut is_cancelled = false;
-                while let Some(event) = session.events.recv().await {
-                    assert!(!(is_cancelled && matches!(event, TtsEvent::Audio(_) | TtsEvent::Flushed(_))), "{options} {heard}");
-                    is_cancelled |= matches!(event, TtsEvent::Cancelled);
-                }
-                assert!(is_cancelled, "{options} {heard}");
+                _ => {}
             }
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn nothing_is_heard_after_a_cancel_at_any_step_and_the_next_reply_is_spoken() {
+        let rig = rig("tts-polly").await;
+        for options in ways() {
+            for events in 0..14 {
+                let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
+                tell(&session, [TtsInput::Text(REPLY.to_owned()), TtsInput::Flush(1)]).await;
+                for _ in 0..events {
+                    let event = timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
+                    if matches!(event, TtsEvent::Flushed(_)) {
+                        break;
+                    }
+                }
+                tell(&session, [TtsInput::Cancel]).await;
+                let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
+                timeout(Duration::from_secs(1), cancelled).await.unwrap();
+                tell(&session, [TtsInput::Text("One moment please.".to_owned()), TtsInput::Flush(2), TtsInput::End]).await;
+                let (heard, marks) = rest(&mut session).await;
+                assert_eq!(marks, [2], "{options} after {events}");
+                assert!(heard == sound(MULAW, "One moment please."), "{options} after {events}");
+            }
+        }
+        assert_eq!(rig.sim.offences(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+        let rig = rig("tts-polly").await;
+        let text = "word ".repeat(500);
+        let whole = sound(MULAW, &text);
+        let ways = ways();
+        let calls = ways.iter().map(|options| {
+            let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
+            let (text, whole) = (text.clone(), &whole);
+            async move {
+                tell(&session, [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End]).await;
+                tokio::time::sleep(Duration::from_millis(6_500)).await;
+                let (heard, marks) = rest(&mut session).await;
+                assert_eq!(marks, [1], "{options}");
+                assert!(heard == *whole, "{options}: {} bytes", heard.len());
+            }
+        });
+        futures_util::future::join_all(calls).await;
     }
 
     #[tokio::test]

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
 
 use serde_json::{Value, json};
-use vg_plugin_host::api::{AudioFormat, Encoding};
-use vg_sim::{Listened, Recording, Rig, pcm, recordings};
+use std::time::Duration;
+use vg_plugin_host::api::{AudioFormat, Encoding, SttInput};
+use vg_plugin_host::session::{SessionEnd, SttEvent, SttSession};
+use vg_sim::{Format, Listened, Recording, Rig, pcm, recordings};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
 
@@ -96,6 +98,71 @@ async fn calls_of_every_language_are_taken() {
     assert_eq!(rig.sim.offences(), []);
     let heard = rig.listen(json!({ "api": "flux" }), MULAW, "pt-BR", &sound).await.unwrap();
     assert_eq!(heard.outcome.code(), "unsupported", "flux-general-en hears English only");
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_exist_is_a_matter_of_configuration() {
+    let rig = rig().await;
+    let unknown = [
+        json!({ "model": "nova-9" }),
+        json!({ "model": "flux-general-en" }),
+        json!({ "api": "flux", "model": "flux-general-pt" }),
+        json!({ "api": "flux", "model": "nova-3" }),
+    ];
+    for options in unknown {
+        let heard = hears(&rig, options.clone(), MULAW, &recordings()[0]).await;
+        assert_eq!(heard.outcome.code(), "unsupported", "{options}: {:?}", heard.events);
+    }
+    assert_eq!(rig.sim.offences().len(), 4);
+    let heard = hears(&rig, json!({ "model": "nova-2-phonecall" }), MULAW, &recordings()[0]).await;
+    assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{:?}", heard.events);
+}
+
+#[tokio::test]
+async fn a_quiet_call_is_kept_alive() {
+    let rig = rig().await;
+    // In place of 10 s; a `KeepAlive` comes each 4 s.
+    rig.sim.inject("deepgram-idle-ms", 5_000, None);
+    let mut session = rig.open_stt(json!({}), MULAW, "en-US").unwrap();
+    tokio::time::sleep(Duration::from_millis(6_500)).await;
+    for piece in recordings()[0].bytes(Format::MULAW).unwrap().chunks(800) {
+        session.input.send(SttInput::Audio(piece.to_vec())).await.unwrap();
+    }
+    session.input.send(SttInput::End).await.unwrap();
+    let (finals, end) = last_words(&mut session).await;
+    assert_eq!((finals.len(), end), (2, SessionEnd::Done));
+    assert_eq!(rig.sim.offences(), []);
+}
+
+/// All finals until the session ends.
+async fn last_words(session: &mut SttSession) -> (Vec<String>, SessionEnd) {
+    let mut finals = Vec::new();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+            SttEvent::Final(said) => finals.push(said.text.to_lowercase()),
+            SttEvent::Ended(end) => return (finals, *end),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
+    let rig = rig().await;
+    let (sound, whole) = (recordings()[0].bytes(Format::MULAW).unwrap(), recordings()[0].texts().join(" "));
+    for api in ["nova", "flux"] {
+        for chunks in (0..=15).map(|nth| nth * 5) {
+            let mut session = rig.open_stt(json!({ "api": api }), MULAW, "en-US").unwrap();
+            for chunk in sound.chunks(800).take(chunks) {
+                session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+            }
+            session.input.send(SttInput::End).await.unwrap();
+            let (finals, end) = last_words(&mut session).await;
+            assert_eq!(end, SessionEnd::Done, "{api} after {chunks}");
+            assert!(whole.starts_with(&finals.join(" ")), "{api} after {chunks}: {finals:?}");
+        }
+    }
+    assert_eq!(rig.sim.offences(), []);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
 
 use serde_json::{Value, json};
+use std::time::Duration;
 use vg_plugin_host::api::{AudioFormat, Encoding, TtsInput};
 use vg_plugin_host::session::{SessionEnd, TtsEvent};
 use vg_sim::{Coding, Format, Rig, Spoken, Voice, pcm};
@@ -153,16 +154,18 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
             session.input.send(TtsInput::Flush(1)).await.unwrap();
             let mut heard = 0;
             while heard < pieces {
-                heard += usize::from(matches!(session.events.recv().await.unwrap(), TtsEvent::Audio(_)));
+                let event = tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
+                heard += usize::from(matches!(event, TtsEvent::Audio(_)));
             }
             session.input.send(TtsInput::Cancel).await.unwrap();
-            while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {}
+            let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
+            tokio::time::timeout(Duration::from_secs(1), cancelled).await.unwrap();
             session.input.send(TtsInput::Text(REPLIES[1].to_owned())).await.unwrap();
             session.input.send(TtsInput::Flush(2)).await.unwrap();
             session.input.send(TtsInput::End).await.unwrap();
             let mut sound = Vec::new();
             let end = loop {
-                match session.events.recv().await.unwrap() {
+                match tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap() {
                     TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
                     TtsEvent::Ended(end) => break *end,
                     TtsEvent::Flushed(mark) => assert_eq!(mark, 2, "the cancelled reply is never told to be spoken"),
@@ -173,6 +176,38 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
             assert!(sound == Voice::Scripted(Format::MULAW).speak(REPLIES[1]).samples, "{transport} after {pieces}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+    let rig = rig().await;
+    let long = "word ".repeat(400);
+    let calls = TRANSPORTS.map(|transport| json!({ "transport": transport })).map(|options| {
+        let mut session = rig.open_tts(options.clone(), MULAW, "en-US").unwrap();
+        let long = long.clone();
+        async move {
+            for input in [TtsInput::Text(long.clone()), TtsInput::Flush(1)] {
+                session.input.send(input).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(9_500)).await;
+            for input in [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End] {
+                session.input.send(input).await.unwrap();
+            }
+            let mut sound = Vec::new();
+            let end = loop {
+                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
+                    TtsEvent::Ended(end) => break *end,
+                    _ => {}
+                }
+            };
+            assert_eq!(end, SessionEnd::Done, "{options}");
+            let voice = Voice::Scripted(Format::MULAW);
+            let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
+            assert!(sound == whole, "{options}: {} of {} bytes", sound.len(), whole.len());
+        }
+    });
+    futures_util::future::join_all(calls).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
 
 use serde_json::{Value, json};
-use vg_plugin_host::api::{AudioFormat, Encoding};
+use std::time::Duration;
+use vg_plugin_host::api::{AudioFormat, Encoding, SttInput};
+use vg_plugin_host::session::{SessionEnd, SttEvent, SttSession};
 use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, pcm, recordings};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
@@ -59,8 +61,18 @@ async fn every_option_is_understood() {
         let heard = hears(&rig, options, MULAW, &recordings()[0]).await;
         assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{:?}", heard.events);
     }
-    let heard = hears(&rig, json!({ "single_utterance": true }), MULAW, &recordings()[0]).await;
-    assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{:?}", heard.events);
+    for options in [
+        json!({ "single_utterance": true }),
+        json!({ "single_utterance": true, "model": "phone_call", "enhanced": true }),
+        json!({ "speech_end_timeout_ms": 300 }),
+        json!({ "speech_end_timeout_ms": 300, "api": "v2", "project": "fake-project" }),
+    ] {
+        let heard = hears(&rig, options.clone(), MULAW, &recordings()[0]).await;
+        assert_eq!(heard.outcome.code(), "done", "{options}: {:?}", heard.events);
+        assert_eq!(heard.words(), recordings()[0].texts().join(" "), "{options}: {:?}", heard.events);
+    }
+    let heard = hears(&rig, json!({ "single_utterance": true, "model": "telephony" }), MULAW, &recordings()[0]).await;
+    assert_eq!(heard.outcome.code(), "invalid-options");
     assert_eq!(rig.sim.offences(), []);
 }
 
@@ -81,6 +93,7 @@ async fn every_trouble_has_its_fault() {
         ("google-http", 429, "quota"),
         ("google-http", 503, "unavailable"),
         ("google-http", 200, "protocol"),
+        ("google-hang", 0, "unavailable"),
         ("google-stall", 0, "unavailable"),
         ("google-half-message", 0, "protocol"),
     ];
@@ -144,21 +157,136 @@ async fn credentials_are_a_key_a_token_or_an_account() {
 
 #[tokio::test]
 async fn a_cut_at_any_message_costs_no_word() {
-    let rig = listener().await;
-    for after in 1..=30 {
-        rig.sim.inject("cut-after", after, Some(1));
-        let heard = hears(&rig, json!({}), MULAW, &recordings()[0]).await;
-        let uncut = rig.sim.trouble_ahead("cut-after").is_some();
-        rig.sim.calm();
-        if uncut {
-            assert!(after > 5, "there are more messages than that");
-            break;
+    let (rig, whole) = (listener().await, recordings()[0].texts().join(" "));
+    for options in apis() {
+        let mut done = Vec::new();
+        for after in 1.. {
+            rig.sim.inject("cut-after", after, Some(1));
+            let heard = hears(&rig, options.clone(), MULAW, &recordings()[0]).await;
+            let uncut = rig.sim.trouble_ahead("cut-after").is_some();
+            rig.sim.calm();
+            if uncut {
+                break;
+            }
+            match heard.outcome.code() {
+                "done" => assert_eq!(heard.words(), whole, "{options} after {after}"),
+                code => {
+                    assert_eq!(code, "unavailable", "{options} after {after}: {:?}", heard.events);
+                    assert!(whole.starts_with(&heard.words()), "{options} after {after}: {:?}", heard.events);
+                }
+            }
+            done.push(heard.outcome.code() == "done");
         }
-        match heard.outcome.code() {
-            "done" => assert_eq!(heard.words(), recordings()[0].texts().join(" "), "after {after}"),
-            code => assert_eq!(code, "unavailable", "after {after}: {:?}", heard.events),
+        assert!(done.len() > 5, "{options}: there are more messages than that");
+        assert!(done[..done.len() - 1].iter().all(|done| *done), "{options}: {done:?}");
+    }
+}
+
+#[tokio::test]
+async fn where_speech_begins_and_ends_is_told_once_also_by_a_second_stream() {
+    let (rig, recording) = (listener().await, &recordings()[0]);
+    for options in apis() {
+        for trouble in ["", "google-kill", "google-no-trailers"] {
+            rig.sim.inject(trouble, 0, Some(1));
+            let heard = hears(&rig, options.clone(), MULAW, recording).await;
+            rig.sim.calm();
+            let places = |name: &str| -> Vec<u64> {
+                let named = heard.events.iter().filter(|event| event["event"] == name);
+                named.map(|event| event["ms"].as_u64().unwrap()).collect()
+            };
+            let (began, ended) = (places("speech-started"), places("speech-ended"));
+            assert_eq!(began.len(), recording.phrases.len(), "{options} {trouble}: {:?}", heard.events);
+            assert!(ended.len() <= began.len(), "{options} {trouble}: {:?}", heard.events);
+            for (nth, phrase) in recording.phrases.iter().enumerate() {
+                let (from_ms, to_ms) = (phrase[0].start_ms, phrase[phrase.len() - 1].end_ms);
+                assert!(began[nth].abs_diff(from_ms) <= 100, "{options} {trouble}: {began:?} {from_ms}");
+                assert!(ended.get(nth).is_none_or(|ms| ms.abs_diff(to_ms) <= 700), "{options} {trouble}: {ended:?} {to_ms}");
+            }
+        }
+        let mut silent = options;
+        silent["voice_activity"] = json!(false);
+        let heard = hears(&rig, silent, MULAW, recording).await;
+        let activity = |event: &&Value| event["event"].as_str().is_some_and(|name| name.starts_with("speech-"));
+        assert_eq!(heard.events.iter().filter(activity).count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_google_hears_no_more_is_ended_and_the_next_hears_the_rest() {
+    let (rig, whole) = (listener().await, recordings()[0].texts());
+    let sound = recordings()[0].bytes(Format::MULAW).unwrap();
+    // By hand: nobody ends the first turn.
+    for options in [json!({ "single_utterance": true }), json!({ "speech_end_timeout_ms": 200 })] {
+        let mut session = rig.open_stt(options.clone(), MULAW, "en-US").unwrap();
+        let (first, rest) = sound.split_at(8 * 4_100);
+        for chunk in first.chunks(800) {
+            session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+        }
+        loop {
+            if let SttEvent::Final(said) = session.events.recv().await.unwrap() {
+                assert_eq!(said.text, whole[0], "{options}");
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        for chunk in rest.chunks(800) {
+            session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+        }
+        session.input.send(SttInput::End).await.unwrap();
+        assert_eq!(last_words(&mut session).await, (whole[1].clone(), SessionEnd::Done), "{options}");
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+/// All finals until the session ends, behind spaces.
+async fn last_words(session: &mut SttSession) -> (String, SessionEnd) {
+    let mut finals = Vec::new();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+            SttEvent::Final(said) => finals.push(said.text.to_lowercase()),
+            SttEvent::Ended(end) => return (finals.join(" "), *end),
+            _ => {}
         }
     }
+}
+
+#[tokio::test]
+async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
+    let (rig, whole) = (listener().await, recordings()[0].texts().join(" "));
+    let sound = recordings()[0].bytes(Format::MULAW).unwrap();
+    for options in apis() {
+        for chunks in (0..=15).map(|nth| nth * 5) {
+            let mut session = rig.open_stt(options.clone(), MULAW, "en-US").unwrap();
+            for chunk in sound.chunks(800).take(chunks) {
+                session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+            }
+            session.input.send(SttInput::End).await.unwrap();
+            let (heard, end) = last_words(&mut session).await;
+            assert_eq!(end, SessionEnd::Done, "{options} after {chunks}");
+            assert!(whole.starts_with(&heard), "{options} after {chunks}: {heard}");
+        }
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn a_call_without_sound_outlives_its_streams() {
+    let (rig, whole) = (listener().await, recordings()[0].texts().join(" "));
+    // In place of 10 s.
+    rig.sim.inject("google-idle-ms", 600, None);
+    let sound = recordings()[0].bytes(Format::MULAW).unwrap();
+    for options in apis() {
+        let mut session = rig.open_stt(options.clone(), MULAW, "en-US").unwrap();
+        for half in sound.chunks(sound.len().div_ceil(2)) {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            for chunk in half.chunks(800) {
+                session.input.send(SttInput::Audio(chunk.to_vec())).await.unwrap();
+            }
+        }
+        session.input.send(SttInput::End).await.unwrap();
+        assert_eq!(last_words(&mut session).await, (whole.clone(), SessionEnd::Done), "{options}");
+    }
+    assert_eq!(rig.sim.offences(), []);
 }
 
 #[tokio::test]
@@ -279,17 +407,102 @@ async fn what_passes_before_the_first_sound_costs_nothing() {
 async fn a_speaker_that_is_cut_off_says_so() {
     let rig = speaker().await;
     let whole = sound(&rig, MULAW);
-    for after in [1, 2, 3, 5, 8, 13, 17] {
-        rig.sim.inject("cut-after", after, Some(1));
-        let spoken = speaks(&rig, json!({}), MULAW).await;
-        let uncut = rig.sim.trouble_ahead("cut-after").is_some();
-        rig.sim.calm();
-        assert!(!uncut, "there are {after} messages");
-        assert!(whole.starts_with(&spoken.outcome.sound), "after {after}");
-        match spoken.outcome.code() {
-            "done" => assert!(spoken.outcome.sound == whole, "after {after}"),
-            code => assert_eq!(code, "unavailable", "after {after}: {:?}", spoken.events.last()),
+    for (options, messages) in forms().into_iter().zip([17, 2, 10]) {
+        let mut cuts = 0;
+        for after in 1.. {
+            rig.sim.inject("cut-after", after, Some(1));
+            let spoken = speaks(&rig, options.clone(), MULAW).await;
+            let uncut = rig.sim.trouble_ahead("cut-after").is_some();
+            rig.sim.calm();
+            if uncut {
+                break;
+            }
+            cuts += 1;
+            assert!(whole.starts_with(&spoken.outcome.sound), "{options} after {after}");
+            match spoken.outcome.code() {
+                "done" => assert!(spoken.outcome.sound == whole, "{options} after {after}"),
+                code => assert_eq!(code, "unavailable", "{options} after {after}: {:?}", spoken.events.last()),
+            }
         }
+        assert!(cuts >= messages, "{options}: there are more messages than {cuts}");
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+/// Waiting for a speaker, and what it says.
+mod speaker_in_its_time {
+    use super::*;
+    use std::time::Duration;
+    use tokio::time::timeout;
+    use vg_plugin_host::api::TtsInput;
+    use vg_plugin_host::session::{SessionEnd, TtsEvent, TtsSession};
+
+    async fn tell(session: &TtsSession, inputs: impl IntoIterator<Item = TtsInput>) {
+        for input in inputs {
+            session.input.send(input).await.unwrap();
+        }
+    }
+
+    /// Sound and marks until its good end.
+    async fn rest(session: &mut TtsSession) -> (Vec<u8>, Vec<u32>) {
+        let (mut heard, mut marks) = (Vec::new(), Vec::new());
+        loop {
+            match timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                TtsEvent::Audio(samples) => heard.extend(samples),
+                TtsEvent::Flushed(mark) => marks.push(mark),
+                TtsEvent::Ended(end) => {
+                    assert_eq!(*end, SessionEnd::Done);
+                    return (heard, marks);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_reply_that_is_broken_off_at_any_event_is_silent_at_once_and_the_next_is_spoken() {
+        let rig = speaker().await;
+        let next = rig.sim.voice(Format::MULAW).speak(REPLIES[1]).samples;
+        for options in forms() {
+            for events in 0..14 {
+                let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
+                tell(&session, [TtsInput::Text(REPLIES[0].to_owned()), TtsInput::Flush(1)]).await;
+                for _ in 0..events {
+                    let event = timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
+                    if matches!(event, TtsEvent::Flushed(_)) {
+                        break;
+                    }
+                }
+                tell(&session, [TtsInput::Cancel]).await;
+                let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
+                timeout(Duration::from_secs(1), cancelled).await.unwrap();
+                tell(&session, [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End]).await;
+                let (heard, marks) = rest(&mut session).await;
+                assert_eq!(marks, [2], "{options} after {events}");
+                assert!(heard == next, "{options} after {events}");
+            }
+        }
+        assert_eq!(rig.sim.offences(), []);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+        let rig = speaker().await;
+        let text = "word ".repeat(600);
+        let whole = rig.sim.voice(Format::MULAW).speak(&text).samples;
+        let forms = forms();
+        let calls = forms.iter().map(|options| {
+            let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
+            let (text, whole) = (text.clone(), &whole);
+            async move {
+                tell(&session, [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End]).await;
+                tokio::time::sleep(Duration::from_millis(7_500)).await;
+                let (heard, marks) = rest(&mut session).await;
+                assert_eq!(marks, [1], "{options}");
+                assert!(heard == *whole, "{options}: {} bytes", heard.len());
+            }
+        });
+        futures_util::future::join_all(calls).await;
     }
 }
 

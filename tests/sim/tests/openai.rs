@@ -323,7 +323,8 @@ async fn every_trouble_of_the_speaker_has_its_fault() {
     ];
     for options in [json!({}), json!({ "stream": "sse" })] {
         let good = speaks(&rig, &options, MULAW).await.outcome.sound;
-        let own = [("openai-no-end", 0, "unavailable"), ("openai-sse-error", 3, "unavailable")];
+        let own =
+            [("openai-no-end", 0, "unavailable"), ("openai-sse-error", 3, "unavailable"), ("openai-sse-drop", 3, "unavailable")];
         let own = own.into_iter().filter(|_| options["stream"] == "sse");
         for (name, with, code) in troubles.into_iter().chain(own) {
             rig.sim.inject(name, with, None);
@@ -382,16 +383,18 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
             session.input.send(TtsInput::Flush(1)).await.unwrap();
             let mut heard = 0;
             while heard < pieces {
-                heard += usize::from(matches!(session.events.recv().await.unwrap(), TtsEvent::Audio(_)));
+                let event = tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
+                heard += usize::from(matches!(event, TtsEvent::Audio(_)));
             }
             session.input.send(TtsInput::Cancel).await.unwrap();
-            while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {}
+            let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
+            tokio::time::timeout(Duration::from_secs(1), cancelled).await.unwrap();
             session.input.send(TtsInput::Text(REPLIES[1].to_owned())).await.unwrap();
             session.input.send(TtsInput::Flush(2)).await.unwrap();
             session.input.send(TtsInput::End).await.unwrap();
             let mut sound = Vec::new();
             let end = loop {
-                match session.events.recv().await.unwrap() {
+                match tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap() {
                     TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
                     TtsEvent::Ended(end) => break *end,
                     TtsEvent::Flushed(mark) => assert_eq!(mark, 2, "the cancelled reply is never told to be spoken"),
@@ -402,6 +405,38 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
             assert_eq!(sound.len(), 600 * 8, "{options} after {pieces}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+    let rig = rig("tts-openai").await;
+    let long = "word ".repeat(400);
+    let calls = [json!({}), json!({ "stream": "sse" })].map(|options| {
+        let mut session = rig.open_tts(options.clone(), pcm(24_000), "en-US").unwrap();
+        let long = long.clone();
+        async move {
+            for input in [TtsInput::Text(long.clone()), TtsInput::Flush(1)] {
+                session.input.send(input).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(10_000)).await;
+            for input in [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End] {
+                session.input.send(input).await.unwrap();
+            }
+            let mut sound = Vec::new();
+            let end = loop {
+                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
+                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
+                    TtsEvent::Ended(end) => break *end,
+                    _ => {}
+                }
+            };
+            assert_eq!(end, SessionEnd::Done, "{options}");
+            let voice = vg_sim::Voice::Scripted(Format::pcm(24_000));
+            let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
+            assert!(sound == whole, "{options}: {} of {} bytes", sound.len(), whole.len());
+        }
+    });
+    futures_util::future::join_all(calls).await;
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ shelf! {
     /// The guest library for Rust.
     SDK from "sdk/src/":
     "audio.rs" "bindings.rs" "describe.rs" "fault.rs" "imports.rs" "lib.rs" "link.rs" "mask.rs" "options.rs" "stt.rs" "task.rs"
-    "testing.rs" "tts.rs"
+    "testing.rs" "tts.rs" "tts/silence.rs" "tts/texts.rs"
 }
 
 shelf! {

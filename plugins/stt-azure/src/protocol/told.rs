@@ -59,8 +59,10 @@ pub(crate) struct Word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Success,
-    /// `NoMatch`, `InitialSilenceTimeout`, `BabbleTimeout`, `EndOfDictation`: heard, and nothing in it.
+    /// `NoMatch`, `InitialSilenceTimeout`, `BabbleTimeout`: heard, and nothing in it.
     Nothing,
+    /// `EndOfDictation`: the turn is at its end.
+    Ended,
     Trouble(Trouble),
 }
 
@@ -159,7 +161,8 @@ impl From<RawPhrase> for Phrase {
     fn from(raw: RawPhrase) -> Self {
         let status = match raw.recognition_status.as_deref() {
             None | Some("Success") => Status::Success,
-            Some("NoMatch" | "InitialSilenceTimeout" | "BabbleTimeout" | "EndOfDictation") => Status::Nothing,
+            Some("NoMatch" | "InitialSilenceTimeout" | "BabbleTimeout") => Status::Nothing,
+            Some("EndOfDictation") => Status::Ended,
             Some("TooManyRequests") => Status::Trouble(Trouble::TooManyRequests),
             Some("BadRequest") => Status::Trouble(Trouble::BadRequest),
             Some("Forbidden") => Status::Trouble(Trouble::Forbidden),

@@ -57,8 +57,11 @@ impl Call {
             }
             // Said already.
             Status::Success => return Ok(()),
-            Status::Nothing if said.duration == 0 => return Ok(()),
-            Status::Nothing => {}
+            // Silence may be a place without a length: all before that place was heard.
+            Status::Nothing if said.end() == 0 => return Ok(()),
+            // Says nothing of words that wait for their final.
+            Status::Ended if self.open_words => return Ok(()),
+            Status::Nothing | Status::Ended => {}
         }
         (self.open_words, self.torn, self.strikes) = (false, false, 0);
         // What was not sent was not heard, whatever the vendor counts.
@@ -80,22 +83,32 @@ impl Call {
     fn turn_ended(&mut self) -> Result<(), Fault> {
         let Some(live) = self.turn.take() else { return Ok(()) };
         self.speaking = false;
+        if live.ended.is_some()
+            && let Line::Open { streams, .. } = &mut self.line
+        {
+            *streams += 1;
+        }
         match live.ended {
-            Some(place) => {
-                // Whatever was said in it is said.
-                self.kept.forget(place);
-                (self.open_words, self.torn, self.strikes) = (false, false, 0);
-                if let Line::Open { streams, .. } = &mut self.line {
-                    *streams += 1;
-                }
-            }
-            // The vendor's own end, after silence for instance: what is not final goes into the next turn.
-            None if self.torn => {
+            _ if self.torn => {
                 return Err(Fault::new(
                     FaultKind::Unavailable,
                     "the vendor ended a turn, and speech of more than a minute is lost with it",
                 ));
             }
+            // It heard words and does not say which: it is given them again, and may hear nothing the second time.
+            Some(_) if self.open_words => {
+                self.open_words = false;
+                self.strike(Fault::new(
+                    FaultKind::Unavailable,
+                    "the vendor ended a turn without the final of what it had heard",
+                ))?;
+            }
+            Some(place) => {
+                // Whatever was said in it is said.
+                self.kept.forget(place);
+                self.strikes = 0;
+            }
+            // The vendor's own end, after silence for instance: what is not final goes into the next turn.
             None if self.kept.base() == live.base => {
                 self.strike(Fault::new(FaultKind::Unavailable, "the vendor ends turns without a result"))?;
             }

@@ -212,6 +212,50 @@ fn turns_that_come_to_nothing_are_not_begun_for_ever() {
         driven.tells("turn.end", "{}");
     }
     assert!(!driven.session.is_over());
+    // It may be a place without a length, which is where the next turn begins.
+    let mut driven = Driven::listening();
+    for second in 2..12 {
+        driven.tell(Input::Audio(vec![second; 8_000]));
+        assert_eq!(driven.sound(), [vec![second - 1; 8_000], vec![second; 8_000]].concat());
+        driven.tells("speech.phrase", r#"{"RecognitionStatus":"InitialSilenceTimeout","Offset":10000000,"Duration":0}"#);
+        driven.tells("turn.end", "{}");
+        assert_eq!(driven.sound(), [second; 8_000], "what was heard is not said again");
+    }
+    assert!(!driven.session.is_over());
+}
+
+#[test]
+fn words_whose_final_does_not_come_are_said_again_before_finalize_is_answered() {
+    const HYPOTHESIS: &str = r#"{"Text":"hel","Offset":1000000,"Duration":3000000}"#;
+    let over = r#"{"RecognitionStatus":"EndOfDictation","Offset":10000000,"Duration":0}"#;
+    let unheard = || {
+        let mut driven = Driven::listening();
+        driven.tells("speech.hypothesis", HYPOTHESIS);
+        driven.tell(Input::Finalize);
+        driven.tells("speech.phrase", over);
+        driven.tells("turn.end", "{}");
+        assert!(!driven.said.contains(&Effect::Finalized), "{:?}", driven.said);
+        assert_eq!((driven.sound(), ended(&driven)), (vec![1; 8_000], true), "all of it again, and its end");
+        driven
+    };
+    let mut driven = unheard();
+    driven.tells("speech.phrase", &phrase(100, 700, "Hello."));
+    driven.tells("turn.end", "{}");
+    assert_eq!(driven.finals()[0].text, "Hello.");
+    assert_eq!(driven.said.last(), Some(&Effect::Finalized));
+    // That nothing was said is an answer, too.
+    for nothing in [r#"{"RecognitionStatus":"NoMatch","Offset":1000000,"Duration":3000000}"#, over] {
+        let mut driven = unheard();
+        driven.tells("speech.phrase", nothing);
+        driven.tells("turn.end", "{}");
+        assert_eq!((driven.finals(), driven.said.last()), (vec![], Some(&Effect::Finalized)));
+    }
+    let mut driven = unheard();
+    for _ in 0..4 {
+        driven.tells("speech.hypothesis", HYPOTHESIS);
+        driven.tells("turn.end", "{}");
+    }
+    assert_eq!(driven.fault().kind, FaultKind::Unavailable, "not for ever");
 }
 
 #[test]

@@ -66,7 +66,12 @@ struct SpeechContext {
 
 /// A-law is not among v1's encodings: it is sent as linear samples.
 pub(super) fn opening(options: &Options, format: AudioFormat, language: &str) -> StreamingRecognizeRequest {
-    let model = if format.rate_hz == 8000 { "telephony" } else { "latest_long" };
+    let model = match format.rate_hz {
+        // With these two Google takes no single utterances: it chooses.
+        _ if options.single_utterance => "",
+        8_000 => "telephony",
+        _ => "latest_long",
+    };
     let context = SpeechContext { phrases: options.phrases.clone(), boost: options.phrase_boost };
     let config = RecognitionConfig {
         encoding: if format.encoding == Encoding::Mulaw { MULAW } else { LINEAR16 },

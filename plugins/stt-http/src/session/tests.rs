@@ -67,6 +67,8 @@ fn words_come_as_the_engine_says_them_each_once() {
     assert_eq!(session.text(ENGINE, &last), []);
     assert_eq!(session.text(ENGINE, &heard("partial", "hell", 0, 400)), []);
     assert_eq!(session.text(ENGINE, &heard("final", " ", 500, 700)), []);
+    assert_eq!(session.text(ENGINE, &last), [], "a final without words is not the last one that was heard");
+    assert_eq!(session.text(ENGINE, &heard("partial", "hello", 0, 650)), []);
     assert_eq!(session.text(ENGINE, r#"{"type":"speech_ended","ms":500}"#), [Effect::SpeechEnded(500)]);
     assert_eq!(fault(&session.text(ENGINE, &heard("final", "other", 100, 600))).kind, FaultKind::Protocol);
 }

@@ -145,7 +145,10 @@ impl Line {
                 let fault = Fault::new(FaultKind::Unavailable, format!("the vendor hung up: {:?}", end.code));
                 return Ok(Some(News::Lost(fault)));
             }
-            (LinkInput::Failed(failed), State::Open { set_up }) if failed.kind == LinkErrorKind::Reset => {
+            // A link that was open and times out is quiet of ours, or a peer that answers no pings.
+            (LinkInput::Failed(failed), State::Open { set_up })
+                if matches!(failed.kind, LinkErrorKind::Reset | LinkErrorKind::Timeout) =>
+            {
                 self.state = State::Gone { set_up: *set_up };
                 return Ok(Some(News::Lost(Fault::of_link(&failed))));
             }
@@ -180,13 +183,19 @@ impl Line {
         match &self.state {
             State::Closed | State::Gone { .. } => None,
             State::Opening | State::Open { set_up: false } => {
-                Some(self.pause_us.map_or(self.since_us + SET_UP_US, |at_us| at_us.min(self.since_us + SET_UP_US)))
+                let set_up_us = self.since_us + SET_UP_US;
+                Some(self.pump_us(now).map_or(set_up_us, |at_us| at_us.min(set_up_us)))
             }
-            State::Open { .. } => self.pause_us.filter(|_| !self.full).map(|at_us| at_us.max(now.mono_us)),
+            State::Open { .. } => self.pump_us(now),
             State::Refused { since_us, .. } => Some(since_us + REFUSAL_US),
             State::Pausing(until_us) => Some(*until_us),
             State::Leaving(since_us) => Some(since_us + GOODBYE_US),
         }
+    }
+
+    /// When more may be said; while the link is full it tells that by itself.
+    fn pump_us(&self, now: Instant) -> Option<u64> {
+        self.pause_us.filter(|_| !self.full).map(|at_us| at_us.max(now.mono_us))
     }
 
     /// The server has taken the session as it was asked for.

@@ -6,11 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use std::borrow::Cow;
-use std::fmt::Write;
 use vg_plugin_sdk::audio::{self, Whole};
 use vg_plugin_sdk::json::{self, Value, json};
 use vg_plugin_sdk::link::{self, LinkId, WebsocketOpen};
 use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind, SessionStart, options};
+use vg_wire::query::Query;
 use vg_wire::resample::Resampler;
 
 /// Linear samples are of this rate, and no other.
@@ -28,11 +28,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(start: &SessionStart, options: Options) -> Result<Self, Fault> {
-        let query = match options.protocol {
-            Protocol::Ga => "intent=transcription".to_owned(),
-            Protocol::Beta => format!("model={}&intent=transcription", in_query(options.model())),
-        };
-        let url = format!("{ORIGIN}{}/realtime?{query}", options.base_path).replacen("https", "wss", 1);
+        let mut query = Query::new();
+        if options.protocol == Protocol::Beta {
+            query.add("model", options.model());
+        }
+        query.add("intent", "transcription");
+        let url = format!("{ORIGIN}{}/realtime?{}", options.base_path, query.as_str()).replacen("https", "wss", 1);
         let url = options::endpoint(&start.options, &url)?;
         let set_up = match options.protocol {
             Protocol::Ga => set_up(&options, start),
@@ -111,17 +112,6 @@ fn turns(options: &Options) -> Value {
         }),
         Turns::SemanticVad => json!({ "type": "semantic_vad", "eagerness": options.eagerness }),
     }
-}
-
-fn in_query(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut query, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            query.push(char::from(byte));
-        } else {
-            let _never = write!(query, "%{byte:02X}");
-        }
-        query
-    })
 }
 
 /// The call's sound as the server takes it: the two telephone codes as they are, linear samples at 24 kHz.

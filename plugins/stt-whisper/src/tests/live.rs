@@ -393,3 +393,38 @@ fn every_bad_day_ends_in_a_fault() {
     mute.tell(Input::End);
     assert_eq!(mute.pass_ms(1_000).last(), Some(&Effect::Done));
 }
+
+#[test]
+fn a_quiet_link_that_times_out_is_made_again_when_somebody_speaks() {
+    let mut session = ready(json!({}));
+    session.pass_ms(120_000);
+    assert_eq!(session.failed(1, LinkErrorKind::Timeout), [], "nothing is sent while nobody speaks");
+    let effects = speak(&mut session, 0, 300);
+    assert!(matches!(&effects[0], Effect::Link(LinkEffect::Websocket(open)) if open.id == 2), "{effects:?}");
+    // Of a link that is not open it is a vendor that cannot be reached.
+    assert_eq!(fault(&live(json!({}), MULAW).0.failed(1, LinkErrorKind::Timeout)).kind, FaultKind::Unavailable);
+}
+
+#[test]
+fn while_a_link_is_full_no_timer_spins() {
+    let (mut session, _) = live(json!({}), PCM_16);
+    session.tell(Input::Edge(Edge::SpeechStarted(0)));
+    for _ in 0..100 {
+        session.tell(Input::Audio(vec![0; 3200]));
+    }
+    session.opened(1, 101);
+    session.tell(Input::Link(LinkInput::Full(1)));
+    let timers = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Timer(_))).count();
+    let effects = session.pass_ms(1_000);
+    assert!(timers(&effects) <= 2, "{}", timers(&effects));
+    assert!(!sent(&session.tell(Input::Link(LinkInput::Writable(1)))).is_empty());
+}
+
+#[test]
+fn a_fault_does_not_take_along_what_was_sent() {
+    let mut session = ready(json!({ "turns": "server_vad" }));
+    session.tell(Input::Audio(vec![0x11; 16_000]));
+    let effects = session.text(1, "no JSON");
+    let [Effect::Usage(usage), Effect::Fail(fault)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((usage.audio_ms, &fault.kind), (2_000, &FaultKind::Protocol));
+}

@@ -153,6 +153,7 @@ impl Call {
             self.out.push(link::close(id).into());
         }
         self.line = Line::Closed;
+        self.silence.stop();
         match &mut self.turn {
             // Nothing is missed: it is opened with the next text.
             None if was_open => return Ok(()),
@@ -161,6 +162,7 @@ impl Call {
             }
             Some(turn) => {
                 turn.told = false;
+                turn.words.clear();
                 turn.request_id = self.ids.next_id();
             }
             None => {}

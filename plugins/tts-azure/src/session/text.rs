@@ -70,19 +70,28 @@ impl Script {
     /// The text to speak in one turn: up to the mark or the end, or the sentences that are whole.
     pub(super) fn stretch(&mut self, ending: bool) -> Option<String> {
         let closed = ending || self.items.len() > 1;
-        let Some(Item::Text(text)) = self.items.front_mut() else { return None };
-        let cut = match (closed, self.sentences) {
-            (true, true) if text.len() > STRETCH_MAX => cut_below(text, STRETCH_MAX),
-            (true, _) => text.len(),
-            (false, true) => sentences(text.get(..text.floor_char_boundary(STRETCH_MAX)).unwrap_or(text)),
-            (false, false) => 0,
-        };
-        let rest = text.split_off(cut);
-        let stretch = std::mem::replace(text, rest);
-        if text.is_empty() {
-            self.items.pop_front();
+        loop {
+            let Some(Item::Text(text)) = self.items.front_mut() else { return None };
+            let cut = match (closed, self.sentences) {
+                (true, true) if text.len() > STRETCH_MAX => cut_below(text, STRETCH_MAX),
+                (true, _) => text.len(),
+                (false, true) => sentences(text.get(..text.floor_char_boundary(STRETCH_MAX)).unwrap_or(text)),
+                (false, false) => 0,
+            };
+            let rest = text.split_off(cut);
+            let stretch = std::mem::replace(text, rest);
+            let is_all = text.is_empty();
+            if is_all {
+                self.items.pop_front();
+            }
+            if !stretch.trim().is_empty() {
+                return Some(stretch);
+            }
+            // Nothing but blanks so far, which are no turn: the text behind them must not wait for one.
+            if is_all || cut == 0 {
+                return None;
+            }
         }
-        (!stretch.trim().is_empty()).then_some(stretch)
     }
 
     /// The beginning of a stream of text, once there is anything to speak.
@@ -171,6 +180,14 @@ mod tests {
         script.text(&document);
         assert_eq!(script.stretch(false), None);
         assert_eq!(script.stretch(true), Some(document));
+        for blanks in [3_999, 4_000, 9_000] {
+            let mut script = Script::new(true);
+            script.text(&format!("{}Good morning.", " ".repeat(blanks)));
+            script.mark(1);
+            assert_eq!(script.reached(), None);
+            assert_eq!(script.stretch(false).as_deref().map(str::trim_start), Some("Good morning."), "{blanks}");
+            assert_eq!(script.reached(), Some(1));
+        }
         for text in ["Olá, tudo bem com você? ".repeat(400), "á".repeat(9_000), "word ".repeat(2_000)] {
             let mut script = Script::new(true);
             script.text(&text);

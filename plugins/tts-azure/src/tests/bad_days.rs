@@ -31,9 +31,9 @@ fn sentences_are_spoken_as_soon_as_they_are_whole_and_marks_come_behind_them() {
     assert!(driven.sent.last().unwrap().body.contains(">How can I help you?<"));
     let word = r#"{"Metadata":[{"Type":"WordBoundary","Data":{"Offset":100000,"Duration":200000,"text":{"Text":"How","Length":3,"BoundaryType":"WordBoundary"}}}]}"#;
     driven.says("audio.metadata", word);
+    driven.sounds(&[2; 80]);
     // Ten milliseconds of the first turn go before.
     assert_eq!((driven.words()[0].start_ms, driven.words()[0].end_ms), (20, 40));
-    driven.sounds(&[2; 80]);
     assert!(!driven.said.contains(&Effect::Flushed(3)));
     driven.says("turn.end", "{}");
     assert_eq!(driven.said.last(), Some(&Effect::Flushed(3)));
@@ -158,17 +158,54 @@ fn a_vendor_that_waits_for_our_text_or_our_owner_is_not_silent() {
     // The host reads no link while its owner is full, and tells the timer of 0 ms when there is room again.
     let mut driven = Driven::asked("{}");
     driven.sounds(&[1; 80]);
-    assert_eq!(driven.session.pass_ms(3_999), []);
-    driven.pass_ms(1);
-    driven.pass_ms(600);
+    assert_eq!(driven.session.pass_ms(3_699), []);
+    assert!(matches!(driven.session.pass_ms(1)[..], [Effect::Timer(_), Effect::Timer(_)]));
+    driven.pass_ms(999);
     driven.sounds(&[1; 80]);
-    driven.pass_ms(3_999);
+    driven.pass_ms(4_699);
     driven.says("turn.end", "{}");
     assert_eq!(driven.said.last(), Some(&Effect::Flushed(7)));
     // What was suspected of one turn is not held against the next.
     driven.speak("Good evening.", 8);
     driven.pass_ms(4_400);
     assert!(!driven.session.is_over());
+}
+
+#[test]
+fn what_the_vendor_says_without_sound_is_silence() {
+    let mut driven = Driven::asked("{}");
+    for _ in 0..5 {
+        driven.pass_ms(1_000);
+        driven.says("response", "{}");
+    }
+    driven.pass_ms(200);
+    assert_eq!(driven.fault().kind, FaultKind::Unavailable);
+}
+
+#[test]
+fn words_of_a_turn_that_was_not_heard_are_not_given_twice() {
+    let mut driven = Driven::asked("{}");
+    let word = r#"{"Metadata":[{"Type":"WordBoundary","Data":{"Offset":500000,"Duration":1000000,"text":{"Text":"Good","Length":4,"BoundaryType":"WordBoundary"}}}]}"#;
+    driven.says("audio.metadata", word);
+    assert_eq!(driven.words(), [], "before its sound");
+    lost(&mut driven);
+    driven.opened(101, &[]);
+    driven.says("audio.metadata", word);
+    driven.sounds(&[1; 80]);
+    driven.says("turn.end", "{}");
+    assert_eq!(driven.words().iter().map(|word| word.text.as_str()).collect::<Vec<_>>(), ["Good"]);
+    assert_eq!(driven.said.last(), Some(&Effect::Flushed(7)));
+}
+
+#[test]
+fn words_that_come_all_at_once_are_given_in_portions() {
+    let mut driven = Driven::asked("{}");
+    let word = r#"{"Type":"WordBoundary","Data":{"Offset":1,"Duration":1,"text":{"Text":"so","Length":2,"BoundaryType":"WordBoundary"}}}"#;
+    driven.says("audio.metadata", &format!(r#"{{"Metadata":[{}]}}"#, vec![word; 300].join(",")));
+    for (given, sound) in [(200, 1), (300, 2)] {
+        driven.sounds(&[sound; 80]);
+        assert_eq!(driven.words().len(), given);
+    }
 }
 
 #[test]
@@ -220,6 +257,16 @@ fn requests_that_go_wrong_are_told_apart() {
     broken_off.opened(200, &[]);
     broken_off.tell(Input::Cancel);
     assert_eq!((broken_off.closed.clone(), broken_off.said.last()), (vec![1], Some(&Effect::Cancelled)));
+    let mut connected = asked();
+    let effects = connected.session.tell(Input::Cancel);
+    assert!(
+        matches!(
+            &effects[..],
+            [Effect::Link(LinkEffect::Close(1)), .., Effect::Cancelled, Effect::Link(LinkEffect::Preconnect(_))]
+        ),
+        "the next reply does not wait for TLS: {effects:?}"
+    );
+    assert_eq!(connected.session.tell(Input::Cancel), [Effect::Cancelled]);
 }
 
 #[test]

@@ -215,6 +215,7 @@ fn words_are_told_with_their_places_and_punctuation_is_not() {
             _ => {}
         }
     }
+    driven.sounds(&[1; 80]);
     let theirs = capture.events.iter().filter(|event| event["type"] == "SpeechSynthesisBoundaryType.Word");
     let theirs: Vec<(&str, u64)> =
         theirs.map(|event| (event["word"].as_str().unwrap(), event["offset"].as_u64().unwrap() / 10_000)).collect();

@@ -5,6 +5,7 @@ use crate::protocol::{self, Sound};
 use vg_plugin_sdk::{
     Encoding, Fault, FaultKind,
     link::{self, LinkId, LinkInput, Opened},
+    tts::spoke_nothing,
 };
 use vg_wire::grpc::Status;
 
@@ -24,8 +25,6 @@ pub(super) struct Turn {
     again: bool,
     /// Sound of it was given to the call.
     pub(super) spoke: bool,
-    /// Sound is overdue.
-    pub(super) suspected: bool,
     sound: Sound,
     opened: bool,
     /// REST: a refusal that its body explains, and what came of it.
@@ -53,7 +52,6 @@ impl Turn {
             asked_all: false,
             again: false,
             spoke: false,
-            suspected: false,
             sound,
             opened: false,
             refusal: None,
@@ -95,7 +93,6 @@ impl Turn {
     }
 
     fn opened(&mut self, head: &Opened, encoding: Encoding) -> Heard {
-        self.suspected = false;
         self.opened = true;
         let kind = link::field(&head.headers, "content-type").unwrap_or_default();
         let expected = if self.form == Form::Rest { "application/json" } else { "application/grpc" };
@@ -118,7 +115,6 @@ impl Turn {
     }
 
     fn bytes(&mut self, bytes: &[u8], encoding: Encoding) -> Heard {
-        self.suspected = false;
         if let Some((_, body)) = &mut self.refusal {
             let room = REFUSAL_BYTES.saturating_sub(body.len());
             body.extend(bytes.iter().take(room));
@@ -152,6 +148,12 @@ impl Turn {
         Heard::Broken(Fault::new(FaultKind::Unavailable, "Google hung up before it had said that all was spoken"))
     }
 
+    /// Google owes sound and gives none: what it refused with, should only the refusal's text be missing.
+    pub(super) fn silent(&mut self) -> Fault {
+        let refused = self.refusal.take().map(|(fault, _)| fault);
+        refused.unwrap_or_else(|| Fault::new(FaultKind::Unavailable, "Google fell silent"))
+    }
+
     fn all(&mut self, encoding: Encoding) -> Heard {
         let samples = self.sound.rest_of(encoding);
         self.spoke |= !samples.is_empty();
@@ -162,7 +164,7 @@ impl Turn {
             return Heard::Broken(Fault::new(FaultKind::Unavailable, "Google ended before it had all of the text"));
         }
         if !self.spoke && self.text.chars().any(char::is_alphanumeric) {
-            return Heard::Broken(Fault::new(FaultKind::EmptyResult, "Google spoke nothing"));
+            return Heard::Broken(spoke_nothing("Google spoke nothing"));
         }
         Heard::All(samples)
     }

@@ -161,20 +161,39 @@ fn links_that_fail_and_vendors_that_are_silent_are_told() {
 
 #[test]
 fn sound_that_waits_for_room_is_not_silence() {
-    let mut session = answered("{}");
-    session.bytes(1, &spoken(&[1]));
-    assert_eq!(session.pass_ms(4_999), []);
-    // The timer, then the host that has room, then the sound that waited there.
-    assert!(matches!(session.pass_ms(1)[..], [Effect::Timer(_), Effect::Timer(_)]));
-    assert_eq!(sound(&session.bytes(1, &spoken(&[2]))), [2]);
-    assert!(!session.pass_ms(2_000).iter().any(|effect| matches!(effect, Effect::Fail(_))));
-    assert_eq!(session.trailers(1, OK), [Effect::Flushed(7)]);
+    for options in ["{}", UNARY] {
+        let mut session = answered(options);
+        session.bytes(1, &spoken(&[1]));
+        assert_eq!(session.pass_ms(3_999), []);
+        // The timer, then the host that has room, then the sound that waited there.
+        assert!(matches!(session.pass_ms(1)[..], [Effect::Timer(_), Effect::Timer(_)]));
+        session.pass_ms(999);
+        assert_eq!(sound(&session.bytes(1, &spoken(&[2]))), [2]);
+        assert!(!session.pass_ms(4_999).iter().any(|effect| matches!(effect, Effect::Fail(_))));
+        assert_eq!(session.trailers(1, OK), [Effect::Flushed(7)]);
+    }
+}
+
+#[test]
+fn a_head_and_bytes_without_a_sample_are_no_sound() {
+    let mut head = asked("{}");
+    head.pass_ms(6_500);
+    assert_eq!(head.opened_with(1, 200, GRPC), []);
+    assert_eq!(fault(&head.pass_ms(60_000)).0, &FaultKind::Unavailable);
+    let mut half = answered("{}");
+    half.bytes(1, &spoken(&[1]));
+    half.pass_ms(4_500);
+    assert_eq!(half.bytes(1, &spoken(&[2, 3])[..3]), []);
+    assert_eq!(fault(&half.pass_ms(60_000)).0, &FaultKind::Unavailable);
+    let mut refused = asked(REST);
+    refused.opened_with(1, 403, JSON);
+    assert_eq!(fault(&refused.pass_ms(60_000)).0, &FaultKind::Auth, "whatever else it would have said");
 }
 
 #[test]
 fn nothing_spoken_is_no_success_unless_there_was_nothing_to_speak() {
     let mut session = answered(UNARY);
-    assert_eq!(fault(&session.trailers(1, OK)).0, &FaultKind::EmptyResult);
+    assert_eq!(fault(&session.trailers(1, OK)), (&FaultKind::EmptyResult, Remedy::NextProvider));
     let mut session = call("{}");
     told(&mut session, "...");
     session.tell(Input::Flush(7));

@@ -122,19 +122,27 @@ fn words_lie_in_the_sound_of_the_session() {
     session.opened_with(2, 200, &LINES);
     let said = session.bytes(2, word("Bye", 10).as_bytes());
     assert!(matches!(&said[0], Effect::Word(word) if (word.start_ms, word.end_ms) == (310, 400)), "{said:?}");
+    let said = session.bytes(2, b"{\"type\":\"word\",\"text\":\"end\",\"start_ms\":1e30,\"end_ms\":1e30}\n");
+    assert!(matches!(&said[0], Effect::Word(word) if word.start_ms == u64::MAX), "{said:?}");
 }
 
 #[test]
 fn nothing_is_heard_of_what_was_cancelled() {
     let mut session = answered(&SOUND);
     session.bytes(1, &[1, 2]);
-    assert_eq!(session.tell(Input::Cancel), [link::close(1).into(), Effect::Cancelled]);
+    let cancelled = session.tell(Input::Cancel);
+    assert_eq!(cancelled[..2], [link::close(1).into(), Effect::Cancelled]);
+    // The connection went with the link.
+    assert!(matches!(&cancelled[2..], [Effect::Link(LinkEffect::Preconnect(_))]), "{cancelled:?}");
     assert_eq!(session.bytes(1, &[1, 2]), []);
     assert_eq!(session.finished(1, None), []);
     assert_eq!(session.pass_ms(10_000), []);
     assert_eq!(posted(&session.tell(text("Again."))).0.id, 2);
-    assert_eq!(session.tell(Input::Cancel), [link::close(2).into(), Effect::Cancelled]);
-    assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled]);
+    assert_eq!(session.tell(Input::Cancel).len(), 3);
+    assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled], "nothing was lost");
+    let mut ended = asked();
+    ended.tell(Input::End);
+    assert_eq!(ended.tell(Input::Cancel), [link::close(1).into(), Effect::Cancelled, Effect::Done]);
 }
 
 #[test]
@@ -171,7 +179,8 @@ fn sound_that_was_cut_is_never_success() {
     let mut stream = answered(&LINES);
     stream.bytes(1, b"{\"type\":\"audio\",\"data\":\"AQI=\"}\n");
     assert_eq!(kind(stream.finished(1, None)), FaultKind::Unavailable);
-    assert_eq!(kind(answered(&SOUND).finished(1, None)), FaultKind::EmptyResult);
+    let nothing = answered(&SOUND).finished(1, None);
+    assert_eq!((&fault(&nothing).kind, fault(&nothing).remedy), (&FaultKind::EmptyResult, Remedy::NextProvider));
     assert_eq!(kind(asked().opened_with(1, 200, &SOUND[..1])), FaultKind::Protocol);
     assert_eq!(kind(asked().opened_with(1, 200, &[("content-type", "text/html"), SOUND[1]])), FaultKind::Protocol);
 }
@@ -182,7 +191,8 @@ fn a_silent_engine_is_unavailable() {
     assert_eq!(kind(asked().pass_ms(5_000)), FaultKind::Unavailable);
     let mut stalls = answered(&SOUND);
     stalls.bytes(1, &[1, 2]);
-    assert_eq!(stalls.pass_ms(4_999), []);
+    stalls.pass_ms(4_999);
+    assert!(!stalls.is_over());
     assert_eq!(kind(stalls.pass_ms(1)), FaultKind::Unavailable);
     for broken in [LinkErrorKind::Connect, LinkErrorKind::Tls, LinkErrorKind::Timeout] {
         assert_eq!(kind(asked().failed(1, broken)), FaultKind::Unavailable);
@@ -192,10 +202,33 @@ fn a_silent_engine_is_unavailable() {
 }
 
 #[test]
+fn sound_that_waits_for_room_is_not_silence() {
+    let mut session = answered(&SOUND);
+    let said = session.bytes(1, &[1, 2]);
+    let [_, Effect::Timer(quiet)] = &said[..] else { panic!("{said:?}") };
+    // While the owner has no room the host reads no link and tells no timer of 0 ms, but others.
+    let said = session.tell(Input::Timer(quiet.id));
+    assert!(matches!(&said[..], [Effect::Timer(room)] if room.delay_ms == 0), "{said:?}");
+    assert_eq!(sound(&session.bytes(1, &[3, 4])), [3, 4]);
+    session.pass_ms(4_999);
+    assert!(!session.is_over());
+    assert_eq!(fault(&session.pass_ms(1)).kind, FaultKind::Unavailable);
+}
+
+#[test]
 fn a_stream_that_is_done_need_not_be_closed() {
     let mut session = answered(&LINES);
     session.bytes(1, b"{\"type\":\"audio\",\"data\":\"AQI=\"}\n{\"type\":\"done\"}\n");
-    assert_eq!(session.pass_ms(5_000), [link::close(1).into(), Effect::Flushed(7)]);
+    assert_eq!(session.bytes(1, b"{\"type\":\"mood\"}\n"), [], "what is said later does not put the mark off");
+    assert_eq!(session.pass_ms(499), []);
+    assert_eq!(session.pass_ms(1), [link::close(1).into(), Effect::Flushed(7)]);
+    // Where it is closed, the wait for that does not end the next answer.
+    let mut next = answered(&LINES);
+    next.bytes(1, b"{\"type\":\"audio\",\"data\":\"AQI=\"}\n{\"type\":\"done\"}\n");
+    assert_eq!(next.finished(1, None), [Effect::Flushed(7)]);
+    next.tell(text("Bye."));
+    next.pass_ms(4_999);
+    assert!(!next.is_over());
     let mut reset = answered(&LINES);
     reset.bytes(1, b"{\"type\":\"audio\",\"data\":\"AQI=\"}\n{\"type\":\"done\"}\n");
     assert_eq!(reset.failed(1, LinkErrorKind::Reset), [Effect::Flushed(7)]);

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use std::borrow::Cow;
 use vg_plugin_sdk::audio::{self, Whole};
+use vg_plugin_sdk::tts::spoke_nothing;
 use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind, json, link};
 use vg_wire::openai::Refusal;
 use vg_wire::resample::Resampler;
@@ -25,7 +26,6 @@ pub(crate) struct Sound {
     whole: Whole,
     rate_hz: u32,
     wanted: AudioFormat,
-    resampler: Resampler,
     samples: Vec<i16>,
     /// Samples came.
     anything: bool,
@@ -56,24 +56,31 @@ impl Sound {
         if !events && !["audio/", "application/octet-stream", "binary/octet-stream"].iter().any(|sound| kind.starts_with(sound)) {
             return Err(Fault::new(FaultKind::Protocol, "the vendor answered with something that is no sound"));
         }
-        let resampler =
-            Resampler::new(rate_hz, wanted.rate_hz).map_err(|error| Fault::new(FaultKind::Unsupported, error.to_string()))?;
         Ok(Self {
             events: events.then(|| Events::new(EVENT_BYTES)),
-            done: !events,
+            done: false,
             head: Head::Waiting(Vec::new()),
             whole: Whole::default(),
             rate_hz,
             wanted,
-            resampler,
             samples: Vec::new(),
             anything: false,
         })
     }
 
-    /// More of the body, as sound in the call's format.
-    pub(crate) fn push(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
-        let Some(mut events) = self.events.take() else { return self.pcm(bytes) };
+    /// Whether its end was announced: all of the sound is there, whatever becomes of the body.
+    pub(crate) fn is_announced(&self) -> bool {
+        self.done && self.events.is_some()
+    }
+
+    /// Whether nothing of it was heard yet.
+    pub(crate) fn is_silent(&self) -> bool {
+        !self.anything
+    }
+
+    /// More of the body, as sound in the call's format. The resampler is this answer's until its end.
+    pub(crate) fn push(&mut self, bytes: Vec<u8>, resampler: &mut Resampler) -> Result<Vec<u8>, Fault> {
+        let Some(mut events) = self.events.take() else { return self.pcm(bytes, resampler) };
         events.push(&bytes);
         let mut sound = Vec::new();
         let broken = |_| Fault::new(FaultKind::Protocol, "an event of the vendor cannot be read");
@@ -88,9 +95,12 @@ impl Sound {
                     use base64::Engine;
                     let pcm = base64::engine::general_purpose::STANDARD.decode(said.audio.as_bytes());
                     let pcm = pcm.map_err(|_| Fault::new(FaultKind::Protocol, "audio of the vendor is no base64"))?;
-                    sound.extend(self.pcm(pcm)?);
+                    sound.extend(self.pcm(pcm, resampler)?);
                 }
-                "speech.audio.done" => self.done = true,
+                "speech.audio.done" => {
+                    self.done = true;
+                    sound.extend(self.rest(resampler)?);
+                }
                 _ if said.error.is_some() || said.kind == "error" || event.name == "error" => {
                     let refusal = Refusal::of(said.error.as_ref().unwrap_or(&json::Value::Null));
                     // In the middle of an answer there is no status; 500 stands for what the code does not tell.
@@ -104,31 +114,35 @@ impl Sound {
         Ok(sound)
     }
 
-    /// The body ended well: the last of the sound.
-    pub(crate) fn finish(mut self) -> Result<Vec<u8>, Fault> {
+    /// The body ended: the last of the sound.
+    pub(crate) fn finish(mut self, resampler: &mut Resampler) -> Result<Vec<u8>, Fault> {
+        match (&self.events, self.done) {
+            (Some(_), true) => Ok(Vec::new()),
+            (Some(_), false) => Err(Fault::new(FaultKind::Unavailable, "the answer ended before its end was announced")),
+            (None, _) => self.rest(resampler),
+        }
+    }
+
+    fn rest(&mut self, resampler: &mut Resampler) -> Result<Vec<u8>, Fault> {
         let mut out = Vec::new();
         if let Head::Waiting(first) = std::mem::replace(&mut self.head, Head::Over)
             && !first.starts_with(b"RIFF")
         {
-            out = self.pcm(first)?;
-        }
-        if !self.done {
-            return Err(Fault::new(FaultKind::Unavailable, "the answer ended before its end was announced"));
+            out = self.pcm(first, resampler)?;
         }
         if self.whole.is_cut() {
             return Err(Fault::new(FaultKind::Protocol, "the answer ended within a sample"));
         }
         if !self.anything {
-            let fault = Fault::new(FaultKind::EmptyResult, "the vendor spoke nothing");
-            return Err(Fault { remedy: vg_plugin_sdk::Remedy::NextProvider, ..fault });
+            return Err(spoke_nothing("the vendor spoke nothing"));
         }
         self.samples.clear();
-        self.resampler.finish(&mut self.samples);
+        resampler.finish(&mut self.samples);
         audio::encode(self.wanted.encoding, &self.samples, &mut out);
         Ok(out)
     }
 
-    fn pcm(&mut self, bytes: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    fn pcm(&mut self, bytes: Vec<u8>, resampler: &mut Resampler) -> Result<Vec<u8>, Fault> {
         let bytes = match std::mem::replace(&mut self.head, Head::Over) {
             Head::Over => bytes,
             Head::Waiting(mut first) => {
@@ -147,7 +161,7 @@ impl Sound {
         let mut linear = Vec::with_capacity(whole.len() / 2);
         audio::decode(Encoding::PcmS16le, &whole, &mut linear);
         self.samples.clear();
-        self.resampler.push(&linear, &mut self.samples);
+        resampler.push(&linear, &mut self.samples);
         let mut out = Vec::with_capacity(self.samples.len() * audio::sample_bytes(self.wanted.encoding));
         audio::encode(self.wanted.encoding, &self.samples, &mut out);
         Ok(out)

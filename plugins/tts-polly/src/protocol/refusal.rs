@@ -1,5 +1,6 @@
 //! What the service's refusals mean for the ladder.
 
+use serde::Deserialize;
 use vg_plugin_sdk::{Fault, FaultKind, OptionFault, Remedy, link};
 
 /// A head that brings no sound.
@@ -13,6 +14,22 @@ pub(crate) fn of_head(status: u16, headers: &[(String, String)]) -> Option<Fault
     let fault = named(name, retry_after_ms);
     // A name that is not known says less than the status.
     Some(if kind(name, None).is_some() { fault } else { Fault { detail: fault.detail, ..by_status } })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Exception {
+    quota_code: Option<String>,
+}
+
+/// An exception of a stream. How long a stream may last is counted as a quota, too, but says nothing of the account.
+pub(crate) fn of_exception(name: &str, payload: &[u8]) -> Fault {
+    let told: Option<Exception> = serde_json::from_slice(payload).ok();
+    match told.and_then(|told| told.quota_code).as_deref() {
+        Some("input-stream-inbound-event-timeout") => Fault::new(FaultKind::Unavailable, "the service waited too long for text"),
+        Some("input-stream-timeout") => Fault::new(FaultKind::Unavailable, "the service ended a stream that was open too long"),
+        _ => named(name, None),
+    }
 }
 
 /// An exception by its name.

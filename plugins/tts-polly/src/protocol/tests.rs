@@ -185,6 +185,8 @@ fn every_captured_fault_becomes_the_fault_the_ladder_acts_on() {
             }
             "err_rate" => (Unsupported, Remedy::Configuration),
             "err_too_long" => (Unsupported, Remedy::NextProvider),
+            // No text for too long: it is not the account's quota.
+            "stream_err_mid_quota" => (Unavailable, Remedy::NextProvider),
             "err_server" | "err_server_once" | "err_unavailable" => (Unavailable, Remedy::NextProvider),
             _ if name.contains("throttle") || name.contains("quota") => (Quota(None), Remedy::NextProvider),
             other => panic!("{other} is not known"),
@@ -208,6 +210,12 @@ fn the_rest_of_the_services_names_and_what_is_no_name() {
     assert_eq!(of_head(200, &[]), None);
     assert!(!of(400, "she said 42").detail.contains("42"));
     assert_eq!(event(exception("SomethingNew", "{}")).unwrap_err().kind, FaultKind::Unavailable);
+    let quota = |payload| event(exception("ServiceQuotaExceededException", payload)).unwrap_err();
+    assert_eq!(quota(r#"{"message":"x","quotaCode":"concurrent-streams"}"#).kind, FaultKind::Quota(None));
+    assert_eq!(quota("no JSON").kind, FaultKind::Quota(None));
+    let late = quota(r#"{"message":"x","quotaCode":"input-stream-inbound-event-timeout"}"#);
+    assert_eq!((late.kind, late.detail.as_str()), (FaultKind::Unavailable, "the service waited too long for text"));
+    assert_eq!(quota(r#"{"quotaCode":"input-stream-timeout"}"#).kind, FaultKind::Unavailable);
     assert_eq!(event(Message::default()).unwrap_err().kind, FaultKind::Protocol);
     assert_eq!(event(Message::event("initial-response", "application/json", "{}")).unwrap(), Event::Other);
     assert_eq!(

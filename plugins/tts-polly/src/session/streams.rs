@@ -9,14 +9,14 @@ use vg_plugin_sdk::{
     Fault, FaultKind, Instant, Usage,
     link::{self, LinkErrorKind, LinkId, LinkInput, Opened},
     signing,
-    tts::{Effect, Input, Timer},
+    tts::{Effect, Input, Silence, Woken, spoke_nothing},
 };
 use vg_wire::event_stream::{Chain, Messages};
 
-/// The answer's head; the host gives up connecting after 5 s.
-const HEAD: Timer = Timer { id: 1, delay_ms: 6_000 };
-/// No sound while all text was given.
-const SILENCE: Timer = Timer { id: 2, delay_ms: 5_000 };
+/// Milliseconds to the answer's head; the host gives up connecting after 5 s.
+const HEAD_MS: u32 = 6_000;
+/// To the next sound once the answer is there and all text was given.
+const SILENCE_MS: u32 = 5_000;
 
 /// See the module.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub(super) struct Streams {
     /// What was told and belongs to no stream yet.
     waiting: VecDeque<Told>,
     reply: Option<Reply>,
+    silence: Silence,
     sound: Sound,
     links: LinkId,
     ending: bool,
@@ -58,7 +59,7 @@ struct Reply {
 impl Streams {
     pub(super) fn new(manner: Manner) -> Self {
         let sound = Sound::new(manner.voice.format);
-        Self { manner, waiting: VecDeque::new(), reply: None, sound, links: 0, ending: false }
+        Self { manner, waiting: VecDeque::new(), reply: None, silence: Silence::default(), sound, links: 0, ending: false }
     }
 
     pub(super) fn react(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -72,6 +73,7 @@ impl Streams {
             }
             Input::Cancel => {
                 self.waiting.clear();
+                self.silence.stop();
                 if let Some(reply) = self.reply.take() {
                     effects.extend([link::close(reply.link).into(), usage(reply.characters)]);
                 }
@@ -82,18 +84,30 @@ impl Streams {
                     self.told(now, news, effects)?;
                 }
             }
-            Input::Timer(id) => self.woken(id)?,
+            Input::Timer(id) => self.woken(id, effects)?,
         }
         self.go_on(now, effects)
     }
 
-    fn woken(&self, id: u32) -> Result<(), Fault> {
-        let Some(reply) = &self.reply else { return Ok(()) };
-        let late = |what: &str| Err(Fault::new(FaultKind::Unavailable, format!("the service {what}")));
-        match id {
-            _ if id == HEAD.id && !reply.opened => late("did not answer in time"),
-            _ if id == SILENCE.id && reply.closing.is_some() => late("fell silent"),
-            _ => Ok(()),
+    fn woken(&mut self, id: u32, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        match (self.silence.woken(id), &self.reply) {
+            (Woken::Wait(more), _) => effects.extend(more),
+            (Woken::Silent, Some(reply)) => {
+                let what = if reply.opened { "fell silent" } else { "did not answer in time" };
+                return Err(Fault::new(FaultKind::Unavailable, format!("the service {what}")));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sound is owed once all text was given; before, the service may well wait for more.
+    fn expect_sound(&mut self, effects: &mut Vec<Effect>) {
+        match &self.reply {
+            Some(reply) if reply.opened && reply.closing.is_some() => effects.push(self.silence.within(SILENCE_MS)),
+            Some(reply) if reply.opened => self.silence.stop(),
+            // The head has its own time, which runs.
+            _ => {}
         }
     }
 
@@ -107,7 +121,7 @@ impl Streams {
                     Some(reply) => {
                         reply.closing = Some(mark);
                         reply.events.extend([protocol::close_event(), vec![]]);
-                        effects.push(Effect::Timer(SILENCE));
+                        self.expect_sound(effects);
                     }
                     None => effects.extend(mark.map(Effect::Flushed)),
                 },
@@ -135,7 +149,7 @@ impl Streams {
             self.sound.begin();
             self.reply = Some(Reply::new(self.links));
             effects.push(protocol::stream(SECRET, &self.manner.options, &self.manner.voice, self.links)?.into());
-            effects.push(Effect::Timer(HEAD));
+            effects.push(self.silence.within(HEAD_MS));
         }
         if let Some(reply) = &mut self.reply {
             reply.characters += text.chars().count() as u64;
@@ -145,6 +159,7 @@ impl Streams {
     }
 
     fn told(&mut self, now: Instant, news: LinkInput, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        let may_ask_again = self.may_ask_again();
         let Some(reply) = &mut self.reply else { return Ok(()) };
         match news {
             LinkInput::Signed(signed) => {
@@ -155,7 +170,7 @@ impl Streams {
             LinkInput::Bytes(piece) => self.read(&piece.data, effects),
             // Also where every byte of it was well: without the service's word sound may be missing.
             LinkInput::Finished(_) => Err(Fault::new(FaultKind::Unavailable, "the service ended without closing the stream")),
-            LinkInput::Failed(failed) if failed.kind == LinkErrorKind::Reset && reply.may_ask_again() => self.again(effects),
+            LinkInput::Failed(failed) if failed.kind == LinkErrorKind::Reset && may_ask_again => self.again(effects),
             LinkInput::Failed(failed) => Err(Fault::of_link(&failed)),
             LinkInput::Full(_) => {
                 reply.full = true;
@@ -170,8 +185,9 @@ impl Streams {
     }
 
     fn opened(&mut self, head: &Opened, effects: &mut Vec<Effect>) -> Result<(), Fault> {
+        let may_ask_again = self.may_ask_again();
         let Some(reply) = &mut self.reply else { return Ok(()) };
-        if matches!(head.status, 500 | 503) && reply.may_ask_again() {
+        if matches!(head.status, 500 | 503) && may_ask_again {
             effects.push(link::close(reply.link).into());
             return self.again(effects);
         }
@@ -182,7 +198,13 @@ impl Streams {
             return Err(Fault::new(FaultKind::Protocol, format!("status {} and no event stream", head.status)));
         }
         reply.opened = true;
+        self.expect_sound(effects);
         Ok(())
+    }
+
+    /// Once, while nothing was spoken.
+    fn may_ask_again(&self) -> bool {
+        self.sound.is_silent() && self.reply.as_ref().is_some_and(|reply| !reply.retried)
     }
 
     fn again(&mut self, effects: &mut Vec<Effect>) -> Result<(), Fault> {
@@ -192,37 +214,44 @@ impl Streams {
         let (characters, closing) = (reply.characters, reply.closing);
         *reply = Reply { events, characters, closing, retried: true, ..Reply::new(self.links) };
         effects.push(protocol::stream(SECRET, &self.manner.options, &self.manner.voice, self.links)?.into());
-        effects.push(Effect::Timer(HEAD));
+        effects.push(self.silence.within(HEAD_MS));
         Ok(())
     }
 
     fn read(&mut self, bytes: &[u8], effects: &mut Vec<Effect>) -> Result<(), Fault> {
-        let Some(reply) = &mut self.reply else { return Ok(()) };
-        if !reply.opened {
-            return Ok(());
-        }
         let broken = |error| Fault::new(FaultKind::Protocol, format!("the service's event stream cannot be read: {error}"));
+        let Some(reply) = self.reply.as_mut().filter(|reply| reply.opened) else { return Ok(()) };
         reply.messages.push(bytes);
-        while let Some(message) = reply.messages.poll().map_err(broken)? {
-            match protocol::event(message)? {
-                Event::Audio(samples) => effects.extend(self.sound.take(samples)),
-                Event::Closed(characters) => return self.closed(characters, effects),
-                Event::Other => {}
+        while let Some(reply) = &mut self.reply {
+            let Some(message) = reply.messages.poll().map_err(broken)? else { break };
+            match protocol::event(message) {
+                Ok(Event::Audio(samples)) => {
+                    let samples = self.sound.take(samples);
+                    if samples.is_some() {
+                        effects.extend(samples);
+                        self.expect_sound(effects);
+                    }
+                }
+                Ok(Event::Closed(characters)) => return self.closed(characters, effects),
+                Ok(Event::Other) => {}
+                Err(fault) if fault.kind == FaultKind::Unavailable && self.sound.is_silent() && !reply.retried => {
+                    effects.push(link::close(reply.link).into());
+                    return self.again(effects);
+                }
+                Err(fault) => return Err(fault),
             }
-        }
-        if reply.closing.is_some() {
-            effects.push(Effect::Timer(SILENCE));
         }
         Ok(())
     }
 
     fn closed(&mut self, characters: Option<u64>, effects: &mut Vec<Effect>) -> Result<(), Fault> {
         let Some(reply) = self.reply.take() else { return Ok(()) };
+        self.silence.stop();
         let Some(mark) = reply.closing else {
             return Err(Fault::new(FaultKind::Unavailable, "the service closed the stream before all text was given"));
         };
         if self.sound.is_silent() {
-            return Err(Fault::new(FaultKind::EmptyResult, "the service spoke nothing"));
+            return Err(spoke_nothing("the service spoke nothing"));
         }
         if self.sound.is_cut() {
             return Err(Fault::new(FaultKind::Protocol, "the sound ended within a sample"));
@@ -247,11 +276,6 @@ impl Reply {
             retried: false,
             closing: None,
         }
-    }
-
-    /// Once, while the service has said nothing.
-    fn may_ask_again(&self) -> bool {
-        !self.opened && !self.retried
     }
 
     /// What was not sent yet, signed one after another.

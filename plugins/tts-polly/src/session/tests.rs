@@ -1,7 +1,7 @@
 use crate::Plugin;
 use crate::protocol::{EVENT_STREAM, MARKS};
 use vg_plugin_sdk::{
-    AudioFormat, Encoding, FaultKind, SessionStart, Usage,
+    AudioFormat, Encoding, FaultKind, Remedy, SessionStart, Usage,
     link::{self, LinkEffect, LinkErrorKind, LinkId, LinkInput, Signed},
     testing,
     tts::{Effect, Input},
@@ -50,6 +50,11 @@ fn usage(characters: u64) -> Effect {
 
 mod requests {
     use super::*;
+
+    fn marks_of<'a>(words: impl IntoIterator<Item = (u64, &'a str)>) -> Vec<u8> {
+        let line = |(time, value)| format!("{}\n", serde_json::json!({ "time": time, "type": "word", "value": value }));
+        words.into_iter().map(line).collect::<String>().into_bytes()
+    }
 
     #[test]
     fn a_reply_is_spoken_and_its_mark_comes_last() {
@@ -114,7 +119,7 @@ mod requests {
         let marks = br#"{"time":50,"type":"word","start":0,"end":4,"value":"Good"}
 {"time":390,"type":"word","start":5,"end":12,"value":"morning"}
 "#;
-        assert_eq!(session.bytes(2, marks), [word("Good", 50, 390)]);
+        assert_eq!(without_timers(session.bytes(2, marks)), [word("Good", 50, 390)]);
         session.bytes(1, &[1; 8_000]);
         assert_eq!(without_timers(session.finished(1, None)), [], "the words may still come");
         assert_eq!(session.finished(2, None), [link::close(2).into(), word("morning", 390, 1_000), Effect::Flushed(7)]);
@@ -126,6 +131,83 @@ mod requests {
         session.finished(3, None);
         session.bytes(4, br#"{"time":10,"type":"word","start":0,"end":3,"value":"Bye"}"#);
         assert_eq!(session.finished(4, None), [link::close(4).into(), word("Bye", 1_010, 1_100), Effect::Flushed(8)]);
+    }
+
+    #[test]
+    fn the_last_word_lasts_as_long_as_the_sound_also_where_that_comes_later() {
+        let mut session = speaking(r#"{"word_times":true}"#);
+        session.opened_with(1, 200, &SOUND);
+        session.opened_with(2, 200, &[("content-type", MARKS)]);
+        session.bytes(2, br#"{"time":50,"type":"word","start":0,"end":4,"value":"Good"}"#);
+        assert_eq!(without_timers(session.finished(2, None)), [link::close(2).into()]);
+        session.bytes(1, &[1; 8_000]);
+        let word = vg_plugin_sdk::Word { text: "Good".to_owned(), start_ms: 50, end_ms: 1_000, confidence: None };
+        assert_eq!(without_timers(session.finished(1, None)), [Effect::Word(word), Effect::Flushed(7)]);
+    }
+
+    #[test]
+    fn words_that_come_all_at_once_are_given_in_portions_and_the_mark_behind_them() {
+        let mut session = speaking(r#"{"word_times":true}"#);
+        session.opened_with(1, 200, &SOUND);
+        session.opened_with(2, 200, &[("content-type", MARKS)]);
+        session.bytes(1, &[1; 80]);
+        session.finished(1, None);
+        let marks = marks_of((0..450).map(|time| (time, "so")));
+        let words = |effects: &[Effect]| effects.iter().filter(|effect| matches!(effect, Effect::Word(_))).count();
+        assert_eq!(words(&session.bytes(2, &marks)), 200);
+        let ended = session.finished(2, None);
+        assert_eq!((words(&ended), ended.contains(&Effect::Flushed(7))), (200, false));
+        let rest = session.pass_ms(0);
+        assert_eq!((words(&rest), rest.last()), (50, Some(&Effect::Flushed(7))));
+    }
+
+    #[test]
+    fn patience_with_the_words_of_one_piece_is_not_taken_from_the_next() {
+        let mut session = speaking(r#"{"word_times":true}"#);
+        text(&mut session, "One moment.");
+        session.tell(Input::Flush(8));
+        session.opened_with(1, 200, &SOUND);
+        session.bytes(1, &[1]);
+        session.finished(1, None);
+        let next = session.finished(2, None);
+        assert!(next.contains(&Effect::Flushed(7)), "{next:?}");
+        assert_eq!(without_timers(session.pass_ms(1_000)), [], "the words of the second piece may still come");
+        session.opened_with(4, 200, &[("content-type", MARKS)]);
+        session.bytes(4, &marks_of([(5, "One")]));
+        let second = session.bytes(4, &marks_of([(90, "moment")]));
+        assert!(second.iter().any(|effect| matches!(effect, Effect::Word(word) if word.text == "One")), "{second:?}");
+    }
+
+    #[test]
+    fn whole_sentences_are_asked_for_before_the_rest_is_written() {
+        let mut session = begun("{}");
+        let first = text(&mut session, "Good morning. How ");
+        assert!(matches!(&first[0], Effect::Link(LinkEffect::Http(open)) if open.id == 1), "{first:?}");
+        assert_eq!(text(&mut session, "are you?"), []);
+        assert_eq!(session.tell(Input::Flush(7)), []);
+        session.opened_with(1, 200, &SOUND);
+        session.bytes(1, &[1]);
+        let next = session.finished(1, None);
+        assert!(matches!(&next[0], Effect::Link(LinkEffect::Http(open)) if open.id == 2), "{next:?}");
+        session.opened_with(2, 200, &SOUND);
+        session.bytes(2, &[1]);
+        assert_eq!(session.finished(2, None), [Effect::Flushed(7)]);
+        let mut document = begun("{}");
+        assert_eq!(text(&mut document, "<speak>Good morning. How "), []);
+    }
+
+    #[test]
+    fn sound_that_waits_for_room_is_not_silence() {
+        let mut session = speaking("{}");
+        session.opened_with(1, 200, &SOUND);
+        session.bytes(1, &[1]);
+        assert_eq!(session.pass_ms(3_999), []);
+        // The timer, then the host that has room, then the sound that waited there.
+        assert!(matches!(session.pass_ms(1)[..], [Effect::Timer(_), Effect::Timer(_)]));
+        session.pass_ms(999);
+        session.bytes(1, &[2]);
+        session.pass_ms(4_999);
+        assert_eq!(session.finished(1, None), [Effect::Flushed(7)]);
     }
 
     #[test]
@@ -153,11 +235,19 @@ mod requests {
     #[test]
     fn nothing_is_heard_of_what_was_cancelled() {
         let mut session = speaking(r#"{"word_times":true}"#);
-        assert_eq!(session.tell(Input::Cancel), [link::close(1).into(), link::close(2).into(), Effect::Cancelled]);
+        let cancelled = session.tell(Input::Cancel);
+        assert_eq!(cancelled[..3], [link::close(1).into(), link::close(2).into(), Effect::Cancelled]);
+        assert!(
+            matches!(&cancelled[3..], [Effect::Link(LinkEffect::Preconnect(_))]),
+            "the next reply does not wait for TLS: {cancelled:?}"
+        );
+        assert_eq!(session.tell(Input::Cancel), [Effect::Cancelled], "nothing was lost");
         assert_eq!((session.bytes(1, &[1, 2]), session.finished(1, None), session.finished(2, None)), (vec![], vec![], vec![]));
         assert_eq!(session.pass_ms(10_000), []);
         text(&mut session, "Again.");
         assert!(matches!(&session.tell(Input::Flush(8))[0], Effect::Link(LinkEffect::Http(open)) if open.id == 3));
+        session.tell(Input::End);
+        assert_eq!(session.tell(Input::Cancel).last(), Some(&Effect::Done), "nothing follows");
     }
 
     #[test]
@@ -185,7 +275,9 @@ mod requests {
         assert_eq!(fault(&speaking("{}").opened_with(1, 200, &[("content-type", "audio/pcm")])), &FaultKind::Protocol);
         let mut empty = speaking("{}");
         empty.opened_with(1, 200, &SOUND);
-        assert_eq!(fault(&empty.finished(1, None)), &FaultKind::EmptyResult);
+        let spoke_nothing = empty.finished(1, None);
+        assert_eq!(fault(&spoke_nothing), &FaultKind::EmptyResult);
+        assert!(matches!(&spoke_nothing[..], [Effect::Fail(fault)] if fault.remedy == Remedy::NextProvider));
         assert_eq!(fault(&speaking("{}").pass_ms(5_000)), &FaultKind::Unavailable);
         let mut stalled = speaking("{}");
         stalled.opened_with(1, 200, &SOUND);
@@ -281,6 +373,7 @@ mod streams {
         assert_eq!(fault(&ended.finished(1, None)), &FaultKind::Unavailable);
         let mut cut = opened();
         cut.tell(Input::Flush(1));
+        cut.bytes(1, &audio(&[1]));
         cut.bytes(1, &audio(&[1])[..50]);
         assert_eq!(fault(&cut.failed(1, LinkErrorKind::Reset)), &FaultKind::Unavailable);
         let mut early = opened();
@@ -302,6 +395,32 @@ mod streams {
     }
 
     #[test]
+    fn a_flush_does_not_shorten_the_wait_for_the_head() {
+        let mut session = begun(STREAMS);
+        text(&mut session, "Hello");
+        session.tell(Input::Flush(1));
+        signed(&mut session, 1);
+        session.pass_ms(5_900);
+        session.opened_with(1, 200, &STREAM);
+        session.pass_ms(4_999);
+        session.bytes(1, &Message::event("initial-response", "application/json", "{}").encode());
+        assert_eq!(fault(&session.pass_ms(1)), &FaultKind::Unavailable, "and what is no sound does not make it longer");
+    }
+
+    #[test]
+    fn sound_that_waits_for_room_is_not_silence() {
+        let mut session = opened();
+        session.tell(Input::Flush(1));
+        session.bytes(1, &audio(&[1]));
+        assert_eq!(session.pass_ms(3_999), []);
+        assert!(matches!(session.pass_ms(1)[..], [Effect::Timer(_), Effect::Timer(_)]));
+        session.pass_ms(999);
+        session.bytes(1, &audio(&[2]));
+        session.pass_ms(4_999);
+        assert_eq!(session.bytes(1, &closed(7)).last(), Some(&Effect::Flushed(1)));
+    }
+
+    #[test]
     fn nothing_is_heard_of_what_was_cancelled() {
         let mut session = opened();
         assert_eq!(session.tell(Input::Cancel), [link::close(1).into(), usage(7), Effect::Cancelled]);
@@ -318,6 +437,32 @@ mod streams {
         assert!(matches!(&session.failed(1, LinkErrorKind::Reset)[0], Effect::Link(LinkEffect::Http(open)) if open.id == 2));
         assert_eq!(sent(&signed(&mut session, 2)), ["Hello.", "CloseStreamEvent", "-"]);
         assert_eq!(fault(&session.opened_with(2, 500, &[])), &FaultKind::Unavailable);
+    }
+
+    #[test]
+    fn a_stream_that_fails_before_its_first_sound_is_asked_for_once_more() {
+        let exception = |kind: &str, payload: &str| {
+            let text = |name: &str, value: &str| (name.to_owned(), vg_wire::event_stream::Value::Text(value.to_owned()));
+            let headers = vec![text(":message-type", "exception"), text(":exception-type", kind)];
+            Message { headers, payload: payload.as_bytes().to_vec() }.encode()
+        };
+        let failure = exception("ServiceFailureException", "{}");
+        let mut session = opened();
+        let again = session.bytes(1, &failure);
+        let [Effect::Link(LinkEffect::Close(1)), Effect::Link(LinkEffect::Http(open)), ..] = &again[..] else {
+            panic!("{again:?}")
+        };
+        assert_eq!(open.id, 2);
+        assert_eq!(sent(&signed(&mut session, 2)), ["Hello, "]);
+        session.opened_with(2, 200, &STREAM);
+        assert_eq!(fault(&session.bytes(2, &failure)), &FaultKind::Unavailable, "once");
+        let mut spoken = opened();
+        spoken.bytes(1, &audio(&[1]));
+        assert_eq!(fault(&spoken.bytes(1, &failure)), &FaultKind::Unavailable, "it was heard");
+        let mut lost = opened();
+        assert!(matches!(lost.failed(1, LinkErrorKind::Reset)[0], Effect::Link(LinkEffect::Http(_))));
+        let mut throttled = opened();
+        assert_eq!(fault(&throttled.bytes(1, &exception("ThrottlingException", "{}"))), &FaultKind::Quota(None));
     }
 
     #[test]

@@ -17,6 +17,9 @@ const MESSAGE_BYTES: u32 = 1 << 20;
 /// So long a message is on its way before a cut is made behind it.
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
 
+/// Polly's word for a client that gave no text for too long: a quota by its name, and what it is by a code of its own.
+pub(super) const NO_INBOUND_EVENT: &str = "No inbound event for too long";
+
 /// What a client says next.
 pub(super) enum Said {
     /// An event and its payload.
@@ -75,7 +78,12 @@ pub(super) fn event(kind: &str, content_type: &str, payload: impl Into<Vec<u8>>)
 
 /// An exception by its name.
 pub(super) fn exception(name: &str, why: &str) -> Message {
-    let payload = json!({ "Message": why, "message": why }).to_string();
+    let mut payload = json!({ "Message": why, "message": why });
+    if why == NO_INBOUND_EVENT {
+        payload["quotaCode"] = json!("input-stream-inbound-event-timeout");
+        payload["serviceCode"] = json!("polly");
+    }
+    let payload = payload.to_string();
     message(&[(":content-type", "application/json"), (":exception-type", name), (":message-type", "exception")], payload)
 }
 
@@ -166,8 +174,9 @@ pub(super) fn troubled(sim: &Sim) -> Option<Vec<u8>> {
             3 => ("BadRequestException", "Your request timed out because no new audio was received for 15 seconds."),
             4 => ("ServiceUnavailableException", "Service is currently unavailable. Try your request later."),
             6 => ("ThrottlingException", "Rate exceeded"),
-            7 => ("ServiceQuotaExceededException", "No inbound event for too long"),
+            7 => ("ServiceQuotaExceededException", "The account's quota of streams is used up."),
             8 => ("ValidationException", "x"),
+            9 => ("ServiceQuotaExceededException", NO_INBOUND_EVENT),
             _ => ("SomethingNewException", "never seen before"),
         };
         return Some(exception(name, why).encode());

@@ -122,7 +122,7 @@ impl Asked {
                 "1 validation error detected: Value at 'voiceId' failed to satisfy constraint: Member must satisfy enum value set",
             );
         };
-        if !engines.contains(&self.engine.as_deref().unwrap_or("standard")) && self.engine.is_some() {
+        if !engines.contains(&self.engine.as_deref().unwrap_or("standard")) {
             return refuse("EngineNotSupportedException", "This voice does not support the selected engine");
         }
         if self.language_code.as_deref().is_some_and(|code| !languages.contains(&code)) {
@@ -287,4 +287,22 @@ fn marks(sim: &Sim, text: &str) -> String {
         lines.push_str(&format!("{mark}\n"));
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_voice_that_does_not_speak_with_the_default_engine_wants_its_own_named() {
+        let asked = |engine: Option<&str>| Asked {
+            text: "Hello".to_owned(),
+            voice_id: "Thiago".to_owned(),
+            engine: engine.map(str::to_owned),
+            output_format: "pcm".to_owned(),
+            ..Asked::default()
+        };
+        assert_eq!(asked(None).checked().map(|_| ()).map_err(|refusal| refusal.name), Err("EngineNotSupportedException"));
+        assert!(asked(Some("neural")).checked().is_ok());
+    }
 }

@@ -1,6 +1,6 @@
 //! Polly's stream: text comes in pieces, sound goes out meanwhile.
 
-use super::events::{Inbound, Outbound, Over, Said, event};
+use super::events::{Inbound, NO_INBOUND_EVENT, Outbound, Over, Said, event};
 use super::polly::{Asked, BROKEN, SERVICE, words_of};
 use super::sigv4::{self, Payload};
 use super::{EVENT_STREAM, Refusal, event_stream, offended, trouble};
@@ -95,7 +95,7 @@ impl Stream {
 
     async fn next(&mut self) -> Result<(), Over> {
         let Ok(said) = timeout(INBOUND, self.inbound.next()).await else {
-            return Err(self.outbound.refuse("ServiceQuotaExceededException", "No inbound event for too long").await);
+            return Err(self.outbound.refuse("ServiceQuotaExceededException", NO_INBOUND_EVENT).await);
         };
         let event = match said {
             Said::Event(event) => event,

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use vg_sim::{Identity, Latencies, Local, Server, Sim};
+use vg_sim::{Identity, Latencies, Local, Server, Sim, TROUBLES};
 
 /// Simulates Google, Azure, AWS, OpenAI, Deepgram, ElevenLabs and an engine of one's own, all at one address. Point a plugin at it with
 /// its option `endpoint`.
@@ -35,7 +35,7 @@ struct Options {
     /// Where equal waits come from
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Make trouble: NAME, NAME=NUMBER, or NAME=NUMBERxTIMES; the plugins' readmes name them
+    /// Make trouble: NAME, NAME=NUMBER, or NAME=NUMBERxTIMES; `help` lists the names, tests/sim/src/VENDOR.rs says what they do
     #[arg(long, value_name = "TROUBLE")]
     fault: Vec<String>,
 }
@@ -43,6 +43,11 @@ struct Options {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
+    if options.fault.iter().any(|fault| fault == "help") {
+        say(troubles().trim_end());
+        return Ok(());
+    }
+    let faults = options.fault.iter().map(|fault| trouble(fault)).collect::<anyhow::Result<Vec<_>>>()?;
     let latencies = match (&options.latency, options.wait) {
         (Some(file), _) => {
             Latencies::read(&std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?)?
@@ -61,8 +66,7 @@ async fn main() -> anyhow::Result<()> {
         _ => None,
     };
     let sim = Arc::new(Sim::new(engines, latencies, options.seed));
-    for fault in &options.fault {
-        let (name, with, times) = trouble(fault).with_context(|| format!("{fault} is no trouble"))?;
+    for (name, with, times) in faults {
         sim.inject(name, with, times);
     }
     let identity = options.tls.as_ref().map(|_| Identity::new()).transpose()?;
@@ -92,10 +96,17 @@ fn say(line: impl std::fmt::Display) {
     let _closed_pipe = writeln!(std::io::stdout(), "{line}");
 }
 
-fn trouble(text: &str) -> Option<(&str, u32, Option<u32>)> {
-    let Some((name, number)) = text.split_once('=') else { return Some((text, 0, None)) };
-    match number.split_once('x') {
-        None => Some((name, number.parse().ok()?, None)),
-        Some((with, times)) => Some((name, with.parse().ok()?, Some(times.parse().ok()?))),
-    }
+fn trouble(text: &str) -> anyhow::Result<(&str, u32, Option<u32>)> {
+    let (name, number) = text.split_once('=').unwrap_or((text, "0"));
+    // One that is misspelt would be no trouble at all.
+    let is_known = TROUBLES.iter().any(|(_, names)| names.contains(&name));
+    anyhow::ensure!(is_known, "{name} is no trouble; these are:\n{}", troubles().trim_end());
+    let (with, times) = number.split_once('x').map_or((number, None), |(with, times)| (with, Some(times)));
+    let read = |number: &str| number.parse().with_context(|| format!("{text} is not NAME, NAME=NUMBER or NAME=NUMBERxTIMES"));
+    Ok((name, read(with)?, times.map(read).transpose()?))
+}
+
+/// A line for each vendor.
+fn troubles() -> String {
+    TROUBLES.iter().map(|(whose, names)| format!("{whose}: {}\n", names.join(" "))).collect()
 }

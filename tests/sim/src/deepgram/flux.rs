@@ -16,6 +16,8 @@ const KNOWN: [&str; 13] = [
     "language_hint", "profanity_filter", "numerals", "redact",
 ];
 
+/// <https://developers.deepgram.com/docs/flux/quickstart>
+const MODELS: [&str; 2] = ["flux-general-en", "flux-general-multi"];
 /// Its progress is told each time that it has listened to so much, whether there was a word or not.
 const STEP_MS: u64 = 250;
 
@@ -59,7 +61,7 @@ impl Stream {
         if let Some(name) = unknown(&parameters, &KNOWN) {
             return Err(refuse(sim, format!("unknown parameter {name}")));
         }
-        if !parameters.get("model").is_some_and(|model| model.starts_with("flux-")) {
+        if !parameters.get("model").is_some_and(|model| MODELS.contains(&model)) {
             return Err(refuse(sim, "model must be one of Flux's".to_owned()));
         }
         let format = parameters.format().map_err(|why| refuse(sim, why))?;

@@ -18,6 +18,16 @@ const KNOWN: [&str; 28] = [
     "diarize", "multichannel", "replace", "search", "redact", "language_hint", "dictation", "detect_entities", "diarize_model",
 ];
 
+/// <https://developers.deepgram.com/docs/model>
+#[rustfmt::skip]
+const MODELS: [&str; 33] = [
+    "nova-3", "nova-3-general", "nova-3-medical", "nova-2", "nova-2-general", "nova-2-meeting", "nova-2-phonecall", "nova-2-finance",
+    "nova-2-conversationalai", "nova-2-voicemail", "nova-2-video", "nova-2-medical", "nova-2-drivethru", "nova-2-automotive", "nova-2-atc",
+    "nova", "nova-general", "nova-phonecall", "nova-medical", "enhanced", "enhanced-general", "enhanced-meeting", "enhanced-phonecall",
+    "enhanced-finance", "base", "base-general", "base-meeting", "base-phonecall", "base-finance", "base-conversationalai", "base-voicemail",
+    "base-video", "general",
+];
+
 /// Those of nova-3 that its pages name; a region beside its language is known or it is not.
 #[rustfmt::skip]
 const LANGUAGES: [&str; 55] = [
@@ -59,7 +69,7 @@ pub(super) async fn file(State(sim): State<Arc<Sim>>, headers: HeaderMap, RawQue
 fn transcribe(sim: &Sim, headers: &HeaderMap, query: Option<&str>, body: &[u8]) -> Result<Value, Refusal> {
     admit(sim, headers)?;
     let parameters = Parameters::read(query);
-    language(&parameters).map_err(|why| refuse(sim, why))?;
+    known_model(&parameters).map_err(|why| refuse(sim, why))?;
     let format = parameters.format().map_err(|why| refuse(sim, why))?;
     let (format, samples) = match format {
         Some(format) => (format, body),
@@ -95,12 +105,12 @@ struct Stream {
     told_ms: u64,
 }
 
-/// Refused where there is no model for it.
-fn language(parameters: &Parameters) -> Result<(), String> {
-    match parameters.get("language") {
-        Some(code) if !LANGUAGES.contains(&code) => Err("Bad Request: No such model/language/tier combination found.".to_owned()),
-        _ => Ok(()),
-    }
+/// Refused where there is no such model, or none for the language.
+fn known_model(parameters: &Parameters) -> Result<(), String> {
+    let model = parameters.get("model").is_none_or(|model| MODELS.contains(&model));
+    let language = parameters.get("language").is_none_or(|code| LANGUAGES.contains(&code));
+    let known = model && language;
+    known.then_some(()).ok_or_else(|| "Bad Request: No such model/language/tier combination found.".to_owned())
 }
 
 impl Stream {
@@ -110,7 +120,7 @@ impl Stream {
         if let Some(name) = unknown(&parameters, &KNOWN) {
             return Err(refuse(sim, format!("Bad Request: unknown parameter {name}")));
         }
-        language(&parameters).map_err(|why| refuse(sim, why))?;
+        known_model(&parameters).map_err(|why| refuse(sim, why))?;
         let format = parameters.format().map_err(|why| refuse(sim, why))?;
         let format = format.ok_or_else(|| refuse(sim, "Bad Request: encoding is required for raw audio".to_owned()))?;
         let interim = parameters.is_on("interim_results");

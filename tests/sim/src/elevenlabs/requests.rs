@@ -1,6 +1,6 @@
 //! One request, one text.
 
-use super::{NO_VOICE, PIECE_MS, QUOTA, Refusal, UNKNOWN_MODEL, UNKNOWN_VOICE, Why, admit, base64, letters, output_format};
+use super::{NO_VOICE, PIECE_MS, QUOTA, Refusal, UNKNOWN_VOICE, Why, admit, base64, letters, output_format, understood};
 use crate::{Cut, Format, Moment, Sim, Speech, Vendor};
 use axum::Extension;
 use axum::body::{Body, Bytes};
@@ -63,13 +63,7 @@ async fn asked(
         sim.offence(Vendor::Elevenlabs, "no text in the request");
         return Err(Refusal { status: StatusCode::UNPROCESSABLE_ENTITY, why: Why::Missing("text") });
     };
-    if body["model_id"].as_str().is_some_and(|model| !model.starts_with("eleven_")) {
-        return Err(UNKNOWN_MODEL);
-    }
-    if body["language_code"].as_str().is_some_and(|code| code.len() != 2) {
-        sim.offence(Vendor::Elevenlabs, "language_code is no code of ISO 639-1");
-        return Err(Refusal::new(StatusCode::BAD_REQUEST, "unsupported_language", "Language is not supported."));
-    }
+    understood(&sim, body["model_id"].as_str(), body["language_code"].as_str())?;
     let Some(format) = output_format(parameters.get("output_format").map(String::as_str)) else {
         sim.offence(Vendor::Elevenlabs, "output_format is none");
         return Err(Refusal::new(StatusCode::BAD_REQUEST, "invalid_output_format", "Output format is not supported."));

@@ -1,6 +1,6 @@
 //! Text in pieces, sound meanwhile.
 
-use super::{NO_VOICE, PIECE_MS, QUOTA, UNKNOWN_MODEL, admit, base64, letters, output_format};
+use super::{NO_VOICE, PIECE_MS, QUOTA, UNKNOWN_MODEL, admit, base64, letters, output_format, understood};
 use crate::{Cut, Format, Moment, Sim, Vendor, Voice};
 use axum::Extension;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
@@ -46,6 +46,9 @@ fn greet(
     }
     if sim.trouble("elevenlabs-quota-handshake").is_some() {
         return QUOTA.into_response();
+    }
+    if let Err(refusal) = understood(&sim, parameter("model_id"), parameter("language_code")) {
+        return refusal.into_response();
     }
     let Some(format) = output_format(parameter("output_format")) else {
         sim.offence(Vendor::Elevenlabs, "output_format is none");

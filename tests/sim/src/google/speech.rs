@@ -69,13 +69,15 @@ struct Stream {
     finals: usize,
     began_ms: Option<u64>,
     ended_ms: Option<u64>,
+    /// No more is heard; the client is to end its request.
+    deaf: bool,
     over: bool,
 }
 
 impl Stream {
     fn new(api: Api, call: Call, plan: Plan) -> Self {
         let ear = call.sim.ear(plan.format, &plan.language);
-        Self { api, call, plan, ear, ready: VecDeque::new(), finals: 0, began_ms: None, ended_ms: None, over: false }
+        Self { api, call, plan, ear, ready: VecDeque::new(), finals: 0, began_ms: None, ended_ms: None, deaf: false, over: false }
     }
 
     /// More of the request.
@@ -91,8 +93,10 @@ impl Stream {
             });
         };
         let Some(message) = message? else {
-            let heard = self.ear.finalize();
-            self.told(heard).await;
+            if !self.deaf {
+                let heard = self.ear.finalize();
+                self.told(heard).await;
+            }
             if self.api == Api::V1 {
                 self.say(messages::v1::Response::billed(self.ear.position_ms()).encode_to_vec());
             }
@@ -104,11 +108,14 @@ impl Stream {
             Api::V2 => self.call.read::<messages::v2::Request>(&message)?.samples(),
         };
         let audio = audio.map_err(|what| self.call.wrong(what))?;
+        if self.deaf {
+            return Ok(());
+        }
         for piece in audio.chunks(self.plan.format.bytes(20)) {
             let heard = self.ear.hear(piece);
             self.told(heard).await;
             self.limits()?;
-            if self.over {
+            if self.over || self.deaf {
                 break;
             }
         }
@@ -125,18 +132,21 @@ impl Stream {
         }
         let nobody = self.plan.start_timeout_ms.is_some_and(|ms| self.began_ms.is_none() && at_ms > ms);
         let no_more = self.plan.end_timeout_ms.is_some_and(|ms| self.ended_ms.is_some_and(|ended| at_ms > ended + ms));
-        if (nobody || no_more) && !self.over {
-            if self.api == Api::V1 {
-                self.event(4, at_ms);
+        if (nobody || no_more) && !self.over && !self.deaf {
+            match self.api {
+                Api::V1 => {
+                    self.event(4, at_ms);
+                    self.deaf = true;
+                }
+                Api::V2 => self.end(Status::OK),
             }
-            self.end(Status::OK);
         }
         Ok(())
     }
 
     async fn told(&mut self, heard: Vec<Heard>) {
         for heard in heard {
-            if self.over {
+            if self.over || self.deaf {
                 return;
             }
             match heard {
@@ -160,9 +170,7 @@ impl Stream {
                     self.call.sim.wait(Vendor::Google, Moment::Final).await;
                     let result = self.last(&said);
                     self.results(vec![result]);
-                    if self.plan.single_utterance {
-                        self.end(Status::OK);
-                    }
+                    self.deaf = self.plan.single_utterance;
                 }
             }
         }

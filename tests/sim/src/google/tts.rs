@@ -2,8 +2,9 @@
 
 use super::call::{Call, Said, Shared, Status, Talk, answer, refused};
 use super::credential::admit;
-use crate::{Coding, Format, Moment, Sim, Vendor, Voice};
-use axum::body::Bytes;
+use crate::{Coding, Cut, Format, Moment, Sim, Vendor, Voice};
+use axum::Extension;
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +14,8 @@ use prost::Message;
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 use vg_wire::wav;
 
@@ -369,7 +372,7 @@ struct RestAudio {
     effects_profile_id: Vec<String>,
 }
 
-pub(super) async fn rest(State(sim): Shared, headers: HeaderMap, body: Bytes) -> Response {
+pub(super) async fn rest(State(sim): Shared, Extension(cut): Extension<Cut>, headers: HeaderMap, body: Bytes) -> Response {
     if let Some(code) = sim.trouble("google-status") {
         return Status::of_code(code, SERVICE).as_json();
     }
@@ -405,11 +408,33 @@ pub(super) async fn rest(State(sim): Shared, headers: HeaderMap, body: Bytes) ->
             sim.wait(Vendor::Google, Moment::FirstAudio).await;
             let body = serde_json::to_string_pretty(&json!({ "audioContent": STANDARD.encode(audio) })).unwrap_or_default();
             let kind = HeaderValue::from_static("application/json; charset=UTF-8");
-            ([("content-type", kind)], body).into_response()
+            ([("content-type", kind)], streamed(sim, cut, body.into())).into_response()
         }
         Err(status) => {
             sim.offence(Vendor::Google, format!("REST was refused with {}", status.code));
             status.as_json()
         }
     }
+}
+
+/// In pieces, so that it can be cut between them.
+fn streamed(sim: Arc<Sim>, cut: Cut, body: Bytes) -> Body {
+    let pieces = futures_util::stream::unfold((body, false), move |(mut rest, began)| {
+        let (sim, cut) = (Arc::clone(&sim), cut.clone());
+        async move {
+            if rest.is_empty() {
+                return None;
+            }
+            if began {
+                if sim.trouble_ahead("cut-after").is_some() {
+                    // So that what was said is on the wire.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                sim.said_one(&cut);
+            }
+            let piece = rest.split_to(PIECE.min(rest.len()));
+            Some((Ok::<_, Infallible>(piece), (rest, true)))
+        }
+    });
+    Body::from_stream(pieces)
 }

@@ -26,7 +26,7 @@ fn sound(format: AudioFormat, replies: &[&str]) -> Vec<u8> {
 #[tokio::test]
 async fn replies_are_spoken_in_every_format_and_language() {
     let (rig, options) = rig("tts-http").await;
-    for format in [MULAW, WIDE, ALAW, NARROW, super::pcm(24_000)] {
+    for format in [MULAW, WIDE, ALAW, NARROW, super::pcm(24_000), super::pcm(48_000)] {
         for (language, replies) in [("en-US", ENGLISH), ("pt-BR", PORTUGUESE)] {
             for words in [false, true] {
                 let options = with(&options, json!({ "words": words }));
@@ -197,6 +197,30 @@ async fn a_caller_who_interrupts_at_any_piece_hears_nothing_more_and_the_next_re
         assert!(heard == sound(MULAW, &ENGLISH[1..]), "after {pieces} pieces");
         session.input.send(TtsInput::End).await.unwrap();
         until(&mut session, |event| matches!(event, TtsEvent::Ended(end) if **end == SessionEnd::Done)).await;
+    }
+    assert_eq!(rig.sim.offences(), []);
+}
+
+#[tokio::test]
+async fn an_owner_that_takes_nothing_for_long_gets_all_of_it_later() {
+    let (rig, options) = rig("tts-http").await;
+    let patience = Duration::from_millis(300);
+    let options = rig.at_home(with(&options, json!({ "patience_ms": 300 })));
+    let reply = "I will tell you a very long story that does not end. ".repeat(6);
+    for words in [false, true] {
+        let mut session = rig.open_tts(with(&options, json!({ "words": words })), WIDE, "en-US").unwrap();
+        session.input.send(TtsInput::Text(reply.clone())).await.unwrap();
+        session.input.send(TtsInput::Flush(1)).await.unwrap();
+        session.input.send(TtsInput::End).await.unwrap();
+        until(&mut session, |event| matches!(event, TtsEvent::Audio(_))).await;
+        // A caller hears as slowly as people speak.
+        tokio::time::sleep(4 * patience).await;
+        let rest = until(&mut session, |event| matches!(event, TtsEvent::Ended(_))).await;
+        assert!(matches!(rest.last(), Some(TtsEvent::Ended(end)) if **end == SessionEnd::Done), "{words}: {:?}", rest.last());
+        assert!(rest.len() > 64, "{words}: {} events: that was no full owner", rest.len());
+        let heard: usize = rest.iter().map(|event| if let TtsEvent::Audio(samples) = event { samples.len() } else { 0 }).sum();
+        let whole = sound(WIDE, &[&reply]).len();
+        assert!(heard < whole && heard > whole - 32_000, "{words}: {heard} of {whole}, but for the first piece");
     }
     assert_eq!(rig.sim.offences(), []);
 }

@@ -3,13 +3,12 @@
 //! The vendor of this template takes `POST /v1/speak` with a JSON body and answers with raw samples as they are made. Put your
 //! vendor's request into [`Session::next`].
 
-use std::collections::VecDeque;
 use vg_plugin_sdk::{
     AudioFormat, Descriptor, Encoding, Fault, FaultKind, Instant, SecretKind, SecretWish, SessionStart, Usage, audio,
     json::{Value, json},
     link::{self, LinkId, LinkInput},
     options,
-    tts::{Effect, Input, Timer, TtsPlugin},
+    tts::{self, Effect, Input, Silence, Texts, TtsPlugin, Woken},
 };
 
 vg_plugin_sdk::export_tts!(Session);
@@ -19,15 +18,8 @@ const SCHEMA: &str = r#"{"type":"object","additionalProperties":false,"propertie
     "voice":{"type":"string","default":"anna"},
     "endpoint":{"type":"string","description":"scheme://host[:port] in place of the vendor's"}}}"#;
 
-/// No news of the vendor for so long while it owes audio.
-const SILENCE: Timer = Timer { id: 1, delay_ms: 5_000 };
-
-/// A text that is to be spoken, and the mark to give after its last sample.
-#[derive(Debug)]
-struct Order {
-    text: String,
-    mark: Option<u32>,
-}
+/// No sound of the vendor for so long while it owes some.
+const SILENCE_MS: u32 = 5_000;
 
 /// What the vendor is speaking.
 #[derive(Debug)]
@@ -46,9 +38,10 @@ pub struct Session {
     voice: String,
     language: String,
     format: Option<AudioFormat>,
-    text: String,
-    orders: VecDeque<Order>,
+    texts: Texts,
     speaking: Option<Speaking>,
+    /// Minds that an owner may be slow to take sound: the vendor is not silent then.
+    silence: Silence,
     links: LinkId,
     ending: bool,
 }
@@ -91,23 +84,27 @@ impl Session {
     fn react(&mut self, input: Input) -> Result<Vec<Effect>, Fault> {
         match input {
             Input::Start(start) => self.prepare(&start)?,
-            Input::Text(text) => self.text.push_str(&text),
-            Input::Flush(mark) => self.order(Some(mark)),
+            Input::Text(text) => self.texts.add(&text),
+            Input::Flush(mark) => self.texts.flush(mark),
             Input::Cancel => {
-                self.text.clear();
-                self.orders.clear();
+                self.texts.clear();
+                self.silence.stop();
                 let close = self.speaking.take().map(|speaking| link::close(speaking.link).into());
                 return Ok(close.into_iter().chain([Effect::Cancelled]).collect());
             }
             Input::End => {
                 self.ending = true;
-                self.order(None);
+                self.texts.end();
             }
             Input::Link(news) => return self.heard(news),
-            Input::Timer(_) if self.speaking.is_some() => {
-                return Err(Fault::new(FaultKind::Unavailable, "the vendor fell silent"));
+            Input::Timer(id) => {
+                return match self.silence.woken(id) {
+                    Woken::Silent => Err(Fault::new(FaultKind::Unavailable, "the vendor fell silent")),
+                    Woken::Wait(effect) => Ok(effect.into_iter().collect()),
+                    // There is no timer of its own yet.
+                    Woken::Other => Ok(vec![]),
+                };
             }
-            Input::Timer(_) => {}
         }
         Ok(vec![])
     }
@@ -124,25 +121,21 @@ impl Session {
         Ok(())
     }
 
-    fn order(&mut self, mark: Option<u32>) {
-        self.orders.push_back(Order { text: std::mem::take(&mut self.text), mark });
-    }
-
-    /// Where nothing is being spoken: the next order, or the end.
+    /// Where nothing is being spoken: the next whole sentences, or the end.
     fn next(&mut self, effects: &mut Vec<Effect>) {
         while self.speaking.is_none() && !matches!(effects.last(), Some(Effect::Fail(_) | Effect::Done)) {
-            let Some(Order { text, mark }) = self.orders.pop_front() else {
+            let Some(piece) = self.texts.take() else {
                 return if self.ending { effects.push(Effect::Done) };
             };
-            if text.trim().is_empty() {
-                effects.extend(mark.map(Effect::Flushed));
+            if !piece.is_speech() {
+                effects.extend(piece.mark.map(Effect::Flushed));
                 continue;
             }
             self.links += 1;
-            self.speaking = Some(Speaking { link: self.links, mark, rest: vec![], anything: false });
-            effects.push(self.request(&text));
-            effects.push(Effect::Timer(SILENCE));
-            effects.push(Effect::Usage(Usage { audio_ms: 0, characters: text.chars().count() as u64, requests: 1 }));
+            self.speaking = Some(Speaking { link: self.links, mark: piece.mark, rest: vec![], anything: false });
+            effects.push(self.request(&piece.text));
+            effects.push(self.silence.within(SILENCE_MS));
+            effects.push(Effect::Usage(Usage { audio_ms: 0, characters: piece.text.chars().count() as u64, requests: 1 }));
         }
     }
 
@@ -182,12 +175,13 @@ impl Session {
                 samples.extend(piece.data);
                 speaking.rest = samples.split_off(samples.len() - samples.len() % sample_bytes);
                 let audio = (!samples.is_empty()).then_some(Effect::Audio(samples));
-                Ok(audio.into_iter().chain([Effect::Timer(SILENCE)]).collect())
+                Ok(audio.into_iter().chain([self.silence.within(SILENCE_MS)]).collect())
             }
             LinkInput::Finished(end) if end.id == speaking.link => {
                 if !speaking.anything {
-                    return Err(Fault::new(FaultKind::EmptyResult, "the vendor spoke nothing"));
+                    return Err(tts::spoke_nothing("the vendor spoke nothing"));
                 }
+                self.silence.stop();
                 let mark = speaking.mark;
                 self.speaking = None;
                 Ok(mark.map(Effect::Flushed).into_iter().collect())
@@ -223,6 +217,27 @@ mod tests {
     }
 
     #[test]
+    fn the_first_sentence_is_asked_for_while_the_second_is_still_written() {
+        let mut session = testing::tts::<Session>();
+        session.start(testing::start("{}"));
+        let asked = session.tell(Input::Text("Good morning. How ".to_owned()));
+        assert!(matches!(asked[0], Effect::Link(LinkEffect::Http(_))));
+    }
+
+    #[test]
+    fn sound_that_waits_for_room_is_not_silence() {
+        let mut session = asked();
+        session.opened(1, 200);
+        let effects = session.bytes(1, &[1, 2]);
+        let [_, Effect::Timer(quiet)] = &effects[..] else { panic!("{effects:?}") };
+        // While the owner has no room the host reads no link and tells no timer of 0 ms, but others.
+        let effects = session.tell(Input::Timer(quiet.id));
+        assert!(matches!(&effects[..], [Effect::Timer(room)] if room.delay_ms == 0), "{effects:?}");
+        assert_eq!(session.bytes(1, &[3, 4])[0], Effect::Audio(vec![3, 4]));
+        assert_eq!(session.finished(1, None), [Effect::Flushed(7)]);
+    }
+
+    #[test]
     fn nothing_is_heard_of_what_was_cancelled() {
         let mut session = asked();
         assert_eq!(session.tell(Input::Cancel), [link::close(1).into(), Effect::Cancelled]);
@@ -236,6 +251,6 @@ mod tests {
         let page = asked().opened_with(1, 200, &[("content-type", "text/html")]);
         assert!(matches!(&page[..], [Effect::Fail(fault)] if fault.kind == FaultKind::Protocol));
         assert!(matches!(&asked().finished(1, None)[..], [Effect::Fail(fault)] if fault.kind == FaultKind::EmptyResult));
-        assert!(matches!(&asked().pass_ms(5_000)[..], [Effect::Fail(fault)] if fault.kind == FaultKind::Unavailable));
+        assert!(matches!(asked().pass_ms(5_000).last(), Some(Effect::Fail(fault)) if fault.kind == FaultKind::Unavailable));
     }
 }

@@ -70,7 +70,8 @@ impl Turn {
             }
         }
         if !self.words && position_ms >= self.context.initial_silence_ms {
-            self.status(line, "InitialSilenceTimeout", 0, position_ms).await?;
+            // A place without a length, as the service tells silence.
+            self.status(line, "InitialSilenceTimeout", position_ms, 0).await?;
             return self.over(line).await;
         }
         Ok(false)

@@ -174,6 +174,8 @@ pub(super) mod v1 {
         word_times: bool,
         #[prost(string, tag = "13")]
         model: String,
+        #[prost(bool, tag = "14")]
+        enhanced: bool,
         #[prost(bool, tag = "15")]
         word_confidence: bool,
         #[prost(string, repeated, tag = "18")]
@@ -212,6 +214,14 @@ pub(super) mod v1 {
                 _ => None,
             };
             model(&config.model)?;
+            let is_single = match config.model.as_str() {
+                "" | "command_and_search" => true,
+                "phone_call" => config.enhanced,
+                _ => false,
+            };
+            if streaming.single_utterance && !is_single {
+                return Err("Invalid streaming_config: single_utterance can only be used with specified models.".to_owned());
+            }
             if config.alternative_languages.len() > 3 || config.alternative_languages.iter().any(|code| language(code).is_err()) {
                 return Err("Invalid recognition 'config': bad alternative language codes.".to_owned());
             }
