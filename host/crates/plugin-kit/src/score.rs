@@ -148,6 +148,12 @@ impl Reader {
                 self.scripts.push(Noted { script, sends: 0, last_ms: at_ms });
             }
             "send-bytes" | "send-text" | "finish" => self.sent(at_ms, id),
+            // Whether the vendor's own end was still heard is a matter of moments.
+            "close" if !self.ended => {
+                if let Some(noted) = self.open.get(&id).and_then(|nth| self.scripts.get_mut(*nth)) {
+                    noted.script.stays_open = false;
+                }
+            }
             _ => {}
         }
     }

@@ -113,12 +113,16 @@ fn a_guest_that_loops_is_stopped_after_the_time_of_its_class() {
     let rig = rig();
     for (trust, most) in [(Trust::FirstParty, 8), (Trust::Unknown, 50)] {
         let plugin = rig.host.load_as(&built("test/probe-stt"), trust).unwrap();
-        let mut guest = plugin.instantiate_stt().unwrap();
-        guest.handle(NOW, SttInput::Start(Box::new(start(r#"{"behave":"loop"}"#)))).unwrap();
-        let before = cpu_ms();
-        assert_eq!(told(&mut guest, 1), Err(SessionError::CpuLimit));
-        let took = cpu_ms() - before;
-        // The machine may keep the thread from running; CPU time does not count that.
+        let stopped_after = || {
+            let mut guest = plugin.instantiate_stt().unwrap();
+            guest.handle(NOW, SttInput::Start(Box::new(start(r#"{"behave":"loop"}"#)))).unwrap();
+            let before = cpu_ms();
+            assert_eq!(told(&mut guest, 1), Err(SessionError::CpuLimit));
+            cpu_ms() - before
+        };
+        // The machine may keep a thread from running. For the guest's own that is not counted; for that of the epoch's clock it makes the
+        // guest run longer: it is the best of some tries that shows the limit.
+        let took = (0..5).map(|_| stopped_after()).min().unwrap();
         assert!(took >= most / 3 && took <= most + 6, "{trust:?}: {took} ms");
     }
 }
