@@ -89,7 +89,8 @@ struct Window {
 async fn run(options: &Options, calls: usize) -> Result<report::Report> {
     let caller = recordings().first().context("the fixtures have a recording")?;
     let callers = Callers::start(calls, script(&caller.samples(8000), Duration::from_millis(options.pause_ms)))?;
-    let (asked, mut media) = mpsc::unbounded_channel();
+    // As many as there are callers may be asked for before they are looked at.
+    let (asked, mut media) = mpsc::channel(calls.max(1));
     let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;
     let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
     let authority = identity.write_authority(folder.path())?;
@@ -129,7 +130,7 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
 async fn settle(
     gateway: &Gateway,
     callers: &Callers,
-    media: &mut mpsc::UnboundedReceiver<vg_tests::load::asterisk::Asked>,
+    media: &mut mpsc::Receiver<vg_tests::load::asterisk::Asked>,
     calls: usize,
 ) -> Result<()> {
     let begun = Instant::now();

@@ -35,7 +35,7 @@ pub struct Asterisk {
 
 struct House {
     said: broadcast::Sender<String>,
-    asked: mpsc::UnboundedSender<Asked>,
+    asked: mpsc::Sender<Asked>,
     inner: Mutex<Inner>,
 }
 
@@ -53,7 +53,7 @@ impl Asterisk {
     ///
     /// # Errors
     /// Where no port is free.
-    pub async fn start(callers: Vec<SocketAddr>, asked: mpsc::UnboundedSender<Asked>) -> Result<Self> {
+    pub async fn start(callers: Vec<SocketAddr>, asked: mpsc::Sender<Asked>) -> Result<Self> {
         let inner = Mutex::new(Inner { callers, ..Inner::default() });
         let house = Arc::new(House { said: broadcast::channel(EVENTS).0, asked, inner });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -132,7 +132,7 @@ fn media(house: &Arc<House>, query: &HashMap<String, String>) -> Response {
     inner.next += 1;
     let Some(from) = inner.callers.get(caller).copied() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
     inner.media.insert(channel.clone(), caller);
-    let _the_end = house.asked.send(Asked { caller, gateway: host });
+    let _the_end = house.asked.try_send(Asked { caller, gateway: host });
     let event = json!({"type": "StasisStart", "args": [], "channel": {"id": channel}});
     let _nobody_listens = house.said.send(event.to_string());
     let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": from.ip().to_string(), "UNICASTRTP_LOCAL_PORT": from.port().to_string()});

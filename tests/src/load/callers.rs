@@ -30,7 +30,7 @@ pub struct Callers {
     pub addresses: Vec<SocketAddr>,
     /// What they saw.
     pub seen: Arc<Seen>,
-    begin: mpsc::Sender<(usize, SocketAddr)>,
+    begin: mpsc::SyncSender<(usize, SocketAddr)>,
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -59,10 +59,9 @@ impl Callers {
         };
         let callers = (0..count).map(caller).collect::<Result<Vec<_>>>()?;
         let addresses = callers.iter().map(|caller| caller.socket.local_addr()).collect::<std::io::Result<_>>()?;
-        let (begin, begins) = mpsc::channel();
+        let (begin, begins) = mpsc::sync_channel(count.max(1));
         let (seen, stop) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
         let (shown, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
-        #[expect(clippy::disallowed_methods, reason = "a pacing thread of its own is what a caller's telephone has")]
         let thread = thread::spawn(move || run(callers, &script, &begins, &shown, &stopped));
         Ok(Self { addresses, seen, begin, stop, thread: Some(thread) })
     }
