@@ -146,16 +146,19 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
         )
     };
     let tenant = format!(
-        "language = \"en-US\"\ngreeting = \"Welcome to the load test. How can I help you?\"\n[timing]\nsilence_ms = 120000\n{}{}",
+        "language = \"en-US\"\ngreeting = \"Welcome to the load test. How can I help you?\"\n\
+         [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\n{}{}",
         ladder("hearing", "stt-http", ""),
         ladder("speaking", "tts-http", "voice = \"tones\""),
     );
     fs::write(tenants.join("load.toml"), tenant)?;
-    fs::write(folder.join("policy.toml"), "[defaults]\nnetworks = [\"127.0.0.0/8\"]\nsecrets = [\"env:LOAD_TOKEN\"]\n")?;
+    fs::write(folder.join("policy.toml"), "[defaults]\nnetworks = [\"127.0.0.0/8\"]\n")?;
     let config = format!(
-        "[media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n[tenants]\ndir = \"tenants\"\n\
-         [plugins]\ndir = \"plugins\"\npolicy = \"policy.toml\"\noperator_cas = [\"{}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
+        "[media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
+         [tenants]\ndir = \"{0}/tenants\"\ndefault = \"load\"\n\
+         [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{0}/cache\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
          [[asterisk]]\nurl = \"{asterisk}\"\napp = \"load\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n",
+        folder.display(),
         authority.display(),
     );
     let path = folder.join("gateway.toml");
