@@ -88,7 +88,11 @@ struct Window {
 
 async fn run(options: &Options, calls: usize) -> Result<report::Report> {
     let caller = recordings().first().context("the fixtures have a recording")?;
-    let callers = Callers::start(calls, script(&caller.samples(8000), Duration::from_millis(options.pause_ms)))?;
+    // One sentence, so that its answer is not interrupted by the next.
+    let end_ms = caller.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms;
+    let samples = caller.samples(8000);
+    let sentence = &samples[..samples.len().min(end_ms as usize * 8 + 1_600)];
+    let callers = Callers::start(calls, script(sentence, Duration::from_millis(options.pause_ms)))?;
     // As many as there are callers may be asked for before they are looked at.
     let (asked, mut media) = mpsc::channel(calls.max(1));
     let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;

@@ -152,7 +152,7 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
         ladder("speaking", "tts-http", "voice = \"tones\""),
     );
     fs::write(tenants.join("load.toml"), tenant)?;
-    fs::write(folder.join("policy.toml"), "[defaults]\nnetworks = [\"127.0.0.0/8\"]\n")?;
+    fs::write(folder.join("policy.toml"), "[defaults]\nnetworks = [\"127.0.0.0/8\"]\nconnections_max = 100000\n")?;
     let config = format!(
         "[media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
          [tenants]\ndir = \"{0}/tenants\"\ndefault = \"load\"\n\
