@@ -3,7 +3,7 @@
 //! A tick of 5 ms has one slot in four. Each leg speaks in a slot of its own, so that a burst of a thousand packets never waits for its last one,
 //! and is heard in the slot that follows soonest on its frames' time.
 
-use super::shard::Slot;
+use super::shard::{Slot, Wire};
 use std::collections::HashMap;
 
 /// Ticks in 20 ms.
@@ -21,6 +21,8 @@ pub(super) struct Legs {
     keys: HashMap<LegKey, usize>,
     hearing: [Vec<usize>; SLOTS],
     speaking: [Vec<usize>; SLOTS],
+    /// Those that no socket brings packets for.
+    streams: Vec<usize>,
 }
 
 struct Place {
@@ -35,6 +37,9 @@ impl Legs {
             self.places.push(None);
             self.places.len() - 1
         });
+        if let Wire::Raw { .. } = slot.wire {
+            self.streams.push(index);
+        }
         self.places[index] = Some(Place { key, slot });
         self.keys.insert(key, index);
         let quietest = (0..SLOTS).min_by_key(|slot| self.speaking[*slot].len()).unwrap_or(0);
@@ -45,6 +50,15 @@ impl Legs {
     pub(super) fn get_mut(&mut self, key: LegKey) -> Option<&mut Slot> {
         let index = *self.keys.get(&key)?;
         self.places[index].as_mut().map(|place| &mut *place.slot)
+    }
+
+    /// Each leg whose frames are carried by somebody else.
+    pub(super) fn each_stream(&mut self, mut act: impl FnMut(&mut Slot)) {
+        for index in &self.streams {
+            if let Some(place) = &mut self.places[*index] {
+                act(&mut place.slot);
+            }
+        }
     }
 
     /// Each leg that is heard in this slot; `hear` says in which slot it is to be heard from now on.
@@ -76,6 +90,7 @@ impl Legs {
                 continue;
             }
             self.speaking[slot].swap_remove(at);
+            self.streams.retain(|other| *other != index);
             self.hearing.iter_mut().for_each(|legs| legs.retain(|other| *other != index));
             if let Some(Place { key, slot }) = self.places[index].take() {
                 self.keys.remove(&key);

@@ -19,6 +19,8 @@ pub(super) struct Routes {
     held: VecDeque<Held>,
     /// Buffers of packets that are held no more.
     spare: Vec<Vec<u8>>,
+    /// Packets that nobody wanted, since they were asked for.
+    unknown: u64,
 }
 
 /// A packet of somebody who is not known yet.
@@ -57,6 +59,8 @@ impl Routes {
             }
             if now.saturating_duration_since(held.at) <= HELD {
                 hear(held.at, &held.packet);
+            } else {
+                self.unknown += 1;
             }
             self.spare.push(held.packet);
         }
@@ -76,6 +80,7 @@ impl Routes {
         if self.held.len() == HELD_MAX
             && let Some(oldest) = self.held.pop_front()
         {
+            self.unknown += 1;
             self.spare.push(oldest.packet);
         }
         let mut kept = self.spare.pop().unwrap_or_default();
@@ -84,12 +89,14 @@ impl Routes {
         self.held.push_back(Held { from, at: now, packet: kept });
     }
 
-    /// Forgets what is too old.
-    pub(super) fn tidy(&mut self, now: Instant) {
+    /// Forgets what is too old; how many packets of strangers were given up since the last time.
+    pub(super) fn tidy(&mut self, now: Instant) -> u64 {
         while self.resting.pop_front_if(|(_, until)| *until <= now).is_some() {}
         while let Some(held) = self.held.pop_front_if(|held| now.saturating_duration_since(held.at) > HELD) {
+            self.unknown += 1;
             self.spare.push(held.packet);
         }
+        std::mem::take(&mut self.unknown)
     }
 }
 
@@ -125,6 +132,7 @@ mod tests {
         (0..200u8).for_each(|n| routes.hold(at(1), begin, &[n]));
         routes.announce(at(1), A, begin, |_, packet| heard.push(packet[0]));
         assert_eq!(heard, (136..200).collect::<Vec<u8>>());
+        assert_eq!((routes.tidy(begin), routes.tidy(begin)), (136, 0));
     }
 
     #[test]

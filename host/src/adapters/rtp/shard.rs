@@ -119,7 +119,7 @@ impl Shard {
             Some(ip) => {
                 let bind = SocketAddr::new(ip, 0);
                 let at = |source| ShardError::Socket { bind, source };
-                let socket = Socket::open(bind).map_err(at)?;
+                let socket = Socket::open_own(bind).map_err(at)?;
                 let port = socket.local_addr().map_err(at)?.port();
                 (Some(socket), SocketAddr::new(self.advertised.ip(), port))
             }

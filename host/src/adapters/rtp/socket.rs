@@ -13,6 +13,8 @@ const BATCH: usize = 64;
 const PACKET_MAX: usize = 2048;
 /// Holds 200 ms of stall at 1000 calls.
 const RECEIVE_BUFFER: usize = 4 << 20;
+/// Five seconds of a call.
+const OWN_RECEIVE_BUFFER: usize = 256 << 10;
 /// Expedited forwarding (RFC 3246), where routers heed it: code point 46 in the upper six bits.
 const TOS_EXPEDITED: u32 = 46 << 2;
 
@@ -25,17 +27,29 @@ pub(super) struct Socket {
 }
 
 impl Socket {
+    /// For all calls of a thread.
     pub(super) fn open(bind: SocketAddr) -> io::Result<Self> {
+        Self::with_room(bind, RECEIVE_BUFFER)
+    }
+
+    /// For one call.
+    pub(super) fn open_own(bind: SocketAddr) -> io::Result<Self> {
+        Self::with_room(bind, OWN_RECEIVE_BUFFER)
+    }
+
+    fn with_room(bind: SocketAddr, bytes: usize) -> io::Result<Self> {
         let (domain, is_v6) = (socket2::Domain::for_address(bind), bind.is_ipv6());
         let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, Some(socket2::Protocol::UDP))?;
         if is_v6 {
             socket.set_only_v6(false)?;
             socket.set_tclass_v6(TOS_EXPEDITED)?;
+            // What it sends in IPv4 has a mark of its own; a system without IPv4 has none.
+            let _no_ipv4 = socket.set_tos_v4(TOS_EXPEDITED);
         } else {
             socket.set_tos_v4(TOS_EXPEDITED)?;
         }
         // The system caps this at its own limit without an error; `doctor` tells.
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.set_recv_buffer_size(bytes)?;
         socket.set_nonblocking(true)?;
         socket.bind(&bind.into())?;
         Ok(Self { udp: socket.into(), is_v6 })

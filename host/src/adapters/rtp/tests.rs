@@ -1,3 +1,7 @@
+//! Shards over real sockets on loopback.
+
+mod stories;
+
 use super::*;
 use crate::application::ports::{LegEvent, MediaLeg, MouthCommand};
 use bytes::Bytes;

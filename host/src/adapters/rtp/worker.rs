@@ -7,7 +7,7 @@
 use super::counters::Counters;
 use super::legs::{Legs, SLOTS};
 use super::routes::{Route, Routes};
-use super::shard::{Order, Slot, Wire};
+use super::shard::{Order, Rtp, Slot, Wire};
 use super::socket::{Batch, Inbox, Socket};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -60,7 +60,8 @@ impl Worker {
                 self.turn(turn, at);
             }
             (tick, number) = (tick + TICK * u32::try_from(missed).unwrap_or(0), last);
-            self.routes.tidy(tick);
+            let unknown = self.routes.tidy(tick);
+            self.counters.packets_unknown.fetch_add(unknown, Relaxed);
         }
     }
 
@@ -116,10 +117,7 @@ impl Worker {
                 Route::Rested => {
                     counters.packets_rested.fetch_add(1, Relaxed);
                 }
-                Route::Unknown => {
-                    counters.packets_unknown.fetch_add(1, Relaxed);
-                    routes.hold(from, now, packet);
-                }
+                Route::Unknown => routes.hold(from, now, packet),
             });
             if !more {
                 break;
@@ -142,6 +140,7 @@ impl Worker {
         let Self { socket, reports, inbox, batch, legs, routes, counters, .. } = self;
         let turn = (number % SLOTS as u64) as usize;
         let now = Instant::now();
+        legs.each_stream(|slot| slot.drain(now, counters));
         legs.hear(turn, |slot| {
             slot.hear(now, inbox, counters);
             slot.leg.due().map_or(turn, |due| turn + slots_until(tick, due)) % SLOTS
@@ -197,16 +196,18 @@ impl Slot {
         }
     }
 
+    /// What a stream has brought: in every tick, for its arrival tells how long sound is to be held back.
+    fn drain(&mut self, now: Instant, counters: &Counters) {
+        let Wire::Raw { from_peer, .. } = &mut self.wire else { return };
+        while let Ok(frame) = from_peer.try_recv() {
+            counters.packets_in.fetch_add(1, Relaxed);
+            self.leg.hear(now, &frame);
+        }
+    }
+
     fn hear(&mut self, now: Instant, inbox: &mut Inbox, counters: &Counters) {
-        match &mut self.wire {
-            Wire::Raw { from_peer, .. } => {
-                while let Ok(frame) = from_peer.try_recv() {
-                    counters.packets_in.fetch_add(1, Relaxed);
-                    self.leg.hear(now, &frame);
-                }
-            }
-            Wire::Rtp(rtp) if rtp.own.is_some() => self.hear_own(now, inbox, counters),
-            Wire::Rtp(_) => {}
+        if let Wire::Rtp(Rtp { own: Some(_), .. }) = &self.wire {
+            self.hear_own(now, inbox, counters);
         }
         self.leg.poll_ear(now);
         if let Wire::Rtp(rtp) = &mut self.wire
@@ -219,20 +220,22 @@ impl Slot {
     /// A socket of the call's own: whoever has the announced address is believed, at the port it really sends from.
     fn hear_own(&mut self, now: Instant, inbox: &mut Inbox, counters: &Counters) {
         let Self { leg, wire: Wire::Rtp(rtp), .. } = self else { return };
-        let Some(socket) = &rtp.own else { return };
+        // Before Asterisk's address is known they wait in the socket.
+        let Some(socket) = rtp.own.as_ref().filter(|_| rtp.remote.is_some()) else { return };
         let (remote, stillness, flow) = (&mut rtp.remote, &mut rtp.stillness, &rtp.flow);
         inbox.receive(socket, |from, packet| {
-            let Some(remote) = remote.as_mut().filter(|remote| remote.ip() == from.ip()) else {
+            let latches = |remote: &SocketAddr| remote.ip() == from.ip() && !flow.began() && vg_media::rtp::parse(packet).is_ok();
+            let Some(remote) = remote.as_mut().filter(|remote| **remote == from || latches(remote)) else {
                 counters.packets_unknown.fetch_add(1, Relaxed);
                 return;
             };
-            if *remote != from && vg_media::rtp::parse(packet).is_ok() && !flow.began() {
-                *remote = from;
-            }
+            *remote = from;
             counters.packets_in.fetch_add(1, Relaxed);
             leg.hear(now, packet);
-            stillness.packet(now);
-            flow.packet(now);
+            if vg_media::rtp::parse(packet).is_ok() {
+                stillness.packet(now);
+                flow.packet(now);
+            }
         });
     }
 

@@ -305,7 +305,12 @@ pub(super) async fn unary(State(sim): Shared, request: Request) -> Response {
         rate_is_possible(audio.speaking_rate)?;
         spoken(&call.sim, &request.input.unwrap_or_default(), audio.encoding, audio.rate)
     };
-    match spoken.await.inspect_err(|status| call.sim.offence(Vendor::Google, format!("a request was refused: {status:?}"))) {
+    match spoken.await.inspect_err(|status| {
+        // Who resets a stream has cancelled it (code 1), and need not hear it out.
+        if status.code != 1 {
+            call.sim.offence(Vendor::Google, format!("a request was refused: {status:?}"));
+        }
+    }) {
         Ok(audio) => answer(Whole { call, audio: Some(audio) }, SERVICE),
         Err(status) => status.into_response(),
     }
