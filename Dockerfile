@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
 # The same build as `cargo xtask dist`, which a test runs in a clean Debian chroot; see README.
 FROM rust:1.95-bookworm AS build
+# The base image has a C compiler and make; libopus is built by cmake as well.
+RUN apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo xtask dist

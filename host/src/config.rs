@@ -12,6 +12,7 @@ pub use source::{Fault, Faults};
 
 use raw::RawConfig;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vg_domain::ids::TenantId;
@@ -58,6 +59,19 @@ pub struct Media {
     pub advertise: Option<IpAddr>,
     /// What is spoken with Asterisk over RTP.
     pub codec: RtpCodec,
+    /// Threads that carry sound. The first one listens at `bind`, each other two ports above.
+    pub shards: NonZeroUsize,
+    /// Whether calls share a thread's socket.
+    pub sockets: Sockets,
+}
+
+/// Sockets of calls. With a shared one few ports need to be open; one for each call gets through networks that change a sender's port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sockets {
+    /// One for each thread.
+    Shared,
+    /// One for each call, at any free port.
+    PerCall,
 }
 
 /// What can be spoken with Asterisk in both directions: it takes back static RTP payload types only.
@@ -67,6 +81,8 @@ pub enum RtpCodec {
     Ulaw,
     /// G.711 A-law.
     Alaw,
+    /// G.722: 16 kHz, where callers have it, too.
+    G722,
 }
 
 /// One `[[asterisk]]`
@@ -219,7 +235,14 @@ impl Config {
             instance: slug(&machine.name),
             // Loopback: whoever wants to be reached from elsewhere says so.
             http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)), api: false },
-            media: Media { bind: SocketAddr::from(([127, 0, 0, 1], 0)), advertise: None, codec: RtpCodec::Ulaw },
+            media: Media {
+                bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+                advertise: None,
+                codec: RtpCodec::Ulaw,
+                // Half of the processors: one carries the sound of a thousand calls.
+                shards: NonZeroUsize::new(machine.cores / 2).unwrap_or(NonZeroUsize::MIN),
+                sockets: Sockets::Shared,
+            },
             asterisk: Vec::new(),
             plugins: Plugins {
                 dir,

@@ -7,7 +7,7 @@ use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Readings};
 use crate::adapters::plugins::Plugins;
-use crate::adapters::rtp::{Lateness, Shard, ShardConfig};
+use crate::adapters::rtp::{Lateness, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Recording, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -73,8 +73,9 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let listener = TcpListener::bind(config.http.bind).await;
     let listener = listener.with_context(|| format!("failed to listen on {}", config.http.bind))?;
     let http_addr = listener.local_addr()?;
-    let shard_config = ShardConfig { bind: config.media.bind, advertise: config.media.advertise };
-    let shard = Arc::new(Shard::start(shard_config).context("failed to start media")?);
+    let config::Media { bind, advertise, shards, sockets, .. } = config.media;
+    let own_sockets = sockets == config::Sockets::PerCall;
+    let shard = Arc::new(Shards::start(ShardConfig { bind, advertise, shards, own_sockets }).context("failed to start media")?);
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let services = Services {
@@ -115,7 +116,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     });
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
-    tracing::info!(%http_addr, media = %vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
+    tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
     Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals })
 }
 
@@ -126,7 +127,7 @@ impl Running {
     }
 
     /// Where Asterisk is told to send RTP.
-    pub fn media_addr(&self) -> SocketAddr {
+    pub fn media_addrs(&self) -> Vec<SocketAddr> {
         self.vitals.shard.advertised()
     }
 
@@ -207,10 +208,11 @@ pub(crate) fn host_config(config: &config::Plugins) -> HostConfig {
     }
 }
 
-fn asterisks(config: &Config, shard: &Arc<Shard>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
+fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
     let codec = match config.media.codec {
         RtpCodec::Ulaw => Codec::Pcmu,
         RtpCodec::Alaw => Codec::Pcma,
+        RtpCodec::G722 => Codec::G722,
     };
     let ari = |asterisk: &config::Asterisk| {
         let config = AriConfig {
@@ -234,7 +236,7 @@ fn emergency() -> Result<Recording> {
 /// What the HTTP side may know.
 struct House {
     live: Arc<AtomicUsize>,
-    shard: Arc<Shard>,
+    shard: Arc<Shards>,
     plugins: Arc<Plugins>,
     settings: Arc<Settings>,
     asterisks: Vec<Arc<Ari>>,

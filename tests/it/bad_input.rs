@@ -225,9 +225,9 @@ async fn rubbish_at_the_media_socket_is_counted_and_calls_go_on() {
         let rtp = [&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7][..], &[0; 160]].concat();
         loop {
             pace.tick().await;
-            stranger.send_to(&rtp, house.running().media_addr()).unwrap();
+            stranger.send_to(&rtp, house.running().media_addrs()[0]).unwrap();
             for length in [0, 1, 11, 12, 172, 1_400, 3_000] {
-                stranger.send_to(&vec![0xff; length], house.running().media_addr()).unwrap();
+                stranger.send_to(&vec![0xff; length], house.running().media_addrs()[0]).unwrap();
             }
             thrown += 8;
         }
@@ -265,7 +265,7 @@ async fn rubbish_from_asterisk_is_counted_and_calls_go_on() {
         loop {
             pace.tick().await;
             for length in [0, 1, 11, 12, 172, 1_400, 3_000] {
-                media.send_to(&vec![0xff; length], house.running().media_addr()).unwrap();
+                media.send_to(&vec![0xff; length], house.running().media_addrs()[0]).unwrap();
             }
         }
     };

@@ -8,6 +8,7 @@
 pub mod folders;
 pub mod house;
 pub mod lab;
+pub mod load;
 pub mod rig;
 
 /// How much of a long proof is run: `VG_TEST_SIZE` of `cargo xtask test [--full]`.

@@ -34,7 +34,9 @@ cargo xtask <chore>
                         set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
-  bench [plugins]       all benches, release build; `plugins`: live plugin sessions, paced as in life
+  bench [media|plugins] all benches, release build, or those of a room; `plugins`: live plugin sessions, paced as in life
+  bench calls [--calls N,N...] [--seconds S] [--json]
+                        a gateway with so many callers, on a processor of its own; `--help` lists more
   bench vendors [NAME...]
                         what each vendor's plugin costs, or those named
   lab up|down|status    an Asterisk to play with, on loopback
@@ -79,6 +81,7 @@ fn chore(words: &[&str]) -> Result<()> {
         ["demo", options @ ..] => demo::demo(ctx, options),
         ["test", options @ ..] => test::test(ctx, options),
         ["bench"] => test::bench(ctx, None, &[]),
+        ["bench", "calls", options @ ..] => test::bench_calls(ctx, options),
         ["bench", what, names @ ..] => test::bench(ctx, Some(what), names),
         ["lab", act] => lab::act(ctx, act),
         ["dist"] => dist::build(ctx),

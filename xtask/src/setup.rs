@@ -28,7 +28,11 @@ pub const UNPACK: &[Need] = &[
 pub const LABORATORY: &[Need] = &[Need { program: "sipp", package: "sip-tester", why: "is the SIP caller of the stories" }];
 
 /// What every build needs beyond Rust.
-pub const BUILD: &[Need] = &[Need { program: "cc", package: "gcc libc6-dev", why: "links host programs" }];
+pub const BUILD: &[Need] = &[
+    Need { program: "cc", package: "gcc libc6-dev", why: "links host programs" },
+    Need { program: "cmake", package: "cmake", why: "builds libopus, the reference implementation of the Opus codec" },
+    Need { program: "make", package: "make", why: "is what cmake builds with" },
+];
 
 /// `cargo xtask setup`.
 pub fn all(ctx: &Context) -> Result<()> {

@@ -3,6 +3,7 @@
 use crate::context::{Context, run};
 use crate::{dist, judges, lab, plugins, registry, setup, templates};
 use anyhow::{Result, bail};
+use std::process::Command;
 
 /// All tests: pure ones, the virtual house, real components, real Asterisk. What is missing is installed or the run fails; nothing is skipped.
 /// With a filter only the tests whose name contains it, and no proof of the distribution.
@@ -39,6 +40,20 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// A gateway under load, on a processor of its own: the first one, the generator on the second.
+pub fn bench_calls(ctx: &Context, options: &[&str]) -> Result<()> {
+    setup::require(ctx, setup::BUILD)?;
+    plugins::build(ctx, &["stt-http", "tts-http"])?;
+    ctx.step("build gateway and load generator, release", || {
+        run(ctx.cargo().args(["build", "--release", "--quiet", "--package", "voice-gateway", "--package", "vg-tests", "--bins"]))
+    })?;
+    let release = ctx.target.join("release");
+    let mut loadgen = Command::new("taskset");
+    loadgen.current_dir(&ctx.repo).args(["-c", "1"]).arg(release.join("loadgen"));
+    loadgen.arg("--gateway").arg(release.join("voice-gateway")).args(options);
+    ctx.step("let them call", || run(&mut loadgen))
+}
+
 /// Benches, release build: all of them, or those of one subject; `names` choose among its rows.
 pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
     plugins::build_all(ctx)?;
@@ -46,9 +61,10 @@ pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
     cargo.arg("bench");
     match what {
         None => cargo.args(["--package", "vg-media", "--package", "vg-plugin-host", "--benches"]),
+        Some("media") => cargo.args(["--package", "vg-media", "--benches"]),
         Some("plugins") => cargo.args(["--package", "vg-plugin-host", "--bench", "paced"]),
         Some("vendors") => cargo.args(["--package", "vg-sim", "--bench", "vendors"]),
-        Some(other) => bail!("there is no bench of {other}: `plugins`, `vendors`, or nothing for all"),
+        Some(other) => bail!("there is no bench of {other}: `media`, `plugins`, `vendors`, `calls`, or nothing for all"),
     };
     if !names.is_empty() {
         cargo.arg("--").args(names);

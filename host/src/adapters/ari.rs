@@ -11,7 +11,7 @@ mod wire;
 
 pub use rest::RestCounts;
 
-use crate::adapters::rtp::Shard;
+use crate::adapters::rtp::Shards;
 use crate::application::ports::{IncomingCall, TelephonyError};
 use calls::Calls;
 use rest::Rest;
@@ -56,7 +56,7 @@ pub struct Ari {
 
 impl Ari {
     /// Nothing is connected before [`run`](Self::run). Calls are handed over by `incoming`; when it is full they are turned away as congestion.
-    pub fn new(config: AriConfig, shard: Arc<Shard>, incoming: mpsc::Sender<IncomingCall>) -> Result<Self, AriUrlError> {
+    pub fn new(config: AriConfig, shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>) -> Result<Self, AriUrlError> {
         let rest = Rest::new(&config)?;
         let (abandon, abandoned) = mpsc::channel(calls::ABANDONED_MAX);
         let core = Core { calls: Calls::new(&config.app), config, rest, shard, incoming, abandon, counters: Counters::default() };
@@ -126,7 +126,7 @@ struct Core {
     config: AriConfig,
     rest: Rest,
     calls: Calls,
-    shard: Arc<Shard>,
+    shard: Arc<Shards>,
     incoming: mpsc::Sender<IncomingCall>,
     /// What a call left when its task died without a release.
     abandon: mpsc::Sender<calls::Built>,

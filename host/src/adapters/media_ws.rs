@@ -8,7 +8,7 @@ mod server;
 
 pub use control::{Format, LatencyMs, PhoneFact};
 
-use crate::adapters::rtp::Shard;
+use crate::adapters::rtp::Shards;
 use crate::application::ports::IncomingCall;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
@@ -26,13 +26,13 @@ use url::{Host, Url};
 const MESSAGE_MAX: usize = 64 << 10;
 
 /// The route. Must be served with [`ConnectInfo`] of [`SocketAddr`]: others than loopback are refused, for they would need a ticket.
-pub fn router(shard: Arc<Shard>, incoming: mpsc::Sender<IncomingCall>) -> Router {
+pub fn router(shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>) -> Router {
     Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming })
 }
 
 #[derive(Clone)]
 struct Door {
-    shard: Arc<Shard>,
+    shard: Arc<Shards>,
     incoming: mpsc::Sender<IncomingCall>,
 }
 

@@ -2,10 +2,20 @@
 //!
 //! Knows sockets and time, but neither Asterisk nor the call: a leg is two bounded channels to whoever owns it.
 
+mod counters;
 mod lateness;
 mod leg;
+mod legs;
 mod priority;
+mod routes;
 mod shard;
+mod shards;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod worker;
 
+pub use counters::ShardStats;
 pub use lateness::Lateness;
-pub use shard::{Flow, LegConfig, RawHandle, RawOut, RtpHandle, Shard, ShardConfig, ShardError, ShardStats};
+pub use shard::{Flow, LegConfig, RawHandle, RawOut, RtpHandle, ShardError};
+pub use shards::{ShardConfig, Shards};

@@ -1,9 +1,10 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, secret};
+use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -37,6 +38,9 @@ struct RawMedia {
     bind: Option<String>,
     advertise: Option<String>,
     codec: Option<String>,
+    #[serde(deserialize_with = "number")]
+    shards: Option<usize>,
+    sockets: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -190,9 +194,19 @@ impl RawMedia {
         let codec = |text: &str| match text {
             "ulaw" => Ok(RtpCodec::Ulaw),
             "alaw" => Ok(RtpCodec::Alaw),
-            _ => Err("expected ulaw or alaw"),
+            "g722" => Ok(RtpCodec::G722),
+            _ => Err("expected ulaw, alaw or g722"),
         };
         set(&mut config.media.codec, "media.codec", self.codec.as_deref(), codec, faults);
+        let mut shards = config.media.shards.get();
+        at_least_one(&mut shards, "media.shards", self.shards, faults);
+        config.media.shards = NonZeroUsize::new(shards).unwrap_or(config.media.shards);
+        let sockets = |text: &str| match text {
+            "shared" => Ok(Sockets::Shared),
+            "per-call" => Ok(Sockets::PerCall),
+            _ => Err("expected shared or per-call"),
+        };
+        set(&mut config.media.sockets, "media.sockets", self.sockets.as_deref(), sockets, faults);
         if config.media.bind.ip().is_unspecified() && config.media.advertise.is_none() {
             faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
         }

@@ -145,7 +145,7 @@ fn all_faults_come_together_with_their_paths() {
             "http.port: unknown field `port`, expected `bind` or `api`",
             "limits.calls_max: expected a whole number, 0 or more",
             "http.bind: expected ADDRESS:PORT, for example 127.0.0.1:8080",
-            "media.codec: expected ulaw or alaw",
+            "media.codec: expected ulaw, alaw or g722",
             "media.advertise: is needed: media.bind names no address that Asterisk could send to",
             "plugins.heavy_threads: must be at least 1",
             "asterisk[0].password: is needed",

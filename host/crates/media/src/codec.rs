@@ -1,20 +1,24 @@
 //! Samples to wire bytes and back.
 
 pub mod g711;
+pub mod g722;
 pub mod l16;
+pub mod opus;
 
 use crate::frame::frame_samples;
 
 /// The most bytes a frame of any [`Codec`] has.
 pub const FRAME_BYTES_MAX: usize = 640;
 
-/// How samples are written on a leg. All of them have a constant number of bytes per sample.
+/// How samples are written on a leg. All of them have a constant number of bytes per 20 ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// G.711 mu-law, 8 kHz.
     Pcmu,
     /// G.711 A-law, 8 kHz.
     Pcma,
+    /// G.722 at 64 kbit/s, 16 kHz: what Asterisk sends and takes for wide band over RTP.
+    G722,
     /// Linear, big endian, 8 kHz: what Asterisk sends as payload type 10 and takes as 10 or 11, against RFC 3551.
     L16_8k,
     /// Linear, big endian, 16 kHz: Asterisk sends it as payload type 118 but drops it when it comes back.
@@ -39,7 +43,15 @@ impl Codec {
     pub const fn rate_hz(self) -> u32 {
         match self {
             Self::Pcmu | Self::Pcma | Self::L16_8k | Self::Slin => 8_000,
-            Self::L16_16k | Self::Slin16 => 16_000,
+            Self::G722 | Self::L16_16k | Self::Slin16 => 16_000,
+        }
+    }
+
+    /// Ticks per second of its RTP timestamps: the samples', but for G.722 (RFC 3551, section 4.5.2).
+    pub const fn clock_hz(self) -> u32 {
+        match self {
+            Self::G722 => 8_000,
+            _ => self.rate_hz(),
         }
     }
 
@@ -50,13 +62,13 @@ impl Codec {
 
     /// Wire bytes in 20 ms.
     pub const fn frame_bytes(self) -> usize {
-        self.frame_samples() * self.sample_bytes()
+        frame_samples(self.clock_hz()) * self.tick_bytes()
     }
 
-    /// Wire bytes of one sample.
-    pub const fn sample_bytes(self) -> usize {
+    /// Wire bytes of one tick of [`Codec::clock_hz`].
+    pub const fn tick_bytes(self) -> usize {
         match self {
-            Self::Pcmu | Self::Pcma => 1,
+            Self::Pcmu | Self::Pcma | Self::G722 => 1,
             Self::L16_8k | Self::L16_16k | Self::Slin | Self::Slin16 => 2,
         }
     }
@@ -66,6 +78,7 @@ impl Codec {
         match self {
             Self::Pcmu => Some(0),
             Self::Pcma => Some(8),
+            Self::G722 => Some(9),
             Self::L16_8k => Some(10),
             Self::L16_16k => Some(118),
             Self::Slin | Self::Slin16 => None,
@@ -77,6 +90,7 @@ impl Codec {
         match self {
             Self::Pcmu => payload_type == 0,
             Self::Pcma => payload_type == 8,
+            Self::G722 => payload_type == 9,
             Self::L16_8k => matches!(payload_type, 10 | 11),
             Self::L16_16k => payload_type == 118,
             Self::Slin | Self::Slin16 => false,
@@ -88,27 +102,86 @@ impl Codec {
         match self {
             Self::Pcmu => g711::ULAW_SILENCE,
             Self::Pcma => g711::ALAW_SILENCE,
+            Self::G722 => g722::SILENCE,
             Self::L16_8k | Self::L16_16k | Self::Slin | Self::Slin16 => 0,
         }
     }
 
-    /// Decodes as many samples as both sides hold.
-    pub fn decode(self, wire: &[u8], samples: &mut [i16]) {
+    /// What reads one stream of it.
+    pub fn decoder(self) -> Decoder {
         match self {
-            Self::Pcmu => g711::decode_ulaw(wire, samples),
-            Self::Pcma => g711::decode_alaw(wire, samples),
-            Self::L16_8k | Self::L16_16k => l16::decode_be(wire, samples),
-            Self::Slin | Self::Slin16 => l16::decode_le(wire, samples),
+            Self::Pcmu => Decoder::Pcmu,
+            Self::Pcma => Decoder::Pcma,
+            Self::G722 => Decoder::G722(Box::default()),
+            Self::L16_8k | Self::L16_16k => Decoder::BigEndian,
+            Self::Slin | Self::Slin16 => Decoder::LittleEndian,
         }
     }
 
+    /// What writes one stream of it.
+    pub fn encoder(self) -> Encoder {
+        match self {
+            Self::Pcmu => Encoder::Pcmu,
+            Self::Pcma => Encoder::Pcma,
+            Self::G722 => Encoder::G722(Box::default()),
+            Self::L16_8k | Self::L16_16k => Encoder::BigEndian,
+            Self::Slin | Self::Slin16 => Encoder::LittleEndian,
+        }
+    }
+}
+
+/// Wire bytes to samples, in order; some codecs remember what came before.
+#[derive(Clone, Debug)]
+pub enum Decoder {
+    /// G.711 mu-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+    /// G.722.
+    G722(Box<g722::Decoder>),
+    /// Linear, as RTP has it.
+    BigEndian,
+    /// Linear, as Asterisk's media WebSocket has it.
+    LittleEndian,
+}
+
+impl Decoder {
+    /// Decodes as many samples as both sides hold.
+    pub fn decode(&mut self, wire: &[u8], samples: &mut [i16]) {
+        match self {
+            Self::Pcmu => g711::decode_ulaw(wire, samples),
+            Self::Pcma => g711::decode_alaw(wire, samples),
+            Self::G722(decoder) => decoder.decode(wire, samples),
+            Self::BigEndian => l16::decode_be(wire, samples),
+            Self::LittleEndian => l16::decode_le(wire, samples),
+        }
+    }
+}
+
+/// Samples to wire bytes, in order; some codecs remember what came before.
+#[derive(Clone, Debug)]
+pub enum Encoder {
+    /// G.711 mu-law.
+    Pcmu,
+    /// G.711 A-law.
+    Pcma,
+    /// G.722.
+    G722(Box<g722::Encoder>),
+    /// Linear, as RTP has it.
+    BigEndian,
+    /// Linear, as Asterisk's media WebSocket has it.
+    LittleEndian,
+}
+
+impl Encoder {
     /// Encodes as many samples as both sides hold.
-    pub fn encode(self, samples: &[i16], wire: &mut [u8]) {
+    pub fn encode(&mut self, samples: &[i16], wire: &mut [u8]) {
         match self {
             Self::Pcmu => g711::encode_ulaw(samples, wire),
             Self::Pcma => g711::encode_alaw(samples, wire),
-            Self::L16_8k | Self::L16_16k => l16::encode_be(samples, wire),
-            Self::Slin | Self::Slin16 => l16::encode_le(samples, wire),
+            Self::G722(encoder) => encoder.encode(samples, wire),
+            Self::BigEndian => l16::encode_be(samples, wire),
+            Self::LittleEndian => l16::encode_le(samples, wire),
         }
     }
 }
@@ -117,12 +190,12 @@ impl Codec {
 mod tests {
     use super::*;
 
-    const ALL: [Codec; 6] = [Codec::Pcmu, Codec::Pcma, Codec::L16_8k, Codec::L16_16k, Codec::Slin, Codec::Slin16];
+    const ALL: [Codec; 7] = [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16_8k, Codec::L16_16k, Codec::Slin, Codec::Slin16];
 
     #[test]
     fn frame_sizes_are_those_asterisk_sends() {
-        assert_eq!(ALL.map(Codec::frame_bytes), [160, 160, 320, 640, 320, 640]);
-        assert_eq!(ALL.map(Codec::payload_type), [Some(0), Some(8), Some(10), Some(118), None, None]);
+        assert_eq!(ALL.map(Codec::frame_bytes), [160, 160, 160, 320, 640, 320, 640]);
+        assert_eq!(ALL.map(Codec::payload_type), [Some(0), Some(8), Some(9), Some(10), Some(118), None, None]);
         assert_eq!(ALL.map(Codec::frame_bytes).into_iter().max(), Some(FRAME_BYTES_MAX));
     }
 
@@ -136,12 +209,13 @@ mod tests {
     #[test]
     fn silence_is_inaudible_and_survives_a_round_trip() {
         for codec in ALL {
-            let mut samples = [1; 320];
-            codec.decode(&[codec.silence(); 640], &mut samples);
+            let mut samples = vec![1; codec.frame_samples()];
+            codec.decoder().decode(&[codec.silence(); FRAME_BYTES_MAX], &mut samples);
             assert!(samples.iter().all(|sample| sample.abs() <= 8), "{codec:?}");
-            let mut wire = [0x77; 640];
-            codec.encode(&samples, &mut wire);
-            assert!(wire[..320 * codec.sample_bytes()].iter().all(|&byte| byte == codec.silence()), "{codec:?}");
+            let mut wire = vec![0x77; codec.frame_bytes()];
+            codec.encoder().encode(&vec![0; codec.frame_samples()], &mut wire);
+            codec.decoder().decode(&wire, &mut samples);
+            assert!(samples.iter().all(|sample| sample.abs() <= 8), "{codec:?}");
         }
     }
 }

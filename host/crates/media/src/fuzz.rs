@@ -1,5 +1,9 @@
 //! Bodies for fuzzers: any bytes may be fed, none may panic. They live here so that they always compile.
 
+mod control;
+
+pub use control::{digits, reporter, rtcp};
+
 use crate::codec::{Codec, Framing};
 use crate::ear::{Ear, EarConfig, EarSink};
 use crate::frame::{Edge, Frame};

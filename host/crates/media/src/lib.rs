@@ -13,6 +13,12 @@
 
 pub mod rtp;
 
+pub mod rtcp;
+
+pub mod dtmf;
+
+mod delay;
+
 mod jitter;
 
 pub mod codec;
@@ -31,6 +37,8 @@ mod pace;
 
 pub mod mouth;
 
+pub mod tape;
+
 pub mod wav;
 
 pub mod stats;
@@ -45,9 +53,10 @@ pub use codec::{Codec, Framing};
 pub use ear::{Ear, EarConfig, EarReason, EarSink};
 pub use error::MediaError;
 pub use frame::{Edge, FRAME, Frame};
-pub use mouth::{Mouth, MouthConfig, MouthEvent, MouthReason, RtpStart, SayError, Silence, Spoken, UtteranceTag};
+pub use mouth::{Bed, Mouth, MouthConfig, MouthEvent, MouthReason, RtpStart, SayError, Silence, Spoken, UtteranceTag};
 pub use resample::Resampler;
 pub use stats::{EarStats, MouthStats};
+pub use tape::{Side, Tape};
 pub use vad::VadConfig;
 
 /// A buffer of this size holds every datagram a [`Mouth`] makes.

@@ -32,6 +32,8 @@ impl Rng {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Weather {
     pub(crate) loss: f64,
+    /// Packets that are lost in a row, in the mean (Gilbert's model); 0 and 1 lose each for itself.
+    pub(crate) burst: f64,
     pub(crate) duplicate: f64,
     /// Every packet is delayed by up to this. Packets overtake each other only where `reorder` is set.
     pub(crate) jitter_max: Duration,
@@ -43,17 +45,18 @@ pub(crate) struct Link {
     weather: Weather,
     /// Packets under way, the earliest first.
     flying: Vec<(Instant, Vec<u8>)>,
+    losing: bool,
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
 }
 
 impl Link {
     pub(crate) fn new(seed: u64, weather: Weather) -> Self {
-        Self { rng: Rng::new(seed), weather, flying: Vec::new(), lost: 0, duplicated: 0 }
+        Self { rng: Rng::new(seed), weather, flying: Vec::new(), losing: false, lost: 0, duplicated: 0 }
     }
 
     pub(crate) fn send(&mut self, now: Instant, datagram: &[u8]) {
-        if self.rng.unit() < self.weather.loss {
+        if self.loses() {
             self.lost += 1;
             return;
         }
@@ -67,6 +70,20 @@ impl Link {
             let place = self.flying.partition_point(|(other, _)| *other <= arrival);
             self.flying.insert(place, (arrival, datagram.to_vec()));
         }
+    }
+
+    fn loses(&mut self) -> bool {
+        let Weather { loss, burst, .. } = self.weather;
+        let again = 1.0 - 1.0 / burst.max(1.0);
+        // What is lost at all is `loss`, whatever the bursts: rarer ones are longer.
+        let first = loss * (1.0 - again) / (1.0 - loss);
+        let chance = match self.losing {
+            true if burst > 1.0 => again,
+            _ if burst > 1.0 => first,
+            _ => loss,
+        };
+        self.losing = self.rng.unit() < chance;
+        self.losing
     }
 
     /// What arrives up to now, with the time it does.

@@ -1,14 +1,18 @@
 //! What goes on the wire: samples in, evenly spaced datagrams out.
 
+mod bed;
 mod queue;
 #[cfg(test)]
 mod tests;
 
-use crate::codec::{Codec, Framing};
+use crate::codec::{Codec, Encoder, Framing};
 use crate::error::MediaError;
 use crate::pace::{Pace, Slot};
 use crate::rtp::{self, HEADER_LEN, Header};
 use crate::stats::MouthStats;
+use crate::vad::mean_square;
+pub use bed::Bed;
+use bed::{Playing, fade_in, fade_out};
 use queue::{Filled, Queue};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -33,12 +37,15 @@ pub struct MouthConfig {
     pub silence: Silence,
     /// How much may wait to be said.
     pub queue_max: Duration,
+    /// How many bytes of memory that may take: 16-bit samples at the rate they came in.
+    pub queue_bytes_max: usize,
 }
 
 impl MouthConfig {
-    /// Nothing between utterances, 60 s of queue.
+    /// Nothing between utterances, 60 s of queue and 512 KiB, which is 32 s at 8 kHz and 11 at 24.
     pub fn new(codec: Codec, framing: Framing) -> Self {
-        Self { codec, framing, silence: Silence::Nothing, queue_max: Duration::from_secs(60) }
+        let (queue_max, queue_bytes_max) = (Duration::from_secs(60), 512 << 10);
+        Self { codec, framing, silence: Silence::Nothing, queue_max, queue_bytes_max }
     }
 }
 
@@ -142,6 +149,7 @@ impl SayError {
 /// is never followed by a burst.
 pub struct Mouth {
     codec: Codec,
+    encoder: Encoder,
     rtp: Option<Stream>,
     silence: Silence,
     pace: Pace,
@@ -151,6 +159,9 @@ pub struct Mouth {
     /// `samples` hold the fade of a hushed utterance, still to be sent.
     fading: bool,
     starving: bool,
+    bed: Option<Playing>,
+    /// Mean square of what was sent last.
+    power: f32,
     stats: MouthStats,
 }
 
@@ -173,14 +184,17 @@ impl Mouth {
         };
         Ok(Self {
             codec,
+            encoder: codec.encoder(),
             rtp,
             silence: config.silence,
             pace: Pace::new(now),
-            queue: Queue::new(codec.rate_hz(), config.queue_max),
+            queue: Queue::new(codec.rate_hz(), config.queue_max, config.queue_bytes_max),
             events: VecDeque::with_capacity(UNDERRUNS_WAITING_MAX),
             samples: vec![0; codec.frame_samples()].into(),
             fading: false,
             starving: false,
+            bed: None,
+            power: 0.0,
             stats: MouthStats::default(),
         })
     }
@@ -219,6 +233,20 @@ impl Mouth {
         Some(Spoken { samples: sent.samples.saturating_sub(unheard), ..sent })
     }
 
+    /// Plays this under all that is said, and where nothing is; `None` fades out what is played. A bed that follows another begins at once.
+    pub fn set_bed(&mut self, bed: Option<Bed>) {
+        match (bed, &mut self.bed) {
+            (Some(bed), playing) => *playing = Some(Playing::new(bed)),
+            (None, Some(playing)) => playing.stop(),
+            (None, None) => {}
+        }
+    }
+
+    /// The mean square of the samples of the last packet: what an echo would come from.
+    pub fn spoken_power(&self) -> f32 {
+        self.power
+    }
+
     /// The next packet, if one is due: writes it to the front of `datagram` and returns its length. Ask until there is none.
     ///
     /// A buffer shorter than [`DATAGRAM_MAX`](crate::DATAGRAM_MAX) may be too short; then nothing is made and the packet stays due.
@@ -233,10 +261,11 @@ impl Mouth {
         self.stats.missed_slots += u64::from(slot.missed);
         let (header, payload) = datagram.split_at_mut(header_len);
         if let Some(rtp) = &mut self.rtp {
-            header.copy_from_slice(&rtp::write(rtp.header(slot, self.codec.rate_hz())));
+            header.copy_from_slice(&rtp::write(rtp.header(slot, self.codec.clock_hz())));
         }
-        self.codec.encode(&self.samples, payload);
+        self.encoder.encode(&self.samples, payload);
         self.stats.packets += 1;
+        self.power = mean_square(&self.samples);
         if self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE)
             && let Some(tag) = self.queue.note_audible()
         {
@@ -253,7 +282,8 @@ impl Mouth {
 
     /// When to ask for the next packet, and what for; `None` while there is nothing to send.
     pub fn poll_timeout(&self) -> Option<(Instant, MouthReason)> {
-        let busy = self.pace.is_running() || self.fading || self.silence == Silence::Comfort || self.queue.is_ready();
+        let always = self.silence == Silence::Comfort || self.bed.is_some();
+        let busy = self.pace.is_running() || self.fading || always || self.queue.is_ready();
         busy.then(|| (self.pace.next(), MouthReason::Packet))
     }
 
@@ -262,9 +292,9 @@ impl Mouth {
         self.queue.queued()
     }
 
-    /// How much more would be taken.
+    /// How much more would be taken, at the codec's rate.
     pub fn room(&self) -> Duration {
-        self.queue.room()
+        self.queue.room(self.codec.rate_hz())
     }
 
     /// What was counted so far.
@@ -274,14 +304,39 @@ impl Mouth {
 
     /// Puts the next frame into `samples`; false if nothing is to be sent in this slot.
     fn fill(&mut self) -> bool {
+        let before = self.samples.last().copied().unwrap_or(0);
+        let spoken = self.fill_with_speech(before);
+        let Some(bed) = &mut self.bed else { return spoken };
+        if !spoken {
+            self.samples.fill(0);
+        }
+        bed.mix(&mut self.samples, spoken);
+        if bed.is_over() {
+            self.bed = None;
+        }
+        true
+    }
+
+    /// `before`: the last sample that was sent.
+    fn fill_with_speech(&mut self, before: i16) -> bool {
         if std::mem::take(&mut self.fading) {
             return true;
         }
+        let starved = std::mem::take(&mut self.starving);
         match self.queue.fill(&mut self.samples) {
-            Filled::Audio(_) => self.starving = false,
-            Filled::Starved(tag) => self.starve(tag),
+            Filled::Audio(_) if starved => fade_in(&mut self.samples),
+            Filled::Audio(_) => {}
+            Filled::Starved(tag) => {
+                self.starve(tag, starved);
+                if !starved && self.samples.iter().all(|sample| *sample == 0) {
+                    let frame = self.samples.len();
+                    fade_out(before, &mut self.samples, frame);
+                }
+            }
             Filled::Nothing if self.silence == Silence::Nothing => {
-                self.pace.rest();
+                if self.bed.is_none() {
+                    self.pace.rest();
+                }
                 return false;
             }
             Filled::Nothing => self.samples.fill(0),
@@ -289,9 +344,10 @@ impl Mouth {
         true
     }
 
-    fn starve(&mut self, tag: UtteranceTag) {
+    fn starve(&mut self, tag: UtteranceTag, starved: bool) {
         self.stats.underrun_slots += 1;
-        if !std::mem::replace(&mut self.starving, true) && self.events.len() < UNDERRUNS_WAITING_MAX {
+        self.starving = true;
+        if !starved && self.events.len() < UNDERRUNS_WAITING_MAX {
             self.events.push_back(MouthEvent::Underrun { tag });
         }
     }
@@ -306,9 +362,9 @@ impl Mouth {
 
 impl Stream {
     /// Timestamps follow the clock, also over pauses (RFC 3550, section 5.1).
-    fn header(&mut self, slot: Slot, rate_hz: u32) -> Header {
+    fn header(&mut self, slot: Slot, clock_hz: u32) -> Header {
         if let Some(last) = self.last.replace(slot.at) {
-            let passed = samples_in(slot.at.saturating_duration_since(last), rate_hz);
+            let passed = samples_in(slot.at.saturating_duration_since(last), clock_hz);
             self.next.timestamp = self.next.timestamp.wrapping_add(passed as u32);
         }
         let RtpStart { ssrc, sequence, timestamp } = self.next;

@@ -7,8 +7,10 @@ pub struct EarStats {
     pub packets: u64,
     /// Datagrams that are not RTP (RFC 3550, appendix A.1), or empty.
     pub garbage: u64,
-    /// RTP of another payload type than the codec's.
+    /// RTP of another payload type than the codec's and that of telephone events.
     pub foreign_payload: u64,
+    /// Packets of telephone events.
+    pub events: u64,
     /// Packets of another source, or far out of sequence, that were not followed by a second one.
     pub stray: u64,
     /// Sequence numbers that never came; may fall again while packets arrive out of order.
@@ -29,10 +31,22 @@ pub struct EarStats {
     pub frames: u64,
     /// Of these, frames made up by concealment.
     pub concealed: u64,
-    /// Of these, frames of silence because nothing came for longer than is concealed.
+    /// Of these, frames of comfort noise: nothing came for longer than is concealed, or the delay was made longer.
     pub silent: u64,
-    /// Frames left out in silence to bring the delay back down.
+    /// Of these, frames that came and were voiced.
+    pub voiced: u64,
+    /// Of the voiced ones, frames that reach the end of the scale.
+    pub clipped: u64,
+    /// Frames left out in silence to bring the delay down.
     pub trimmed: u64,
+    /// Frames put in in silence to make the delay longer.
+    pub stretched: u64,
+    /// What sound is held back by now, and what its packets need, in milliseconds.
+    pub delay_ms: u64,
+    /// See `delay_ms`.
+    pub delay_target_ms: u64,
+    /// By how many millionths the sender's clock is faster than ours; `None` before half a minute was heard.
+    pub drift_ppm: Option<i32>,
 }
 
 /// What happened to the packets and utterances of a [`Mouth`](crate::Mouth).

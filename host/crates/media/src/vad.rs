@@ -1,6 +1,9 @@
-//! Voice activity by energy: a gate above an adaptive noise floor, with hysteresis in level and in time.
+//! Voice activity by energy: a gate above an adaptive noise floor and the echo of our own voice, with hysteresis in level and in time.
+
+mod echo;
 
 use crate::frame::{Edge, FRAME, FRAME_MS};
+use echo::Echo;
 use std::time::{Duration, Instant};
 
 /// The floor is the quietest frame of this many blocks: long enough that speech has a gap in it, short enough that a
@@ -53,7 +56,18 @@ pub(crate) struct Vad {
     margin: f32,
     margin_stay: f32,
     floor: Floor,
+    echo: Echo,
     state: State,
+}
+
+/// What is thought of a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Judged {
+    /// The gate's verdict on it alone.
+    pub(crate) voiced: bool,
+    pub(crate) edge: Option<Edge>,
+    /// Mean square of its samples.
+    pub(crate) power: f32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +104,7 @@ impl Vad {
             margin: ratio_of(config.margin_db),
             margin_stay: ratio_of((config.margin_db - STAY_DB).max(0.0)),
             floor: Floor::new(power_of(config.floor_max_dbfs)),
+            echo: Echo::new(),
             state: State::Quiet,
         }
     }
@@ -99,20 +114,30 @@ impl Vad {
         matches!(self.state, State::Quiet)
     }
 
-    /// Judges one frame. `genuine` is false for frames that were made up: they are no measure of the noise.
-    pub(crate) fn push(&mut self, samples: &[i16], genuine: bool, moment: Moment) -> (bool, Option<Edge>) {
-        let power = mean_square(samples);
-        if genuine {
-            self.floor.push(power);
-        }
+    /// Our own voice: the mean square of a frame that was sent just now.
+    pub(crate) fn spoken(&mut self, power: f32) {
+        self.echo.spoken(power);
+    }
+
+    /// Whether a frame would count as voiced now, echo apart.
+    pub(crate) fn is_voiced(&self, power: f32) -> bool {
         let margin = match self.state {
             State::Quiet | State::Rising { .. } => self.margin,
             State::Speaking { .. } | State::Falling { .. } => self.margin_stay,
         };
-        let voiced = power > self.level_min && power > self.floor.power() * margin;
+        power > self.level_min && power > self.floor.power() * margin
+    }
+
+    /// Judges one frame. `genuine` is false for frames that were made up: they are no measure of the noise.
+    pub(crate) fn push(&mut self, samples: &[i16], genuine: bool, moment: Moment) -> Judged {
+        let power = mean_square(samples);
+        if genuine {
+            self.floor.push(power);
+        }
+        let voiced = power > self.echo.level(power) && self.is_voiced(power);
         let (state, edge) = self.next(voiced, moment);
         self.state = state;
-        (voiced, edge)
+        Judged { voiced, edge, power }
     }
 
     fn next(&self, voiced: bool, moment: Moment) -> (State, Option<Edge>) {
@@ -183,7 +208,7 @@ fn frames(duration: Duration) -> u32 {
     u32::try_from(frames).unwrap_or(u32::MAX).max(1)
 }
 
-fn mean_square(samples: &[i16]) -> f32 {
+pub(crate) fn mean_square(samples: &[i16]) -> f32 {
     // A 20 ms frame of full-scale squares fits 64 bits many times over; integers let the compiler use vectors.
     let sum: u64 = samples.iter().map(|&sample| u64::from(i32::from(sample).pow(2).unsigned_abs())).sum();
     sum as f32 / samples.len().max(1) as f32
@@ -211,7 +236,7 @@ mod tests {
                 let peak = power_of(dbfs).sqrt() * 3f32.sqrt();
                 let samples: [i16; 160] = std::array::from_fn(|_| (peak * (rng.unit() as f32 * 2.0 - 1.0)) as i16);
                 let moment = Moment { at: begin + FRAME * index as u32, position_ms: index * FRAME_MS };
-                edges.extend(vad.push(&samples, true, moment).1.map(|edge| (index, edge)));
+                edges.extend(vad.push(&samples, true, moment).edge.map(|edge| (index, edge)));
                 index += 1;
             }
         }
@@ -271,6 +296,36 @@ mod tests {
         let mut vad = Vad::new(VadConfig::default());
         judge(&mut vad, &[(-42.0, 200)]);
         assert!(judge(&mut vad, &[(-120.0, 150), (-42.0, 100)]).is_empty());
+    }
+
+    /// Judges noise while we speak at -20 dBFS; each `(dbfs, count)` is what comes back.
+    fn judge_echo(script: &[(f32, u64)]) -> Vec<(&'static str, u64, u64)> {
+        let (mut vad, mut edges) = (Vad::new(VadConfig::default()), Vec::new());
+        judge(&mut vad, &[(-65.0, 50)]);
+        let (begin, mut rng, mut index) = (Instant::now(), Rng::new(7), 0);
+        for &(dbfs, count) in script {
+            for _ in 0..count {
+                let peak = power_of(dbfs).sqrt() * 3f32.sqrt();
+                let samples: [i16; 160] = std::array::from_fn(|_| (peak * (rng.unit() as f32 * 2.0 - 1.0)) as i16);
+                vad.spoken(power_of(-20.0));
+                let moment = Moment { at: begin + FRAME * index as u32, position_ms: index * FRAME_MS };
+                edges.extend(vad.push(&samples, true, moment).edge.map(|edge| (index, edge)));
+                index += 1;
+            }
+        }
+        positions(&edges)
+    }
+
+    #[test]
+    fn echo_of_our_own_voice_is_not_the_callers_and_a_caller_who_interrupts_is_heard() {
+        // A usual hybrid from the first word on.
+        assert_eq!(judge_echo(&[(-46.0, 500)]), []);
+        // A bad one once it is known: two seconds.
+        assert!(judge_echo(&[(-34.0, 500)]).iter().all(|(_, index, _)| *index < 125));
+        for quiet in [0, 10, 200] {
+            let edges = judge_echo(&[(-50.0, quiet), (-28.0, 30)]);
+            assert_eq!(edges, [("start", quiet + 2, 20 * quiet)], "after {quiet} frames of our voice");
+        }
     }
 
     #[test]

@@ -9,8 +9,14 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::time::Instant;
+use vg_media::codec::opus;
+use vg_media::dtmf::Digits;
+use vg_media::resample::RATES_HZ;
+use vg_media::rtcp::{Arrival, COMPOUND_MAX, Cname, Departure, Ntp, Reporter, ReporterConfig};
+use vg_media::rtp::Header;
 use vg_media::{
-    Codec, DATAGRAM_MAX, Ear, EarConfig, EarSink, Edge, FRAME, Frame, Framing, Mouth, MouthConfig, RtpStart, UtteranceTag,
+    Codec, DATAGRAM_MAX, Ear, EarConfig, EarSink, Edge, FRAME, Frame, Framing, Mouth, MouthConfig, Resampler, RtpStart,
+    UtteranceTag,
 };
 
 struct Counting;
@@ -83,4 +89,71 @@ fn second_after_the_first_allocates_nothing() {
     }
     assert_eq!(ALLOCATIONS.get() - after_first_second, 0);
     assert!(heard.frames > 490 && heard.edges > 20 && heard.concealed > 20, "all paths were taken");
+}
+
+#[test]
+fn reports_and_digits_allocate_nothing() {
+    let begin = Instant::now();
+    let reporter = |ssrc| {
+        let config = ReporterConfig { ssrc, rate_hz: 8_000, cname: Cname::random([7; 12]), seed: ssrc.into() };
+        Reporter::new(begin, Ntp(1 << 63), config)
+    };
+    let (mut here, mut there, mut digits) = (reporter(1), reporter(2), Digits::new(8_000));
+    let (mut datagram, mut reports, mut told) = ([0; COMPOUND_MAX], 0, 0);
+    let before = ALLOCATIONS.get();
+    for slot in 0..3_000u32 {
+        let (now, timestamp, sequence) = (begin + FRAME * slot, slot * 160, slot as u16);
+        here.handle_departure(&Departure { at: now, timestamp, octets: 160 });
+        there.handle_arrival(&Arrival { at: now, ssrc: 1, sequence, timestamp: Some(timestamp) });
+        let mut exchange = |from: &mut Reporter, to: &mut Reporter| {
+            if let Some(length) = from.poll_transmit(now, &mut datagram) {
+                to.handle_datagram(now, &datagram[..length]);
+            }
+        };
+        exchange(&mut here, &mut there);
+        exchange(&mut there, &mut here);
+        reports += u32::from(here.poll_event().is_some());
+        let header = Header { marker: false, payload_type: 101, sequence, timestamp: slot / 8 * 1_280, ssrc: 1 };
+        digits.handle_packet(now, &header, &[(slot / 8 % 16) as u8, 10, 0, 160]);
+        while digits.poll(now).is_some() {
+            told += 1;
+        }
+    }
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+    assert!(reports > 8 && told > 700, "all paths were taken");
+}
+
+#[test]
+fn resamplers_allocate_only_when_made() {
+    for from_hz in RATES_HZ {
+        for to_hz in RATES_HZ {
+            let mut resampler = Resampler::new(from_hz, to_hz).unwrap();
+            let (input, mut output) = ([5_000; 960], [0; 960]);
+            let made = ALLOCATIONS.get();
+            for _ in 0..100 {
+                resampler.process(&input, &mut output);
+            }
+            resampler.process(&input[..7], &mut output);
+            resampler.process(&input, &mut output[..7]);
+            resampler.reset();
+            assert_eq!(ALLOCATIONS.get() - made, 0, "{from_hz} -> {to_hz}");
+        }
+    }
+}
+
+#[test]
+fn opus_allocates_only_when_made() {
+    let mut encoder = opus::Encoder::new(opus::EncoderConfig::default()).unwrap();
+    let mut decoder = opus::Decoder::new().unwrap();
+    let (mut packet, mut samples) = ([0; opus::PACKET_BYTES_MAX], [0; opus::FRAME_SAMPLES]);
+    // This side of the library: its own side has no other calls of malloc than those that make a codec.
+    let made = ALLOCATIONS.get();
+    for n in 0..100i16 {
+        let length = encoder.encode(&[n * 50; opus::FRAME_SAMPLES], &mut packet).unwrap();
+        assert!(decoder.decode(&packet[..length], &mut samples).is_ok() && opus::packet_samples(&packet[..length]).is_ok());
+        assert!(decoder.recover(&packet[..length], &mut samples).is_ok() && decoder.conceal(&mut samples).is_ok());
+        assert!(decoder.decode(&[0xFF, 0xFF], &mut samples).is_err());
+        opus::carries_fec(&packet[..length]);
+    }
+    assert_eq!(ALLOCATIONS.get() - made, 0);
 }

@@ -40,7 +40,7 @@ impl AriTelephony {
         let core = Arc::clone(&self.core);
         let codec = core.config.codec;
         // Silence is asked about, not taken for the end: a caller may send nothing for a while.
-        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, still: None };
+        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still: None };
         let (media, wire) = core.shard.open_rtp(leg).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }
@@ -68,6 +68,7 @@ impl AriTelephony {
         let format = match core.config.codec {
             Codec::Pcmu => "ulaw",
             Codec::Pcma => "alaw",
+            Codec::G722 => "g722",
             _ => return Err(TelephonyError::Unsupported { act: ACT }),
         };
         let started = core.calls.await_start(&built.media);

@@ -18,7 +18,7 @@ const STEPS: [&str; 5] = ["/ring", "POST bridges", "externalMedia", "addChannel"
 struct House {
     asterisk: Asterisk,
     ari: Arc<Ari>,
-    shard: Arc<Shard>,
+    shard: Arc<Shards>,
     calls: mpsc::Receiver<IncomingCall>,
     stop: CancellationToken,
 }
@@ -33,7 +33,7 @@ impl Drop for House {
 async fn house() -> House {
     let asterisk = Asterisk::start(9);
     let bind = "127.0.0.1:0".parse().unwrap();
-    let shard = Arc::new(Shard::start(ShardConfig { bind, advertise: None }).unwrap());
+    let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(2);
     let config = AriConfig {
         url: asterisk.url.clone(),

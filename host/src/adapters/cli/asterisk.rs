@@ -51,6 +51,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         codec: match config.media.codec {
             crate::config::RtpCodec::Ulaw => "ulaw,alaw",
             crate::config::RtpCodec::Alaw => "alaw,ulaw",
+            crate::config::RtpCodec::G722 => "g722,ulaw,alaw",
         },
     };
     if let Some(dir) = &dir {

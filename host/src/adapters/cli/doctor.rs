@@ -6,7 +6,7 @@ mod report;
 
 use super::terminal::say;
 use super::web;
-use crate::config::Config;
+use crate::config::{self, Config, Sockets};
 use clap::Args;
 use report::{Report, Row};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     let mut report = Report::default();
     let plugins = config.clone();
     report.extend("plugins", tokio::task::spawn_blocking(move || plugin_rows(&plugins)).await?);
-    report.extend("ports", [http_row(config.http.bind).await, udp_row("media", config.media.bind)]);
+    report.extend("ports", [vec![http_row(config.http.bind).await], media_rows(&config.media)].concat());
     report.extend("machine", machine::rows());
     let mut asterisks = Vec::new();
     for configured in &config.asterisk {
@@ -81,6 +81,16 @@ async fn http_row(bind: SocketAddr) -> Row {
         }
         _ => Row::fault("http", format_args!("{bind}: {in_use}")),
     }
+}
+
+/// A row for each socket that calls share, or one for those that they have each.
+fn media_rows(media: &config::Media) -> Vec<Row> {
+    let (ip, port) = (media.bind.ip(), media.bind.port());
+    if media.sockets == Sockets::PerCall {
+        return vec![udp_row("media", SocketAddr::new(ip, 0))];
+    }
+    let shards = if port == 0 { 1 } else { u16::try_from(media.shards.get()).unwrap_or(u16::MAX) };
+    (0..shards).map(|nth| udp_row("media", SocketAddr::new(ip, port.saturating_add(nth.saturating_mul(2))))).collect()
 }
 
 fn udp_row(name: &str, bind: SocketAddr) -> Row {

@@ -17,6 +17,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use url::Url;
+use vg_media::Codec;
+use vg_media::codec::{Decoder, Encoder};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -152,6 +154,8 @@ impl Phone {
         let line = Line {
             socket,
             codec,
+            encoder: codec.encoder(),
+            decoder: codec.decoder(),
             to_say: VecDeque::new(),
             to_play: VecDeque::new(),
             playing: false,
@@ -217,7 +221,9 @@ impl Phone {
 
 struct Line {
     socket: Socket,
-    codec: vg_media::Codec,
+    codec: Codec,
+    encoder: Encoder,
+    decoder: Decoder,
     to_say: VecDeque<i16>,
     to_play: VecDeque<i16>,
     /// False while frames are gathered after silence.
@@ -287,7 +293,7 @@ impl Line {
         take(&mut self.to_say, &mut self.samples);
         self.recording.caller.extend_from_slice(&self.samples);
         let mut wire = vec![0; self.codec.frame_bytes()];
-        self.codec.encode(&self.samples, &mut wire);
+        self.encoder.encode(&self.samples, &mut wire);
         let sent = self.send(Message::Binary(Bytes::from(wire))).await;
 
         self.playing = self.to_play.len() >= if self.playing { 1 } else { PLAY_FROM * self.samples.len() };
@@ -313,8 +319,8 @@ impl Line {
     fn receive(&mut self, message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) -> Result<Next, PhoneError> {
         match message {
             Some(Ok(Message::Binary(wire))) => {
-                let mut samples = vec![0; wire.len() / self.codec.sample_bytes()];
-                self.codec.decode(&wire, &mut samples);
+                let mut samples = vec![0; wire.len() * self.codec.frame_samples() / self.codec.frame_bytes()];
+                self.decoder.decode(&wire, &mut samples);
                 self.to_play.extend(samples);
             }
             Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {

@@ -1,7 +1,7 @@
 //! One media socket is one call.
 
 use super::control::{Command, Event, FactLine, MediaStart, PhoneFact, to_text};
-use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shard};
+use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shards};
 use crate::application::limits::WATCHER_FACTS;
 use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -30,7 +30,7 @@ const EVENTS_MAX: usize = 32;
 const ORDERS_MAX: usize = 8;
 
 /// Serves the socket until the call is over.
-pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shard>, incoming: mpsc::Sender<IncomingCall>, facts: bool) {
+pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, facts: bool) {
     let Some(start) = first_message(&mut socket).await else {
         tracing::warn!("media socket closed: no MEDIA_START came");
         return refuse(&mut socket, "media_start_expected").await;
@@ -229,7 +229,7 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), axum::Erro
 /// Acts on a call that came by a media socket.
 struct WsTelephony {
     codec: Codec,
-    shard: Arc<Shard>,
+    shard: Arc<Shards>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -239,7 +239,7 @@ impl WsTelephony {
     }
 
     fn open(&self) -> Result<MediaLeg, TelephonyError> {
-        let config = LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, still: None };
+        let config = LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None };
         let (leg, handle) = self.shard.open_raw(config).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }

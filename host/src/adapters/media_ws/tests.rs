@@ -13,7 +13,7 @@ const SOON: Duration = Duration::from_secs(5);
 
 struct House {
     url: Url,
-    shard: Arc<Shard>,
+    shard: Arc<Shards>,
     calls: mpsc::Receiver<IncomingCall>,
     server: tokio::task::JoinHandle<()>,
 }
@@ -27,7 +27,7 @@ impl Drop for House {
 #[expect(clippy::disallowed_methods, reason = "the test's own server")]
 async fn house() -> House {
     let bind = "127.0.0.1:0".parse().unwrap();
-    let shard = Arc::new(Shard::start(ShardConfig { bind, advertise: None }).unwrap());
+    let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(4);
     let service = router(Arc::clone(&shard), incoming).into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind(bind).await.unwrap();
@@ -191,7 +191,7 @@ async fn nobody_there_is_an_error() {
     assert_eq!(outcome.err(), Some(PhoneError::Unreachable));
 }
 
-async fn until_no_leg(shard: &Shard) {
+async fn until_no_leg(shard: &Shards) {
     let none = async {
         let mut look = tokio::time::interval(Duration::from_millis(5));
         while shard.live_legs() > 0 {

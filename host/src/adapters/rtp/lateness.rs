@@ -41,11 +41,15 @@ impl Histogram {
         self.max_us.fetch_max(us, Relaxed);
     }
 
-    /// Percentiles are upper bounds of their bucket, never above the maximum.
-    pub(super) fn summary(&self) -> Lateness {
-        let counts: Vec<u64> = self.buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
-        let count = counts.iter().sum::<u64>() + self.beyond.load(Relaxed);
-        let max_us = self.max_us.load(Relaxed);
+    /// Of all of them together. Percentiles are upper bounds of their bucket, never above the maximum.
+    pub(super) fn summary<'a>(all: impl Iterator<Item = &'a Self>) -> Lateness {
+        let (mut counts, mut beyond, mut max_us) = (vec![0; BUCKETS], 0, 0);
+        for histogram in all {
+            counts.iter_mut().zip(&histogram.buckets).for_each(|(count, bucket)| *count += bucket.load(Relaxed));
+            beyond += histogram.beyond.load(Relaxed);
+            max_us = max_us.max(histogram.max_us.load(Relaxed));
+        }
+        let count = counts.iter().sum::<u64>() + beyond;
         let at = |share_percent: u64| {
             let wanted = (count * share_percent).div_ceil(100).max(1);
             let mut seen = 0;
@@ -71,7 +75,7 @@ mod tests {
         for us in 1..=1000 {
             histogram.record(Duration::from_micros(us));
         }
-        let lateness = histogram.summary();
+        let lateness = Histogram::summary([&histogram].into_iter());
         assert_eq!(lateness.count, 1000);
         assert!((500..=550).contains(&lateness.p50_us), "{lateness:?}");
         assert!((990..=1000).contains(&lateness.p99_us), "{lateness:?}");
@@ -82,11 +86,14 @@ mod tests {
     fn a_stall_beyond_the_buckets_shows_as_maximum() {
         let histogram = Histogram::default();
         histogram.record(Duration::from_secs(3));
-        assert_eq!(histogram.summary(), Lateness { count: 1, p50_us: 3_000_000, p99_us: 3_000_000, max_us: 3_000_000 });
+        assert_eq!(
+            Histogram::summary([&histogram].into_iter()),
+            Lateness { count: 1, p50_us: 3_000_000, p99_us: 3_000_000, max_us: 3_000_000 }
+        );
     }
 
     #[test]
     fn nothing_recorded_is_all_zero() {
-        assert_eq!(Histogram::default().summary(), Lateness::default());
+        assert_eq!(Histogram::summary([&Histogram::default()].into_iter()), Lateness::default());
     }
 }

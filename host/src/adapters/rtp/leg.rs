@@ -1,12 +1,15 @@
 //! One call's Ear and Mouth, and the channels to whoever owns the call. No socket: the shard hands packets in and takes them out.
 
+use super::shard::LegConfig;
 use crate::application::ports::{AudioChunk, LegEvent, MouthCommand};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::UtteranceId;
-use vg_media::{Ear, EarSink, Edge, Frame, Mouth, MouthEvent, SayError, UtteranceTag};
+use vg_media::dtmf::DigitNews;
+use vg_media::rtcp::{Arrival, Departure, Reporter};
+use vg_media::{Codec, Ear, EarSink, Edge, Frame, Mouth, MouthEvent, SayError, UtteranceTag, rtp};
 
 /// Sound is handed on in pieces of this length: a message per 20 ms frame costs four times as much.
 const CHUNK_MS: usize = 100;
@@ -16,12 +19,15 @@ const CHUNK_AT_START_MS: usize = 40;
 const START_MS: usize = 400;
 /// Edges and marks wait here while their owner is busy. An owner so far behind is taken for dead.
 const PENDING_MAX: usize = 256;
+/// Counts are handed on in every so many turns, three times a second.
+const COUNT_TURNS: u32 = 16;
 
 /// What a leg counts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct LegCounts {
     pub(super) garbage: u64,
     pub(super) late: u64,
+    pub(super) reports: u64,
     pub(super) audio_dropped_ms: u64,
 }
 
@@ -29,22 +35,27 @@ pub(super) struct LegCounts {
 pub(super) struct Leg {
     ear: Ear,
     mouth: Mouth,
+    /// RTP only.
+    reporter: Option<Reporter>,
+    codec: Codec,
     commands: mpsc::Receiver<MouthCommand>,
     /// Read from the channel, but the Mouth had no room: nothing further is read until it has.
     stalled: Option<MouthCommand>,
     out: Outbox,
     told: LegCounts,
+    turns: u32,
 }
 
 impl Leg {
     pub(super) fn new(
         ear: Ear,
         mouth: Mouth,
-        rate_hz: u32,
+        reporter: Option<Reporter>,
+        config: LegConfig,
         commands: mpsc::Receiver<MouthCommand>,
         events: mpsc::Sender<LegEvent>,
     ) -> Self {
-        let samples_per_ms = rate_hz as usize / 1000;
+        let samples_per_ms = config.rate_hz as usize / 1000;
         let out = Outbox {
             events,
             pending: VecDeque::new(),
@@ -53,7 +64,8 @@ impl Leg {
             start_left_ms: 0,
             dropped_ms: 0,
         };
-        Self { ear, mouth, commands, stalled: None, out, told: LegCounts::default() }
+        let told = LegCounts::default();
+        Self { ear, mouth, reporter, codec: config.codec, commands, stalled: None, out, told, turns: 0 }
     }
 
     /// The owner dropped its half, or has not read for so long that it must be dead.
@@ -62,15 +74,34 @@ impl Leg {
     }
 
     pub(super) fn hear(&mut self, now: Instant, datagram: &[u8]) {
+        if let Some(reporter) = &mut self.reporter
+            && let Ok((header, _)) = rtp::parse(datagram)
+        {
+            let arrival = Arrival::of(now, &header);
+            // The time of a key's packets is that of its beginning.
+            let timestamp = arrival.timestamp.filter(|_| self.codec.accepts(header.payload_type));
+            reporter.handle_arrival(&Arrival { timestamp, ..arrival });
+        }
         self.ear.handle_datagram(now, datagram);
     }
 
-    /// Passes on what was heard by `now`, and takes orders for the slots from `tick`. True when the Mouth was hushed.
-    pub(super) fn turn(&mut self, now: Instant, tick: Instant) -> bool {
+    /// RTCP of the far side.
+    pub(super) fn handle_report(&mut self, now: Instant, datagram: &[u8]) {
+        if let Some(reporter) = &mut self.reporter {
+            reporter.handle_datagram(now, datagram);
+            while reporter.poll_event().is_some() {}
+        }
+    }
+
+    /// Passes on what was heard by `now`.
+    pub(super) fn poll_ear(&mut self, now: Instant) {
         self.ear.poll(now, &mut self.out);
-        let hushed = self.take_orders(tick);
         self.out.flush_pending();
-        hushed
+    }
+
+    /// When the next frame of the caller is due; none before the first packet.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.ear.poll_timeout().map(|(due, _)| due)
     }
 
     /// Next packet to send and when its slot was.
@@ -79,7 +110,20 @@ impl Leg {
         let due = self.mouth.poll_timeout().map(|(due, _)| due).filter(|due| tick.saturating_duration_since(*due) < FRAME);
         let due = due.unwrap_or(tick);
         let length = self.mouth.poll_transmit(tick, packet)?;
+        self.ear.handle_spoken(self.mouth.spoken_power());
+        if let Some(reporter) = &mut self.reporter
+            && let Ok((header, payload)) = rtp::parse(&packet[..length])
+        {
+            reporter.handle_departure(&Departure { at: tick, timestamp: header.timestamp, octets: payload.len() });
+        }
         Some((length, due))
+    }
+
+    /// The next report, if one is due.
+    pub(super) fn transmit_report(&mut self, now: Instant, datagram: &mut [u8]) -> Option<usize> {
+        let reporter = self.reporter.as_mut()?;
+        reporter.poll_timeout().filter(|(due, _)| *due <= now)?;
+        reporter.poll_transmit(now, datagram)
     }
 
     /// To be called after the last [`transmit`](Self::transmit) of a tick.
@@ -99,17 +143,44 @@ impl Leg {
         self.out.keep(LegEvent::Lost);
     }
 
-    /// What happened to packets since the last call of this.
+    /// What happened to packets since this said something last; it does so now and then.
     pub(super) fn take_counts(&mut self) -> LegCounts {
-        let stats = *self.ear.stats();
+        self.turns += 1;
+        if !self.turns.is_multiple_of(COUNT_TURNS) {
+            return LegCounts::default();
+        }
+        let stats = self.ear.stats();
         let garbage = stats.garbage + stats.foreign_payload;
+        let reports = self.reporter.as_ref().map_or(0, |reporter| reporter.stats().reports);
         let counts = LegCounts {
             garbage: garbage - self.told.garbage,
             late: stats.late - self.told.late,
+            reports: reports - self.told.reports,
             audio_dropped_ms: std::mem::take(&mut self.out.dropped_ms),
         };
-        self.told = LegCounts { garbage, late: stats.late, audio_dropped_ms: 0 };
+        self.told = LegCounts { garbage, late: stats.late, reports, audio_dropped_ms: 0 };
         counts
+    }
+
+    /// How the sound was, for whoever looks after a complaint.
+    pub(super) fn tell_quality(&self) {
+        let (ear, mouth) = (self.ear.stats(), self.mouth.stats());
+        let remote = self.reporter.as_ref().and_then(|reporter| reporter.stats().remote);
+        tracing::debug!(
+            frames = ear.frames,
+            lost = ear.lost,
+            concealed = ear.concealed,
+            late = ear.late,
+            jitter_us = ear.jitter_us,
+            delay_ms = ear.delay_ms,
+            clipped = ear.clipped,
+            drift_ppm = ear.drift_ppm,
+            sent = mouth.packets,
+            underruns = mouth.underrun_slots,
+            remote_lost = remote.as_ref().map(|remote| remote.cumulative_lost),
+            round_trip_us = remote.and_then(|remote| remote.round_trip).map(|time| time.as_micros() as u64),
+            "leg ended"
+        );
     }
 
     /// Gives back what the Mouth has no room for.
@@ -131,7 +202,8 @@ impl Leg {
         }
     }
 
-    fn take_orders(&mut self, now: Instant) -> bool {
+    /// Takes orders for the slots from `now`. True when the Mouth was hushed.
+    pub(super) fn take_orders(&mut self, now: Instant) -> bool {
         let mut hushed = false;
         loop {
             let Some(command) = self.stalled.take().or_else(|| self.commands.try_recv().ok()) else { return hushed };
@@ -212,6 +284,13 @@ impl EarSink for Outbox {
         let target_ms = if self.start_left_ms > 0 { CHUNK_AT_START_MS } else { CHUNK_MS };
         if self.chunk.len() >= target_ms * self.samples_per_ms {
             self.flush_chunk();
+        }
+    }
+
+    fn digit(&mut self, news: DigitNews) {
+        // A key counts when it is pressed: who types does not want to wait for the finger.
+        if let DigitNews::Began { digit, .. } = news {
+            self.keep(LegEvent::Digit(digit.as_char()));
         }
     }
 

@@ -12,6 +12,7 @@ struct Heard {
     line: Vec<i16>,
     frames: Vec<(u64, Instant, bool, bool)>,
     edges: Vec<Edge>,
+    digits: Vec<DigitNews>,
 }
 
 impl EarSink for Heard {
@@ -22,6 +23,10 @@ impl EarSink for Heard {
 
     fn edge(&mut self, edge: Edge) {
         self.edges.push(edge);
+    }
+
+    fn digit(&mut self, news: DigitNews) {
+        self.digits.push(news);
     }
 }
 
@@ -154,7 +159,7 @@ fn stream_without_headers_is_cut_into_frames_wherever_it_was_cut_before() {
     let (mut ear, mut heard) = (ear(begin, Codec::Slin16, Framing::Raw), Heard::default());
     let samples: Vec<i16> = (0..320 * 10).map(|n| n as i16).collect();
     let mut wire = vec![0; samples.len() * 2];
-    Codec::Slin16.encode(&samples, &mut wire);
+    Codec::Slin16.encoder().encode(&samples, &mut wire);
     for (n, part) in wire.chunks(333).enumerate() {
         let now = begin + Duration::from_millis(10 * n as u64);
         ear.poll(now, &mut heard);
@@ -199,12 +204,13 @@ fn stream_that_stood_still_is_heard_whole_and_its_delay_is_won_back_in_silence()
     }
     feed(&mut ear, &mut heard, 60..100, 0, 9_000);
     let loud = |heard: &Heard| heard.line.iter().filter(|&&sample| sample == 9_000).count() / 160;
-    feed(&mut ear, &mut heard, 100..250, 0, 3);
+    feed(&mut ear, &mut heard, 100..1_500, 0, 3);
     // But for the lead-over from concealment, an eighth of a frame.
     assert!((99..=100).contains(&loud(&heard)), "every word is there: {}", loud(&heard));
     let trimmed = ear.stats().trimmed;
-    assert!((9..=10).contains(&trimmed), "{trimmed} frames left out");
-    assert!(heard.frames.len() as u64 >= 247, "and time went on: {}", heard.frames.len());
+    // Ten frames and what the delay was longer at first than a steady stream needs.
+    assert!((10..=12).contains(&trimmed), "{trimmed} frames left out");
+    assert!(heard.frames.len() as u64 >= 1_497, "and time went on: {}", heard.frames.len());
 }
 
 #[test]
@@ -257,7 +263,7 @@ fn over(weather: Weather, seed: u64) -> (Heard, EarStats, Link) {
         }
         ear.poll(now, &mut heard);
     }
-    (heard, *ear.stats(), link)
+    (heard, ear.stats(), link)
 }
 
 /// The steepest step between two samples: a click is steeper than the sound itself.
@@ -320,8 +326,49 @@ fn clock_that_runs_slow_or_fast_for_an_hour_is_followed() {
             let code = if n / 50 % 2 == 0 { 0x90 } else { 0xFF };
             ear.handle_datagram(now, &packet(1, n as u16, (n * 160) as u32, code, 160));
         }
-        let stats = *ear.stats();
+        let stats = ear.stats();
         // 100 ppm of an hour are 360 ms.
         assert!(stats.packets == 180_000 && stats.trimmed <= 20 && stats.concealed <= 60, "{ppm}: {stats:?}");
     }
+}
+
+#[test]
+fn key_among_speech_is_told_once_and_costs_no_sound() {
+    let begin = Instant::now();
+    let config = EarConfig { events: Some(101), ..EarConfig::new(Codec::Pcmu, Framing::Rtp) };
+    let (mut ear, mut heard) = (Ear::new(begin, config).unwrap(), Heard::default());
+    let event = |sequence, ticks: u16, end: bool| {
+        let header = Header { marker: ticks == 160, payload_type: 101, sequence, timestamp: 10 * 160, ssrc: 1 };
+        let payload = [5, u8::from(end) << 7 | 10, (ticks >> 8) as u8, ticks as u8];
+        [&rtp::write(header)[..], &payload].concat()
+    };
+    for n in 0..60u32 {
+        let now = begin + FRAME * n;
+        ear.poll(now, &mut heard);
+        // As Asterisk does it: no sound while a key is pressed, and the end three times.
+        let datagram = match n {
+            10..15 => event(n as u16, (n as u16 - 9) * 160, n == 14),
+            _ => packet(1, n as u16, n * 160, ONE.0, 160),
+        };
+        ear.handle_datagram(now, &datagram);
+        if n == 14 {
+            ear.handle_datagram(now, &datagram);
+        }
+    }
+    ear.poll(begin + FRAME * 70, &mut heard);
+    let digit = crate::dtmf::Digit::from_char('5').unwrap();
+    let began = DigitNews::Began { digit, at: begin + FRAME * 10 };
+    assert_eq!(heard.digits, [began, DigitNews::Ended { digit, duration_ms: 100 }]);
+    let stats = ear.stats();
+    assert_eq!((stats.events, stats.lost, stats.foreign_payload, stats.duplicates), (5, 0, 0, 1));
+    assert_eq!((stats.packets, stats.resyncs), (55, 0));
+}
+
+#[test]
+fn keys_that_nobody_asked_for_are_foreign() {
+    let begin = Instant::now();
+    let mut ear = ear(begin, Codec::Pcmu, Framing::Rtp);
+    let header = Header { marker: true, payload_type: 101, sequence: 1, timestamp: 0, ssrc: 1 };
+    ear.handle_datagram(begin, &[&rtp::write(header)[..], &[5, 10, 0, 160]].concat());
+    assert_eq!((ear.stats().foreign_payload, ear.stats().events, ear.poll_timeout()), (1, 0, None));
 }

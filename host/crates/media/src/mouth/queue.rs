@@ -1,3 +1,4 @@
+use super::bed::fade_out;
 use super::{SayError, Spoken, UtteranceTag};
 use crate::error::MediaError;
 use crate::frame::frame_samples;
@@ -12,6 +13,8 @@ const SAMPLES_KEPT: usize = 48_000;
 pub(super) struct Queue {
     rate_hz: u32,
     limit: Duration,
+    /// Samples that may wait, whatever their rate.
+    samples_max: usize,
     stretches: VecDeque<Stretch>,
     /// Samples of all stretches, in order, each at its own rate.
     samples: VecDeque<i16>,
@@ -45,17 +48,18 @@ struct Current {
 pub(super) enum Filled {
     /// Samples of this utterance.
     Audio(UtteranceTag),
-    /// Silence, for the open utterance has no samples.
+    /// What the resampler still had, or silence, for the open utterance has no samples.
     Starved(UtteranceTag),
     /// Nothing: there is nothing to say.
     Nothing,
 }
 
 impl Queue {
-    pub(super) fn new(rate_hz: u32, limit: Duration) -> Self {
+    pub(super) fn new(rate_hz: u32, limit: Duration, bytes_max: usize) -> Self {
         Self {
             rate_hz,
             limit,
+            samples_max: bytes_max / size_of::<i16>(),
             stretches: VecDeque::with_capacity(8),
             samples: VecDeque::with_capacity(rate_hz as usize),
             resamplers: [const { None }; RATES_HZ.len()],
@@ -66,7 +70,7 @@ impl Queue {
 
     pub(super) fn say(&mut self, tag: UtteranceTag, rate_hz: u32, samples: &[i16]) -> Result<(), SayError> {
         self.prepare(rate_hz).map_err(|_| SayError::Rate { rate_hz })?;
-        let room = self.room();
+        let room = self.room(rate_hz);
         if duration(samples.len(), rate_hz) > room {
             return Err(SayError::QueueFull { room });
         }
@@ -101,8 +105,9 @@ impl Queue {
         self.stretches.iter().map(|stretch| duration(stretch.samples, stretch.rate_hz)).sum()
     }
 
-    pub(super) fn room(&self) -> Duration {
-        self.limit.saturating_sub(self.queued())
+    pub(super) fn room(&self, rate_hz: u32) -> Duration {
+        let places = self.samples_max.saturating_sub(self.samples.len());
+        self.limit.saturating_sub(self.queued()).min(duration(places, rate_hz))
     }
 
     /// Takes the next frame. Call [`Queue::settle`] after it.
@@ -130,11 +135,15 @@ impl Queue {
                 resampler.reset();
             }
             resampler.process(&self.block[..taken], frame);
-            // The resampler is half a block behind: what went in before the middle of the block is out.
-            front.tail = taken * 2 > block;
+            // The resampler is behind by its delay: what went in that long before the end of the block is out.
+            front.tail = taken * frame.len() / block + resampler.delay_samples() > frame.len();
         } else {
             frame[..taken].copy_from_slice(&self.block[..taken]);
             frame[taken..].fill(0);
+            if let Some(last) = taken.checked_sub(1) {
+                let (said, rest) = frame.split_at_mut(taken);
+                fade_out(said[last], rest, block);
+            }
         }
         front.begun = true;
         front.samples -= taken;

@@ -44,7 +44,7 @@ impl Stage {
         while let Some(length) = self.mouth.poll_transmit(self.now, &mut datagram) {
             let (header, payload) = rtp::parse(&datagram[..length]).unwrap();
             let mut samples = vec![0; 160];
-            Codec::L16_8k.decode(payload, &mut samples);
+            Codec::L16_8k.decoder().decode(payload, &mut samples);
             self.sent.push(Sent { ms: (self.now - self.begin).as_millis(), header, samples });
         }
         while let Some(event) = self.mouth.poll_event() {
@@ -65,7 +65,9 @@ fn first_packet_leaves_at_once_and_the_others_every_20_ms() {
     stage.mouth.end(A);
     stage.run(200);
     assert_eq!(stage.times(), [35, 55, 75]);
-    assert_eq!(stage.sent[2].samples, [[LOUD; 80], [0; 80]].concat());
+    let (said, rest) = stage.sent[2].samples.split_at(80);
+    assert_eq!((said, &rest[40..]), (&[LOUD; 80][..], &[0; 40][..]));
+    assert!(rest[..40].is_sorted_by(|a, b| a >= b), "it fades out");
     let at = stage.begin + 35 * MS;
     assert_eq!(stage.events, [MouthEvent::Audible { tag: A, at }, MouthEvent::Ended { tag: A, samples: 400 }]);
     assert_eq!(stage.mouth.poll_timeout(), None);
@@ -155,6 +157,10 @@ fn open_utterance_that_runs_dry_is_one_underrun_and_goes_on() {
     stage.run(100);
     assert_eq!(stage.times(), [0, 20, 40, 60, 80, 100]);
     assert_eq!(stage.sent[4].samples, [0; 160]);
+    // The hole has soft edges.
+    let line: Vec<i16> = stage.sent.iter().flat_map(|sent| sent.samples.clone()).collect();
+    let steepest = line.windows(2).map(|pair| (pair[1] - pair[0]).abs()).max();
+    assert!(steepest <= Some(LOUD / 20), "{steepest:?}");
     assert_eq!(stage.mouth.stats().underrun_slots, 3);
     let tail = &stage.events[1..];
     assert_eq!(tail, [MouthEvent::Underrun { tag: A }, MouthEvent::Ended { tag: A, samples: 480 }]);
@@ -224,12 +230,54 @@ fn hour_of_speech_ends_on_the_millisecond() {
 #[test]
 fn queue_takes_all_or_nothing_and_tells_its_room() {
     let mut stage = Stage::new(Silence::Nothing);
-    stage.mouth.say(A, 16_000, &vec![0; 16_000 * 59]).unwrap();
+    // 512 KiB are 262 144 samples.
+    stage.mouth.say(A, 16_000, &vec![0; 262_144 - 24_000]).unwrap();
     let room = Duration::from_secs(1);
     assert_eq!(stage.mouth.say(A, 24_000, &vec![0; 24_001]), Err(SayError::QueueFull { room }));
-    assert_eq!((stage.mouth.room(), stage.mouth.queued()), (room, Duration::from_secs(59)));
+    assert_eq!(stage.mouth.room(), 3 * room);
     assert_eq!(stage.mouth.say(A, 24_000, &vec![0; 24_000]), Ok(()));
+    assert_eq!(stage.mouth.room(), Duration::ZERO);
     assert_eq!(stage.mouth.say(A, 11_025, &[0]), Err(SayError::Rate { rate_hz: 11_025 }));
+}
+
+#[test]
+fn queue_is_bounded_by_time_and_by_memory_whichever_is_less() {
+    let (now, base) = (Instant::now(), MouthConfig::new(Codec::Pcmu, Framing::Rtp));
+    let seconds = |config: MouthConfig, rate_hz: u32| {
+        let mut mouth = Mouth::new(now, config, RtpStart::default()).unwrap();
+        (0..100).take_while(|_| mouth.say(A, rate_hz, &vec![0; rate_hz as usize]).is_ok()).count()
+    };
+    assert_eq!((seconds(base, 8_000), seconds(base, 24_000)), (32, 10));
+    assert_eq!(seconds(MouthConfig { queue_max: Duration::from_secs(5), ..base }, 8_000), 5);
+}
+
+#[test]
+fn bed_lies_under_speech_and_fills_what_is_between() {
+    let mut stage = Stage::new(Silence::Nothing);
+    let bed = |sample| Some(Bed { samples: vec![sample; 1_000].into(), gain_db: 0.0, ducked_db: -20.0 });
+    stage.mouth.set_bed(bed(1_000));
+    stage.run(500);
+    stage.mouth.say(A, 8_000, &[LOUD; 8_000]).unwrap();
+    stage.mouth.end(A);
+    stage.run(1_500);
+    stage.mouth.set_bed(None);
+    stage.run(500);
+    let middle = |packet: usize| stage.sent[packet].samples[80];
+    assert_eq!((middle(20), middle(60)), (1_000, LOUD + 99), "full alone, a tenth under speech");
+    assert_eq!((middle(99), middle(109)), (1_000, 49));
+    assert_eq!((stage.sent.len(), stage.mouth.poll_timeout()), (110, None), "faded out, and nothing is sent any more");
+    let line: Vec<i16> = stage.sent.iter().flat_map(|sent| sent.samples.clone()).collect();
+    // But for the voice's own beginning and end.
+    let steps = line.windows(2).filter(|pair| (pair[1] - pair[0]).abs() > 20).count();
+    assert!(steps <= 41, "{steps}");
+}
+
+#[test]
+fn bed_of_nothing_is_none() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.set_bed(Some(Bed { samples: vec![].into(), gain_db: 0.0, ducked_db: -20.0 }));
+    stage.run(100);
+    assert_eq!(stage.mouth.poll_timeout(), None);
 }
 
 #[test]
@@ -247,7 +295,7 @@ fn every_rate_is_played_at_its_own_speed_to_its_last_sample() {
         // A tone of 1 kHz at 8 kHz is silent at two samples of eight, less where the resampler shifts it.
         assert!((5_900..8_100).contains(&loud), "{rate_hz}: {loud} loud samples");
         let last = line.iter().rposition(|sample| sample.unsigned_abs() > 1_000).unwrap();
-        let delay = if rate_hz == 8_000 { 0 } else { 80 };
+        let delay = crate::Resampler::new(rate_hz, 8_000).unwrap().delay_samples();
         assert!(last.abs_diff(8_000 + delay) < 12, "{rate_hz}: ends at {last}");
         assert_eq!(stage.events.last(), Some(&MouthEvent::Ended { tag: A, samples: 8_000 }));
     }

@@ -129,7 +129,7 @@ impl Order {
             Encoding::Mulaw => {
                 let samples: Vec<i16> = samples.collect();
                 let mut wire = vec![0; samples.len()];
-                Codec::Pcmu.encode(&samples, &mut wire);
+                Codec::Pcmu.encoder().encode(&samples, &mut wire);
                 wire
             }
         }

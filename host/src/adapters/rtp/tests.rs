@@ -1,16 +1,29 @@
+//! Shards over real sockets on loopback.
+
+mod stories;
+
 use super::*;
-use crate::application::ports::{LegEvent, MouthCommand};
+use crate::application::ports::{LegEvent, MediaLeg, MouthCommand};
+use bytes::Bytes;
+use std::net::{SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use vg_domain::ids::UtteranceId;
+use vg_media::Codec;
 
 const SOON: Duration = Duration::from_secs(5);
 
-fn shard() -> Shard {
-    Shard::start(ShardConfig { bind: "127.0.0.1:0".parse().unwrap(), advertise: None }).unwrap()
+fn shard() -> Shards {
+    Shards::start(ShardConfig::new("127.0.0.1:0".parse().unwrap())).unwrap()
+}
+
+/// Where a shard alone listens.
+fn address(shards: &Shards) -> SocketAddr {
+    shards.advertised()[0]
 }
 
 fn ulaw(remote: Option<SocketAddr>, still: Option<Duration>) -> LegConfig {
-    LegConfig { codec: Codec::Pcmu, rate_hz: 8000, remote, still }
+    LegConfig { codec: Codec::Pcmu, rate_hz: 8000, remote, events: None, still }
 }
 
 /// A far side: a blocking socket that gives up.
@@ -63,8 +76,8 @@ async fn packets_of_the_announced_address_are_heard_and_strangers_are_counted() 
     let mut pace = tokio::time::interval(Duration::from_millis(20));
     let heard = loop {
         pace.tick().await;
-        peer.send_to(&rtp(sequence), shard.advertised()).unwrap();
-        stranger.send_to(&rtp(sequence), shard.advertised()).unwrap();
+        peer.send_to(&rtp(sequence), address(&shard)).unwrap();
+        stranger.send_to(&rtp(sequence), address(&shard)).unwrap();
         sequence += 1;
         if let Ok(LegEvent::SpeechStarted { .. }) = media.events.try_recv() {
             break true;
@@ -91,7 +104,7 @@ async fn speech_leaves_every_20_ms_and_is_told() {
     let mut timestamps = Vec::new();
     for _ in 0..50 {
         let (length, source) = peer.recv_from(&mut packet).unwrap();
-        assert_eq!((length, source), (172, shard.advertised()));
+        assert_eq!((length, source), (172, address(&shard)));
         timestamps.push(u32::from_be_bytes(packet[4..8].try_into().unwrap()));
     }
     assert!(timestamps.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 160));
@@ -135,7 +148,7 @@ async fn a_standstill_is_told_once_packets_had_flowed() {
     let peer = peer();
     let (mut media, wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), Some(Duration::from_millis(100)))).unwrap();
     until("a packet came", || {
-        peer.send_to(&rtp(1), shard.advertised()).unwrap();
+        peer.send_to(&rtp(1), address(&shard)).unwrap();
         wire.flow().silent_for(Instant::now()).is_some()
     })
     .await;
@@ -150,14 +163,14 @@ async fn a_dropped_leg_is_gone_and_its_address_rests() {
     let (media, wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
     assert_eq!(shard.live_legs(), 4);
     until("a packet came", || {
-        peer.send_to(&rtp(1), shard.advertised()).unwrap();
+        peer.send_to(&rtp(1), address(&shard)).unwrap();
         wire.flow().silent_for(Instant::now()).is_some()
     })
     .await;
     drop((media, legs));
     until("all legs are gone", || shard.live_legs() == 0).await;
     until("a late packet rests", || {
-        peer.send_to(&rtp(2), shard.advertised()).unwrap();
+        peer.send_to(&rtp(2), address(&shard)).unwrap();
         shard.stats().packets_rested > 0
     })
     .await;
@@ -172,7 +185,7 @@ async fn garbage_is_counted_and_other_legs_go_on() {
     let (mut media, _wire) = shard.open_rtp(ulaw(Some(good.local_addr().unwrap()), None)).unwrap();
     until("garbage is counted", || {
         for length in [0, 1, 11, 12, 172, 1400, 3000] {
-            bad.send_to(&vec![0xff; length], shard.advertised()).unwrap();
+            bad.send_to(&vec![0xff; length], address(&shard)).unwrap();
         }
         shard.stats().packets_garbage > 20
     })
@@ -186,7 +199,7 @@ async fn an_owner_that_does_not_read_loses_sound_but_no_edge() {
     let shard = shard();
     let (mut media, peer) = shard.open_raw(ulaw(None, None)).unwrap();
     // Answers to hushes are kept as edges are, and come without waiting for a voice.
-    for _ in 0..EVENTS_MAX + 10 {
+    for _ in 0..shard::EVENTS_MAX + 10 {
         media.mouth.send(MouthCommand::Hush).await.unwrap();
     }
     let sound = vec![0x00; 160];
@@ -196,7 +209,7 @@ async fn an_owner_that_does_not_read_loses_sound_but_no_edge() {
     })
     .await;
     let mut hushed = 0;
-    while hushed < EVENTS_MAX + 10 {
+    while hushed < shard::EVENTS_MAX + 10 {
         until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
         hushed += 1;
     }

@@ -1,0 +1,256 @@
+//! A call as it was on the wire, both sides beside each other, in blocks for whoever writes them down.
+//!
+//! Frames are told with the time at which they were heard or sent; the tape lays each side on one time line of 20 ms steps, so that what was said at
+//! the same time stands at the same place. Between the sides' own clocks and the tape's lie single frames over hours: they fall into pauses.
+
+use crate::frame::{FRAME, frame_samples};
+use std::collections::VecDeque;
+use std::time::Instant;
+
+/// Sides of a call: the caller left, the gateway right.
+const SIDES: usize = 2;
+
+/// A block is half a second: 16 KiB at 8 kHz, 32 KiB at 16 kHz.
+const BLOCK_FRAMES: u64 = 25;
+
+/// How long a frame may come after its time: what the jitter buffer and the shard's clock take.
+const SETTLED_FRAMES: u64 = 50;
+
+/// A side that lies this far from where its frames were put is moved; below that it goes on where it was.
+const SLIP_FRAMES: i64 = 3;
+
+/// Who spoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What was heard.
+    Caller,
+    /// What was sent.
+    Gateway,
+}
+
+/// See the module. Holds at most two seconds of sound.
+#[derive(Debug)]
+pub struct Tape {
+    begin: Instant,
+    frame_samples: usize,
+    /// Interleaved samples from `first` on.
+    samples: VecDeque<i16>,
+    /// Frames that were handed out already.
+    first: u64,
+    /// Where each side goes on, in frames.
+    next: [Option<u64>; SIDES],
+    paused: bool,
+    /// A stretch that is not to be kept: from here, and up to here where it is over.
+    holes: VecDeque<(u64, Option<u64>)>,
+    late: u64,
+}
+
+impl Tape {
+    /// A tape that begins now; all frames are of this rate.
+    pub fn new(begin: Instant, rate_hz: u32) -> Self {
+        let frame_samples = frame_samples(rate_hz);
+        let most = (SETTLED_FRAMES + 2 * BLOCK_FRAMES) as usize * frame_samples * SIDES;
+        let samples = VecDeque::with_capacity(most);
+        Self { begin, frame_samples, samples, first: 0, next: [None; SIDES], paused: false, holes: VecDeque::new(), late: 0 }
+    }
+
+    /// A frame of 20 ms that was heard, or sent, at this time. What is too late for the tape is counted and left out.
+    pub fn handle(&mut self, side: Side, at: Instant, frame: &[i16]) {
+        let index = self.place(side, at);
+        let Some(ahead) = index.checked_sub(self.first) else {
+            self.late += 1;
+            return;
+        };
+        if ahead >= SETTLED_FRAMES + 2 * BLOCK_FRAMES {
+            // A clock that jumped: it has its own place once the tape has come there.
+            self.late += 1;
+            return;
+        }
+        let start = ahead as usize * self.frame_samples * SIDES;
+        let end = start + self.frame_samples * SIDES;
+        if self.samples.len() < end {
+            self.samples.resize(end, 0);
+        }
+        let channel = side as usize;
+        for (place, sample) in (start + channel..end).step_by(SIDES).zip(frame) {
+            self.samples[place] = *sample;
+        }
+    }
+
+    /// From now on silence is kept in place of both sides, until [`Tape::resume`].
+    pub fn pause(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.paused, true) {
+            self.holes.push_back((self.index(now), None));
+        }
+    }
+
+    /// What is said from now on is kept again.
+    pub fn resume(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.paused, false) {
+            let end = self.index(now);
+            if let Some((_, open)) = self.holes.back_mut() {
+                // The frame in which it ends belongs to it.
+                *open = Some(end + 1);
+            }
+        }
+    }
+
+    /// The next block of interleaved samples, left the caller, appended to `block`; false where none is ready. Half a second each.
+    pub fn poll(&mut self, now: Instant, block: &mut Vec<i16>) -> bool {
+        if self.index(now) < self.first + BLOCK_FRAMES + SETTLED_FRAMES {
+            return false;
+        }
+        self.take(BLOCK_FRAMES, block);
+        true
+    }
+
+    /// All that is left, up to now.
+    pub fn finish(&mut self, now: Instant, block: &mut Vec<i16>) {
+        let frames = (self.index(now) + 1).saturating_sub(self.first);
+        self.take(frames, block);
+    }
+
+    /// Frames that came too late, or from the future.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Follows on the side's frame before where the time allows it: packets are heard with jitter, and frames must neither overlap nor leave holes.
+    fn place(&mut self, side: Side, at: Instant) -> u64 {
+        let by_time = self.index(at);
+        let next = &mut self.next[side as usize];
+        let index = match *next {
+            Some(next) if (by_time.cast_signed() - next.cast_signed()).abs() <= SLIP_FRAMES => next,
+            _ => by_time,
+        };
+        *next = Some(index + 1);
+        index
+    }
+
+    fn index(&self, at: Instant) -> u64 {
+        (at.saturating_duration_since(self.begin).as_nanos() / FRAME.as_nanos()) as u64
+    }
+
+    fn take(&mut self, frames: u64, block: &mut Vec<i16>) {
+        let wanted = frames as usize * self.frame_samples * SIDES;
+        let (from, held) = (block.len(), wanted.min(self.samples.len()));
+        block.extend(self.samples.drain(..held));
+        block.resize(from + wanted, 0);
+        let (first, end) = (self.first, self.first + frames);
+        for &(start, over) in &self.holes {
+            let (start, over) = (start.clamp(first, end) - first, over.unwrap_or(end).clamp(first, end) - first);
+            let samples = |frames: u64| from + frames as usize * self.frame_samples * SIDES;
+            block[samples(start)..samples(over.max(start))].fill(0);
+        }
+        self.first = end;
+        self.holes.retain(|(_, over)| over.is_none_or(|over| over > end));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const MS: Duration = Duration::from_millis(1);
+    const RATE: u32 = 8_000;
+
+    fn sides(block: &[i16]) -> (Vec<i16>, Vec<i16>) {
+        // One sample of each frame is enough to see where it lies.
+        block.chunks(2 * 160).map(|frame| (frame[160], frame[161])).unzip()
+    }
+
+    /// A call in which both sides say a number each frame, the caller's packets with jitter.
+    fn call(ms: u32, mut each: impl FnMut(&mut Tape, Instant, u32)) -> Vec<i16> {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        for n in 0..ms / 20 {
+            let now = begin + 20 * MS * n;
+            each(&mut tape, now, n);
+            tape.handle(Side::Caller, now + MS * (n * 7 % 25), &[n as i16 + 1; 160]);
+            tape.handle(Side::Gateway, now, &[-(n as i16) - 1; 160]);
+            while tape.poll(now, &mut kept) {}
+        }
+        tape.finish(begin + MS * (ms - 1), &mut kept);
+        assert_eq!(tape.late(), 0);
+        kept
+    }
+
+    #[test]
+    fn both_sides_lie_beside_each_other_frame_by_frame() {
+        let (caller, gateway) = sides(&call(5_000, |_, _, _| {}));
+        assert_eq!(caller, (1..=250).collect::<Vec<i16>>());
+        assert_eq!(gateway, (1..=250).map(|n| -n).collect::<Vec<i16>>());
+    }
+
+    #[test]
+    fn side_that_says_nothing_is_silent_and_keeps_its_place() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        tape.handle(Side::Caller, begin, &[1; 160]);
+        tape.handle(Side::Gateway, begin + 60 * MS, &[2; 160]);
+        tape.handle(Side::Caller, begin + 400 * MS, &[3; 160]);
+        tape.finish(begin + 419 * MS, &mut kept);
+        let (caller, gateway) = sides(&kept);
+        assert_eq!(caller.iter().position(|n| *n == 3), Some(20));
+        assert_eq!((gateway.iter().position(|n| *n == 2), caller.len()), (Some(3), 21));
+    }
+
+    #[test]
+    fn paused_stretch_is_silence_on_both_sides_and_no_shorter() {
+        let kept = call(5_000, |tape, now, n| match n {
+            100 => tape.pause(now),
+            150 => tape.resume(now),
+            _ => {}
+        });
+        let (caller, gateway) = sides(&kept);
+        assert_eq!(caller.len(), 250);
+        for side in [caller, gateway] {
+            let silent: Vec<usize> = side.iter().enumerate().filter(|(_, n)| **n == 0).map(|(at, _)| at).collect();
+            assert_eq!(silent, (100..=150).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn pause_without_an_end_lasts_to_the_end_and_two_are_two() {
+        let silent = |script: &[(u32, bool)]| {
+            let kept = call(2_000, |tape, now, n| match script.iter().find(|(at, _)| *at == n) {
+                Some((_, true)) => tape.pause(now),
+                Some((_, false)) => tape.resume(now),
+                None => {}
+            });
+            sides(&kept).0.iter().filter(|n| **n == 0).count()
+        };
+        assert_eq!(silent(&[(40, true)]), 60);
+        assert_eq!(silent(&[(10, true), (12, true), (14, false), (50, true), (59, false)]), 5 + 10);
+        assert_eq!(silent(&[(10, false)]), 0);
+    }
+
+    #[test]
+    fn drift_between_the_clocks_moves_a_side_by_a_frame_at_a_time() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        for n in 0..90_000u32 {
+            // 200 ppm fast: a frame each 100 s.
+            let at = begin + Duration::from_nanos(u64::from(n) * 19_996_000);
+            tape.handle(Side::Caller, at, &[7; 160]);
+            while tape.poll(at, &mut kept) {}
+        }
+        tape.finish(begin + Duration::from_nanos(90_000 * 19_996_000), &mut kept);
+        let (caller, _) = sides(&kept);
+        assert!(caller.len().abs_diff(90_000 - 18) <= 1 && tape.late() == 0, "{} late {}", caller.len(), tape.late());
+        assert!(caller.iter().filter(|n| **n == 0).count() < 20);
+    }
+
+    #[test]
+    fn frames_from_the_past_or_the_future_cost_no_memory() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        tape.handle(Side::Caller, begin + 3_600_000 * MS, &[1; 160]);
+        assert!(tape.poll(begin + 1_500 * MS, &mut kept));
+        tape.handle(Side::Gateway, begin, &[1; 160]);
+        tape.handle(Side::Gateway, begin + 1_500 * MS, &[1; 320]);
+        assert_eq!((tape.late(), kept.len()), (2, 8_000));
+        assert!(kept.iter().all(|sample| *sample == 0));
+    }
+}

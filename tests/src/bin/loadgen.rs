@@ -1,0 +1,278 @@
+//! `loadgen`: how many calls a gateway carries on a core, and what each part of a call costs.
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use vg_sim::{Identity, Latencies, Server, Sim, recordings};
+use vg_tests::load::asterisk::Asterisk;
+use vg_tests::load::callers::{Callers, script};
+use vg_tests::load::gateway::{Gateway, Setup, Used, used};
+use vg_tests::load::{floor, report};
+
+/// Callers who speak and pause come to a gateway whose vendors and Asterisk are simulated in this process. Run it on other processors than
+/// the gateway's: `taskset -c 1 loadgen --cpus 0`.
+#[derive(Debug, Parser)]
+#[command(name = "loadgen", version)]
+struct Options {
+    /// The gateway's program, a release build
+    #[arg(long, default_value = "target/release/voice-gateway")]
+    gateway: PathBuf,
+    /// The folder of components
+    #[arg(long, default_value = "target/plugins")]
+    plugins: PathBuf,
+    /// Calls at once; more than one number makes a curve
+    #[arg(long, value_delimiter = ',', default_value = "100")]
+    calls: Vec<usize>,
+    /// Seconds that are measured, when all calls are up
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Calls that come in a second
+    #[arg(long, default_value_t = 50)]
+    rate: usize,
+    /// The gateway's processors, as taskset wants them
+    #[arg(long, default_value = "0")]
+    cpus: String,
+    /// Its media threads
+    #[arg(long, default_value_t = 1)]
+    shards: usize,
+    /// Pause between a caller's sentences, in milliseconds
+    #[arg(long, default_value_t = 6000)]
+    pause_ms: u64,
+    /// The last line is the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// Be the bare loop, with this share of packets out
+    #[arg(long, hide = true)]
+    bare_loop: Option<f64>,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> Result<()> {
+    let options = Options::parse();
+    if let Some(share) = options.bare_loop {
+        return floor::run(share);
+    }
+    say(report::HEAD);
+    let mut reports = Vec::new();
+    for calls in options.calls.clone() {
+        let report = run(&options, calls).await.with_context(|| format!("with {calls} calls"))?;
+        say(report.to_string().trim_end());
+        reports.push(report);
+    }
+    if options.json {
+        say(&serde_json::to_string(&reports)?);
+    }
+    Ok(())
+}
+
+fn say(line: &str) {
+    let _closed_pipe = writeln!(std::io::stdout(), "{line}");
+}
+
+/// What a measured time has seen.
+struct Window {
+    seconds: f64,
+    gateway: (Used, Used),
+    generator: (Used, Used),
+    metrics: (BTreeMap<String, f64>, BTreeMap<String, f64>),
+    sent: u64,
+    calls_up: f64,
+}
+
+async fn run(options: &Options, calls: usize) -> Result<report::Report> {
+    let caller = recordings().first().context("the fixtures have a recording")?;
+    // One sentence, so that its answer is not interrupted by the next.
+    let end_ms = caller.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms;
+    let samples = caller.samples(8000);
+    let sentence = &samples[..samples.len().min(end_ms as usize * 8 + 1_600)];
+    let callers = Callers::start(calls, script(sentence, Duration::from_millis(options.pause_ms)))?;
+    // As many as there are callers may be asked for before they are looked at.
+    let (asked, mut media) = mpsc::channel(calls.max(1));
+    let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;
+    let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
+    let authority = identity.write_authority(folder.path())?;
+    let sim = Arc::new(Sim::new(None, Latencies::published(), 1));
+    let server = Server::start(Arc::clone(&sim), "127.0.0.1:0".parse()?, Some(&identity)).await?;
+    let setup = Setup {
+        program: &options.gateway,
+        plugins: &options.plugins,
+        asterisk: &asterisk.url,
+        vendors: &server.origin(),
+        authority: &authority,
+        cpus: &options.cpus,
+        shards: options.shards,
+        calls,
+    };
+    let gateway = Gateway::start(&setup).await?;
+    let idle = used(gateway.pid())?;
+    for number in 0..calls {
+        asterisk.ring(number);
+        let wait = Duration::from_secs_f64(1.0 / options.rate.max(1) as f64);
+        tokio::time::sleep(wait).await;
+        while let Ok(asked) = media.try_recv() {
+            callers.begin(asked.caller, asked.gateway);
+        }
+    }
+    settle(&gateway, &callers, &mut media, calls).await?;
+    let window = measure(options, &gateway, &callers).await?;
+    let out_share = out_share(&window);
+    let floor_ms = bare_loop(options, &callers, calls, out_share).await?;
+    if let Some(offence) = sim.offences().first() {
+        bail!("the gateway's plugins broke a vendor's rules: {}", offence.what);
+    }
+    Ok(summary(calls, &window, &idle, floor_ms, cpus(&options.cpus), callers.seen.stalls.load(Relaxed)))
+}
+
+/// Waits until all calls are up.
+async fn settle(
+    gateway: &Gateway,
+    callers: &Callers,
+    media: &mut mpsc::Receiver<vg_tests::load::asterisk::Asked>,
+    calls: usize,
+) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        while let Ok(asked) = media.try_recv() {
+            callers.begin(asked.caller, asked.gateway);
+        }
+        let up = gateway.metric("vg_media_legs_live").await?;
+        if up >= calls as f64 {
+            // Greetings are over, and each caller has said something.
+            tokio::time::sleep(Duration::from_secs(8)).await;
+            return Ok(());
+        }
+        if begun.elapsed() > Duration::from_secs(60) {
+            let log = gateway.log();
+            let tail: Vec<&str> = log.lines().rev().take(20).collect();
+            bail!("only {up} of {calls} calls are up after a minute:\n{}", tail.join("\n"));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn measure(options: &Options, gateway: &Gateway, callers: &Callers) -> Result<Window> {
+    let look = || anyhow::Ok((used(gateway.pid())?, used(std::process::id())?, callers.seen.sent.load(Relaxed)));
+    let (before, first) = (look()?, gateway.metrics().await?);
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(options.seconds)).await;
+    let after = look()?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let last = gateway.metrics().await?;
+    let calls_up = last.get("vg_media_legs_live").copied().unwrap_or(0.0);
+    Ok(Window {
+        seconds,
+        gateway: (before.0, after.0),
+        generator: (before.1, after.1),
+        metrics: (first, last),
+        sent: after.2 - before.2,
+        calls_up,
+    })
+}
+
+impl Window {
+    fn gained(&self, metric: &str) -> f64 {
+        let at = |metrics: &BTreeMap<String, f64>| metrics.get(metric).copied().unwrap_or(0.0);
+        at(&self.metrics.1) - at(&self.metrics.0)
+    }
+
+    fn last(&self, metric: &str) -> f64 {
+        self.metrics.1.get(metric).copied().unwrap_or(0.0)
+    }
+
+    fn call_seconds(&self) -> f64 {
+        (self.calls_up * self.seconds).max(1.0)
+    }
+}
+
+const RTP_OUT: &str = "vg_rtp_packets_total{direction=\"out\"}";
+const RTP_IN: &str = "vg_rtp_packets_total{direction=\"in\"}";
+
+fn out_share(window: &Window) -> f64 {
+    window.gained(RTP_OUT) / window.call_seconds() / 50.0
+}
+
+/// The same callers against the bare loop, in the same minute.
+async fn bare_loop(options: &Options, callers: &Callers, calls: usize, out_share: f64) -> Result<f64> {
+    let program = std::env::current_exe()?;
+    let mut process = Command::new("taskset")
+        .args(["-c", &options.cpus])
+        .arg(program)
+        .args(["--bare-loop", &out_share.min(1.0).to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("start the bare loop by taskset")?;
+    let mut line = String::new();
+    BufReader::new(process.stdout.take().context("its output")?).read_line(&mut line)?;
+    let address = line.trim().parse().context("the bare loop says where it is")?;
+    (0..calls).for_each(|caller| callers.begin(caller, address));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (before, begun) = (used(process.id())?, Instant::now());
+    tokio::time::sleep(Duration::from_secs(options.seconds.min(10))).await;
+    let cpu_s = used(process.id())?.cpu_s - before.cpu_s;
+    let call_seconds = begun.elapsed().as_secs_f64() * calls as f64;
+    process.kill()?;
+    process.wait()?;
+    Ok(cpu_s * 1000.0 / call_seconds)
+}
+
+/// How many processors `0-2,4` are.
+fn cpus(list: &str) -> f64 {
+    let count = |part: &str| match part.split_once('-') {
+        Some((from, to)) => to.parse::<f64>().unwrap_or(0.0) - from.parse::<f64>().unwrap_or(0.0) + 1.0,
+        None => 1.0,
+    };
+    list.split(',').map(count).sum::<f64>().max(1.0)
+}
+
+fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64, stalls: u64) -> report::Report {
+    let (before, after) = &window.gateway;
+    let per_call = |cpu_s: f64| cpu_s * 1000.0 / window.call_seconds();
+    let parts: BTreeMap<String, f64> = after
+        .by_thread
+        .iter()
+        .map(|(name, cpu_s)| (name.clone(), per_call(cpu_s - before.by_thread.get(name).copied().unwrap_or(0.0))))
+        .filter(|(_, ms)| *ms >= 0.0005)
+        .collect();
+    let cpu_s = after.cpu_s - before.cpu_s;
+    let busy = cpu_s / window.seconds / cpus;
+    let generator_busy = (window.generator.1.cpu_s - window.generator.0.cpu_s) / window.seconds;
+    let lateness = |quantile: &str| window.last(&format!("vg_pacing_lateness_seconds{{quantile=\"{quantile}\"}}")) * 1000.0;
+    let (turns, latency_s) = (
+        window.gained("vg_turn_latency_seconds_count{part=\"total\"}"),
+        window.gained("vg_turn_latency_seconds_sum{part=\"total\"}"),
+    );
+    let why = [
+        (busy > 0.9, "the gateway needs more than 90 % of its processors"),
+        (generator_busy > 0.95, "the generator needs all of its processor"),
+        (window.sent as f64 / window.call_seconds() < 49.0, "the generator fell behind its schedule"),
+    ];
+    report::Report {
+        calls,
+        calls_up: window.calls_up,
+        seconds: window.seconds,
+        cpu_ms_per_call_second: per_call(cpu_s),
+        floor_ms_per_call_second: floor_ms,
+        ratio_to_floor: per_call(cpu_s) / floor_ms,
+        media_ratio_to_floor: parts.get("vg-media").copied().unwrap_or(0.0) / floor_ms,
+        parts,
+        busy,
+        packets_in: window.gained(RTP_IN) / window.call_seconds(),
+        packets_out: window.gained(RTP_OUT) / window.call_seconds(),
+        dropped: (window.sent as f64 - window.gained(RTP_IN)).max(0.0),
+        audio_dropped_s: window.gained("vg_caller_audio_dropped_seconds_total"),
+        lateness_ms: [lateness("0.5"), lateness("0.99"), lateness("1")],
+        turns: turns / window.call_seconds(),
+        turn_mean_ms: latency_s * 1000.0 / turns.max(1.0),
+        rss_mb_per_call: (after.rss_mb - idle.rss_mb) / window.calls_up.max(1.0),
+        generator_busy,
+        generator_stalls: stalls,
+        not_measurable: why.iter().find(|(is, _)| *is).map(|(_, why)| (*why).to_owned()),
+    }
+}

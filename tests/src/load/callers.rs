@@ -1,0 +1,141 @@
+//! Callers who speak and pause, each from a socket of its own, on one thread with the same grid as the gateway's.
+
+use anyhow::{Context, Result};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use vg_media::rtp;
+
+const TICK: Duration = Duration::from_millis(5);
+const SLOTS: usize = 4;
+const FRAME: usize = 160;
+
+/// What callers saw, since they began.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Packets sent.
+    pub sent: AtomicU64,
+    /// Packets that came.
+    pub received: AtomicU64,
+    /// Ticks that the generator itself was late by more than one: its figures are not to be trusted then.
+    pub stalls: AtomicU64,
+}
+
+/// The callers' thread.
+pub struct Callers {
+    /// Where their sound comes from, in their order.
+    pub addresses: Vec<SocketAddr>,
+    /// What they saw.
+    pub seen: Arc<Seen>,
+    begin: mpsc::SyncSender<(usize, SocketAddr)>,
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+struct Caller {
+    socket: UdpSocket,
+    speaks: bool,
+    sequence: u16,
+    timestamp: u32,
+    at: usize,
+}
+
+impl Callers {
+    /// Sockets for so many; each says `script`, mu-law at 8 kHz, again and again from a place of its own.
+    ///
+    /// # Errors
+    /// Where the system has no more sockets.
+    pub fn start(count: usize, script: Vec<u8>) -> Result<Self> {
+        let caller = |n: usize| {
+            let socket =
+                UdpSocket::bind("127.0.0.1:0").context("open a caller's socket: is the limit of open files high enough?")?;
+            socket.set_nonblocking(true)?;
+            // Spread evenly: at each moment the same share of them speaks.
+            let at = script.len() / FRAME * n / count.max(1) * FRAME;
+            anyhow::Ok(Caller { socket, speaks: false, sequence: 0, timestamp: 0, at })
+        };
+        let callers = (0..count).map(caller).collect::<Result<Vec<_>>>()?;
+        let addresses = callers.iter().map(|caller| caller.socket.local_addr()).collect::<std::io::Result<_>>()?;
+        let (begin, begins) = mpsc::sync_channel(count.max(1));
+        let (seen, stop) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
+        let (shown, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
+        let thread = thread::spawn(move || run(callers, &script, &begins, &shown, &stopped));
+        Ok(Self { addresses, seen, begin, stop, thread: Some(thread) })
+    }
+
+    /// This one speaks to that address from now on.
+    pub fn begin(&self, caller: usize, gateway: SocketAddr) {
+        let _ended = self.begin.send((caller, gateway));
+    }
+}
+
+impl Drop for Callers {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+fn run(mut callers: Vec<Caller>, script: &[u8], begins: &mpsc::Receiver<(usize, SocketAddr)>, seen: &Seen, stop: &AtomicBool) {
+    let (mut tick, mut packet) = (Instant::now(), [0; 2048]);
+    for number in 0usize.. {
+        if stop.load(Relaxed) {
+            return;
+        }
+        tick += TICK;
+        let now = Instant::now();
+        match tick.checked_duration_since(now) {
+            #[expect(clippy::disallowed_methods, reason = "waiting for the next tick of the grid")]
+            Some(left) => thread::sleep(left),
+            None if now - tick > TICK => {
+                seen.stalls.fetch_add(1, Relaxed);
+            }
+            None => {}
+        }
+        while let Ok((caller, gateway)) = begins.try_recv() {
+            if let Some(caller) = callers.get_mut(caller) {
+                caller.speaks = caller.socket.connect(gateway).is_ok();
+            }
+        }
+        for caller in callers.iter_mut().skip(number % SLOTS).step_by(SLOTS).filter(|caller| caller.speaks) {
+            caller.turn(script, &mut packet, seen);
+        }
+    }
+}
+
+impl Caller {
+    fn turn(&mut self, script: &[u8], packet: &mut [u8], seen: &Seen) {
+        let header = rtp::Header {
+            marker: self.sequence == 0,
+            payload_type: 0,
+            sequence: self.sequence,
+            timestamp: self.timestamp,
+            ssrc: 7,
+        };
+        packet[..rtp::HEADER_LEN].copy_from_slice(&rtp::write(header));
+        packet[rtp::HEADER_LEN..rtp::HEADER_LEN + FRAME].copy_from_slice(&script[self.at..self.at + FRAME]);
+        if self.socket.send(&packet[..rtp::HEADER_LEN + FRAME]).is_ok() {
+            seen.sent.fetch_add(1, Relaxed);
+        }
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+        self.at = (self.at + FRAME) % (script.len() / FRAME * FRAME);
+        while self.socket.recv(packet).is_ok() {
+            seen.received.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+/// Speech, then a pause, in mu-law at 8 kHz.
+pub fn script(speech: &[i16], pause: Duration) -> Vec<u8> {
+    let mut wire = vec![0; speech.len()];
+    vg_media::codec::g711::encode_ulaw(speech, &mut wire);
+    wire.resize(wire.len() + pause.as_millis() as usize * 8, 0xFF);
+    wire.resize(wire.len().next_multiple_of(FRAME), 0xFF);
+    wire
+}

@@ -1,0 +1,193 @@
+//! A gateway as an operator runs it, on processors of its own, and what it costs.
+
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long it may take to compile its plugins and listen.
+const START: Duration = Duration::from_secs(120);
+
+/// What it is made of.
+pub struct Setup<'a> {
+    /// The program.
+    pub program: &'a Path,
+    /// The folder of components.
+    pub plugins: &'a Path,
+    /// Base URL of the ARI to serve.
+    pub asterisk: &'a str,
+    /// Where the vendors are: `https://host:port`.
+    pub vendors: &'a str,
+    /// Their authority's certificate.
+    pub authority: &'a Path,
+    /// Processors it may use, as `taskset -c` wants them.
+    pub cpus: &'a str,
+    /// Media threads.
+    pub shards: usize,
+    /// Calls it takes.
+    pub calls: usize,
+}
+
+/// A gateway that runs. Ends when dropped.
+pub struct Gateway {
+    process: Child,
+    http: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+/// What a process has used so far.
+#[derive(Clone, Debug, Default)]
+pub struct Used {
+    /// CPU seconds.
+    pub cpu_s: f64,
+    /// Of these, by the threads' names.
+    pub by_thread: BTreeMap<String, f64>,
+    /// Resident memory, in MB.
+    pub rss_mb: f64,
+}
+
+impl Gateway {
+    /// Starts it and waits until it listens.
+    ///
+    /// # Errors
+    /// Where it ends before, with what it said.
+    pub async fn start(setup: &Setup<'_>) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let config = write_config(setup, folder.path())?;
+        let http = free_port()?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let process = Command::new("taskset")
+            .args(["-c", setup.cpus])
+            .arg(setup.program)
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .env("VG__HTTP__BIND", http.to_string())
+            .env("LOAD_PASSWORD", "secret")
+            .env("LOAD_TOKEN", "own-token")
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .stdin(Stdio::null())
+            .spawn()
+            .context("start the gateway by taskset")?;
+        let mut gateway = Self { process, http, _folder: folder };
+        let begun = Instant::now();
+        while gateway.metric("vg_ari_sockets_up").await.unwrap_or(0.0) < 1.0 {
+            if let Some(status) = gateway.process.try_wait()? {
+                bail!("the gateway ended with {status}:\n{}", gateway.log());
+            }
+            if begun.elapsed() > START {
+                bail!("the gateway does not serve:\n{}", gateway.log());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(gateway)
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self._folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// All metrics, by name and labels.
+    ///
+    /// # Errors
+    /// Where it does not answer.
+    pub async fn metrics(&self) -> Result<BTreeMap<String, f64>> {
+        let mut connection = TcpStream::connect(self.http).await?;
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").await?;
+        let mut page = String::new();
+        connection.read_to_string(&mut page).await?;
+        let value = |line: &str| line.rsplit_once(' ').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+        Ok(page.lines().filter(|line| !line.starts_with('#')).filter_map(value).collect())
+    }
+
+    /// One of them; an error where it is not there.
+    ///
+    /// # Errors
+    /// As said.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        self.metrics().await?.get(name).copied().with_context(|| format!("no metric {name}"))
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It has nothing to lose: its calls are none.
+        let _gone = self.process.kill().and_then(|()| self.process.wait());
+    }
+}
+
+fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
+    let tenants = folder.join("tenants");
+    fs::create_dir(&tenants)?;
+    let Setup { plugins, asterisk, vendors, authority, shards, calls, .. } = setup;
+    // Only what is used: a gateway compiles all that lies in its folder.
+    let used = folder.join("plugins");
+    fs::create_dir(&used)?;
+    for name in ["stt-http.wasm", "tts-http.wasm"] {
+        let from = plugins.join(name);
+        fs::copy(&from, used.join(name)).with_context(|| format!("{}: run cargo xtask plugins", from.display()))?;
+    }
+    let ladder = |section: &str, plugin: &str, more: &str| {
+        format!(
+            "[{section}]\nplugin = \"{plugin}\"\n[{section}.options]\nendpoint = \"{vendors}\"\nbearer = true\n{more}\n\
+             [{section}.secrets]\ntoken = {{ kind = \"static\", ref = \"env:LOAD_TOKEN\" }}\n"
+        )
+    };
+    let tenant = format!(
+        "language = \"en-US\"\ngreeting = \"Welcome to the load test. How can I help you?\"\n\
+         [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\n{}{}",
+        ladder("hearing", "stt-http", ""),
+        ladder("speaking", "tts-http", "voice = \"tones\""),
+    );
+    fs::write(tenants.join("load.toml"), tenant)?;
+    fs::write(folder.join("policy.toml"), "[defaults]\nnetworks = [\"127.0.0.0/8\"]\nconnections_max = 100000\n")?;
+    let config = format!(
+        "[media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
+         [tenants]\ndir = \"{0}/tenants\"\ndefault = \"load\"\n\
+         [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{0}/cache\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
+         [[asterisk]]\nurl = \"{asterisk}\"\napp = \"load\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n",
+        folder.display(),
+        authority.display(),
+    );
+    let path = folder.join("gateway.toml");
+    fs::write(&path, config)?;
+    Ok(path)
+}
+
+fn free_port() -> Result<SocketAddr> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?)
+}
+
+/// What a process has used, by the kernel's books: CPU to a hundredth of a second.
+///
+/// # Errors
+/// Where it is gone.
+pub fn used(pid: u32) -> Result<Used> {
+    let mut used = Used::default();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let folder = task?.path();
+        // The scheduler counts in nanoseconds; the other books count ticks of 10 ms.
+        let Ok(books) = fs::read_to_string(folder.join("schedstat")) else { continue };
+        let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
+        let ns: f64 = books.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0);
+        used.cpu_s += ns / 1e9;
+        *used.by_thread.entry(name.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-').to_owned()).or_default() +=
+            ns / 1e9;
+    }
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let kb = |line: &str| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok();
+    used.rss_mb = status.lines().find_map(kb).unwrap_or(0.0) / 1024.0;
+    Ok(used)
+}
