@@ -54,7 +54,7 @@ impl Worker {
             self.counters.ticks_missed.fetch_add(missed, Relaxed);
             self.receive();
             // Each slot at most once, however long the stall was.
-            let (first, last) = (number + missed.saturating_sub(SLOTS as u64 - 1).min(missed), number + missed);
+            let (first, last) = (number + missed.saturating_sub(SLOTS as u64 - 1), number + missed);
             for turn in first..=last {
                 let at = tick + TICK * u32::try_from(turn - number).unwrap_or(0);
                 self.turn(turn, at);
@@ -224,7 +224,8 @@ impl Slot {
         let Some(socket) = rtp.own.as_ref().filter(|_| rtp.remote.is_some()) else { return };
         let (remote, stillness, flow) = (&mut rtp.remote, &mut rtp.stillness, &rtp.flow);
         inbox.receive(socket, |from, packet| {
-            let latches = |remote: &SocketAddr| remote.ip() == from.ip() && !flow.began() && vg_media::rtp::parse(packet).is_ok();
+            let is_rtp = vg_media::rtp::parse(packet).is_ok();
+            let latches = |remote: &SocketAddr| remote.ip() == from.ip() && !flow.began() && is_rtp;
             let Some(remote) = remote.as_mut().filter(|remote| **remote == from || latches(remote)) else {
                 counters.packets_unknown.fetch_add(1, Relaxed);
                 return;
@@ -232,7 +233,7 @@ impl Slot {
             *remote = from;
             counters.packets_in.fetch_add(1, Relaxed);
             leg.hear(now, packet);
-            if vg_media::rtp::parse(packet).is_ok() {
+            if is_rtp {
                 stillness.packet(now);
                 flow.packet(now);
             }

@@ -120,14 +120,14 @@ async fn a_changed_key_is_in_use_after_grpc_refused_the_old_one() {
         let mut guest = Guest::new(&[&origin], Terms { secrets, ..Terms::default() });
         // What each call is answered with, and the key that comes with it.
         let calls = [("0", KEY), ("7", KEY), ("16", KEY), ("0", "another key")];
-        let (tell, mut seen) = tokio::sync::mpsc::unbounded_channel();
+        let (tell, mut seen) = tokio::sync::mpsc::channel(calls.len());
         let served = tokio::spawn(async move {
             // A call with another key may take another connection.
             loop {
                 let (mut connection, tell) = (http2(&listener).await, tell.clone());
                 tokio::spawn(async move {
                     while let Some(Ok((request, respond))) = connection.accept().await {
-                        tell.send((request.headers()["x-key"].to_str().unwrap().to_owned(), respond)).unwrap();
+                        tell.try_send((request.headers()["x-key"].to_str().unwrap().to_owned(), respond)).unwrap();
                     }
                 });
             }
