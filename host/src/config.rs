@@ -63,6 +63,8 @@ pub struct Media {
     pub shards: NonZeroUsize,
     /// Whether calls share a thread's socket.
     pub sockets: Sockets,
+    /// What is sent to Asterisk while there is nothing to say.
+    pub silence: RtpSilence,
 }
 
 /// Sockets of calls. With a shared one few ports need to be open; one for each call gets through networks that change a sender's port.
@@ -72,6 +74,15 @@ pub enum Sockets {
     Shared,
     /// One for each call, at any free port.
     PerCall,
+}
+
+/// Between utterances. Trunks, and firewalls on the way to them, take a line without packets for a dead one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RtpSilence {
+    /// Packets of silence.
+    Comfort,
+    /// No packets.
+    Nothing,
 }
 
 /// What can be spoken with Asterisk in both directions: it takes back static RTP payload types only.
@@ -242,6 +253,7 @@ impl Config {
                 // Half of the processors: one carries the sound of a thousand calls.
                 shards: NonZeroUsize::new(machine.cores / 2).unwrap_or(NonZeroUsize::MIN),
                 sockets: Sockets::Shared,
+                silence: RtpSilence::Comfort,
             },
             asterisk: Vec::new(),
             plugins: Plugins {

@@ -13,7 +13,7 @@ use crate::application::call_task::{Recording, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
-use crate::config::{self, Config, Faults, RtpCodec};
+use crate::config::{self, Config, Faults, RtpCodec, RtpSilence};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,9 +25,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId};
-use vg_media::Codec;
+use vg_media::{Codec, Silence};
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
+
+/// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
+const SESSIONS_PER_CALL: u32 = 3;
 
 /// Said when no speaker is left.
 const EMERGENCY: &[u8] = include_bytes!("../prompts/en-US/emergency.wav");
@@ -189,7 +192,7 @@ async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)>
     let links = Links::new(LinksConfig { operator_cas, ..LinksConfig::default() }).context("failed to prepare links")?;
     let config = config.clone();
     let loading = tokio::task::spawn_blocking(move || {
-        let host = PluginHost::new(host_config(&config.plugins)).context("failed to start the plugin host")?;
+        let host = PluginHost::new(host_config(&config)).context("failed to start the plugin host")?;
         let plugins = Plugins::new(host, Some(links), &config.plugins).context("failed to open the plugin store")?;
         let plugins = Arc::new(plugins);
         let settings = Settings::new(&config, Arc::clone(&plugins));
@@ -200,11 +203,14 @@ async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)>
 }
 
 /// How plugins are run.
-pub(crate) fn host_config(config: &config::Plugins) -> HostConfig {
+pub(crate) fn host_config(config: &Config) -> HostConfig {
+    let calls = u32::try_from(config.limits.calls_max).unwrap_or(u32::MAX);
+    let least = LightConfig::default().sessions_max;
+    let plugins = &config.plugins;
     HostConfig {
-        cache_dir: config.cache_dir.clone(),
-        light: LightConfig::default(),
-        heavy: HeavyConfig { threads: config.heavy_threads, sessions_max_per_thread: config.heavy_sessions_max },
+        cache_dir: plugins.cache_dir.clone(),
+        light: LightConfig { sessions_max: calls.saturating_mul(SESSIONS_PER_CALL).max(least) },
+        heavy: HeavyConfig { threads: plugins.heavy_threads, sessions_max_per_thread: plugins.heavy_sessions_max },
     }
 }
 
@@ -214,6 +220,10 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
         RtpCodec::Alaw => Codec::Pcma,
         RtpCodec::G722 => Codec::G722,
     };
+    let silence = match config.media.silence {
+        RtpSilence::Comfort => Silence::Comfort,
+        RtpSilence::Nothing => Silence::Nothing,
+    };
     let ari = |asterisk: &config::Asterisk| {
         let config = AriConfig {
             url: asterisk.url.clone(),
@@ -221,6 +231,7 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
             user: asterisk.user.clone(),
             password: asterisk.password.clone(),
             codec,
+            silence,
             deadline: REQUEST_DEADLINE,
         };
         Ok(Arc::new(Ari::new(config, Arc::clone(shard), incoming.clone())?))
@@ -310,6 +321,22 @@ impl Facts for Everyone {
         LogFacts.publish(call, tenant, fact);
         for listener in &self.0 {
             listener.publish(call, tenant, fact);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Machine;
+
+    #[test]
+    fn each_call_that_is_taken_in_has_room_for_its_sessions() {
+        let mut config = Config::defaults(&Machine::here());
+        for calls in [1, 500, 5000] {
+            config.limits.calls_max = calls;
+            let sessions = host_config(&config).light.sessions_max;
+            assert!(sessions as usize >= 3 * calls, "{sessions} sessions for {calls} calls");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use vg_domain::ids::UtteranceId;
-use vg_media::Codec;
+use vg_media::{Codec, Silence};
 use voice_gateway::adapters::rtp::{LegConfig, RtpHandle, ShardConfig, Shards};
 use voice_gateway::application::ports::{LegEvent, MediaLeg, MouthCommand};
 
@@ -67,7 +67,7 @@ impl Call {
         let far = UdpSocket::bind("127.0.0.1:0").expect("a free port");
         far.set_nonblocking(true).expect("a socket's mode can be set");
         let remote = far.local_addr().ok();
-        let leg = LegConfig { codec: Codec::Pcmu, rate_hz: 16_000, remote, events: None, still: None };
+        let leg = LegConfig { codec: Codec::Pcmu, rate_hz: 16_000, remote, events: None, still: None, silence: Silence::Comfort };
         let (media, wire) = shards.open_rtp(leg).expect("a leg opens");
         Self { media, _wire: wire, far, chunks: 0 }
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::pii::Pii;
-use vg_media::Codec;
+use vg_media::{Codec, Silence};
 
 /// Every request is answered in this time, or counts as unanswered: an Asterisk was once seen to hang on a GET.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(3);
@@ -39,6 +39,8 @@ pub struct AriConfig {
     pub password: Pii<String>,
     /// Codec of the media legs; one that Asterisk takes back: [`Codec::Pcmu`] or [`Codec::Pcma`].
     pub codec: Codec,
+    /// What they are sent between utterances.
+    pub silence: Silence,
     /// Deadline of each request.
     pub deadline: Duration,
 }

@@ -1,6 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
+use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, RtpSilence, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -41,6 +41,7 @@ struct RawMedia {
     #[serde(deserialize_with = "number")]
     shards: Option<usize>,
     sockets: Option<String>,
+    silence: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,6 +208,12 @@ impl RawMedia {
             _ => Err("expected shared or per-call"),
         };
         set(&mut config.media.sockets, "media.sockets", self.sockets.as_deref(), sockets, faults);
+        let silence = |text: &str| match text {
+            "comfort" => Ok(RtpSilence::Comfort),
+            "nothing" => Ok(RtpSilence::Nothing),
+            _ => Err("expected comfort or nothing"),
+        };
+        set(&mut config.media.silence, "media.silence", self.silence.as_deref(), silence, faults);
         if config.media.bind.ip().is_unspecified() && config.media.advertise.is_none() {
             faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
         }

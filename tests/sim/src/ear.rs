@@ -200,18 +200,9 @@ impl Scripted {
         if self.tail.len() < MARK {
             return;
         }
-        let spoken_here = |recording: &&Recording| recording.language.to_ascii_lowercase() == self.language;
-        let (own, others): (Vec<_>, Vec<_>) = recordings().iter().partition(|recording| spoken_here(recording));
-        let sounds = |recording: &'static Recording| recording.sounds(self.format).iter().map(move |sound| (recording, sound));
-        let found = own.into_iter().chain(others).flat_map(sounds).filter_map(|(recording, sound)| {
-            let (nth, place) = self.tail.windows(MARK).enumerate().find_map(|(nth, mark)| Some((nth, sound.place(mark)?)))?;
-            // The rest of the tail must follow, or the stream jumps again within it: then what is left is looked up next time.
-            let rest = &self.tail[nth..];
-            let same = rest.iter().zip(&sound.bytes[place..]).take_while(|(a, b)| a == b).count();
-            Some((Place { recording, sound, at: place + same }, nth, same))
-        });
-        // Encoders agree here and there: the right one agrees longest.
-        if let Some((place, nth, same)) = found.reduce(|best, other| if other.2 > best.2 { other } else { best }) {
+        // No place is known by silence, and most of a call is: looking it up would cost more than all the rest.
+        let found = if quiet(&self.tail) { None } else { self.look_up() };
+        if let Some((place, nth, same)) = found {
             self.place = Some(place);
             self.tail.drain(..nth + same);
             return;
@@ -224,6 +215,22 @@ impl Scripted {
             place.at += keep;
         }
         self.tail.drain(..keep);
+    }
+
+    /// Where the tail goes on, from which of its bytes, and for how many.
+    fn look_up(&self) -> Option<(Place, usize, usize)> {
+        let spoken_here = |recording: &&Recording| recording.language.to_ascii_lowercase() == self.language;
+        let (own, others): (Vec<_>, Vec<_>) = recordings().iter().partition(|recording| spoken_here(recording));
+        let sounds = |recording: &'static Recording| recording.sounds(self.format).iter().map(move |sound| (recording, sound));
+        let found = own.into_iter().chain(others).flat_map(sounds).filter_map(|(recording, sound)| {
+            let (nth, place) = self.tail.windows(MARK).enumerate().find_map(|(nth, mark)| Some((nth, sound.place(mark)?)))?;
+            // The rest of the tail must follow, or the stream jumps again within it: then what is left is looked up next time.
+            let rest = &self.tail[nth..];
+            let same = rest.iter().zip(&sound.bytes[place..]).take_while(|(a, b)| a == b).count();
+            Some((Place { recording, sound, at: place + same }, nth, same))
+        });
+        // Encoders agree here and there: the right one agrees longest.
+        found.reduce(|best, other| if other.2 > best.2 { other } else { best })
     }
 }
 

@@ -40,7 +40,8 @@ impl AriTelephony {
         let core = Arc::clone(&self.core);
         let codec = core.config.codec;
         // Silence is asked about, not taken for the end: a caller may send nothing for a while.
-        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still: None };
+        let silence = core.config.silence;
+        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still: None, silence };
         let (media, wire) = core.shard.open_rtp(leg).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }

@@ -41,6 +41,7 @@ async fn house() -> House {
         user: "user".into(),
         password: Pii::new("secret".into()),
         codec: Codec::Pcmu,
+        silence: Silence::Comfort,
         deadline: DEADLINE,
     };
     let ari = Arc::new(Ari::new(config, Arc::clone(&shard), incoming).unwrap());

@@ -37,7 +37,7 @@ struct Checked {
 
 /// Loads what the gateway would load. A shortfall is no fault: the gateway serves, and the plugin may never need it.
 fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
-    let host = PluginHost::new(host_config(&config.plugins)).context("cannot start the plugin host")?;
+    let host = PluginHost::new(host_config(config)).context("cannot start the plugin host")?;
     let plugins = Plugins::new(host, None, &config.plugins).context("cannot open the plugin store")?;
     let settings = Settings::new(config, Arc::new(plugins));
     let mut faults = operator_cas(&config.plugins).err().unwrap_or_default();

@@ -16,7 +16,7 @@ use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
-use vg_media::Codec;
+use vg_media::{Codec, Silence};
 
 /// A peer that connects has so long to say `MEDIA_START`.
 const START: Duration = Duration::from_secs(5);
@@ -239,7 +239,9 @@ impl WsTelephony {
     }
 
     fn open(&self) -> Result<MediaLeg, TelephonyError> {
-        let config = LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None };
+        // Over a WebSocket nobody takes silence for a dead line.
+        let silence = Silence::Nothing;
+        let config = LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None, silence };
         let (leg, handle) = self.shard.open_raw(config).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }

@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 use vg_media::rtcp::{Cname, Ntp, Reporter, ReporterConfig};
-use vg_media::{Codec, Ear, EarConfig, Framing, Mouth, MouthConfig, RtpStart};
+use vg_media::{Codec, Ear, EarConfig, Framing, Mouth, MouthConfig, RtpStart, Silence};
 
 /// Orders to a shard that it has not taken yet; it takes all of them every tick. When full: the act fails with [`ShardError::Busy`].
 const ORDERS_MAX: usize = 1024;
@@ -40,6 +40,8 @@ pub struct LegConfig {
     pub events: Option<u8>,
     /// [`LegEvent::Lost`](crate::application::ports::LegEvent::Lost) is told when packets had flowed and then stood still for so long. RTP only.
     pub still: Option<Duration>,
+    /// What is sent while there is nothing to say.
+    pub silence: Silence,
 }
 
 /// Why a shard could not do something.
@@ -162,7 +164,7 @@ impl Shard {
         let events = config.codec.payload_type().and(config.events);
         let ear = Ear::new(now, EarConfig { rate_hz: config.rate_hz, events, ..EarConfig::new(config.codec, framing) })?;
         let start = RtpStart { ssrc: random as u32, sequence: (random >> 32) as u16, timestamp: (random >> 16) as u32 };
-        let mouth = Mouth::new(now, MouthConfig::new(config.codec, framing), start)?;
+        let mouth = Mouth::new(now, MouthConfig { silence: config.silence, ..MouthConfig::new(config.codec, framing) }, start)?;
         let (to_mouth, commands) = mpsc::channel(COMMANDS_MAX);
         let (to_owner, events) = mpsc::channel(EVENTS_MAX);
         let reporter = (framing == Framing::Rtp).then(|| reporter(now, start.ssrc, config.codec, random)).transpose()?;

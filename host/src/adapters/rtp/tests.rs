@@ -9,7 +9,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 use vg_domain::ids::UtteranceId;
-use vg_media::Codec;
+use vg_media::{Codec, Silence};
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -23,7 +23,7 @@ fn address(shards: &Shards) -> SocketAddr {
 }
 
 fn ulaw(remote: Option<SocketAddr>, still: Option<Duration>) -> LegConfig {
-    LegConfig { codec: Codec::Pcmu, rate_hz: 8000, remote, events: None, still }
+    LegConfig { codec: Codec::Pcmu, rate_hz: 8000, remote, events: None, still, silence: Silence::Nothing }
 }
 
 /// A far side: a blocking socket that gives up.

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 const LINES: &str = "application/x-ndjson";
 const PIECE_MS: u64 = 100;
+const TWICE: &str = "twice";
 
 pub(super) async fn answer(
     State(sim): State<Arc<Sim>>,
@@ -35,7 +36,11 @@ pub(super) async fn answer(
         Ok(read) => read,
         Err(no) => return no.response(),
     };
-    let speech = stage.sim.voice(format).speak(&order.text);
+    let speech = match order.voice.as_deref() {
+        // Answers as long as an agent's, of words that it was given: for load.
+        Some(TWICE) => stage.sim.voice(format).speak(&format!("{0} {0}", order.text)),
+        _ => stage.sim.voice(format).speak(&order.text),
+    };
     stage.sim.wait(Vendor::Own, Moment::FirstAudio).await;
     Answer { stage, order, format, speech }.response()
 }
@@ -71,7 +76,7 @@ fn read(stage: &Stage, headers: &HeaderMap, body: &[u8]) -> Result<(Order, Forma
         return Err(stage.offence("a text without a word"));
     }
     match order.voice.as_deref() {
-        None | Some("tones") => Ok((order, format)),
+        None | Some("tones" | TWICE) => Ok((order, format)),
         Some(_) => Err(No::because("unsupported")),
     }
 }
