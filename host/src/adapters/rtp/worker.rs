@@ -1,6 +1,6 @@
 //! What a shard's thread does, tick by tick.
 //!
-//! The clock is an absolute 5 ms grid. Mouths are told the grid's time, not the time of waking, so that their 20 ms slots fall on the grid and
+//! The clock is an absolute 2 ms grid. Mouths are told the grid's time, not the time of waking, so that their 20 ms slots fall on the grid and
 //! a late wake-up never shifts the packets after it. What is due leaves before anything is read: packets that came can wait a millisecond, packets that
 //! leave would be late by it. After a stall the slots that were missed have their turn at once, each once: nothing is made up
 //! for in a burst.
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use vg_media::DATAGRAM_MAX;
 use vg_media::rtcp::COMPOUND_MAX;
 
-pub(super) const TICK: Duration = Duration::from_millis(5);
+pub(super) const TICK: Duration = Duration::from_millis(20 / SLOTS as u64);
 /// Batches taken from the socket in one tick, so that a flood cannot hold up the Mouths: 4096 packets.
 const BATCHES_PER_TICK: usize = 64;
 
@@ -184,7 +184,7 @@ fn slot_of(number: u64) -> usize {
     (number % SLOTS as u64) as usize
 }
 
-/// How many ticks after this one the first one lies that is not before `due`: 1 to 4, of which 4 is this slot again.
+/// How many ticks after this one the first one lies that is not before `due`: 1 to 10, of which 10 is this slot again.
 fn slots_until(tick: Instant, due: Instant) -> usize {
     let ticks = due.saturating_duration_since(tick).as_nanos().div_ceil(TICK.as_nanos());
     // What lies further away is looked for again when its time comes.
@@ -320,6 +320,6 @@ mod tests {
     fn a_leg_is_heard_in_the_tick_that_follows_its_frames() {
         let tick = Instant::now();
         let at = |us: u64| slots_until(tick, tick + Duration::from_micros(us));
-        assert_eq!([0, 1, 5_000, 5_001, 10_000, 19_999, 20_000, 90_000].map(at), [1, 1, 1, 2, 2, 4, 4, 4]);
+        assert_eq!([0, 1, 2_000, 2_001, 4_000, 18_001, 20_000, 90_000].map(at), [1, 1, 1, 2, 2, 10, 10, 10]);
     }
 }
