@@ -310,7 +310,7 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
     let busy = cpu_s / window.seconds / cpus;
     let generator_busy = (window.generator.1.cpu_s - window.generator.0.cpu_s) / window.seconds;
     let lateness = |share: f64| window.quantile_ms("vg_pacing_lateness_seconds", "", share);
-    let turn = |share: f64| window.quantile_ms("vg_turn_latency_seconds", "part=\"total\"", share);
+    let turn = |part: &str, share: f64| window.quantile_ms("vg_turn_latency_seconds", &format!("part=\"{part}\""), share);
     let ms = |way: Option<[Duration; 2]>| way.map(|way| way.map(|took| took.as_secs_f64() * 1000.0));
     let (turns, latency_s) = (
         window.gained("vg_turn_latency_seconds_count{part=\"total\"}"),
@@ -339,7 +339,8 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
         lateness_ms: [lateness(0.5), lateness(0.99), lateness(0.999)],
         turns: turns / window.call_seconds(),
         turn_mean_ms: latency_s * 1000.0 / turns.max(1.0),
-        turn_ms: [turn(0.5), turn(0.95)],
+        turn_ms: [turn("total", 0.5), turn("total", 0.95)],
+        gateway_share_ms: [turn("gateway", 0.5), turn("gateway", 0.99)],
         mouth_to_vendor_ms: ms(window.to_vendor),
         vendor_to_ear_ms: ms(window.to_caller),
         rss_mb_per_call: (after.rss_mb - idle.rss_mb) / window.calls_up.max(1.0),

@@ -43,6 +43,8 @@ pub struct Report {
     pub turn_mean_ms: f64,
     /// The same: half and 95 of 100 at most, to the bounds of the gateway's histogram.
     pub turn_ms: [f64; 2],
+    /// The gateway's own share of a turn: without the wait for more words, vendor and agent; half and 99 of 100 at most.
+    pub gateway_share_ms: [f64; 2],
     /// From a caller's mouth to the vendor's ear, half and 99 of 100 at most; none where sound is resampled on the way.
     pub mouth_to_vendor_ms: Option<[f64; 2]>,
     /// From the vendor's mouth to a caller's ear.
@@ -67,7 +69,8 @@ impl fmt::Display for Report {
         write!(f, "| {:.0} % | {:.1} / {:.1} ", self.busy * 100.0, self.packets_in, self.packets_out)?;
         write!(f, "| {:.0} | {half:.2} / {most:.2} / {nearly_all:.2} ", self.dropped)?;
         write!(f, "| {} | {} ", way(self.mouth_to_vendor_ms), way(self.vendor_to_ear_ms))?;
-        write!(f, "| {:.0} / {:.0} | {:.2} ", self.turn_ms[0], self.turn_ms[1], self.rss_mb_per_call)?;
+        write!(f, "| {:.0} / {:.0} ", self.turn_ms[0], self.turn_ms[1])?;
+        write!(f, "| {:.0} / {:.0} | {:.2} ", self.gateway_share_ms[0], self.gateway_share_ms[1], self.rss_mb_per_call)?;
         writeln!(f, "| {:.0} % | {} |", self.generator_busy * 100.0, parts.join(", "))?;
         if let Some(why) = &self.not_measurable {
             writeln!(f, "  not measurable here: {why}")?;
@@ -77,7 +80,7 @@ impl fmt::Display for Report {
 }
 
 /// The table's head.
-pub const HEAD: &str = "| Calls | up | CPU, ms per call-second | bare loop | ratio | media alone | of its cores | packets in / out per call-second | dropped | late p50 / p99 / p99.9, ms | mouth to vendor p50 / p99, ms | vendor to ear | turn p50 / p95, ms | MB per call | generator | CPU by part |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+pub const HEAD: &str = "| Calls | up | CPU, ms per call-second | bare loop | ratio | media alone | of its cores | packets in / out per call-second | dropped | late p50 / p99 / p99.9, ms | mouth to vendor p50 / p99, ms | vendor to ear | turn p50 / p95, ms | gateway's share p50 / p99, ms | MB per call | generator | CPU by part |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 const WIDTH: f64 = 60.0;
 
