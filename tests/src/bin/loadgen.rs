@@ -326,6 +326,7 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
         calls_up: window.calls_up,
         seconds: window.seconds,
         cpu_ms_per_call_second: per_call(cpu_s),
+        calls_per_core: report::CAPACITY * 1000.0 / per_call(cpu_s),
         floor_ms_per_call_second: floor_ms,
         ratio_to_floor: per_call(cpu_s) / floor_ms,
         media_ratio_to_floor: threads.get("vg-media").copied().unwrap_or(0.0) / floor_ms,

@@ -15,6 +15,8 @@ pub struct Report {
     pub seconds: f64,
     /// CPU of the whole gateway.
     pub cpu_ms_per_call_second: f64,
+    /// Calls of this kind that fill 75 % of a core: what may be claimed.
+    pub calls_per_core: f64,
     /// CPU of the bare loop, with as many packets each way.
     pub floor_ms_per_call_second: f64,
     /// The one over the other.
@@ -94,8 +96,15 @@ pub fn plot(reports: &[Report]) -> String {
         let unsure = if report.not_measurable.is_some() { "  (not measurable here)" } else { "" };
         plot += &format!("{:>6} {} {ms:.3}{unsure}\n", report.calls, bar(ms));
     }
-    plot + &format!("{:>6} {} {GATE_MS}\n", "gate", "-".repeat((GATE_MS / most * WIDTH).round() as usize))
+    plot += &format!("{:>6} {} {GATE_MS}\n", "gate", "-".repeat((GATE_MS / most * WIDTH).round() as usize));
+    if let Some(last) = reports.iter().rfind(|report| report.not_measurable.is_none()) {
+        plot += &format!("{:.0} calls fill 75 % of a core, as {} of them cost\n", last.calls_per_core, last.calls);
+    }
+    plot
 }
+
+/// Share of a core that calls may fill.
+pub const CAPACITY: f64 = 0.75;
 
 /// What a thousand calls may cost on a core.
 const GATE_MS: f64 = 0.75;
