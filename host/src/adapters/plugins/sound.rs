@@ -13,7 +13,7 @@ pub(super) fn heard_in(formats: &[AudioFormat], leg_hz: u32, wish: Option<Sound>
         return usable.find(|format| *format == named(wish));
     }
     usable.clone().min_by_key(|format| match (format.rate_hz, format.encoding) {
-        (rate_hz, _) if rate_hz == leg_hz => (0, 0),
+        (rate_hz, encoding) if rate_hz == leg_hz => (0, u32::from(loses(encoding, rate_hz))),
         (rate_hz, Encoding::PcmS16le) if rate_hz > leg_hz => (1, rate_hz),
         (rate_hz, Encoding::PcmS16le) => (2, u32::MAX - rate_hz),
         (rate_hz, _) => (3, rate_hz),
@@ -28,7 +28,7 @@ pub(super) fn spoken_in(formats: &[AudioFormat], leg_hz: u32, wish: Option<Sound
         return usable.find(|format| *format == named(wish));
     }
     usable.clone().min_by_key(|format| match format {
-        format if format.rate_hz == leg_hz => 0,
+        format if format.rate_hz == leg_hz && !loses(format.encoding, leg_hz) => 0,
         format if format.encoding == Encoding::PcmS16le => 1,
         _ => 2,
     })
@@ -38,6 +38,11 @@ pub(super) fn spoken_in(formats: &[AudioFormat], leg_hz: u32, wish: Option<Sound
 pub(super) fn unsuited(formats: &[AudioFormat]) -> String {
     let names: Vec<String> = formats.iter().map(|format| format!("{}-{}", coding(format.encoding), format.rate_hz)).collect();
     format!("the plugin has {}", names.join(", "))
+}
+
+/// G.711 is what a telephone's sound already went through; what is wider did not.
+fn loses(encoding: Encoding, rate_hz: u32) -> bool {
+    encoding != Encoding::PcmS16le && rate_hz > 8000
 }
 
 fn can_be_made(format: AudioFormat) -> bool {
@@ -148,6 +153,7 @@ mod tests {
         assert_eq!(heard_in(&[WIDE, MULAW, NARROW], 8000, None), Some(MULAW));
         assert_eq!(heard_in(&[WIDE, NARROW, MULAW], 8000, None), Some(NARROW));
         assert_eq!(heard_in(&[MULAW, NARROW, WIDE], 16_000, None), Some(WIDE));
+        assert_eq!(heard_in(&[format(Encoding::Mulaw, 16_000), WIDE], 16_000, None), Some(WIDE));
         assert_eq!(heard_in(&[WIDER, WIDE], 8000, None), Some(WIDE));
         assert_eq!(heard_in(&[MULAW, NARROW], 16_000, None), Some(NARROW));
         assert_eq!(heard_in(&[MULAW], 16_000, None), Some(MULAW));
@@ -160,6 +166,7 @@ mod tests {
         assert_eq!(spoken_in(&[WIDER, MULAW, NARROW], 8000, None), Some(MULAW));
         assert_eq!(spoken_in(&[MULAW, WIDER, WIDE], 16_000, None), Some(WIDE));
         assert_eq!(spoken_in(&[MULAW, WIDER], 16_000, None), Some(WIDER));
+        assert_eq!(spoken_in(&[format(Encoding::Mulaw, 16_000), WIDER], 16_000, None), Some(WIDER));
         assert_eq!(spoken_in(&[STRANGE, MULAW], 16_000, None), Some(MULAW));
         assert_eq!(spoken_in(&[STRANGE], 8000, None), None);
     }
