@@ -19,7 +19,7 @@
 //! # }
 //! ```
 //!
-//! SIPp does the signalling of a caller, [`SipCaller`] its sound: 20 ms frames of mu-law on an absolute schedule, both directions
+//! SIPp does the signalling of a caller, [`SipCaller`] its sound: 20 ms frames on an absolute schedule, both directions
 //! recorded on one timeline. A missing chroot or SIPp is an error that names the way out (`cargo xtask setup`); nothing is skipped.
 //!
 //! Extensions of the laboratory: `100` the agent (application `vg-test`, argument `tenant=demo`), `110` to `119` the same for the applications
@@ -29,12 +29,16 @@
 mod asterisk;
 mod caller;
 mod listen;
+mod operator;
 mod sound;
+mod voice;
 
 pub use asterisk::{Ari, Asterisk};
 pub use caller::{CallRecord, EndedBy, Ringing, SipCaller};
-pub use listen::{Likeness, likeness, rms, tone_share};
+pub use listen::{Likeness, Sameness, compare, likeness, rms, tone_share};
+pub use operator::{Line, Operator};
 pub use sound::Pacing;
+pub use voice::Voice;
 
 /// Where the configuration, the scenarios and the scripts are.
 fn folder() -> std::path::PathBuf {
