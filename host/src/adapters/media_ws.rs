@@ -1,9 +1,11 @@
 //! `GET /media/ws`: calls that bring their own sound, without SIP. Speaks Asterisk's chan_websocket media protocol (JSON control, subprotocol `media`).
 //!
-//! Whoever connects is the caller's side: it says `MEDIA_START` first, then sends and receives binary frames of the codec named there.
+//! Whoever connects is the caller's side: it says `MEDIA_START` first, then sends and receives binary frames of the codec named there:
+//! bytes in order, but for Opus, of which each message is a packet.
 
 pub mod client;
 mod control;
+mod opus;
 mod server;
 
 pub use control::{Format, LatencyMs, PhoneFact};

@@ -56,7 +56,7 @@ fn loud(samples: &[i16]) -> usize {
 
 #[tokio::test]
 async fn a_phone_is_heard_hears_the_answer_and_learns_the_facts() {
-    for format in [Format::Ulaw, Format::Slin16] {
+    for format in [Format::Ulaw, Format::Slin16, Format::Opus] {
         let mut house = house().await;
         let (mut phone, mut call) = house.call(format).await;
         assert_eq!(call.tenant, TenantHint::Named(TenantId::new("demo")));
