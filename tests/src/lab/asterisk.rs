@@ -102,7 +102,7 @@ impl Asterisk {
         let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
         let mut connection = TcpStream::connect(("127.0.0.1", self.http_port)).await?;
         let request = format!(
-            "GET /ari/channels/{channel}/rtp_statistics HTTP/1.0\r\nHost: asterisk\r\nAuthorization: Basic {login}\r\n\r\n"
+            "GET /ari/channels/{channel}/rtp_statistics HTTP/1.1\r\nHost: asterisk\r\nConnection: close\r\nAuthorization: Basic {login}\r\n\r\n"
         );
         connection.write_all(request.as_bytes()).await?;
         let mut answer = String::new();

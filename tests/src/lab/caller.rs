@@ -115,7 +115,12 @@ impl SipCaller {
 
     /// Sends no packet of sound any more, and no BYE: what a phone does whose network has died.
     pub fn fall_silent(&self) {
-        self.sound.mute();
+        self.sound.mute(true);
+    }
+
+    /// Sends sound again.
+    pub fn speak_up(&self) {
+        self.sound.mute(false);
     }
 
     /// Waits for speech, or any sound of 60 ms, that goes on after `since`; returns when it began.
@@ -175,6 +180,36 @@ impl SipCaller {
     }
 }
 
+/// A call whose sound is somebody else's: the signalling alone. Dropping it cuts the line.
+#[derive(Debug)]
+pub struct SipLine {
+    signalling: Signalling,
+    remote: SocketAddr,
+}
+
+impl SipLine {
+    /// Calls an extension in PCMU and says that sound is at this port of loopback; returns when it has answered.
+    pub async fn dial(asterisk: &Asterisk, number: &str, audio_port: u16) -> Result<Self> {
+        let mut signalling = Signalling::invite(asterisk.sip_port(), number, audio_port, Voice::Pcmu).await?;
+        let remote = signalling.answer(number).await?;
+        Ok(Self { signalling, remote })
+    }
+
+    /// Where Asterisk receives this call's RTP.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Hangs up and returns when that was confirmed.
+    pub async fn hang_up(mut self) -> Result<()> {
+        self.signalling.press_red_button().await?;
+        match timeout(PATIENCE, self.signalling.next_word()).await.context("nobody confirmed")??.as_str() {
+            "ended-by-caller" => Ok(()),
+            other => bail!("the call ended strangely: {other}"),
+        }
+    }
+}
+
 /// A call that is not answered yet. Dropping it cuts the line.
 #[derive(Debug)]
 pub struct Ringing {
@@ -193,13 +228,9 @@ impl Ringing {
 
     /// Waits for the answer.
     pub async fn answered(mut self) -> Result<SipCaller> {
-        let mut word = self.signalling.next_word().await.with_context(|| format!("failed to call {}", self.number))?;
-        if word == "ringing" {
-            word = self.signalling.next_word().await?;
-        }
-        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {}: {word}", self.number) };
+        let remote = self.signalling.answer(&self.number).await?;
         let voice = self.voice;
-        let sound = Sound::start(self.audio, SocketAddr::from(([127, 0, 0, 1], port.parse()?)), voice)?;
+        let sound = Sound::start(self.audio, remote, voice)?;
         let activity = sound.activity();
         Ok(SipCaller { signalling: self.signalling, sound, voice, activity, answered_at: Instant::now() })
     }
@@ -269,6 +300,16 @@ impl Signalling {
             }
         };
         Ok(String::from_utf8_lossy(&word[..length]).trim().to_owned())
+    }
+
+    /// Waits for the answer: where the far end receives sound.
+    async fn answer(&mut self, number: &str) -> Result<SocketAddr> {
+        let mut word = self.next_word().await.with_context(|| format!("failed to call {number}"))?;
+        if word == "ringing" {
+            word = self.next_word().await?;
+        }
+        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {number}: {word}") };
+        Ok(SocketAddr::from(([127, 0, 0, 1], port.parse()?)))
     }
 
     async fn press_red_button(&mut self) -> Result<()> {

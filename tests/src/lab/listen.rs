@@ -47,36 +47,48 @@ const BLOCK_MS: usize = 5;
 const SLACK_MS: usize = 40;
 /// A piece that is not louder is a pause.
 const PIECE_RMS: f64 = 150.0;
+const NEAR: usize = 8;
 const SNR_DB_MAX: f64 = 99.0;
 
 /// Compares what was sent with where it is heard. None where nothing of it was said, or it is not there.
 pub fn compare(sent: &[i16], heard: &[i16], rate_hz: u32) -> Option<Sameness> {
     let ms = rate_hz as usize / 1000;
     let lag = coarse_lag(&loudness(sent, BLOCK_MS * ms), &loudness(heard, BLOCK_MS * ms))? * BLOCK_MS * ms;
-    let (mut snrs, mut lags, mut sent_power, mut heard_power) = (Vec::new(), Vec::new(), 0.0, 0.0);
+    let (mut snrs, mut lags, mut sent_power, mut heard_power) = (Vec::new(), Vec::<usize>::new(), 0.0, 0.0);
     for (nth, piece) in sent.chunks_exact(PIECE_MS * ms).enumerate() {
         if rms(piece) < PIECE_RMS {
             continue;
         }
-        let from = (nth * PIECE_MS * ms + lag).saturating_sub(SLACK_MS * ms);
-        let there = heard.get(from..)?;
-        let found = likeness(piece, &there[..there.len().min(piece.len() + 2 * SLACK_MS * ms)], 2 * SLACK_MS * ms);
-        let there = there.get(found.delay_samples..found.delay_samples + piece.len())?;
+        let at = nth * PIECE_MS * ms;
+        let there = find(piece, heard, at + lags.last().copied().unwrap_or(lag), SLACK_MS * ms)?;
+        lags.push(there - at);
+        let there = &heard[there..there + piece.len()];
         let (signal, noise) = (power(piece), difference(piece, there));
         snrs.push(if noise > 0.0 { (10.0 * (signal / noise).log10()).min(SNR_DB_MAX) } else { SNR_DB_MAX });
-        lags.push((from + found.delay_samples) as f64 - (nth * PIECE_MS * ms) as f64);
         sent_power += signal;
         heard_power += power(there);
     }
     snrs.sort_by(f64::total_cmp);
-    lags.sort_by(f64::total_cmp);
+    lags.sort_unstable();
     Some(Sameness {
-        delay_ms: lags.get(lags.len() / 2)? / ms as f64,
+        delay_ms: *lags.get(lags.len() / 2)? as f64 / ms as f64,
         pieces: snrs.len(),
         snr_db: *snrs.get(snrs.len() / 2)?,
         snr_db_min: *snrs.first()?,
         level_db: 10.0 * (heard_power / sent_power).log10(),
     })
+}
+
+/// Where a piece lies in what was heard: close to `at`, or else within the slack around it.
+fn find(piece: &[i16], heard: &[i16], at: usize, slack: usize) -> Option<usize> {
+    let around = |slack: usize| {
+        let from = at.saturating_sub(slack);
+        let there = heard.get(from..(at + piece.len() + slack).min(heard.len()))?;
+        let found = likeness(piece, there.get(..)?, there.len().checked_sub(piece.len())?);
+        Some((from + found.delay_samples, found.similarity))
+    };
+    // Looking everywhere costs much more, and is needed for the first piece and after a shift.
+    around(NEAR).filter(|(_, similarity)| *similarity > 0.97).or_else(|| around(slack)).map(|(at, _)| at)
 }
 
 fn loudness(samples: &[i16], block: usize) -> Vec<f64> {

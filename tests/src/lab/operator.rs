@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use axum::serve;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -90,6 +90,7 @@ impl Operator {
             tenant,
             heard: Vec::new(),
             digits: Vec::new(),
+            digits_in_sound: Vec::new(),
             utterances: 0,
         })
     }
@@ -127,8 +128,10 @@ pub struct Line {
     pub tenant: TenantHint,
     /// What was heard from the first packet on, at [`rate_hz`](Self::rate_hz).
     pub heard: Vec<i16>,
-    /// Keys, and when each was told.
-    pub digits: Vec<(char, Instant)>,
+    /// Keys as the signalling told them.
+    pub digits: Vec<char>,
+    /// Keys that came as packets of RFC 4733.
+    pub digits_in_sound: Vec<char>,
     utterances: u32,
 }
 
@@ -163,13 +166,12 @@ impl Line {
         }
     }
 
-    /// Hears until so many keys were pressed since the beginning.
+    /// Hears until so many keys were told since the beginning.
     pub async fn until_digits(&mut self, count: usize) -> Result<()> {
         while self.digits.len() < count {
-            let digit =
-                |news: &News| matches!(news, News::Call(Some(TelephonyEvent::Digit(_))) | News::Leg(Some(LegEvent::Digit(_))));
+            let digit = |news: &News| matches!(news, News::Call(Some(TelephonyEvent::Digit(_))));
             let waited = tokio::time::timeout(PATIENCE, self.until(digit)).await;
-            waited.with_context(|| format!("{} of {count} keys came", self.digits.len()))??;
+            waited.with_context(|| format!("of {count} keys came {:?}", self.digits))??;
         }
         Ok(())
     }
@@ -207,9 +209,8 @@ impl Line {
             };
             match &news {
                 News::Leg(Some(LegEvent::Audio(chunk))) => self.heard.extend_from_slice(&chunk.pcm),
-                News::Leg(Some(LegEvent::Digit(digit))) | News::Call(Some(TelephonyEvent::Digit(digit))) => {
-                    self.digits.push((*digit, Instant::now()));
-                }
+                News::Leg(Some(LegEvent::Digit(digit))) => self.digits_in_sound.push(*digit),
+                News::Call(Some(TelephonyEvent::Digit(digit))) => self.digits.push(*digit),
                 _ => {}
             }
             if enough(&news) {

@@ -79,7 +79,7 @@ struct Line {
     voice: Voice,
     to_say: Mutex<VecDeque<i16>>,
     to_press: Mutex<VecDeque<Key>>,
-    /// Nothing is sent any more.
+    /// Nothing is sent.
     mute: AtomicBool,
     activity: watch::Sender<Activity>,
     over: AtomicBool,
@@ -134,9 +134,9 @@ impl Sound {
         true
     }
 
-    /// Sends nothing from now on; what comes is still heard.
-    pub(super) fn mute(&self) {
-        self.line.mute.store(true, Ordering::Relaxed);
+    /// Whether nothing is sent from now on; what comes is heard all the same.
+    pub(super) fn mute(&self, mute: bool) {
+        self.line.mute.store(mute, Ordering::Relaxed);
     }
 
     /// Follows what happens.
