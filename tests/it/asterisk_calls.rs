@@ -221,7 +221,7 @@ async fn callers_at_the_same_time_are_all_understood_and_paced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asterisk_that_dies_ends_its_calls_and_no_others() {
+async fn asterisk_that_dies_ends_its_calls_and_no_others_and_serves_again_when_it_is_back() {
     let mut doomed = Asterisk::start().await.unwrap();
     let survivor = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[doomed.ari(), survivor.ari()]).await.unwrap();
@@ -240,8 +240,19 @@ async fn asterisk_that_dies_ends_its_calls_and_no_others() {
 
     let turn = ask(&mut house, &mut kept, "time.wav").await;
     assert!(turn.heard.as_str().contains("time"), "{turn:?}");
+    // It comes back while that call goes on, and serves again.
+    doomed.restart().await.unwrap();
+    let begun = Instant::now();
+    house.serves_all(Duration::from_secs(15)).await.unwrap();
+    println!("asterisk serves again {:?} after its restart", begun.elapsed());
+    let mut again = SipCaller::dial(&doomed, "100").await.unwrap();
+    greeted(&mut again).await;
+    again.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+
     kept.hang_up().await.unwrap();
     assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
     nothing_left(&house, &survivor).await;
+    nothing_left(&house, &doomed).await;
     house.stop().await;
 }

@@ -37,7 +37,7 @@ pub struct Sameness {
     pub snr_db: f64,
     /// The same of the worst piece.
     pub snr_db_min: f64,
-    /// How much louder the heard one is over all pieces, in dB.
+    /// How much louder the heard one is in the median piece, in dB.
     pub level_db: f64,
 }
 
@@ -54,7 +54,7 @@ const SNR_DB_MAX: f64 = 99.0;
 pub fn compare(sent: &[i16], heard: &[i16], rate_hz: u32) -> Option<Sameness> {
     let ms = rate_hz as usize / 1000;
     let lag = coarse_lag(&loudness(sent, BLOCK_MS * ms), &loudness(heard, BLOCK_MS * ms))? * BLOCK_MS * ms;
-    let (mut snrs, mut lags, mut sent_power, mut heard_power) = (Vec::new(), Vec::<usize>::new(), 0.0, 0.0);
+    let (mut snrs, mut levels, mut lags) = (Vec::new(), Vec::new(), Vec::<usize>::new());
     for (nth, piece) in sent.chunks_exact(PIECE_MS * ms).enumerate() {
         if rms(piece) < PIECE_RMS {
             continue;
@@ -65,17 +65,17 @@ pub fn compare(sent: &[i16], heard: &[i16], rate_hz: u32) -> Option<Sameness> {
         let there = &heard[there..there + piece.len()];
         let (signal, noise) = (power(piece), difference(piece, there));
         snrs.push(if noise > 0.0 { (10.0 * (signal / noise).log10()).min(SNR_DB_MAX) } else { SNR_DB_MAX });
-        sent_power += signal;
-        heard_power += power(there);
+        levels.push(10.0 * (power(there) / signal).log10());
     }
     snrs.sort_by(f64::total_cmp);
+    levels.sort_by(f64::total_cmp);
     lags.sort_unstable();
     Some(Sameness {
         delay_ms: *lags.get(lags.len() / 2)? as f64 / ms as f64,
         pieces: snrs.len(),
         snr_db: *snrs.get(snrs.len() / 2)?,
         snr_db_min: *snrs.first()?,
-        level_db: 10.0 * (heard_power / sent_power).log10(),
+        level_db: *levels.get(levels.len() / 2)?,
     })
 }
 

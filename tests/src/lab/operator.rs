@@ -66,7 +66,8 @@ impl Operator {
         let (shards, tell, incoming) = parts()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         asterisk.dials_media_at(listener.local_addr()?).await?;
-        let router = media_ws::router(Arc::clone(&shards), tell).into_make_service_with_connect_info::<SocketAddr>();
+        let router =
+            media_ws::router(Arc::clone(&shards), tell, Silence::Comfort).into_make_service_with_connect_info::<SocketAddr>();
         let stop = CancellationToken::new();
         let until = stop.clone().cancelled_owned();
         #[expect(clippy::disallowed_methods, reason = "joined by `stop`")]

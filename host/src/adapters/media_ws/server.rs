@@ -1,5 +1,6 @@
 //! One media socket is one call.
 
+use super::Door;
 use super::control::{Command, Event, FactLine, Format, MediaStart, PhoneFact, to_text};
 use super::opus::OpusWire;
 use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shards};
@@ -31,7 +32,7 @@ const EVENTS_MAX: usize = 32;
 const ORDERS_MAX: usize = 8;
 
 /// Serves the socket until the call is over.
-pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, facts: bool) {
+pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool) {
     let Some(start) = first_message(&mut socket).await else {
         tracing::warn!("media socket closed: no MEDIA_START came");
         return refuse(&mut socket, "media_start_expected").await;
@@ -47,8 +48,10 @@ pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shards>, incoming: m
     let (orders, taken) = mpsc::channel(ORDERS_MAX);
     let (events, told) = mpsc::channel(EVENTS_MAX);
     let (watcher, watched) = mpsc::channel(WATCHER_FACTS);
-    let telephony = WsTelephony { codec: start.format.codec(), shard, orders };
-    let offered = incoming.try_send(offer(start, call.clone(), telephony, told, facts.then_some(watcher)));
+    // Nobody but who sits before it takes a phone's silence for a dead line; behind an Asterisk there may be a trunk that does.
+    let silence = if start.channel_id.is_empty() { Silence::Nothing } else { door.silence };
+    let telephony = WsTelephony { codec: start.format.codec(), silence, shard: door.shard, orders };
+    let offered = door.incoming.try_send(offer(start, call.clone(), telephony, told, facts.then_some(watcher)));
     if offered.is_err() {
         tracing::warn!(%call, "media socket turned away: the gateway takes no more");
         let _ = say(&mut socket, &Command::Hangup).await;
@@ -261,6 +264,7 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), axum::Erro
 /// Acts on a call that came by a media socket.
 struct WsTelephony {
     codec: Codec,
+    silence: Silence,
     shard: Arc<Shards>,
     orders: mpsc::Sender<Order>,
 }
@@ -271,10 +275,8 @@ impl WsTelephony {
     }
 
     fn open(&self) -> Result<MediaLeg, TelephonyError> {
-        // Over a WebSocket nobody takes silence for a dead line.
-        let silence = Silence::Nothing;
-        let config =
-            LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None, silence };
+        let Self { codec, silence, .. } = *self;
+        let config = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still: None, silence };
         let (leg, handle) = self.shard.open_raw(config).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }
