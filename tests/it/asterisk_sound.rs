@@ -169,7 +169,7 @@ async fn keys_story(operator: &mut Operator, asterisk: &Asterisk, number: &str) 
     for (nth, key) in ['7', '7', '#', 'A', '0'].into_iter().enumerate() {
         caller.press_by_info(key).await.unwrap();
         line.until_digits(keys.len() + nth + 1).await.unwrap_or_else(|error| panic!("{error:#}: {}", asterisk.log()));
-        // Asterisk may lose a key that comes within 45 ms of another's end; no finger is so quick.
+        // A key that comes in the very moment another ends was seen to get lost before Asterisk's channel; no finger is so quick.
         line.listen(Duration::from_millis(200)).await.unwrap();
     }
     // A key that comes twice comes soon.

@@ -45,20 +45,20 @@ impl Operator {
             deadline: REQUEST_DEADLINE,
         };
         let ari = Arc::new(Ari::new(config, Arc::clone(&shards), tell)?);
-        let stop = CancellationToken::new();
-        let (running, until) = (Arc::clone(&ari), stop.clone());
-        #[expect(clippy::disallowed_methods, reason = "joined by `stop`")]
-        let serving = tokio::spawn(async move {
+        let (stop, running) = (CancellationToken::new(), Arc::clone(&ari));
+        let until = stop.clone();
+        let work = async move {
             running.run(until).await;
             Ok(())
-        });
+        };
+        let operator = Self::working(incoming, shards, stop, work);
         let up = async {
             while !ari.is_up() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(PATIENCE, up).await.context("the event socket does not come up")?;
-        Ok(Self { incoming, shards, stop, serving })
+        Ok(operator)
     }
 
     /// Takes the calls of extensions 120 to 129, which Asterisk brings by chan_websocket.
@@ -70,9 +70,19 @@ impl Operator {
             media_ws::router(Arc::clone(&shards), tell, Silence::Comfort).into_make_service_with_connect_info::<SocketAddr>();
         let stop = CancellationToken::new();
         let until = stop.clone().cancelled_owned();
+        let work = async move { Ok(serve(listener, router).with_graceful_shutdown(until).await?) };
+        Ok(Self::working(incoming, shards, stop, work))
+    }
+
+    fn working(
+        incoming: mpsc::Receiver<IncomingCall>,
+        shards: Arc<Shards>,
+        stop: CancellationToken,
+        work: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> Self {
         #[expect(clippy::disallowed_methods, reason = "joined by `stop`")]
-        let serving = tokio::spawn(async move { Ok(serve(listener, router).with_graceful_shutdown(until).await?) });
-        Ok(Self { incoming, shards, stop, serving })
+        let serving = tokio::spawn(work);
+        Self { incoming, shards, stop, serving }
     }
 
     /// Takes the next call: connects its sound and answers.
