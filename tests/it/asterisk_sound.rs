@@ -19,8 +19,8 @@ fn speech(name: &str, rate_hz: u32) -> Vec<i16> {
 /// A pause in which a line that is not dead carries silence.
 const PAUSE: Duration = Duration::from_millis(600);
 
-/// The least that A-law can say is 8; a sub-band codec wavers a little around silence.
-const QUIET_MAX: u16 = 12;
+/// 60 dB below full scale. The least that A-law can say is 8; G.722 wavers a little before it settles.
+const QUIET_MAX: u16 = 32;
 
 /// A call as both ends recorded it.
 struct Recorded {
