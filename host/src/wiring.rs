@@ -98,7 +98,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let live = gateway.live_calls();
     let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone() };
     let vitals = Arc::new(house);
-    let mut mounted = media_ws::router(shard, incoming);
+    let mut mounted = media_ws::router(shard, incoming, silence(&config));
     if config.http.api {
         mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
     }
@@ -214,16 +214,20 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
     }
 }
 
+fn silence(config: &Config) -> Silence {
+    match config.media.silence {
+        RtpSilence::Comfort => Silence::Comfort,
+        RtpSilence::Nothing => Silence::Nothing,
+    }
+}
+
 fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
     let codec = match config.media.codec {
         RtpCodec::Ulaw => Codec::Pcmu,
         RtpCodec::Alaw => Codec::Pcma,
         RtpCodec::G722 => Codec::G722,
     };
-    let silence = match config.media.silence {
-        RtpSilence::Comfort => Silence::Comfort,
-        RtpSilence::Nothing => Silence::Nothing,
-    };
+    let silence = silence(config);
     let ari = |asterisk: &config::Asterisk| {
         let config = AriConfig {
             url: asterisk.url.clone(),

@@ -156,6 +156,28 @@ async fn caller_who_hangs_up_at_any_moment_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn caller_whose_sound_stops_without_a_bye_is_asked_and_then_hung_up() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    caller.fall_silent();
+    let silent = Instant::now();
+    // Asked twice, told goodbye: a phone whose network died cannot answer, and one whose owner is silent sends no less.
+    for _ in 0..3 {
+        caller.hears_speech(Instant::now(), Duration::from_secs(8)).await.unwrap();
+        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(8)).await.unwrap();
+    }
+    assert_eq!(ended(&mut house).await, EndCause::CallerSilent);
+    println!("a caller without packets was hung up after {:?}", silent.elapsed());
+    let call = caller.until_hung_up(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(call.ended_by, EndedBy::FarEnd);
+    assert_eq!((call.pacing.lost, call.pacing.jumps), (0, 0), "{:?}", call.pacing);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn caller_who_talks_over_the_answer_silences_the_agent_and_is_understood() {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
@@ -221,7 +243,7 @@ async fn callers_at_the_same_time_are_all_understood_and_paced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asterisk_that_dies_ends_its_calls_and_no_others() {
+async fn asterisk_that_dies_ends_its_calls_and_no_others_and_serves_again_when_it_is_back() {
     let mut doomed = Asterisk::start().await.unwrap();
     let survivor = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[doomed.ari(), survivor.ari()]).await.unwrap();
@@ -240,8 +262,19 @@ async fn asterisk_that_dies_ends_its_calls_and_no_others() {
 
     let turn = ask(&mut house, &mut kept, "time.wav").await;
     assert!(turn.heard.as_str().contains("time"), "{turn:?}");
+    // It comes back while that call goes on, and serves again.
+    doomed.restart().await.unwrap();
+    let begun = Instant::now();
+    house.serves_all(Duration::from_secs(15)).await.unwrap();
+    println!("asterisk serves again {:?} after its restart", begun.elapsed());
+    let mut again = SipCaller::dial(&doomed, "100").await.unwrap();
+    greeted(&mut again).await;
+    again.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+
     kept.hang_up().await.unwrap();
     assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
     nothing_left(&house, &survivor).await;
+    nothing_left(&house, &doomed).await;
     house.stop().await;
 }

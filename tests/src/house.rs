@@ -115,6 +115,16 @@ impl House {
         waited.with_context(|| format!("after {within:?} {wanted:?} was wanted, held is {:?}", self.running.held()))
     }
 
+    /// Waits until every Asterisk's event socket is connected.
+    pub async fn serves_all(&self, within: Duration) -> Result<()> {
+        let reached = async {
+            while !self.running.readiness().event_sources.iter().all(|source| source.up) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(within, reached).await.with_context(|| format!("not every Asterisk is connected after {within:?}"))
+    }
+
     /// Drains and ends.
     pub async fn stop(self) -> Drained {
         self.running.stop();

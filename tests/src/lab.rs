@@ -19,22 +19,26 @@
 //! # }
 //! ```
 //!
-//! SIPp does the signalling of a caller, [`SipCaller`] its sound: 20 ms frames of mu-law on an absolute schedule, both directions
+//! SIPp does the signalling of a caller, [`SipCaller`] its sound: 20 ms frames on an absolute schedule, both directions
 //! recorded on one timeline. A missing chroot or SIPp is an error that names the way out (`cargo xtask setup`); nothing is skipped.
 //!
-//! Extensions of the laboratory: `100` the agent (application `vg-test`, argument `tenant=demo`), `110` to `119` the same for the applications
+//! Extensions of the laboratory: `120` and `121` the agent by chan_websocket in linear samples of 16 kHz and in Opus; `100` the agent (application `vg-test`, argument `tenant=demo`), `110` to `119` the same for the applications
 //! `vg-test-0` to `vg-test-9`, `200` echo, `201` a tone of 1004 Hz, `202` rings for ever, `203` busy. A transfer goes to `people,human`, which
 //! answers with the tone; a caller whom no gateway takes hears an announcement.
 
 mod asterisk;
 mod caller;
 mod listen;
+mod operator;
 mod sound;
+mod voice;
 
 pub use asterisk::{Ari, Asterisk};
-pub use caller::{CallRecord, EndedBy, Ringing, SipCaller};
-pub use listen::{Likeness, likeness, rms, tone_share};
+pub use caller::{CallRecord, EndedBy, Ringing, SipCaller, SipLine};
+pub use listen::{Likeness, Sameness, compare, likeness, rms, tone_share};
+pub use operator::{Line, Operator};
 pub use sound::Pacing;
+pub use voice::Voice;
 
 /// Where the configuration, the scenarios and the scripts are.
 fn folder() -> std::path::PathBuf {

@@ -1,9 +1,11 @@
 //! `GET /media/ws`: calls that bring their own sound, without SIP. Speaks Asterisk's chan_websocket media protocol (JSON control, subprotocol `media`).
 //!
-//! Whoever connects is the caller's side: it says `MEDIA_START` first, then sends and receives binary frames of the codec named there.
+//! Whoever connects is the caller's side: it says `MEDIA_START` first, then sends and receives binary frames of the codec named there:
+//! bytes in order, but for Opus, of which each message is a packet.
 
 pub mod client;
 mod control;
+mod opus;
 mod server;
 
 pub use control::{Format, LatencyMs, PhoneFact};
@@ -21,19 +23,22 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use url::{Host, Url};
+use vg_media::Silence;
 
 /// Bytes of one message: a frame has at most 640, a control message some hundreds.
 const MESSAGE_MAX: usize = 64 << 10;
 
 /// The route. Must be served with [`ConnectInfo`] of [`SocketAddr`]: others than loopback are refused, for they would need a ticket.
-pub fn router(shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>) -> Router {
-    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming })
+/// `silence` is what an Asterisk gets while there is nothing to say.
+pub fn router(shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, silence: Silence) -> Router {
+    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming, silence })
 }
 
 #[derive(Clone)]
 struct Door {
     shard: Arc<Shards>,
     incoming: mpsc::Sender<IncomingCall>,
+    silence: Silence,
 }
 
 #[derive(Deserialize)]
@@ -59,7 +64,7 @@ async fn accept(
         .max_message_size(MESSAGE_MAX)
         // A frame is gathered whole before the message is measured.
         .max_frame_size(MESSAGE_MAX)
-        .on_upgrade(move |socket| server::serve(socket, door.shard, door.incoming, wishes.facts == 1))
+        .on_upgrade(move |socket| server::serve(socket, door, wishes.facts == 1))
 }
 
 /// A browser on this machine may show a page from anywhere, and that page may connect here: it says so in `Origin`.

@@ -1,9 +1,12 @@
 //! One real Asterisk for one story.
 
 use anyhow::{Context, Result, bail};
+use base64::Engine;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How a gateway reaches an Asterisk of the laboratory.
@@ -80,6 +83,32 @@ impl Asterisk {
         let mut cli = script(&self.root, "cli", self.instance);
         cli.arg(command);
         run(cli).await
+    }
+
+    /// Extensions 120 to 129 bring their sound to this gateway's media WebSocket from now on.
+    pub async fn dials_media_at(&self, gateway: std::net::SocketAddr) -> Result<()> {
+        let file = self.root.join(format!("srv/ast/{}/etc/websocket_client.conf", self.instance));
+        let section = format!(
+            "[gateway]\ntype = websocket_client\nconnection_type = per_call_config\nprotocols = media\n\
+             uri = ws://{gateway}/media/ws\nconnection_timeout = 1000\nreconnect_attempts = 1\n"
+        );
+        std::fs::write(&file, section).with_context(|| format!("failed to write {}", file.display()))?;
+        self.cli("module reload res_websocket_client.so").await.map(drop)
+    }
+
+    /// What Asterisk measured of a channel's RTP, as ARI tells it (`GET /channels/ID/rtp_statistics`).
+    pub async fn rtp_statistics(&self, channel: &str) -> Result<serde_json::Value> {
+        let Ari { user, password, .. } = self.ari();
+        let login = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        let mut connection = TcpStream::connect(("127.0.0.1", self.http_port)).await?;
+        let request = format!(
+            "GET /ari/channels/{channel}/rtp_statistics HTTP/1.1\r\nHost: asterisk\r\nConnection: close\r\nAuthorization: Basic {login}\r\n\r\n"
+        );
+        connection.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("asterisk's answer has no body")?;
+        serde_json::from_str(body).with_context(|| answer.clone())
     }
 
     /// The channels that exist now, by name. Empty when nothing was left behind.

@@ -1,7 +1,8 @@
 //! A caller on a real SIP line.
 
 use super::asterisk::Asterisk;
-use super::sound::{Activity, Pacing, RATE_HZ, Sound};
+use super::sound::{Activity, Pacing, Sound};
+use super::voice::Voice;
 use anyhow::{Context, Result, bail};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Stdio;
@@ -42,6 +43,7 @@ pub struct CallRecord {
 pub struct SipCaller {
     signalling: Signalling,
     sound: Sound,
+    voice: Voice,
     activity: watch::Receiver<Activity>,
     answered_at: Instant,
 }
@@ -58,14 +60,19 @@ impl SipCaller {
         Self::dial_port(asterisk.sip_port(), number).await
     }
 
-    /// The same for whatever listens for SIP on a loopback port.
+    /// The same, speaking this way.
+    pub async fn dial_in(asterisk: &Asterisk, number: &str, voice: Voice) -> Result<Self> {
+        Ringing::invite(asterisk.sip_port(), number, voice).await?.answered().await
+    }
+
+    /// The same as [`dial`](Self::dial) for whatever listens for SIP on a loopback port.
     pub async fn dial_port(sip_port: u16, number: &str) -> Result<Self> {
-        Ringing::invite(sip_port, number).await?.answered().await
+        Ringing::invite(sip_port, number, Voice::Pcmu).await?.answered().await
     }
 
     /// Calls an extension and returns when it rings: for callers who do not wait.
     pub async fn ring(asterisk: &Asterisk, number: &str) -> Result<Ringing> {
-        let mut ringing = Ringing::invite(asterisk.sip_port(), number).await?;
+        let mut ringing = Ringing::invite(asterisk.sip_port(), number, Voice::Pcmu).await?;
         match ringing.signalling.next_word().await?.as_str() {
             "ringing" => Ok(ringing),
             other => bail!("failed to ring {number}: {other}"),
@@ -77,10 +84,15 @@ impl SipCaller {
         self.answered_at
     }
 
-    /// Says something (8 kHz) in real time; returns the moment at which its last sample left.
+    /// Samples per second of what is said and heard.
+    pub fn rate_hz(&self) -> u32 {
+        self.voice.rate_hz()
+    }
+
+    /// Says something (at [`rate_hz`](Self::rate_hz)) in real time; returns the moment at which its last sample left.
     pub async fn say(&mut self, samples: &[i16]) -> Result<Instant> {
         self.begin_saying(samples)?;
-        let spoken = Duration::from_secs_f64(samples.len() as f64 / f64::from(RATE_HZ));
+        let spoken = Duration::from_secs_f64(samples.len() as f64 / f64::from(self.rate_hz()));
         let activity = timeout(spoken + PATIENCE, self.activity.wait_for(|activity| activity.said_at.is_some()));
         activity.await.context("what is to be said does not get out")??.said_at.context("nothing was said")
     }
@@ -88,6 +100,27 @@ impl SipCaller {
     /// Begins to say something and returns at once: for callers who interrupt.
     pub fn begin_saying(&mut self, samples: &[i16]) -> Result<()> {
         self.sound.say(samples)
+    }
+
+    /// Presses a key for so long, as RFC 4733 says it: in the stream of sound, in the place of sound. Returns at once.
+    pub fn press(&self, key: char, length: Duration) -> Result<()> {
+        anyhow::ensure!(self.sound.press(key, length), "{key} is no key");
+        Ok(())
+    }
+
+    /// Presses a key by SIP INFO (`application/dtmf-relay`). Returns at once.
+    pub async fn press_by_info(&mut self, key: char) -> Result<()> {
+        self.signalling.press_key(key).await
+    }
+
+    /// Sends no packet of sound any more, and no BYE: what a phone does whose network has died.
+    pub fn fall_silent(&self) {
+        self.sound.mute(true);
+    }
+
+    /// Sends sound again.
+    pub fn speak_up(&self) {
+        self.sound.mute(false);
     }
 
     /// Waits for speech, or any sound of 60 ms, that goes on after `since`; returns when it began.
@@ -129,7 +162,7 @@ impl SipCaller {
     /// Cuts the line without a word, as when a phone loses its network.
     pub async fn vanish(mut self) -> Result<CallRecord> {
         self.signalling.process.kill().await?;
-        record(self.sound, EndedBy::Nobody)
+        record(self.sound, self.voice, EndedBy::Nobody)
     }
 
     async fn end(mut self, within: Duration) -> Result<CallRecord> {
@@ -143,7 +176,37 @@ impl SipCaller {
             "ended-by-far-end" => EndedBy::FarEnd,
             other => bail!("the call ended strangely: {other}"),
         };
-        record(self.sound, ended_by)
+        record(self.sound, self.voice, ended_by)
+    }
+}
+
+/// A call whose sound is somebody else's: the signalling alone. Dropping it cuts the line.
+#[derive(Debug)]
+pub struct SipLine {
+    signalling: Signalling,
+    remote: SocketAddr,
+}
+
+impl SipLine {
+    /// Calls an extension in PCMU and says that sound is at this port of loopback; returns when it has answered.
+    pub async fn dial(asterisk: &Asterisk, number: &str, audio_port: u16) -> Result<Self> {
+        let mut signalling = Signalling::invite(asterisk.sip_port(), number, audio_port, Voice::Pcmu).await?;
+        let remote = signalling.answer(number).await?;
+        Ok(Self { signalling, remote })
+    }
+
+    /// Where Asterisk receives this call's RTP.
+    pub fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// Hangs up and returns when that was confirmed.
+    pub async fn hang_up(mut self) -> Result<()> {
+        self.signalling.press_red_button().await?;
+        match timeout(PATIENCE, self.signalling.next_word()).await.context("nobody confirmed")??.as_str() {
+            "ended-by-caller" => Ok(()),
+            other => bail!("the call ended strangely: {other}"),
+        }
     }
 }
 
@@ -152,26 +215,24 @@ impl SipCaller {
 pub struct Ringing {
     signalling: Signalling,
     audio: UdpSocket,
+    voice: Voice,
     number: String,
 }
 
 impl Ringing {
-    async fn invite(sip_port: u16, number: &str) -> Result<Self> {
+    async fn invite(sip_port: u16, number: &str, voice: Voice) -> Result<Self> {
         let audio = UdpSocket::bind(("127.0.0.1", 0))?;
-        let signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port()).await?;
-        Ok(Self { signalling, audio, number: number.to_owned() })
+        let signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port(), voice).await?;
+        Ok(Self { signalling, audio, voice, number: number.to_owned() })
     }
 
     /// Waits for the answer.
     pub async fn answered(mut self) -> Result<SipCaller> {
-        let mut word = self.signalling.next_word().await.with_context(|| format!("failed to call {}", self.number))?;
-        if word == "ringing" {
-            word = self.signalling.next_word().await?;
-        }
-        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {}: {word}", self.number) };
-        let sound = Sound::start(self.audio, SocketAddr::from(([127, 0, 0, 1], port.parse()?)))?;
+        let remote = self.signalling.answer(&self.number).await?;
+        let voice = self.voice;
+        let sound = Sound::start(self.audio, remote, voice)?;
         let activity = sound.activity();
-        Ok(SipCaller { signalling: self.signalling, sound, activity, answered_at: Instant::now() })
+        Ok(SipCaller { signalling: self.signalling, sound, voice, activity, answered_at: Instant::now() })
     }
 
     /// Hangs up before anybody answers, and returns when that was confirmed.
@@ -184,9 +245,10 @@ impl Ringing {
     }
 }
 
-fn record(sound: Sound, ended_by: EndedBy) -> Result<CallRecord> {
+fn record(sound: Sound, voice: Voice, ended_by: EndedBy) -> Result<CallRecord> {
     let recording = sound.finish()?;
-    Ok(CallRecord { ended_by, said: recording.said, heard: recording.heard, rate_hz: RATE_HZ, pacing: recording.pacing })
+    let rate_hz = voice.rate_hz();
+    Ok(CallRecord { ended_by, said: recording.said, heard: recording.heard, rate_hz, pacing: recording.pacing })
 }
 
 /// SIPp, and the two sockets by which it tells us and we tell it (see `lab/sipp/caller.xml`).
@@ -196,12 +258,14 @@ struct Signalling {
     control: tokio::net::UdpSocket,
     sip_port: u16,
     call_id: String,
+    /// Keys pressed so far.
+    keys: u32,
     /// SIPp's own files; gone with the call.
     files: TempDir,
 }
 
 impl Signalling {
-    async fn invite(remote_port: u16, number: &str, audio_port: u16) -> Result<Self> {
+    async fn invite(remote_port: u16, number: &str, audio_port: u16, voice: Voice) -> Result<Self> {
         let control = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await?;
         // SIPp must be told a port; one that the kernel just had free is not given out again soon.
         let sip_port = UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?.port();
@@ -213,11 +277,12 @@ impl Signalling {
         sipp.arg(format!("127.0.0.1:{remote_port}")).arg("-sf").arg(super::folder().join("sipp/caller.xml"));
         sipp.args(["-i", "127.0.0.1", "-m", "1", "-nostdin", "-cid_str", &call_id, "-p", &sip_port.to_string()]);
         sipp.args(["-key", "number", number, "-key", "rtp", &audio_port.to_string()]);
+        sipp.args(["-key", "payload", &voice.payload_type().to_string(), "-key", "encoding", voice.encoding()]);
         sipp.args(["-key", "control", &control_port.to_string(), "-trace_err", "-error_file", "errors.log"]);
         sipp.current_dir(files.path()).kill_on_drop(true);
         sipp.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let process = sipp.spawn().context("failed to start sipp: `cargo xtask setup` installs it")?;
-        Ok(Self { process, control, sip_port, call_id, files })
+        Ok(Self { process, control, sip_port, call_id, keys: 0, files })
     }
 
     /// What the scenario says next; an error when SIPp ends without a word.
@@ -237,14 +302,36 @@ impl Signalling {
         Ok(String::from_utf8_lossy(&word[..length]).trim().to_owned())
     }
 
+    /// Waits for the answer: where the far end receives sound.
+    async fn answer(&mut self, number: &str) -> Result<SocketAddr> {
+        let mut word = self.next_word().await.with_context(|| format!("failed to call {number}"))?;
+        if word == "ringing" {
+            word = self.next_word().await?;
+        }
+        let Some(port) = word.strip_prefix("answered ") else { bail!("failed to call {number}: {word}") };
+        Ok(SocketAddr::from(([127, 0, 0, 1], port.parse()?)))
+    }
+
     async fn press_red_button(&mut self) -> Result<()> {
+        self.tell("hang-up").await
+    }
+
+    async fn press_key(&mut self, key: char) -> Result<()> {
+        // SIPp sends it with this CSeq, which must grow within the call: 1 was the INVITE's.
+        self.keys += 1;
+        self.tell(&format!("press {key} {}", self.keys + 1)).await
+    }
+
+    /// An INFO to SIPp, for our ears only.
+    async fn tell(&mut self, what: &str) -> Result<()> {
         let info = format!(
-            "INFO sip:caller@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{control};branch=z9hG4bK-red-button\r\n\
-             From: <sip:finger@127.0.0.1>;tag=finger\r\nTo: <sip:caller@127.0.0.1>\r\nCall-ID: {call}\r\nCSeq: 1 INFO\r\n\
-             Max-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+            "INFO sip:caller@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:{control};branch=z9hG4bK-finger-{keys}\r\n\
+             From: <sip:finger@127.0.0.1>;tag=finger\r\nTo: <sip:caller@127.0.0.1>\r\nCall-ID: {call}\r\nCSeq: {keys} INFO\r\n\
+             Subject: {what}\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
             port = self.sip_port,
             control = self.control.local_addr()?.port(),
             call = self.call_id,
+            keys = self.keys + 1,
         );
         self.control.send_to(info.as_bytes(), ("127.0.0.1", self.sip_port)).await?;
         Ok(())

@@ -4,6 +4,7 @@
 //! is played on the same schedule. Both are recorded, so the two tracks are aligned in time.
 
 use super::control::{Command, Event, FactLine, Format, MediaStart, PhoneFact, ToPhone, to_text};
+use super::opus::OpusWire;
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use std::collections::{BTreeMap, VecDeque};
@@ -156,6 +157,7 @@ impl Phone {
             codec,
             encoder: codec.encoder(),
             decoder: codec.decoder(),
+            opus: (config.format == Format::Opus).then(OpusWire::new).transpose().map_err(|_| PhoneError::Broken)?,
             to_say: VecDeque::new(),
             to_play: VecDeque::new(),
             playing: false,
@@ -224,6 +226,7 @@ struct Line {
     codec: Codec,
     encoder: Encoder,
     decoder: Decoder,
+    opus: Option<OpusWire>,
     to_say: VecDeque<i16>,
     to_play: VecDeque<i16>,
     /// False while frames are gathered after silence.
@@ -294,7 +297,11 @@ impl Line {
         self.recording.caller.extend_from_slice(&self.samples);
         let mut wire = vec![0; self.codec.frame_bytes()];
         self.encoder.encode(&self.samples, &mut wire);
-        let sent = self.send(Message::Binary(Bytes::from(wire))).await;
+        let message = match &mut self.opus {
+            None => Bytes::from(wire),
+            Some(opus) => opus.pack(&wire).map_err(|_| PhoneError::Broken)?,
+        };
+        let sent = self.send(Message::Binary(message)).await;
 
         self.playing = self.to_play.len() >= if self.playing { 1 } else { PLAY_FROM * self.samples.len() };
         if self.playing {
@@ -318,7 +325,11 @@ impl Line {
 
     fn receive(&mut self, message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) -> Result<Next, PhoneError> {
         match message {
-            Some(Ok(Message::Binary(wire))) => {
+            Some(Ok(Message::Binary(message))) => {
+                let wire = match &mut self.opus {
+                    None => message,
+                    Some(opus) => opus.unpack(&message).map_err(|_| PhoneError::Broken)?,
+                };
                 let mut samples = vec![0; wire.len() * self.codec.frame_samples() / self.codec.frame_bytes()];
                 self.decoder.decode(&wire, &mut samples);
                 self.to_play.extend(samples);

@@ -52,16 +52,18 @@ pub enum Format {
     Slin,
     /// Linear little endian, 16 kHz.
     Slin16,
+    /// Opus, a packet in each message.
+    Opus,
 }
 
 impl Format {
-    /// The codec of the frames.
+    /// The codec of the leg: of the frames, but for Opus, which a leg of linear samples stands behind.
     pub fn codec(self) -> Codec {
         match self {
             Self::Ulaw => Codec::Pcmu,
             Self::Alaw => Codec::Pcma,
             Self::Slin => Codec::Slin,
-            Self::Slin16 => Codec::Slin16,
+            Self::Slin16 | Self::Opus => Codec::Slin16,
         }
     }
 }
@@ -240,7 +242,9 @@ mod tests {
         for unused in [r#"{"event":"MEDIA_XOFF","channel_id":"1"}"#, r#"{"event":"STATUS","queue_length":0}"#] {
             assert!(matches!(serde_json::from_str(unused), Ok(Event::Unused)));
         }
-        assert!(serde_json::from_str::<Event>(r#"{"event":"MEDIA_START","format":"opus"}"#).is_err());
+        let format = |name: &str| serde_json::from_str::<Event>(&format!(r#"{{"event":"MEDIA_START","format":"{name}"}}"#));
+        assert!(matches!(format("opus"), Ok(Event::MediaStart(MediaStart { format: Format::Opus, .. }))));
+        assert!(format("gsm").is_err());
     }
 
     #[test]

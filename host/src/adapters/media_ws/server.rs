@@ -1,6 +1,8 @@
 //! One media socket is one call.
 
-use super::control::{Command, Event, FactLine, MediaStart, PhoneFact, to_text};
+use super::Door;
+use super::control::{Command, Event, FactLine, Format, MediaStart, PhoneFact, to_text};
+use super::opus::OpusWire;
 use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shards};
 use crate::application::limits::WATCHER_FACTS;
 use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
@@ -30,23 +32,32 @@ const EVENTS_MAX: usize = 32;
 const ORDERS_MAX: usize = 8;
 
 /// Serves the socket until the call is over.
-pub(super) async fn serve(mut socket: WebSocket, shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, facts: bool) {
+pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool) {
     let Some(start) = first_message(&mut socket).await else {
         tracing::warn!("media socket closed: no MEDIA_START came");
         return refuse(&mut socket, "media_start_expected").await;
+    };
+    let opus = match (start.format == Format::Opus).then(OpusWire::new).transpose() {
+        Ok(opus) => opus.map(Box::new),
+        Err(error) => {
+            tracing::error!(code = error.code(), "media socket closed: no codec is to be had");
+            return refuse(&mut socket, error.code()).await;
+        }
     };
     let call = CallId::new(Uuid::now_v7().to_string());
     let (orders, taken) = mpsc::channel(ORDERS_MAX);
     let (events, told) = mpsc::channel(EVENTS_MAX);
     let (watcher, watched) = mpsc::channel(WATCHER_FACTS);
-    let telephony = WsTelephony { codec: start.format.codec(), shard, orders };
-    let offered = incoming.try_send(offer(start, call.clone(), telephony, told, facts.then_some(watcher)));
+    // Nobody but who sits before it takes a phone's silence for a dead line; behind an Asterisk there may be a trunk that does.
+    let silence = if start.channel_id.is_empty() { Silence::Nothing } else { door.silence };
+    let telephony = WsTelephony { codec: start.format.codec(), silence, shard: door.shard, orders };
+    let offered = door.incoming.try_send(offer(start, call.clone(), telephony, told, facts.then_some(watcher)));
     if offered.is_err() {
         tracing::warn!(%call, "media socket turned away: the gateway takes no more");
         let _ = say(&mut socket, &Command::Hangup).await;
         return;
     }
-    let mut session = Session { socket, events: Some(events), orders: taken, facts: watched, leg: None };
+    let mut session = Session { socket, events: Some(events), orders: taken, facts: watched, leg: None, opus };
     session.run().await;
     tracing::debug!(%call, "media socket ends");
 }
@@ -101,6 +112,8 @@ struct Session {
     orders: mpsc::Receiver<Order>,
     facts: mpsc::Receiver<Fact>,
     leg: Option<RawHandle>,
+    /// Between the messages and the leg, where they are Opus.
+    opus: Option<Box<OpusWire>>,
 }
 
 impl Session {
@@ -122,7 +135,7 @@ impl Session {
                 }
                 Happening::Order(Some(Order::Answer)) => say(&mut self.socket, &Command::Answer).await.is_ok(),
                 Happening::Order(Some(Order::HangUp) | None) => false,
-                Happening::Sound(Some(RawOut::Frame(frame))) => send(&mut self.socket, Message::Binary(frame)).await.is_ok(),
+                Happening::Sound(Some(RawOut::Frame(frame))) => self.speak(frame).await,
                 Happening::Sound(Some(RawOut::Flush)) => say(&mut self.socket, &Command::FlushMedia).await.is_ok(),
                 Happening::Sound(None) => {
                     self.leg = None;
@@ -162,7 +175,29 @@ impl Session {
         true
     }
 
-    fn hear(&mut self, frame: Bytes) {
+    /// False when the peer is gone.
+    async fn speak(&mut self, frame: Bytes) -> bool {
+        let message = match &mut self.opus {
+            None => Ok(frame),
+            Some(opus) => opus.pack(&frame),
+        };
+        match message {
+            Ok(message) => send(&mut self.socket, Message::Binary(message)).await.is_ok(),
+            Err(error) => {
+                tracing::debug!(code = error.code(), "media socket: a frame is left out");
+                true
+            }
+        }
+    }
+
+    fn hear(&mut self, message: Bytes) {
+        let frame = match &mut self.opus {
+            None => message,
+            Some(opus) => match opus.unpack(&message) {
+                Ok(frame) => frame,
+                Err(error) => return tracing::debug!(code = error.code(), "media socket: a frame makes no sense"),
+            },
+        };
         // A full queue means that the shard stands still; it counts its own lateness.
         if let Some(leg) = &self.leg {
             let _ = leg.inbound.try_send(frame);
@@ -229,6 +264,7 @@ async fn send(socket: &mut WebSocket, message: Message) -> Result<(), axum::Erro
 /// Acts on a call that came by a media socket.
 struct WsTelephony {
     codec: Codec,
+    silence: Silence,
     shard: Arc<Shards>,
     orders: mpsc::Sender<Order>,
 }
@@ -239,10 +275,8 @@ impl WsTelephony {
     }
 
     fn open(&self) -> Result<MediaLeg, TelephonyError> {
-        // Over a WebSocket nobody takes silence for a dead line.
-        let silence = Silence::Nothing;
-        let config =
-            LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None, silence };
+        let Self { codec, silence, .. } = *self;
+        let config = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still: None, silence };
         let (leg, handle) = self.shard.open_raw(config).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }

@@ -29,7 +29,7 @@ async fn house() -> House {
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(4);
-    let service = router(Arc::clone(&shard), incoming).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(Arc::clone(&shard), incoming, Silence::Comfort).into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind(bind).await.unwrap();
     let url = Url::parse(&format!("ws://{}/media/ws", listener.local_addr().unwrap())).unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
@@ -56,7 +56,7 @@ fn loud(samples: &[i16]) -> usize {
 
 #[tokio::test]
 async fn a_phone_is_heard_hears_the_answer_and_learns_the_facts() {
-    for format in [Format::Ulaw, Format::Slin16] {
+    for format in [Format::Ulaw, Format::Slin16, Format::Opus] {
         let mut house = house().await;
         let (mut phone, mut call) = house.call(format).await;
         assert_eq!(call.tenant, TenantHint::Named(TenantId::new("demo")));

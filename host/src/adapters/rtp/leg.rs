@@ -151,7 +151,7 @@ impl Leg {
         }
         let stats = self.ear.stats();
         let garbage = stats.garbage + stats.foreign_payload;
-        let reports = self.reporter.as_ref().map_or(0, |reporter| reporter.stats().reports);
+        let reports = self.reporter.as_ref().map_or(0, |reporter| reporter.stats().datagrams);
         let counts = LegCounts {
             garbage: garbage - self.told.garbage,
             late: stats.late - self.told.late,
