@@ -10,8 +10,8 @@ use std::time::Instant;
 /// Sides of a call: the caller left, the gateway right.
 const SIDES: usize = 2;
 
-/// A block is half a second: 16 KiB at 8 kHz, 32 KiB at 16 kHz.
-const BLOCK_FRAMES: u64 = 25;
+/// A block is at most half a second: 16 KiB at 8 kHz, 32 KiB at 16 kHz.
+pub const BLOCK_FRAMES: u64 = 25;
 
 /// How long a frame may come after its time: what the jitter buffer and the shard's clock take.
 const SETTLED_FRAMES: u64 = 50;
@@ -26,6 +26,17 @@ pub enum Side {
     Caller,
     /// What was sent.
     Gateway,
+}
+
+/// A stretch of the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Frames of 20 ms that lie before it.
+    pub first: u64,
+    /// Its own, 1 to [`BLOCK_FRAMES`].
+    pub frames: u32,
+    /// A bit for each of its frames, the lowest for the first: set where silence stands in place of what was said.
+    pub paused: u32,
 }
 
 /// See the module. Holds at most two seconds of sound.
@@ -95,19 +106,27 @@ impl Tape {
         }
     }
 
-    /// The next block of interleaved samples, left the caller, appended to `block`; false where none is ready. Half a second each.
-    pub fn poll(&mut self, now: Instant, block: &mut Vec<i16>) -> bool {
-        if self.index(now) < self.first + BLOCK_FRAMES + SETTLED_FRAMES {
-            return false;
-        }
-        self.take(BLOCK_FRAMES, block);
-        true
+    /// Whether [`Tape::poll`] has a block.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.index(now) >= self.first + BLOCK_FRAMES + SETTLED_FRAMES
     }
 
-    /// All that is left, up to now.
-    pub fn finish(&mut self, now: Instant, block: &mut Vec<i16>) {
-        let frames = (self.index(now) + 1).saturating_sub(self.first);
-        self.take(frames, block);
+    /// The next half second of interleaved samples, left the caller, appended to `samples`; none before it has settled.
+    pub fn poll(&mut self, now: Instant, samples: &mut Vec<i16>) -> Option<Block> {
+        self.is_ready(now).then(|| self.take(BLOCK_FRAMES, samples))
+    }
+
+    /// What is left up to now, a block at a time: to be asked until there is none.
+    pub fn finish(&mut self, now: Instant, samples: &mut Vec<i16>) -> Option<Block> {
+        let left = (self.index(now) + 1).saturating_sub(self.first);
+        (left > 0).then(|| self.take(left.min(BLOCK_FRAMES), samples))
+    }
+
+    /// Leaves out the next block: nobody has room for it.
+    pub fn skip(&mut self) {
+        let held = (BLOCK_FRAMES as usize * self.frame_samples * SIDES).min(self.samples.len());
+        self.samples.drain(..held);
+        self.pass(BLOCK_FRAMES);
     }
 
     /// Frames that came too late, or from the future.
@@ -131,18 +150,26 @@ impl Tape {
         (at.saturating_duration_since(self.begin).as_nanos() / FRAME.as_nanos()) as u64
     }
 
-    fn take(&mut self, frames: u64, block: &mut Vec<i16>) {
+    fn take(&mut self, frames: u64, block: &mut Vec<i16>) -> Block {
         let wanted = frames as usize * self.frame_samples * SIDES;
         let (from, held) = (block.len(), wanted.min(self.samples.len()));
         block.extend(self.samples.drain(..held));
         block.resize(from + wanted, 0);
         let (first, end) = (self.first, self.first + frames);
+        let mut paused = 0;
         for &(start, over) in &self.holes {
             let (start, over) = (start.clamp(first, end) - first, over.unwrap_or(end).clamp(first, end) - first);
             let samples = |frames: u64| from + frames as usize * self.frame_samples * SIDES;
             block[samples(start)..samples(over.max(start))].fill(0);
+            (start..over).for_each(|frame| paused |= 1 << frame);
         }
-        self.first = end;
+        self.pass(frames);
+        Block { first, frames: frames as u32, paused }
+    }
+
+    fn pass(&mut self, frames: u64) {
+        self.first += frames;
+        let end = self.first;
         self.holes.retain(|(_, over)| over.is_none_or(|over| over > end));
     }
 }
@@ -169,9 +196,9 @@ mod tests {
             each(&mut tape, now, n);
             tape.handle(Side::Caller, now + MS * (n * 7 % 25), &[n as i16 + 1; 160]);
             tape.handle(Side::Gateway, now, &[-(n as i16) - 1; 160]);
-            while tape.poll(now, &mut kept) {}
+            while tape.poll(now, &mut kept).is_some() {}
         }
-        tape.finish(begin + MS * (ms - 1), &mut kept);
+        while tape.finish(begin + MS * (ms - 1), &mut kept).is_some() {}
         assert_eq!(tape.late(), 0);
         kept
     }
@@ -190,7 +217,7 @@ mod tests {
         tape.handle(Side::Caller, begin, &[1; 160]);
         tape.handle(Side::Gateway, begin + 60 * MS, &[2; 160]);
         tape.handle(Side::Caller, begin + 400 * MS, &[3; 160]);
-        tape.finish(begin + 419 * MS, &mut kept);
+        while tape.finish(begin + 419 * MS, &mut kept).is_some() {}
         let (caller, gateway) = sides(&kept);
         assert_eq!(caller.iter().position(|n| *n == 3), Some(20));
         assert_eq!((gateway.iter().position(|n| *n == 2), caller.len()), (Some(3), 21));
@@ -227,6 +254,32 @@ mod tests {
     }
 
     #[test]
+    fn blocks_say_where_they_lie_and_which_of_their_frames_are_paused() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        tape.pause(begin + 480 * MS);
+        tape.resume(begin + 510 * MS);
+        assert!(!tape.is_ready(begin + 1_499 * MS) && tape.is_ready(begin + 1_500 * MS));
+        assert_eq!(tape.poll(begin + 2_100 * MS, &mut kept), Some(Block { first: 0, frames: 25, paused: 1 << 24 }));
+        assert_eq!(tape.poll(begin + 2_100 * MS, &mut kept), Some(Block { first: 25, frames: 25, paused: 1 }));
+        tape.skip();
+        assert_eq!(tape.finish(begin + 1_539 * MS, &mut kept), Some(Block { first: 75, frames: 2, paused: 0 }));
+        assert_eq!((tape.finish(begin + 1_539 * MS, &mut kept), kept.len()), (None, 52 * 320));
+    }
+
+    #[test]
+    fn block_left_out_takes_its_sound_along_and_the_next_keeps_its_place() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        for n in 0..50 {
+            tape.handle(Side::Caller, begin + 20 * MS * n, &[n as i16 + 1; 160]);
+        }
+        tape.skip();
+        assert_eq!(tape.poll(begin + 2_000 * MS, &mut kept), Some(Block { first: 25, frames: 25, paused: 0 }));
+        assert_eq!(sides(&kept).0, (26..=50).collect::<Vec<i16>>());
+    }
+
+    #[test]
     fn drift_between_the_clocks_moves_a_side_by_a_frame_at_a_time() {
         let begin = Instant::now();
         let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
@@ -234,9 +287,9 @@ mod tests {
             // 200 ppm fast: a frame each 100 s.
             let at = begin + Duration::from_nanos(u64::from(n) * 19_996_000);
             tape.handle(Side::Caller, at, &[7; 160]);
-            while tape.poll(at, &mut kept) {}
+            while tape.poll(at, &mut kept).is_some() {}
         }
-        tape.finish(begin + Duration::from_nanos(90_000 * 19_996_000), &mut kept);
+        while tape.finish(begin + Duration::from_nanos(90_000 * 19_996_000), &mut kept).is_some() {}
         let (caller, _) = sides(&kept);
         assert!(caller.len().abs_diff(90_000 - 18) <= 1 && tape.late() == 0, "{} late {}", caller.len(), tape.late());
         assert!(caller.iter().filter(|n| **n == 0).count() < 20);
@@ -247,7 +300,8 @@ mod tests {
         let begin = Instant::now();
         let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
         tape.handle(Side::Caller, begin + 3_600_000 * MS, &[1; 160]);
-        assert!(tape.poll(begin + 1_500 * MS, &mut kept));
+        let block = Block { first: 0, frames: 25, paused: 0 };
+        assert_eq!((tape.poll(begin + 1_499 * MS, &mut kept), tape.poll(begin + 1_500 * MS, &mut kept)), (None, Some(block)));
         tape.handle(Side::Gateway, begin, &[1; 160]);
         tape.handle(Side::Gateway, begin + 1_500 * MS, &[1; 320]);
         assert_eq!((tape.late(), kept.len()), (2, 8_000));
