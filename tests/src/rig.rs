@@ -18,7 +18,7 @@ use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
-use voice_gateway::application::call_task::{Recording, Services};
+use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::ports::*;
 
@@ -64,6 +64,8 @@ pub struct Caller {
     pub telephony: Option<mpsc::Sender<TelephonyEvent>>,
     /// Facts of the call.
     pub facts: mpsc::Receiver<Fact>,
+    /// What the leg was told beside what to say.
+    pub told: Vec<MouthCommand>,
     legs: mpsc::Receiver<FarLeg>,
     leg: Option<FarLeg>,
     shared: Arc<Shared>,
@@ -84,7 +86,8 @@ impl Rig {
             agent: Arc::new(FakeAgent(Arc::clone(&shared))),
             facts: Arc::new(NoFacts),
             observe: Arc::new(Observations(Arc::clone(&shared))),
-            emergency: Arc::new(Recording { rate_hz: 8_000, pcm: vec![7; 800] }),
+            recorder: None,
+            emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
         let gateway = Gateway::new(services, Arc::new(FakeTenants), limits);
@@ -125,7 +128,7 @@ impl Rig {
         };
         self.incoming.send(call).await.unwrap();
         let shared = Arc::clone(&self.shared);
-        Caller { acts, telephony: Some(telephony), facts, legs, leg: None, shared }
+        Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared }
     }
 
     /// Calls that hold anything.
@@ -196,14 +199,20 @@ impl Caller {
                     return (utterance, samples);
                 }
                 MouthCommand::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
+                MouthCommand::Record(_) | MouthCommand::Watch { .. } => unreachable!("kept by `command`"),
             }
         }
     }
 
-    /// The next order to the Mouth; panics after 60 virtual seconds.
+    /// The next order to the Mouth; panics after 60 virtual seconds. What else the leg is told is kept in `told`.
     pub async fn command(&mut self) -> MouthCommand {
-        let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
-        order.expect("no order to the Mouth came").expect("the leg was dropped")
+        loop {
+            let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
+            match order.expect("no order to the Mouth came").expect("the leg was dropped") {
+                order @ (MouthCommand::Record(_) | MouthCommand::Watch { .. }) => self.told.push(order),
+                order => return order,
+            }
+        }
     }
 
     /// Reports something from the leg.
@@ -278,6 +287,7 @@ pub fn settings() -> TenantSettings {
         },
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
+        recording: false,
     }
 }
 

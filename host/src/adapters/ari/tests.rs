@@ -11,6 +11,7 @@ use vg_domain::outcome::EndCause;
 const SOON: Duration = Duration::from_secs(5);
 /// Longer than a lost Asterisk may take to be noticed.
 const LONG: Duration = Duration::from_secs(12);
+const INACTIVITY: Duration = Duration::from_millis(200);
 const DEADLINE: Duration = Duration::from_millis(300);
 /// Every request of a set-up, by a part of its line.
 const STEPS: [&str; 5] = ["/ring", "POST bridges", "externalMedia", "addChannel", "/answer"];
@@ -42,6 +43,7 @@ async fn house() -> House {
         password: Pii::new("secret".into()),
         codec: Codec::Pcmu,
         silence: Silence::Comfort,
+        inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
     };
     let ari = Arc::new(Ari::new(config, Arc::clone(&shard), incoming).unwrap());
