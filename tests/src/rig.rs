@@ -21,6 +21,7 @@ use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::ports::*;
+use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 
 /// Samples a fake speaker gives for a clause: 200 ms at 16 kHz.
 const CLAUSE_SAMPLES: usize = 3_200;
@@ -36,6 +37,8 @@ pub struct Script {
     pub agent_is_deaf: bool,
     /// The listener's mailbox takes nothing.
     pub listener_is_stuck: bool,
+    /// No recording begins.
+    pub recorder_is_behind: bool,
 }
 
 /// A gateway with fake ports.
@@ -53,6 +56,7 @@ struct Shared {
     observations: Mutex<Vec<Observation>>,
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
+    recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
     calls: AtomicUsize,
 }
 
@@ -86,7 +90,7 @@ impl Rig {
             agent: Arc::new(FakeAgent(Arc::clone(&shared))),
             facts: Arc::new(NoFacts),
             observe: Arc::new(Observations(Arc::clone(&shared))),
-            recorder: None,
+            recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
             emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
@@ -144,6 +148,11 @@ impl Rig {
     /// What the listeners were told so far, by kind.
     pub fn listener_inputs(&self) -> Vec<&'static str> {
         self.shared.listener_inputs.lock().unwrap().clone()
+    }
+
+    /// Recordings that began so far, from the writer's side.
+    pub fn recordings(&self) -> Vec<(RecordingRequest, RecordingSource)> {
+        std::mem::take(&mut self.shared.recordings.lock().unwrap())
     }
 
     /// Asks for the end of everything and waits for it.
@@ -291,6 +300,9 @@ pub fn settings() -> TenantSettings {
     }
 }
 
+/// A tenant whose calls are recorded.
+pub const RECORDED: &str = "recorded";
+
 struct FakeTenants;
 
 impl Tenants for FakeTenants {
@@ -298,9 +310,25 @@ impl Tenants for FakeTenants {
         Box::pin(async move {
             match hint {
                 TenantHint::Default => Ok(Arc::new(settings())),
+                TenantHint::Named(name) if name.as_str() == RECORDED => {
+                    Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
+                }
                 TenantHint::Named(_) => Err(TenantError::Unknown),
             }
         })
+    }
+}
+
+struct FakeRecorder(Arc<Shared>);
+
+impl Recorder for FakeRecorder {
+    fn start(&self, request: RecordingRequest) -> Result<Recording, RecordingError> {
+        if self.0.script.lock().unwrap().recorder_is_behind {
+            return Err(RecordingError::Busy);
+        }
+        let (recording, source) = recording::ends();
+        self.0.recordings.lock().unwrap().push((request, source));
+        Ok(recording)
     }
 }
 
