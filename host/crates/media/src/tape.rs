@@ -16,6 +16,9 @@ pub const BLOCK_FRAMES: u64 = 25;
 /// How long a frame may come after its time: what the jitter buffer and the shard's clock take.
 const SETTLED_FRAMES: u64 = 50;
 
+/// Frames that there is room for.
+const HELD_FRAMES: u64 = SETTLED_FRAMES + 2 * BLOCK_FRAMES;
+
 /// A side that lies this far from where its frames were put is moved; below that it goes on where it was.
 const SLIP_FRAMES: i64 = 3;
 
@@ -43,9 +46,10 @@ pub struct Block {
 #[derive(Debug)]
 pub struct Tape {
     begin: Instant,
+    /// Samples of a frame of both sides.
     frame_samples: usize,
-    /// Interleaved samples from `first` on.
-    samples: VecDeque<i16>,
+    /// Interleaved samples of [`HELD_FRAMES`] frames, each at its number modulo that. *Invariant:* silence where nothing was said.
+    held: Box<[i16]>,
     /// Frames that were handed out already.
     first: u64,
     /// Where each side goes on, in frames.
@@ -59,32 +63,26 @@ pub struct Tape {
 impl Tape {
     /// A tape that begins now; all frames are of this rate.
     pub fn new(begin: Instant, rate_hz: u32) -> Self {
-        let frame_samples = frame_samples(rate_hz);
-        let most = (SETTLED_FRAMES + 2 * BLOCK_FRAMES) as usize * frame_samples * SIDES;
-        let samples = VecDeque::with_capacity(most);
-        Self { begin, frame_samples, samples, first: 0, next: [None; SIDES], paused: false, holes: VecDeque::new(), late: 0 }
+        let frame_samples = frame_samples(rate_hz) * SIDES;
+        let held = vec![0; HELD_FRAMES as usize * frame_samples].into();
+        Self { begin, frame_samples, held, first: 0, next: [None; SIDES], paused: false, holes: VecDeque::new(), late: 0 }
     }
 
     /// A frame of 20 ms that was heard, or sent, at this time. What is too late for the tape is counted and left out.
     pub fn handle(&mut self, side: Side, at: Instant, frame: &[i16]) {
         let index = self.place(side, at);
-        let Some(ahead) = index.checked_sub(self.first) else {
-            self.late += 1;
-            return;
-        };
-        if ahead >= SETTLED_FRAMES + 2 * BLOCK_FRAMES {
-            // A clock that jumped: it has its own place once the tape has come there.
-            self.late += 1;
+        // By its own time: where it would lie may be some frames aside.
+        if self.is_paused(self.index(at)) {
             return;
         }
-        let start = ahead as usize * self.frame_samples * SIDES;
-        let end = start + self.frame_samples * SIDES;
-        if self.samples.len() < end {
-            self.samples.resize(end, 0);
+        // Too late, or a clock that jumped: that one has its own place once the tape has come there.
+        if !(self.first..self.first + HELD_FRAMES).contains(&index) {
+            self.late += 1;
+            return;
         }
         let channel = side as usize;
-        for (place, sample) in (start + channel..end).step_by(SIDES).zip(frame) {
-            self.samples[place] = *sample;
+        for (both, sample) in self.slot(index).chunks_exact_mut(SIDES).zip(frame) {
+            both[channel] = *sample;
         }
     }
 
@@ -124,8 +122,7 @@ impl Tape {
 
     /// Leaves out the next block: nobody has room for it.
     pub fn skip(&mut self) {
-        let held = (BLOCK_FRAMES as usize * self.frame_samples * SIDES).min(self.samples.len());
-        self.samples.drain(..held);
+        (self.first..self.first + BLOCK_FRAMES).for_each(|index| self.slot(index).fill(0));
         self.pass(BLOCK_FRAMES);
     }
 
@@ -151,20 +148,29 @@ impl Tape {
     }
 
     fn take(&mut self, frames: u64, block: &mut Vec<i16>) -> Block {
-        let wanted = frames as usize * self.frame_samples * SIDES;
-        let (from, held) = (block.len(), wanted.min(self.samples.len()));
-        block.extend(self.samples.drain(..held));
-        block.resize(from + wanted, 0);
         let (first, end) = (self.first, self.first + frames);
         let mut paused = 0;
-        for &(start, over) in &self.holes {
-            let (start, over) = (start.clamp(first, end) - first, over.unwrap_or(end).clamp(first, end) - first);
-            let samples = |frames: u64| from + frames as usize * self.frame_samples * SIDES;
-            block[samples(start)..samples(over.max(start))].fill(0);
-            (start..over).for_each(|frame| paused |= 1 << frame);
+        for index in first..end {
+            let is_paused = self.is_paused(index);
+            paused |= u32::from(is_paused) << (index - first);
+            let slot = self.slot(index);
+            if is_paused {
+                slot.fill(0);
+            }
+            block.extend_from_slice(slot);
+            slot.fill(0);
         }
         self.pass(frames);
         Block { first, frames: frames as u32, paused }
+    }
+
+    fn is_paused(&self, index: u64) -> bool {
+        self.holes.iter().any(|(start, over)| *start <= index && over.is_none_or(|over| index < over))
+    }
+
+    fn slot(&mut self, index: u64) -> &mut [i16] {
+        let start = (index % HELD_FRAMES) as usize * self.frame_samples;
+        &mut self.held[start..start + self.frame_samples]
     }
 
     fn pass(&mut self, frames: u64) {
@@ -277,6 +283,31 @@ mod tests {
         tape.skip();
         assert_eq!(tape.poll(begin + 2_000 * MS, &mut kept), Some(Block { first: 25, frames: 25, paused: 0 }));
         assert_eq!(sides(&kept).0, (26..=50).collect::<Vec<i16>>());
+    }
+
+    #[test]
+    fn what_was_said_in_a_pause_is_not_kept_by_a_side_that_lies_some_frames_aside() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        for n in 0..100u32 {
+            // All but the first frame come 60 ms late, and follow on it.
+            let frame = n + if n > 0 { 3 } else { 0 };
+            let now = begin + 20 * MS * frame;
+            match frame {
+                60 => tape.pause(now),
+                80 => tape.resume(now),
+                _ => {}
+            }
+            tape.handle(Side::Caller, now, &[n as i16 + 1; 160]);
+            while tape.poll(now, &mut kept).is_some() {}
+        }
+        while tape.finish(begin + 2_000 * MS, &mut kept).is_some() {}
+        let (caller, _) = sides(&kept);
+        // Frame n was said at n + 3 and lies at n.
+        assert_eq!(caller[56], 57);
+        let said_in_pause = |number: &i16| (60..=80).contains(&(number - 1 + 3));
+        assert!(!caller.iter().any(|number| *number > 0 && said_in_pause(number)), "{caller:?}");
+        assert_eq!(caller[81], 82);
     }
 
     #[test]
