@@ -7,6 +7,8 @@ pub mod http;
 pub mod media_ws;
 pub mod metrics;
 pub mod plugins;
+pub mod prompts;
+pub mod recording;
 pub mod rtp;
 pub mod settings;
 pub mod tenants;

@@ -5,6 +5,7 @@
 
 pub mod limits;
 pub mod ports;
+pub mod recording;
 
 pub mod call_task;
 pub mod gateway;

@@ -29,6 +29,10 @@ pub struct Config {
     pub media: Media,
     /// The Asterisks it serves; empty where calls come by the media WebSocket only.
     pub asterisk: Vec<Asterisk>,
+    /// What the gateway says by itself.
+    pub prompts: Prompts,
+    /// Where calls are written down.
+    pub recording: Recording,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -65,6 +69,8 @@ pub struct Media {
     pub sockets: Sockets,
     /// What is sent to Asterisk while there is nothing to say.
     pub silence: RtpSilence,
+    /// A call whose packets stand still for so long is counted; none: never.
+    pub inactivity: Option<Duration>,
 }
 
 /// Sockets of calls. With a shared one few ports need to be open; one for each call gets through networks that change a sender's port.
@@ -107,6 +113,20 @@ pub struct Asterisk {
     pub user: String,
     /// ARI password.
     pub password: Pii<String>,
+}
+
+/// `[prompts]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prompts {
+    /// A WAV file that is played when no speaker is left; none: the shipped one.
+    pub emergency: Option<PathBuf>,
+}
+
+/// `[recording]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recording {
+    /// Folder of recordings, one folder in it for each tenant; made private to the gateway's user. None: no call is recorded.
+    pub dir: Option<PathBuf>,
 }
 
 /// `[plugins]`
@@ -254,8 +274,11 @@ impl Config {
                 shards: NonZeroUsize::new(machine.cores / 2).unwrap_or(NonZeroUsize::MIN),
                 sockets: Sockets::Shared,
                 silence: RtpSilence::Comfort,
+                inactivity: Some(Duration::from_secs(10)),
             },
             asterisk: Vec::new(),
+            prompts: Prompts::default(),
+            recording: Recording::default(),
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

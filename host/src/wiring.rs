@@ -7,9 +7,11 @@ use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
+use crate::adapters::prompts;
+use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
-use crate::application::call_task::{Recording, Services};
+use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
@@ -31,9 +33,6 @@ use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 
 /// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
 const SESSIONS_PER_CALL: u32 = 3;
-
-/// Said when no speaker is left.
-const EMERGENCY: &[u8] = include_bytes!("../prompts/en-US/emergency.wav");
 
 /// A gateway that serves.
 pub struct Running {
@@ -79,6 +78,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let config::Media { bind, advertise, shards, sockets, .. } = config.media;
     let own_sockets = sockets == config::Sockets::PerCall;
     let shard = Arc::new(Shards::start(ShardConfig { bind, advertise, shards, own_sockets }).context("failed to start media")?);
+    let (recordings, emergency) = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let services = Services {
@@ -87,7 +87,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         agent: Arc::new(BuiltinAgent::new()),
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::clone(&metrics) as _,
-        emergency: Arc::new(emergency()?),
+        recorder: recordings.clone().map(|recordings| recordings as _),
+        emergency: Arc::new(emergency),
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits);
@@ -96,7 +97,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
-    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone() };
+    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, silence(&config));
     if config.http.api {
@@ -187,6 +188,16 @@ impl Running {
     }
 }
 
+async fn on_disk(config: &Config) -> Result<(Option<Arc<Recordings>>, Prompt)> {
+    let config = config.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
+        let recordings = recordings.context("failed to open the folder for recordings")?;
+        anyhow::Ok((recordings.map(Arc::new), emergency(&config)?))
+    });
+    work.await.context("failed to look at the disk")?
+}
+
 async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)> {
     let operator_cas = settings::operator_cas(&config.plugins).context("failed to read the operator's authorities")?;
     let links = Links::new(LinksConfig { operator_cas, ..LinksConfig::default() }).context("failed to prepare links")?;
@@ -228,6 +239,7 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
         RtpCodec::G722 => Codec::G722,
     };
     let silence = silence(config);
+    let inactivity = config.media.inactivity;
     let ari = |asterisk: &config::Asterisk| {
         let config = AriConfig {
             url: asterisk.url.clone(),
@@ -236,6 +248,7 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
             password: asterisk.password.clone(),
             codec,
             silence,
+            inactivity,
             deadline: REQUEST_DEADLINE,
         };
         Ok(Arc::new(Ari::new(config, Arc::clone(shard), incoming.clone())?))
@@ -243,9 +256,12 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
     config.asterisk.iter().map(ari).collect()
 }
 
-fn emergency() -> Result<Recording> {
-    let wav = vg_media::wav::read(EMERGENCY).context("failed to read the emergency recording")?;
-    Ok(Recording { rate_hz: wav.rate_hz, pcm: wav.samples })
+/// The operator's own words, or the shipped ones.
+pub(crate) fn emergency(config: &Config) -> Result<Prompt> {
+    match &config.prompts.emergency {
+        None => Ok(prompts::emergency()),
+        Some(file) => prompts::load(file).with_context(|| format!("failed to load {}", file.display())),
+    }
 }
 
 /// What the HTTP side may know.
@@ -256,6 +272,8 @@ struct House {
     settings: Arc<Settings>,
     asterisks: Vec<Arc<Ari>>,
     stop: CancellationToken,
+    /// The last to go: legs that end hand over what they have.
+    recordings: Option<Arc<Recordings>>,
 }
 
 impl Vitals for House {
@@ -287,6 +305,7 @@ impl Vitals for House {
             media_busy_s: media.busy.map(|(work, busy)| (work, busy.as_secs_f64())).to_vec(),
             pacing: paced(&media.lateness),
             pacing_max_s: media.lateness.max_us as f64 / 1e6,
+            recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
             ..Readings::default()
         };
         let mut requests = BTreeMap::new();

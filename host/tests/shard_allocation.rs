@@ -1,4 +1,4 @@
-//! Proof that a media thread does not allocate per packet, only per 100 ms of sound that it hands over.
+//! Proof that a media thread does not allocate per packet, only per 100 ms of sound that it hands over; and nothing for its recordings and watches.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,6 +9,7 @@ use vg_domain::ids::UtteranceId;
 use vg_media::{Codec, Silence};
 use voice_gateway::adapters::rtp::{LegConfig, RtpHandle, ShardConfig, Shards};
 use voice_gateway::application::ports::{LegEvent, MediaLeg, MouthCommand};
+use voice_gateway::application::recording::{self, Recording, RecordingSource, Sound};
 
 struct Counting;
 
@@ -59,7 +60,9 @@ struct Call {
     media: MediaLeg,
     _wire: RtpHandle,
     far: UdpSocket,
+    record: RecordingSource,
     chunks: u64,
+    blocks: u64,
 }
 
 impl Call {
@@ -69,7 +72,13 @@ impl Call {
         let remote = far.local_addr().ok();
         let leg = LegConfig { codec: Codec::Pcmu, rate_hz: 16_000, remote, events: None, still: None, silence: Silence::Comfort };
         let (media, wire) = shards.open_rtp(leg).expect("a leg opens");
-        Self { media, _wire: wire, far, chunks: 0 }
+        let (Recording { tap, .. }, record) = recording::ends();
+        let orders = [
+            MouthCommand::Record(Box::new(tap)),
+            MouthCommand::Watch { path_within: Duration::from_secs(1), dead_air: Duration::from_millis(500) },
+        ];
+        orders.into_iter().for_each(|order| assert!(media.mouth.try_send(order).is_ok(), "the leg takes its orders"));
+        Self { media, _wire: wire, far, record, chunks: 0, blocks: 0 }
     }
 
     /// 20 ms of a call: a packet comes, what leaves and what was heard is taken, and every 100 ms there is more to say.
@@ -78,6 +87,10 @@ impl Call {
         while self.far.recv(&mut [0; 500]).is_ok() {}
         while let Ok(event) = self.media.events.try_recv() {
             self.chunks += u64::from(matches!(event, LegEvent::Audio(_)));
+        }
+        while let Sound::Block(block) = self.record.next() {
+            self.blocks += 1;
+            self.record.give_back(block);
         }
         if frame.is_multiple_of(5) {
             let order = MouthCommand::Say { utterance: UtteranceId(1), rate_hz: 16_000, pcm: vec![5_000; 1_600] };
@@ -124,6 +137,8 @@ fn media_thread_allocates_for_what_it_hands_over_and_nothing_per_packet() {
     let now = shards.stats();
     let packets = now.packets_in + now.packets_out - stats.packets_in - stats.packets_out;
     assert!(packets > u64::from(2 * LEGS * COUNTED) * 9 / 10, "{packets} packets, {now:?}");
+    let blocks: u64 = calls.iter().map(|call| call.blocks).sum();
+    assert!(blocks >= u64::from(LEGS * 5), "{blocks} blocks are recorded");
     assert!(chunks > u64::from(LEGS * COUNTED) / 6, "{chunks} chunks");
     // A buffer each, and now and then a block of the channel.
     assert!(allocations <= chunks + chunks / 8, "{allocations} allocations for {chunks} chunks");

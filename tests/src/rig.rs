@@ -18,9 +18,10 @@ use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
-use voice_gateway::application::call_task::{Recording, Services};
+use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::ports::*;
+use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 
 /// Samples a fake speaker gives for a clause: 200 ms at 16 kHz.
 const CLAUSE_SAMPLES: usize = 3_200;
@@ -36,6 +37,8 @@ pub struct Script {
     pub agent_is_deaf: bool,
     /// The listener's mailbox takes nothing.
     pub listener_is_stuck: bool,
+    /// No recording begins.
+    pub recorder_is_behind: bool,
 }
 
 /// A gateway with fake ports.
@@ -53,6 +56,7 @@ struct Shared {
     observations: Mutex<Vec<Observation>>,
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
+    recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
     calls: AtomicUsize,
 }
 
@@ -64,6 +68,8 @@ pub struct Caller {
     pub telephony: Option<mpsc::Sender<TelephonyEvent>>,
     /// Facts of the call.
     pub facts: mpsc::Receiver<Fact>,
+    /// What the leg was told beside what to say.
+    pub told: Vec<MouthCommand>,
     legs: mpsc::Receiver<FarLeg>,
     leg: Option<FarLeg>,
     shared: Arc<Shared>,
@@ -84,7 +90,8 @@ impl Rig {
             agent: Arc::new(FakeAgent(Arc::clone(&shared))),
             facts: Arc::new(NoFacts),
             observe: Arc::new(Observations(Arc::clone(&shared))),
-            emergency: Arc::new(Recording { rate_hz: 8_000, pcm: vec![7; 800] }),
+            recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
+            emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
         let gateway = Gateway::new(services, Arc::new(FakeTenants), limits);
@@ -125,7 +132,7 @@ impl Rig {
         };
         self.incoming.send(call).await.unwrap();
         let shared = Arc::clone(&self.shared);
-        Caller { acts, telephony: Some(telephony), facts, legs, leg: None, shared }
+        Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared }
     }
 
     /// Calls that hold anything.
@@ -141,6 +148,11 @@ impl Rig {
     /// What the listeners were told so far, by kind.
     pub fn listener_inputs(&self) -> Vec<&'static str> {
         self.shared.listener_inputs.lock().unwrap().clone()
+    }
+
+    /// Recordings that began so far, from the writer's side.
+    pub fn recordings(&self) -> Vec<(RecordingRequest, RecordingSource)> {
+        std::mem::take(&mut self.shared.recordings.lock().unwrap())
     }
 
     /// Asks for the end of everything and waits for it.
@@ -196,14 +208,20 @@ impl Caller {
                     return (utterance, samples);
                 }
                 MouthCommand::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
+                MouthCommand::Record(_) | MouthCommand::Watch { .. } => unreachable!("kept by `command`"),
             }
         }
     }
 
-    /// The next order to the Mouth; panics after 60 virtual seconds.
+    /// The next order to the Mouth; panics after 60 virtual seconds. What else the leg is told is kept in `told`.
     pub async fn command(&mut self) -> MouthCommand {
-        let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
-        order.expect("no order to the Mouth came").expect("the leg was dropped")
+        loop {
+            let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
+            match order.expect("no order to the Mouth came").expect("the leg was dropped") {
+                order @ (MouthCommand::Record(_) | MouthCommand::Watch { .. }) => self.told.push(order),
+                order => return order,
+            }
+        }
     }
 
     /// Reports something from the leg.
@@ -278,8 +296,12 @@ pub fn settings() -> TenantSettings {
         },
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
+        recording: false,
     }
 }
+
+/// A tenant whose calls are recorded.
+pub const RECORDED: &str = "recorded";
 
 struct FakeTenants;
 
@@ -288,9 +310,25 @@ impl Tenants for FakeTenants {
         Box::pin(async move {
             match hint {
                 TenantHint::Default => Ok(Arc::new(settings())),
+                TenantHint::Named(name) if name.as_str() == RECORDED => {
+                    Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
+                }
                 TenantHint::Named(_) => Err(TenantError::Unknown),
             }
         })
+    }
+}
+
+struct FakeRecorder(Arc<Shared>);
+
+impl Recorder for FakeRecorder {
+    fn start(&self, request: RecordingRequest) -> Result<Recording, RecordingError> {
+        if self.0.script.lock().unwrap().recorder_is_behind {
+            return Err(RecordingError::Busy);
+        }
+        let (recording, source) = recording::ends();
+        self.0.recordings.lock().unwrap().push((request, source));
+        Ok(recording)
     }
 }
 

@@ -41,6 +41,8 @@ pub struct AriConfig {
     pub codec: Codec,
     /// What they are sent between utterances.
     pub silence: Silence,
+    /// A leg whose packets stand still for so long says so; none: never.
+    pub inactivity: Option<Duration>,
     /// Deadline of each request.
     pub deadline: Duration,
 }

@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod health;
 mod plugin;
+mod recording;
 mod serve;
 mod terminal;
 mod web;
@@ -52,6 +53,9 @@ enum Command {
     /// Things for plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// Things for recordings of calls
+    #[command(subcommand)]
+    Recording(recording::Command),
     /// Ask a running gateway whether it is live; the exit code says it
     Health(health::Options),
 }
@@ -71,6 +75,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             log_to_stderr(&config, Some("warn"))?;
             plugin::run(command, config).await
         }
+        Command::Recording(command) => recording::run(command).await,
         Command::Asterisk(command) => asterisk::run(command, &sound(config())?),
         Command::Call(options) => call::run(options).await,
         Command::Demo(options) => {
@@ -117,6 +122,6 @@ mod tests {
     fn the_list_of_commands_is_sound() {
         Arguments::command().debug_assert();
         let names: Vec<String> = Arguments::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["serve", "check", "doctor", "demo", "call", "asterisk", "plugin", "health"]);
+        assert_eq!(names, ["serve", "check", "doctor", "demo", "call", "asterisk", "plugin", "recording", "health"]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod follower;
 
+use crate::adapters::recording::RecordingStats;
 use crate::application::ports::{Observation, Observe};
 use follower::Follower;
 pub use follower::Paced;
@@ -67,14 +68,21 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_calls_live", &[], "Calls at this moment."),
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
     counter("vg_calls_started_total", &[], "Calls taken in."),
+    counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
     counter("vg_media_busy_seconds_total", &["work"], "CPU of the media threads by work: receive, hear, speak, send."),
+    counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
+    counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
     gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
     histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
     counter("vg_plugin_links_total", &["fate"], "Links of plugins by what became of them: asked, connected, reused, egress_denied, failed, echo_masked."),
     counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
     counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
+    counter("vg_recording_blocks_dropped_total", &[], "Half seconds of calls that are silent in their recording, or missing: the disk was slow, or full."),
+    counter("vg_recording_faults_total", &["code"], "Calls that were to be recorded and are not, or not to their end: busy, name, no_folder, disk_full, denied, io."),
+    gauge("vg_recordings_live", &[], "Calls that are being recorded."),
+    counter("vg_recordings_total", &["outcome"], "Recordings finished: kept, or repaired after a crash."),
     counter("vg_rtp_packets_rejected_total", &["reason"], "Datagrams that were not used: garbage, late, unknown_source."),
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
@@ -120,6 +128,8 @@ pub struct Readings {
     pub pacing: Paced,
     /// How late the latest one was, in seconds.
     pub pacing_max_s: f64,
+    /// Recordings of calls.
+    pub recordings: RecordingStats,
     /// ARI requests since start by outcome; the outcomes are bounded.
     pub ari_requests: Vec<(&'static str, u64)>,
     /// ARI events of unused types.
@@ -145,6 +155,10 @@ pub struct Metrics {
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
+    recording_faults: IntCounterVec,
+    paths_tested: IntCounterVec,
+    dead_air: IntCounter,
+    inactive: IntCounter,
     read: Mutex<Read>,
 }
 
@@ -165,6 +179,10 @@ struct Read {
     ari_unknown: IntCounter,
     ari_malformed: IntCounter,
     ari_sockets_up: Gauge,
+    recordings_live: Gauge,
+    recordings: IntCounterVec,
+    recording_blocks_dropped: IntCounter,
+    recording_faults: IntCounterVec,
 }
 
 impl Metrics {
@@ -173,6 +191,7 @@ impl Metrics {
         let registry = Registry::new();
         let build = gauges(&registry, "vg_build_info");
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let recording_faults = counters(&registry, "vg_recording_faults_total");
         Self {
             calls_started: plain_counter(&registry, "vg_calls_started_total"),
             calls_live: registered(&registry, IntGauge::with_opts(opts("vg_calls_live"))),
@@ -186,7 +205,11 @@ impl Metrics {
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
-            read: Mutex::new(Read::new(&registry)),
+            recording_faults: recording_faults.clone(),
+            paths_tested: counters(&registry, "vg_media_paths_tested_total"),
+            dead_air: plain_counter(&registry, "vg_dead_air_total"),
+            inactive: plain_counter(&registry, "vg_media_inactive_total"),
+            read: Mutex::new(Read::new(&registry, recording_faults)),
             registry,
         }
     }
@@ -267,6 +290,21 @@ impl Observe for Metrics {
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
+            Observation::NotRecorded(code) => {
+                tracing::warn!(code, "call is not recorded");
+                self.recording_faults.with_label_values(&[code]).inc();
+            }
+            Observation::PathTested(outcome) => {
+                if *outcome != "proven" {
+                    tracing::warn!(outcome, "no sound on a call's media path");
+                }
+                self.paths_tested.with_label_values(&[outcome]).inc();
+            }
+            Observation::DeadAir => self.dead_air.inc(),
+            Observation::Inactive => {
+                tracing::info!("a call's packets stand still");
+                self.inactive.inc();
+            }
             Observation::InputRefused { phase, input } => {
                 tracing::debug!(phase, input, "input refused");
                 self.inputs_refused.with_label_values(&[phase, input]).inc();
@@ -276,8 +314,13 @@ impl Observe for Metrics {
 }
 
 impl Read {
-    fn new(registry: &Registry) -> Self {
+    /// `recording_faults` are counted here and by observations, each with codes of its own.
+    fn new(registry: &Registry, recording_faults: IntCounterVec) -> Self {
         Self {
+            recordings_live: plain_gauge(registry, "vg_recordings_live"),
+            recordings: counters(registry, "vg_recordings_total"),
+            recording_blocks_dropped: plain_counter(registry, "vg_recording_blocks_dropped_total"),
+            recording_faults,
             plugin_sessions_live: plain_gauge(registry, "vg_plugin_sessions_live"),
             plugin_sessions: plain_counter(registry, "vg_plugin_sessions_total"),
             plugin_session_ends: counters(registry, "vg_plugin_session_ends_total"),
@@ -303,6 +346,13 @@ impl Read {
         self.plugin_sessions_live.set(readings.plugin_sessions_live as f64);
         self.media_legs_live.set(readings.media_legs_live as f64);
         self.ari_sockets_up.set(readings.ari_sockets_up as f64);
+        self.recordings_live.set(readings.recordings.live as f64);
+        advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
+        advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);
+        advance(&self.recording_blocks_dropped, readings.recordings.blocks_dropped);
+        for (code, total) in readings.recordings.faults {
+            advance(&self.recording_faults.with_label_values(&[code]), total);
+        }
         advance(&self.plugin_sessions, readings.plugin_sessions);
         advance(&self.ari_unknown, readings.ari_events_unknown);
         advance(&self.ari_malformed, readings.ari_events_malformed);

@@ -11,6 +11,7 @@ mod routes;
 mod shard;
 mod shards;
 mod socket;
+mod taped;
 #[cfg(test)]
 mod tests;
 mod worker;

@@ -1,11 +1,13 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
 use super::hearing::Listener;
+use super::limits;
 use super::line::{Act, Done, Line};
 use super::ports::{
     Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent, MediaLeg,
-    Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    MouthCommand, Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
+use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
 use std::sync::Arc;
@@ -32,17 +34,38 @@ pub struct Services {
     pub facts: Arc<dyn Facts>,
     /// Metrics and logs.
     pub observe: Arc<dyn Observe>,
-    /// Said when no speaker is left: linear samples and their rate in Hz.
-    pub emergency: Arc<Recording>,
+    /// Who writes calls down, where somebody does.
+    pub recorder: Option<Arc<dyn Recorder>>,
+    /// Said when no speaker is left.
+    pub emergency: Arc<Prompt>,
 }
 
-/// Sound in memory.
+/// Sound in memory, ready to be played: at the rate of every leg that plays it, so that no call converts it again.
 #[derive(Clone, Debug)]
-pub struct Recording {
-    /// Samples a second.
-    pub rate_hz: u32,
-    /// Linear samples, mono.
-    pub pcm: Vec<i16>,
+pub struct Prompt {
+    /// *Invariant:* at least one, by rate.
+    rates: Vec<(u32, Arc<[i16]>)>,
+}
+
+impl Prompt {
+    /// Linear samples, mono, at one rate.
+    pub fn new(rate_hz: u32, pcm: impl Into<Arc<[i16]>>) -> Self {
+        Self { rates: vec![(rate_hz, pcm.into())] }
+    }
+
+    /// The same sound at another rate.
+    #[must_use]
+    pub fn and(mut self, rate_hz: u32, pcm: impl Into<Arc<[i16]>>) -> Self {
+        self.rates.push((rate_hz, pcm.into()));
+        self
+    }
+
+    /// As it suits a leg of this rate best, with the rate it has.
+    pub fn at(&self, rate_hz: u32) -> (u32, &Arc<[i16]>) {
+        let fits = self.rates.iter().find(|(rate, _)| *rate == rate_hz);
+        let (rate_hz, pcm) = fits.unwrap_or(&self.rates[0]);
+        (*rate_hz, pcm)
+    }
 }
 
 /// How a call is asked to end.
@@ -69,6 +92,7 @@ pub struct CallTask {
     telephony_events: Option<mpsc::Receiver<TelephonyEvent>>,
     leg_events: Option<mpsc::Receiver<LegEvent>>,
     watcher: Option<mpsc::Sender<Fact>>,
+    recording: Option<RecordingGrip>,
     /// What the release could not give back.
     left_behind: Option<TelephonyError>,
 }
@@ -107,6 +131,7 @@ impl CallTask {
             telephony_events: Some(incoming.events),
             leg_events: None,
             watcher: incoming.watcher,
+            recording: None,
             left_behind: None,
             id: call,
             settings,
@@ -175,8 +200,7 @@ impl CallTask {
             CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
             CallAction::Hush { .. } => self.speaker.hush(),
             CallAction::PlayEmergency { utterance } => {
-                let recording = &self.services.emergency;
-                self.speaker.play(utterance, recording.rate_hz, recording.pcm.clone());
+                self.speaker.play(utterance, &self.services.emergency);
             }
             CallAction::Transfer { target } => self.line.act(Act::Transfer(target)).await,
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
@@ -230,7 +254,11 @@ impl CallTask {
                 self.connect(leg);
                 self.tell(CallInput::MediaConnected);
             }
-            Done::Answered => self.tell(CallInput::Answered),
+            Done::Answered => {
+                // From now on both sides ought to be heard.
+                self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
+                self.tell(CallInput::Answered);
+            }
             Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
             Done::Transferred => self.tell(CallInput::HandoverDone),
             Done::TransferFailed(error) => self.tell(CallInput::HandoverFailed { code: error.code() }),
@@ -246,6 +274,22 @@ impl CallTask {
         self.listener.set_rate_hz(leg.rate_hz);
         self.speaker.connect(leg.mouth, leg.rate_hz);
         self.leg_events = Some(leg.events);
+        if self.settings.recording {
+            self.record();
+        }
+    }
+
+    /// A recording that cannot begin costs the recording, never the call.
+    fn record(&mut self) {
+        let request = RecordingRequest { call: self.id.clone(), tenant: self.settings.tenant.clone() };
+        let begun = self.services.recorder.as_ref().map_or(Err(RecordingError::NoFolder), |recorder| recorder.start(request));
+        match begun {
+            Ok(Recording { tap, grip }) => {
+                self.speaker.order(MouthCommand::Record(Box::new(tap)));
+                self.recording = Some(grip);
+            }
+            Err(error) => self.services.observe.observe(&Observation::NotRecorded(error.code())),
+        }
     }
 
     fn on_leg(&mut self, event: Option<LegEvent>) {
@@ -271,6 +315,18 @@ impl CallTask {
             }
             Some(LegEvent::Hushed { utterance: None, .. }) => {}
             Some(LegEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
+            Some(LegEvent::PathProven { .. }) => self.services.observe.observe(&Observation::PathTested("proven")),
+            Some(LegEvent::PathSilent { heard, sent }) => {
+                let code = match (heard, sent) {
+                    (false, true) => "nothing_heard",
+                    (true, false) => "nothing_sent",
+                    _ => "nothing",
+                };
+                self.services.observe.observe(&Observation::PathTested(code));
+            }
+            Some(LegEvent::DeadAir { .. }) => self.services.observe.observe(&Observation::DeadAir),
+            // Whoever is on hold or saves packets is still there; one who is gone is found by asking Asterisk, or by saying nothing again and again.
+            Some(LegEvent::Inactive) => self.services.observe.observe(&Observation::Inactive),
             Some(LegEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
                 self.leg_events = None;
@@ -314,6 +370,11 @@ impl CallTask {
             Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
         }
+    }
+
+    /// What keeps the recording silent while it must not hear; none where the call is not recorded.
+    pub fn recording(&self) -> Option<&RecordingGrip> {
+        self.recording.as_ref()
     }
 
     fn tell(&mut self, input: CallInput) {

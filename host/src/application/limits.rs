@@ -21,6 +21,12 @@ pub const INCOMING_CALLS: usize = 64;
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
 pub const WATCHER_FACTS: usize = 256;
 
+/// Time for packets to be seen both ways once a call is answered. Over: told and counted; the call goes on.
+pub const PATH_WITHIN: Duration = Duration::from_secs(1);
+
+/// Neither side of a call audible for so long is told and counted.
+pub const DEAD_AIR: Duration = Duration::from_secs(1);
+
 /// Time for the agent to take a new conversation. Over: the call goes on with the fallback line.
 pub const CONVERSATION_BUDGET: Duration = Duration::from_millis(1_500);
 

@@ -2,10 +2,11 @@
 //!
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
+use super::recording::RecordingTap;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
@@ -129,7 +130,7 @@ pub struct MediaLeg {
     pub rate_hz: u32,
 }
 
-/// Orders to the Mouth, carried out at the next tick of its shard.
+/// Orders to a leg, carried out at the next tick of its shard, in their order.
 #[derive(Debug)]
 pub enum MouthCommand {
     /// Samples to play after those already queued; any of 8, 16, 24, 48 kHz.
@@ -148,6 +149,16 @@ pub enum MouthCommand {
     },
     /// Stop within one frame and forget what is queued; answered by [`LegEvent::Hushed`].
     Hush,
+    /// Keep what both sides say from now on. A second one takes the place of the first.
+    Record(Box<RecordingTap>),
+    /// Look whether the path carries sound and whether anybody can be heard, from now on; answered by [`LegEvent::PathProven`],
+    /// [`LegEvent::PathSilent`] and [`LegEvent::DeadAir`].
+    Watch {
+        /// Packets are to be seen both ways within this time.
+        path_within: Duration,
+        /// Neither side audible for so long is told.
+        dead_air: Duration,
+    },
 }
 
 /// What a leg reports.
@@ -190,6 +201,28 @@ pub enum LegEvent {
     },
     /// A key came with the media.
     Digit(char),
+    /// Packets were seen both ways. Told once for each [`MouthCommand::Watch`].
+    PathProven {
+        /// After so many milliseconds.
+        after_ms: u64,
+    },
+    /// The time is over, and packets were not seen both ways. Where they come later, [`LegEvent::PathProven`] follows.
+    PathSilent {
+        /// Packets came.
+        heard: bool,
+        /// Packets left.
+        sent: bool,
+    },
+    /// Neither side was audible for a while. Told once for each such stretch.
+    DeadAir {
+        /// Milliseconds since the caller's last voiced frame.
+        heard_ago_ms: u64,
+        /// Milliseconds since the gateway's last audible one.
+        said_ago_ms: u64,
+    },
+    /// Packets had flowed and have stood still for the time of inactivity: a caller on hold, one whose phone saves packets, or one who is gone. Told
+    /// once for each such stretch.
+    Inactive,
     /// The leg ended: the far side closed, or RTP stood still for too long.
     Lost,
 }
@@ -451,6 +484,14 @@ pub enum Observation {
         /// How much.
         ms: u64,
     },
+    /// A call was to be recorded and is not; bounded code.
+    NotRecorded(&'static str),
+    /// The self-test of a call's media path ended: `proven`, `nothing_heard`, `nothing_sent` or `nothing`.
+    PathTested(&'static str),
+    /// Neither side of a call was audible for a while.
+    DeadAir,
+    /// A call's packets stood still.
+    Inactive,
     /// An input made no sense in its phase.
     InputRefused {
         /// Phase of the call.

@@ -3,6 +3,7 @@
 //! A session speaks in order, so the sound it gives belongs to the oldest utterance that it has not yet flushed. After a
 //! cancel everything up to `Cancelled` belongs to nobody.
 
+use super::call_task::Prompt;
 use super::limits;
 use super::ports::{Fall, MouthCommand, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
 use std::collections::VecDeque;
@@ -32,6 +33,8 @@ pub(super) struct Speaker {
     cancels: u32,
     mouth: Option<mpsc::Sender<MouthCommand>>,
     to_mouth: VecDeque<MouthCommand>,
+    /// Orders beside what is said: a handful in a call.
+    orders: VecDeque<MouthCommand>,
     fallen: VecDeque<Spoken>,
     /// The newest utterance that fell: what becomes of it is decided by the call.
     last_fallen: Option<UtteranceId>,
@@ -48,6 +51,7 @@ impl Speaker {
             cancels: 0,
             mouth: None,
             to_mouth: VecDeque::new(),
+            orders: VecDeque::new(),
             fallen: VecDeque::new(),
             last_fallen: None,
         }
@@ -57,6 +61,11 @@ impl Speaker {
     pub(super) fn connect(&mut self, mouth: mpsc::Sender<MouthCommand>, rate_hz: u32) {
         self.mouth = Some(mouth);
         self.request.rate_hz = rate_hz;
+    }
+
+    /// An order to the leg that is no speech: it overtakes what is to be said, and is not forgotten with it.
+    pub(super) fn order(&mut self, order: MouthCommand) {
+        self.orders.push_back(order);
     }
 
     /// Opens a session if there is none. A failure is reported when there is something to say.
@@ -105,9 +114,10 @@ impl Speaker {
     }
 
     /// Plays sound that needs no session.
-    pub(super) fn play(&mut self, utterance: UtteranceId, rate_hz: u32, pcm: Vec<i16>) {
+    pub(super) fn play(&mut self, utterance: UtteranceId, prompt: &Prompt) {
         self.open.retain(|(open, _)| *open != utterance);
-        self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
+        let (rate_hz, pcm) = prompt.at(self.request.rate_hz);
+        self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm: pcm.to_vec() });
         self.to_mouth.push_back(MouthCommand::End { utterance });
     }
 
@@ -118,14 +128,14 @@ impl Speaker {
                 return fallen;
             }
             self.hand_over();
-            let mouth = self.mouth.clone().filter(|_| !self.to_mouth.is_empty());
+            let mouth = self.mouth.clone().filter(|_| !self.orders.is_empty() || !self.to_mouth.is_empty());
             let read = self.to_mouth.len() < limits::MOUTH_BACKLOG;
             let session = self.session.as_mut().filter(|_| read);
             tokio::select! {
                 biased;
                 permit = reserve(mouth) => match permit {
                     Some(permit) => {
-                        if let Some(command) = self.to_mouth.pop_front() {
+                        if let Some(command) = self.orders.pop_front().or_else(|| self.to_mouth.pop_front()) {
                             permit.send(command);
                         }
                     }

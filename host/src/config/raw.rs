@@ -17,6 +17,8 @@ pub(super) struct RawConfig {
     http: RawHttp,
     media: RawMedia,
     asterisk: Vec<RawAsterisk>,
+    prompts: RawPrompts,
+    recording: RawRecording,
     plugins: RawPlugins,
     tenants: RawTenants,
     log: RawLog,
@@ -42,6 +44,20 @@ struct RawMedia {
     shards: Option<usize>,
     sockets: Option<String>,
     silence: Option<String>,
+    #[serde(deserialize_with = "number")]
+    inactivity_s: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawPrompts {
+    emergency: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawRecording {
+    dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -168,6 +184,8 @@ impl RawConfig {
         set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
         config.http.api = self.http.api.unwrap_or(config.http.api);
         self.media.resolve(&mut config, faults);
+        config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
+        config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
         config.tenants.dir = self.tenants.dir.filter(|dir| !dir.as_os_str().is_empty());
@@ -214,6 +232,9 @@ impl RawMedia {
             _ => Err("expected comfort or nothing"),
         };
         set(&mut config.media.silence, "media.silence", self.silence.as_deref(), silence, faults);
+        if let Some(inactivity_s) = self.inactivity_s {
+            config.media.inactivity = (inactivity_s > 0).then(|| Duration::from_secs(inactivity_s as u64));
+        }
         if config.media.bind.ip().is_unspecified() && config.media.advertise.is_none() {
             faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
         }

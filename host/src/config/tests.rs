@@ -139,8 +139,8 @@ fn all_faults_come_together_with_their_paths() {
         [
             "VG__ASTERISK__5__URL: asterisk has only 2 entries: count from 0 without a gap",
             "asterisk[0].user: invalid type: integer `3`, expected a string",
-            "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `plugins`, `tenants`, \
-             `log`, `limits`, `drain`",
+            "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `prompts`, `recording`, \
+             `plugins`, `tenants`, `log`, `limits`, `drain`",
             "drain.grace_s: expected a whole number, 0 or more",
             "http.port: unknown field `port`, expected `bind` or `api`",
             "limits.calls_max: expected a whole number, 0 or more",

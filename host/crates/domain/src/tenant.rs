@@ -25,6 +25,8 @@ pub struct TenantSettings {
     pub timing: Timing,
     /// Dialplan place (`context,extension`) that reaches a person; none where there is nobody.
     pub human: Option<String>,
+    /// Whether its calls are recorded.
+    pub recording: bool,
 }
 
 /// The providers of a role in the order in which they are tried. Cheap to clone.

@@ -5,7 +5,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use std::time::Instant;
 use vg_media::{
-    Codec, DATAGRAM_MAX, Ear, EarConfig, EarSink, Edge, FRAME, Frame, Framing, Mouth, MouthConfig, RtpStart, UtteranceTag, rtp,
+    Codec, DATAGRAM_MAX, Ear, EarConfig, EarSink, Edge, FRAME, Frame, Framing, Mouth, MouthConfig, RtpStart, Side, Tape,
+    UtteranceTag, rtp,
 };
 
 const FRAMES: u32 = 50;
@@ -56,5 +57,35 @@ fn mouth(bencher: Bencher<'_, '_>, rate_hz: u32) {
             now += FRAME;
         }
         while mouth.poll_event().is_some() {}
+    });
+}
+
+/// Linear samples of one rate to the bytes of a codec: what a prompt kept as bytes would save.
+#[divan::bench(args = [Codec::Pcmu, Codec::G722, Codec::Slin16])]
+fn encode(bencher: Bencher<'_, '_>, codec: Codec) {
+    let samples: Vec<i16> = (0..codec.frame_samples()).map(|n| (n % 50 * 400) as i16).collect();
+    let (mut encoder, mut wire) = (codec.encoder(), vec![0; codec.frame_bytes()]);
+    bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| {
+        for _ in 0..FRAMES {
+            encoder.encode(divan::black_box(&samples), &mut wire);
+        }
+    });
+}
+
+/// A recording: both sides of a call onto the tape, and the tape into blocks.
+#[divan::bench(args = [8_000, 16_000])]
+fn tape(bencher: Bencher<'_, '_>, rate_hz: u32) {
+    let mut now = Instant::now();
+    let frame: Vec<i16> = (0..rate_hz / 50).map(|n| (n % 50 * 400) as i16).collect();
+    let (mut tape, mut block) = (Tape::new(now, rate_hz), Vec::with_capacity(rate_hz as usize));
+    bencher.counter(ItemsCount::new(FRAMES)).bench_local(|| {
+        for _ in 0..FRAMES {
+            tape.handle(Side::Caller, now, &frame);
+            tape.handle(Side::Gateway, now, &frame);
+            while tape.poll(now, &mut block).is_some() {
+                block.clear();
+            }
+            now += FRAME;
+        }
     });
 }

@@ -39,6 +39,19 @@ pub enum Framing {
 }
 
 impl Codec {
+    /// Its name in files and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pcmu => "pcmu",
+            Self::Pcma => "pcma",
+            Self::G722 => "g722",
+            Self::L16_8k => "l16-8k",
+            Self::L16_16k => "l16-16k",
+            Self::Slin => "slin",
+            Self::Slin16 => "slin16",
+        }
+    }
+
     /// Samples per second.
     pub const fn rate_hz(self) -> u32 {
         match self {

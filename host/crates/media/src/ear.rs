@@ -350,7 +350,8 @@ impl Ear {
         self.resampler.process(&self.wire_samples, &mut self.samples);
         let position = index * self.samples.len() as u64;
         let concealed = made == Made::Guess;
-        sink.frame(Frame { samples: &self.samples, position, at, voiced: judged.voiced, concealed });
+        let (samples, wire, voiced) = (&*self.samples, &*self.wire_samples, judged.voiced);
+        sink.frame(Frame { samples, wire, position, at, voiced, concealed });
         if let Some(edge) = judged.edge {
             sink.edge(edge);
         }

@@ -16,6 +16,8 @@ pub const FRAMES_PER_S: u32 = 50;
 pub struct Frame<'a> {
     /// Linear samples at the rate asked for in [`EarConfig`](crate::EarConfig).
     pub samples: &'a [i16],
+    /// The same at the codec's own rate, as it came.
+    pub wire: &'a [i16],
     /// Samples delivered before this frame, at the same rate. Frames have no holes: this grows by one frame each time.
     pub position: u64,
     /// When its packet came to the socket; when it should have come, for a frame that did not.

@@ -39,6 +39,8 @@ pub mod mouth;
 
 pub mod tape;
 
+pub mod watch;
+
 pub mod wav;
 
 pub mod stats;
@@ -58,6 +60,7 @@ pub use resample::Resampler;
 pub use stats::{EarStats, MouthStats};
 pub use tape::{Side, Tape};
 pub use vad::VadConfig;
+pub use watch::{AirWatch, DeadAir, PathNews, PathWatch};
 
 /// A buffer of this size holds every datagram a [`Mouth`] makes.
 pub const DATAGRAM_MAX: usize = rtp::HEADER_LEN + codec::FRAME_BYTES_MAX;

@@ -162,6 +162,8 @@ pub struct Mouth {
     bed: Option<Playing>,
     /// Mean square of what was sent last.
     power: f32,
+    /// It can be heard.
+    audible: bool,
     stats: MouthStats,
 }
 
@@ -195,6 +197,7 @@ impl Mouth {
             starving: false,
             bed: None,
             power: 0.0,
+            audible: false,
             stats: MouthStats::default(),
         })
     }
@@ -247,6 +250,16 @@ impl Mouth {
         self.power
     }
 
+    /// The samples of the last packet, at the codec's rate, before they were encoded; until the next order or packet.
+    pub fn spoken_samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// Whether the last packet can be heard.
+    pub fn is_audible(&self) -> bool {
+        self.audible
+    }
+
     /// The next packet, if one is due: writes it to the front of `datagram` and returns its length. Ask until there is none.
     ///
     /// A buffer shorter than [`DATAGRAM_MAX`](crate::DATAGRAM_MAX) may be too short; then nothing is made and the packet stays due.
@@ -266,7 +279,8 @@ impl Mouth {
         self.encoder.encode(&self.samples, payload);
         self.stats.packets += 1;
         self.power = mean_square(&self.samples);
-        if self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE)
+        self.audible = self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE);
+        if self.audible
             && let Some(tag) = self.queue.note_audible()
         {
             self.events.push_back(MouthEvent::Audible { tag, at: now });

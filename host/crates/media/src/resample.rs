@@ -119,20 +119,42 @@ fn whole<const FROM: usize, const TO: usize>(
     }
 }
 
-/// A whole recording changed from one rate to another, in place and length as before.
+/// Rates that recordings may have.
+pub const RECORDING_RATES_HZ: std::ops::RangeInclusive<u32> = 4_000..=192_000;
+
+/// A whole recording changed from one rate to another, in place and length as before. Both rates may be any of [`RECORDING_RATES_HZ`].
 pub fn convert(samples: &[i16], from_hz: u32, to_hz: u32) -> Result<Vec<i16>, MediaError> {
-    let mut resampler = Resampler::new(from_hz, to_hz)?;
-    let (block, delay) = (resampler.output_samples(), resampler.delay_samples());
+    if let Some(rate_hz) = [from_hz, to_hz].into_iter().find(|rate_hz| !RECORDING_RATES_HZ.contains(rate_hz)) {
+        return Err(MediaError::Rate { rate_hz });
+    }
+    if from_hz == to_hz {
+        return Ok(samples.to_vec());
+    }
     let wanted = (samples.len() as u64 * u64::from(to_hz) / u64::from(from_hz)) as usize;
-    let blocks = (wanted + delay).div_ceil(block);
-    let mut converted = vec![0; blocks * block];
-    let mut inputs = samples.chunks(resampler.input_samples());
-    for output in converted.chunks_mut(block) {
-        resampler.process(inputs.next().unwrap_or_default(), output);
+    if let Ok(mut resampler) = Resampler::new(from_hz, to_hz) {
+        let (sizes, delay) = ((resampler.input_samples(), resampler.output_samples()), resampler.delay_samples());
+        return Ok(in_blocks(samples, wanted, sizes, delay, |input, output| resampler.process(input, output)));
+    }
+    let mut blocks = Blocks::between(from_hz, to_hz)?;
+    let (sizes, delay) = (blocks.sizes(), blocks.delay_samples());
+    Ok(in_blocks(samples, wanted, sizes, delay, |input, output| blocks.process(input, output)))
+}
+
+fn in_blocks(
+    samples: &[i16],
+    wanted: usize,
+    (from_block, to_block): (usize, usize),
+    delay: usize,
+    mut process: impl FnMut(&[i16], &mut [i16]),
+) -> Vec<i16> {
+    let mut converted = vec![0; (wanted + delay).div_ceil(to_block) * to_block];
+    let mut inputs = samples.chunks(from_block);
+    for output in converted.chunks_mut(to_block) {
+        process(inputs.next().unwrap_or_default(), output);
     }
     converted.drain(..delay);
     converted.truncate(wanted);
-    Ok(converted)
+    converted
 }
 
 pub(crate) fn check_rate(rate_hz: u32) -> Result<(), MediaError> {

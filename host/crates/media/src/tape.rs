@@ -10,11 +10,14 @@ use std::time::Instant;
 /// Sides of a call: the caller left, the gateway right.
 const SIDES: usize = 2;
 
-/// A block is half a second: 16 KiB at 8 kHz, 32 KiB at 16 kHz.
-const BLOCK_FRAMES: u64 = 25;
+/// A block is at most half a second: 16 KiB at 8 kHz, 32 KiB at 16 kHz.
+pub const BLOCK_FRAMES: u64 = 25;
 
 /// How long a frame may come after its time: what the jitter buffer and the shard's clock take.
 const SETTLED_FRAMES: u64 = 50;
+
+/// Frames that there is room for.
+const HELD_FRAMES: u64 = SETTLED_FRAMES + 2 * BLOCK_FRAMES;
 
 /// A side that lies this far from where its frames were put is moved; below that it goes on where it was.
 const SLIP_FRAMES: i64 = 3;
@@ -28,13 +31,25 @@ pub enum Side {
     Gateway,
 }
 
+/// A stretch of the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Frames of 20 ms that lie before it.
+    pub first: u64,
+    /// Its own, 1 to [`BLOCK_FRAMES`].
+    pub frames: u32,
+    /// A bit for each of its frames, the lowest for the first: set where silence stands in place of what was said.
+    pub paused: u32,
+}
+
 /// See the module. Holds at most two seconds of sound.
 #[derive(Debug)]
 pub struct Tape {
     begin: Instant,
+    /// Samples of a frame of both sides.
     frame_samples: usize,
-    /// Interleaved samples from `first` on.
-    samples: VecDeque<i16>,
+    /// Interleaved samples of [`HELD_FRAMES`] frames, each at its number modulo that. *Invariant:* silence where nothing was said.
+    held: Box<[i16]>,
     /// Frames that were handed out already.
     first: u64,
     /// Where each side goes on, in frames.
@@ -48,32 +63,26 @@ pub struct Tape {
 impl Tape {
     /// A tape that begins now; all frames are of this rate.
     pub fn new(begin: Instant, rate_hz: u32) -> Self {
-        let frame_samples = frame_samples(rate_hz);
-        let most = (SETTLED_FRAMES + 2 * BLOCK_FRAMES) as usize * frame_samples * SIDES;
-        let samples = VecDeque::with_capacity(most);
-        Self { begin, frame_samples, samples, first: 0, next: [None; SIDES], paused: false, holes: VecDeque::new(), late: 0 }
+        let frame_samples = frame_samples(rate_hz) * SIDES;
+        let held = vec![0; HELD_FRAMES as usize * frame_samples].into();
+        Self { begin, frame_samples, held, first: 0, next: [None; SIDES], paused: false, holes: VecDeque::new(), late: 0 }
     }
 
     /// A frame of 20 ms that was heard, or sent, at this time. What is too late for the tape is counted and left out.
     pub fn handle(&mut self, side: Side, at: Instant, frame: &[i16]) {
         let index = self.place(side, at);
-        let Some(ahead) = index.checked_sub(self.first) else {
-            self.late += 1;
-            return;
-        };
-        if ahead >= SETTLED_FRAMES + 2 * BLOCK_FRAMES {
-            // A clock that jumped: it has its own place once the tape has come there.
-            self.late += 1;
+        // By its own time: where it would lie may be some frames aside.
+        if self.is_paused(self.index(at)) {
             return;
         }
-        let start = ahead as usize * self.frame_samples * SIDES;
-        let end = start + self.frame_samples * SIDES;
-        if self.samples.len() < end {
-            self.samples.resize(end, 0);
+        // Too late, or a clock that jumped: that one has its own place once the tape has come there.
+        if !(self.first..self.first + HELD_FRAMES).contains(&index) {
+            self.late += 1;
+            return;
         }
         let channel = side as usize;
-        for (place, sample) in (start + channel..end).step_by(SIDES).zip(frame) {
-            self.samples[place] = *sample;
+        for (both, sample) in self.slot(index).chunks_exact_mut(SIDES).zip(frame) {
+            both[channel] = *sample;
         }
     }
 
@@ -95,19 +104,26 @@ impl Tape {
         }
     }
 
-    /// The next block of interleaved samples, left the caller, appended to `block`; false where none is ready. Half a second each.
-    pub fn poll(&mut self, now: Instant, block: &mut Vec<i16>) -> bool {
-        if self.index(now) < self.first + BLOCK_FRAMES + SETTLED_FRAMES {
-            return false;
-        }
-        self.take(BLOCK_FRAMES, block);
-        true
+    /// Whether [`Tape::poll`] has a block.
+    pub fn is_ready(&self, now: Instant) -> bool {
+        self.index(now) >= self.first + BLOCK_FRAMES + SETTLED_FRAMES
     }
 
-    /// All that is left, up to now.
-    pub fn finish(&mut self, now: Instant, block: &mut Vec<i16>) {
-        let frames = (self.index(now) + 1).saturating_sub(self.first);
-        self.take(frames, block);
+    /// The next half second of interleaved samples, left the caller, appended to `samples`; none before it has settled.
+    pub fn poll(&mut self, now: Instant, samples: &mut Vec<i16>) -> Option<Block> {
+        self.is_ready(now).then(|| self.take(BLOCK_FRAMES, samples))
+    }
+
+    /// What is left up to now, a block at a time: to be asked until there is none.
+    pub fn finish(&mut self, now: Instant, samples: &mut Vec<i16>) -> Option<Block> {
+        let left = (self.index(now) + 1).saturating_sub(self.first);
+        (left > 0).then(|| self.take(left.min(BLOCK_FRAMES), samples))
+    }
+
+    /// Leaves out the next block: nobody has room for it.
+    pub fn skip(&mut self) {
+        (self.first..self.first + BLOCK_FRAMES).for_each(|index| self.slot(index).fill(0));
+        self.pass(BLOCK_FRAMES);
     }
 
     /// Frames that came too late, or from the future.
@@ -131,18 +147,35 @@ impl Tape {
         (at.saturating_duration_since(self.begin).as_nanos() / FRAME.as_nanos()) as u64
     }
 
-    fn take(&mut self, frames: u64, block: &mut Vec<i16>) {
-        let wanted = frames as usize * self.frame_samples * SIDES;
-        let (from, held) = (block.len(), wanted.min(self.samples.len()));
-        block.extend(self.samples.drain(..held));
-        block.resize(from + wanted, 0);
+    fn take(&mut self, frames: u64, block: &mut Vec<i16>) -> Block {
         let (first, end) = (self.first, self.first + frames);
-        for &(start, over) in &self.holes {
-            let (start, over) = (start.clamp(first, end) - first, over.unwrap_or(end).clamp(first, end) - first);
-            let samples = |frames: u64| from + frames as usize * self.frame_samples * SIDES;
-            block[samples(start)..samples(over.max(start))].fill(0);
+        let mut paused = 0;
+        for index in first..end {
+            let is_paused = self.is_paused(index);
+            paused |= u32::from(is_paused) << (index - first);
+            let slot = self.slot(index);
+            if is_paused {
+                slot.fill(0);
+            }
+            block.extend_from_slice(slot);
+            slot.fill(0);
         }
-        self.first = end;
+        self.pass(frames);
+        Block { first, frames: frames as u32, paused }
+    }
+
+    fn is_paused(&self, index: u64) -> bool {
+        self.holes.iter().any(|(start, over)| *start <= index && over.is_none_or(|over| index < over))
+    }
+
+    fn slot(&mut self, index: u64) -> &mut [i16] {
+        let start = (index % HELD_FRAMES) as usize * self.frame_samples;
+        &mut self.held[start..start + self.frame_samples]
+    }
+
+    fn pass(&mut self, frames: u64) {
+        self.first += frames;
+        let end = self.first;
         self.holes.retain(|(_, over)| over.is_none_or(|over| over > end));
     }
 }
@@ -169,9 +202,9 @@ mod tests {
             each(&mut tape, now, n);
             tape.handle(Side::Caller, now + MS * (n * 7 % 25), &[n as i16 + 1; 160]);
             tape.handle(Side::Gateway, now, &[-(n as i16) - 1; 160]);
-            while tape.poll(now, &mut kept) {}
+            while tape.poll(now, &mut kept).is_some() {}
         }
-        tape.finish(begin + MS * (ms - 1), &mut kept);
+        while tape.finish(begin + MS * (ms - 1), &mut kept).is_some() {}
         assert_eq!(tape.late(), 0);
         kept
     }
@@ -190,7 +223,7 @@ mod tests {
         tape.handle(Side::Caller, begin, &[1; 160]);
         tape.handle(Side::Gateway, begin + 60 * MS, &[2; 160]);
         tape.handle(Side::Caller, begin + 400 * MS, &[3; 160]);
-        tape.finish(begin + 419 * MS, &mut kept);
+        while tape.finish(begin + 419 * MS, &mut kept).is_some() {}
         let (caller, gateway) = sides(&kept);
         assert_eq!(caller.iter().position(|n| *n == 3), Some(20));
         assert_eq!((gateway.iter().position(|n| *n == 2), caller.len()), (Some(3), 21));
@@ -227,6 +260,57 @@ mod tests {
     }
 
     #[test]
+    fn blocks_say_where_they_lie_and_which_of_their_frames_are_paused() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        tape.pause(begin + 480 * MS);
+        tape.resume(begin + 510 * MS);
+        assert!(!tape.is_ready(begin + 1_499 * MS) && tape.is_ready(begin + 1_500 * MS));
+        assert_eq!(tape.poll(begin + 2_100 * MS, &mut kept), Some(Block { first: 0, frames: 25, paused: 1 << 24 }));
+        assert_eq!(tape.poll(begin + 2_100 * MS, &mut kept), Some(Block { first: 25, frames: 25, paused: 1 }));
+        tape.skip();
+        assert_eq!(tape.finish(begin + 1_539 * MS, &mut kept), Some(Block { first: 75, frames: 2, paused: 0 }));
+        assert_eq!((tape.finish(begin + 1_539 * MS, &mut kept), kept.len()), (None, 52 * 320));
+    }
+
+    #[test]
+    fn block_left_out_takes_its_sound_along_and_the_next_keeps_its_place() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        for n in 0..50 {
+            tape.handle(Side::Caller, begin + 20 * MS * n, &[n as i16 + 1; 160]);
+        }
+        tape.skip();
+        assert_eq!(tape.poll(begin + 2_000 * MS, &mut kept), Some(Block { first: 25, frames: 25, paused: 0 }));
+        assert_eq!(sides(&kept).0, (26..=50).collect::<Vec<i16>>());
+    }
+
+    #[test]
+    fn what_was_said_in_a_pause_is_not_kept_by_a_side_that_lies_some_frames_aside() {
+        let begin = Instant::now();
+        let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
+        for n in 0..100u32 {
+            // All but the first frame come 60 ms late, and follow on it.
+            let frame = n + if n > 0 { 3 } else { 0 };
+            let now = begin + 20 * MS * frame;
+            match frame {
+                60 => tape.pause(now),
+                80 => tape.resume(now),
+                _ => {}
+            }
+            tape.handle(Side::Caller, now, &[n as i16 + 1; 160]);
+            while tape.poll(now, &mut kept).is_some() {}
+        }
+        while tape.finish(begin + 2_000 * MS, &mut kept).is_some() {}
+        let (caller, _) = sides(&kept);
+        // Frame n was said at n + 3 and lies at n.
+        assert_eq!(caller[56], 57);
+        let said_in_pause = |number: &i16| (60..=80).contains(&(number - 1 + 3));
+        assert!(!caller.iter().any(|number| *number > 0 && said_in_pause(number)), "{caller:?}");
+        assert_eq!(caller[81], 82);
+    }
+
+    #[test]
     fn drift_between_the_clocks_moves_a_side_by_a_frame_at_a_time() {
         let begin = Instant::now();
         let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
@@ -234,9 +318,9 @@ mod tests {
             // 200 ppm fast: a frame each 100 s.
             let at = begin + Duration::from_nanos(u64::from(n) * 19_996_000);
             tape.handle(Side::Caller, at, &[7; 160]);
-            while tape.poll(at, &mut kept) {}
+            while tape.poll(at, &mut kept).is_some() {}
         }
-        tape.finish(begin + Duration::from_nanos(90_000 * 19_996_000), &mut kept);
+        while tape.finish(begin + Duration::from_nanos(90_000 * 19_996_000), &mut kept).is_some() {}
         let (caller, _) = sides(&kept);
         assert!(caller.len().abs_diff(90_000 - 18) <= 1 && tape.late() == 0, "{} late {}", caller.len(), tape.late());
         assert!(caller.iter().filter(|n| **n == 0).count() < 20);
@@ -247,7 +331,8 @@ mod tests {
         let begin = Instant::now();
         let (mut tape, mut kept) = (Tape::new(begin, RATE), Vec::new());
         tape.handle(Side::Caller, begin + 3_600_000 * MS, &[1; 160]);
-        assert!(tape.poll(begin + 1_500 * MS, &mut kept));
+        let block = Block { first: 0, frames: 25, paused: 0 };
+        assert_eq!((tape.poll(begin + 1_499 * MS, &mut kept), tape.poll(begin + 1_500 * MS, &mut kept)), (None, Some(block)));
         tape.handle(Side::Gateway, begin, &[1; 160]);
         tape.handle(Side::Gateway, begin + 1_500 * MS, &[1; 320]);
         assert_eq!((tape.late(), kept.len()), (2, 8_000));

@@ -39,9 +39,9 @@ impl AriTelephony {
     async fn build(&mut self) -> Result<MediaLeg, TelephonyError> {
         let core = Arc::clone(&self.core);
         let codec = core.config.codec;
-        // Silence is asked about, not taken for the end: a caller may send nothing for a while.
-        let silence = core.config.silence;
-        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still: None, silence };
+        // Silence is told and asked about, not taken for the end: a caller may send nothing for a while.
+        let (silence, still) = (core.config.silence, core.config.inactivity);
+        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still, silence };
         let (media, wire) = core.shard.open_rtp(leg).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }

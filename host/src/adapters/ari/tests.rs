@@ -1,7 +1,7 @@
 use super::fake::Asterisk;
 use super::*;
 use crate::adapters::rtp::ShardConfig;
-use crate::application::ports::{TelephonyEvent, TenantHint};
+use crate::application::ports::{LegEvent, TelephonyEvent, TenantHint};
 use serde_json::json;
 use std::time::Instant;
 use tokio::time::timeout;
@@ -11,6 +11,7 @@ use vg_domain::outcome::EndCause;
 const SOON: Duration = Duration::from_secs(5);
 /// Longer than a lost Asterisk may take to be noticed.
 const LONG: Duration = Duration::from_secs(12);
+const INACTIVITY: Duration = Duration::from_millis(200);
 const DEADLINE: Duration = Duration::from_millis(300);
 /// Every request of a set-up, by a part of its line.
 const STEPS: [&str; 5] = ["/ring", "POST bridges", "externalMedia", "addChannel", "/answer"];
@@ -30,8 +31,8 @@ impl Drop for House {
 }
 
 #[expect(clippy::disallowed_methods, reason = "ended by the token")]
-async fn house() -> House {
-    let asterisk = Asterisk::start(9);
+async fn house_with(media_port: u16) -> House {
+    let asterisk = Asterisk::start(media_port);
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(2);
@@ -42,6 +43,7 @@ async fn house() -> House {
         password: Pii::new("secret".into()),
         codec: Codec::Pcmu,
         silence: Silence::Comfort,
+        inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
     };
     let ari = Arc::new(Ari::new(config, Arc::clone(&shard), incoming).unwrap());
@@ -50,6 +52,10 @@ async fn house() -> House {
     tokio::spawn(async move { running.run(token).await });
     until("connected", || ari.is_up()).await;
     House { asterisk, ari, shard, calls, stop }
+}
+
+async fn house() -> House {
+    house_with(9).await
 }
 
 impl House {
@@ -219,6 +225,29 @@ async fn what_happened_in_a_gap_is_made_up_for() {
     house.asterisk.say(&json!({"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": "c1"}}));
     assert_eq!(next(&mut stays).await, Some(TelephonyEvent::Digit('1')));
     assert_eq!(house.ari.stats().connects, 2);
+}
+
+#[tokio::test]
+async fn a_caller_whose_packets_stop_is_told_and_ends_only_where_asterisk_knows_no_more_of_it() {
+    let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut house = house_with(far.local_addr().unwrap().port()).await;
+    let mut call = house.call("c1").await;
+    let mut leg = set_up(&mut call).await.unwrap();
+    let mut packet = [0xFF; 172];
+    packet[..12].copy_from_slice(&[0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7]);
+    far.send_to(&packet, house.shard.advertised()[0]).unwrap();
+    let inactive = async { while !matches!(leg.events.recv().await, Some(LegEvent::Inactive)) {} };
+    timeout(SOON, inactive).await.unwrap();
+    let asked = |house: &House| house.asterisk.log().iter().filter(|line| *line == "GET channels/c1").count();
+    until("asterisk is asked", || asked(&house) == 1).await;
+    assert!(call.events.try_recv().is_err(), "it may be on hold");
+    // Gone without a word.
+    house.asterisk.forget("c1");
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::CallerGone));
+    assert_eq!(asked(&house), 2);
+    call.telephony.release().await.unwrap();
+    drop((leg, call));
+    house.until_nothing_is_left().await;
 }
 
 #[tokio::test]

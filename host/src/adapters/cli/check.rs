@@ -4,7 +4,7 @@ use super::terminal::say;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::config::{Config, Faults};
-use crate::wiring::host_config;
+use crate::wiring::{emergency, host_config};
 use anyhow::Context;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -44,6 +44,13 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     if let Err(others) = settings.refresh() {
         faults.extend(others);
     }
-    let checked = Checked { tenants: settings.tenants().all().len(), shortfalls: settings.shortfalls() };
+    if let Err(error) = emergency(config) {
+        faults.add("prompts.emergency", format_args!("{error:#}"));
+    }
+    let tenants = settings.tenants().all();
+    let mut shortfalls = settings.shortfalls();
+    let wanting = tenants.iter().filter(|tenant| tenant.recording && config.recording.dir.is_none());
+    shortfalls.extend(wanting.map(|tenant| format!("{}: is to be recorded, but there is no recording.dir", tenant.tenant)));
+    let checked = Checked { tenants: tenants.len(), shortfalls };
     Ok(faults.or(checked))
 }

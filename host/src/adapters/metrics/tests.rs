@@ -13,6 +13,10 @@ fn observed() -> Metrics {
         Observation::RungFell { role: "hearing", code: "trap" },
         Observation::AudioDropped { ms: 1500 },
         Observation::InputRefused { phase: "greeting", input: "finalized" },
+        Observation::NotRecorded("no_folder"),
+        Observation::PathTested("nothing_heard"),
+        Observation::DeadAir,
+        Observation::Inactive,
     ] {
         metrics.observe(&observation);
     }
@@ -63,6 +67,10 @@ fn observations_are_counted() {
         "vg_rung_falls_total{code=\"trap\",role=\"hearing\"} 1",
         "vg_caller_audio_dropped_seconds_total 1.5",
         "vg_call_inputs_refused_total{input=\"finalized\",phase=\"greeting\"} 1",
+        "vg_recording_faults_total{code=\"no_folder\"} 1",
+        "vg_media_paths_tested_total{outcome=\"nothing_heard\"} 1",
+        "vg_dead_air_total 1",
+        "vg_media_inactive_total 1",
         "vg_turns_total 2",
         "vg_turns_interrupted_total 1",
         "vg_turns_unanchored_total 1",

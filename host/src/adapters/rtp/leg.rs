@@ -1,6 +1,7 @@
 //! One call's Ear and Mouth, and the channels to whoever owns the call. No socket: the shard hands packets in and takes them out.
 
 use super::shard::LegConfig;
+use super::taped::Taped;
 use crate::application::ports::{AudioChunk, LegEvent, MouthCommand};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -9,7 +10,10 @@ use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::UtteranceId;
 use vg_media::dtmf::DigitNews;
 use vg_media::rtcp::{Arrival, Departure, Reporter};
-use vg_media::{Codec, Ear, EarSink, Edge, Frame, Mouth, MouthEvent, SayError, UtteranceTag, rtp};
+use vg_media::{
+    AirWatch, Codec, Ear, EarSink, Edge, Frame, Mouth, MouthEvent, PathNews, PathWatch, SayError, Side, Silence, UtteranceTag,
+    rtp,
+};
 
 /// Sound is handed on in pieces of this length: a message per 20 ms frame costs four times as much.
 const CHUNK_MS: usize = 100;
@@ -38,6 +42,8 @@ pub(super) struct Leg {
     /// RTP only.
     reporter: Option<Reporter>,
     codec: Codec,
+    silence: Silence,
+    path: Option<PathWatch>,
     commands: mpsc::Receiver<MouthCommand>,
     /// Read from the channel, but the Mouth had no room: nothing further is read until it has.
     stalled: Option<MouthCommand>,
@@ -63,9 +69,11 @@ impl Leg {
             samples_per_ms,
             start_left_ms: 0,
             dropped_ms: 0,
+            tape: None,
+            air: None,
         };
-        let told = LegCounts::default();
-        Self { ear, mouth, reporter, codec: config.codec, commands, stalled: None, out, told, turns: 0 }
+        let (codec, silence, told) = (config.codec, config.silence, LegCounts::default());
+        Self { ear, mouth, reporter, codec, silence, path: None, commands, stalled: None, out, told, turns: 0 }
     }
 
     /// The owner dropped its half, or has not read for so long that it must be dead.
@@ -74,13 +82,18 @@ impl Leg {
     }
 
     pub(super) fn hear(&mut self, now: Instant, datagram: &[u8]) {
+        let mut sounds = self.reporter.is_none();
         if let Some(reporter) = &mut self.reporter
             && let Ok((header, _)) = rtp::parse(datagram)
         {
+            sounds = self.codec.accepts(header.payload_type);
             let arrival = Arrival::of(now, &header);
             // The time of a key's packets is that of its beginning.
-            let timestamp = arrival.timestamp.filter(|_| self.codec.accepts(header.payload_type));
+            let timestamp = arrival.timestamp.filter(|_| sounds);
             reporter.handle_arrival(&Arrival { timestamp, ..arrival });
+        }
+        if let Some(path) = self.path.as_mut().filter(|_| sounds) {
+            path.heard(now);
         }
         self.ear.handle_datagram(now, datagram);
     }
@@ -111,12 +124,25 @@ impl Leg {
         let due = due.unwrap_or(tick);
         let length = self.mouth.poll_transmit(tick, packet)?;
         self.ear.handle_spoken(self.mouth.spoken_power());
+        if let Some(air) = self.out.air.as_mut().filter(|_| self.mouth.is_audible()) {
+            air.said(tick);
+        }
+        if let Some(tape) = &mut self.out.tape {
+            tape.keep(Side::Gateway, tick, self.mouth.spoken_samples());
+        }
         if let Some(reporter) = &mut self.reporter
             && let Ok((header, payload)) = rtp::parse(&packet[..length])
         {
             reporter.handle_departure(&Departure { at: tick, timestamp: header.timestamp, octets: payload.len() });
         }
         Some((length, due))
+    }
+
+    /// A packet is on its way.
+    pub(super) fn left(&mut self, now: Instant) {
+        if let Some(path) = &mut self.path {
+            path.sent(now);
+        }
     }
 
     /// The next report, if one is due.
@@ -138,9 +164,39 @@ impl Leg {
         self.out.flush_pending();
     }
 
-    pub(super) fn report_lost(&mut self) {
+    pub(super) fn report_inactive(&mut self) {
         self.out.flush_chunk();
-        self.out.keep(LegEvent::Lost);
+        self.out.keep(LegEvent::Inactive);
+    }
+
+    /// Looks over what is watched and recorded.
+    fn look_after(&mut self, now: Instant) {
+        if let Some(news) = self.path.as_mut().and_then(|path| path.poll(now)) {
+            self.out.keep(match news {
+                PathNews::Proven { after } => LegEvent::PathProven { after_ms: after.as_millis() as u64 },
+                PathNews::Silent { heard, sent } => LegEvent::PathSilent { heard, sent },
+            });
+            if let PathNews::Proven { .. } = news {
+                self.path = None;
+            }
+        }
+        if let Some(dead) = self.out.air.as_mut().and_then(|air| air.poll(now)) {
+            let (heard_ago_ms, said_ago_ms) = (dead.heard_ago.as_millis() as u64, dead.said_ago.as_millis() as u64);
+            self.out.keep(LegEvent::DeadAir { heard_ago_ms, said_ago_ms });
+        }
+        if let Some(tape) = &mut self.out.tape {
+            tape.turn(now);
+        }
+    }
+
+    fn watch(&mut self, now: Instant, path_within: Duration, dead_air: Duration) {
+        let mut path = PathWatch::new(now, path_within);
+        if self.silence == Silence::Nothing {
+            // Nothing need leave while there is nothing to say.
+            path.sent(now);
+        }
+        self.path = Some(path);
+        self.out.air = Some(AirWatch::new(now, dead_air));
     }
 
     /// What happened to packets since this said something last; it does so now and then.
@@ -204,6 +260,7 @@ impl Leg {
 
     /// Takes orders for the slots from `now`. True when the Mouth was hushed.
     pub(super) fn take_orders(&mut self, now: Instant) -> bool {
+        self.look_after(now);
         let mut hushed = false;
         loop {
             let Some(command) = self.stalled.take().or_else(|| self.commands.try_recv().ok()) else { return hushed };
@@ -215,6 +272,8 @@ impl Leg {
                     }
                 }
                 MouthCommand::End { utterance } => self.mouth.end(tag(utterance)),
+                MouthCommand::Record(tap) => self.out.tape = Some(Taped::new(now, self.codec, *tap)),
+                MouthCommand::Watch { path_within, dead_air } => self.watch(now, path_within, dead_air),
                 MouthCommand::Hush => {
                     hushed = true;
                     let spoken = self.mouth.hush(now);
@@ -245,6 +304,8 @@ struct Outbox {
     /// How much of the start of speech is still to go on in short pieces.
     start_left_ms: usize,
     dropped_ms: u64,
+    tape: Option<Taped>,
+    air: Option<AirWatch>,
 }
 
 impl Outbox {
@@ -280,6 +341,12 @@ impl Outbox {
 
 impl EarSink for Outbox {
     fn frame(&mut self, frame: Frame<'_>) {
+        if let Some(tape) = &mut self.tape {
+            tape.keep(Side::Caller, frame.at, frame.wire);
+        }
+        if let Some(air) = self.air.as_mut().filter(|_| frame.voiced) {
+            air.heard(frame.at);
+        }
         self.chunk.extend_from_slice(frame.samples);
         let target_ms = if self.start_left_ms > 0 { CHUNK_AT_START_MS } else { CHUNK_MS };
         if self.chunk.len() >= target_ms * self.samples_per_ms {
@@ -309,7 +376,7 @@ impl EarSink for Outbox {
     }
 }
 
-/// How long a stretch without packets may last before [`Stillness`] calls it a standstill.
+/// How long a stretch without packets may last before [`Stillness`] calls it one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stillness {
     limit: Option<Duration>,
@@ -324,12 +391,31 @@ impl Stillness {
 
     pub(super) fn packet(&mut self, now: Instant) {
         self.last = Some(now);
+        self.told = false;
     }
 
-    /// True once, when packets had flowed and have stood still for the limit.
+    /// True once in each stretch, when packets had flowed and have stood still for the limit.
     pub(super) fn begins(&mut self, now: Instant) -> bool {
         let (Some(limit), Some(last), false) = (self.limit, self.last, self.told) else { return false };
         self.told = now.saturating_duration_since(last) >= limit;
         self.told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_is_told_at_its_limit_and_once_in_each_stretch() {
+        let begin = Instant::now();
+        let at = |ms| begin + Duration::from_millis(ms);
+        let mut stillness = Stillness::new(Some(Duration::from_secs(10)));
+        assert!(!stillness.begins(at(60_000)), "no packet was ever there");
+        stillness.packet(at(0));
+        assert_eq!([9_999, 10_000, 10_001].map(|ms| stillness.begins(at(ms))), [false, true, false]);
+        stillness.packet(at(20_000));
+        assert_eq!([29_999, 30_000].map(|ms| stillness.begins(at(ms))), [false, true]);
+        assert!(!Stillness::new(None).begins(at(60_000)));
     }
 }

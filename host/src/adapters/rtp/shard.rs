@@ -38,7 +38,7 @@ pub struct LegConfig {
     pub remote: Option<SocketAddr>,
     /// Payload type of telephone events, where the far side sends keys that way. RTP only.
     pub events: Option<u8>,
-    /// [`LegEvent::Lost`](crate::application::ports::LegEvent::Lost) is told when packets had flowed and then stood still for so long. RTP only.
+    /// [`LegEvent::Inactive`](crate::application::ports::LegEvent::Inactive) is told when packets had flowed and then stood still for so long. RTP only.
     pub still: Option<Duration>,
     /// What is sent while there is nothing to say.
     pub silence: Silence,

@@ -1,5 +1,6 @@
 //! Shards over real sockets on loopback.
 
+mod recorded;
 mod stories;
 
 use super::*;
@@ -152,7 +153,7 @@ async fn a_standstill_is_told_once_packets_had_flowed() {
         wire.flow().silent_for(Instant::now()).is_some()
     })
     .await;
-    until_event(&mut media, |event| matches!(event, LegEvent::Lost)).await;
+    until_event(&mut media, |event| matches!(event, LegEvent::Inactive)).await;
 }
 
 #[tokio::test]

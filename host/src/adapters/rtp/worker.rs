@@ -237,7 +237,7 @@ impl Slot {
         if let Wire::Rtp(rtp) = &mut self.wire
             && rtp.stillness.begins(now)
         {
-            self.leg.report_lost();
+            self.leg.report_inactive();
         }
     }
 
@@ -277,6 +277,9 @@ impl Slot {
                     // The pool's memory is used again when the peer has sent the frame.
                     pool.extend_from_slice(&frame[..length]);
                     let sent = to_peer.try_send(super::shard::RawOut::Frame(pool.split().freeze())).is_ok();
+                    if sent {
+                        self.leg.left(now);
+                    }
                     out.counters.left(sent, due);
                 }
             }
@@ -285,6 +288,7 @@ impl Slot {
                 while let Some((length, due)) = self.leg.transmit(tick, out.batch.place()) {
                     match (rtp.remote, &rtp.own) {
                         (Some(remote), None) => {
+                            self.leg.left(now);
                             out.batch.push(out.socket, remote, length, due);
                             if out.batch.is_full() {
                                 out.leave();
@@ -292,6 +296,9 @@ impl Slot {
                         }
                         (Some(remote), Some(own)) => {
                             let sent = own.send(&out.batch.place()[..length], remote);
+                            if sent {
+                                self.leg.left(now);
+                            }
                             out.counters.left(sent, due);
                         }
                         (None, _) => out.counters.left(false, due),

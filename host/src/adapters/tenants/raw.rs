@@ -21,6 +21,7 @@ pub(super) struct RawTenant {
     language: Option<String>,
     greeting: Option<String>,
     human: Option<String>,
+    recording: bool,
     hearing: RawLadder,
     speaking: RawLadder,
     prompts: RawPrompts,
@@ -130,6 +131,7 @@ impl RawTenant {
             prompts: prompts?,
             timing,
             human: self.human,
+            recording: self.recording,
         };
         Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
     }

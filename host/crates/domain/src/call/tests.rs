@@ -27,6 +27,7 @@ fn settings() -> TenantSettings {
         },
         timing: Timing::default(),
         human: None,
+        recording: false,
     }
 }
 

@@ -9,6 +9,9 @@ use rubato::{Fft, FixedSync, Resampler as _};
 /// The sharpness of the filter is that of its block, and so is its delay: 160 samples of the lower rate reach 0.43 of that rate.
 const BLOCK_SAMPLES_MIN: usize = 160;
 
+/// Parts of a second in whole recordings, whose delay nobody waits for.
+const RECORDING_PARTS: u32 = 20;
+
 pub(super) struct Blocks {
     fft: Fft<f32>,
     input: Box<[f32]>,
@@ -25,6 +28,19 @@ impl Blocks {
         let fft = Fft::new(from_hz as usize, to_hz as usize, from_samples / parts, 1, FixedSync::Both)
             .map_err(|_| MediaError::Rate { rate_hz: from_hz })?;
         Ok(Self { fft, input: vec![0.0; from_samples].into(), output: vec![0.0; to_samples].into() })
+    }
+
+    /// Between any two rates, in blocks that suit them: for whole recordings.
+    pub(super) fn between(from_hz: u32, to_hz: u32) -> Result<Self, MediaError> {
+        let fft = Fft::new(from_hz as usize, to_hz as usize, (from_hz / RECORDING_PARTS) as usize, 1, FixedSync::Both)
+            .map_err(|_| MediaError::Rate { rate_hz: from_hz })?;
+        let (input, output) = (vec![0.0; fft.fft_size_in()].into(), vec![0.0; fft.fft_size_out()].into());
+        Ok(Self { fft, input, output })
+    }
+
+    /// Samples of a block before and after.
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.input.len(), self.output.len())
     }
 
     pub(super) fn delay_samples(&self) -> usize {

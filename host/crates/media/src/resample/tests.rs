@@ -222,3 +222,30 @@ fn other_rates_are_refused() {
     assert_eq!(Resampler::new(8_000, 44_100).err(), Some(MediaError::Rate { rate_hz: 44_100 }));
     assert_eq!(Resampler::new(0, 8_000).err(), Some(MediaError::Rate { rate_hz: 0 }));
 }
+
+#[test]
+fn recording_of_any_rate_keeps_its_tones_in_place_and_gains_no_others() {
+    for from_hz in [11_025, 22_050, 32_000, 44_100, 44_101, 96_000] {
+        for to_hz in [8_000, 16_000] {
+            let hz = 1_000.0;
+            let converted = convert(&tone(from_hz, hz, LOUD, from_hz as usize), from_hz, to_hz).unwrap();
+            assert_eq!(converted.len(), to_hz as usize, "{from_hz} -> {to_hz}");
+            let middle = &converted[to_hz as usize / 5..to_hz as usize * 4 / 5];
+            let (kept, all) = (power_at(middle, to_hz, hz), power(middle));
+            assert!(db(kept / LOUD_POWER).abs() < 0.05, "{from_hz} -> {to_hz}: {} dB", db(kept / LOUD_POWER));
+            assert!(db(((all - kept) / kept).max(0.0)) < -70.0, "{from_hz} -> {to_hz}: {} dB", db((all - kept) / kept));
+            // In place by half a sample of the 8 kHz side: the tone begins where it began.
+            let expected = tone(to_hz, hz, LOUD, to_hz as usize);
+            let off = middle.iter().zip(&expected[to_hz as usize / 5..]).map(|(a, b)| (a - b).unsigned_abs()).max();
+            assert!(off < Some(6_300), "{from_hz} -> {to_hz}: off by {off:?}");
+        }
+    }
+}
+
+#[test]
+fn rates_of_recordings_end_where_they_are_said_to() {
+    let at = |from_hz| convert(&[1; 10], from_hz, 8_000).err();
+    assert_eq!([4_000, 192_000].map(at), [None, None]);
+    assert_eq!([3_999, 192_001].map(at), [3_999, 192_001].map(|rate_hz| Some(MediaError::Rate { rate_hz })));
+    assert_eq!(convert(&[], 44_100, 8_000), Ok(vec![]));
+}

@@ -1,0 +1,111 @@
+//! The note beside a recording.
+
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Stretches of each sort that a note holds; what is further belongs to the last one.
+const STRETCHES_MAX: usize = 1_000;
+
+/// What is known of a recording beside its sound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Note {
+    pub(super) call: String,
+    pub(super) tenant: String,
+    /// When its first sample was said, RFC 3339.
+    pub(super) start: String,
+    /// Which part of its call: 1, and more where the call was taken up again, or is longer than a file can be.
+    pub(super) part: u32,
+    pub(super) state: State,
+    /// What the wire carried; empty where nothing came.
+    pub(super) codec: String,
+    pub(super) rate_hz: u32,
+    /// Left and right.
+    pub(super) channels: [String; 2],
+    pub(super) length_ms: u64,
+    /// Stretches in which silence stands in place of what was said, because it was not to be kept: from, to, in milliseconds.
+    pub(super) pauses: Vec<[u64; 2]>,
+    /// Stretches that are silent because they were lost on the way to the disk.
+    pub(super) dropped: Vec<[u64; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// The call goes on.
+    Recording,
+    /// From its beginning to its end.
+    Complete,
+    /// It ended before the call, for the disk took no more.
+    CutShort,
+    /// The gateway died; pauses and losses are in the sound but not in the lists.
+    Repaired,
+}
+
+impl Note {
+    pub(super) fn new(tenant: &str, call: &str, start: String, part: u32) -> Self {
+        Self {
+            call: call.to_owned(),
+            tenant: tenant.to_owned(),
+            start,
+            part,
+            state: State::Recording,
+            codec: String::new(),
+            rate_hz: 0,
+            channels: ["caller".to_owned(), "gateway".to_owned()],
+            length_ms: 0,
+            pauses: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    }
+
+    /// Replaces the file as a whole.
+    pub(super) fn write(&self, path: &Path) -> io::Result<()> {
+        let beside = path.with_extension("json.part");
+        let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        file.sync_data()?;
+        std::fs::rename(&beside, path)
+    }
+}
+
+/// Lengthens the last stretch where the new one follows on it.
+pub(super) fn note_stretch(stretches: &mut Vec<[u64; 2]>, from: u64, to: u64) {
+    let full = stretches.len() >= STRETCHES_MAX;
+    match stretches.last_mut() {
+        Some([_, end]) if *end == from || full => *end = to,
+        _ => stretches.push([from, to]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_that_touch_are_one_and_their_number_is_bounded() {
+        let mut stretches = Vec::new();
+        for (from, to) in [(0, 20), (20, 40), (60, 80)] {
+            note_stretch(&mut stretches, from, to);
+        }
+        assert_eq!(stretches, [[0, 40], [60, 80]]);
+        (0..2_000).for_each(|n| note_stretch(&mut stretches, 100 * n, 100 * n + 20));
+        assert_eq!((stretches.len(), stretches.last().map(|last| last[1])), (1_000, Some(199_920)));
+    }
+
+    #[test]
+    fn note_written_is_the_note_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("call.json");
+        let note = Note { pauses: vec![[20, 400]], ..Note::new("acme", "call", "2026-01-02T03:04:05Z".into(), 2) };
+        note.write(&path).unwrap();
+        assert_eq!(Note::read(&path), Some(note));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+}
