@@ -29,6 +29,7 @@
 mod asterisk;
 mod caller;
 mod listen;
+pub mod prompts;
 mod sound;
 
 pub use asterisk::{Ari, Asterisk};
