@@ -6,7 +6,7 @@ pub mod client;
 mod control;
 mod server;
 
-pub use control::{Format, LatencyMs, PhoneFact};
+pub use control::{Format, LatencyMs, PhoneFact, fuzz};
 
 use crate::adapters::rtp::Shards;
 use crate::application::ports::IncomingCall;

@@ -241,7 +241,8 @@ impl WsTelephony {
     fn open(&self) -> Result<MediaLeg, TelephonyError> {
         // Over a WebSocket nobody takes silence for a dead line.
         let silence = Silence::Nothing;
-        let config = LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None, silence };
+        let config =
+            LegConfig { codec: self.codec, rate_hz: self.codec.rate_hz(), remote: None, events: None, still: None, silence };
         let (leg, handle) = self.shard.open_raw(config).map_err(|error| {
             tracing::error!(code = error.code(), "media leg could not be opened");
             TelephonyError::Unsupported { act: "open media leg" }
