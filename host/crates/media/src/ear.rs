@@ -1,6 +1,8 @@
 //! What is heard: datagrams in, evenly spaced frames and speech edges out.
 
 #[cfg(test)]
+mod boundaries;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod tests;
