@@ -248,8 +248,11 @@ fn hour_of_storm_with_a_clock_that_drifts_is_heard_to_its_end() {
     let told = call(3_600, storm, 100.0, 5);
     let (stats, lost) = (told.stats, told.lost as f64 / told.sent as f64);
     let why = format!("{} ms, {:.1} dB, lost {lost:.3}, {stats:?}", told.delay_ms(), told.snr_db);
-    assert!(told.concealed() <= lost + 0.02 && stats.overflow == 0 && stats.resyncs == 0, "{why}");
-    assert!(told.delay_ms() <= 110 && told.snr_db >= 29.0, "{why}");
+    // Bursts beyond 60 ms are silence. The call ends with a second of it.
+    let not_genuine = (stats.concealed + stats.silent - 50) as f64 / told.sent as f64;
+    assert!(told.concealed() <= lost && not_genuine <= lost + 0.012, "{why}");
+    assert!(stats.overflow == 0 && stats.resyncs == 0 && stats.drift_ppm.is_some_and(|ppm| ppm.abs_diff(100) < 5), "{why}");
+    assert!(told.delay_ms() <= 105 && told.snr_db >= 31.0, "{why}");
     assert!(steepest(&told.heard.line) <= steepest(&speech(3_000)) * 11 / 10, "{why}");
     // Frames follow our clock, not the sender's: an hour of it is an hour.
     assert!((told.heard.line.len() / FRAME_SAMPLES).abs_diff(3_600 * 50) <= 100, "{why}");
