@@ -30,6 +30,7 @@ mod asterisk;
 mod caller;
 mod listen;
 mod operator;
+pub mod prompts;
 mod sound;
 mod voice;
 

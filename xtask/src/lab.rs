@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const SUITE: &str = "forky";
-const PACKAGES: &str = "asterisk,asterisk-modules,asterisk-core-sounds-en-gsm";
+const PACKAGES: &str = "asterisk,asterisk-modules,asterisk-core-sounds-en-gsm,\
+    asterisk-core-sounds-en-wav,asterisk-core-sounds-en-g722,asterisk-core-sounds-it-wav";
 const VERSION: &str = "Asterisk 22.";
 
 /// Where the chroot of Asterisk is, or will be.

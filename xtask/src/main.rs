@@ -6,6 +6,7 @@
 mod context;
 mod demo;
 mod dist;
+mod fuzz;
 mod judges;
 mod lab;
 mod plugins;
@@ -34,6 +35,8 @@ cargo xtask <chore>
                         set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
+  fuzz [TARGET] [--seconds N]
+                        libFuzzer from tests/fuzz/corpus, all targets or one, 10 s each; `test` does it too, for 60 s with --full
   bench [media|plugins] all benches, release build, or those of a room; `plugins`: live plugin sessions, paced as in life
   bench calls [--calls N,N...] [--seconds S] [--json]
                         a gateway with so many callers, on a processor of its own; `--help` lists more
@@ -80,6 +83,7 @@ fn chore(words: &[&str]) -> Result<()> {
         ["wit-docs"] => wit_docs::write(ctx),
         ["demo", options @ ..] => demo::demo(ctx, options),
         ["test", options @ ..] => test::test(ctx, options),
+        ["fuzz", options @ ..] => fuzz::act(ctx, options),
         ["bench"] => test::bench(ctx, None, &[]),
         ["bench", "calls", options @ ..] => test::bench_calls(ctx, options),
         ["bench", what, names @ ..] => test::bench(ctx, Some(what), names),

@@ -40,6 +40,7 @@ pub fn all(ctx: &Context) -> Result<()> {
     crate::plugins::build_all(ctx)?;
     crate::registry::prepare(ctx)?;
     crate::judges::prepare(ctx)?;
+    crate::fuzz::prepare(ctx)?;
     crate::templates::prepare(ctx);
     crate::lab::prepare(ctx)?;
     ctx.say("everything is here: try `cargo xtask demo`, then `cargo xtask test`");

@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
 use crate::context::{Context, run};
-use crate::{dist, judges, lab, plugins, registry, setup, templates};
+use crate::{dist, fuzz, judges, lab, plugins, registry, setup, templates};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -31,6 +31,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx));
     ctx.step("run the tests", || run(&mut cargo))?;
     if filters.is_empty() {
+        fuzz::fuzz(ctx, None, if size == "full" { fuzz::FULL_SECONDS } else { fuzz::CI_SECONDS })?;
         dist::prove_in_chroot(ctx)?;
     }
     ctx.say(match size {

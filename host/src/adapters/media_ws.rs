@@ -8,7 +8,7 @@ mod control;
 mod opus;
 mod server;
 
-pub use control::{Format, LatencyMs, PhoneFact};
+pub use control::{Format, LatencyMs, PhoneFact, fuzz};
 
 use crate::adapters::rtp::Shards;
 use crate::application::ports::IncomingCall;

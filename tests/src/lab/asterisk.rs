@@ -151,7 +151,7 @@ impl Drop for Asterisk {
     }
 }
 
-fn root() -> Result<PathBuf> {
+pub(super) fn root() -> Result<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let root = set("VG_LAB_ROOT")
         .or_else(|| set("VG_CACHE").map(|cache| cache.join("asterisk")))

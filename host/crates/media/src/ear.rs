@@ -1,6 +1,8 @@
 //! What is heard: datagrams in, evenly spaced frames and speech edges out.
 
 #[cfg(test)]
+mod boundaries;
+#[cfg(test)]
 mod stories;
 #[cfg(test)]
 mod tests;
@@ -245,8 +247,12 @@ impl Ear {
     /// counting on, its clock is slower, it jumped), the time line begins anew with it, so that no word is lost.
     fn store_ahead(&mut self, now: Instant, header: &Header, payload: &[u8]) {
         let position = self.position_of(header.timestamp);
-        match position.map(|position| self.store(now, position, payload)) {
-            Some(Written::Stored) => self.anchor = position.map(|at| Anchor { timestamp: header.timestamp, position: at }),
+        // Counted once, as what becomes of it in the end.
+        match position.map(|position| self.jitter.write(now, position, payload)) {
+            Some(Written::Stored) => {
+                self.stats.packets += 1;
+                self.anchor = position.map(|at| Anchor { timestamp: header.timestamp, position: at });
+            }
             Some(Written::Late | Written::Overflow) | None => {
                 let position = self.begin(now);
                 self.store_newest(now, header, position, payload);

@@ -47,9 +47,9 @@ pub mod stats;
 
 pub mod fuzz;
 
+pub mod link;
+
 mod error;
-#[cfg(test)]
-mod link;
 
 pub use codec::{Codec, Framing};
 pub use ear::{Ear, EarConfig, EarReason, EarSink};

@@ -23,39 +23,48 @@ impl Rng {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    #[cfg(test)]
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.next() as u8).collect()
     }
 }
 
 /// How bad the network is. Probabilities are per packet.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Weather {
-    pub(crate) loss: f64,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Weather {
+    /// Packets lost of all.
+    pub loss: f64,
     /// Packets that are lost in a row, in the mean (Gilbert's model); 0 and 1 lose each for itself.
-    pub(crate) burst: f64,
-    pub(crate) duplicate: f64,
+    pub burst: f64,
+    /// Packets that come twice.
+    pub duplicate: f64,
     /// Every packet is delayed by up to this. Packets overtake each other only where `reorder` is set.
-    pub(crate) jitter_max: Duration,
-    pub(crate) reorder: bool,
+    pub jitter_max: Duration,
+    /// Whether a packet may come before one that was sent earlier.
+    pub reorder: bool,
 }
 
-pub(crate) struct Link {
+/// The network: what goes in comes out later, or never. The same seed gives the same fate.
+pub struct Link {
     rng: Rng,
     weather: Weather,
     /// Packets under way, the earliest first.
     flying: Vec<(Instant, Vec<u8>)>,
     losing: bool,
-    pub(crate) lost: u64,
-    pub(crate) duplicated: u64,
+    /// Packets lost so far.
+    pub lost: u64,
+    /// Packets doubled so far.
+    pub duplicated: u64,
 }
 
 impl Link {
-    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+    /// A network with nothing under way.
+    pub fn new(seed: u64, weather: Weather) -> Self {
         Self { rng: Rng::new(seed), weather, flying: Vec::new(), losing: false, lost: 0, duplicated: 0 }
     }
 
-    pub(crate) fn send(&mut self, now: Instant, datagram: &[u8]) {
+    /// A packet goes in.
+    pub fn send(&mut self, now: Instant, datagram: &[u8]) {
         if self.loses() {
             self.lost += 1;
             return;
@@ -87,7 +96,7 @@ impl Link {
     }
 
     /// What arrives up to now, with the time it does.
-    pub(crate) fn deliver(&mut self, now: Instant) -> Vec<(Instant, Vec<u8>)> {
+    pub fn deliver(&mut self, now: Instant) -> Vec<(Instant, Vec<u8>)> {
         let count = self.flying.partition_point(|(arrival, _)| *arrival <= now);
         self.flying.drain(..count).collect()
     }

@@ -8,9 +8,10 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use vg_media::codec::opus;
 use vg_media::dtmf::Digits;
+use vg_media::link::{Link, Weather};
 use vg_media::resample::RATES_HZ;
 use vg_media::rtcp::{Arrival, COMPOUND_MAX, Cname, Departure, Ntp, Reporter, ReporterConfig};
 use vg_media::rtp::Header;
@@ -89,6 +90,40 @@ fn second_after_the_first_allocates_nothing() {
     }
     assert_eq!(ALLOCATIONS.get() - after_first_second, 0);
     assert!(heard.frames > 490 && heard.edges > 20 && heard.concealed > 20, "all paths were taken");
+}
+
+#[test]
+fn storm_allocates_nothing() {
+    let storm = Weather { loss: 0.1, burst: 3.0, duplicate: 0.1, jitter_max: Duration::from_millis(100), reorder: true };
+    let begin = Instant::now();
+    for codec in [Codec::Pcmu, Codec::Pcma, Codec::G722, Codec::L16_16k] {
+        let mut mouth = Mouth::new(begin, MouthConfig::new(codec, Framing::Rtp), RtpStart::default()).unwrap();
+        let mut ear = Ear::new(begin, EarConfig { rate_hz: 16_000, ..EarConfig::new(codec, Framing::Rtp) }).unwrap();
+        // The network is part of the test, not of what is proved: its packets are there before anything is counted.
+        let (mut link, mut datagram, mut arrivals) = (Link::new(3, storm), [0; DATAGRAM_MAX], Vec::new());
+        let speech: Vec<i16> =
+            (0..160_000u32).map(|n| if n % 16_000 < 9_000 { (n * 4_111 % 9_000) as i16 - 4_500 } else { 0 }).collect();
+        mouth.say(UtteranceTag(1), 16_000, &speech).unwrap();
+        for slot in 0..520u32 {
+            let now = begin + FRAME * slot;
+            while let Some(length) = mouth.poll_transmit(now, &mut datagram) {
+                link.send(now, &datagram[..length]);
+            }
+            arrivals.push((now, link.deliver(now)));
+        }
+        let (mut heard, mut before) = (Count::default(), 0);
+        for (slot, (now, packets)) in arrivals.iter().enumerate() {
+            if slot == 50 {
+                before = ALLOCATIONS.get();
+            }
+            packets.iter().for_each(|(arrival, packet)| ear.handle_datagram(*arrival, packet));
+            ear.poll(*now, &mut heard);
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{codec:?}");
+        let stats = ear.stats();
+        let paths = [stats.lost, stats.reordered, stats.duplicates, stats.late, stats.concealed, stats.silent, stats.trimmed];
+        assert!(paths.iter().all(|count| *count > 0), "all paths were taken: {codec:?} {stats:?}");
+    }
 }
 
 #[test]

@@ -229,6 +229,40 @@ pub(super) fn to_text(message: &impl Serialize) -> String {
     serde_json::to_string(message).unwrap_or_default()
 }
 
+/// A body for fuzzers: text of either side, which may be anything. What the gateway and what a phone take it for, or `refused`. Panics if a
+/// message does not come out as it went in.
+pub fn fuzz(text: &[u8]) -> [&'static str; 2] {
+    let Ok(text) = std::str::from_utf8(text) else { return ["not_text"; 2] };
+    let of_event = |event: &Event| match event {
+        Event::MediaStart(start) => match start.format.codec() {
+            Codec::Pcmu => "media_start_ulaw",
+            Codec::Pcma => "media_start_alaw",
+            Codec::Slin => "media_start_slin",
+            _ => "media_start_slin16",
+        },
+        Event::DtmfEnd { .. } => "dtmf_end",
+        Event::Hangup => "hangup",
+        Event::Unused => "unused",
+    };
+    let of_phone = |message: &ToPhone| match message {
+        ToPhone::Command(Command::Answer) => "answer",
+        ToPhone::Command(Command::Hangup) => "hangup",
+        ToPhone::Command(Command::FlushMedia) => "flush_media",
+        ToPhone::Command(Command::Unused) => "unused",
+        ToPhone::Fact(_) => "fact",
+    };
+    if let Ok(ToPhone::Fact(FactLine::Fact(fact))) = serde_json::from_str(text) {
+        let again = serde_json::from_str(&to_text(&FactLine::Fact(fact.clone())));
+        assert!(matches!(again, Ok(FactLine::Fact(again)) if again == fact), "a fact comes out as it went in");
+    }
+    let event = serde_json::from_str(text).map_or("refused", |event| {
+        let again = serde_json::from_str(&to_text(&event));
+        assert!(again.is_ok_and(|again| of_event(&again) == of_event(&event)), "an event comes out as it went in");
+        of_event(&event)
+    });
+    [event, serde_json::from_str(text).map_or("refused", |message| of_phone(&message))]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

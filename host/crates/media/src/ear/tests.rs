@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 const MS: Duration = Duration::from_millis(1);
 
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     line: Vec<i16>,
     frames: Vec<(u64, Instant, bool, bool)>,
     edges: Vec<Edge>,
@@ -35,13 +35,13 @@ fn ear(begin: Instant, codec: Codec, framing: Framing) -> Ear {
 }
 
 /// A packet of PCMU whose samples all have this mu-law code.
-fn packet(ssrc: u32, sequence: u16, timestamp: u32, code: u8, samples: usize) -> Vec<u8> {
+pub(super) fn packet(ssrc: u32, sequence: u16, timestamp: u32, code: u8, samples: usize) -> Vec<u8> {
     let header = Header { marker: false, payload_type: 0, sequence, timestamp, ssrc };
     [&rtp::write(header)[..], &vec![code; samples]].concat()
 }
 
 /// Packets `(ms of arrival, ssrc, sequence, timestamp, code)` of 20 ms, heard until `ms`: first sample of every frame, and the ear.
-fn hear(packets: &[(u64, u32, u16, u32, u8)], ms: u64) -> (Vec<i16>, Ear) {
+pub(super) fn hear(packets: &[(u64, u32, u16, u32, u8)], ms: u64) -> (Vec<i16>, Ear) {
     let begin = Instant::now();
     let (mut ear, mut heard) = (ear(begin, Codec::Pcmu, Framing::Rtp), Heard::default());
     for now_ms in 0..=ms {
@@ -55,7 +55,7 @@ fn hear(packets: &[(u64, u32, u16, u32, u8)], ms: u64) -> (Vec<i16>, Ear) {
 }
 
 /// Linear values of the codes used below.
-const ONE: (u8, i16) = (0x80, 32_124);
+pub(super) const ONE: (u8, i16) = (0x80, 32_124);
 const TWO: (u8, i16) = (0x00, -32_124);
 
 #[test]

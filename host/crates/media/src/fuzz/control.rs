@@ -1,18 +1,32 @@
 //! What a peer says beside the sound: RTCP and telephone events.
 
-use crate::dtmf::{Digit, DigitNews, Digits};
-use crate::rtcp::{self, Arrival, COMPOUND_MAX, Cname, Departure, Ntp, Packet, Reporter, ReporterConfig};
+use crate::dtmf::{Digit, DigitNews, DigitStats, Digits};
+use crate::rtcp::{
+    self, Arrival, COMPOUND_MAX, Cname, Departure, Ntp, Packet, Reporter, ReporterConfig, ReporterEvent, ReporterStats,
+};
 use crate::rtp::Header;
 use std::time::{Duration, Instant};
 
 /// Clocks of telephone events.
 const RATES_HZ: [u32; 4] = [8_000, 16_000, 48_000, 0];
 
-/// Reads bytes as RTCP, to the last item of every packet. Panics if more is read than there is.
-pub fn rtcp(datagram: &[u8]) {
-    let Ok(packets) = rtcp::parse(datagram) else { return };
-    let mut words = 0;
+/// Reads bytes as RTCP, to the last item of every packet. Panics if more is read than there is. What the packets are, or the code of the
+/// fault alone.
+pub fn rtcp(datagram: &[u8]) -> Vec<&'static str> {
+    let packets = match rtcp::parse(datagram) {
+        Ok(packets) => packets,
+        Err(error) => return vec![error.code()],
+    };
+    let (mut words, mut seen) = (0, Vec::new());
     for packet in packets {
+        seen.push(match &packet {
+            Packet::SenderReport { .. } => "sender_report",
+            Packet::ReceiverReport { .. } => "receiver_report",
+            Packet::SourceDescription(_) => "source_description",
+            Packet::Goodbye { reason: None, .. } => "goodbye",
+            Packet::Goodbye { reason: Some(_), .. } => "goodbye_with_reason",
+            Packet::Application { .. } => "application",
+        });
         words += 1 + match packet {
             Packet::SenderReport { reports, .. } => 6 + 6 * reports.count(),
             Packet::ReceiverReport { reports, .. } => 1 + 6 * reports.count(),
@@ -24,13 +38,15 @@ pub fn rtcp(datagram: &[u8]) {
         };
     }
     assert!(4 * words <= datagram.len(), "more was read than came");
+    seen
 }
 
 /// Feeds a [`Reporter`] a script: a byte of seed, then steps of two bytes (which and how long; milliseconds that pass
 /// before) and as many bytes as the first asks for: RTCP, the header of a packet that came, or one that was sent. Panics
-/// if a report is made that cannot be read, or one too soon after the one before.
-pub fn reporter(begin: Instant, script: &[u8]) {
-    let Some((&seed, mut rest)) = script.split_first() else { return };
+/// if a report is made that cannot be read, or one too soon after the one before. What it counted, and how often it told of the peer.
+pub fn reporter(begin: Instant, script: &[u8]) -> (ReporterStats, Told) {
+    let (&seed, mut rest) = script.split_first().unwrap_or((&0, &[]));
+    let mut told = Told::default();
     let config = ReporterConfig { ssrc: 1, rate_hz: 8_000, cname: Cname::random([seed; 12]), seed: seed.into() };
     let mut reporter = Reporter::new(begin, Ntp(u64::from(seed) << 56), config);
     let (mut now, mut last, mut datagram) = (begin, begin, [0; COMPOUND_MAX]);
@@ -49,7 +65,12 @@ pub fn reporter(begin: Instant, script: &[u8]) {
             }
             _ => reporter.handle_datagram(now, bytes),
         }
-        while reporter.poll_event().is_some() {}
+        while let Some(event) = reporter.poll_event() {
+            match event {
+                ReporterEvent::Reported(_) => told.reported += 1,
+                ReporterEvent::PeerLeft { .. } => told.left += 1,
+            }
+        }
         if let Some(length) = reporter.poll_transmit(now, &mut datagram) {
             assert!(now.saturating_duration_since(last) >= Duration::from_secs(1), "reports are rare");
             assert!(rtcp::parse(&datagram[..length]).is_ok(), "a report can be read");
@@ -62,13 +83,23 @@ pub fn reporter(begin: Instant, script: &[u8]) {
         assert!(rtcp::parse(&datagram[..length]).is_ok(), "a report can be read");
     }
     assert!(reporter.poll_timeout().is_none(), "all was said");
+    (reporter.stats(), told)
+}
+
+/// How often a [`Reporter`] told of its peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// What the peer reported.
+    pub reported: u64,
+    /// That it left.
+    pub left: u64,
 }
 
 /// Feeds [`Digits`] a script: a byte choosing the clock, then packets: flags (marker, source, whether the news is asked
 /// for, payload length), milliseconds that pass before it, sequence number, timestamp, payload. Panics if a digit ends that
-/// did not begin, or does not end.
-pub fn digits(begin: Instant, script: &[u8]) {
-    let Some((&clock, mut rest)) = script.split_first() else { return };
+/// did not begin, or does not end. What was counted.
+pub fn digits(begin: Instant, script: &[u8]) -> DigitStats {
+    let (&clock, mut rest) = script.split_first().unwrap_or((&0, &[]));
     let mut digits = Digits::new(RATES_HZ[usize::from(clock) % RATES_HZ.len()]);
     let (mut now, mut held) = (begin, [0i32; Digit::KEYS.len()]);
     while let [flags, wait_ms, high, low, t1, t2, t3, t4, after @ ..] = rest {
@@ -89,6 +120,7 @@ pub fn digits(begin: Instant, script: &[u8]) {
     }
     tell(&mut digits, now + Duration::from_secs(1), &mut held);
     assert!(held == [0; Digit::KEYS.len()] && digits.poll_timeout().is_none(), "every digit ended");
+    digits.stats().clone()
 }
 
 fn tell(digits: &mut Digits, now: Instant, held: &mut [i32; Digit::KEYS.len()]) {

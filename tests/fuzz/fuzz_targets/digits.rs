@@ -1,0 +1,5 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|script: &[u8]| {
+    vg_media::fuzz::digits(std::time::Instant::now(), script);
+});
