@@ -1,7 +1,9 @@
 //! A guest on a stage: an owner with cues, a vendor with a script, and time that is only counted.
 
+mod course;
 mod vendor;
 
+pub(crate) use course::{Course, Heard, Progress};
 pub(crate) use vendor::{Line, Part, Vendor};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -149,8 +151,8 @@ impl Stage<'_> {
                     self.vendor.end(self.now_ms);
                 }
                 match (&told, self.route) {
-                    (Told::Audio(_), Some(link)) => {
-                        self.vendor.hear(link, self.now_ms);
+                    (Told::Audio(_), Some(_)) => {
+                        self.vendor.told(&told, self.now_ms);
                         None
                     }
                     _ => self.tell(told, None),
@@ -161,6 +163,7 @@ impl Stage<'_> {
 
     fn tell(&mut self, told: Told, line: Option<LineAt>) -> Option<End> {
         self.calls += 1;
+        self.vendor.told(&told, self.now_ms);
         self.moments.push((self.now_ms, What::Told(told.clone(), line)));
         let now = Now { mono_us: self.now_ms * 1000, unix_ms: EPOCH_MS + self.now_ms };
         let effects = match self.guest.handle(now, told) {
