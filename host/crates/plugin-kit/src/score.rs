@@ -165,7 +165,7 @@ impl Reader {
     /// A piece went out on a link.
     fn sent(&mut self, at_ms: u64, id: LinkId) {
         if let Some(noted) = self.open.get(&id).and_then(|nth| self.scripts.get_mut(*nth)) {
-            noted.heard = self.course.heard(noted.since);
+            noted.heard = self.course.heard(noted.since, noted.heard);
             noted.last_ms = at_ms;
         }
     }

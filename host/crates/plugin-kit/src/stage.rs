@@ -151,8 +151,9 @@ impl Stage<'_> {
                     self.vendor.end(self.now_ms);
                 }
                 match (&told, self.route) {
-                    (Told::Audio(_), Some(_)) => {
+                    (Told::Audio(_), Some(link)) => {
                         self.vendor.told(&told, self.now_ms);
+                        self.vendor.hear(link, self.now_ms);
                         None
                     }
                     _ => self.tell(told, None),

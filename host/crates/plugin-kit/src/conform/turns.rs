@@ -76,7 +76,7 @@ pub(super) fn no_audio(material: &Material<'_>) -> Judged {
     wordless(&mut score, material);
     // What the vendor says besides it says without voice too.
     for line in score.script.iter_mut().flat_map(|script| &mut script.lines) {
-        line.after.voice = 0;
+        line.after = line.after.voiceless();
     }
     let trace = score.perform();
     Ok(manners(&trace).and_then(|()| said_nothing(material, &trace)).and_then(|()| match &trace.end {

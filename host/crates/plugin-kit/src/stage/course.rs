@@ -12,7 +12,9 @@ pub(crate) struct Heard {
     pub(crate) asked: bool,
     /// Bytes of voice that the owner has told since the link was asked for.
     pub(crate) voice: u64,
-    /// The same of everything else: bytes of text, and one for each turn, edge, mark or farewell.
+    /// How much of it was told when the guest sent something because of it: so much was passed on for certain, and not kept for later.
+    pub(crate) passed: u64,
+    /// The same as `voice` of everything else: bytes of text, and one for each turn, edge, mark or farewell.
     pub(crate) words: u64,
 }
 
@@ -20,6 +22,11 @@ impl Heard {
     /// The same and one word more.
     pub(crate) fn and_a_word(self) -> Self {
         Self { words: self.words + 1, ..self }
+    }
+
+    /// The same without any voice.
+    pub(crate) fn voiceless(self) -> Self {
+        Self { voice: 0, passed: 0, ..self }
     }
 }
 
@@ -50,8 +57,15 @@ impl Course {
         }
     }
 
-    /// What of it was told since then, where something was sent now.
-    pub(crate) fn heard(&self, since: Progress) -> Heard {
-        Heard { asked: true, voice: self.now.voice - since.voice, words: self.now.words - since.words }
+    /// Whether the present turn brought voice.
+    pub(crate) fn is_voice(&self) -> bool {
+        self.now.voice > self.before.voice
+    }
+
+    /// What a link has heard that was asked for at `since`, had heard `so_far`, and is sent something now.
+    pub(crate) fn heard(&self, since: Progress, so_far: Heard) -> Heard {
+        let voice = self.now.voice - since.voice;
+        let passed = if self.is_voice() { voice } else { so_far.passed };
+        Heard { asked: true, voice, passed, words: self.now.words - since.words }
     }
 }

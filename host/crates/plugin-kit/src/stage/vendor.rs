@@ -38,8 +38,6 @@ pub(crate) struct Vendor {
     course: Course,
     /// How far the session had come at each moment when there was more.
     told: Vec<(Progress, u64)>,
-    /// The guest is told voice.
-    is_voice: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -47,7 +45,8 @@ struct Live {
     nth: usize,
     script: Part,
     next: usize,
-    asked: bool,
+    /// What voice there was when anything was sent last.
+    asked: Option<u64>,
     /// When something else than voice that was just told was sent last.
     sent_at_ms: Option<u64>,
     /// How far the session had come before it was asked for.
@@ -76,7 +75,6 @@ impl Vendor {
     /// The guest is told something.
     pub(crate) fn told(&mut self, told: &Told, now_ms: u64) {
         self.course.told(told);
-        self.is_voice = matches!(told, Told::Audio(_));
         if self.course.now != self.course.before {
             self.told.push((self.course.now, now_ms));
         }
@@ -96,8 +94,14 @@ impl Vendor {
         match effect {
             LinkEffect::Http(open) => self.open(open.id, now_ms),
             LinkEffect::Websocket(open) => self.open(open.id, now_ms),
-            LinkEffect::SendBytes(id, _) | LinkEffect::SendText(id, _) | LinkEffect::Finish(id) => {
+            LinkEffect::SendBytes(id, _) | LinkEffect::SendText(id, _) => self.hear(*id, now_ms),
+            // That carries no voice.
+            LinkEffect::Finish(id) => {
+                let passed = self.live.get(id).map(|live| live.asked.unwrap_or(live.since.voice));
                 self.hear(*id, now_ms);
+                if let Some(live) = self.live.get_mut(id) {
+                    live.asked = passed;
+                }
             }
             LinkEffect::Close(id) => {
                 self.live.remove(id);
@@ -107,10 +111,10 @@ impl Vendor {
     }
 
     /// Something was sent on a link.
-    fn hear(&mut self, id: LinkId, now_ms: u64) {
+    pub(crate) fn hear(&mut self, id: LinkId, now_ms: u64) {
         if let Some(live) = self.live.get_mut(&id) {
-            live.asked = true;
-            if !self.is_voice {
+            live.asked = Some(self.course.now.voice);
+            if !self.course.is_voice() {
                 live.sent_at_ms = Some(now_ms);
             }
         }
@@ -127,7 +131,11 @@ impl Vendor {
     }
 
     fn due_on(&self, live: &Live) -> Option<u64> {
-        let line = live.script.get(live.next).filter(|line| live.asked || !line.after.asked)?;
+        let line = live.script.get(live.next)?;
+        let is_asked = |passed| live.asked.is_some_and(|voice| voice >= live.since.voice + passed);
+        if line.after.asked && !is_asked(line.after.passed) {
+            return None;
+        }
         let ended_at = if line.after_end { self.ended_at_ms? } else { 0 };
         let Heard { voice, words, .. } = line.after;
         let told_at = match (voice, words) {
@@ -167,7 +175,7 @@ impl Vendor {
                 nth: self.links,
                 script,
                 next: 0,
-                asked: false,
+                asked: None,
                 sent_at_ms: None,
                 since: self.course.before,
                 spoke_at_ms: now_ms,
@@ -197,7 +205,7 @@ mod tests {
     use vg_plugin_host::api::Payload;
 
     fn text(words: u64, voice: u64, gap_ms: u64) -> Line {
-        let after = Heard { asked: words + voice > 0, voice, words };
+        let after = Heard { asked: words + voice > 0, voice, passed: voice, words };
         Line { after, after_end: false, gap_ms, news: LinkInput::Text(9, Payload(vec![])) }
     }
 
@@ -230,6 +238,15 @@ mod tests {
         vendor.open(4, 100);
         sends(&mut vendor, &Told::Finalize, 0, 200);
         assert_eq!(vendor.due(), None);
+        // Nor is who keeps the voice to itself.
+        let mut vendor = Vendor::scripted(vec![], vec![text(1, 1600, 80)]);
+        vendor.open(4, 100);
+        sends(&mut vendor, &chunk(), 1, 200);
+        sends(&mut vendor, &chunk(), 0, 300);
+        vendor.told(&Told::Finalize, 400);
+        assert_eq!(vendor.due(), None);
+        vendor.hear(4, 400);
+        assert_eq!(vendor.due(), Some((480, 4)));
     }
 
     #[test]
