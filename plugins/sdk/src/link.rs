@@ -175,3 +175,17 @@ macro_rules! link_effects_are_effects_of {
 }
 
 link_effects_are_effects_of!(stt tts);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_refusal_no_more_is_kept_than_an_explanation_needs() {
+        let mut body = Vec::new();
+        keep_refusal(&mut body, b"{\"error\":");
+        (0..40).for_each(|_| keep_refusal(&mut body, &[b' '; 1000]));
+        assert_eq!(body.len(), 16 << 10);
+        assert!(body.starts_with(b"{\"error\":"));
+    }
+}

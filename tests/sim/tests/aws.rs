@@ -201,7 +201,10 @@ mod transcribe {
                     }
                 };
                 assert_eq!(end, SessionEnd::Done, "{way} after {chunks}");
-                assert!(whole(&recordings()[0]).starts_with(&finals.join(" ")), "{way} after {chunks}: {finals:?}");
+                let heard = finals.join(" ");
+                assert!(whole(&recordings()[0]).starts_with(&heard), "{way} after {chunks}: {heard}");
+                let said = recordings()[0].words_by(chunks as u64 * 100);
+                assert!(heard.starts_with(&said), "{way} after {chunks}: {said:?} was said, {heard:?} was heard");
             }
         }
         assert_eq!(rig.sim.offences(), []);

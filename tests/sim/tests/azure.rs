@@ -199,6 +199,8 @@ async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
             }
         }
         assert!(words().starts_with(heard.trim_end()), "after {chunks}: {heard}");
+        let said = recordings()[0].words_by(chunks as u64 * 100);
+        assert!(heard.starts_with(&said), "after {chunks}: {said:?} was said, {heard:?} was heard");
     }
     assert_eq!(rig.sim.offences(), []);
 }

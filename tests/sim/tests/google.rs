@@ -247,6 +247,8 @@ async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
             let (heard, end) = last_words(&mut session).await;
             assert_eq!(end, SessionEnd::Done, "{options} after {chunks}");
             assert!(whole.starts_with(&heard), "{options} after {chunks}: {heard}");
+            let said = recordings()[0].words_by(chunks as u64 * 100);
+            assert!(heard.starts_with(&said), "{options} after {chunks}: {said:?} was said, {heard:?} was heard");
         }
     }
     assert_eq!(rig.sim.offences(), []);

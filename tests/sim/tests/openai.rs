@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use vg_plugin_host::api::{AudioFormat, Encoding, SttInput, TtsInput};
+use vg_plugin_host::api::{AudioFormat, Encoding, SpeechEdge, SttInput, TtsInput};
 use vg_plugin_host::session::{SessionEnd, SttEvent};
 use vg_sim::{Format, Listened, Recording, Rig, Spoken, pcm, recordings, reply};
 
@@ -217,28 +217,37 @@ async fn a_cut_at_any_message_is_made_good_or_a_fault_and_invents_no_word() {
     assert_eq!(rig.sim.offences(), []);
 }
 
-#[tokio::test]
-async fn a_call_that_ends_at_any_moment_is_over_at_once() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_ends_at_any_moment_is_over_at_once_with_what_was_said() {
     let rig = rig("stt-whisper").await;
     let recording = &recordings()[0];
-    let sound = recording.bytes(Format::MULAW).unwrap();
+    let (sound, whole) = (recording.bytes(Format::MULAW).unwrap(), texts(recording));
     for options in ways() {
-        for pieces in [0, 1, 8, 20, 45] {
+        for pieces in [0, 1, 8, 20, 45, 75] {
             let mut session = rig.open_stt(options.clone(), MULAW, "en-US").unwrap();
+            if pieces > 0 {
+                session.input.send(SttInput::Edge(SpeechEdge::Started(0))).await.unwrap();
+            }
             for piece in sound.chunks(800).take(pieces) {
                 session.input.send(SttInput::Audio(piece.to_vec())).await.unwrap();
             }
             session.input.send(SttInput::End).await.unwrap();
             let ended = async {
+                let mut heard = Vec::new();
                 loop {
-                    if let SttEvent::Ended(end) = session.events.recv().await.unwrap() {
-                        return *end;
+                    match session.events.recv().await.unwrap() {
+                        SttEvent::Final(said) => heard.push(said.text.to_lowercase().replace(['.', ',', '?', '!'], "")),
+                        SttEvent::Ended(end) => return (heard.join(" "), *end),
+                        _ => {}
                     }
                 }
             };
-            let end = tokio::time::timeout(Duration::from_secs(5), ended).await;
-            let end = end.unwrap_or_else(|_| panic!("{options} after {pieces}"));
+            let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
+            let (heard, end) = ended.unwrap_or_else(|_| panic!("{options} after {pieces}"));
             assert_eq!(end, SessionEnd::Done, "{options} after {pieces}");
+            assert!(whole.starts_with(&heard), "{options} after {pieces}: {heard}");
+            let said = recording.words_by(pieces as u64 * 100);
+            assert!(heard.starts_with(&said), "{options} after {pieces}: {said:?} was said, {heard:?} was heard");
         }
     }
 }
