@@ -15,7 +15,7 @@ use std::time::Instant;
 use vendor::{KEY, Vendor};
 use vg_plugin_host::api::{
     AudioFormat, Encoding, Kind, LinkEffect, LinkInput, MaskSettings, Now, Payload, Segment, SessionStart, SpanKind, SttEffect,
-    SttInput, TextSource, TtsEffect, TtsInput,
+    SttInput, TextSource, Timer, TtsEffect, TtsInput,
 };
 use vg_plugin_host::{HostConfig, Plugin, PluginHost};
 
@@ -162,6 +162,14 @@ fn speak(plugin: &Plugin) -> impl Sized + 'static {
         }
     }
     assert_eq!(heard, [1, 2, 3, 4]);
+    // The owner takes nothing for long: what waits in the link comes when there is room, and is no silence.
+    let quiet = timer(&tell(TtsInput::Link(Box::new(LinkInput::Bytes(id, Payload(vec![5, 6]))))));
+    let room = timer(&tell(TtsInput::Timer(quiet.id)));
+    let grace = timer(&tell(TtsInput::Timer(room.id)));
+    assert_eq!((quiet.delay_ms, room.delay_ms, grace.delay_ms), (4_000, 0, 1_000));
+    let late = tell(TtsInput::Link(Box::new(LinkInput::Bytes(id, Payload(vec![7, 8])))));
+    assert!(matches!(&late[0], TtsEffect::Audio(samples) if *samples == [7, 8]), "{late:?}");
+    assert!(tell(TtsInput::Timer(grace.id)).is_empty(), "sound came meanwhile");
     assert!(matches!(tell(TtsInput::Link(Box::new(LinkInput::Finished(id, None))))[..], [TtsEffect::Flushed(7)]));
     tell(TtsInput::Text("And more.".to_owned()));
     tell(TtsInput::Flush(8));
@@ -171,8 +179,29 @@ fn speak(plugin: &Plugin) -> impl Sized + 'static {
         tell(TtsInput::Link(Box::new(LinkInput::Bytes(id + 1, Payload(vec![1, 2]))))).is_empty(),
         "nothing is heard of what was cancelled"
     );
+    assert!(tell(TtsInput::Timer(quiet.id)).is_empty(), "nothing is owed any more");
     assert!(matches!(tell(TtsInput::End)[..], [TtsEffect::Done]));
+    silent(plugin);
     guest
+}
+
+/// A vendor that says nothing is given up when there is room for what it might have said.
+fn silent(plugin: &Plugin) {
+    let mut guest = plugin.instantiate_tts().unwrap();
+    let mut tell = |input| guest.handle(NOW, input).unwrap();
+    tell(TtsInput::Start(Box::new(started(Encoding::PcmS16le, 16_000))));
+    tell(TtsInput::Text("Good morning.".to_owned()));
+    let mut asked = tell(TtsInput::Flush(7));
+    for _ in 0..2 {
+        asked = tell(TtsInput::Timer(timer(&asked).id));
+    }
+    let said = tell(TtsInput::Timer(timer(&asked).id));
+    assert!(matches!(&said[..], [TtsEffect::Fail(fault)] if fault.kind.code() == "unavailable"), "{said:?}");
+}
+
+fn timer(effects: &[TtsEffect]) -> Timer {
+    let timers = effects.iter().filter_map(|effect| if let TtsEffect::Timer(timer) = effect { Some(*timer) } else { None });
+    timers.last().unwrap_or_else(|| panic!("no timer is set: {effects:?}"))
 }
 
 fn mask(plugin: &Plugin) -> impl Sized + 'static {

@@ -41,8 +41,8 @@ impl Fault {
         Some(Self::new(kind, format!("the vendor answered with status {status}")))
     }
 
-    /// What a failed link means for the session. A host that may not be reached is the operator's to permit; all else is
-    /// the next provider's chance.
+    /// What a failed link means for the session. A host that may not be reached is the operator's to permit, a secret that cannot be
+    /// used is the operator's to mend; all else is the next provider's chance.
     pub fn of_link(failed: &Failed) -> Self {
         let kind = match failed.kind {
             LinkErrorKind::EgressDenied
@@ -51,12 +51,19 @@ impl Fault {
             | LinkErrorKind::Tls
             | LinkErrorKind::Timeout
             | LinkErrorKind::Reset => FaultKind::Unavailable,
+            LinkErrorKind::Protocol if is_of_secret(failed) => FaultKind::Auth,
             LinkErrorKind::Protocol => FaultKind::Protocol,
             LinkErrorKind::Limit => FaultKind::SessionLimit,
         };
         let fault = Self::new(kind, format!("the link failed: {}", failed.detail));
         if failed.kind == LinkErrorKind::EgressDenied { Self { remedy: Remedy::Configuration, ..fault } } else { fault }
     }
+}
+
+/// The contract has no kind of its own for a secret that is missing, or of which no token can be made: the host says it in words
+/// (`secret NAME: ...`), and of nothing else in these.
+fn is_of_secret(failed: &Failed) -> bool {
+    failed.detail.starts_with("secret ")
 }
 
 #[cfg(test)]
@@ -79,5 +86,17 @@ mod tests {
         assert_eq!(of(LinkErrorKind::EgressDenied).remedy, Remedy::Configuration);
         assert_eq!(of(LinkErrorKind::Reset).remedy, Remedy::NextProvider);
         assert_eq!(of(LinkErrorKind::Protocol).kind, FaultKind::Protocol);
+    }
+
+    #[test]
+    fn secret_that_cannot_be_used_is_the_operators_to_mend_and_a_token_that_is_late_is_not() {
+        let of = |kind, detail: &str| {
+            let fault = Fault::of_link(&Failed { id: 1, kind, detail: detail.to_owned() });
+            (fault.kind, fault.remedy)
+        };
+        let refused = "secret account: its token endpoint gave no token";
+        assert_eq!(of(LinkErrorKind::Protocol, refused), (FaultKind::Auth, Remedy::Configuration));
+        assert_eq!(of(LinkErrorKind::Connect, refused), (FaultKind::Unavailable, Remedy::NextProvider));
+        assert_eq!(of(LinkErrorKind::Protocol, "no secret of anybody"), (FaultKind::Protocol, Remedy::NextProvider));
     }
 }

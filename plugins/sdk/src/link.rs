@@ -18,6 +18,9 @@ pub use crate::bindings::describe::serphona::speech::link::{
     LinkId, LinkInput, LinkText, Opened, Preconnect, RequestBody, Signed, Trailers, WebsocketOpen,
 };
 
+/// Of a refusal's body.
+const REFUSAL_BYTES: usize = 16 << 10;
+
 /// A request by HTTP/1.1 without a body.
 pub fn http(id: LinkId, method: &str, url: impl Into<String>) -> HttpOpen {
     HttpOpen {
@@ -64,6 +67,12 @@ pub fn close(id: LinkId) -> LinkEffect {
 /// The value of a field, whose name is compared without regard to case; the first where there are several.
 pub fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+/// Keeps the next piece of a refusal's body, which may explain it. What is longer than any explanation (16 KiB) is cut.
+pub fn keep_refusal(body: &mut Vec<u8>, piece: &[u8]) {
+    let room = REFUSAL_BYTES.saturating_sub(body.len());
+    body.extend_from_slice(&piece[..room.min(piece.len())]);
 }
 
 /// `Retry-After` in its form of seconds (RFC 9110, 10.2.3); a session has no calendar for its form of a date.
@@ -166,3 +175,17 @@ macro_rules! link_effects_are_effects_of {
 }
 
 link_effects_are_effects_of!(stt tts);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_refusal_no_more_is_kept_than_an_explanation_needs() {
+        let mut body = Vec::new();
+        keep_refusal(&mut body, b"{\"error\":");
+        (0..40).for_each(|_| keep_refusal(&mut body, &[b' '; 1000]));
+        assert_eq!(body.len(), 16 << 10);
+        assert!(body.starts_with(b"{\"error\":"));
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use vg_plugin_sdk::link::{self, HttpVersion, LinkErrorKind, LinkId, LinkInput};
 use vg_plugin_sdk::stt::{Edge, Effect, Input, Timer};
 use vg_plugin_sdk::{AudioFormat, Encoding, Fault, FaultKind, Instant, SessionStart, Transcript, Usage, Word, audio};
-use vg_wire::openai::{REFUSAL_BYTES, Refusal, pause_ms};
+use vg_wire::openai::{Refusal, pause_ms};
 
 /// The only timer: rings when the next of all deadlines has come.
 const WAKE: u32 = 1;
@@ -313,8 +313,7 @@ impl Utterance {
                 return Ok(read);
             }
             (LinkInput::Bytes(piece), Stage::Refused { body, .. }) => {
-                let room = REFUSAL_BYTES.saturating_sub(body.len());
-                body.extend(piece.data.into_iter().take(room));
+                link::keep_refusal(body, &piece.data);
             }
             (LinkInput::Finished(_), Stage::Answered(_, answer)) => match answer.finish() {
                 Ok(heard) => return Ok(Read::All(heard)),

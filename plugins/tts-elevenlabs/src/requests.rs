@@ -13,8 +13,6 @@ use vg_plugin_sdk::{
 const STALL_MS: u32 = 8_000;
 /// A refusal explains itself in its body, or it does not.
 const REFUSED: Timer = Timer { id: 1, delay_ms: 1_000 };
-/// A refusal is short.
-const REFUSAL_MAX: usize = 4 * 1024;
 /// A line holds a second of sound or two.
 const LINE_MAX: usize = 1 << 20;
 
@@ -140,8 +138,7 @@ impl Requests {
             }
             LinkInput::Bytes(piece) => match (&speaking.refused, self.options.transport) {
                 (Some(_), _) => {
-                    let room = REFUSAL_MAX.saturating_sub(speaking.held.len());
-                    speaking.held.extend(piece.data.into_iter().take(room));
+                    link::keep_refusal(&mut speaking.held, &piece.data);
                     Ok(())
                 }
                 (None, Transport::Timestamps) => {

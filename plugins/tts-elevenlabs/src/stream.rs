@@ -20,7 +20,6 @@ const STALL_MS: u32 = 8_000;
 const KEEP_ALIVE: Timer = Timer { id: 3, delay_ms: 60_000 };
 /// A refusal explains itself in its body, or it does not.
 const REFUSED: Timer = Timer { id: 4, delay_ms: 1_000 };
-const REFUSAL_MAX: usize = 4 * 1024;
 
 /// What the owner said and is not done yet.
 #[derive(Debug)]
@@ -179,8 +178,7 @@ impl Stream {
             }
             LinkInput::Bytes(piece) => {
                 if let Some(refusal) = self.socket_of(piece.id).and_then(|socket| socket.refusal.as_mut()) {
-                    let room = REFUSAL_MAX.saturating_sub(refusal.body.len());
-                    refusal.body.extend(piece.data.into_iter().take(room));
+                    link::keep_refusal(&mut refusal.body, &piece.data);
                 }
                 Ok(())
             }

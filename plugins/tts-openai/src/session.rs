@@ -5,7 +5,7 @@ use crate::protocol::{Plan, fault};
 use vg_plugin_sdk::link::{self, HttpVersion, LinkErrorKind, LinkId, LinkInput};
 use vg_plugin_sdk::tts::{Effect, Input, Piece, Silence, Texts, Timer, Woken};
 use vg_plugin_sdk::{AudioFormat, Fault, FaultKind, Instant, SessionStart, Usage};
-use vg_wire::openai::{REFUSAL_BYTES, Refusal, pause_ms};
+use vg_wire::openai::{Refusal, pause_ms};
 use vg_wire::resample::Resampler;
 
 /// The only timer but those of [`Silence`]: what it means follows from what is being done.
@@ -180,8 +180,7 @@ impl Session {
                 Ok(heard.then_some(Effect::Audio(audio)).into_iter().chain(wait).collect())
             }
             (LinkInput::Bytes(piece), Stage::Refused { body, .. }) => {
-                let room = REFUSAL_BYTES.saturating_sub(body.len());
-                body.extend(piece.data.into_iter().take(room));
+                link::keep_refusal(body, &piece.data);
                 self.speaking = Some(speaking);
                 Ok(vec![])
             }

@@ -85,8 +85,12 @@ impl Voice {
 
     /// What cuts a reply into requests.
     pub(crate) fn texts(&self) -> Texts {
-        // Where all is SSML a sentence may end within an element.
-        if self.ssml == Ssml::Always { Texts::whole() } else { Texts::new(CHARACTERS_MAX) }
+        match self.ssml {
+            Ssml::Auto => Texts::new(CHARACTERS_MAX),
+            // A sentence may end within an element.
+            Ssml::Always => Texts::whole(),
+            Ssml::Never => Texts::plain(CHARACTERS_MAX),
+        }
     }
 
     /// A text as it stands.
@@ -162,6 +166,21 @@ mod tests {
             assert!(cut.iter().all(|text| text.chars().count() <= CHARACTERS_MAX));
             assert!(pieces < 3 || cut[0].ends_with("isso. "), "{cut:?}");
         }
+    }
+
+    #[test]
+    fn where_nothing_is_ssml_what_looks_like_it_is_cut_like_any_text() {
+        let long = format!("<speak>{}", "It is so. ".repeat(600));
+        let mut texts = voice(r#"{"ssml":"never"}"#, "en-US").unwrap().texts();
+        texts.add("<speak>It is so, is it not? Yes");
+        assert_eq!(texts.take().map(|piece| piece.text).as_deref(), Some("<speak>It is so, is it not? "));
+        texts.clear();
+        texts.add(&long);
+        texts.flush(1);
+        let cut: Vec<_> = std::iter::from_fn(|| texts.take()).collect();
+        assert_eq!(cut.iter().map(|piece| piece.text.as_str()).collect::<String>(), long);
+        assert!(cut.len() == 3 && cut.iter().all(|piece| piece.text.chars().count() <= CHARACTERS_MAX), "{}", cut.len());
+        assert_eq!(cut.iter().filter_map(|piece| piece.mark).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

@@ -6,9 +6,6 @@ use serde_json::Value;
 pub const PAUSE_MS_MAX: u64 = 1500;
 /// The wait where the vendor names none.
 const PAUSE_MS: u64 = 400;
-/// A refusal is short.
-pub const REFUSAL_BYTES: usize = 16 << 10;
-
 /// `{"error":{"message","type","param","code"}}`. The message is not kept: it may repeat what was said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refusal {

@@ -29,7 +29,7 @@ pub use ear::{Ear, Heard, Utterance, Word};
 pub use format::{Coding, Format};
 pub use latency::{Latencies, LatencyError, Moment};
 pub use local::{Local, LocalError};
-pub use rig::{Listened, Rig, Spoken, pcm};
+pub use rig::{Listened, Rig, Spoken, Uttered, pcm, reply};
 pub use script::{Recording, recordings};
 pub use server::{Cut, Identity, Server};
 pub use sim::{Offence, Sim, TROUBLES, Tap, Vendor};

@@ -1,5 +1,9 @@
 //! For stories: a real component in the real plugin host, against the simulators.
 
+mod owner;
+
+pub use owner::{Uttered, reply};
+
 use crate::{Format, Server, Sim};
 use anyhow::Context;
 use serde_json::{Value, json};

@@ -117,6 +117,12 @@ impl Recording {
         self.phrases.iter().map(|phrase| phrase.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")).collect()
     }
 
+    /// All words that have ended by then, behind spaces: what who hears the recording up to there has to have heard.
+    pub fn words_by(&self, ms: u64) -> String {
+        let words = self.phrases.iter().flatten().filter(|word| word.end_ms <= ms);
+        words.map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
     pub(crate) fn sounds(&self, format: Format) -> &[Sound] {
         self.sounds.get(&format).map_or(&[], Vec::as_slice)
     }

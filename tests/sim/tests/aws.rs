@@ -7,7 +7,7 @@ use std::time::Duration;
 use vg_plugin_host::api::{AudioFormat, Encoding, SttInput};
 use vg_plugin_host::session::{SessionEnd, SttEvent};
 use vg_plugin_kit::run::Pace;
-use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, Voice, pcm, recordings};
+use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, Voice, pcm, recordings, reply};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
 const ALAW: AudioFormat = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8000 };
@@ -201,7 +201,10 @@ mod transcribe {
                     }
                 };
                 assert_eq!(end, SessionEnd::Done, "{way} after {chunks}");
-                assert!(whole(&recordings()[0]).starts_with(&finals.join(" ")), "{way} after {chunks}: {finals:?}");
+                let heard = finals.join(" ");
+                assert!(whole(&recordings()[0]).starts_with(&heard), "{way} after {chunks}: {heard}");
+                let said = recordings()[0].words_by(chunks as u64 * 100);
+                assert!(heard.starts_with(&said), "{way} after {chunks}: {said:?} was said, {heard:?} was heard");
             }
         }
         assert_eq!(rig.sim.offences(), []);
@@ -250,9 +253,7 @@ mod transcribe {
 
 mod polly {
     use super::*;
-    use tokio::time::timeout;
     use vg_plugin_host::api::TtsInput;
-    use vg_plugin_host::session::{SessionEnd, TtsEvent, TtsSession};
 
     const STREAM: &str = r#"{"mode":"stream","engine":"generative"}"#;
 
@@ -433,48 +434,15 @@ mod polly {
         }
     }
 
-    async fn tell(session: &TtsSession, inputs: impl IntoIterator<Item = TtsInput>) {
-        for input in inputs {
-            session.input.send(input).await.unwrap();
-        }
-    }
-
-    /// Sound and marks until its good end.
-    async fn rest(session: &mut TtsSession) -> (Vec<u8>, Vec<u32>) {
-        let (mut heard, mut marks) = (Vec::new(), Vec::new());
-        loop {
-            match timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
-                TtsEvent::Audio(samples) => heard.extend(samples),
-                TtsEvent::Flushed(mark) => marks.push(mark),
-                TtsEvent::Ended(end) => {
-                    assert_eq!(*end, SessionEnd::Done);
-                    return (heard, marks);
-                }
-                _ => {}
-            }
-        }
-    }
-
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn nothing_is_heard_after_a_cancel_at_any_step_and_the_next_reply_is_spoken() {
         let rig = rig("tts-polly").await;
+        let next = "One moment please.";
         for options in ways() {
             for events in 0..14 {
-                let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
-                tell(&session, [TtsInput::Text(REPLY.to_owned()), TtsInput::Flush(1)]).await;
-                for _ in 0..events {
-                    let event = timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
-                    if matches!(event, TtsEvent::Flushed(_)) {
-                        break;
-                    }
-                }
-                tell(&session, [TtsInput::Cancel]).await;
-                let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
-                timeout(Duration::from_secs(1), cancelled).await.unwrap();
-                tell(&session, [TtsInput::Text("One moment please.".to_owned()), TtsInput::Flush(2), TtsInput::End]).await;
-                let (heard, marks) = rest(&mut session).await;
-                assert_eq!(marks, [2], "{options} after {events}");
-                assert!(heard == sound(MULAW, "One moment please."), "{options} after {events}");
+                let uttered = rig.broken_off(options.clone(), MULAW, [REPLY, next], events).await.unwrap();
+                assert_eq!(uttered.marks, [2], "{options} after {events}");
+                assert!(uttered.sound == sound(MULAW, next), "{options} after {events}");
             }
         }
         assert_eq!(rig.sim.offences(), []);
@@ -484,20 +452,15 @@ mod polly {
     async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
         let rig = rig("tts-polly").await;
         let text = "word ".repeat(500);
-        let whole = sound(MULAW, &text);
-        let ways = ways();
-        let calls = ways.iter().map(|options| {
-            let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
-            let (text, whole) = (text.clone(), &whole);
-            async move {
-                tell(&session, [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End]).await;
-                tokio::time::sleep(Duration::from_millis(6_500)).await;
-                let (heard, marks) = rest(&mut session).await;
-                assert_eq!(marks, [1], "{options}");
-                assert!(heard == *whole, "{options}: {} bytes", heard.len());
-            }
+        let calls = ways().map(|options| {
+            let inputs = reply(&text, 1).into_iter().chain([TtsInput::End]);
+            rig.taken_late(options, MULAW, inputs, Duration::from_millis(6_500), [])
         });
-        futures_util::future::join_all(calls).await;
+        for uttered in futures_util::future::join_all(calls).await {
+            let uttered = uttered.unwrap();
+            assert_eq!(uttered.marks, [1]);
+            assert!(uttered.sound == sound(MULAW, &text), "{} bytes", uttered.sound.len());
+        }
     }
 
     #[tokio::test]

@@ -5,9 +5,9 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use vg_plugin_host::api::{AudioFormat, Encoding, SttInput, TtsInput};
-use vg_plugin_host::session::{SessionEnd, SttEvent, TtsEvent};
+use vg_plugin_host::session::{SessionEnd, SttEvent};
 use vg_plugin_kit::run::Pace;
-use vg_sim::{Coding, Format, Listened, Offence, Rig, Spoken, Vendor, pcm, recordings};
+use vg_sim::{Coding, Format, Listened, Offence, Rig, Spoken, Vendor, pcm, recordings, reply};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8_000 };
 const ALAW: AudioFormat = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8_000 };
@@ -199,6 +199,8 @@ async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
             }
         }
         assert!(words().starts_with(heard.trim_end()), "after {chunks}: {heard}");
+        let said = recordings()[0].words_by(chunks as u64 * 100);
+        assert!(heard.starts_with(&said), "after {chunks}: {said:?} was said, {heard:?} was heard");
     }
     assert_eq!(rig.sim.offences(), []);
 }
@@ -217,9 +219,7 @@ async fn fifty_callers_at_a_time_are_understood() {
 async fn the_listener_passes_the_conformance_kit() {
     let rig = rig("stt-azure").await;
     for (options, format) in [(json!({}), MULAW), (json!({ "family": "host", "output": "simple" }), pcm(16_000))] {
-        // In its own time: where chunks pile up before the link opens there are fewer messages, and the kit counts them.
-        let sound = recordings()[0].samples(format.rate_hz);
-        let did = rig.listen_at(Pace::RealTime, options, format, "en-US", &sound).await.unwrap();
+        let did = hear(&rig, options, format).await;
         let rows = rig.conform(&did.recording).unwrap();
         assert!(rows.is_empty(), "{}", rows.iter().map(|row| format!("{row}\n")).collect::<String>());
     }
@@ -373,33 +373,9 @@ async fn a_reply_that_is_broken_off_at_any_event_is_silent_at_once_and_the_next_
     let rig = rig("tts-azure").await;
     for transport in TRANSPORTS {
         for events in 0..14 {
-            let mut session = rig.open_tts(json!({ "transport": transport }), MULAW, "en-US").unwrap();
-            session.input.send(TtsInput::Text(REPLIES[0].to_owned())).await.unwrap();
-            session.input.send(TtsInput::Flush(1)).await.unwrap();
-            for _ in 0..events {
-                tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
-            }
-            session.input.send(TtsInput::Cancel).await.unwrap();
-            let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
-            tokio::time::timeout(Duration::from_secs(1), cancelled).await.unwrap();
-            for input in [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End] {
-                session.input.send(input).await.unwrap();
-            }
-            let mut heard = Vec::new();
-            let mut marks = Vec::new();
-            loop {
-                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
-                    TtsEvent::Audio(samples) => heard.extend(samples),
-                    TtsEvent::Flushed(mark) => marks.push(mark),
-                    TtsEvent::Ended(end) => {
-                        assert_eq!(*end, SessionEnd::Done, "{transport} after {events}");
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-            assert_eq!(marks, [2], "{transport} after {events}");
-            assert!(heard == sound(&rig, MULAW, REPLIES[1]), "{transport} after {events}");
+            let uttered = rig.broken_off(json!({ "transport": transport }), MULAW, REPLIES, events).await.unwrap();
+            assert_eq!(uttered.marks, [2], "{transport} after {events}");
+            assert!(uttered.sound == sound(&rig, MULAW, REPLIES[1]), "{transport} after {events}");
         }
     }
     assert_eq!(rig.sim.offences(), []);
@@ -411,28 +387,13 @@ async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it
     let text = "word ".repeat(400);
     let whole = sound(&rig, MULAW, &text);
     let calls = TRANSPORTS.map(|transport| {
-        let mut session = rig.open_tts(json!({ "transport": transport }), MULAW, "en-US").unwrap();
-        let (text, whole) = (text.clone(), &whole);
-        async move {
-            for input in [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End] {
-                session.input.send(input).await.unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(6_500)).await;
-            let mut heard = Vec::new();
-            loop {
-                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
-                    TtsEvent::Audio(samples) => heard.extend(samples),
-                    TtsEvent::Ended(end) => {
-                        assert_eq!(*end, SessionEnd::Done, "{transport}");
-                        break;
-                    }
-                    _ => {}
-                }
-            }
-            assert!(heard == *whole, "{transport}: {} bytes", heard.len());
-        }
+        let inputs = reply(&text, 1).into_iter().chain([TtsInput::End]);
+        rig.taken_late(json!({ "transport": transport }), MULAW, inputs, Duration::from_millis(6_500), [])
     });
-    futures_util::future::join_all(calls).await;
+    for (transport, uttered) in TRANSPORTS.into_iter().zip(futures_util::future::join_all(calls).await) {
+        let uttered = uttered.unwrap();
+        assert!(uttered.sound == whole, "{transport}: {} bytes", uttered.sound.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -159,7 +159,10 @@ async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
             session.input.send(SttInput::End).await.unwrap();
             let (finals, end) = last_words(&mut session).await;
             assert_eq!(end, SessionEnd::Done, "{api} after {chunks}");
-            assert!(whole.starts_with(&finals.join(" ")), "{api} after {chunks}: {finals:?}");
+            let heard = finals.join(" ");
+            assert!(whole.starts_with(&heard), "{api} after {chunks}: {heard}");
+            let said = recordings()[0].words_by(chunks as u64 * 100);
+            assert!(heard.starts_with(&said), "{api} after {chunks}: {said:?} was said, {heard:?} was heard");
         }
     }
     assert_eq!(rig.sim.offences(), []);

@@ -5,8 +5,8 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 use vg_plugin_host::api::{AudioFormat, Encoding, TtsInput};
-use vg_plugin_host::session::{SessionEnd, TtsEvent};
-use vg_sim::{Coding, Format, Rig, Spoken, Voice, pcm};
+use vg_plugin_host::session::TtsEvent;
+use vg_sim::{Coding, Format, Rig, Spoken, Voice, pcm, reply};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
 const REPLIES: [&str; 2] = ["Good morning, how can I help you today? I am here for you.", "One moment please."];
@@ -144,36 +144,15 @@ async fn a_cut_at_any_message_is_a_fault_and_what_came_is_a_beginning() {
     }
 }
 
-#[tokio::test]
-async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancel_at_any_event_is_at_once_and_the_next_reply_is_whole() {
     let rig = rig().await;
+    let next = Voice::Scripted(Format::MULAW).speak(REPLIES[1]).samples;
     for transport in TRANSPORTS {
-        for pieces in [0, 1, 3] {
-            let mut session = rig.open_tts(json!({ "transport": transport }), MULAW, "en-US").unwrap();
-            session.input.send(TtsInput::Text(REPLIES[0].to_owned())).await.unwrap();
-            session.input.send(TtsInput::Flush(1)).await.unwrap();
-            let mut heard = 0;
-            while heard < pieces {
-                let event = tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
-                heard += usize::from(matches!(event, TtsEvent::Audio(_)));
-            }
-            session.input.send(TtsInput::Cancel).await.unwrap();
-            let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
-            tokio::time::timeout(Duration::from_secs(1), cancelled).await.unwrap();
-            session.input.send(TtsInput::Text(REPLIES[1].to_owned())).await.unwrap();
-            session.input.send(TtsInput::Flush(2)).await.unwrap();
-            session.input.send(TtsInput::End).await.unwrap();
-            let mut sound = Vec::new();
-            let end = loop {
-                match tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap() {
-                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
-                    TtsEvent::Ended(end) => break *end,
-                    TtsEvent::Flushed(mark) => assert_eq!(mark, 2, "the cancelled reply is never told to be spoken"),
-                    _ => {}
-                }
-            };
-            assert_eq!(end, SessionEnd::Done, "{transport} after {pieces}");
-            assert!(sound == Voice::Scripted(Format::MULAW).speak(REPLIES[1]).samples, "{transport} after {pieces}");
+        for events in 0..14 {
+            let uttered = rig.broken_off(json!({ "transport": transport }), MULAW, REPLIES, events).await.unwrap();
+            assert_eq!(uttered.marks, [2], "{transport} after {events}");
+            assert!(uttered.sound == next, "{transport} after {events}");
         }
     }
 }
@@ -182,32 +161,17 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
 async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
     let rig = rig().await;
     let long = "word ".repeat(400);
-    let calls = TRANSPORTS.map(|transport| json!({ "transport": transport })).map(|options| {
-        let mut session = rig.open_tts(options.clone(), MULAW, "en-US").unwrap();
-        let long = long.clone();
-        async move {
-            for input in [TtsInput::Text(long.clone()), TtsInput::Flush(1)] {
-                session.input.send(input).await.unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(9_500)).await;
-            for input in [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End] {
-                session.input.send(input).await.unwrap();
-            }
-            let mut sound = Vec::new();
-            let end = loop {
-                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
-                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
-                    TtsEvent::Ended(end) => break *end,
-                    _ => {}
-                }
-            };
-            assert_eq!(end, SessionEnd::Done, "{options}");
-            let voice = Voice::Scripted(Format::MULAW);
-            let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
-            assert!(sound == whole, "{options}: {} of {} bytes", sound.len(), whole.len());
-        }
+    let voice = Voice::Scripted(Format::MULAW);
+    let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
+    let calls = TRANSPORTS.map(|transport| {
+        let last = reply(REPLIES[1], 2).into_iter().chain([TtsInput::End]);
+        rig.taken_late(json!({ "transport": transport }), MULAW, reply(&long, 1), Duration::from_millis(9_500), last)
     });
-    futures_util::future::join_all(calls).await;
+    for (transport, uttered) in TRANSPORTS.into_iter().zip(futures_util::future::join_all(calls).await) {
+        let uttered = uttered.unwrap();
+        assert_eq!(uttered.marks, [1, 2], "{transport}");
+        assert!(uttered.sound == whole, "{transport}: {} of {} bytes", uttered.sound.len(), whole.len());
+    }
 }
 
 #[tokio::test]

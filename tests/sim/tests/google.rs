@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
 
+#[path = "google/credentials.rs"]
+mod credentials;
+
 use serde_json::{Value, json};
 use std::time::Duration;
-use vg_plugin_host::api::{AudioFormat, Encoding, SttInput};
+use vg_plugin_host::api::{AudioFormat, Encoding, SttInput, TtsInput};
 use vg_plugin_host::session::{SessionEnd, SttEvent, SttSession};
-use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, pcm, recordings};
+use vg_sim::{Coding, Format, Listened, Recording, Rig, Spoken, pcm, recordings, reply};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
 const ALAW: AudioFormat = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8000 };
@@ -136,26 +139,6 @@ async fn what_passes_costs_no_word() {
 }
 
 #[tokio::test]
-async fn credentials_are_a_key_a_token_or_an_account() {
-    let mut rig = listener().await;
-    rig.secret("api_key", "ya29.FAKE").unwrap();
-    let key = include_str!("../../../host/crates/links/tests/fixtures/service-account.json");
-    let key = rig.file("account.json", key).unwrap();
-    let account = json!({ "kind": "google-service-account", "ref": key, "audience": "https://speech.googleapis.com/" });
-    rig.secret_spec("service_account", account).unwrap();
-    for auth in ["bearer", "service_account"] {
-        let heard = hears(&rig, json!({ "auth": auth }), MULAW, &recordings()[0]).await;
-        assert_eq!(heard.outcome.code(), "done", "{auth}: {:?}", heard.events);
-    }
-    assert_eq!(rig.sim.offences(), []);
-    for auth in ["key", "bearer"] {
-        rig.secret("api_key", "wrong").unwrap();
-        let heard = hears(&rig, json!({ "auth": auth }), MULAW, &recordings()[0]).await;
-        assert_eq!(heard.outcome.code(), "auth", "{auth}");
-    }
-}
-
-#[tokio::test]
 async fn a_cut_at_any_message_costs_no_word() {
     let (rig, whole) = (listener().await, recordings()[0].texts().join(" "));
     for options in apis() {
@@ -264,6 +247,8 @@ async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
             let (heard, end) = last_words(&mut session).await;
             assert_eq!(end, SessionEnd::Done, "{options} after {chunks}");
             assert!(whole.starts_with(&heard), "{options} after {chunks}: {heard}");
+            let said = recordings()[0].words_by(chunks as u64 * 100);
+            assert!(heard.starts_with(&said), "{options} after {chunks}: {said:?} was said, {heard:?} was heard");
         }
     }
     assert_eq!(rig.sim.offences(), []);
@@ -429,80 +414,33 @@ async fn a_speaker_that_is_cut_off_says_so() {
     assert_eq!(rig.sim.offences(), []);
 }
 
-/// Waiting for a speaker, and what it says.
-mod speaker_in_its_time {
-    use super::*;
-    use std::time::Duration;
-    use tokio::time::timeout;
-    use vg_plugin_host::api::TtsInput;
-    use vg_plugin_host::session::{SessionEnd, TtsEvent, TtsSession};
-
-    async fn tell(session: &TtsSession, inputs: impl IntoIterator<Item = TtsInput>) {
-        for input in inputs {
-            session.input.send(input).await.unwrap();
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_that_is_broken_off_at_any_event_is_silent_at_once_and_the_next_is_spoken() {
+    let rig = speaker().await;
+    let next = rig.sim.voice(Format::MULAW).speak(REPLIES[1]).samples;
+    for options in forms() {
+        for events in 0..14 {
+            let uttered = rig.broken_off(options.clone(), MULAW, REPLIES, events).await.unwrap();
+            assert_eq!(uttered.marks, [2], "{options} after {events}");
+            assert!(uttered.sound == next, "{options} after {events}");
         }
     }
+    assert_eq!(rig.sim.offences(), []);
+}
 
-    /// Sound and marks until its good end.
-    async fn rest(session: &mut TtsSession) -> (Vec<u8>, Vec<u32>) {
-        let (mut heard, mut marks) = (Vec::new(), Vec::new());
-        loop {
-            match timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
-                TtsEvent::Audio(samples) => heard.extend(samples),
-                TtsEvent::Flushed(mark) => marks.push(mark),
-                TtsEvent::Ended(end) => {
-                    assert_eq!(*end, SessionEnd::Done);
-                    return (heard, marks);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_reply_that_is_broken_off_at_any_event_is_silent_at_once_and_the_next_is_spoken() {
-        let rig = speaker().await;
-        let next = rig.sim.voice(Format::MULAW).speak(REPLIES[1]).samples;
-        for options in forms() {
-            for events in 0..14 {
-                let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
-                tell(&session, [TtsInput::Text(REPLIES[0].to_owned()), TtsInput::Flush(1)]).await;
-                for _ in 0..events {
-                    let event = timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
-                    if matches!(event, TtsEvent::Flushed(_)) {
-                        break;
-                    }
-                }
-                tell(&session, [TtsInput::Cancel]).await;
-                let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
-                timeout(Duration::from_secs(1), cancelled).await.unwrap();
-                tell(&session, [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End]).await;
-                let (heard, marks) = rest(&mut session).await;
-                assert_eq!(marks, [2], "{options} after {events}");
-                assert!(heard == next, "{options} after {events}");
-            }
-        }
-        assert_eq!(rig.sim.offences(), []);
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
-        let rig = speaker().await;
-        let text = "word ".repeat(600);
-        let whole = rig.sim.voice(Format::MULAW).speak(&text).samples;
-        let forms = forms();
-        let calls = forms.iter().map(|options| {
-            let mut session = rig.open_tts(rig.at_home(options.clone()), MULAW, "en-US").unwrap();
-            let (text, whole) = (text.clone(), &whole);
-            async move {
-                tell(&session, [TtsInput::Text(text), TtsInput::Flush(1), TtsInput::End]).await;
-                tokio::time::sleep(Duration::from_millis(7_500)).await;
-                let (heard, marks) = rest(&mut session).await;
-                assert_eq!(marks, [1], "{options}");
-                assert!(heard == *whole, "{options}: {} bytes", heard.len());
-            }
-        });
-        futures_util::future::join_all(calls).await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
+    let rig = speaker().await;
+    let text = "word ".repeat(600);
+    let whole = rig.sim.voice(Format::MULAW).speak(&text).samples;
+    let calls = forms().map(|options| {
+        let inputs = reply(&text, 1).into_iter().chain([TtsInput::End]);
+        rig.taken_late(options, MULAW, inputs, Duration::from_millis(7_500), [])
+    });
+    for uttered in futures_util::future::join_all(calls).await {
+        let uttered = uttered.unwrap();
+        assert_eq!(uttered.marks, [1]);
+        assert!(uttered.sound == whole, "{} bytes", uttered.sound.len());
     }
 }
 

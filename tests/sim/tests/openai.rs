@@ -4,9 +4,9 @@
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use vg_plugin_host::api::{AudioFormat, Encoding, SttInput, TtsInput};
-use vg_plugin_host::session::{SessionEnd, SttEvent, TtsEvent};
-use vg_sim::{Format, Listened, Recording, Rig, Spoken, pcm, recordings};
+use vg_plugin_host::api::{AudioFormat, Encoding, SpeechEdge, SttInput, TtsInput};
+use vg_plugin_host::session::{SessionEnd, SttEvent};
+use vg_sim::{Format, Listened, Recording, Rig, Spoken, pcm, recordings, reply};
 
 const MULAW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
 const ALAW: AudioFormat = AudioFormat { encoding: Encoding::Alaw, rate_hz: 8000 };
@@ -217,28 +217,37 @@ async fn a_cut_at_any_message_is_made_good_or_a_fault_and_invents_no_word() {
     assert_eq!(rig.sim.offences(), []);
 }
 
-#[tokio::test]
-async fn a_call_that_ends_at_any_moment_is_over_at_once() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_ends_at_any_moment_is_over_at_once_with_what_was_said() {
     let rig = rig("stt-whisper").await;
     let recording = &recordings()[0];
-    let sound = recording.bytes(Format::MULAW).unwrap();
+    let (sound, whole) = (recording.bytes(Format::MULAW).unwrap(), texts(recording));
     for options in ways() {
-        for pieces in [0, 1, 8, 20, 45] {
+        for pieces in [0, 1, 8, 20, 45, 75] {
             let mut session = rig.open_stt(options.clone(), MULAW, "en-US").unwrap();
+            if pieces > 0 {
+                session.input.send(SttInput::Edge(SpeechEdge::Started(0))).await.unwrap();
+            }
             for piece in sound.chunks(800).take(pieces) {
                 session.input.send(SttInput::Audio(piece.to_vec())).await.unwrap();
             }
             session.input.send(SttInput::End).await.unwrap();
             let ended = async {
+                let mut heard = Vec::new();
                 loop {
-                    if let SttEvent::Ended(end) = session.events.recv().await.unwrap() {
-                        return *end;
+                    match session.events.recv().await.unwrap() {
+                        SttEvent::Final(said) => heard.push(said.text.to_lowercase().replace(['.', ',', '?', '!'], "")),
+                        SttEvent::Ended(end) => return (heard.join(" "), *end),
+                        _ => {}
                     }
                 }
             };
-            let end = tokio::time::timeout(Duration::from_secs(5), ended).await;
-            let end = end.unwrap_or_else(|_| panic!("{options} after {pieces}"));
+            let ended = tokio::time::timeout(Duration::from_secs(5), ended).await;
+            let (heard, end) = ended.unwrap_or_else(|_| panic!("{options} after {pieces}"));
             assert_eq!(end, SessionEnd::Done, "{options} after {pieces}");
+            assert!(whole.starts_with(&heard), "{options} after {pieces}: {heard}");
+            let said = recording.words_by(pieces as u64 * 100);
+            assert!(heard.starts_with(&said), "{options} after {pieces}: {said:?} was said, {heard:?} was heard");
         }
     }
 }
@@ -373,36 +382,16 @@ async fn a_cut_at_any_piece_is_a_fault_and_what_came_is_a_beginning() {
     }
 }
 
-#[tokio::test]
-async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancel_at_any_event_is_at_once_and_the_next_reply_is_whole() {
     let rig = rig("tts-openai").await;
     for options in [json!({}), json!({ "stream": "sse" })] {
-        for pieces in [0, 1, 3] {
-            let mut session = rig.open_tts(options.clone(), MULAW, "en-US").unwrap();
-            session.input.send(TtsInput::Text(REPLIES[0].to_owned())).await.unwrap();
-            session.input.send(TtsInput::Flush(1)).await.unwrap();
-            let mut heard = 0;
-            while heard < pieces {
-                let event = tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap();
-                heard += usize::from(matches!(event, TtsEvent::Audio(_)));
-            }
-            session.input.send(TtsInput::Cancel).await.unwrap();
-            let cancelled = async { while !matches!(session.events.recv().await.unwrap(), TtsEvent::Cancelled) {} };
-            tokio::time::timeout(Duration::from_secs(1), cancelled).await.unwrap();
-            session.input.send(TtsInput::Text(REPLIES[1].to_owned())).await.unwrap();
-            session.input.send(TtsInput::Flush(2)).await.unwrap();
-            session.input.send(TtsInput::End).await.unwrap();
-            let mut sound = Vec::new();
-            let end = loop {
-                match tokio::time::timeout(Duration::from_secs(5), session.events.recv()).await.unwrap().unwrap() {
-                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
-                    TtsEvent::Ended(end) => break *end,
-                    TtsEvent::Flushed(mark) => assert_eq!(mark, 2, "the cancelled reply is never told to be spoken"),
-                    _ => {}
-                }
-            };
-            assert_eq!(end, SessionEnd::Done, "{options} after {pieces}");
-            assert_eq!(sound.len(), 600 * 8, "{options} after {pieces}");
+        let alone = rig.speak(options.clone(), MULAW, "en-US", &REPLIES[1..]).await.unwrap().outcome.sound;
+        for events in 0..14 {
+            let uttered = rig.broken_off(options.clone(), MULAW, REPLIES, events).await.unwrap();
+            assert_eq!(uttered.marks, [2], "{options} after {events}");
+            assert_eq!(uttered.sound.len(), 600 * 8, "{options} after {events}");
+            assert!(uttered.sound == alone, "{options} after {events}: something is left of the first reply");
         }
     }
 }
@@ -411,32 +400,17 @@ async fn cancel_at_any_moment_is_at_once_and_the_next_reply_is_whole() {
 async fn an_owner_who_takes_nothing_for_longer_than_any_patience_hears_all_of_it() {
     let rig = rig("tts-openai").await;
     let long = "word ".repeat(400);
+    let voice = vg_sim::Voice::Scripted(Format::pcm(24_000));
+    let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
     let calls = [json!({}), json!({ "stream": "sse" })].map(|options| {
-        let mut session = rig.open_tts(options.clone(), pcm(24_000), "en-US").unwrap();
-        let long = long.clone();
-        async move {
-            for input in [TtsInput::Text(long.clone()), TtsInput::Flush(1)] {
-                session.input.send(input).await.unwrap();
-            }
-            tokio::time::sleep(Duration::from_millis(10_000)).await;
-            for input in [TtsInput::Text(REPLIES[1].to_owned()), TtsInput::Flush(2), TtsInput::End] {
-                session.input.send(input).await.unwrap();
-            }
-            let mut sound = Vec::new();
-            let end = loop {
-                match tokio::time::timeout(Duration::from_secs(10), session.events.recv()).await.unwrap().unwrap() {
-                    TtsEvent::Audio(samples) => sound.extend_from_slice(&samples),
-                    TtsEvent::Ended(end) => break *end,
-                    _ => {}
-                }
-            };
-            assert_eq!(end, SessionEnd::Done, "{options}");
-            let voice = vg_sim::Voice::Scripted(Format::pcm(24_000));
-            let whole = [voice.speak(&long).samples, voice.speak(REPLIES[1]).samples].concat();
-            assert!(sound == whole, "{options}: {} of {} bytes", sound.len(), whole.len());
-        }
+        let last = reply(REPLIES[1], 2).into_iter().chain([TtsInput::End]);
+        rig.taken_late(options, pcm(24_000), reply(&long, 1), Duration::from_millis(10_000), last)
     });
-    futures_util::future::join_all(calls).await;
+    for uttered in futures_util::future::join_all(calls).await {
+        let uttered = uttered.unwrap();
+        assert_eq!(uttered.marks, [1, 2]);
+        assert!(uttered.sound == whole, "{} of {} bytes", uttered.sound.len(), whole.len());
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is played: the owner's cues and the vendor's script, taken from a good session or, without one, the plainest there is.
 
-use crate::stage::{Cue, Line, Part, Play, Trace, Vendor};
+use crate::stage::{Course, Cue, Heard, Line, Part, Play, Progress, Trace, Vendor};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use vg_plugin_host::Plugin;
@@ -45,6 +45,7 @@ impl<'a> Score<'a> {
         let mut cues = Vec::new();
         for turn in &recording.turns {
             let at_ms = turn.now.mono_us.saturating_sub(zero_us) / 1000;
+            reader.course.told(&turn.told);
             match &turn.told {
                 Told::Start(_) | Told::Timer(_) => {}
                 Told::End => reader.ended = true,
@@ -123,6 +124,7 @@ fn caller(format: AudioFormat) -> Vec<Cue> {
 /// Follows a recording and notes for each link what it was told, and in answer to what.
 #[derive(Default)]
 struct Reader {
+    course: Course,
     scripts: Vec<Noted>,
     /// Which script belongs to a link that is open.
     open: BTreeMap<LinkId, usize>,
@@ -131,7 +133,8 @@ struct Reader {
 
 struct Noted {
     script: Script,
-    sends: usize,
+    heard: Heard,
+    since: Progress,
     /// When it was opened, spoke or was spoken to last.
     last_ms: u64,
 }
@@ -145,7 +148,8 @@ impl Reader {
             "http" | "websocket" => {
                 let script = Script { lines: vec![], messages: name == "websocket", stays_open: true };
                 self.open.insert(id, self.scripts.len());
-                self.scripts.push(Noted { script, sends: 0, last_ms: at_ms });
+                let since = self.course.before;
+                self.scripts.push(Noted { script, heard: Heard::default(), since, last_ms: at_ms });
             }
             "send-bytes" | "send-text" | "finish" => self.sent(at_ms, id),
             // Whether the vendor's own end was still heard is a matter of moments.
@@ -161,7 +165,7 @@ impl Reader {
     /// A piece went out on a link.
     fn sent(&mut self, at_ms: u64, id: LinkId) {
         if let Some(noted) = self.open.get(&id).and_then(|nth| self.scripts.get_mut(*nth)) {
-            noted.sends += 1;
+            noted.heard = self.course.heard(noted.since, noted.heard);
             noted.last_ms = at_ms;
         }
     }
@@ -173,7 +177,7 @@ impl Reader {
             return;
         }
         let gap_ms = at_ms.saturating_sub(noted.last_ms);
-        let line = Line { after_sends: noted.sends, after_end: self.ended, gap_ms, news: news.clone() };
+        let line = Line { after: noted.heard, after_end: self.ended, gap_ms, news: news.clone() };
         noted.script.lines.push(line);
         noted.last_ms = at_ms;
         if news.is_last() {

@@ -1,7 +1,9 @@
 //! A guest on a stage: an owner with cues, a vendor with a script, and time that is only counted.
 
+mod course;
 mod vendor;
 
+pub(crate) use course::{Course, Heard, Progress};
 pub(crate) use vendor::{Line, Part, Vendor};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -150,6 +152,7 @@ impl Stage<'_> {
                 }
                 match (&told, self.route) {
                     (Told::Audio(_), Some(link)) => {
+                        self.vendor.told(&told, self.now_ms);
                         self.vendor.hear(link, self.now_ms);
                         None
                     }
@@ -161,6 +164,7 @@ impl Stage<'_> {
 
     fn tell(&mut self, told: Told, line: Option<LineAt>) -> Option<End> {
         self.calls += 1;
+        self.vendor.told(&told, self.now_ms);
         self.moments.push((self.now_ms, What::Told(told.clone(), line)));
         let now = Now { mono_us: self.now_ms * 1000, unix_ms: EPOCH_MS + self.now_ms };
         let effects = match self.guest.handle(now, told) {

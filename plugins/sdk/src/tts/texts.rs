@@ -30,18 +30,32 @@ pub struct Texts {
     called: VecDeque<Piece>,
     /// Characters of a piece.
     longest: usize,
-    whole: bool,
+    markup: Markup,
+}
+
+/// Where markup is, nothing is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Markup {
+    /// In what begins with `<speak`.
+    Documents,
+    Everywhere,
+    Nowhere,
 }
 
 impl Texts {
     /// Pieces of so many characters at most.
     pub fn new(longest: usize) -> Self {
-        Self { open: String::new(), called: VecDeque::new(), longest: longest.max(1), whole: false }
+        Self { open: String::new(), called: VecDeque::new(), longest: longest.max(1), markup: Markup::Documents }
     }
 
     /// Nothing is cut, and nothing taken before it is called for: for text with markup throughout.
     pub fn whole() -> Self {
-        Self { whole: true, ..Self::new(usize::MAX) }
+        Self { markup: Markup::Everywhere, ..Self::new(usize::MAX) }
+    }
+
+    /// The same as [`new`](Self::new), but what begins with `<speak` is text like any other.
+    pub fn plain(longest: usize) -> Self {
+        Self { markup: Markup::Nowhere, ..Self::new(longest) }
     }
 
     /// More text.
@@ -93,7 +107,11 @@ impl Texts {
 
     /// Half a document is none.
     fn is_uncut(&self, text: &str) -> bool {
-        self.whole || text.trim_start().starts_with("<speak")
+        match self.markup {
+            Markup::Documents => text.trim_start().starts_with("<speak"),
+            Markup::Everywhere => true,
+            Markup::Nowhere => false,
+        }
     }
 
     /// Where to cut a text that is too long: behind its last sentence or word that fits.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use vg_plugin_sdk::link::{self, LinkErrorKind, LinkId, LinkInput};
 use vg_plugin_sdk::stt::Effect;
 use vg_plugin_sdk::{Fault, FaultKind, Instant};
-use vg_wire::openai::{REFUSAL_BYTES, Refusal, pause_ms};
+use vg_wire::openai::{Refusal, pause_ms};
 
 /// Sound of one message.
 pub(crate) const PIECE_BYTES: usize = 24 << 10;
@@ -133,8 +133,7 @@ impl Line {
                 *state = State::Refused { status: head.status, headers: head.headers, body: Vec::new(), since_us: now.mono_us };
             }
             (LinkInput::Bytes(piece), State::Refused { body, .. }) => {
-                let room = REFUSAL_BYTES.saturating_sub(body.len());
-                body.extend(piece.data.into_iter().take(room));
+                link::keep_refusal(body, &piece.data);
             }
             (LinkInput::Bytes(_), _) => return Err(Fault::new(FaultKind::Protocol, "the vendor sent a binary message")),
             (LinkInput::Text(text), State::Open { .. } | State::Leaving(_)) => return Ok(Some(News::Message(text.data))),

@@ -15,8 +15,11 @@ static const char SCHEMA[] =
     "\"voice\":{\"type\":\"string\",\"default\":\"anna\"},"
     "\"endpoint\":{\"type\":\"string\",\"description\":\"scheme://host[:port] in place of the vendor's\"}}}";
 
-/* No news of the vendor for so long while it owes audio. */
-enum { SILENCE = 1, SILENCE_MS = 5000 };
+/* No news of the vendor for so long while it owes audio: 4 s, and another one from when the owner has room. While the owner takes
+ * nothing the host reads no link, but timers run on; a timer of 0 ms is told when there is room, so that a slow owner is not
+ * taken for a silent vendor. */
+enum { QUIET = 1, ROOM, GRACE };
+static const uint32_t DELAY_MS[] = {[QUIET] = 4000, [ROOM] = 0, [GRACE] = 1000};
 
 /* A text that is to be spoken, and the mark to give after its last sample. */
 typedef struct order_t {
@@ -30,6 +33,7 @@ struct exports_serphona_speech_tts_session_t {
     char *url, *voice, *language, *text;
     bool mulaw, ending;
     uint32_t rate_hz, link; /* link of what is being spoken */
+    uint32_t awaited; /* the timer that means something; others were set before the last news */
     order_t *orders, *speaking;
     bool anything, has_rest;
     uint8_t rest; /* half a sample */
@@ -132,6 +136,12 @@ static uint64_t characters(const char *text) {
     return count;
 }
 
+/* Audio is owed from now on, again; or the next suspicion. */
+static void expect(session_t *s, effects_t *effects, uint32_t timer) {
+    s->awaited = timer;
+    push_timer(effects, timer, DELAY_MS[timer]);
+}
+
 /* Where nothing is being spoken: the next order, or the end. */
 static void next(session_t *s, effects_t *effects) {
     while (!s->speaking && s->orders) {
@@ -146,7 +156,7 @@ static void next(session_t *s, effects_t *effects) {
         s->link++;
         s->anything = s->has_rest = false;
         request(s, effects, order->text);
-        push_timer(effects, SILENCE, SILENCE_MS);
+        expect(s, effects, QUIET);
         push(effects, EFFECT(USAGE))->val.usage = (serphona_speech_types_usage_t){0, characters(order->text), 1};
     }
     if (s->ending && !s->speaking) push(effects, EFFECT(DONE));
@@ -174,7 +184,7 @@ static void sound(session_t *s, effects_t *effects, const tts_plugin_list_u8_t *
     if (s->has_rest) s->rest = samples[--len];
     if (len > 0) push(effects, EFFECT(AUDIO))->val.audio = (tts_plugin_list_u8_t){samples, len};
     else free(samples);
-    push_timer(effects, SILENCE, SILENCE_MS);
+    expect(s, effects, QUIET);
 }
 
 static uint32_t link_of(const LINK(link_input_t) *news) {
@@ -237,7 +247,9 @@ void exports_serphona_speech_tts_method_session_handle(session_t *s, exports_ser
         break;
     case INPUT(LINK): heard(s, ret, &input->val.link); break;
     case INPUT(TIMER):
-        if (s->speaking) fail(ret, FAULT(UNAVAILABLE), "the vendor fell silent");
+        if (!s->speaking || input->val.timer != s->awaited) break;
+        if (s->awaited == GRACE) fail(ret, FAULT(UNAVAILABLE), "the vendor fell silent");
+        else expect(s, ret, s->awaited + 1);
         break;
     default: break;
     }

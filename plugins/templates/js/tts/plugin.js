@@ -15,8 +15,12 @@ const SCHEMA = {
   },
 };
 
-// No news of the vendor for so long while it owes audio.
-const SILENCE = { tag: "timer", val: { id: 1, delayMs: 5000 } };
+// No news of the vendor for so long while it owes audio: 4 s, and another one from when the owner has room. While the owner takes
+// nothing the host reads no link, but timers run on; a timer of 0 ms is told when there is room, so that a slow owner is not
+// taken for a silent vendor.
+const QUIET = { id: 1, delayMs: 4000 };
+const ROOM = { id: 2, delayMs: 0 };
+const GRACE = { id: 3, delayMs: 1000 };
 
 const link = (tag, val) => ({ tag: "link", val: { tag, val } });
 const utf8 = (text) => Uint8Array.from(unescape(encodeURIComponent(text)), (letter) => letter.charCodeAt(0));
@@ -46,6 +50,7 @@ class Session {
   orders = []; // texts to be spoken, each with the mark to give after its last sample
   speaking = null; // what the vendor is speaking
   links = 0;
+  awaited = null; // the timer that means something; others were set before the last news
   ending = false;
 
   // Told what happened, says what to do.
@@ -83,11 +88,21 @@ class Session {
       case "link":
         return this.heard(val);
       case "timer":
-        if (this.speaking) throw new Fault("unavailable", "the vendor fell silent");
-        return [];
+        return this.speaking && val === this.awaited?.id ? [this.suspect()] : [];
       default:
         return [];
     }
+  }
+
+  // Audio is owed from now on, again.
+  expect(timer = QUIET) {
+    this.awaited = timer;
+    return { tag: "timer", val: timer };
+  }
+
+  suspect() {
+    if (this.awaited === GRACE) throw new Fault("unavailable", "the vendor fell silent");
+    return this.expect(this.awaited === QUIET ? ROOM : GRACE);
   }
 
   prepare({ format, language, options: text }) {
@@ -119,7 +134,7 @@ class Session {
       this.links += 1;
       this.speaking = { link: this.links, mark: order.mark, rest: new Uint8Array(), anything: false };
       const usage = { audioMs: 0, characters: [...order.text].length, requests: 1 };
-      effects.push(this.request(order.text), SILENCE, { tag: "usage", val: usage });
+      effects.push(this.request(order.text), this.expect(), { tag: "usage", val: usage });
     }
   }
 
@@ -152,7 +167,8 @@ class Session {
         const whole = samples.length - (samples.length % this.sampleBytes);
         speaking.rest = samples.slice(whole);
         speaking.anything ||= samples.length > 0;
-        return whole > 0 ? [{ tag: "audio", val: samples.slice(0, whole) }, SILENCE] : [SILENCE];
+        const sound = whole > 0 ? [{ tag: "audio", val: samples.slice(0, whole) }] : [];
+        return [...sound, this.expect()];
       }
       case "finished":
         if (!speaking.anything) throw new Fault("empty-result", "the vendor spoke nothing");

@@ -34,5 +34,16 @@ test("every bad day ends in a fault", () => {
   const kind = (effects) => effects[0].val.kind.tag;
   assert.equal(kind(asked().told("opened", { status: 403, headers: [] })), "auth");
   assert.equal(kind(asked().told("finished", { code: null })), "empty-result");
-  assert.equal(kind(asked().tell("timer", 1)), "unavailable");
+});
+
+test("a vendor that falls silent is noticed, and an owner who takes nothing for long is no silent vendor", () => {
+  const { tell, told } = asked();
+  told("opened", { status: 200, headers: [] });
+  const timer = (id, delayMs) => [{ tag: "timer", val: { id, delayMs } }];
+  assert.deepEqual(tell("timer", 1), timer(2, 0));
+  assert.deepEqual(tell("timer", 2), timer(3, 1000)); // there is room
+  assert.equal(told("bytes", { data: new Uint8Array([1, 2]) })[0].tag, "audio"); // what had waited in the link
+  assert.deepEqual(tell("timer", 3), []);
+  assert.deepEqual([tell("timer", 1), tell("timer", 2)], [timer(2, 0), timer(3, 1000)]);
+  assert.equal(tell("timer", 3)[0].val.kind.tag, "unavailable");
 });

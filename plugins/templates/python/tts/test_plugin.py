@@ -50,4 +50,17 @@ class Plugin(unittest.TestCase):
     def test_every_bad_day_ends_in_a_fault(self):
         self.assertEqual(Call().opened(403)[0].value.kind, types.FaultKind_Auth())
         self.assertEqual(Call().finished()[0].value.kind, types.FaultKind_EmptyResult())
-        self.assertEqual(Call().tell(api.Input_Timer(1))[0].value.kind, types.FaultKind_Unavailable())
+
+    def test_a_vendor_that_falls_silent_is_noticed_and_an_owner_who_takes_nothing_for_long_is_no_silent_vendor(self):
+        call = Call()
+        call.opened(200)
+
+        def timer(id):
+            return call.tell(api.Input_Timer(id))
+
+        room, grace = [api.Effect_Timer(api.Timer(2, 0))], [api.Effect_Timer(api.Timer(3, 1000))]
+        self.assertEqual((timer(1), timer(2)), (room, grace))  # there is room
+        self.assertEqual(call.bytes(b"\1\2")[0], api.Effect_Audio(b"\1\2"))  # what had waited in the link
+        self.assertEqual(timer(3), [])
+        self.assertEqual((timer(1), timer(2)), (room, grace))
+        self.assertEqual(timer(3)[0].value.kind, types.FaultKind_Unavailable())

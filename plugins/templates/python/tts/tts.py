@@ -13,8 +13,10 @@ from wit_world.exports import tts as api
 from wit_world.imports import link, types
 
 URL = "https://api.example.com/v1/speak"
-# No news of the vendor for so long while it owes audio.
-SILENCE = api.Effect_Timer(api.Timer(1, 5000))
+# No news of the vendor for so long while it owes audio: 4 s, and another one from when the owner has room. While the owner takes
+# nothing the host reads no link, but timers run on; a timer of 0 ms is told when there is room, so that a slow owner is not
+# taken for a silent vendor.
+QUIET, ROOM, GRACE = api.Timer(1, 4000), api.Timer(2, 0), api.Timer(3, 1000)
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Session:
         self.orders = deque()  # texts to be spoken, each with the mark to give after its last sample
         self.speaking = None
         self.links = 0
+        self.awaited = None  # the timer that means something; others were set before the last news
         self.ending = False
 
     def handle(self, now, input):
@@ -64,10 +67,20 @@ class Session:
                 # News of a link that was cancelled is for nobody.
                 if self.speaking and news.value.id == self.speaking.link:
                     return self.heard(news)
-            case api.Input_Timer():
-                if self.speaking:
-                    raise Fault(types.FaultKind_Unavailable(), "the vendor fell silent")
+            case api.Input_Timer(id):
+                if self.speaking and id == self.awaited.id:
+                    return [self.suspect()]
         return []
+
+    def expect(self, timer=QUIET):
+        """Audio is owed from now on, again."""
+        self.awaited = timer
+        return api.Effect_Timer(timer)
+
+    def suspect(self):
+        if self.awaited == GRACE:
+            raise Fault(types.FaultKind_Unavailable(), "the vendor fell silent")
+        return self.expect(ROOM if self.awaited == QUIET else GRACE)
 
     def prepare(self, start):
         encoding = {types.Encoding.PCM_S16LE: "pcm", types.Encoding.MULAW: "mulaw"}.get(start.format.encoding)
@@ -91,7 +104,7 @@ class Session:
                 self.links += 1
                 self.speaking = Speaking(self.links, mark)
                 usage = types.Usage(audio_ms=0, characters=len(text), requests=1)
-                effects += [self.request(text), SILENCE, api.Effect_Usage(usage)]
+                effects += [self.request(text), self.expect(), api.Effect_Usage(usage)]
             elif mark is not None:
                 effects.append(api.Effect_Flushed(mark))
         if self.ending and not self.speaking:
@@ -120,7 +133,8 @@ class Session:
                 whole = len(samples) - len(samples) % self.sample_bytes
                 speaking.rest = samples[whole:]
                 speaking.anything = speaking.anything or bool(samples)
-                return [api.Effect_Audio(samples[:whole]), SILENCE] if whole else [SILENCE]
+                sound = [api.Effect_Audio(samples[:whole])] if whole else []
+                return [*sound, self.expect()]
             case link.LinkInput_Finished():
                 if not speaking.anything:
                     raise Fault(types.FaultKind_EmptyResult(), "the vendor spoke nothing")

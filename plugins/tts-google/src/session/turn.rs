@@ -9,9 +9,6 @@ use vg_plugin_sdk::{
 };
 use vg_wire::grpc::Status;
 
-/// Bytes of a refusal that are read.
-const REFUSAL_BYTES: usize = 16 << 10;
-
 /// One request.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -116,8 +113,7 @@ impl Turn {
 
     fn bytes(&mut self, bytes: &[u8], encoding: Encoding) -> Heard {
         if let Some((_, body)) = &mut self.refusal {
-            let room = REFUSAL_BYTES.saturating_sub(body.len());
-            body.extend(bytes.iter().take(room));
+            link::keep_refusal(body, bytes);
             return Heard::Nothing;
         }
         match self.sound.hear(encoding, bytes) {

@@ -112,8 +112,8 @@ pub(super) fn out_of_order(material: &Material<'_>) -> Judged {
         .ok_or(Inapplicable("no partial comes before the final"))?;
     let mut score = refusing_more(material);
     let late = score.script[link].lines.remove(early);
-    let after_sends = score.script[link].lines[last - 1].after_sends;
-    score.script[link].lines.insert(last, Line { after_sends, gap_ms: 5, ..late });
+    let after = score.script[link].lines[last - 1].after;
+    score.script[link].lines.insert(last, Line { after, gap_ms: 5, ..late });
     let trace = score.perform();
     let back = "a partial of what is final already came after it: compare its times with those of the last final";
     Ok(manners(&trace).and_then(|()| words_are_all_there(&trace, &material.trace)).and_then(|()| partials_go_on(&trace, back)))
@@ -126,9 +126,9 @@ pub(super) fn idle_close(material: &Material<'_>) -> Judged {
     // A further link is told everything, its farewell too.
     score.then = first.lines.clone();
     first.lines.retain(|line| !line.news.is_last() && !line.after_end);
-    let sends = first.lines.last().map_or(0, |line| line.after_sends);
+    let after = first.lines.last().map(|line| line.after).unwrap_or_default();
     let code = first.messages.then_some(1000);
-    first.lines.push(Line { after_sends: sends, ..Line::after(QUIET_MS, LinkInput::Finished(0, code)) });
+    first.lines.push(Line { after, ..Line::after(QUIET_MS, LinkInput::Finished(0, code)) });
     let later_ms = score.last_cue_ms() + QUIET_MS + 10_000;
     let again: Vec<Cue> = score.cues.iter().map(|cue| Cue { at_ms: cue.at_ms + later_ms, told: cue.told.clone() }).collect();
     score.cues.extend(again);
@@ -270,8 +270,8 @@ fn content(script: &Script) -> usize {
 }
 
 fn insert(script: &mut Script, at: usize, news: Vec<LinkInput>) {
-    let after_sends = at.checked_sub(1).map_or(0, |before| script.lines[before].after_sends);
-    let lines = news.into_iter().map(|news| Line { after_sends, ..Line::after(5, news) });
+    let after = at.checked_sub(1).map(|before| script.lines[before].after).unwrap_or_default();
+    let lines = news.into_iter().map(|news| Line { after, ..Line::after(5, news) });
     script.lines.splice(at..at, lines.collect::<Vec<_>>());
 }
 

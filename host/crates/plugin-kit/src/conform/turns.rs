@@ -56,7 +56,7 @@ pub(super) fn finalize_twice(material: &Material<'_>) -> Judged {
     }
     for (link, line) in material.trace.lines_that_yield(|said| matches!(said, Said::Finalized)).into_iter().rev() {
         let answer = score.script[link].lines[line].clone();
-        score.script[link].lines.insert(line + 1, Line { after_sends: answer.after_sends + 1, ..answer });
+        score.script[link].lines.insert(line + 1, Line { after: answer.after.and_a_word(), ..answer });
     }
     Ok(answered_twice(material, &score.perform(), asked))
 }
@@ -73,6 +73,11 @@ fn answered_twice(material: &Material<'_>, trace: &Trace, asked: usize) -> Resul
 pub(super) fn no_audio(material: &Material<'_>) -> Judged {
     let mut score = material.good.clone();
     score.cues.retain(|cue| matches!(cue.told, Told::Finalize | Told::Flush(_)));
+    wordless(&mut score, material);
+    // What the vendor says besides it says without voice too.
+    for line in score.script.iter_mut().flat_map(|script| &mut script.lines) {
+        line.after = line.after.voiceless();
+    }
     let trace = score.perform();
     Ok(manners(&trace).and_then(|()| said_nothing(material, &trace)).and_then(|()| match &trace.end {
         End::Failed(fault) if !["empty-result", "unavailable"].contains(&fault.kind.code()) => {
@@ -86,7 +91,13 @@ pub(super) fn silence_only(material: &Material<'_>) -> Judged {
     material.only(Kind::Stt)?;
     let mut score = material.good.clone();
     silence(&mut score);
-    // A vendor that hears nothing says nothing of words.
+    wordless(&mut score, material);
+    let trace = score.perform();
+    Ok(manners(&trace).and_then(|()| said_nothing(material, &trace)))
+}
+
+/// A vendor that hears nothing says nothing of words.
+fn wordless(score: &mut Score<'_>, material: &Material<'_>) {
     let words = material.trace.answers();
     for (link, script) in score.script.iter_mut().enumerate() {
         let mut at = 0;
@@ -96,8 +107,6 @@ pub(super) fn silence_only(material: &Material<'_>) -> Judged {
             !said.iter().any(|said| matches!(said, Said::Partial(_) | Said::Final(_)))
         });
     }
-    let trace = score.perform();
-    Ok(manners(&trace).and_then(|()| said_nothing(material, &trace)))
 }
 
 fn silence(score: &mut Score<'_>) {

@@ -1,17 +1,24 @@
 //! The other end of every link: a script per link, spoken in answer to what the guest sends.
 
-use super::LineAt;
+use super::{Course, Heard, LineAt, Progress};
 use std::collections::BTreeMap;
 use vg_plugin_host::api::{LinkEffect, LinkId, LinkInput};
+use vg_plugin_host::recording::Told;
+
+/// A guest that has more to send than goes out at once sends the next of it sooner than this. Voice that goes out as it is told is no
+/// such thing: a vendor answers while it is spoken.
+const PAUSE_MS: u64 = 50;
+/// One that always has more does not keep its vendor waiting for longer.
+const PAUSED_MS_MAX: u64 = 5_000;
 
 /// One thing that a link is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
-    /// Not before the guest has sent so many pieces on this link.
-    pub(crate) after_sends: usize,
+    /// Not before the link has heard so much.
+    pub(crate) after: Heard,
     /// Not before the owner has said `end`: what a guest sends meanwhile to keep the link alive does not hasten the farewell.
     pub(crate) after_end: bool,
-    /// So long after the line before, the last of those pieces, or `end`, whichever was latest.
+    /// So long after the line before, the last of what was heard, or `end`, whichever was latest.
     pub(crate) gap_ms: u64,
     /// The link's number in it is replaced.
     pub(crate) news: LinkInput,
@@ -28,6 +35,9 @@ pub(crate) struct Vendor {
     live: BTreeMap<LinkId, Live>,
     links: usize,
     ended_at_ms: Option<u64>,
+    course: Course,
+    /// How far the session had come at each moment when there was more.
+    told: Vec<(Progress, u64)>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,15 +45,19 @@ struct Live {
     nth: usize,
     script: Part,
     next: usize,
-    /// When each piece was sent.
-    sent_at_ms: Vec<u64>,
+    /// What voice there was when anything was sent last.
+    asked: Option<u64>,
+    /// When something else than voice that was just told was sent last.
+    sent_at_ms: Option<u64>,
+    /// How far the session had come before it was asked for.
+    since: Progress,
     spoke_at_ms: u64,
 }
 
 impl Line {
     /// At once.
     pub(crate) fn now(news: LinkInput) -> Self {
-        Self { after_sends: 0, after_end: false, gap_ms: 20, news }
+        Self { after: Heard::default(), after_end: false, gap_ms: 20, news }
     }
 
     /// So long after the line before.
@@ -55,7 +69,15 @@ impl Line {
 impl Vendor {
     /// A part for each link, `then` for any further one.
     pub(crate) fn scripted(parts: Vec<Part>, then: Part) -> Self {
-        Self { parts, then, live: BTreeMap::new(), links: 0, ended_at_ms: None }
+        Self { parts, then, ..Self::default() }
+    }
+
+    /// The guest is told something.
+    pub(crate) fn told(&mut self, told: &Told, now_ms: u64) {
+        self.course.told(told);
+        if self.course.now != self.course.before {
+            self.told.push((self.course.now, now_ms));
+        }
     }
 
     /// Links that were asked for so far.
@@ -72,7 +94,15 @@ impl Vendor {
         match effect {
             LinkEffect::Http(open) => self.open(open.id, now_ms),
             LinkEffect::Websocket(open) => self.open(open.id, now_ms),
-            LinkEffect::SendBytes(id, _) | LinkEffect::SendText(id, _) | LinkEffect::Finish(id) => self.hear(*id, now_ms),
+            LinkEffect::SendBytes(id, _) | LinkEffect::SendText(id, _) => self.hear(*id, now_ms),
+            // That carries no voice.
+            LinkEffect::Finish(id) => {
+                let passed = self.live.get(id).map(|live| live.asked.unwrap_or(live.since.voice));
+                self.hear(*id, now_ms);
+                if let Some(live) = self.live.get_mut(id) {
+                    live.asked = passed;
+                }
+            }
             LinkEffect::Close(id) => {
                 self.live.remove(id);
             }
@@ -83,7 +113,10 @@ impl Vendor {
     /// Something was sent on a link.
     pub(crate) fn hear(&mut self, id: LinkId, now_ms: u64) {
         if let Some(live) = self.live.get_mut(&id) {
-            live.sent_at_ms.push(now_ms);
+            live.asked = Some(self.course.now.voice);
+            if !self.course.is_voice() {
+                live.sent_at_ms = Some(now_ms);
+            }
         }
     }
 
@@ -94,7 +127,31 @@ impl Vendor {
 
     /// Which link is told something next, and when.
     pub(crate) fn due(&self) -> Option<(u64, LinkId)> {
-        self.live.iter().filter_map(|(id, live)| live.due(self.ended_at_ms).map(|at| (at, *id))).min()
+        self.live.iter().filter_map(|(id, live)| self.due_on(live).map(|at| (at, *id))).min()
+    }
+
+    fn due_on(&self, live: &Live) -> Option<u64> {
+        let line = live.script.get(live.next)?;
+        let is_asked = |passed| live.asked.is_some_and(|voice| voice >= live.since.voice + passed);
+        if line.after.asked && !is_asked(line.after.passed) {
+            return None;
+        }
+        let ended_at = if line.after_end { self.ended_at_ms? } else { 0 };
+        let Heard { voice, words, .. } = line.after;
+        let told_at = match (voice, words) {
+            (0, 0) => 0,
+            _ => {
+                let lacks =
+                    |(now, _): &(Progress, u64)| now.voice < live.since.voice + voice || now.words < live.since.words + words;
+                self.told.get(self.told.partition_point(lacks))?.1
+            }
+        };
+        let from = live.spoke_at_ms.max(told_at).max(ended_at);
+        let mut due = from + line.gap_ms;
+        if let Some(sent_at) = live.sent_at_ms.filter(|_| line.after.asked) {
+            due = due.max(sent_at.min(from + PAUSED_MS_MAX) + PAUSE_MS);
+        }
+        Some(due)
     }
 
     /// Speaks the next line of a link.
@@ -112,20 +169,19 @@ impl Vendor {
 
     fn open(&mut self, id: LinkId, now_ms: u64) {
         let script = self.parts.get(self.links).unwrap_or(&self.then).clone();
-        self.live.insert(id, Live { nth: self.links, script, next: 0, sent_at_ms: Vec::new(), spoke_at_ms: now_ms });
+        self.live.insert(
+            id,
+            Live {
+                nth: self.links,
+                script,
+                next: 0,
+                asked: None,
+                sent_at_ms: None,
+                since: self.course.before,
+                spoke_at_ms: now_ms,
+            },
+        );
         self.links += 1;
-    }
-}
-
-impl Live {
-    fn due(&self, ended_at_ms: Option<u64>) -> Option<u64> {
-        let line = self.script.get(self.next)?;
-        let ended_at = if line.after_end { ended_at_ms? } else { 0 };
-        let heard_at = match line.after_sends.checked_sub(1) {
-            Some(last) => *self.sent_at_ms.get(last)?,
-            None => 0,
-        };
-        Some(self.spoke_at_ms.max(heard_at).max(ended_at) + line.gap_ms)
     }
 }
 
@@ -148,28 +204,98 @@ mod tests {
     use super::*;
     use vg_plugin_host::api::Payload;
 
-    fn text(after_sends: usize, gap_ms: u64) -> Line {
-        Line { after_sends, after_end: false, gap_ms, news: LinkInput::Text(9, Payload(vec![])) }
+    fn text(words: u64, voice: u64, gap_ms: u64) -> Line {
+        let after = Heard { asked: words + voice > 0, voice, passed: voice, words };
+        Line { after, after_end: false, gap_ms, news: LinkInput::Text(9, Payload(vec![])) }
+    }
+
+    fn chunk() -> Told {
+        Told::Audio(vec![0; 800])
+    }
+
+    /// The guest is told something and sends so many pieces.
+    fn sends(vendor: &mut Vendor, told: &Told, pieces: usize, now_ms: u64) {
+        vendor.told(told, now_ms);
+        (0..pieces).for_each(|_| vendor.hear(4, now_ms));
     }
 
     #[test]
     fn a_line_waits_for_what_it_answers_and_then_for_its_gap() {
-        let mut vendor = Vendor::scripted(vec![], vec![text(0, 50), text(2, 30)]);
+        let mut vendor = Vendor::scripted(vec![], vec![text(0, 0, 50), text(2, 0, 80)]);
         vendor.open(4, 100);
         assert_eq!(vendor.due(), Some((150, 4)));
         let (at, news) = vendor.speak(4, 150).unwrap();
         assert_eq!((at, news.id()), ((0, 0), 4));
-        assert_eq!(vendor.due(), None, "nothing was sent yet");
-        vendor.hear(4, 200);
+        sends(&mut vendor, &Told::Finalize, 1, 200);
+        assert_eq!(vendor.due(), None, "that is not all of it");
+        sends(&mut vendor, &Told::Finalize, 0, 400);
+        assert_eq!(vendor.due(), Some((480, 4)));
+    }
+
+    #[test]
+    fn who_sends_nothing_is_not_answered() {
+        let mut vendor = Vendor::scripted(vec![], vec![text(1, 0, 80)]);
+        vendor.open(4, 100);
+        sends(&mut vendor, &Told::Finalize, 0, 200);
+        assert_eq!(vendor.due(), None);
+        // Nor is who keeps the voice to itself.
+        let mut vendor = Vendor::scripted(vec![], vec![text(1, 1600, 80)]);
+        vendor.open(4, 100);
+        sends(&mut vendor, &chunk(), 1, 200);
+        sends(&mut vendor, &chunk(), 0, 300);
+        vendor.told(&Told::Finalize, 400);
+        assert_eq!(vendor.due(), None);
         vendor.hear(4, 400);
-        assert_eq!(vendor.due(), Some((430, 4)));
+        assert_eq!(vendor.due(), Some((480, 4)));
+    }
+
+    #[test]
+    fn in_how_many_pieces_voice_is_sent_does_not_matter() {
+        let opened = Told::Link(LinkInput::Opened { id: 4, status: 101, headers: vec![] });
+        for at_once in [true, false] {
+            let mut vendor = Vendor::scripted(vec![], vec![text(1, 2400, 80)]);
+            vendor.open(4, 0);
+            sends(&mut vendor, &opened, usize::from(!at_once), 10);
+            (1..=3).for_each(|nth| sends(&mut vendor, &chunk(), usize::from(!at_once), nth * 100));
+            sends(&mut vendor, &opened, usize::from(at_once), 310);
+            assert_eq!(vendor.due(), None, "the caller's turn is not over");
+            sends(&mut vendor, &Told::Finalize, 1, 400);
+            assert_eq!(vendor.due(), Some((480, 4)), "at once: {at_once}");
+        }
+    }
+
+    #[test]
+    fn a_line_waits_for_what_goes_out_by_and_by_but_not_for_ever() {
+        let mut vendor = Vendor::scripted(vec![], vec![text(0, 800, 10)]);
+        vendor.open(4, 0);
+        sends(&mut vendor, &chunk(), 1, 100);
+        assert_eq!(vendor.due(), Some((110, 4)));
+        sends(&mut vendor, &Told::Timer(1), 1, 105);
+        assert_eq!(vendor.due(), Some((155, 4)), "more may follow");
+        sends(&mut vendor, &Told::Timer(1), 1, 120);
+        assert_eq!(vendor.due(), Some((170, 4)));
+        (2..500).for_each(|nth| sends(&mut vendor, &Told::Timer(1), 1, 100 + nth * 20));
+        assert_eq!(vendor.due(), Some((5_150, 4)));
+    }
+
+    #[test]
+    fn each_link_has_heard_what_was_told_since_it_was_asked_for() {
+        let mut vendor = Vendor::scripted(vec![], vec![text(0, 1600, 80)]);
+        sends(&mut vendor, &chunk(), 0, 100);
+        // Asked for because of this chunk.
+        vendor.told(&chunk(), 200);
+        vendor.open(4, 200);
+        vendor.hear(4, 200);
+        assert_eq!(vendor.due(), None);
+        sends(&mut vendor, &chunk(), 1, 300);
+        assert_eq!(vendor.due(), Some((380, 4)));
     }
 
     #[test]
     fn a_farewell_waits_for_the_end_whatever_was_sent_before() {
-        let mut vendor = Vendor::scripted(vec![], vec![Line { after_end: true, ..text(1, 30) }]);
+        let mut vendor = Vendor::scripted(vec![], vec![Line { after_end: true, ..text(1, 0, 30) }]);
         vendor.open(4, 100);
-        vendor.hear(4, 200);
+        sends(&mut vendor, &Told::Finalize, 1, 200);
         assert_eq!(vendor.due(), None);
         vendor.end(900);
         assert_eq!(vendor.due(), Some((930, 4)));
@@ -178,7 +304,7 @@ mod tests {
     #[test]
     fn links_beyond_the_script_are_answered_alike_and_an_ended_one_says_nothing_more() {
         let last = Line::now(LinkInput::Finished(0, None));
-        let mut vendor = Vendor::scripted(vec![vec![text(0, 1)]], vec![last]);
+        let mut vendor = Vendor::scripted(vec![vec![text(0, 0, 1)]], vec![last]);
         vendor.open(1, 0);
         vendor.open(2, 0);
         assert!(vendor.speak(2, 20).unwrap().1.is_last());

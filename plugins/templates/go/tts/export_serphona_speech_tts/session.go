@@ -19,8 +19,14 @@ import (
 
 const address = "https://api.example.com/v1/speak"
 
-// No news of the vendor for so long while it owes audio.
-var silence = Timer{Id: 1, DelayMs: 5000}
+// No news of the vendor for so long while it owes audio: 4 s, and another one from when the owner has room. While the owner takes
+// nothing the host reads no link, but timers run on; a timer of 0 ms is told when there is room, so that a slow owner is not
+// taken for a silent vendor.
+var (
+	quiet = Timer{Id: 1, DelayMs: 4000}
+	room  = Timer{Id: 2, DelayMs: 0}
+	grace = Timer{Id: 3, DelayMs: 1000}
+)
 
 // A text that is to be spoken, and the mark to give after its last sample.
 type order struct {
@@ -57,6 +63,7 @@ type Session struct {
 	orders      []order
 	speaking    *speaking
 	links       uint32
+	awaited     Timer // the one that means something; others were set before the last news
 	ending      bool
 }
 
@@ -100,11 +107,27 @@ func (s *Session) react(input Input) ([]Effect, error) {
 			return s.heard(input.Link())
 		}
 	case InputTimer:
-		if s.speaking != nil {
-			return nil, faults.Unavailable("the vendor fell silent")
+		if s.speaking != nil && input.Timer() == s.awaited.Id {
+			return s.suspect()
 		}
 	}
 	return nil, nil
+}
+
+// Audio is owed from now on, again.
+func (s *Session) expect(timer Timer) Effect {
+	s.awaited = timer
+	return MakeEffectTimer(timer)
+}
+
+func (s *Session) suspect() ([]Effect, error) {
+	switch s.awaited {
+	case quiet:
+		return []Effect{s.expect(room)}, nil
+	case room:
+		return []Effect{s.expect(grace)}, nil
+	}
+	return nil, faults.Unavailable("the vendor fell silent")
 }
 
 func (s *Session) prepare(start types.SessionStart) error {
@@ -139,7 +162,7 @@ func (s *Session) next(effects []Effect) []Effect {
 			s.links++
 			s.speaking = &speaking{link: s.links, mark: order.mark}
 			usage := types.Usage{Characters: uint64(utf8.RuneCountInString(order.text)), Requests: 1}
-			effects = append(effects, s.request(order.text), MakeEffectTimer(silence), MakeEffectUsage(usage))
+			effects = append(effects, s.request(order.text), s.expect(quiet), MakeEffectUsage(usage))
 		} else if order.mark != nil {
 			effects = append(effects, MakeEffectFlushed(*order.mark))
 		}
@@ -215,5 +238,5 @@ func (s *Session) sound(data []byte) (effects []Effect) {
 	if whole > 0 {
 		effects = append(effects, MakeEffectAudio(samples[:whole]))
 	}
-	return append(effects, MakeEffectTimer(silence))
+	return append(effects, s.expect(quiet))
 }
