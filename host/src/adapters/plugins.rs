@@ -32,7 +32,7 @@ use vg_plugin_host::links::grant::Grant;
 use vg_plugin_host::links::secrets::LocalStore;
 use vg_plugin_host::links::{LinkCounts, Links};
 use vg_plugin_host::policy::{Policy, Shortfall, TenantWish};
-use vg_plugin_host::session::Opening;
+use vg_plugin_host::session::{Opening, Way};
 use vg_plugin_host::slot::Report;
 use vg_plugin_host::{Plugin, PluginHost, SessionError};
 use vg_plugin_store::StoreError;
@@ -202,7 +202,7 @@ impl Plugins {
         let plugin = &standing.plugin;
         Ok(Opening {
             tag: SessionTag { tenant: tenant.to_string(), call: call.to_string() },
-            door: self.links.as_ref().map(|links| links.door(grant)),
+            door: self.links.as_ref().map(|links| Box::new(links.door(grant)) as Box<dyn Way>),
             recorder: self.records.as_ref().and_then(|records| records.recorder(tenant, call, plugin)),
             on_end: Some(self.outcomes.of_session(plugin.name(), report, share)),
         })

@@ -5,6 +5,8 @@
 
 #[path = "../../../host/crates/plugin-host/benches/paced/figures.rs"]
 mod figures;
+#[path = "vendors/driven.rs"]
+mod driven;
 #[path = "vendors/live.rs"]
 mod live;
 #[path = "vendors/replayed.rs"]
@@ -71,7 +73,7 @@ fn main() {
     let trial = arguments.iter().any(|argument| argument == "--test");
     let size = match trial {
         true => Size { guests: 10, rounds: 1, sessions: 2 },
-        false => Size { guests: 200, rounds: 5, sessions: 50 },
+        false => Size { guests: std::env::var("G").map_or(200, |g| g.parse().unwrap()), rounds: 5, sessions: 2 },
     };
     let chosen = |name: &str| {
         let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
@@ -107,7 +109,11 @@ fn measure(name: &str, component: &Path, size: Size, table: &mut Table) {
     let kib = std::fs::metadata(component).unwrap().len() as f64 / 1024.0;
     let spread = |durations: &mut [std::time::Duration], share| percentile(durations, share).as_secs_f64() * 1e6;
     let median = spread(&mut guest.cpu_per_s, 0.5);
-    table.row(format!("{name}: CPU of the guest per second of sound ({budget:?})"), median, "us", Some(budget.us()));
+    let mut both = driven::sessions(component, &recording, size);
+    let name_of_both = format!("{name}: CPU of guest and session's task per second of sound ({budget:?})");
+    table.row(name_of_both, spread(&mut both, 0.5), "us", Some(budget.us()));
+    table.row(format!("{name}: the same, worst round"), spread(&mut both, 1.0), "us", None);
+    table.row(format!("{name}: CPU of the guest alone"), median, "us", None);
     table.row(format!("{name}: the same, worst round"), spread(&mut guest.cpu_per_s, 1.0), "us", None);
     table.row(format!("{name}: calls of the guest per second of sound"), guest.calls_per_s, "", None);
     table.row(format!("{name}: start of a guest"), spread(&mut guest.starts, 0.5), "us", Some(100.0));

@@ -1,11 +1,13 @@
 //! For stories: a real component in the real plugin host, against the simulators.
 
+mod overheard;
 mod owner;
 
 pub use owner::{Uttered, reply};
 
 use crate::{Format, Server, Sim};
 use anyhow::Context;
+use overheard::Signers;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -177,10 +179,10 @@ impl Rig {
         language: &str,
         samples: &[i16],
     ) -> anyhow::Result<Listened> {
-        let (live, paper) = self.live(pace, options, format, language)?;
+        let (live, kept) = self.live(pace, options, format, language)?;
         let mut events = Vec::new();
         let outcome = listen(&self.host, live, samples, |event| events.push(event)).await?;
-        Ok(Listened { events, outcome, recording: paper.recording()? })
+        Ok(Listened { events, outcome, recording: kept.recording()? })
     }
 
     /// Lets the plugin speak, one reply after the other.
@@ -188,11 +190,11 @@ impl Rig {
     /// # Errors
     /// Where the session cannot be opened.
     pub async fn speak(&self, options: Value, format: AudioFormat, language: &str, replies: &[&str]) -> anyhow::Result<Spoken> {
-        let (live, paper) = self.live(Pace::Fast, options, format, language)?;
+        let (live, kept) = self.live(Pace::Fast, options, format, language)?;
         let replies: Vec<String> = replies.iter().map(|reply| (*reply).to_owned()).collect();
         let mut events = Vec::new();
         let outcome = speak(&self.host, live, &replies, |event| events.push(event)).await?;
-        Ok(Spoken { events, outcome, recording: paper.recording()? })
+        Ok(Spoken { events, outcome, recording: kept.recording()? })
     }
 
     /// A listener to be driven by hand; nothing of it is recorded.
@@ -200,7 +202,7 @@ impl Rig {
     /// # Errors
     /// Where the session cannot be opened.
     pub fn open_stt(&self, options: Value, format: AudioFormat, language: &str) -> anyhow::Result<SttSession> {
-        let (live, _paper) = self.live(Pace::Fast, options, format, language)?;
+        let (live, _kept) = self.live(Pace::Fast, options, format, language)?;
         let opening = Opening { recorder: None, ..live.opening };
         Ok(self.host.open_stt(&self.plugin, live.start, opening)?)
     }
@@ -210,7 +212,7 @@ impl Rig {
     /// # Errors
     /// Where the session cannot be opened.
     pub fn open_tts(&self, options: Value, format: AudioFormat, language: &str) -> anyhow::Result<TtsSession> {
-        let (live, _paper) = self.live(Pace::Fast, options, format, language)?;
+        let (live, _kept) = self.live(Pace::Fast, options, format, language)?;
         let opening = Opening { recorder: None, ..live.opening };
         Ok(self.host.open_tts(&self.plugin, live.start, opening)?)
     }
@@ -224,7 +226,7 @@ impl Rig {
         Ok(rows.into_iter().filter(|row| !matches!(row.verdict, Verdict::Pass | Verdict::NotApplicable(_))).collect())
     }
 
-    fn live(&self, pace: Pace, options: Value, format: AudioFormat, language: &str) -> anyhow::Result<(Live, Paper)> {
+    fn live(&self, pace: Pace, options: Value, format: AudioFormat, language: &str) -> anyhow::Result<(Live, Kept)> {
         let options = self.at_home(options);
         let wish = TenantWish {
             tenant: "laptop".into(),
@@ -237,19 +239,19 @@ impl Rig {
         let policy = Policy::parse(LOOPBACK)?;
         let granted = policy.grant(self.plugin.name(), self.plugin.descriptor(), wish);
         let granted = granted.map_err(|faults| anyhow::anyhow!("the secrets cannot stand: {faults:?}"))?;
-        let paper = Paper::default();
+        let kept = Kept::default();
         let live = Live {
             plugin: Arc::clone(&self.plugin),
             start: SessionStart { format, language: language.to_owned(), options: options.to_string(), seed: [3; 32] },
             opening: Opening {
                 tag: SessionTag { tenant: "laptop".into(), call: "story".into() },
-                door: Some(self.links.door(granted.grant)),
-                recorder: Some(Recorder::new(&self.plugin, Words::Clear, Box::new(paper.clone()))),
+                door: Some(kept.signers.overhear(self.links.door(granted.grant))),
+                recorder: Some(Recorder::new(&self.plugin, Words::Clear, Box::new(kept.paper.clone()))),
                 on_end: None,
             },
             pace,
         };
-        Ok((live, paper))
+        Ok((live, kept))
     }
 }
 
@@ -295,10 +297,19 @@ fn texts(events: &[Value], name: &str) -> Vec<String> {
 #[derive(Clone, Default)]
 struct Paper(Arc<Mutex<Vec<u8>>>);
 
-impl Paper {
+/// What is kept of a session.
+#[derive(Default)]
+struct Kept {
+    paper: Paper,
+    signers: Signers,
+}
+
+impl Kept {
     fn recording(&self) -> anyhow::Result<Recording> {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Recording::read(&written[..])?)
+        let written = self.paper.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut recording = Recording::read(&written[..])?;
+        self.signers.give_back(&mut recording);
+        Ok(recording)
     }
 }
 

@@ -9,8 +9,10 @@ mod desk;
 mod drive;
 mod floor;
 mod roles;
+mod way;
 
 pub(crate) use floor::Floor;
+pub use way::Way;
 
 use crate::api::{Descriptor, Fault, SessionStart, SessionTag, SttInput, Transcript, TtsInput, Usage, Word};
 use crate::counters::count;
@@ -23,7 +25,6 @@ use drive::drive;
 use roles::{Listening, Role, Speaking};
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use vg_links::Door;
 
 /// A session that listens. Dropping it ends it.
 pub struct SttSession {
@@ -109,7 +110,7 @@ pub struct Opening {
     /// Whose session it is.
     pub tag: SessionTag,
     /// Its way to the outside; without one every link is refused.
-    pub door: Option<Door>,
+    pub door: Option<Box<dyn Way>>,
     /// Keeps what happens, where that was asked for.
     pub recorder: Option<Recorder>,
     /// Told once how it ended, after the guest is gone. Not called where the owner dropped the session.

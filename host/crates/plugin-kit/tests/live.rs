@@ -93,7 +93,7 @@ impl Laptop {
             start: SessionStart { format: FORMAT, language: "en-US".into(), options, seed: [3; 32] },
             opening: Opening {
                 tag: SessionTag::default(),
-                door: Some(links.door(granted.grant)),
+                door: Some(Box::new(links.door(granted.grant))),
                 recorder: Some(Recorder::new(&self.plugin, Words::Hashed, Box::new(self.paper.clone()))),
                 on_end: None,
             },

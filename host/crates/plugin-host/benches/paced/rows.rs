@@ -104,7 +104,7 @@ pub(crate) fn with_vendor(host: &PluginHost, size: Size, table: &mut Table) {
         let connections = vendor.connections();
         let mut sessions: Vec<SttSession> = (0..size.sessions)
             .map(|_| {
-                let opening = Opening { door: Some(links.door(Arc::clone(&grant))), ..Opening::default() };
+                let opening = Opening { door: Some(Box::new(links.door(Arc::clone(&grant)))), ..Opening::default() };
                 host.open_stt(&plugin, start_with(&options), opening).unwrap()
             })
             .collect();

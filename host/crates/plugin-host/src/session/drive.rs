@@ -3,7 +3,7 @@
 use super::desk::{Ask, Desk};
 use super::floor::{Seat, Tools};
 use super::roles::Role;
-use super::{Opening, SessionEnd};
+use super::{Opening, SessionEnd, Way};
 use crate::api::{LinkEffect, LinkErrorKind, LinkInput, SessionStart, SessionTag};
 use crate::counters::{Counters, count};
 use crate::instance::{Instance, SessionError};
@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Sleep, sleep_until};
-use vg_links::Door;
 use vg_links::wire::Signed;
 
 /// The owner has dropped the session's events.
@@ -52,7 +51,7 @@ pub(crate) async fn drive<R: Role>(
 
 /// What a session has beside its guest.
 struct Outside {
-    door: Option<Door>,
+    door: Option<Box<dyn Way>>,
     recorder: Option<Recorder>,
 }
 
@@ -99,17 +98,20 @@ async fn talk<R: Role>(
         links_turn = !links_turn;
         match desk.next(now) {
             Some(input) => {
+                let mut now = now;
                 if !std::mem::take(&mut waited) {
                     // A busy session must not keep its neighbours from their turn.
                     tokio::task::yield_now().await;
+                    now = Instant::now();
                 }
-                if let Err(end) = turn(&mut guest, &mut outside, desk, tools, input).await {
+                if let Err(end) = turn(&mut guest, &mut outside, desk, tools, (now, input)).await {
                     return Ok(end);
                 }
             }
             None => {
                 let wake_at = desk.wake_at().map_or(expires_at, |at| at.min(expires_at)).into();
-                if alarm.deadline() != wake_at {
+                // One that rings too early is set anew then: a guest that puts off a timer with each piece of sound costs no more.
+                if wake_at < alarm.deadline() || alarm.is_elapsed() {
                     alarm.as_mut().reset(wake_at);
                 }
                 wait(&mut guest, &mut outside, desk, &mut inbox, outbox, left.as_mut(), alarm.as_mut()).await?;
@@ -130,9 +132,9 @@ async fn turn<R: Role>(
     outside: &mut Outside,
     desk: &mut Desk<R>,
     tools: &Tools,
-    input: R::Input,
+    (now, input): (Instant, R::Input),
 ) -> Result<(), SessionEnd> {
-    let now = tools.epoch.at(Instant::now());
+    let now = tools.epoch.at(now);
     if let (Some(door), Some(chunk)) = (&mut outside.door, R::audio(&input))
         && let Some(link) = door.take_audio(chunk)
     {
@@ -188,7 +190,7 @@ impl Outside {
 
     async fn next(&mut self) -> LinkInput {
         match &mut self.door {
-            Some(door) => door.next().await,
+            Some(door) => poll_fn(|cx| door.poll_next(cx)).await,
             None => pending().await,
         }
     }

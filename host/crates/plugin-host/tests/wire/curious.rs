@@ -74,7 +74,7 @@ async fn told(asks: Vec<Value>, permitted: &[&Vendor], bound: &Vendor) -> (Strin
     let spec = SecretSpec::Static { reference, hosts: Some(vec![bound.origin()]) };
     let grant = grant(permitted.iter().map(|vendor| vendor.origin().parse().unwrap()).collect(), "api_key", spec);
     let links = Links::new(LinksConfig::default()).unwrap();
-    let opening = Opening { door: Some(links.door(Arc::new(grant))), ..Opening::from(tag()) };
+    let opening = Opening { door: Some(Box::new(links.door(Arc::new(grant)))), ..Opening::from(tag()) };
     let ends = asks.len();
     let options = json!({ "behave": "curious", "at": 1, "asks": asks }).to_string();
     let mut session = rig.host.open_stt(&rig.load("test/probe-stt"), start(&options), opening).unwrap();

@@ -46,7 +46,7 @@ async fn a_signed_session_runs_again_without_its_key() {
     let plugin = rig.load("test/probe-stt");
     let paper = Paper::default();
     let opening = Opening {
-        door: Some(Links::new(LinksConfig::default()).unwrap().door(Arc::new(grant))),
+        door: Some(Box::new(Links::new(LinksConfig::default()).unwrap().door(Arc::new(grant)))),
         recorder: Some(Recorder::new(&plugin, Words::Hashed, Box::new(paper.clone()))),
         ..Opening::from(tag())
     };

@@ -143,7 +143,7 @@ async fn live(
         SessionStart { format, language: language.unwrap_or_else(|| "en-US".to_owned()), options: settings.to_string(), seed };
     let opening = Opening {
         tag: SessionTag { tenant: "laptop".to_owned(), call: "run".to_owned() },
-        door: Some(links.door(Arc::clone(&granted.grant))),
+        door: Some(Box::new(links.door(Arc::clone(&granted.grant)))),
         recorder: recorder(options, plugin)?,
         on_end: None,
     };
