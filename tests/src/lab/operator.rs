@@ -1,7 +1,7 @@
 //! A gateway without its conversation: the real adapters and the real media threads, and the story itself says and hears, sample by sample.
 
 use super::asterisk::Asterisk;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use axum::serve;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ impl Operator {
             password: Pii::new(ari.password),
             codec,
             silence: Silence::Comfort,
+            inactivity: Some(Duration::from_secs(10)),
             deadline: REQUEST_DEADLINE,
         };
         let ari = Arc::new(Ari::new(config, Arc::clone(&shards), tell)?);
@@ -162,8 +163,9 @@ impl Line {
     pub async fn say(&mut self, rate_hz: u32, pcm: &[i16]) -> Result<()> {
         let utterance = UtteranceId(self.utterances);
         self.utterances += 1;
-        self.media.mouth.send(MouthCommand::Say { utterance, rate_hz, pcm: pcm.to_vec() }).await?;
-        self.media.mouth.send(MouthCommand::End { utterance }).await?;
+        for command in [MouthCommand::Say { utterance, rate_hz, pcm: pcm.to_vec() }, MouthCommand::End { utterance }] {
+            self.media.mouth.send(command).await.map_err(|_| anyhow!("the leg is gone"))?;
+        }
         let spoken = Duration::from_secs_f64(pcm.len() as f64 / f64::from(rate_hz));
         let ended = |event: &News| matches!(event, News::Leg(Some(LegEvent::Ended { utterance: ended })) if *ended == utterance);
         tokio::time::timeout(spoken + PATIENCE, self.until(ended)).await.context("what was said does not end")?
