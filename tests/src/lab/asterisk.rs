@@ -38,6 +38,9 @@ pub struct Asterisk {
 
 /// Instance 0 is the developer's own (`cargo xtask lab up`).
 const INSTANCES: std::ops::RangeInclusive<u16> = 1..=5;
+/// Other test runs are waited for so long, and looked after so often.
+const OTHERS_END: std::time::Duration = std::time::Duration::from_secs(120);
+const OTHERS_LOOK: std::time::Duration = std::time::Duration::from_millis(200);
 /// Stories beyond that wait for one that ends.
 static SEATS: Semaphore = Semaphore::const_new(5);
 
@@ -46,7 +49,15 @@ impl Asterisk {
     pub async fn start() -> Result<Self> {
         let root = root()?;
         let seat = SEATS.acquire().await?;
-        let (instance, lock) = free_instance(&root)?;
+        let mut tries = OTHERS_END.as_millis() / OTHERS_LOOK.as_millis();
+        let (instance, lock) = loop {
+            match free_instance(&root)? {
+                Some(found) => break found,
+                None if tries == 0 => bail!("all instances of the laboratory are in use by other test runs"),
+                None => tokio::time::sleep(OTHERS_LOOK).await,
+            }
+            tries -= 1;
+        };
         let ports = run(script(&root, "ports", instance)).await?;
         let port = |name: &str| -> Result<u16> {
             let number =
@@ -163,16 +174,16 @@ pub(super) fn root() -> Result<PathBuf> {
     Ok(root)
 }
 
-fn free_instance(root: &std::path::Path) -> Result<(u16, File)> {
+fn free_instance(root: &std::path::Path) -> Result<Option<(u16, File)>> {
     let folder = root.join("srv/ast");
     std::fs::create_dir_all(&folder)?;
     for instance in INSTANCES {
         let lock = File::create(folder.join(format!("{instance}.lock")))?;
         if lock.try_lock().is_ok() {
-            return Ok((instance, lock));
+            return Ok(Some((instance, lock)));
         }
     }
-    bail!("all instances of the laboratory are in use by other test runs")
+    Ok(None)
 }
 
 fn script(root: &std::path::Path, act: &str, instance: u16) -> Command {

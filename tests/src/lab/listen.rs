@@ -29,8 +29,9 @@ pub fn likeness(sent: &[i16], heard: &[i16], delay_max: usize) -> Likeness {
 /// How sound that was sent fares in what was heard, piece by piece.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sameness {
-    /// By how much the heard one is later, in milliseconds.
-    pub delay_ms: f64,
+    /// By how much the heard one is later, in milliseconds: its first piece, the median one, the last one. They differ where a listener held sound
+    /// back longer, or a sender stood still.
+    pub delay_ms: [f64; 3],
     /// Pieces of 200 ms in which something was said.
     pub pieces: usize,
     /// Signal to noise of the median piece, in dB: whatever is not the sample that was sent is noise. 99 is the same bits.
@@ -48,6 +49,10 @@ const SLACK_MS: usize = 40;
 /// A piece that is not louder is a pause.
 const PIECE_RMS: f64 = 150.0;
 const NEAR: usize = 8;
+const STALL_MS: usize = 1000;
+/// A similarity above it ends the search; what is below the other is not there.
+const FOUND: f64 = 0.85;
+const LOST: f64 = 0.5;
 const SNR_DB_MAX: f64 = 99.0;
 
 /// Compares what was sent with where it is heard. None where nothing of it was said, or it is not there.
@@ -60,18 +65,23 @@ pub fn compare(sent: &[i16], heard: &[i16], rate_hz: u32) -> Option<Sameness> {
             continue;
         }
         let at = nth * PIECE_MS * ms;
-        let there = find(piece, heard, at + lags.last().copied().unwrap_or(lag), SLACK_MS * ms)?;
+        // What is not found was lost.
+        let Some(there) = find(piece, heard, at, lags.last().copied(), lag, ms) else {
+            snrs.push(0.0);
+            continue;
+        };
         lags.push(there - at);
         let there = &heard[there..there + piece.len()];
         let (signal, noise) = (power(piece), difference(piece, there));
         snrs.push(if noise > 0.0 { (10.0 * (signal / noise).log10()).min(SNR_DB_MAX) } else { SNR_DB_MAX });
         levels.push(10.0 * (power(there) / signal).log10());
     }
+    let (first, last) = (*lags.first()?, *lags.last()?);
     snrs.sort_by(f64::total_cmp);
     levels.sort_by(f64::total_cmp);
     lags.sort_unstable();
     Some(Sameness {
-        delay_ms: *lags.get(lags.len() / 2)? as f64 / ms as f64,
+        delay_ms: [first, *lags.get(lags.len() / 2)?, last].map(|lag| lag as f64 / ms as f64),
         pieces: snrs.len(),
         snr_db: *snrs.get(snrs.len() / 2)?,
         snr_db_min: *snrs.first()?,
@@ -79,16 +89,25 @@ pub fn compare(sent: &[i16], heard: &[i16], rate_hz: u32) -> Option<Sameness> {
     })
 }
 
-/// Where a piece lies in what was heard: close to `at`, or else within the slack around it.
-fn find(piece: &[i16], heard: &[i16], at: usize, slack: usize) -> Option<usize> {
-    let around = |slack: usize| {
-        let from = at.saturating_sub(slack);
-        let there = heard.get(from..(at + piece.len() + slack).min(heard.len()))?;
-        let found = likeness(piece, there.get(..)?, there.len().checked_sub(piece.len())?);
-        Some((from + found.delay_samples, found.similarity))
-    };
-    // Looking everywhere costs much more, and is needed for the first piece and after a shift.
-    around(NEAR).filter(|(_, similarity)| *similarity > 0.97).or_else(|| around(slack)).map(|(at, _)| at)
+/// Where a piece lies in what was heard: close to where the last one was, or a little off, or later by as much as a stall of the machine. The
+/// first one is where loudness says, or anywhere. Looking further costs much more.
+fn find(piece: &[i16], heard: &[i16], at: usize, last: Option<usize>, lag: usize, ms: usize) -> Option<usize> {
+    let expected = at + last.unwrap_or(lag);
+    let far = if last.is_some() { (SLACK_MS * ms, STALL_MS * ms) } else { (expected, heard.len()) };
+    let mut best = (0, 0.0);
+    for (before, after) in [(NEAR, NEAR), (SLACK_MS * ms, SLACK_MS * ms), far] {
+        let from = expected.saturating_sub(before);
+        let Some(there) = heard.get(from..(expected + piece.len() + after).min(heard.len())) else { continue };
+        let Some(delay_max) = there.len().checked_sub(piece.len()) else { continue };
+        let found = likeness(piece, there, delay_max);
+        if found.similarity > best.1 {
+            best = (from + found.delay_samples, found.similarity);
+        }
+        if best.1 > FOUND {
+            break;
+        }
+    }
+    (best.1 > LOST).then_some(best.0)
 }
 
 fn loudness(samples: &[i16], block: usize) -> Vec<f64> {
@@ -176,7 +195,7 @@ mod tests {
         let place = |sound: Vec<i16>| [vec![0; 4321], sound, vec![0; 4000]].concat();
         let found = compare(&sent, &place(sent.clone()), 8000).unwrap();
         assert_eq!((found.snr_db, found.snr_db_min, found.level_db), (99.0, 99.0, 0.0), "{found:?}");
-        assert!((found.delay_ms - 540.125).abs() < 1e-9, "{found:?}");
+        assert_eq!(found.delay_ms, [540.125; 3]);
         // A twentieth of the amplitude as noise is 26 dB below.
         let noisy = sent.iter().zip(noise(9, sent.len(), 300)).map(|(a, b)| a + b).collect();
         let found = compare(&sent, &place(noisy), 8000).unwrap();
@@ -189,6 +208,11 @@ mod tests {
         cut[9500..9600].fill(0);
         let found = compare(&sent, &cut, 8000).unwrap();
         assert!(found.snr_db == 99.0 && found.snr_db_min < 20.0, "{found:?}");
+        // A stall of 480 ms, in which nothing was heard, and the end cut off: what was heard is judged where it is.
+        let stalled = [place(sent.clone()), vec![0; 3840]].concat();
+        let stalled = [&stalled[..9600], &vec![0; 3840][..], &stalled[9600..21_000]].concat();
+        let found = compare(&sent, &stalled, 8000).unwrap();
+        assert!(found.delay_ms[0] == 540.125 && found.delay_ms[2] == 1020.125 && found.snr_db == 99.0, "{found:?}");
         assert_eq!(compare(&sent, &[0; 20_000], 8000), None);
         assert_eq!(compare(&[0; 20_000], &place(sent), 8000), None);
     }
