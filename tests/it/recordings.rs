@@ -23,7 +23,8 @@ fn recorded(folder: &Path) -> String {
     let tenants = folder.join("tenants");
     std::fs::create_dir(&tenants).unwrap();
     let tenant = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
-    std::fs::write(tenants.join("demo.toml"), format!("recording = true\n{tenant}")).unwrap();
+    let tenant = tenant.replace("recording = false", "recording = true");
+    std::fs::write(tenants.join("demo.toml"), tenant).unwrap();
     std::fs::copy(demo.join("demo.jsgf"), tenants.join("demo.jsgf")).unwrap();
     format!("[tenants]\ndir = {tenants:?}\n[recording]\ndir = {:?}\n", folder.join("calls"))
 }
