@@ -5,11 +5,11 @@ use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
 use crate::adapters::media_ws;
-use crate::adapters::metrics::{Metrics, Readings};
+use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
 use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
-use crate::adapters::rtp::{Lateness, ShardConfig, Shards};
+use crate::adapters::rtp::{BOUNDS_US, Lateness, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -298,8 +298,10 @@ impl Vitals for House {
             rtp_garbage: media.packets_garbage,
             rtp_late: media.packets_late,
             rtp_unknown_source: media.packets_unknown,
-            pacing_lateness_s: [media.lateness.p50_us, media.lateness.p99_us, media.lateness.max_us].map(|us| us as f64 / 1e6),
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
+            media_busy_s: media.busy.map(|(work, busy)| (work, busy.as_secs_f64())).to_vec(),
+            pacing: paced(&media.lateness),
+            pacing_max_s: media.lateness.max_us as f64 / 1e6,
             ..Readings::default()
         };
         let mut requests = BTreeMap::new();
@@ -313,6 +315,15 @@ impl Vitals for House {
         }
         readings.ari_requests = requests.into_iter().collect();
         readings
+    }
+}
+
+fn paced(lateness: &Lateness) -> Paced {
+    let seconds = |us: u64| us as f64 / 1e6;
+    Paced {
+        within: BOUNDS_US.into_iter().map(seconds).zip(lateness.within).collect(),
+        count: lateness.count,
+        sum_s: seconds(lateness.sum_us),
     }
 }
 

@@ -71,7 +71,10 @@ async fn faulty_settings_change_nothing_and_all_their_faults_are_told() {
     folders.write("policy.toml", "[plugin.probe-vendor-stt]\nhosts = ['api.example.com']\nhots = []\n");
     folders.write(
         "tenants/acme.toml",
-        &sound.replace("endpoint = ", "colour = 3, defect = 3, endpoint = ").replace("api_key", "apikey"),
+        &sound
+            .replace("endpoint = ", "colour = 3, defect = 3, endpoint = ")
+            .replace("api_key", "apikey")
+            .replace("options = ", "sound = 'pcm-48000'\noptions = "),
     );
     folders.write("tenants/other.toml", &tenant("[hearing]\nplugin = 'probe-tts'\n"));
     let prefix = format!("{}/", folders.path().display());
@@ -82,6 +85,7 @@ async fn faulty_settings_change_nothing_and_all_their_faults_are_told() {
         "tenants/acme.toml: hearing[0].options.defect: ",
         "tenants/acme.toml: hearing[0].options: ",
         "tenants/acme.toml: hearing[0].secrets.apikey: the plugin asks for no secret of this name",
+        "tenants/acme.toml: hearing[0].sound: the plugin has pcm-16000, pcm-8000, mulaw-8000",
         "tenants/other.toml: hearing.plugin: is a plugin of kind tts",
     ];
     assert_eq!(told.len(), begins.len(), "{told:#?}");

@@ -6,4 +6,5 @@ pub mod asterisk;
 pub mod callers;
 pub mod floor;
 pub mod gateway;
+pub mod marks;
 pub mod report;

@@ -3,12 +3,16 @@
 //! Names are `vg_<noun>_<unit>[_total]`; labels come from bounded sets only. Counting happens where things happen: what other
 //! adapters count by themselves is handed over as [`Readings`] when somebody scrapes.
 
+mod follower;
+
 use crate::adapters::recording::RecordingStats;
 use crate::application::ports::{Observation, Observe};
+use follower::Follower;
+pub use follower::Paced;
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Counter, CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, Registry, TextEncoder,
 };
 use std::sync::Mutex;
 use vg_domain::turn::LatencyParts;
@@ -65,10 +69,12 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
     counter("vg_calls_started_total", &[], "Calls taken in."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
+    counter("vg_media_busy_seconds_total", &["work"], "CPU of the media threads by work: receive, hear, speak, send."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
-    gauge("vg_pacing_lateness_seconds", &["quantile"], "How late 20 ms frames were sent since start: quantiles 0.5, 0.99 and 1."),
+    gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
+    histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
     counter("vg_plugin_links_total", &["fate"], "Links of plugins by what became of them: asked, connected, reused, egress_denied, failed, echo_masked."),
     counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
@@ -116,8 +122,12 @@ pub struct Readings {
     pub rtp_late: u64,
     /// Datagrams from addresses that no call announced.
     pub rtp_unknown_source: u64,
-    /// How late frames were sent, in seconds: median, 99th percentile, maximum.
-    pub pacing_lateness_s: [f64; 3],
+    /// CPU of the media threads since start: work, seconds.
+    pub media_busy_s: Vec<(&'static str, f64)>,
+    /// How late frames were sent.
+    pub pacing: Paced,
+    /// How late the latest one was, in seconds.
+    pub pacing_max_s: f64,
     /// Recordings of calls.
     pub recordings: RecordingStats,
     /// ARI requests since start by outcome; the outcomes are bounded.
@@ -162,7 +172,9 @@ struct Read {
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
-    pacing: GaugeVec,
+    media_busy: CounterVec,
+    pacing: Follower,
+    pacing_max: Gauge,
     ari_requests: IntCounterVec,
     ari_unknown: IntCounter,
     ari_malformed: IntCounter,
@@ -317,7 +329,12 @@ impl Read {
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
             rtp_rejected: counters(registry, "vg_rtp_packets_rejected_total"),
-            pacing: gauges(registry, "vg_pacing_lateness_seconds"),
+            media_busy: registered(
+                registry,
+                CounterVec::new(opts("vg_media_busy_seconds_total"), row("vg_media_busy_seconds_total").labels),
+            ),
+            pacing: registered(registry, Follower::new(opts("vg_pacing_lateness_seconds"))),
+            pacing_max: plain_gauge(registry, "vg_pacing_lateness_max_seconds"),
             ari_requests: counters(registry, "vg_ari_requests_total"),
             ari_unknown: plain_counter(registry, "vg_ari_events_unknown_total"),
             ari_malformed: plain_counter(registry, "vg_ari_events_malformed_total"),
@@ -356,9 +373,12 @@ impl Read {
         for (outcome, total) in &readings.ari_requests {
             advance(&self.ari_requests.with_label_values(&[outcome]), *total);
         }
-        for (quantile, value) in ["0.5", "0.99", "1"].iter().zip(readings.pacing_lateness_s) {
-            self.pacing.with_label_values(&[quantile]).set(value);
+        for (work, total_s) in &readings.media_busy_s {
+            let counter = self.media_busy.with_label_values(&[work]);
+            counter.inc_by((total_s - counter.get()).max(0.0));
         }
+        self.pacing.follow(&readings.pacing);
+        self.pacing_max.set(readings.pacing_max_s);
     }
 }
 

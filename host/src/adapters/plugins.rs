@@ -5,6 +5,7 @@ mod permits;
 mod records;
 mod sessions;
 mod shelf;
+mod sound;
 mod stamp;
 mod standing;
 
@@ -20,12 +21,13 @@ use permits::Permits;
 use records::Records;
 use sessions::{Listener, Speaker};
 use shelf::Shelf;
+use sound::ToPlugin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_domain::tenant::{Ladder, Provider};
-use vg_plugin_host::api::{AudioFormat, Encoding, Kind, OptionFault, SessionStart, SessionTag};
+use vg_plugin_host::api::{AudioFormat, Kind, OptionFault, SessionStart, SessionTag};
 use vg_plugin_host::links::grant::Grant;
 use vg_plugin_host::links::secrets::LocalStore;
 use vg_plugin_host::links::{LinkCounts, Links};
@@ -34,6 +36,9 @@ use vg_plugin_host::session::Opening;
 use vg_plugin_host::slot::Report;
 use vg_plugin_host::{Plugin, PluginHost, SessionError};
 use vg_plugin_store::StoreError;
+
+/// A telephone's.
+const LEG_HZ: u32 = 8000;
 
 /// The plugins of this gateway, and what its tenants may do with them.
 pub struct Plugins {
@@ -105,7 +110,13 @@ impl Plugins {
         if kind != kind_of(rung.role) {
             return vec![Fault { path: ".plugin".to_owned(), what: format!("is a plugin of kind {}", kind.as_str()) }];
         }
-        self.permits.faults(&rung.provider, &standing)
+        let mut faults = self.permits.faults(&rung.provider, &standing);
+        let formats = &standing.plugin.descriptor().formats;
+        // Whatever the leg's rate is: a wish is there or not, and without one there is a way or none.
+        if sound::spoken_in(formats, LEG_HZ, rung.provider.sound).is_none() {
+            faults.push(Fault { path: ".sound".to_owned(), what: sound::unsuited(formats) });
+        }
+        faults
     }
 
     /// What a tenant's provider wishes and is not permitted, and why its plugin is not here.
@@ -201,17 +212,15 @@ impl Plugins {
 impl Hearing for Plugins {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
         let HearingRequest { call, tenant, ladder, language, rate_hz } = request;
-        let format = AudioFormat { encoding: Encoding::PcmS16le, rate_hz };
         self.climb(&ladder, &language, |provider| {
             let (standing, report) = self.for_session(provider, &language)?;
             let plugin: &Arc<Plugin> = &standing.plugin;
-            if !plugin.descriptor().formats.contains(&format) {
-                return Err("unsupported");
-            }
+            let format = sound::heard_in(&plugin.descriptor().formats, rate_hz, provider.sound).ok_or("unsupported")?;
+            let to_plugin = ToPlugin::new(rate_hz, format).ok_or("unsupported")?;
             let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
             let session = self.host.open_stt(plugin, start(format, &language, provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
-            Ok(Box::new(Listener { plugin: provider.plugin.clone(), session }) as Box<dyn Listen>)
+            Ok(Box::new(Listener { plugin: provider.plugin.clone(), to_plugin, session }) as Box<dyn Listen>)
         })
     }
 }
@@ -221,15 +230,12 @@ impl Speaking for Plugins {
         let SpeakingRequest { call, tenant, ladder, language, rate_hz } = request;
         self.climb(&ladder, &language, |provider| {
             let (standing, report) = self.for_session(provider, &language)?;
-            let linear = |format: &&AudioFormat| format.encoding == Encoding::PcmS16le;
             let formats = &standing.plugin.descriptor().formats;
-            // The leg's own rate where it is offered; else the plugin's best, and the Mouth resamples.
-            let suits = formats.iter().filter(linear).find(|format| format.rate_hz == rate_hz);
-            let format = suits.or_else(|| formats.iter().find(linear)).copied().ok_or("unsupported")?;
+            let format = sound::spoken_in(formats, rate_hz, provider.sound).ok_or("unsupported")?;
             let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
             let session = self.host.open_tts(&standing.plugin, start(format, &language, provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
-            Ok(Box::new(Speaker { plugin: provider.plugin.clone(), rate_hz: format.rate_hz, session }) as Box<dyn Speak>)
+            Ok(Box::new(Speaker { plugin: provider.plugin.clone(), format, session }) as Box<dyn Speak>)
         })
     }
 }

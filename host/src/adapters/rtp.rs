@@ -17,6 +17,6 @@ mod tests;
 mod worker;
 
 pub use counters::ShardStats;
-pub use lateness::Lateness;
+pub use lateness::{BOUNDS_US, Lateness};
 pub use shard::{Flow, LegConfig, RawHandle, RawOut, RtpHandle, ShardError};
 pub use shards::{ShardConfig, Shards};

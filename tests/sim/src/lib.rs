@@ -32,5 +32,5 @@ pub use local::{Local, LocalError};
 pub use rig::{Listened, Rig, Spoken, pcm};
 pub use script::{Recording, recordings};
 pub use server::{Cut, Identity, Server};
-pub use sim::{Offence, Sim, TROUBLES, Vendor};
+pub use sim::{Offence, Sim, TROUBLES, Tap, Vendor};
 pub use voice::{Speech, Voice};

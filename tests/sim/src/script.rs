@@ -93,6 +93,10 @@ impl Recording {
             .flat_map(|format| sounds[format].iter().map(|sound| Sound::of(narrow.write(&format.read(&sound.bytes), 8000))))
             .collect();
         sounds.entry(narrow).or_default().extend(decoded);
+        // What a gateway makes of a telephone's sound for an engine that wants it wide.
+        let widened: Vec<Sound> =
+            sounds[&Format::MULAW].iter().map(|sound| Sound::of(wide.write(&Format::MULAW.read(&sound.bytes), 8000))).collect();
+        sounds.entry(wide).or_default().extend(widened);
         // What a client made of logarithmic samples for a vendor that takes linear ones only, written as mu-law once more.
         let again: Vec<Sound> = [Format::MULAW, Format::ALAW]
             .iter()

@@ -4,7 +4,8 @@ use crate::ear::Scripted;
 use crate::server::Cut;
 use crate::{Ear, Format, Latencies, Local, Moment, Voice};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Whose protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,15 @@ pub struct Offence {
     pub what: String,
 }
 
+/// Whoever measures what an engine hears and says; for load.
+pub trait Tap: fmt::Debug + Send + Sync {
+    /// An engine was sent this.
+    fn heard(&self, sound: &[u8]);
+
+    /// An engine is about to say this, and may be given something to hide in it.
+    fn says(&self, sound: &mut [u8], format: Format);
+}
+
 /// What all simulators share. Handed to each of them in an `Arc`.
 #[derive(Debug)]
 pub struct Sim {
@@ -69,6 +79,7 @@ pub struct Sim {
     troubles: Mutex<BTreeMap<String, Trouble>>,
     offences: Mutex<Vec<Offence>>,
     dice: Mutex<Dice>,
+    tap: OnceLock<Box<dyn Tap>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +98,24 @@ impl Default for Sim {
 impl Sim {
     /// `engines` hear and speak in place of the script; equal seeds wait equally long.
     pub fn new(engines: Option<Local>, latencies: Latencies, seed: u64) -> Self {
-        Self { engines, latencies, troubles: Mutex::default(), offences: Mutex::default(), dice: Mutex::new(Dice::new(seed)) }
+        Self {
+            engines,
+            latencies,
+            troubles: Mutex::default(),
+            offences: Mutex::default(),
+            dice: Mutex::new(Dice::new(seed)),
+            tap: OnceLock::new(),
+        }
+    }
+
+    /// From now on this measures; the first one stays.
+    pub fn tap(&self, tap: Box<dyn Tap>) {
+        let _there_is_one = self.tap.set(tap);
+    }
+
+    /// Who measures, if anybody does.
+    pub(crate) fn tapped(&self) -> Option<&dyn Tap> {
+        self.tap.get().map(|tap| &**tap)
     }
 
     /// A recogniser for one stream.

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use vg_sim::{Identity, Latencies, Server, Sim, recordings};
+use vg_sim::{Format, Identity, Latencies, Server, Sim, Tap, recordings};
 use vg_tests::load::asterisk::Asterisk;
 use vg_tests::load::callers::{Callers, script};
 use vg_tests::load::gateway::{Gateway, Setup, Used, used};
+use vg_tests::load::marks::Way;
 use vg_tests::load::{floor, report};
 
 /// Callers who speak and pause come to a gateway whose vendors and Asterisk are simulated in this process. Run it on other processors than
@@ -39,6 +40,9 @@ struct Options {
     /// The gateway's processors, as taskset wants them
     #[arg(long, default_value = "0")]
     cpus: String,
+    /// In what sound vendors hear: resampled for them (pcm-16000), or as it is on the wire (mulaw-8000), which alone shows how long it takes
+    #[arg(long, default_value = "pcm-16000")]
+    sound: String,
     /// Its media threads
     #[arg(long, default_value_t = 1)]
     shards: usize,
@@ -66,8 +70,11 @@ async fn main() -> Result<()> {
         say(report.to_string().trim_end());
         reports.push(report);
     }
-    if options.json {
-        say(&serde_json::to_string(&reports)?);
+    say(&report::plot(&reports));
+    if let (true, Some(last)) = (options.json, reports.last()) {
+        let mut result = serde_json::to_value(last)?;
+        result["curve"] = serde_json::to_value(&reports)?;
+        say(&result.to_string());
     }
     Ok(())
 }
@@ -76,6 +83,9 @@ fn say(line: &str) {
     let _closed_pipe = writeln!(std::io::stdout(), "{line}");
 }
 
+/// The simulated voice's first word.
+const FIRST_WORD_MS: u64 = 160;
+
 /// What a measured time has seen.
 struct Window {
     seconds: f64,
@@ -83,6 +93,9 @@ struct Window {
     generator: (Used, Used),
     metrics: (BTreeMap<String, f64>, BTreeMap<String, f64>),
     sent: u64,
+    stalls: u64,
+    to_vendor: Option<[Duration; 2]>,
+    to_caller: Option<[Duration; 2]>,
     calls_up: f64,
 }
 
@@ -107,9 +120,11 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
         vendors: &server.origin(),
         authority: &authority,
         cpus: &options.cpus,
+        sound: &options.sound,
         shards: options.shards,
         calls,
     };
+    sim.tap(Box::new(Marker { to_vendor: Arc::clone(&callers.to_vendor), to_caller: Arc::clone(&callers.to_caller) }));
     let gateway = Gateway::start(&setup).await?;
     let idle = used(gateway.pid())?;
     for number in 0..calls {
@@ -127,7 +142,28 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
     if let Some(offence) = sim.offences().first() {
         bail!("the gateway's plugins broke a vendor's rules: {}", offence.what);
     }
-    Ok(summary(calls, &window, &idle, floor_ms, cpus(&options.cpus), callers.seen.stalls.load(Relaxed)))
+    Ok(summary(calls, &window, &idle, floor_ms, cpus(&options.cpus)))
+}
+
+/// Hides a mark in what the vendor says, in the pause behind the first word; hears those of callers.
+#[derive(Debug)]
+struct Marker {
+    to_vendor: Arc<Way>,
+    to_caller: Arc<Way>,
+}
+
+impl Tap for Marker {
+    fn heard(&self, sound: &[u8]) {
+        self.to_vendor.hear(sound);
+    }
+
+    fn says(&self, sound: &mut [u8], format: Format) {
+        if format == Format::MULAW
+            && let Some(pause) = sound.get_mut(format.bytes(FIRST_WORD_MS)..)
+        {
+            self.to_caller.say(pause, Duration::from_millis(FIRST_WORD_MS));
+        }
+    }
 }
 
 /// Waits until all calls are up.
@@ -159,7 +195,8 @@ async fn settle(
 
 async fn measure(options: &Options, gateway: &Gateway, callers: &Callers) -> Result<Window> {
     let look = || anyhow::Ok((used(gateway.pid())?, used(std::process::id())?, callers.seen.sent.load(Relaxed)));
-    let (before, first) = (look()?, gateway.metrics().await?);
+    let (before, first, stalls) = (look()?, gateway.metrics().await?, callers.seen.stalls.load(Relaxed));
+    let _of_the_start = (callers.to_vendor.take(), callers.to_caller.take());
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_secs(options.seconds)).await;
     let after = look()?;
@@ -172,6 +209,9 @@ async fn measure(options: &Options, gateway: &Gateway, callers: &Callers) -> Res
         generator: (before.1, after.1),
         metrics: (first, last),
         sent: after.2 - before.2,
+        stalls: callers.seen.stalls.load(Relaxed) - stalls,
+        to_vendor: callers.to_vendor.take(),
+        to_caller: callers.to_caller.take(),
         calls_up,
     })
 }
@@ -182,8 +222,24 @@ impl Window {
         at(&self.metrics.1) - at(&self.metrics.0)
     }
 
-    fn last(&self, metric: &str) -> f64 {
-        self.metrics.1.get(metric).copied().unwrap_or(0.0)
+    /// The bound below which a share of a distribution's values lay, in ms; infinite where it has no such bound.
+    fn quantile_ms(&self, metric: &str, label: &str, share: f64) -> f64 {
+        let comma = if label.is_empty() { "" } else { "," };
+        let begin = format!("{metric}_bucket{{{label}{comma}le=\"");
+        let bound = |name: &String| name.strip_prefix(&begin)?.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok();
+        let mut buckets: Vec<(f64, f64)> =
+            self.metrics.1.keys().filter_map(|name| Some((bound(name)?, self.gained(name)))).collect();
+        buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let wanted = buckets.last().map_or(0.0, |(_, all)| all * share);
+        buckets.iter().find(|(_, within)| *within >= wanted).map_or(0.0, |(bound, _)| bound * 1000.0)
+    }
+
+    /// Packets that were refused, and those that never came. Both ends are read one after the other: a round of all callers may be on its way.
+    fn dropped(&self) -> f64 {
+        let rejected =
+            ["garbage", "late", "unknown_source"].map(|reason| format!("vg_rtp_packets_rejected_total{{reason=\"{reason}\"}}"));
+        let lost = self.sent as f64 - self.gained(RTP_IN);
+        rejected.iter().map(|metric| self.gained(metric)).sum::<f64>() + if lost > self.calls_up { lost } else { 0.0 }
     }
 
     fn call_seconds(&self) -> f64 {
@@ -193,6 +249,16 @@ impl Window {
 
 const RTP_OUT: &str = "vg_rtp_packets_total{direction=\"out\"}";
 const RTP_IN: &str = "vg_rtp_packets_total{direction=\"in\"}";
+
+/// CPU by what it was for, in ms per call-second: the media threads' by their own books, the others' by their names.
+fn parts(window: &Window, threads: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let busy =
+        |work: &str| window.gained(&format!("vg_media_busy_seconds_total{{work=\"{work}\"}}")) * 1000.0 / window.call_seconds();
+    let works = [("rx", "receive"), ("dsp_vad", "hear"), ("speak", "speak"), ("tx", "send")];
+    let media = works.map(|(part, work)| (part.to_owned(), busy(work)));
+    let others = threads.iter().filter(|(name, _)| *name != "vg-media").map(|(name, ms)| (name.clone(), *ms));
+    media.into_iter().chain(others).collect()
+}
 
 fn out_share(window: &Window) -> f64 {
     window.gained(RTP_OUT) / window.call_seconds() / 50.0
@@ -231,10 +297,10 @@ fn cpus(list: &str) -> f64 {
     list.split(',').map(count).sum::<f64>().max(1.0)
 }
 
-fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64, stalls: u64) -> report::Report {
+fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64) -> report::Report {
     let (before, after) = &window.gateway;
     let per_call = |cpu_s: f64| cpu_s * 1000.0 / window.call_seconds();
-    let parts: BTreeMap<String, f64> = after
+    let threads: BTreeMap<String, f64> = after
         .by_thread
         .iter()
         .map(|(name, cpu_s)| (name.clone(), per_call(cpu_s - before.by_thread.get(name).copied().unwrap_or(0.0))))
@@ -243,7 +309,9 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64,
     let cpu_s = after.cpu_s - before.cpu_s;
     let busy = cpu_s / window.seconds / cpus;
     let generator_busy = (window.generator.1.cpu_s - window.generator.0.cpu_s) / window.seconds;
-    let lateness = |quantile: &str| window.last(&format!("vg_pacing_lateness_seconds{{quantile=\"{quantile}\"}}")) * 1000.0;
+    let lateness = |share: f64| window.quantile_ms("vg_pacing_lateness_seconds", "", share);
+    let turn = |part: &str, share: f64| window.quantile_ms("vg_turn_latency_seconds", &format!("part=\"{part}\""), share);
+    let ms = |way: Option<[Duration; 2]>| way.map(|way| way.map(|took| took.as_secs_f64() * 1000.0));
     let (turns, latency_s) = (
         window.gained("vg_turn_latency_seconds_count{part=\"total\"}"),
         window.gained("vg_turn_latency_seconds_sum{part=\"total\"}"),
@@ -258,21 +326,27 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64,
         calls_up: window.calls_up,
         seconds: window.seconds,
         cpu_ms_per_call_second: per_call(cpu_s),
+        calls_per_core: report::CAPACITY * 1000.0 / per_call(cpu_s),
         floor_ms_per_call_second: floor_ms,
         ratio_to_floor: per_call(cpu_s) / floor_ms,
-        media_ratio_to_floor: parts.get("vg-media").copied().unwrap_or(0.0) / floor_ms,
-        parts,
+        media_ratio_to_floor: threads.get("vg-media").copied().unwrap_or(0.0) / floor_ms,
+        parts: parts(window, &threads),
+        threads,
         busy,
         packets_in: window.gained(RTP_IN) / window.call_seconds(),
         packets_out: window.gained(RTP_OUT) / window.call_seconds(),
-        dropped: (window.sent as f64 - window.gained(RTP_IN)).max(0.0),
+        dropped: window.dropped(),
         audio_dropped_s: window.gained("vg_caller_audio_dropped_seconds_total"),
-        lateness_ms: [lateness("0.5"), lateness("0.99"), lateness("1")],
+        lateness_ms: [lateness(0.5), lateness(0.99), lateness(0.999)],
         turns: turns / window.call_seconds(),
         turn_mean_ms: latency_s * 1000.0 / turns.max(1.0),
+        turn_ms: [turn("total", 0.5), turn("total", 0.95)],
+        gateway_share_ms: [turn("gateway", 0.5), turn("gateway", 0.99)],
+        mouth_to_vendor_ms: ms(window.to_vendor),
+        vendor_to_ear_ms: ms(window.to_caller),
         rss_mb_per_call: (after.rss_mb - idle.rss_mb) / window.calls_up.max(1.0),
         generator_busy,
-        generator_stalls: stalls,
+        generator_stalls: window.stalls,
         not_measurable: why.iter().find(|(is, _)| *is).map(|(_, why)| (*why).to_owned()),
     }
 }

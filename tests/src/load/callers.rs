@@ -1,5 +1,6 @@
 //! Callers who speak and pause, each from a socket of its own, on one thread with the same grid as the gateway's.
 
+use super::marks::Way;
 use anyhow::{Context, Result};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -30,6 +31,10 @@ pub struct Callers {
     pub addresses: Vec<SocketAddr>,
     /// What they saw.
     pub seen: Arc<Seen>,
+    /// From their mouths to the vendor's ear, where the gateway hands G.711 on as it is.
+    pub to_vendor: Arc<Way>,
+    /// From the vendor's mouth to their ears.
+    pub to_caller: Arc<Way>,
     begin: mpsc::SyncSender<(usize, SocketAddr)>,
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -41,6 +46,15 @@ struct Caller {
     sequence: u16,
     timestamp: u32,
     at: usize,
+}
+
+/// What all callers share.
+struct World {
+    script: Vec<u8>,
+    seen: Arc<Seen>,
+    stop: Arc<AtomicBool>,
+    to_vendor: Arc<Way>,
+    to_caller: Arc<Way>,
 }
 
 impl Callers {
@@ -61,9 +75,16 @@ impl Callers {
         let addresses = callers.iter().map(|caller| caller.socket.local_addr()).collect::<std::io::Result<_>>()?;
         let (begin, begins) = mpsc::sync_channel(count.max(1));
         let (seen, stop) = (Arc::new(Seen::default()), Arc::new(AtomicBool::new(false)));
-        let (shown, stopped) = (Arc::clone(&seen), Arc::clone(&stop));
-        let thread = thread::spawn(move || run(callers, &script, &begins, &shown, &stopped));
-        Ok(Self { addresses, seen, begin, stop, thread: Some(thread) })
+        let (to_vendor, to_caller) = (Arc::<Way>::default(), Arc::<Way>::default());
+        let world = World {
+            script,
+            seen: Arc::clone(&seen),
+            stop: Arc::clone(&stop),
+            to_vendor: Arc::clone(&to_vendor),
+            to_caller: Arc::clone(&to_caller),
+        };
+        let thread = thread::spawn(move || run(callers, &begins, &world));
+        Ok(Self { addresses, seen, to_vendor, to_caller, begin, stop, thread: Some(thread) })
     }
 
     /// This one speaks to that address from now on.
@@ -81,10 +102,10 @@ impl Drop for Callers {
     }
 }
 
-fn run(mut callers: Vec<Caller>, script: &[u8], begins: &mpsc::Receiver<(usize, SocketAddr)>, seen: &Seen, stop: &AtomicBool) {
+fn run(mut callers: Vec<Caller>, begins: &mpsc::Receiver<(usize, SocketAddr)>, world: &World) {
     let (mut tick, mut packet) = (Instant::now(), [0; 2048]);
     for number in 0usize.. {
-        if stop.load(Relaxed) {
+        if world.stop.load(Relaxed) {
             return;
         }
         tick += TICK;
@@ -93,7 +114,7 @@ fn run(mut callers: Vec<Caller>, script: &[u8], begins: &mpsc::Receiver<(usize, 
             #[expect(clippy::disallowed_methods, reason = "waiting for the next tick of the grid")]
             Some(left) => thread::sleep(left),
             None if now - tick > TICK => {
-                seen.stalls.fetch_add(1, Relaxed);
+                world.seen.stalls.fetch_add(1, Relaxed);
             }
             None => {}
         }
@@ -103,13 +124,13 @@ fn run(mut callers: Vec<Caller>, script: &[u8], begins: &mpsc::Receiver<(usize, 
             }
         }
         for caller in callers.iter_mut().skip(number % SLOTS).step_by(SLOTS).filter(|caller| caller.speaks) {
-            caller.turn(script, &mut packet, seen);
+            caller.turn(&mut packet, world);
         }
     }
 }
 
 impl Caller {
-    fn turn(&mut self, script: &[u8], packet: &mut [u8], seen: &Seen) {
+    fn turn(&mut self, packet: &mut [u8], World { script, seen, to_vendor, to_caller, .. }: &World) {
         let header = rtp::Header {
             marker: self.sequence == 0,
             payload_type: 0,
@@ -118,14 +139,20 @@ impl Caller {
             ssrc: 7,
         };
         packet[..rtp::HEADER_LEN].copy_from_slice(&rtp::write(header));
-        packet[rtp::HEADER_LEN..rtp::HEADER_LEN + FRAME].copy_from_slice(&script[self.at..self.at + FRAME]);
+        let payload = &mut packet[rtp::HEADER_LEN..rtp::HEADER_LEN + FRAME];
+        payload.copy_from_slice(&script[self.at..self.at + FRAME]);
+        // The last of the pause.
+        if self.at + 2 * FRAME > script.len() {
+            to_vendor.say(payload, Duration::ZERO);
+        }
         if self.socket.send(&packet[..rtp::HEADER_LEN + FRAME]).is_ok() {
             seen.sent.fetch_add(1, Relaxed);
         }
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
         self.at = (self.at + FRAME) % (script.len() / FRAME * FRAME);
-        while self.socket.recv(packet).is_ok() {
+        while let Ok(length) = self.socket.recv(packet) {
+            to_caller.hear(&packet[rtp::HEADER_LEN.min(length)..length]);
             seen.received.fetch_add(1, Relaxed);
         }
     }

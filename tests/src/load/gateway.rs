@@ -28,6 +28,8 @@ pub struct Setup<'a> {
     pub authority: &'a Path,
     /// Processors it may use, as `taskset -c` wants them.
     pub cpus: &'a str,
+    /// In what sound the listener is told: `pcm-16000`, `mulaw-8000`.
+    pub sound: &'a str,
     /// Media threads.
     pub shards: usize,
     /// Calls it takes.
@@ -132,7 +134,7 @@ impl Drop for Gateway {
 fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
     let tenants = folder.join("tenants");
     fs::create_dir(&tenants)?;
-    let Setup { plugins, asterisk, vendors, authority, shards, calls, .. } = setup;
+    let Setup { plugins, asterisk, vendors, authority, sound, shards, calls, .. } = setup;
     // Only what is used: a gateway compiles all that lies in its folder.
     let used = folder.join("plugins");
     fs::create_dir(&used)?;
@@ -145,17 +147,18 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
         policy += &format!("[plugin.{name}]\ndigests = [\"{}\"]\nfirst_party = true\n", Digest::of(&component));
         fs::write(used.join(&file), component)?;
     }
-    let ladder = |section: &str, plugin: &str, more: &str| {
+    let ladder = |section: &str, plugin: &str, sound: &str, options: &str| {
         format!(
-            "[{section}]\nplugin = \"{plugin}\"\n[{section}.options]\nendpoint = \"{vendors}\"\nbearer = true\n{more}\n\
+            "[{section}]\nplugin = \"{plugin}\"\nsound = \"{sound}\"\n\
+             options = {{ endpoint = \"{vendors}\", bearer = true{options} }}\n\
              [{section}.secrets]\ntoken = {{ kind = \"static\", ref = \"env:LOAD_TOKEN\" }}\n"
         )
     };
     let tenant = format!(
         "language = \"en-US\"\ngreeting = \"Welcome to the load test. How can I help you?\"\n\
          [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\n{}{}",
-        ladder("hearing", "stt-http", ""),
-        ladder("speaking", "tts-http", "voice = \"twice\""),
+        ladder("hearing", "stt-http", sound, ""),
+        ladder("speaking", "tts-http", "mulaw-8000", ", voice = \"twice\""),
     );
     fs::write(tenants.join("load.toml"), tenant)?;
     fs::write(folder.join("policy.toml"), policy)?;

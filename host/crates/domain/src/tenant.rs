@@ -1,6 +1,8 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +72,67 @@ pub struct Provider {
     pub access: Access,
     /// How much of it the tenant uses at most.
     pub share: Share,
+    /// What sound it is given or asked for; none for what suits the call best.
+    pub sound: Option<Sound>,
+}
+
+/// How samples travel between gateway and plugin, one channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Sound {
+    /// How a sample is written.
+    pub coding: Coding,
+    /// Samples per second.
+    pub rate_hz: u32,
+}
+
+/// How a sample is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Coding {
+    /// 16 bits, linear.
+    Linear,
+    /// G.711 mu-law.
+    Mulaw,
+    /// G.711 A-law.
+    Alaw,
+}
+
+/// Text that names no [`Sound`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SoundError;
+
+impl fmt::Display for SoundError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected pcm, mulaw or alaw, a hyphen and the rate in Hz, for example pcm-16000")
+    }
+}
+
+impl std::error::Error for SoundError {}
+
+impl FromStr for Sound {
+    type Err = SoundError;
+
+    fn from_str(text: &str) -> Result<Self, SoundError> {
+        let (coding, rate_hz) = text.split_once('-').ok_or(SoundError)?;
+        let coding = [Coding::Linear, Coding::Mulaw, Coding::Alaw].into_iter().find(|known| known.name() == coding);
+        Ok(Self { coding: coding.ok_or(SoundError)?, rate_hz: rate_hz.parse().map_err(|_| SoundError)? })
+    }
+}
+
+impl Coding {
+    /// As it is written in settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Linear => "pcm",
+            Self::Mulaw => "mulaw",
+            Self::Alaw => "alaw",
+        }
+    }
+}
+
+impl fmt::Display for Coding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// A tenant's own cut of what a plugin may reach, and the keys it uses there.
@@ -93,7 +156,8 @@ pub struct Share {
 impl Provider {
     /// A plugin with these options (one JSON object as text), for every language, without keys or limits.
     pub fn new(plugin: PluginId, options: impl Into<String>) -> Self {
-        Self { plugin, options: options.into(), languages: Vec::new(), access: Access::default(), share: Share::default() }
+        let (access, share) = (Access::default(), Share::default());
+        Self { plugin, options: options.into(), languages: Vec::new(), access, share, sound: None }
     }
 }
 

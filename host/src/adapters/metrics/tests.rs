@@ -39,6 +39,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         plugin_session_ends: vec![("stt-x".into(), "trap", 1)],
         links: vec![("asked", 1)],
         settings: vec![("tenants", "taken", 1)],
+        media_busy_s: vec![("hear", 1.5)],
         ..Readings::default()
     };
     let text = observed().render(&readings);
@@ -90,4 +91,24 @@ fn readings_are_totals_and_never_fall() {
     assert_eq!(line(5).as_deref(), Some("vg_rtp_packets_total{direction=\"in\"} 5"));
     assert_eq!(line(7).as_deref(), Some("vg_rtp_packets_total{direction=\"in\"} 7"));
     assert_eq!(line(3).as_deref(), Some("vg_rtp_packets_total{direction=\"in\"} 7"));
+}
+
+#[test]
+fn a_distribution_that_is_counted_elsewhere_is_a_histogram() {
+    let pacing = Paced { within: vec![(0.001, 3), (0.002, 5)], count: 6, sum_s: 0.25 };
+    let readings = Readings { pacing, pacing_max_s: 0.02, media_busy_s: vec![("hear", 1.5)], ..Readings::default() };
+    let metrics = Metrics::new();
+    metrics.render(&readings);
+    let text = metrics.render(&readings);
+    for line in [
+        "vg_pacing_lateness_seconds_bucket{le=\"0.001\"} 3",
+        "vg_pacing_lateness_seconds_bucket{le=\"0.002\"} 5",
+        "vg_pacing_lateness_seconds_bucket{le=\"+Inf\"} 6",
+        "vg_pacing_lateness_seconds_sum 0.25",
+        "vg_pacing_lateness_seconds_count 6",
+        "vg_pacing_lateness_max_seconds 0.02",
+        "vg_media_busy_seconds_total{work=\"hear\"} 1.5",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
 }

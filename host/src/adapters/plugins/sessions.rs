@@ -1,15 +1,17 @@
 //! Sessions of plugins as the ports have them: their words on one side, `vg-plugin-host`'s on the other.
 
+use super::sound::{self, ToPlugin};
 use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::PluginId;
 use vg_domain::mask::Heard;
-use vg_plugin_host::api::{SpeechEdge, SttInput, TtsInput};
+use vg_plugin_host::api::{AudioFormat, SpeechEdge, SttInput, TtsInput};
 use vg_plugin_host::session::{SttEvent, SttSession, TtsEvent, TtsSession};
 
 pub(super) struct Listener {
     pub(super) plugin: PluginId,
+    pub(super) to_plugin: ToPlugin,
     pub(super) session: SttSession,
 }
 
@@ -22,7 +24,7 @@ impl Listen for Listener {
             Err(TrySendError::Closed(())) => return Ok(()),
         };
         room.send(match input {
-            HearingInput::Audio(pcm) => SttInput::Audio(bytes(&pcm)),
+            HearingInput::Audio(pcm) => SttInput::Audio(self.to_plugin.bytes(&pcm)),
             HearingInput::SpeechStarted(ms) => SttInput::Edge(SpeechEdge::Started(ms)),
             HearingInput::SpeechEnded(ms) => SttInput::Edge(SpeechEdge::Ended(ms)),
             HearingInput::Finalize => SttInput::Finalize,
@@ -48,7 +50,7 @@ impl Listen for Listener {
 
 pub(super) struct Speaker {
     pub(super) plugin: PluginId,
-    pub(super) rate_hz: u32,
+    pub(super) format: AudioFormat,
     pub(super) session: TtsSession,
 }
 
@@ -71,7 +73,10 @@ impl Speak for Speaker {
         loop {
             let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
             let event = match event {
-                TtsEvent::Audio(bytes) => SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: samples(&bytes) },
+                TtsEvent::Audio(bytes) => {
+                    let AudioFormat { encoding, rate_hz } = self.format;
+                    SpeakingEvent::Audio { rate_hz, pcm: sound::read(encoding, &bytes) }
+                }
                 TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
                 TtsEvent::Cancelled => SpeakingEvent::Cancelled,
                 TtsEvent::Ended(end) => SpeakingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
@@ -80,12 +85,4 @@ impl Speak for Speaker {
             return Poll::Ready(Some(event));
         }
     }
-}
-
-fn bytes(pcm: &[i16]) -> Vec<u8> {
-    pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect()
-}
-
-fn samples(bytes: &[u8]) -> Vec<i16> {
-    bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
 }

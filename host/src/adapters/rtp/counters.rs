@@ -2,8 +2,47 @@
 
 use super::lateness::{Histogram, Lateness};
 use super::leg::LegCounts;
+use nix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// What a shard's thread does in a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Packets from the sockets to their Ears.
+    Receive,
+    /// What is due is decoded, watched for speech and handed on.
+    Hear,
+    /// Orders are taken, frames made.
+    Speak,
+    /// Packets to the socket.
+    Send,
+}
+
+/// The names of [`Work`], in its order.
+const WORKS: [&str; 4] = ["receive", "hear", "speak", "send"];
+
+/// CPU of a thread from one piece of work to the next.
+pub(super) struct Stopwatch(Duration);
+
+impl Stopwatch {
+    /// Of this thread, from now on.
+    pub(super) fn start() -> Self {
+        Self(thread_cpu())
+    }
+
+    /// What went by since was this.
+    pub(super) fn lap(&mut self, work: Work, counters: &Counters) {
+        let spent = thread_cpu();
+        let lap = spent.saturating_sub(std::mem::replace(&mut self.0, spent));
+        counters.busy_ns[work as usize].fetch_add(u64::try_from(lap.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+/// A system that cannot tell has threads that cost nothing.
+fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+}
 
 /// What the shards have seen since they started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,6 +71,8 @@ pub struct ShardStats {
     pub reports_out: u64,
     /// Caller sound dropped because the leg's owner was too slow, in milliseconds.
     pub audio_dropped_ms: u64,
+    /// CPU of their threads by what it was for.
+    pub busy: [(&'static str, Duration); WORKS.len()],
     /// How late packets left.
     pub lateness: Lateness,
 }
@@ -52,6 +93,7 @@ pub(super) struct Counters {
     pub(super) reports_out: AtomicU64,
     reports_in: AtomicU64,
     audio_dropped_ms: AtomicU64,
+    busy_ns: [AtomicU64; WORKS.len()],
     pub(super) lateness: Histogram,
 }
 
@@ -93,6 +135,7 @@ impl Counters {
             reports_in: self.reports_in.load(Relaxed),
             reports_out: self.reports_out.load(Relaxed),
             audio_dropped_ms: self.audio_dropped_ms.load(Relaxed),
+            busy: std::array::from_fn(|work| (WORKS[work], Duration::from_nanos(self.busy_ns[work].load(Relaxed)))),
             lateness: Lateness::default(),
         }
     }
@@ -114,6 +157,7 @@ impl ShardStats {
             reports_in: self.reports_in + other.reports_in,
             reports_out: self.reports_out + other.reports_out,
             audio_dropped_ms: self.audio_dropped_ms + other.audio_dropped_ms,
+            busy: std::array::from_fn(|work| (WORKS[work], self.busy[work].1 + other.busy[work].1)),
             lateness: self.lateness,
         }
     }

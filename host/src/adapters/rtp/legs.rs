@@ -1,13 +1,13 @@
 //! The legs of a shard, and whose turn it is.
 //!
-//! A tick of 5 ms has one slot in four. Each leg speaks in a slot of its own, so that a burst of a thousand packets never waits for its last one,
+//! A tick of 2 ms has one slot in ten. Each leg speaks in a slot of its own, so that a burst of a thousand packets never waits for its last one,
 //! and is heard in the slot that follows soonest on its frames' time.
 
 use super::shard::{Slot, Wire};
 use std::collections::HashMap;
 
 /// Ticks in 20 ms.
-pub(super) const SLOTS: usize = 4;
+pub(super) const SLOTS: usize = 10;
 
 /// Names a leg for as long as the shard lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

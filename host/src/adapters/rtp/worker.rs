@@ -1,10 +1,11 @@
 //! What a shard's thread does, tick by tick.
 //!
-//! The clock is an absolute 5 ms grid. Mouths are told the grid's time, not the time of waking, so that their 20 ms slots fall on the grid and
-//! a late wake-up never shifts the packets after it. After a stall the slots that were missed have their turn at once, each once: nothing is made up
+//! The clock is an absolute 2 ms grid. Mouths are told the grid's time, not the time of waking, so that their 20 ms slots fall on the grid and
+//! a late wake-up never shifts the packets after it. What is due leaves before anything is read: packets that came can wait a millisecond, packets that
+//! leave would be late by it. After a stall the slots that were missed have their turn at once, each once: nothing is made up
 //! for in a burst.
 
-use super::counters::Counters;
+use super::counters::{Counters, Stopwatch, Work};
 use super::legs::{Legs, SLOTS};
 use super::routes::{Route, Routes};
 use super::shard::{Order, Rtp, Slot, Wire};
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 use vg_media::DATAGRAM_MAX;
 use vg_media::rtcp::COMPOUND_MAX;
 
-pub(super) const TICK: Duration = Duration::from_millis(5);
+pub(super) const TICK: Duration = Duration::from_millis(20 / SLOTS as u64);
 /// Batches taken from the socket in one tick, so that a flood cannot hold up the Mouths: 4096 packets.
 const BATCHES_PER_TICK: usize = 64;
 
@@ -32,13 +33,14 @@ pub(super) struct Worker {
     legs: Legs,
     routes: Routes,
     counters: Arc<Counters>,
+    watch: Stopwatch,
 }
 
 impl Worker {
     /// To be made in the thread that runs it: its buffers belong to that.
     pub(super) fn new(socket: Socket, reports: Option<Socket>, orders: mpsc::Receiver<Order>, counters: Arc<Counters>) -> Self {
         let (inbox, batch, legs, routes) = (Inbox::new(), Batch::new(), Legs::default(), Routes::default());
-        Self { socket, reports, inbox, batch, orders, legs, routes, counters }
+        Self { socket, reports, inbox, batch, orders, legs, routes, counters, watch: Stopwatch::start() }
     }
 
     pub(super) fn run(mut self) {
@@ -52,13 +54,13 @@ impl Worker {
             let missed = Instant::now().saturating_duration_since(tick).as_millis() / TICK.as_millis();
             let missed = u64::try_from(missed).unwrap_or(u64::MAX);
             self.counters.ticks_missed.fetch_add(missed, Relaxed);
-            self.receive();
             // Each slot at most once, however long the stall was.
             let (first, last) = (number + missed.saturating_sub(SLOTS as u64 - 1), number + missed);
-            for turn in first..=last {
-                let at = tick + TICK * u32::try_from(turn - number).unwrap_or(0);
-                self.turn(turn, at);
-            }
+            let turns = (first..=last).map(|turn| (turn, tick + TICK * u32::try_from(turn - number).unwrap_or(0)));
+            self.watch = Stopwatch::start();
+            turns.clone().for_each(|(turn, at)| self.speak(turn, at));
+            self.receive();
+            turns.for_each(|(turn, at)| self.hear(turn, at));
             (tick, number) = (tick + TICK * u32::try_from(missed).unwrap_or(0), last);
             let unknown = self.routes.tidy(tick);
             self.counters.packets_unknown.fetch_add(unknown, Relaxed);
@@ -104,7 +106,9 @@ impl Worker {
     }
 
     fn receive(&mut self) {
-        let Self { socket, reports, inbox, legs, routes, counters, .. } = self;
+        let Self { socket, reports, inbox, legs, routes, counters, watch, .. } = self;
+        let now = Instant::now();
+        legs.each_stream(|slot| slot.drain(now, counters));
         for _ in 0..BATCHES_PER_TICK {
             let now = Instant::now();
             let more = inbox.receive(socket, |from, packet| match routes.find(from) {
@@ -123,7 +127,13 @@ impl Worker {
                 break;
             }
         }
-        let Some(reports) = reports else { return };
+        if let Some(reports) = reports {
+            Self::receive_reports(reports, inbox, legs, routes);
+        }
+        watch.lap(Work::Receive, counters);
+    }
+
+    fn receive_reports(reports: &Socket, inbox: &mut Inbox, legs: &mut Legs, routes: &Routes) {
         let now = Instant::now();
         inbox.receive(reports, |from, report| {
             // RTCP comes from the port above that of RTP (RFC 3550, section 11).
@@ -136,22 +146,17 @@ impl Worker {
         });
     }
 
-    fn turn(&mut self, number: u64, tick: Instant) {
-        let Self { socket, reports, inbox, batch, legs, routes, counters, .. } = self;
-        let turn = (number % SLOTS as u64) as usize;
+    fn speak(&mut self, number: u64, tick: Instant) {
+        let Self { socket, reports, batch, legs, routes, counters, watch, .. } = self;
         let now = Instant::now();
-        legs.each_stream(|slot| slot.drain(now, counters));
-        legs.hear(turn, |slot| {
-            slot.hear(now, inbox, counters);
-            slot.leg.due().map_or(turn, |due| turn + slots_until(tick, due)) % SLOTS
-        });
+        let mut out = Out { socket, reports: reports.as_ref(), batch, counters, watch };
         legs.speak(
-            turn,
+            slot_of(number),
             |slot| {
                 if slot.leg.is_over() {
                     return false;
                 }
-                slot.speak(now, tick, &mut Out { socket, reports: reports.as_ref(), batch, counters });
+                slot.speak(now, tick, &mut out);
                 true
             },
             |key, slot| {
@@ -161,21 +166,29 @@ impl Worker {
                 slot.leg.tell_quality();
             },
         );
-        leave(socket, batch, counters);
+        out.leave();
+    }
+
+    fn hear(&mut self, number: u64, tick: Instant) {
+        let Self { inbox, legs, counters, watch, .. } = self;
+        let (turn, now) = (slot_of(number), Instant::now());
+        legs.hear(turn, |slot| {
+            slot.hear(now, inbox, counters);
+            slot.leg.due().map_or(turn, |due| turn + slots_until(tick, due)) % SLOTS
+        });
+        watch.lap(Work::Hear, counters);
     }
 }
 
-/// How many ticks after this one the first one lies that is not before `due`: 1 to 4, of which 4 is this slot again.
+fn slot_of(number: u64) -> usize {
+    (number % SLOTS as u64) as usize
+}
+
+/// How many ticks after this one the first one lies that is not before `due`: 1 to 10, of which 10 is this slot again.
 fn slots_until(tick: Instant, due: Instant) -> usize {
     let ticks = due.saturating_duration_since(tick).as_nanos().div_ceil(TICK.as_nanos());
     // What lies further away is looked for again when its time comes.
     usize::try_from(ticks).unwrap_or(SLOTS).clamp(1, SLOTS)
-}
-
-fn leave(socket: &Socket, batch: &mut Batch, counters: &Counters) {
-    let left = batch.leave(socket, |late| counters.lateness.record(late));
-    counters.packets_out.fetch_add(left.sent, Relaxed);
-    counters.packets_unsent.fetch_add(left.unsent, Relaxed);
 }
 
 /// The way out of a shard.
@@ -184,6 +197,17 @@ struct Out<'a> {
     reports: Option<&'a Socket>,
     batch: &'a mut Batch,
     counters: &'a Counters,
+    watch: &'a mut Stopwatch,
+}
+
+impl Out<'_> {
+    fn leave(&mut self) {
+        self.watch.lap(Work::Speak, self.counters);
+        let left = self.batch.leave(self.socket, |late| self.counters.lateness.record(late));
+        self.counters.packets_out.fetch_add(left.sent, Relaxed);
+        self.counters.packets_unsent.fetch_add(left.unsent, Relaxed);
+        self.watch.lap(Work::Send, self.counters);
+    }
 }
 
 impl Slot {
@@ -267,7 +291,7 @@ impl Slot {
                             self.leg.left(now);
                             out.batch.push(out.socket, remote, length, due);
                             if out.batch.is_full() {
-                                leave(out.socket, out.batch, out.counters);
+                                out.leave();
                             }
                         }
                         (Some(remote), Some(own)) => {
@@ -303,6 +327,6 @@ mod tests {
     fn a_leg_is_heard_in_the_tick_that_follows_its_frames() {
         let tick = Instant::now();
         let at = |us: u64| slots_until(tick, tick + Duration::from_micros(us));
-        assert_eq!([0, 1, 5_000, 5_001, 10_000, 19_999, 20_000, 90_000].map(at), [1, 1, 1, 2, 2, 4, 4, 4]);
+        assert_eq!([0, 1, 2_000, 2_001, 4_000, 18_001, 20_000, 90_000].map(at), [1, 1, 1, 2, 2, 10, 10, 10]);
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_domain::tenant::{Access, Ladder, Prompts, Provider, Share, TenantSettings, Timing};
+use vg_domain::tenant::{Access, Ladder, Prompts, Provider, Share, Sound, TenantSettings, Timing};
 use vg_plugin_host::links::grant::HostRule;
 use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
 
@@ -44,6 +44,7 @@ struct RawProvider {
     hosts: Option<Vec<String>>,
     languages: Vec<String>,
     limits: RawShare,
+    sound: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -180,9 +181,12 @@ impl RawProvider {
                 faults.add(format_args!("{path}.limits.{key}"), "must be at least 1");
             }
         }
+        let sound = self.sound.map(|text| text.parse::<Sound>()).transpose();
+        let sound = sound.map_err(|fault| faults.add(format_args!("{path}.sound"), fault)).ok()?;
         let secrets = if self.secrets.is_empty() { Ok(String::new()) } else { serde_json::to_string(&self.secrets) };
         let access = Access { hosts: self.hosts, secrets: secrets.ok()? };
-        Some(Provider { plugin: PluginId::new(plugin?), options: options.ok()?, languages: self.languages, access, share })
+        let plugin = PluginId::new(plugin?);
+        Some(Provider { plugin, options: options.ok()?, languages: self.languages, access, share, sound })
     }
 }
 

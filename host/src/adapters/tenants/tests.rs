@@ -1,5 +1,6 @@
 use super::*;
 use std::time::Duration;
+use vg_domain::tenant::{Coding, Sound};
 
 const WHOLE: &str = r#"
     language = "pt-BR"
@@ -121,6 +122,7 @@ const LADDER: &str = r#"
     [[hearing]]
     plugin = "stt-a@1.2.0"
     languages = ["pt-BR", "es"]
+    sound = "mulaw-8000"
     hosts = ["wss://eu.example.com"]
     limits = { sessions_max = 3, connections_max = 2 }
     [hearing.options]
@@ -148,6 +150,7 @@ async fn a_ladder_is_read_with_all_that_belongs_to_a_rung() {
     assert_eq!(first.options, r#"{"endpoint":"http://127.0.0.1:9"}"#);
     assert_eq!(first.languages, ["pt-BR", "es"]);
     assert_eq!(first.access.hosts.as_deref(), Some(&["wss://eu.example.com".to_owned()][..]));
+    assert_eq!(first.sound, Some(Sound { coding: Coding::Mulaw, rate_hz: 8000 }));
     assert_eq!((first.share.sessions_max, first.share.connections_max), (Some(3), Some(2)));
     let secrets: serde_json::Value = serde_json::from_str(&first.access.secrets).unwrap();
     assert_eq!(secrets["api_key"]["ref"], "env:ACME_KEY");
@@ -161,16 +164,18 @@ fn faults_of_rungs_come_with_their_rung_and_never_repeat_a_secret() {
         .replace("env:ACME_KEY", "sk-12345")
         .replace("wss://eu.example.com", "eu.example.com")
         .replace("sessions_max = 3", "sessions_max = 0")
+        .replace("mulaw-8000", "mp3")
         .replace(r#"plugin = "stt-local""#, "plugins = 'stt-local'");
     let faults = faults(&[("a.toml", &wrong)], "a");
     assert_eq!(
-        faults[..6],
+        faults[..7],
         [
             "a.toml: hearing[1].plugins: unknown field `plugins`, expected one of `plugin`, `options`, `secrets`, `hosts`, \
-             `languages`, `limits`",
+             `languages`, `limits`, `sound`",
             "a.toml: hearing[0].secrets.api_key.ref: is not a reference: write env:NAME or file:PATH, never the secret itself",
             "a.toml: hearing[0].hosts[0]: a rule begins with https://, http://, wss:// or ws://",
             "a.toml: hearing[0].limits.sessions_max: must be at least 1",
+            "a.toml: hearing[0].sound: expected pcm, mulaw or alaw, a hyphen and the rate in Hz, for example pcm-16000",
             "a.toml: hearing[1].plugin: is needed",
             "tenants.default: there is no tenant a",
         ],

@@ -89,6 +89,9 @@ impl Call {
         loop {
             match self.next().await? {
                 Message::Binary(sound) if sound.len() % format.sample_bytes() == 0 => {
+                    if let Some(tap) = self.stage.sim.tapped() {
+                        tap.heard(&sound);
+                    }
                     let heard = listening.ear.hear(&sound);
                     self.tell(&mut listening, heard).await?;
                 }

@@ -36,12 +36,15 @@ pub(super) async fn answer(
         Ok(read) => read,
         Err(no) => return no.response(),
     };
-    let speech = match order.voice.as_deref() {
+    let mut speech = match order.voice.as_deref() {
         // Answers as long as an agent's, of words that it was given: for load.
         Some(TWICE) => stage.sim.voice(format).speak(&format!("{0} {0}", order.text)),
         _ => stage.sim.voice(format).speak(&order.text),
     };
     stage.sim.wait(Vendor::Own, Moment::FirstAudio).await;
+    if let Some(tap) = stage.sim.tapped() {
+        tap.says(&mut speech.samples, format);
+    }
     Answer { stage, order, format, speech }.response()
 }
 

@@ -1,0 +1,58 @@
+//! The load generator, small: what `cargo xtask bench calls` prints of a thousand calls is right for a few.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+/// The last line that it prints, for a few calls whose vendor hears such sound.
+fn run(sound: &str) -> Value {
+    let loadgen = Path::new(env!("CARGO_BIN_EXE_loadgen"));
+    let gateway = loadgen.with_file_name("voice-gateway");
+    assert!(gateway.is_file(), "{} is not there: run cargo build -p voice-gateway", gateway.display());
+    let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
+    let ran = Command::new(loadgen)
+        .arg("--gateway")
+        .arg(gateway)
+        .arg("--plugins")
+        .arg(plugins)
+        .args(["--calls", "6", "--seconds", "8", "--sound", sound, "--json"])
+        .output()
+        .unwrap();
+    let (told, complaint) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{told}\n{complaint}");
+    serde_json::from_str(told.lines().last().unwrap()).unwrap()
+}
+
+#[test]
+fn a_vendor_that_hears_16_khz_knows_the_callers_words() {
+    let last = run("pcm-16000");
+    assert!(last["turns"].as_f64().unwrap() > 0.0, "nobody was answered: {last}");
+    assert!(last["mouth_to_vendor_ms"].is_null(), "no mark survives resampling: {last}");
+}
+
+#[test]
+fn a_few_callers_are_answered_and_every_figure_is_one() {
+    let last = run("mulaw-8000");
+    let figure = |path: &str| last.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} is no figure: {last}"));
+    assert_eq!(last["curve"].as_array().map(Vec::len), Some(1));
+    assert_eq!((figure("/calls"), figure("/calls_up")), (6.0, 6.0));
+    // Callers and gateway send all the time; a window may hold a round more or less.
+    for direction in ["/packets_in", "/packets_out"] {
+        assert!((47.0..53.0).contains(&figure(direction)), "{direction} {}", figure(direction));
+    }
+    assert!(figure("/dropped") < 1.0, "{last}");
+    assert!(figure("/turns") > 0.0, "nobody was answered: {last}");
+    // 100 ms of sound travel together; what is beyond is the machine's.
+    assert!(figure("/mouth_to_vendor_ms/0") > 20.0 && figure("/vendor_to_ear_ms/0") > 0.0, "{last}");
+    for part in ["rx", "dsp_vad", "speak", "tx", "tokio-rt-worker"] {
+        assert!(figure(&format!("/parts/{part}")) > 0.0, "{part}: {last}");
+    }
+    let (whole, floor, ratio) =
+        (figure("/cpu_ms_per_call_second"), figure("/floor_ms_per_call_second"), figure("/ratio_to_floor"));
+    assert!(whole > floor && (ratio - whole / floor).abs() < 0.01, "{last}");
+    assert!(
+        figure("/media_ratio_to_floor") > 1.0 && figure("/rss_mb_per_call") > 0.0 && figure("/lateness_ms/2") > 0.0,
+        "{last}"
+    );
+}
