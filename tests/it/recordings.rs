@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use vg_media::wav::{self, Wav};
 use vg_tests::house::{House, plugins_dir, recording};
+use vg_tests::lab::{Ari, Asterisk, SipCaller, likeness};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
 
@@ -23,7 +24,8 @@ fn recorded(folder: &Path) -> String {
     let tenants = folder.join("tenants");
     std::fs::create_dir(&tenants).unwrap();
     let tenant = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
-    std::fs::write(tenants.join("demo.toml"), format!("recording = true\n{tenant}")).unwrap();
+    let tenant = tenant.replace("recording = false", "recording = true");
+    std::fs::write(tenants.join("demo.toml"), tenant).unwrap();
     std::fs::copy(demo.join("demo.jsgf"), tenants.join("demo.jsgf")).unwrap();
     format!("[tenants]\ndir = {tenants:?}\n[recording]\ndir = {:?}\n", folder.join("calls"))
 }
@@ -83,6 +85,39 @@ async fn call_of_a_whole_gateway_is_kept_with_both_sides_as_they_were_on_the_wir
     assert_eq!(length_ms, wav.samples.len() as u64 / 2 * 1_000 / 16_000);
     assert!(length_ms.abs_diff(heard.caller.len() as u64 / 16) < 1_500, "{length_ms} ms of {} ms", heard.caller.len() / 16);
     assert!(the_file(folder.path(), ".part").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn recording_of_a_sip_call_holds_what_the_caller_said_and_heard() {
+    let folder = tempfile::tempdir().unwrap();
+    let asterisk = Asterisk::start().await.unwrap();
+    let Ari { url, app, user, password } = asterisk.ari();
+    let secret = folder.path().join("password");
+    std::fs::write(&secret, password).unwrap();
+    let ari = format!("url = {url:?}\napp = {app:?}\nuser = {user:?}\npassword = \"file:{}\"\n", secret.display());
+    let house = House::with(&format!("{}[[asterisk]]\n{ari}", recorded(folder.path()))).await.unwrap();
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    caller.hears_speech(caller.answered_at(), PATIENCE).await.unwrap();
+    caller.hears_quiet(QUIET, PATIENCE).await.unwrap();
+    let question = vg_media::resample::convert(&recording("time.wav").unwrap(), 16_000, 8_000).unwrap();
+    let asked = caller.say(&question).await.unwrap();
+    caller.hears_speech(asked, PATIENCE).await.unwrap();
+    caller.hears_quiet(QUIET, PATIENCE).await.unwrap();
+    let call = caller.hang_up().await.unwrap();
+    house.holds_nothing(PATIENCE).await.unwrap();
+    assert_eq!(house.metric("vg_media_paths_tested_total{outcome=\"proven\"}").await.unwrap(), 1.0);
+    house.stop().await;
+
+    let wav = wav::read(&std::fs::read(the_file(folder.path(), ".wav").expect("a recording")).unwrap()).unwrap();
+    assert_eq!((wav.rate_hz, call.rate_hz), (8_000, 8_000));
+    for (who, track, side) in [("caller", &call.said, 0), ("gateway", &call.heard, 1)] {
+        let kept: Vec<i16> = wav.samples.iter().skip(side).step_by(2).copied().collect();
+        // From the first loud sample of each on: call and leg do not begin at the same moment.
+        let loud = |track: &[i16]| track.iter().position(|sample| sample.unsigned_abs() > 1_000).expect("somebody is loud");
+        let (track, kept) = (&track[loud(track)..][..8_000], &kept[loud(&kept).saturating_sub(800)..]);
+        let similarity = likeness(track, kept, 1_600).similarity;
+        assert!(similarity > 0.98, "{who}: {similarity}");
+    }
 }
 
 /// The gateway's own program, killed when the story ends.

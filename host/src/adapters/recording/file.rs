@@ -151,7 +151,7 @@ pub(super) fn seal(file: &File, header: [u8; HEADER_LEN], length: u64, paths: &P
     file.set_len(length)?;
     file.write_all_at(&header, 0)?;
     file.sync_data()?;
-    note.write(&paths.note)?;
+    note.write_synced(&paths.note)?;
     std::fs::rename(&paths.part, &paths.whole)?;
     match paths.whole.parent() {
         Some(folder) => File::open(folder)?.sync_all(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Stretches of each sort that a note holds; what is further belongs to the last one.
 const STRETCHES_MAX: usize = 1_000;
@@ -67,12 +67,25 @@ impl Note {
 
     /// Replaces the file as a whole.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
-        let beside = path.with_extension("json.part");
-        let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.sync_data()?;
-        std::fs::rename(&beside, path)
+        self.write_beside(path)?;
+        std::fs::rename(part_of(path), path)
     }
+
+    /// The same, and it is on the disk.
+    pub(super) fn write_synced(&self, path: &Path) -> io::Result<()> {
+        self.write_beside(path)?.sync_data()?;
+        std::fs::rename(part_of(path), path)
+    }
+
+    fn write_beside(&self, path: &Path) -> io::Result<File> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part_of(path))?;
+        file.write_all(&serde_json::to_vec_pretty(self)?)?;
+        Ok(file)
+    }
+}
+
+fn part_of(path: &Path) -> PathBuf {
+    path.with_extension("json.part")
 }
 
 /// Lengthens the last stretch where the new one follows on it.
@@ -104,8 +117,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("call.json");
         let note = Note { pauses: vec![[20, 400]], ..Note::new("acme", "call", "2026-01-02T03:04:05Z".into(), 2) };
-        note.write(&path).unwrap();
-        assert_eq!(Note::read(&path), Some(note));
+        for write in [Note::write, Note::write_synced] {
+            write(&note, &path).unwrap();
+            assert_eq!(Note::read(&path), Some(note.clone()));
+        }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 }

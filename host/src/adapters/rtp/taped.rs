@@ -106,7 +106,7 @@ mod tests {
         frames(&mut taped, begin, 0..190);
         drop(taped);
         let blocks = blocks(&source);
-        assert_eq!(blocks.iter().map(|block| (block.first, block.frames)).last(), Some((175, 15)));
+        assert_eq!(blocks.last().map(|block| (block.first, block.frames)), Some((175, 15)));
         let all = blocks.iter().flat_map(|block| block.samples.chunks(320).map(|frame| (frame[0], frame[319])));
         assert_eq!(all.collect::<Vec<_>>(), (0..190).map(|n| (n, -n)).collect::<Vec<_>>());
         assert!(matches!(source.next(), Sound::Over) && source.dropped() == 0);

@@ -5,6 +5,7 @@ use vg_domain::tenant::{Coding, Sound};
 const WHOLE: &str = r#"
     language = "pt-BR"
     greeting = "Olá."
+    recording = true
     [hearing]
     plugin = "stt-local"
     options = { deep = { words = { file = "words.txt" } }, fast = true }
@@ -68,6 +69,7 @@ async fn a_tenant_is_found_by_name_only() {
     assert_eq!(settings.speaking.first().options, "{}");
     assert_eq!(settings.timing.barge_in, Duration::from_millis(300));
     assert_eq!(settings.timing.silence, Duration::from_secs(5));
+    assert!(settings.recording && !demo().recording);
     for hint in [TenantHint::Named(TenantId::new("demo")), TenantHint::Default] {
         assert_eq!(tenants.settings(&hint).await.unwrap_err(), TenantError::Unknown);
     }
@@ -79,8 +81,8 @@ fn faults_of_all_files_come_together_with_file_and_path() {
     assert_eq!(
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
-            "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `hearing`, \
-             `speaking`, `prompts`, `timing`",
+            "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `recording`, \
+             `hearing`, `speaking`, `prompts`, `timing`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",
