@@ -120,7 +120,7 @@ pub fn digits(begin: Instant, script: &[u8]) -> DigitStats {
     }
     tell(&mut digits, now + Duration::from_secs(1), &mut held);
     assert!(held == [0; Digit::KEYS.len()] && digits.poll_timeout().is_none(), "every digit ended");
-    digits.stats().clone()
+    *digits.stats()
 }
 
 fn tell(digits: &mut Digits, now: Instant, held: &mut [i32; Digit::KEYS.len()]) {
