@@ -19,9 +19,19 @@ class Token(oauth.Credentials):
         """Stays as it is."""
 
 
+def account(options):
+    with open(options.key) as file:
+        written = {**json.load(file), "token_uri": f"{options.at}/token"}
+    return service_account.Credentials.from_service_account_info(written, scopes=["https://www.googleapis.com/auth/cloud-platform"])
+
+
 def client(options):
     """The key tells its kind: a bearer token (`ya29.`), a service account's file (`/`), else an API key."""
     if options.form == "rest":
+        if options.key.startswith("/"):
+            # Where the REST form is asked, the account's signature is exchanged for a token.
+            transport = TextToSpeechRestTransport(host=options.host, url_scheme=options.scheme, credentials=account(options))
+            return tts.TextToSpeechClient(transport=transport)
         if options.key.startswith("ya29."):
             transport = TextToSpeechRestTransport(host=options.host, url_scheme=options.scheme, credentials=Token(token=options.key))
             return tts.TextToSpeechClient(transport=transport)
@@ -30,10 +40,7 @@ def client(options):
     if options.key.startswith("ya29."):
         return tts.TextToSpeechClient(credentials=Token(token=options.key), client_options=ClientOptions(api_endpoint=options.host))
     if options.key.startswith("/"):
-        with open(options.key) as file:
-            scopes = ["https://www.googleapis.com/auth/cloud-platform"]
-            account = service_account.Credentials.from_service_account_info(json.load(file), scopes=scopes)
-        return tts.TextToSpeechClient(credentials=account, client_options=ClientOptions(api_endpoint=options.host))
+        return tts.TextToSpeechClient(credentials=account(options), client_options=ClientOptions(api_endpoint=options.host))
     return tts.TextToSpeechClient(client_options=ClientOptions(api_endpoint=options.host, api_key=options.key))
 
 

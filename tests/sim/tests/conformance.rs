@@ -106,3 +106,18 @@ async fn every_plugin_passes_the_kit_and_the_table_says_so() {
     }
     assert!(faults.is_empty(), "\n{faults}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_plugin_of_a_vendor_has_a_telephones_format_first_and_knows_our_languages() {
+    for name in names().into_iter().filter(|name| !name.ends_with("-local")) {
+        let rig = Rig::new(&name).await.unwrap();
+        let descriptor = rig.plugin.descriptor();
+        let first = descriptor.formats[0];
+        assert_eq!(first.rate_hz, 8000, "{name}: {:?}", descriptor.formats);
+        assert!(!descriptor.hosts.is_empty() || name.ends_with("-http"), "{name} says not where it goes");
+        let knows = |wanted: &str| descriptor.languages.iter().any(|tag| tag.starts_with(wanted));
+        // Where none is named, any may be asked for.
+        let known = ["en-US", "pt-BR", "es"].map(|wanted| descriptor.languages.is_empty() || knows(wanted));
+        assert_eq!(known, [true; 3], "{name}: {:?}", descriptor.languages);
+    }
+}
