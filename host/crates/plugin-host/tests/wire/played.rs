@@ -1,6 +1,7 @@
 //! A session whose way to the outside is played: no link, no socket.
 
 use crate::{DEADLINE, rig, start, tag};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
@@ -15,6 +16,8 @@ struct Stage {
     news: mpsc::Receiver<LinkInput>,
     route: Option<LinkId>,
     asked: Arc<Mutex<Vec<String>>>,
+    /// How often it was asked for news.
+    polls: Arc<AtomicUsize>,
 }
 
 impl Stage {
@@ -45,6 +48,7 @@ impl Way for Stage {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<LinkInput> {
+        self.polls.fetch_add(1, Relaxed);
         match self.news.poll_recv(cx) {
             Poll::Ready(Some(news)) => Poll::Ready(news),
             _ => Poll::Pending,
@@ -57,7 +61,7 @@ async fn a_session_goes_whatever_way_it_is_given() {
     let rig = rig();
     let (tell, news) = mpsc::channel(4);
     let asked = Arc::<Mutex<Vec<String>>>::default();
-    let stage = Stage { news, route: None, asked: Arc::clone(&asked) };
+    let stage = Stage { news, route: None, asked: Arc::clone(&asked), polls: Arc::default() };
     let opening = Opening { door: Some(Box::new(stage)), ..Opening::from(tag()) };
     let mut session = rig.host.open_stt(&rig.load("test/probe-vendor-stt"), start(r#"{"route":true}"#), opening).unwrap();
     tell.send(LinkInput::Opened { id: 1, status: 101, headers: vec![] }).await.unwrap();
@@ -74,4 +78,23 @@ async fn a_session_goes_whatever_way_it_is_given() {
     };
     assert_eq!(*end, SessionEnd::Done);
     assert_eq!(*asked.lock().unwrap(), ["open 1", "route 1", "320 bytes past the guest to 1", "finish 1"]);
+}
+
+#[tokio::test]
+async fn a_session_whose_timer_rang_sleeps_until_there_is_something() {
+    let rig = rig();
+    let (_tell, news) = mpsc::channel(1);
+    let polls = Arc::<AtomicUsize>::default();
+    let stage = Stage { news, route: None, asked: Arc::default(), polls: Arc::clone(&polls) };
+    let opening = Opening { door: Some(Box::new(stage)), ..Opening::from(tag()) };
+    let plugin = rig.load("test/probe-stt");
+    let mut session = rig.host.open_stt(&plugin, start(r#"{"behave":"timer","at":0}"#), opening).unwrap();
+    let rung = timeout(DEADLINE, session.events.recv()).await.unwrap().unwrap();
+    assert!(matches!(rung, SttEvent::Final(_)), "{rung:?}");
+    let before = polls.load(Relaxed);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let woken = polls.load(Relaxed) - before;
+    assert!(woken < 10, "woken {woken} times for nothing");
 }
