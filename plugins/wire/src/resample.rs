@@ -66,11 +66,20 @@ impl Resampler {
 
     /// More of the stream: appends what can be said of it.
     pub fn push(&mut self, samples: &[i16], out: &mut Vec<i16>) {
+        self.take(samples.iter().copied(), out);
+    }
+
+    /// The same of samples as bytes, the lower one first; half a sample at the end is left out.
+    pub fn push_bytes(&mut self, samples: &[u8], out: &mut Vec<i16>) {
+        self.take(samples.as_chunks().0.iter().copied().map(i16::from_le_bytes), out);
+    }
+
+    fn take(&mut self, samples: impl ExactSizeIterator<Item = i16>, out: &mut Vec<i16>) {
         self.taken += samples.len() as u64;
         if self.taps == 0 {
-            return out.extend_from_slice(samples);
+            return out.extend(samples);
         }
-        self.waiting.extend_from_slice(samples);
+        self.waiting.extend(samples);
         let before = out.len();
         let start;
         (start, self.phase) = run(&self.table, &self.waiting, self.taps, (self.up, self.down), self.phase, out);
@@ -244,6 +253,20 @@ mod tests {
                     assert_eq!(converted(from_hz, to_hz, &samples, piece), whole, "{from_hz} {to_hz} in pieces of {piece}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn bytes_are_the_same_sound_as_their_samples() {
+        for (from_hz, to_hz) in [(24_000, 8000), (24_000, 24_000)] {
+            let samples = tone(440.0, from_hz, 481);
+            let mut bytes: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+            bytes.push(7);
+            let mut resampler = Resampler::new(from_hz, to_hz).unwrap();
+            let mut out = Vec::new();
+            resampler.push_bytes(&bytes, &mut out);
+            resampler.finish(&mut out);
+            assert_eq!(out, converted(from_hz, to_hz, &samples, usize::MAX), "{from_hz} {to_hz}");
         }
     }
 

@@ -25,6 +25,8 @@ use vg_sim::{Rig, recordings};
 pub(crate) struct Size {
     /// Guests that are told the recording turn by turn, so that none finds its memory in the caches.
     pub(crate) guests: usize,
+    /// Sessions whose memory no cache holds.
+    pub(crate) crowd: usize,
     pub(crate) rounds: usize,
     /// Live sessions.
     pub(crate) sessions: usize,
@@ -72,8 +74,8 @@ fn main() {
     // `cargo test --benches` asks every bench whether it still starts.
     let trial = arguments.iter().any(|argument| argument == "--test");
     let size = match trial {
-        true => Size { guests: 10, rounds: 1, sessions: 2 },
-        false => Size { guests: std::env::var("G").map_or(200, |g| g.parse().unwrap()), rounds: 5, sessions: 2 },
+        true => Size { guests: 10, crowd: 20, rounds: 1, sessions: 2 },
+        false => Size { guests: 200, crowd: 1000, rounds: 9, sessions: 50 },
     };
     let chosen = |name: &str| {
         let words: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
@@ -109,10 +111,12 @@ fn measure(name: &str, component: &Path, size: Size, table: &mut Table) {
     let kib = std::fs::metadata(component).unwrap().len() as f64 / 1024.0;
     let spread = |durations: &mut [std::time::Duration], share| percentile(durations, share).as_secs_f64() * 1e6;
     let median = spread(&mut guest.cpu_per_s, 0.5);
-    let mut both = driven::sessions(component, &recording, size);
+    let mut both = driven::sessions(component, &recording, size.guests, size.rounds);
     let name_of_both = format!("{name}: CPU of guest and session's task per second of sound ({budget:?})");
     table.row(name_of_both, spread(&mut both, 0.5), "us", Some(budget.us()));
     table.row(format!("{name}: the same, worst round"), spread(&mut both, 1.0), "us", None);
+    let mut crowd = driven::sessions(component, &recording, size.crowd, size.rounds.div_ceil(3));
+    table.row(format!("{name}: the same, {} sessions", size.crowd), spread(&mut crowd, 0.5), "us", None);
     table.row(format!("{name}: CPU of the guest alone"), median, "us", None);
     table.row(format!("{name}: the same, worst round"), spread(&mut guest.cpu_per_s, 1.0), "us", None);
     table.row(format!("{name}: calls of the guest per second of sound"), guest.calls_per_s, "", None);

@@ -158,10 +158,8 @@ impl Sound {
         if self.wanted.encoding == Encoding::PcmS16le && self.wanted.rate_hz == self.rate_hz {
             return Ok(whole);
         }
-        let mut linear = Vec::with_capacity(whole.len() / 2);
-        audio::decode(Encoding::PcmS16le, &whole, &mut linear);
         self.samples.clear();
-        resampler.push(&linear, &mut self.samples);
+        resampler.push_bytes(&whole, &mut self.samples);
         let mut out = Vec::with_capacity(self.samples.len() * audio::sample_bytes(self.wanted.encoding));
         audio::encode(self.wanted.encoding, &self.samples, &mut out);
         Ok(out)

@@ -1,7 +1,6 @@
 //! Guest and session's task together: a recorded session told to many live sessions, turn by turn, each in a wake-up of its own. Their links
 //! say what they said then, so that no socket is in it.
 
-use crate::Size;
 use crate::figures::own_cpu;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,10 +21,10 @@ use vg_plugin_host::{HostConfig, Plugin, PluginHost, Trust};
 const NEWS: usize = 8;
 
 /// CPU of a round per second of sound, for each round.
-pub(crate) fn sessions(component: &Path, recording: &Recording, size: Size) -> Vec<Duration> {
+pub(crate) fn sessions(component: &Path, recording: &Recording, sessions: usize, rounds: usize) -> Vec<Duration> {
     let cache = tempfile::tempdir().unwrap();
     let mut config = HostConfig::new(cache.path());
-    config.light.sessions_max = size.guests as u32 + 8;
+    config.light.sessions_max = sessions as u32 + 8;
     let host = PluginHost::new(config).unwrap();
     let plugin = host.load_as(component, Trust::FirstParty).unwrap();
     let stage = Stage { host, plugin, recording };
@@ -33,8 +32,8 @@ pub(crate) fn sessions(component: &Path, recording: &Recording, size: Size) -> V
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut found = Vec::new();
-        for _ in 0..size.rounds {
-            found.push(stage.round(size.guests).await);
+        for _ in 0..rounds {
+            found.push(stage.round(sessions).await);
         }
         found
     })
@@ -67,10 +66,10 @@ impl Stage<'_> {
         settled().await;
         let (mut cpu, mut sound_bytes) = (Duration::ZERO, 0);
         for turn in self.recording.turns.iter().skip(1) {
-            let told: Vec<Told> = lives.iter().map(|_| turn.told.clone()).collect();
             let began = own_cpu();
-            for (live, told) in lives.iter().zip(told) {
-                live.tell(told);
+            for live in &lives {
+                // Copied here, so that it is as fresh as what a socket gives: copies for all at once would have left the caches.
+                live.tell(turn.told.clone());
                 settled().await;
             }
             cpu += own_cpu() - began;

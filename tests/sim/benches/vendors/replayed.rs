@@ -81,11 +81,11 @@ impl Stage<'_> {
         }
         let (mut cpu, mut sound_bytes) = (Duration::ZERO, sound_told(self.recording) * self.guests);
         for turn in self.turns() {
-            let told: Vec<Told> = guests.iter().map(|_| turn.told.clone()).collect();
             guests.iter_mut().for_each(|guest| guest.answer_signatures(&turn.signatures));
             let began = own_cpu();
-            for (guest, told) in guests.iter_mut().zip(told) {
-                let said = guest.handle(turn.now, told).unwrap_or_else(|error| panic!("{}: {error}", turn.told.name()));
+            for guest in &mut guests {
+                let said =
+                    guest.handle(turn.now, turn.told.clone()).unwrap_or_else(|error| panic!("{}: {error}", turn.told.name()));
                 sound_bytes += said.iter().map(sound_said).sum::<usize>();
             }
             cpu += own_cpu() - began;

@@ -7,6 +7,7 @@ mod driven;
 mod hostile;
 mod loading;
 mod masks;
+mod played;
 mod recorded;
 mod swapping;
 
