@@ -301,6 +301,8 @@ impl Vitals for House {
             rtp_out: media.packets_out,
             rtp_garbage: media.packets_garbage,
             rtp_late: media.packets_late,
+            rtp_lost: media.packets_lost,
+            frames_concealed: media.frames_concealed,
             rtp_unknown_source: media.packets_unknown,
             media_busy_s: media.busy.map(|(work, busy)| (work, busy.as_secs_f64())).to_vec(),
             pacing: paced(&media.lateness),

@@ -169,6 +169,8 @@ async fn caller_whose_sound_stops_without_a_bye_is_asked_and_then_hung_up() {
         caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(8)).await.unwrap();
     }
     assert_eq!(ended(&mut house).await, EndCause::CallerSilent);
+    // The standstill was noticed after ten seconds; Asterisk was asked, and still knew the caller.
+    assert!(house.metric("vg_media_inactive_total").await.unwrap() >= 1.0);
     println!("a caller without packets was hung up after {:?}", silent.elapsed());
     let call = caller.until_hung_up(Duration::from_secs(5)).await.unwrap();
     assert_eq!(call.ended_by, EndedBy::FarEnd);

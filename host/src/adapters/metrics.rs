@@ -83,6 +83,8 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_recording_faults_total", &["code"], "Calls that were to be recorded and are not, or not to their end: busy, name, no_folder, disk_full, denied, io."),
     gauge("vg_recordings_live", &[], "Calls that are being recorded."),
     counter("vg_recordings_total", &["outcome"], "Recordings finished: kept, or repaired after a crash."),
+    counter("vg_rtp_frames_concealed_total", &[], "Frames of callers that were made up in place of what was missing."),
+    counter("vg_rtp_packets_lost_total", &[], "Packets of callers that never came."),
     counter("vg_rtp_packets_rejected_total", &["reason"], "Datagrams that were not used: garbage, late, unknown_source."),
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
@@ -120,6 +122,10 @@ pub struct Readings {
     pub rtp_garbage: u64,
     /// Packets that came after their time.
     pub rtp_late: u64,
+    /// Packets that never came, since start.
+    pub rtp_lost: u64,
+    /// Frames that were made up in place of what was missing, since start.
+    pub frames_concealed: u64,
     /// Datagrams from addresses that no call announced.
     pub rtp_unknown_source: u64,
     /// CPU of the media threads since start: work, seconds.
@@ -172,6 +178,8 @@ struct Read {
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
+    rtp_lost: IntCounter,
+    frames_concealed: IntCounter,
     media_busy: CounterVec,
     pacing: Follower,
     pacing_max: Gauge,
@@ -328,6 +336,8 @@ impl Read {
             settings_changes: counters(registry, "vg_settings_changes_total"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
+            rtp_lost: plain_counter(registry, "vg_rtp_packets_lost_total"),
+            frames_concealed: plain_counter(registry, "vg_rtp_frames_concealed_total"),
             rtp_rejected: counters(registry, "vg_rtp_packets_rejected_total"),
             media_busy: registered(
                 registry,
@@ -358,6 +368,8 @@ impl Read {
         advance(&self.ari_malformed, readings.ari_events_malformed);
         advance(&self.rtp_packets.with_label_values(&["in"]), readings.rtp_in);
         advance(&self.rtp_packets.with_label_values(&["out"]), readings.rtp_out);
+        advance(&self.rtp_lost, readings.rtp_lost);
+        advance(&self.frames_concealed, readings.frames_concealed);
         advance(&self.rtp_rejected.with_label_values(&["garbage"]), readings.rtp_garbage);
         advance(&self.rtp_rejected.with_label_values(&["late"]), readings.rtp_late);
         advance(&self.rtp_rejected.with_label_values(&["unknown_source"]), readings.rtp_unknown_source);

@@ -61,6 +61,10 @@ pub struct ShardStats {
     pub packets_garbage: u64,
     /// Packets that came after their sound was due.
     pub packets_late: u64,
+    /// Packets that never came.
+    pub packets_lost: u64,
+    /// Frames that were made up in place of what was missing.
+    pub frames_concealed: u64,
     /// Packets and raw frames sent.
     pub packets_out: u64,
     /// Packets and raw frames that could not be sent: no address yet, socket or queue full.
@@ -88,6 +92,8 @@ pub(super) struct Counters {
     pub(super) packets_rested: AtomicU64,
     packets_garbage: AtomicU64,
     packets_late: AtomicU64,
+    packets_lost: AtomicU64,
+    frames_concealed: AtomicU64,
     pub(super) packets_out: AtomicU64,
     pub(super) packets_unsent: AtomicU64,
     pub(super) reports_out: AtomicU64,
@@ -110,6 +116,8 @@ impl Counters {
     pub(super) fn add(&self, counts: &LegCounts) {
         self.packets_garbage.fetch_add(counts.garbage, Relaxed);
         self.packets_late.fetch_add(counts.late, Relaxed);
+        self.packets_lost.fetch_add(counts.lost, Relaxed);
+        self.frames_concealed.fetch_add(counts.concealed, Relaxed);
         self.reports_in.fetch_add(counts.reports, Relaxed);
         self.audio_dropped_ms.fetch_add(counts.audio_dropped_ms, Relaxed);
     }
@@ -130,6 +138,8 @@ impl Counters {
             packets_rested: self.packets_rested.load(Relaxed),
             packets_garbage: self.packets_garbage.load(Relaxed),
             packets_late: self.packets_late.load(Relaxed),
+            packets_lost: self.packets_lost.load(Relaxed),
+            frames_concealed: self.frames_concealed.load(Relaxed),
             packets_out: self.packets_out.load(Relaxed),
             packets_unsent: self.packets_unsent.load(Relaxed),
             reports_in: self.reports_in.load(Relaxed),
@@ -152,6 +162,8 @@ impl ShardStats {
             packets_rested: self.packets_rested + other.packets_rested,
             packets_garbage: self.packets_garbage + other.packets_garbage,
             packets_late: self.packets_late + other.packets_late,
+            packets_lost: self.packets_lost + other.packets_lost,
+            frames_concealed: self.frames_concealed + other.frames_concealed,
             packets_out: self.packets_out + other.packets_out,
             packets_unsent: self.packets_unsent + other.packets_unsent,
             reports_in: self.reports_in + other.reports_in,

@@ -31,6 +31,8 @@ const COUNT_TURNS: u32 = 16;
 pub(super) struct LegCounts {
     pub(super) garbage: u64,
     pub(super) late: u64,
+    pub(super) lost: u64,
+    pub(super) concealed: u64,
     pub(super) reports: u64,
     pub(super) audio_dropped_ms: u64,
 }
@@ -211,10 +213,14 @@ impl Leg {
         let counts = LegCounts {
             garbage: garbage - self.told.garbage,
             late: stats.late - self.told.late,
+            // What came after all is no longer lost: the sum never falls.
+            lost: stats.lost.saturating_sub(self.told.lost),
+            concealed: stats.concealed - self.told.concealed,
             reports: reports - self.told.reports,
             audio_dropped_ms: std::mem::take(&mut self.out.dropped_ms),
         };
-        self.told = LegCounts { garbage, late: stats.late, reports, audio_dropped_ms: 0 };
+        let (lost, concealed) = (stats.lost.max(self.told.lost), stats.concealed);
+        self.told = LegCounts { garbage, late: stats.late, lost, concealed, reports, audio_dropped_ms: 0 };
         counts
     }
 

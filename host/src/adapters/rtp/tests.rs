@@ -94,6 +94,21 @@ async fn packets_of_the_announced_address_are_heard_and_strangers_are_counted() 
 }
 
 #[tokio::test]
+async fn packets_that_never_came_and_frames_made_up_for_them_are_counted() {
+    let shard = shard();
+    let peer = peer();
+    let (_media, _wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    for sequence in (0..60).filter(|sequence| !(20..22).contains(sequence)) {
+        pace.tick().await;
+        peer.send_to(&rtp(sequence), address(&shard)).unwrap();
+    }
+    let counted = || (shard.stats().packets_lost, shard.stats().frames_concealed);
+    // A machine that stalls the story makes more frames up.
+    until("two packets are missed", || matches!(counted(), (2, 2..))).await;
+}
+
+#[tokio::test]
 async fn speech_leaves_every_20_ms_and_is_told() {
     let shard = shard();
     let peer = peer();
