@@ -25,6 +25,8 @@ const START_MS: usize = 400;
 const PENDING_MAX: usize = 256;
 /// Counts are handed on in every so many turns, three times a second.
 const COUNT_TURNS: u32 = 16;
+/// In every so many turns it is looked whether the owner is still there: that is written elsewhere, and a miss of the cache each time.
+const OWNER_TURNS: u32 = 4;
 
 /// What a leg counts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,9 +80,10 @@ impl Leg {
         Self { ear, mouth, reporter, codec, silence, path: None, commands, stalled: None, out, told, turns: 0 }
     }
 
-    /// The owner dropped its half, or has not read for so long that it must be dead.
+    /// The owner dropped its half, which shows within 80 ms, or has not read for so long that it must be dead.
     pub(super) fn is_over(&self) -> bool {
-        self.out.events.is_closed() || self.out.pending.len() > PENDING_MAX
+        let left = self.turns.is_multiple_of(OWNER_TURNS) && self.out.events.is_closed();
+        left || self.out.pending.len() > PENDING_MAX
     }
 
     pub(super) fn hear(&mut self, now: Instant, datagram: &[u8]) {
