@@ -69,6 +69,7 @@ impl Identity {
 pub struct Server {
     address: SocketAddr,
     tls: bool,
+    connections: Arc<AtomicU32>,
     _serving: JoinSet<()>,
 }
 
@@ -89,13 +90,19 @@ impl Server {
         let acceptor = identity.map(|identity| TlsAcceptor::from(Arc::clone(&identity.acceptor)));
         let tls = acceptor.is_some();
         let mut serving = JoinSet::new();
-        serving.spawn(accept(listener, acceptor, router));
-        Ok(Self { address, tls, _serving: serving })
+        let connections = Arc::<AtomicU32>::default();
+        serving.spawn(accept(listener, acceptor, router, Arc::clone(&connections)));
+        Ok(Self { address, tls, connections, _serving: serving })
     }
 
     /// `http://127.0.0.1:PORT`, or `https`.
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+    }
+
+    /// Connections that it has accepted.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Where it listens.
@@ -117,12 +124,13 @@ fn router(sim: &Arc<Sim>) -> Router {
     vendors.into_iter().fold(Router::new(), Router::merge).with_state(Arc::clone(sim))
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router, connections: Arc<AtomicU32>) {
     let mut lines = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    connections.fetch_add(1, Ordering::Relaxed);
                     lines.spawn(serve(stream, acceptor.clone(), router.clone()));
                 }
                 // Out of files: others will be closed.
