@@ -200,8 +200,8 @@ fn silent(plugin: &Plugin) {
 }
 
 fn timer(effects: &[TtsEffect]) -> Timer {
-    let timers = effects.iter().filter_map(|effect| if let TtsEffect::Timer(timer) = effect { Some(*timer) } else { None });
-    timers.last().unwrap_or_else(|| panic!("no timer is set: {effects:?}"))
+    let mut timers = effects.iter().filter_map(|effect| if let TtsEffect::Timer(timer) = effect { Some(*timer) } else { None });
+    timers.next_back().unwrap_or_else(|| panic!("no timer is set: {effects:?}"))
 }
 
 fn mask(plugin: &Plugin) -> impl Sized + 'static {
