@@ -255,6 +255,19 @@ async fn a_call_that_ends_at_any_chunk_is_done_with_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_call_that_ends_while_google_is_silent_is_not_waited_for_without_end() {
+    let rig = listener().await;
+    rig.sim.inject("google-hang", 0, None);
+    for options in apis() {
+        let mut session = rig.open_stt(options.clone(), MULAW, "en-US").unwrap();
+        session.input.send(SttInput::Audio(recordings()[0].bytes(Format::MULAW).unwrap()[..8_000].to_vec())).await.unwrap();
+        // Nobody says `finalize`, which has a limit of its own.
+        session.input.send(SttInput::End).await.unwrap();
+        assert_eq!(last_words(&mut session).await.1.code(), "unavailable", "{options}");
+    }
+}
+
+#[tokio::test]
 async fn a_call_without_sound_outlives_its_streams() {
     let (rig, whole) = (listener().await, recordings()[0].texts().join(" "));
     // In place of 10 s.
