@@ -325,7 +325,7 @@ async fn media_socket_that_does_not_speak_the_protocol_is_closed_with_a_reason()
         Message::text("{}"),
         Message::text("[1"),
         Message::text(r#"{"event":"MEDIA_START"}"#),
-        Message::text(r#"{"event":"MEDIA_START","format":"opus"}"#),
+        Message::text(r#"{"event":"MEDIA_START","format":"gsm"}"#),
         Message::text(r#"{"event":"SELF_DESTRUCT"}"#),
         Message::binary(vec![0; 160]),
     ];
@@ -381,8 +381,8 @@ fn recording_of_the_wrong_kind_is_one_clear_sentence_and_exit_1() {
         (sound[..100].to_vec(), "file is cut short"),
         (sound[..12].to_vec(), "format chunk is missing"),
         (sound[..36].to_vec(), "data chunk is missing"),
-        (with(34, &[24, 0]), "24 bits per sample are not supported, only 16 and 8"),
-        (with(20, &[3, 0]), "encoding 0x0003 is not supported"),
+        (with(34, &[40, 0]), "40 bits per sample are not supported: pcm has 8 to 32"),
+        (with(20, &[2, 0]), "encoding 0x0002 is not supported"),
         (with(22, &[0, 0]), "0 channels at 16000 hz make no sound"),
     ] {
         let question = dir.path().join("question.wav");
