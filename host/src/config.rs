@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vg_domain::ids::TenantId;
 use vg_domain::pii::Pii;
+use vg_media::Silence;
 
 /// Everything the operator can choose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,8 +68,8 @@ pub struct Media {
     pub shards: NonZeroUsize,
     /// Whether calls share a thread's socket.
     pub sockets: Sockets,
-    /// What is sent to Asterisk while there is nothing to say.
-    pub silence: RtpSilence,
+    /// What is sent to Asterisk while there is nothing to say. Trunks, and firewalls on the way to them, take a line without packets for a dead one.
+    pub silence: Silence,
     /// A call whose packets stand still for so long is counted; none: never.
     pub inactivity: Option<Duration>,
 }
@@ -80,15 +81,6 @@ pub enum Sockets {
     Shared,
     /// One for each call, at any free port.
     PerCall,
-}
-
-/// Between utterances. Trunks, and firewalls on the way to them, take a line without packets for a dead one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RtpSilence {
-    /// Packets of silence.
-    Comfort,
-    /// No packets.
-    Nothing,
 }
 
 /// What can be spoken with Asterisk in both directions: it takes back static RTP payload types only.
@@ -273,7 +265,7 @@ impl Config {
                 // Half of the processors: one carries the sound of a thousand calls.
                 shards: NonZeroUsize::new(machine.cores / 2).unwrap_or(NonZeroUsize::MIN),
                 sockets: Sockets::Shared,
-                silence: RtpSilence::Comfort,
+                silence: Silence::Comfort,
                 inactivity: Some(Duration::from_secs(10)),
             },
             asterisk: Vec::new(),

@@ -15,7 +15,7 @@ use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
-use crate::config::{self, Config, Faults, RtpCodec, RtpSilence};
+use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId};
-use vg_media::{Codec, Silence};
+use vg_media::Codec;
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 
@@ -99,7 +99,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let live = gateway.live_calls();
     let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
-    let mut mounted = media_ws::router(shard, incoming, silence(&config));
+    let mut mounted = media_ws::router(shard, incoming, config.media.silence);
     if config.http.api {
         mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
     }
@@ -225,20 +225,13 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
     }
 }
 
-fn silence(config: &Config) -> Silence {
-    match config.media.silence {
-        RtpSilence::Comfort => Silence::Comfort,
-        RtpSilence::Nothing => Silence::Nothing,
-    }
-}
-
 fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
     let codec = match config.media.codec {
         RtpCodec::Ulaw => Codec::Pcmu,
         RtpCodec::Alaw => Codec::Pcma,
         RtpCodec::G722 => Codec::G722,
     };
-    let silence = silence(config);
+    let silence = config.media.silence;
     let inactivity = config.media.inactivity;
     let ari = |asterisk: &config::Asterisk| {
         let config = AriConfig {

@@ -1,6 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, RtpSilence, SecretsWithin, Sockets, secret};
+use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use vg_domain::ids::TenantId;
+use vg_media::Silence;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -227,8 +228,8 @@ impl RawMedia {
         };
         set(&mut config.media.sockets, "media.sockets", self.sockets.as_deref(), sockets, faults);
         let silence = |text: &str| match text {
-            "comfort" => Ok(RtpSilence::Comfort),
-            "nothing" => Ok(RtpSilence::Nothing),
+            "comfort" => Ok(Silence::Comfort),
+            "nothing" => Ok(Silence::Nothing),
             _ => Err("expected comfort or nothing"),
         };
         set(&mut config.media.silence, "media.silence", self.silence.as_deref(), silence, faults);

@@ -8,11 +8,7 @@ use vg_plugin_host::api::{AudioFormat, Encoding};
 /// What a listener is told a leg's sound in: what the tenant wishes; else what is the plugin's first choice at the leg's rate; else linear
 /// samples at the next higher rate, or the next lower one.
 pub(super) fn heard_in(formats: &[AudioFormat], leg_hz: u32, wish: Option<Sound>) -> Option<AudioFormat> {
-    let mut usable = formats.iter().copied().filter(|format| can_be_made(*format));
-    if let Some(wish) = wish {
-        return usable.find(|format| *format == named(wish));
-    }
-    usable.clone().min_by_key(|format| match (format.rate_hz, format.encoding) {
+    choose(formats, wish, |format| match (format.rate_hz, format.encoding) {
         (rate_hz, encoding) if rate_hz == leg_hz => (0, u32::from(loses(encoding, rate_hz))),
         (rate_hz, Encoding::PcmS16le) if rate_hz > leg_hz => (1, rate_hz),
         (rate_hz, Encoding::PcmS16le) => (2, u32::MAX - rate_hz),
@@ -23,15 +19,20 @@ pub(super) fn heard_in(formats: &[AudioFormat], leg_hz: u32, wish: Option<Sound>
 /// What a speaker is asked for: what the tenant wishes; else its first choice at the leg's rate; else its first choice of linear samples, and
 /// the Mouth resamples.
 pub(super) fn spoken_in(formats: &[AudioFormat], leg_hz: u32, wish: Option<Sound>) -> Option<AudioFormat> {
-    let mut usable = formats.iter().copied().filter(|format| can_be_made(*format));
-    if let Some(wish) = wish {
-        return usable.find(|format| *format == named(wish));
-    }
-    usable.clone().min_by_key(|format| match format {
+    choose(formats, wish, |format| match format {
         format if format.rate_hz == leg_hz && !loses(format.encoding, leg_hz) => 0,
         format if format.encoding == Encoding::PcmS16le => 1,
         _ => 2,
     })
+}
+
+/// The wish where it can be had; without one the first of the lowest rank.
+fn choose<K: Ord>(formats: &[AudioFormat], wish: Option<Sound>, rank: impl Fn(&AudioFormat) -> K) -> Option<AudioFormat> {
+    let mut usable = formats.iter().copied().filter(|format| RATES_HZ.contains(&format.rate_hz));
+    match wish.map(named) {
+        Some(wish) => usable.find(|format| *format == wish),
+        None => usable.min_by_key(rank),
+    }
 }
 
 /// Why none of these serves, for people.
@@ -43,10 +44,6 @@ pub(super) fn unsuited(formats: &[AudioFormat]) -> String {
 /// G.711 is what a telephone's sound already went through; what is wider did not.
 fn loses(encoding: Encoding, rate_hz: u32) -> bool {
     encoding != Encoding::PcmS16le && rate_hz > 8000
-}
-
-fn can_be_made(format: AudioFormat) -> bool {
-    RATES_HZ.contains(&format.rate_hz)
 }
 
 fn named(Sound { coding, rate_hz }: Sound) -> AudioFormat {

@@ -205,10 +205,10 @@ impl Leg {
     }
 
     /// What happened to packets since this said something last; it does so now and then.
-    pub(super) fn take_counts(&mut self) -> LegCounts {
+    pub(super) fn take_counts(&mut self) -> Option<LegCounts> {
         self.turns += 1;
         if !self.turns.is_multiple_of(COUNT_TURNS) {
-            return LegCounts::default();
+            return None;
         }
         let stats = self.ear.stats();
         let garbage = stats.garbage + stats.foreign_payload;
@@ -224,7 +224,7 @@ impl Leg {
         };
         let (lost, concealed) = (stats.lost.max(self.told.lost), stats.concealed);
         self.told = LegCounts { garbage, late: stats.late, lost, concealed, reports, audio_dropped_ms: 0 };
-        counts
+        Some(counts)
     }
 
     /// How the sound was, for whoever looks after a complaint.

@@ -314,8 +314,9 @@ impl Slot {
             }
         }
         self.leg.report();
-        let counts = self.leg.take_counts();
-        out.counters.add(&counts);
+        if let Some(counts) = self.leg.take_counts() {
+            out.counters.add(&counts);
+        }
     }
 }
 
