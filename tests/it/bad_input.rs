@@ -20,6 +20,7 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::lab::Ari;
+use vg_tests::program;
 use voice_gateway::adapters::http::PluginState;
 use voice_gateway::adapters::media_ws::PhoneFact;
 use voice_gateway::adapters::media_ws::client::Phone;
@@ -365,8 +366,7 @@ async fn nonsense_in_a_call_is_passed_over_and_too_large_a_frame_ends_it() {
 
 #[test]
 fn recording_of_the_wrong_kind_is_one_clear_sentence_and_exit_1() {
-    let gateway = std::env::current_exe().unwrap().parent().unwrap().with_file_name("voice-gateway");
-    assert!(gateway.is_file(), "{} is missing: cargo build -p voice-gateway", gateway.display());
+    let gateway = program::path();
     let dir = TempDir::new().unwrap();
     let sound = vg_media::wav::write_mono(16_000, &[0; 1_600]);
     let with = |at: usize, bytes: &[u8]| {

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 use vg_tests::lab::{Asterisk, rms};
+use vg_tests::program;
 
 /// The gateway's own grace of a drain, by default.
 const GRACE: Duration = Duration::from_secs(30);
@@ -26,16 +27,9 @@ const BROKEN: &str = r#"
     calls_max = -3
 "#;
 
-/// The program with an empty folder to work in, at a free port, without what the environment of the tests says.
 fn gateway(folder: &Path, words: &[&str]) -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("voice-gateway");
-    assert!(program.is_file(), "{} is not there: run cargo build -p voice-gateway", program.display());
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VG__")) {
-        command.env_remove(name);
-    }
-    command.env("VG__HTTP__BIND", "127.0.0.1:0").current_dir(folder).args(words);
+    let mut command = program::alone(folder);
+    command.args(words);
     command
 }
 

@@ -4,16 +4,14 @@
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
+use vg_tests::program;
 
 /// The last line that it prints, for a few calls whose vendor hears such sound.
 fn run(sound: &str) -> Value {
-    let loadgen = Path::new(env!("CARGO_BIN_EXE_loadgen"));
-    let gateway = loadgen.with_file_name("voice-gateway");
-    assert!(gateway.is_file(), "{} is not there: run cargo build -p voice-gateway", gateway.display());
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
-    let ran = Command::new(loadgen)
+    let ran = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .arg("--gateway")
-        .arg(gateway)
+        .arg(program::path())
         .arg("--plugins")
         .arg(plugins)
         .args(["--calls", "6", "--seconds", "8", "--sound", sound, "--json"])

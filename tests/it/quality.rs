@@ -26,7 +26,8 @@ use vg_media::codec::g711;
 use vg_media::link::Weather;
 use vg_media::resample::convert;
 use vg_tests::lab::prompts::{Voice, prompt, prompt_wide};
-use words::{Recogniser, word_errors};
+use vg_tests::words::word_errors;
+use words::Recogniser;
 
 /// Half a minute of each voice.
 const NARROW: [(Voice, &str); 4] = [

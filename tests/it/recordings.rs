@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use vg_media::wav::{self, Wav};
 use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::lab::{Ari, Asterisk, SipCaller, likeness};
+use vg_tests::program;
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
 
@@ -125,7 +126,7 @@ struct Serving(Child);
 
 impl Serving {
     fn start(folder: &Path) -> (Self, String) {
-        let mut command = program(folder);
+        let mut command = gateway(folder);
         let mut child = command.args(["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = lines.map(Result::unwrap).find(|line| line.contains("serving on ")).expect("it serves");
@@ -141,15 +142,9 @@ impl Drop for Serving {
     }
 }
 
-fn program(folder: &Path) -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("voice-gateway");
-    assert!(program.is_file(), "{} is not there: run cargo build -p voice-gateway", program.display());
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("VG__")) {
-        command.env_remove(name);
-    }
-    command.env("VG__HTTP__BIND", "127.0.0.1:0").env("VG__PLUGINS__DIR", plugins_dir()).current_dir(folder);
+fn gateway(folder: &Path) -> Command {
+    let mut command = program::alone(folder);
+    command.env("VG__PLUGINS__DIR", plugins_dir());
     command
 }
 
@@ -166,7 +161,7 @@ async fn call_whose_gateway_is_killed_is_repaired_by_hand_or_by_the_next_start()
         let (serving, address) = Serving::start(folder.path());
         let phone = call(&address).await;
         assert!(phone.until_answer_ended(QUIET, PATIENCE).await, "no greeting");
-        let busy = program(folder.path()).args(["recording", "repair", "calls"]).output().unwrap();
+        let busy = gateway(folder.path()).args(["recording", "repair", "calls"]).output().unwrap();
         assert!(String::from_utf8_lossy(&busy.stdout).starts_with("0 finished, 1 left"), "{busy:?}");
         // The process dies without a chance to say anything.
         drop(serving);
@@ -175,7 +170,7 @@ async fn call_whose_gateway_is_killed_is_repaired_by_hand_or_by_the_next_start()
         let part = the_file(folder.path(), ".part").expect("an unfinished recording");
         assert_eq!(note(&part)["state"], "recording");
         if by_hand {
-            let repaired = program(folder.path()).args(["recording", "repair", "calls"]).output().unwrap();
+            let repaired = gateway(folder.path()).args(["recording", "repair", "calls"]).output().unwrap();
             assert!(repaired.status.success(), "{repaired:?}");
             assert!(String::from_utf8_lossy(&repaired.stdout).starts_with("1 finished, 0 left"), "{repaired:?}");
         } else {

@@ -16,6 +16,7 @@ use vg_plugin_host::api::{
 };
 use vg_plugin_host::bake::bake;
 use vg_plugin_host::{HostConfig, Plugin, PluginHost, SttInstance};
+use vg_tests::words::word_errors;
 
 const NOW: Now = Now { mono_us: 0, unix_ms: 0 };
 const NARROW: AudioFormat = AudioFormat { encoding: Encoding::Mulaw, rate_hz: 8000 };
@@ -307,9 +308,8 @@ impl Figures {
         if spoken.known {
             self.spoken += 1;
             self.false_rejects += usize::from(rejected);
-            let (said, understood) = (words(&spoken.text), words(heard.text()));
-            self.words += said.len();
-            self.errors += distance(&said, &understood);
+            self.words += words(&spoken.text).len();
+            self.errors += word_errors(&spoken.text, heard.text());
         } else {
             self.foreign += 1;
             self.false_accepts += usize::from(!rejected);
@@ -319,19 +319,6 @@ impl Figures {
 
 fn words(text: &str) -> Vec<&str> {
     text.split_whitespace().collect()
-}
-
-/// Levenshtein's distance in words.
-fn distance(said: &[&str], understood: &[&str]) -> usize {
-    let mut row: Vec<usize> = (0..=understood.len()).collect();
-    for (i, word) in said.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, other) in understood.iter().enumerate() {
-            next.push((row[j] + usize::from(word != other)).min(row[j + 1] + 1).min(next[j] + 1));
-        }
-        row = next;
-    }
-    row[understood.len()]
 }
 
 #[test]

@@ -18,6 +18,7 @@ use vg_plugin_host::api::{
     SttInput, TextSource, Timer, TtsEffect, TtsInput,
 };
 use vg_plugin_host::{HostConfig, Plugin, PluginHost};
+use vg_tests::program;
 
 const NOW: Now = Now { mono_us: 1_000_000, unix_ms: 1_782_820_800_000 };
 /// Sessions held at once where memory is measured.
@@ -234,10 +235,7 @@ fn run(folder: &Path, component: &Path, words: &[&str], vendor: Option<&Vendor>)
 }
 
 fn gateway(folder: &Path) -> Command {
-    let tests = std::env::current_exe().unwrap();
-    let program = tests.ancestors().nth(2).unwrap().join("voice-gateway");
-    assert!(program.is_file(), "{} is not there: run cargo build -p voice-gateway", program.display());
-    let mut command = Command::new(program);
+    let mut command = Command::new(program::path());
     command.current_dir(folder);
     command
 }

@@ -9,7 +9,9 @@ pub mod folders;
 pub mod house;
 pub mod lab;
 pub mod load;
+pub mod program;
 pub mod rig;
+pub mod words;
 
 /// How much of a long proof is run: `VG_TEST_SIZE` of `cargo xtask test [--full]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

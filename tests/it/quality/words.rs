@@ -64,17 +64,3 @@ impl Recogniser {
         (text, heard)
     }
 }
-
-/// Words put in, left out or taken for others (Levenshtein).
-pub(crate) fn word_errors(said: &str, understood: &str) -> usize {
-    let (said, understood): (Vec<&str>, Vec<&str>) = (said.split_whitespace().collect(), understood.split_whitespace().collect());
-    let mut row: Vec<usize> = (0..=understood.len()).collect();
-    for (i, word) in said.iter().enumerate() {
-        let mut next = vec![i + 1];
-        for (j, other) in understood.iter().enumerate() {
-            next.push((row[j] + usize::from(word != other)).min(row[j + 1] + 1).min(next[j] + 1));
-        }
-        row = next;
-    }
-    row[understood.len()]
-}
