@@ -11,5 +11,6 @@ pub mod call_task;
 pub mod gateway;
 mod hearing;
 mod line;
+pub mod orders;
 mod speaking;
 mod thinking;

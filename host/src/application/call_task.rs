@@ -3,9 +3,10 @@
 use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
+use super::orders::Ordered;
 use super::ports::{
-    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent, MediaLeg,
-    MouthCommand, Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent,
+    MediaLeg, MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
 use super::speaking::{Speaker, Spoken};
@@ -91,6 +92,7 @@ pub struct CallTask {
     conversation: Option<ConversationRequest>,
     telephony_events: Option<mpsc::Receiver<TelephonyEvent>>,
     leg_events: Option<mpsc::Receiver<LegEvent>>,
+    orders: Option<mpsc::Receiver<Ordered>>,
     watcher: Option<mpsc::Sender<Fact>>,
     recording: Option<RecordingGrip>,
     /// What the release could not give back.
@@ -99,7 +101,12 @@ pub struct CallTask {
 
 impl CallTask {
     /// A call of a tenant whose settings are known.
-    pub fn new(services: Services, incoming: IncomingCall, settings: Arc<TenantSettings>) -> Self {
+    pub fn new(
+        services: Services,
+        incoming: IncomingCall,
+        settings: Arc<TenantSettings>,
+        orders: mpsc::Receiver<Ordered>,
+    ) -> Self {
         let rate_hz = 16_000;
         let (call, tenant) = (incoming.call.clone(), settings.tenant.clone());
         let hearing = HearingRequest {
@@ -130,6 +137,7 @@ impl CallTask {
             }),
             telephony_events: Some(incoming.events),
             leg_events: None,
+            orders: Some(orders),
             watcher: incoming.watcher,
             recording: None,
             left_behind: None,
@@ -162,6 +170,7 @@ impl CallTask {
                     self.tell(CallInput::Drain);
                 }
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
+                order = next(&mut self.orders) => self.on_order(order),
                 done = self.line.done() => self.on_line(done),
                 event = next(&mut self.leg_events) => self.on_leg(event),
                 event = self.listener.next() => self.on_hearing(event),
@@ -246,6 +255,24 @@ impl CallTask {
                 self.tell(CallInput::CallerGone);
             }
         }
+    }
+
+    fn on_order(&mut self, ordered: Option<Ordered>) {
+        let Some(Ordered { order, answer }) = ordered else {
+            self.orders = None;
+            return;
+        };
+        let result = match order {
+            CallOrder::HangUp => {
+                self.tell(CallInput::Stop(EndCause::Stopped));
+                Ok(())
+            }
+            CallOrder::Say(_) | CallOrder::Digits(_) | CallOrder::Transfer(_) | CallOrder::Recording(_) => {
+                Err(OrderError::Unsupported)
+            }
+        };
+        // Who asked may have gone.
+        let _ = answer.send(result);
     }
 
     fn on_line(&mut self, done: Done) {

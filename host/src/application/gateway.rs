@@ -2,6 +2,7 @@
 
 use super::call_task::{CallTask, Ending, Services};
 use super::limits;
+use super::orders::Directory;
 use super::ports::{IncomingCall, Observation, TenantError, TenantHint, Tenants};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ pub struct Gateway {
     tenants: Arc<dyn Tenants>,
     limits: GatewayLimits,
     live: Arc<AtomicUsize>,
+    directory: Arc<Directory>,
 }
 
 /// What was left when the gateway had stopped.
@@ -41,12 +43,17 @@ pub struct Drained {
 impl Gateway {
     /// A gateway that serves nobody yet.
     pub fn new(services: Services, tenants: Arc<dyn Tenants>, limits: GatewayLimits) -> Self {
-        Self { services, tenants, limits, live: Arc::new(AtomicUsize::new(0)) }
+        Self { services, tenants, limits, live: Arc::new(AtomicUsize::new(0)), directory: Arc::default() }
     }
 
     /// Calls that hold anything at this moment; readable from anywhere.
     pub fn live_calls(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.live)
+    }
+
+    /// The way to give orders to calls that are up.
+    pub fn directory(&self) -> Arc<Directory> {
+        Arc::clone(&self.directory)
     }
 
     /// Serves calls until `stop`, then drains: no new call, a goodbye for those that are up, a cut after the grace.
@@ -92,12 +99,15 @@ impl Gateway {
         }
         self.services.observe.observe(&Observation::CallStarted);
         let (services, tenants, ending) = (self.services.clone(), Arc::clone(&self.tenants), ending.clone());
-        let live = Live::new(&self.live);
+        let (live, directory) = (Live::new(&self.live), Arc::clone(&self.directory));
         // `JoinSet` is this owner's only way to spawn; every call is joined in `run`.
         calls.spawn(async move {
             let _live = live;
             match settings(&*tenants, &call.tenant).await {
-                Ok(settings) => Some(CallTask::new(services, call, settings).run(ending).await),
+                Ok(settings) => {
+                    let (_listed, orders) = directory.list(settings.tenant.clone(), call.call.clone());
+                    Some(CallTask::new(services, call, settings, orders).run(ending).await)
+                }
                 Err(error) => {
                     services.observe.observe(&Observation::CallRefused(error.code()));
                     turn_away(call).await;

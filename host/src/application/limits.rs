@@ -18,6 +18,9 @@ pub const SPEAKING_BACKLOG: usize = 256;
 /// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 
+/// Orders to a call that it has not taken yet. Full: the next one fails as `busy`.
+pub const CALL_ORDERS: usize = 8;
+
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
 pub const WATCHER_FACTS: usize = 256;
 

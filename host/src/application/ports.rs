@@ -2,6 +2,10 @@
 //!
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
+mod desk;
+
+pub use desk::*;
+
 use super::recording::RecordingTap;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;

@@ -15,6 +15,7 @@ use crate::ids::{TurnId, UtteranceId};
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::tenant::TenantSettings;
+use crate::transfer::Transfer;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -176,8 +177,10 @@ impl CallInput {
 pub enum AgentCommand {
     /// End the call.
     HangUp,
-    /// Hand over to a person.
+    /// Hand over to the tenant's person.
     Human,
+    /// Hand over to somebody in particular.
+    Transfer(Transfer),
 }
 
 /// What to do.

@@ -171,6 +171,6 @@ fn next_of(command: Option<AgentCommand>) -> Next {
     match command {
         None => Next::Listen,
         Some(AgentCommand::HangUp) => Next::HangUp(EndCause::AgentHungUp),
-        Some(AgentCommand::Human) => Next::Human,
+        Some(AgentCommand::Human | AgentCommand::Transfer(_)) => Next::Human,
     }
 }
