@@ -11,7 +11,7 @@ use crate::codec::{Codec, Decoder, Framing};
 use crate::delay::Wish;
 use crate::dtmf::{DigitNews, Digits};
 use crate::error::MediaError;
-use crate::frame::{Edge, FRAME_MS, Frame, frame_samples};
+use crate::frame::{Edge, FRAME_MS, FRAME_SAMPLES_MAX, Frame, frame_samples};
 use crate::jitter::{DELAY_MAX, Jitter, What, Written};
 use crate::plc::Plc;
 use crate::resample::Resampler;
@@ -97,8 +97,8 @@ pub struct Ear {
     /// The last frame took the time of one that was left out.
     left_out: bool,
     resampler: Resampler,
-    wire_samples: Box<[i16]>,
-    samples: Box<[i16]>,
+    /// Samples of a frame that is handed on.
+    frame_samples: usize,
     stats: EarStats,
 }
 
@@ -144,8 +144,7 @@ impl Ear {
             quiet_power: 0.0,
             left_out: false,
             resampler: Resampler::new(codec.rate_hz(), config.rate_hz)?,
-            wire_samples: vec![0; codec.frame_samples()].into(),
-            samples: vec![0; frame_samples(config.rate_hz)].into(),
+            frame_samples: frame_samples(config.rate_hz),
             stats: EarStats::default(),
         })
     }
@@ -303,44 +302,50 @@ impl Ear {
     }
 
     fn deliver(&mut self, now: Instant, sink: &mut impl EarSink) -> bool {
+        if self.jitter.due().is_none_or(|due| due > now) {
+            return false;
+        }
+        // On the stack, where a thousand ears share the lines of the nearest cache.
+        let mut wire = [0; FRAME_SAMPLES_MAX];
+        let wire = &mut wire[..self.codec.frame_samples()];
         let quiet = self.vad.is_quiet();
         if quiet
             && self.jitter.wish() == Wish::Longer
             && let Some(at) = self.jitter.hold(now)
         {
-            self.plc.comfort(&mut self.wire_samples);
+            self.plc.comfort(wire);
             self.stats.stretched += 1;
-            self.hand_on(at, Made::Comfort, sink);
+            self.hand_on(at, Made::Comfort, wire, sink);
             return true;
         }
         let Some(played) = self.jitter.play(now) else { return false };
         let at = played.at;
         let made = match played.what {
-            What::Sound(wire) => {
-                self.decoder.decode(wire, &mut self.wire_samples);
-                if quiet && !self.left_out && self.is_dispensable() {
+            What::Sound(bytes) => {
+                self.decoder.decode(bytes, wire);
+                if quiet && !self.left_out && self.is_dispensable(wire) {
                     self.jitter.leave_out();
                     self.stats.trimmed += 1;
                     self.left_out = true;
                     return true;
                 }
-                self.plc.heard(&mut self.wire_samples);
+                self.plc.heard(wire);
                 Made::Genuine
             }
-            What::Lost | What::Awaited if self.plc.missed(&mut self.wire_samples) => Made::Guess,
+            What::Lost | What::Awaited if self.plc.missed(wire) => Made::Guess,
             What::Lost | What::Awaited => Made::Comfort,
         };
         self.left_out = false;
-        self.hand_on(at, made, sink);
+        self.hand_on(at, made, wire, sink);
         true
     }
 
     /// Whether the frame that was just decoded may be left out: the delay is longer than it need be, and it is not the beginning of a word.
-    fn is_dispensable(&self) -> bool {
-        self.jitter.wish() == Wish::Shorter && !self.vad.is_voiced(mean_square(&self.wire_samples))
+    fn is_dispensable(&self, wire: &[i16]) -> bool {
+        self.jitter.wish() == Wish::Shorter && !self.vad.is_voiced(mean_square(wire))
     }
 
-    fn hand_on(&mut self, at: Instant, made: Made, sink: &mut impl EarSink) {
+    fn hand_on(&mut self, at: Instant, made: Made, wire: &[i16], sink: &mut impl EarSink) {
         let index = self.stats.frames;
         self.stats.frames += 1;
         match made {
@@ -349,23 +354,25 @@ impl Ear {
             Made::Comfort => self.stats.silent += 1,
         }
         let moment = Moment { at, position_ms: index * FRAME_MS };
-        let judged = self.vad.push(&self.wire_samples, made == Made::Genuine, moment);
+        let judged = self.vad.push(wire, made == Made::Genuine, moment);
         if made == Made::Genuine {
-            self.meter(judged.power, judged.voiced);
+            self.meter(judged.power, judged.voiced, wire);
         }
-        self.resampler.process(&self.wire_samples, &mut self.samples);
-        let position = index * self.samples.len() as u64;
+        let mut samples = [0; FRAME_SAMPLES_MAX];
+        let samples = &mut samples[..self.frame_samples];
+        self.resampler.process(wire, samples);
+        let position = index * samples.len() as u64;
         let concealed = made == Made::Guess;
-        let (samples, wire, voiced) = (&*self.samples, &*self.wire_samples, judged.voiced);
+        let (samples, voiced) = (&*samples, judged.voiced);
         sink.frame(Frame { samples, wire, position, at, voiced, concealed });
         if let Some(edge) = judged.edge {
             sink.edge(edge);
         }
     }
 
-    fn meter(&mut self, power: f32, voiced: bool) {
+    fn meter(&mut self, power: f32, voiced: bool, wire: &[i16]) {
         if voiced {
-            let loudest = self.wire_samples.iter().fold(0u16, |most, sample| most.max(sample.unsigned_abs()));
+            let loudest = wire.iter().fold(0u16, |most, sample| most.max(sample.unsigned_abs()));
             self.stats.clipped += u64::from(loudest >= CLIPPING);
             self.stats.voiced += 1;
         } else {

@@ -47,6 +47,9 @@ pub enum Edge {
     },
 }
 
+/// Samples of the longest frame of any codec: 20 ms at 16 kHz.
+pub(crate) const FRAME_SAMPLES_MAX: usize = 320;
+
 /// Samples of one frame at a rate.
 pub(crate) const fn frame_samples(rate_hz: u32) -> usize {
     (rate_hz / FRAMES_PER_S) as usize

@@ -7,6 +7,7 @@ mod tests;
 
 use crate::codec::{Codec, Encoder, Framing};
 use crate::error::MediaError;
+use crate::frame::FRAME_SAMPLES_MAX;
 use crate::pace::{Pace, Slot};
 use crate::rtp::{self, HEADER_LEN, Header};
 use crate::stats::MouthStats;
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 
 /// A sample beyond this can be heard: -56 dB of full scale.
 const AUDIBLE: u16 = 50;
+
+const SILENCE: [i16; FRAME_SAMPLES_MAX] = [0; FRAME_SAMPLES_MAX];
 
 /// Share of a frame in which a hushed utterance fades out: 5 ms, short for the ear and long enough not to click.
 const FADE_SHARE: usize = 4;
@@ -156,6 +159,10 @@ pub struct Mouth {
     queue: Queue,
     events: VecDeque<MouthEvent>,
     samples: Box<[i16]>,
+    /// The last packet was nothing but silence, for which `samples` need not be touched.
+    silent: bool,
+    /// The last sample that was sent.
+    last: i16,
     /// `samples` hold the fade of a hushed utterance, still to be sent.
     fading: bool,
     starving: bool,
@@ -165,6 +172,15 @@ pub struct Mouth {
     /// It can be heard.
     audible: bool,
     stats: MouthStats,
+}
+
+/// What a packet holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// What stands in the samples.
+    Sound,
+    /// Nothing to be heard.
+    Silence,
 }
 
 struct Stream {
@@ -193,6 +209,8 @@ impl Mouth {
             queue: Queue::new(codec.rate_hz(), config.queue_max, config.queue_bytes_max),
             events: VecDeque::with_capacity(UNDERRUNS_WAITING_MAX),
             samples: vec![0; codec.frame_samples()].into(),
+            silent: false,
+            last: 0,
             fading: false,
             starving: false,
             bed: None,
@@ -252,7 +270,7 @@ impl Mouth {
 
     /// The samples of the last packet, at the codec's rate, before they were encoded; until the next order or packet.
     pub fn spoken_samples(&self) -> &[i16] {
-        &self.samples
+        if self.silent { &SILENCE[..self.samples.len()] } else { &self.samples }
     }
 
     /// Whether the last packet can be heard.
@@ -267,19 +285,30 @@ impl Mouth {
         let header_len = self.rtp.as_ref().map_or(0, |_| HEADER_LEN);
         let length = header_len + self.codec.frame_bytes();
         let datagram = datagram.get_mut(..length)?;
-        if !self.pace.is_due(now) || !self.fill() {
+        if !self.pace.is_due(now) {
             return None;
         }
+        let content = self.fill()?;
         let slot = self.pace.take(now);
         self.stats.missed_slots += u64::from(slot.missed);
         let (header, payload) = datagram.split_at_mut(header_len);
         if let Some(rtp) = &mut self.rtp {
             header.copy_from_slice(&rtp::write(rtp.header(slot, self.codec.clock_hz())));
         }
-        self.encoder.encode(&self.samples, payload);
         self.stats.packets += 1;
-        self.power = mean_square(&self.samples);
-        self.audible = self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE);
+        self.silent = content == Content::Silence;
+        if self.silent && self.encoder.is_memoryless() {
+            payload.fill(self.codec.silence());
+            (self.power, self.audible, self.last) = (0.0, false, 0);
+        } else {
+            if self.silent {
+                self.samples.fill(0);
+            }
+            self.encoder.encode(&self.samples, payload);
+            self.power = mean_square(&self.samples);
+            self.audible = self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE);
+            self.last = self.samples.last().copied().unwrap_or(0);
+        }
         if self.audible
             && let Some(tag) = self.queue.note_audible()
         {
@@ -316,25 +345,24 @@ impl Mouth {
         &self.stats
     }
 
-    /// Puts the next frame into `samples`; false if nothing is to be sent in this slot.
-    fn fill(&mut self) -> bool {
-        let before = self.samples.last().copied().unwrap_or(0);
-        let spoken = self.fill_with_speech(before);
+    /// Puts the next frame into `samples`, unless it is silence; `None` if nothing is to be sent in this slot.
+    fn fill(&mut self) -> Option<Content> {
+        let spoken = self.fill_with_speech();
         let Some(bed) = &mut self.bed else { return spoken };
-        if !spoken {
+        let is_speech = spoken == Some(Content::Sound);
+        if !is_speech {
             self.samples.fill(0);
         }
-        bed.mix(&mut self.samples, spoken);
+        bed.mix(&mut self.samples, is_speech);
         if bed.is_over() {
             self.bed = None;
         }
-        true
+        Some(Content::Sound)
     }
 
-    /// `before`: the last sample that was sent.
-    fn fill_with_speech(&mut self, before: i16) -> bool {
+    fn fill_with_speech(&mut self) -> Option<Content> {
         if std::mem::take(&mut self.fading) {
-            return true;
+            return Some(Content::Sound);
         }
         let starved = std::mem::take(&mut self.starving);
         match self.queue.fill(&mut self.samples) {
@@ -344,18 +372,18 @@ impl Mouth {
                 self.starve(tag, starved);
                 if !starved && self.samples.iter().all(|sample| *sample == 0) {
                     let frame = self.samples.len();
-                    fade_out(before, &mut self.samples, frame);
+                    fade_out(self.last, &mut self.samples, frame);
                 }
             }
             Filled::Nothing if self.silence == Silence::Nothing => {
                 if self.bed.is_none() {
                     self.pace.rest();
                 }
-                return false;
+                return None;
             }
-            Filled::Nothing => self.samples.fill(0),
+            Filled::Nothing => return Some(Content::Silence),
         }
-        true
+        Some(Content::Sound)
     }
 
     fn starve(&mut self, tag: UtteranceTag, starved: bool) {

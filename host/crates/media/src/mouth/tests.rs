@@ -188,6 +188,7 @@ fn comfort_silence_keeps_the_line_alive_between_utterances() {
     let loud: Vec<_> = stage.sent.iter().map(|sent| sent.samples[0]).collect();
     assert_eq!(loud, [0, 0, LOUD, 0, 0]);
     assert_eq!(stage.sent.iter().filter(|sent| sent.header.marker).count(), 1);
+    assert_eq!(stage.mouth.spoken_samples(), [0; 160], "what was said before is not what was sent last");
 }
 
 #[test]
@@ -270,6 +271,14 @@ fn bed_lies_under_speech_and_fills_what_is_between() {
     // But for the voice's own beginning and end.
     let steps = line.windows(2).filter(|pair| (pair[1] - pair[0]).abs() > 20).count();
     assert!(steps <= 41, "{steps}");
+}
+
+#[test]
+fn bed_is_at_its_full_volume_where_silence_would_be_sent() {
+    let mut stage = Stage::new(Silence::Comfort);
+    stage.mouth.set_bed(Some(Bed { samples: vec![1_000; 1_000].into(), gain_db: 0.0, ducked_db: -20.0 }));
+    stage.run(500);
+    assert_eq!(stage.sent.last().unwrap().samples[80], 1_000);
 }
 
 #[test]
