@@ -13,6 +13,7 @@ pub use source::{Fault, Faults};
 use raw::RawConfig;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vg_domain::ids::TenantId;
@@ -68,6 +69,8 @@ pub struct Media {
     pub shards: NonZeroUsize,
     /// Whether calls share a thread's socket.
     pub sockets: Sockets,
+    /// The ports of calls that have sockets of their own; none: any free ones.
+    pub ports: Option<RangeInclusive<u16>>,
     /// What is sent to Asterisk while there is nothing to say. Trunks, and firewalls on the way to them, take a line without packets for a dead one.
     pub silence: Silence,
     /// A call whose packets stand still for so long is counted; none: never.
@@ -79,7 +82,7 @@ pub struct Media {
 pub enum Sockets {
     /// One for each thread.
     Shared,
-    /// One for each call, at any free port.
+    /// One for each call.
     PerCall,
 }
 
@@ -265,6 +268,7 @@ impl Config {
                 // Half of the processors: one carries the sound of a thousand calls.
                 shards: NonZeroUsize::new(machine.cores / 2).unwrap_or(NonZeroUsize::MIN),
                 sockets: Sockets::Shared,
+                ports: None,
                 silence: Silence::Comfort,
                 inactivity: Some(Duration::from_secs(10)),
             },

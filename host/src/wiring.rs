@@ -9,7 +9,7 @@ use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
 use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
-use crate::adapters::rtp::{BOUNDS_US, Lateness, ShardConfig, Shards};
+use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -75,9 +75,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let listener = TcpListener::bind(config.http.bind).await;
     let listener = listener.with_context(|| format!("failed to listen on {}", config.http.bind))?;
     let http_addr = listener.local_addr()?;
-    let config::Media { bind, advertise, shards, sockets, .. } = config.media;
-    let own_sockets = sockets == config::Sockets::PerCall;
-    let shard = Arc::new(Shards::start(ShardConfig { bind, advertise, shards, own_sockets }).context("failed to start media")?);
+    let shard = Arc::new(Shards::start(shards(&config.media)).context("failed to start media")?);
     let (recordings, emergency) = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
@@ -225,6 +223,14 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
     }
 }
 
+fn shards(media: &config::Media) -> ShardConfig {
+    let own_sockets = match media.sockets {
+        config::Sockets::Shared => None,
+        config::Sockets::PerCall => Some(OwnSockets { ports: media.ports.clone() }),
+    };
+    ShardConfig { bind: media.bind, advertise: media.advertise, shards: media.shards, own_sockets }
+}
+
 fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
     let codec = match config.media.codec {
         RtpCodec::Ulaw => Codec::Pcmu,
@@ -297,7 +303,7 @@ impl Vitals for House {
             rtp_lost: media.packets_lost,
             frames_concealed: media.frames_concealed,
             rtp_unknown_source: media.packets_unknown,
-            media_busy_s: media.busy.map(|(work, busy)| (work, busy.as_secs_f64())).to_vec(),
+            busy_s: media.busy.into_iter().chain(self.plugins.busy()).map(|(work, busy)| (work, busy.as_secs_f64())).collect(),
             pacing: paced(&media.lateness),
             pacing_max_s: media.lateness.max_us as f64 / 1e6,
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),

@@ -61,6 +61,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_ari_requests_total", &["outcome"], "ARI requests by outcome: ok, refused, deadline, unreachable, gone."),
     gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
     gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
+    counter("vg_busy_seconds_total", &["work"], "CPU by work: receive, hear, speak, send (media threads), plugins, links (samples)."),
     counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
     counter("vg_call_leaks_total", &["kind"], "Things that a call left behind when it ended. Anything but 0 is a defect."),
     counter("vg_caller_audio_dropped_seconds_total", &[], "Caller audio dropped because the listener was too slow."),
@@ -69,7 +70,6 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
     counter("vg_calls_started_total", &[], "Calls taken in."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
-    counter("vg_media_busy_seconds_total", &["work"], "CPU of the media threads by work: receive, hear, speak, send."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
@@ -128,8 +128,8 @@ pub struct Readings {
     pub frames_concealed: u64,
     /// Datagrams from addresses that no call announced.
     pub rtp_unknown_source: u64,
-    /// CPU of the media threads since start: work, seconds.
-    pub media_busy_s: Vec<(&'static str, f64)>,
+    /// CPU since start: work, seconds.
+    pub busy_s: Vec<(&'static str, f64)>,
     /// How late frames were sent.
     pub pacing: Paced,
     /// How late the latest one was, in seconds.
@@ -180,7 +180,7 @@ struct Read {
     rtp_rejected: IntCounterVec,
     rtp_lost: IntCounter,
     frames_concealed: IntCounter,
-    media_busy: CounterVec,
+    busy: CounterVec,
     pacing: Follower,
     pacing_max: Gauge,
     ari_requests: IntCounterVec,
@@ -339,10 +339,7 @@ impl Read {
             rtp_lost: plain_counter(registry, "vg_rtp_packets_lost_total"),
             frames_concealed: plain_counter(registry, "vg_rtp_frames_concealed_total"),
             rtp_rejected: counters(registry, "vg_rtp_packets_rejected_total"),
-            media_busy: registered(
-                registry,
-                CounterVec::new(opts("vg_media_busy_seconds_total"), row("vg_media_busy_seconds_total").labels),
-            ),
+            busy: registered(registry, CounterVec::new(opts("vg_busy_seconds_total"), row("vg_busy_seconds_total").labels)),
             pacing: registered(registry, Follower::new(opts("vg_pacing_lateness_seconds"))),
             pacing_max: plain_gauge(registry, "vg_pacing_lateness_max_seconds"),
             ari_requests: counters(registry, "vg_ari_requests_total"),
@@ -385,8 +382,8 @@ impl Read {
         for (outcome, total) in &readings.ari_requests {
             advance(&self.ari_requests.with_label_values(&[outcome]), *total);
         }
-        for (work, total_s) in &readings.media_busy_s {
-            let counter = self.media_busy.with_label_values(&[work]);
+        for (work, total_s) in &readings.busy_s {
+            let counter = self.busy.with_label_values(&[work]);
             counter.inc_by((total_s - counter.get()).max(0.0));
         }
         self.pacing.follow(&readings.pacing);

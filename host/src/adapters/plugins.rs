@@ -25,6 +25,7 @@ use sound::ToPlugin;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_domain::tenant::{Ladder, Provider};
 use vg_plugin_host::api::{AudioFormat, Kind, OptionFault, SessionStart, SessionTag};
@@ -164,6 +165,12 @@ impl Plugins {
     /// What was counted of links so far.
     pub fn link_counts(&self) -> LinkCounts {
         self.links.as_ref().map(|links| links.counts()).unwrap_or_default()
+    }
+
+    /// CPU of plugins' sessions and of their links so far, by work.
+    pub fn busy(&self) -> [(&'static str, Duration); 2] {
+        let links = self.links.as_ref().map(|links| links.busy()).unwrap_or_default();
+        [("plugins", self.host.busy()), ("links", links)]
     }
 
     /// The first rung that opens. The fall of the first one is told where none does: it is the tenant's first choice that lacks.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -44,6 +45,7 @@ struct RawMedia {
     #[serde(deserialize_with = "number")]
     shards: Option<usize>,
     sockets: Option<String>,
+    ports: Option<String>,
     silence: Option<String>,
     #[serde(deserialize_with = "number")]
     inactivity_s: Option<usize>,
@@ -227,6 +229,9 @@ impl RawMedia {
             _ => Err("expected shared or per-call"),
         };
         set(&mut config.media.sockets, "media.sockets", self.sockets.as_deref(), sockets, faults);
+        let ports = |text: &str| port_range(text).map(Some);
+        let written = self.ports.as_deref().filter(|text| !text.is_empty());
+        set(&mut config.media.ports, "media.ports", written, ports, faults);
         let silence = |text: &str| match text {
             "comfort" => Ok(Silence::Comfort),
             "nothing" => Ok(Silence::Nothing),
@@ -345,6 +350,14 @@ fn distinct_apps(asterisks: &[Asterisk], faults: &mut Faults) {
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:8080")
+}
+
+fn port_range(text: &str) -> Result<RangeInclusive<u16>, &'static str> {
+    let ends = text.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
+    match ends {
+        Some((first, last)) if 0 < first && first <= last => Ok(first..=last),
+        _ => Err("expected FIRST-LAST, for example 20000-20999"),
+    }
 }
 
 fn set<T, E: Display>(

@@ -122,6 +122,7 @@ fn all_faults_come_together_with_their_paths() {
         [media]
         bind = "0.0.0.0:0"
         codec = "opus"
+        ports = "30000-20000"
         [limits]
         calls_max = "many"
         [plugins]
@@ -146,6 +147,7 @@ fn all_faults_come_together_with_their_paths() {
             "limits.calls_max: expected a whole number, 0 or more",
             "http.bind: expected ADDRESS:PORT, for example 127.0.0.1:8080",
             "media.codec: expected ulaw, alaw or g722",
+            "media.ports: expected FIRST-LAST, for example 20000-20999",
             "media.advertise: is needed: media.bind names no address that Asterisk could send to",
             "plugins.heavy_threads: must be at least 1",
             "asterisk[0].password: is needed",

@@ -247,17 +247,23 @@ impl Window {
     }
 }
 
+/// The gateway's threads that share everything but sound.
+const TOKIO: &str = "tokio-rt-worker";
 const RTP_OUT: &str = "vg_rtp_packets_total{direction=\"out\"}";
 const RTP_IN: &str = "vg_rtp_packets_total{direction=\"in\"}";
 
-/// CPU by what it was for, in ms per call-second: the media threads' by their own books, the others' by their names.
+/// CPU by what it was for, in ms per call-second: the media threads' and the plugins' by the gateway's own books, other threads' by their names.
+/// What tokio's threads do beside plugins and their links is `events`: calls, orders, facts, the runtime itself.
 fn parts(window: &Window, threads: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-    let busy =
-        |work: &str| window.gained(&format!("vg_media_busy_seconds_total{{work=\"{work}\"}}")) * 1000.0 / window.call_seconds();
+    let busy = |work: &str| window.gained(&format!("vg_busy_seconds_total{{work=\"{work}\"}}")) * 1000.0 / window.call_seconds();
     let works = [("rx", "receive"), ("dsp_vad", "hear"), ("speak", "speak"), ("tx", "send")];
     let media = works.map(|(part, work)| (part.to_owned(), busy(work)));
-    let others = threads.iter().filter(|(name, _)| *name != "vg-media").map(|(name, ms)| (name.clone(), *ms));
-    media.into_iter().chain(others).collect()
+    let named = [("plugin", busy("plugins")), ("vendor_socket", busy("links"))];
+    let shared = threads.get(TOKIO).copied().unwrap_or_default();
+    let events = named.iter().fold(shared, |left, (_, ms)| left - ms).max(0.0);
+    let tasks = named.into_iter().chain([("events", events)]).map(|(part, ms)| (part.to_owned(), ms));
+    let others = threads.iter().filter(|(name, _)| !["vg-media", TOKIO].contains(&name.as_str()));
+    media.into_iter().chain(tasks).chain(others.map(|(name, ms)| (name.clone(), *ms))).collect()
 }
 
 fn out_share(window: &Window) -> f64 {

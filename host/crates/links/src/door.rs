@@ -8,6 +8,7 @@ use crate::counters::{Counters, LinkCounts, count};
 use crate::dial::Dialer;
 use crate::grant::{Advised, Grant, Resolve};
 use crate::limits::{Deadlines, IN_PIECES, LINKS_OPEN};
+use crate::meter::Meter;
 use crate::outbox::{Outbound, Outbox, Pressure};
 use crate::wire::{LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload};
 use crate::{http, websocket};
@@ -16,6 +17,7 @@ use link::Told;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -58,6 +60,7 @@ pub struct Links {
     pub(crate) pool: http::Pool,
     pub(crate) writers: websocket::Writers,
     pub(crate) counters: Counters,
+    pub(crate) meter: Arc<Meter>,
     pub(crate) deadlines: Deadlines,
     pub(crate) advised: Advised,
     pub(crate) runtime: Handle,
@@ -70,10 +73,12 @@ impl Links {
     /// See [`LinksError`].
     pub fn new(config: LinksConfig) -> Result<Arc<Self>, LinksError> {
         let runtime = Handle::try_current().map_err(LinksError::Runtime)?;
+        let meter = Arc::<Meter>::default();
         Ok(Arc::new(Self {
             dialer: Dialer::new(&config.operator_cas, config.resolver, config.deadlines.pong)?,
             pool: http::Pool::start(&runtime, config.deadlines.keep_unused),
-            writers: websocket::Writers::start(&runtime),
+            writers: websocket::Writers::start(&runtime, &meter),
+            meter,
             counters: Counters::default(),
             deadlines: config.deadlines,
             advised: Advised::default(),
@@ -100,6 +105,11 @@ impl Links {
     /// What was counted so far.
     pub fn counts(&self) -> LinkCounts {
         self.counters.read()
+    }
+
+    /// CPU of links and their connections so far, encryption included.
+    pub fn busy(&self) -> Duration {
+        self.meter.busy()
     }
 }
 
@@ -151,7 +161,7 @@ impl Door {
                     return Ok(());
                 }
                 let preconnect = http::preconnect(Arc::clone(&self.links), Arc::clone(&self.grant), wish);
-                self.tasks.spawn_on(preconnect, &self.links.runtime);
+                self.tasks.spawn_on(self.links.meter.wrap(preconnect), &self.links.runtime);
                 Ok(())
             }
             LinkEffect::SendBytes(id, Payload(data)) => self.put(id, Outbound::Bytes(data.into())),
@@ -238,7 +248,7 @@ impl Door {
         let outbox = Arc::<Outbox>::default();
         let link =
             Link::new(id, self.births, Arc::clone(&self.links), Arc::clone(&self.grant), Arc::clone(&outbox), self.tell.clone());
-        let task = self.tasks.spawn_on(run(link), &self.links.runtime);
+        let task = self.tasks.spawn_on(self.links.meter.wrap(run(link)), &self.links.runtime);
         self.open.insert(id, Open { birth: self.births, outbox, task });
     }
 

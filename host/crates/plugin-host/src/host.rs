@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How a host is set up.
 #[derive(Clone, Debug)]
@@ -147,6 +147,11 @@ impl PluginHost {
     /// Driven sessions that hold a guest or are about to.
     pub fn live_sessions(&self) -> usize {
         self.floor.live()
+    }
+
+    /// CPU of sessions so far, guests and their tasks, heavy ones left out: those have threads of their own.
+    pub fn busy(&self) -> Duration {
+        self.floor.busy()
     }
 
     /// What was counted so far.

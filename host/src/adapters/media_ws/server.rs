@@ -195,7 +195,11 @@ impl Session {
             None => message,
             Some(opus) => match opus.unpack(&message) {
                 Ok(frame) => frame,
-                Err(error) => return tracing::debug!(code = error.code(), "media socket: a frame makes no sense"),
+                Err(error) => {
+                    tracing::debug!(code = error.code(), "media socket: a frame makes no sense");
+                    // An empty piece is counted by the leg as what makes no sense.
+                    Bytes::new()
+                }
             },
         };
         // A full queue means that the shard stands still; it counts its own lateness.

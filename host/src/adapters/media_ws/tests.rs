@@ -185,6 +185,27 @@ async fn a_socket_that_says_nonsense_first_is_closed_without_a_call() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_no_packet_of_opus_is_counted_and_the_call_goes_on() {
+    use futures_util::SinkExt;
+    use tokio_tungstenite::tungstenite::Message;
+    let mut house = house().await;
+    let (mut socket, _) = tokio_tungstenite::connect_async(house.url.as_str()).await.unwrap();
+    let start = r#"{"event":"MEDIA_START","connection_id":"c","channel":"c","channel_id":"c","format":"opus"}"#;
+    socket.send(Message::text(start)).await.unwrap();
+    let mut call = timeout(SOON, house.calls.recv()).await.unwrap().unwrap();
+    let _media = timeout(SOON, call.telephony.connect_media()).await.unwrap().unwrap();
+    let counted = async {
+        let mut look = tokio::time::interval(Duration::from_millis(20));
+        while house.shard.stats().packets_garbage == 0 {
+            look.tick().await;
+            socket.send(Message::binary(vec![0xff, 0x3f])).await.unwrap();
+        }
+    };
+    timeout(SOON, counted).await.unwrap();
+    assert_eq!(house.shard.live_legs(), 1);
+}
+
+#[tokio::test]
 async fn nobody_there_is_an_error() {
     let url = Url::parse("ws://127.0.0.1:9/media/ws").unwrap();
     let outcome = Phone::connect(PhoneConfig { url, format: Format::Ulaw, tenant: None }).await;

@@ -39,7 +39,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         plugin_session_ends: vec![("stt-x".into(), "trap", 1)],
         links: vec![("asked", 1)],
         settings: vec![("tenants", "taken", 1)],
-        media_busy_s: vec![("hear", 1.5)],
+        busy_s: vec![("hear", 1.5)],
         ..Readings::default()
     };
     let text = observed().render(&readings);
@@ -96,7 +96,7 @@ fn readings_are_totals_and_never_fall() {
 #[test]
 fn a_distribution_that_is_counted_elsewhere_is_a_histogram() {
     let pacing = Paced { within: vec![(0.001, 3), (0.002, 5)], count: 6, sum_s: 0.25 };
-    let readings = Readings { pacing, pacing_max_s: 0.02, media_busy_s: vec![("hear", 1.5)], ..Readings::default() };
+    let readings = Readings { pacing, pacing_max_s: 0.02, busy_s: vec![("hear", 1.5)], ..Readings::default() };
     let metrics = Metrics::new();
     metrics.render(&readings);
     let text = metrics.render(&readings);
@@ -107,7 +107,7 @@ fn a_distribution_that_is_counted_elsewhere_is_a_histogram() {
         "vg_pacing_lateness_seconds_sum 0.25",
         "vg_pacing_lateness_seconds_count 6",
         "vg_pacing_lateness_max_seconds 0.02",
-        "vg_media_busy_seconds_total{work=\"hear\"} 1.5",
+        "vg_busy_seconds_total{work=\"hear\"} 1.5",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

@@ -67,7 +67,7 @@ pub struct ShardStats {
     pub frames_concealed: u64,
     /// Packets and raw frames sent.
     pub packets_out: u64,
-    /// Packets and raw frames that could not be sent: no address yet, socket or queue full.
+    /// Packets and raw frames that could not be sent: nobody there, socket or queue full.
     pub packets_unsent: u64,
     /// RTCP reports about us that came.
     pub reports_in: u64,

@@ -3,6 +3,7 @@
 use super::counters::Counters;
 use super::leg::{Leg, Stillness};
 use super::legs::LegKey;
+use super::ports::Ports;
 use super::priority;
 use super::socket::Socket;
 use super::worker::Worker;
@@ -88,14 +89,14 @@ pub(super) struct Shard {
     orders: thread_mpsc::SyncSender<Order>,
     counters: Arc<Counters>,
     advertised: SocketAddr,
-    /// Each call has a socket of its own, bound here.
-    own: Option<IpAddr>,
+    /// Each call has a socket of its own.
+    own: Option<Arc<Ports>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Shard {
-    /// Opens the socket and starts the thread. `own`: each call is to have a socket of its own, at this address.
-    pub(super) fn start(bind: SocketAddr, advertise: Option<IpAddr>, own: Option<IpAddr>) -> Result<Self, ShardError> {
+    /// Opens the socket and starts the thread. `own`: each call is to have a socket of its own, of these.
+    pub(super) fn start(bind: SocketAddr, advertise: Option<IpAddr>, own: Option<Arc<Ports>>) -> Result<Self, ShardError> {
         let at = |source| ShardError::Socket { bind, source };
         let socket = Socket::open(bind).map_err(at)?;
         let local = socket.local_addr().map_err(at)?;
@@ -117,11 +118,10 @@ impl Shard {
     /// Opens a leg over this shard's socket, or one of its own.
     pub(super) fn open_rtp(&self, config: LegConfig) -> Result<(MediaLeg, RtpHandle), ShardError> {
         let flow = Arc::new(Flow::new());
-        let (own, advertised) = match self.own {
-            Some(ip) => {
-                let bind = SocketAddr::new(ip, 0);
-                let at = |source| ShardError::Socket { bind, source };
-                let socket = Socket::open_own(bind).map_err(at)?;
+        let (own, advertised) = match &self.own {
+            Some(ports) => {
+                let at = |source| ShardError::Socket { bind: self.advertised, source };
+                let socket = ports.open().map_err(at)?;
                 let port = socket.local_addr().map_err(at)?.port();
                 (Some(socket), SocketAddr::new(self.advertised.ip(), port))
             }

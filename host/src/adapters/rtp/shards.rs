@@ -1,16 +1,19 @@
 //! All media threads of a gateway.
 
 use super::counters::{Counters, ShardStats};
+use super::ports::Ports;
 use super::shard::{LegConfig, RawHandle, RtpHandle, Shard, ShardError};
 use crate::application::ports::MediaLeg;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// Ports of a shard: RTP's, and RTCP's above it.
 const PORTS: u16 = 2;
 
 /// Where shards listen, and how many there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardConfig {
     /// Local address of the first one; the others have the ports above it, two each. Port 0 lets the system choose.
     pub bind: SocketAddr,
@@ -19,13 +22,20 @@ pub struct ShardConfig {
     /// Threads.
     pub shards: NonZeroUsize,
     /// A socket for each call instead of one for each shard.
-    pub own_sockets: bool,
+    pub own_sockets: Option<OwnSockets>,
+}
+
+/// Sockets of calls' own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnSockets {
+    /// The ports that they may have; none for any.
+    pub ports: Option<RangeInclusive<u16>>,
 }
 
 impl ShardConfig {
     /// One shard with one socket.
     pub fn new(bind: SocketAddr) -> Self {
-        Self { bind, advertise: None, shards: NonZeroUsize::MIN, own_sockets: false }
+        Self { bind, advertise: None, shards: NonZeroUsize::MIN, own_sockets: None }
     }
 }
 
@@ -41,13 +51,13 @@ impl Shards {
     /// # Errors
     /// Where an address is in use, or the system has no room for a thread.
     pub fn start(config: ShardConfig) -> Result<Self, ShardError> {
-        let own = config.own_sockets.then_some(config.bind.ip());
+        let own = config.own_sockets.map(|own| Arc::new(Ports::new(config.bind.ip(), own.ports)));
         let bind = |nth: usize| {
             let above = u16::try_from(nth).unwrap_or(u16::MAX).saturating_mul(PORTS);
             let port = if config.bind.port() == 0 { 0 } else { config.bind.port().saturating_add(above) };
             SocketAddr::new(config.bind.ip(), port)
         };
-        let shards = (0..config.shards.get()).map(|nth| Shard::start(bind(nth), config.advertise, own));
+        let shards = (0..config.shards.get()).map(|nth| Shard::start(bind(nth), config.advertise, own.clone()));
         Ok(Self { shards: shards.collect::<Result<_, _>>()? })
     }
 

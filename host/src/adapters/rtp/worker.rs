@@ -301,7 +301,7 @@ impl Slot {
                             }
                             out.counters.left(sent, due);
                         }
-                        (None, _) => out.counters.left(false, due),
+                        (None, _) => {}
                     }
                 }
                 let mut report = [0; COMPOUND_MAX];

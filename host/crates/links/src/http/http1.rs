@@ -34,11 +34,11 @@ impl Http1 {
     pub(super) async fn open(links: &Links, Dialed { stream, permit }: Dialed) -> hyper::Result<Self> {
         let (mut sender, connection) =
             Builder::new().max_header_size(HEADER_BYTES).handshake(TokioIo::new(Attentive::new(stream))).await?;
-        let driver = links.runtime.spawn(async move {
+        let driver = links.runtime.spawn(links.meter.wrap(async move {
             let _permit = permit;
             // What goes wrong is told to the request that it goes wrong for.
             let _ = connection.await;
-        });
+        }));
         let driver = AbortOnDropHandle::new(driver);
         sender.ready().await?;
         Ok(Self { sender, _driver: driver })

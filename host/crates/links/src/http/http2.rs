@@ -42,7 +42,7 @@ impl Http2 {
         let moved = Arc::<AtomicU32>::default();
         let pings = connection.ping_pong();
         let (seen, deadlines) = (Arc::clone(&moved), links.deadlines);
-        let driver = links.runtime.spawn(async move {
+        let driver = links.runtime.spawn(links.meter.wrap(async move {
             let _permit = permit;
             let unanswered = async {
                 match pings {
@@ -55,7 +55,7 @@ impl Http2 {
                 _ = connection => {}
                 () = unanswered => {}
             }
-        });
+        }));
         Ok(Self { sender, moved, driver: AbortOnDropHandle::new(driver) })
     }
 

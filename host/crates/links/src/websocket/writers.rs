@@ -5,6 +5,7 @@
 //! passes follow each other no closer than [`SPACING`]: a lone message never waits, under load each pass serves many.
 
 use super::connection::Connection;
+use crate::meter::Meter;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -43,11 +44,11 @@ struct Mark {
 }
 
 impl Writers {
-    pub(crate) fn start(runtime: &Handle) -> Self {
+    pub(crate) fn start(runtime: &Handle, meter: &Arc<Meter>) -> Self {
         let lanes: Vec<Arc<Lane>> = (0..runtime.metrics().num_workers()).map(|_| Arc::default()).collect();
         let mut tasks = JoinSet::new();
         for lane in &lanes {
-            tasks.spawn_on(drive(Arc::clone(lane)), runtime);
+            tasks.spawn_on(meter.wrap(drive(Arc::clone(lane))), runtime);
         }
         Self { lanes, next: AtomicUsize::new(0), _tasks: tasks }
     }

@@ -8,8 +8,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
+use vg_links::Meter;
 
 /// What every session needs of the host.
 #[derive(Clone)]
@@ -32,7 +34,15 @@ impl Drop for Seat {
 /// A seat and the runtime that belongs to it.
 pub(crate) struct Place {
     seat: Seat,
-    runtime: Option<Handle>,
+    runtime: Home,
+}
+
+/// Where a session runs.
+enum Home {
+    /// Beside everything else; what it costs is counted here.
+    Shared(Arc<Meter>),
+    /// On a thread for heavy ones.
+    Heavy(Handle),
 }
 
 impl Place {
@@ -44,8 +54,8 @@ impl Place {
     {
         let session = session(self.seat);
         match self.runtime {
-            Some(heavy) => heavy.spawn(session),
-            None => tokio::spawn(session),
+            Home::Heavy(heavy) => heavy.spawn(session),
+            Home::Shared(meter) => tokio::spawn(meter.wrap(session)),
         };
     }
 }
@@ -80,6 +90,7 @@ struct HeavyThread {
 /// All seats of a host.
 pub(crate) struct Floor {
     light: Bench,
+    meter: Arc<Meter>,
     heavy: Vec<HeavyThread>,
     stop: CancellationToken,
     tools: Tools,
@@ -90,6 +101,7 @@ impl Floor {
         let stop = CancellationToken::new();
         let mut floor = Self {
             light: Bench::new(light_sessions_max),
+            meter: Arc::default(),
             heavy: Vec::new(),
             stop: stop.clone(),
             tools: Tools { epoch: Epoch::pair(), counters },
@@ -104,6 +116,11 @@ impl Floor {
         self.tools.clone()
     }
 
+    /// CPU of the sessions that are not heavy.
+    pub(crate) fn busy(&self) -> Duration {
+        self.meter.busy()
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.light.taken() + self.heavy.iter().map(|thread| thread.bench.taken()).sum::<usize>()
     }
@@ -111,11 +128,11 @@ impl Floor {
     /// A free seat; for a heavy session on the thread with the fewest.
     pub(crate) fn seat(&self, compute: Compute) -> Result<Place, SessionError> {
         let place = match compute {
-            Compute::Light => self.light.seat().map(|seat| Place { seat, runtime: None }),
+            Compute::Light => self.light.seat().map(|seat| Place { seat, runtime: Home::Shared(Arc::clone(&self.meter)) }),
             Compute::Heavy => {
                 let emptiest = self.heavy.iter().min_by_key(|thread| thread.bench.taken());
                 emptiest.and_then(|thread| {
-                    let runtime = Some(thread.runtime.clone());
+                    let runtime = Home::Heavy(thread.runtime.clone());
                     thread.bench.seat().map(|seat| Place { seat, runtime })
                 })
             }

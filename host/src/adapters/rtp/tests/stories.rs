@@ -8,7 +8,8 @@ fn shards_at(bind: &str) -> Shards {
 }
 
 fn per_call() -> Shards {
-    Shards::start(ShardConfig { own_sockets: true, ..ShardConfig::new("127.0.0.1:0".parse().unwrap()) }).unwrap()
+    Shards::start(ShardConfig { own_sockets: Some(OwnSockets::default()), ..ShardConfig::new("127.0.0.1:0".parse().unwrap()) })
+        .unwrap()
 }
 
 fn peer_at(address: &str) -> UdpSocket {
@@ -91,6 +92,20 @@ async fn own_socket_keeps_what_comes_before_the_announcement() {
     }
     wire.set_remote(peer.local_addr().unwrap()).unwrap();
     until("all are heard", || shards.stats().packets_in == 3).await;
+}
+
+#[tokio::test]
+async fn what_is_said_before_the_announcement_is_no_packet_that_was_lost() {
+    for shards in [shard(), per_call()] {
+        let peer = peer();
+        let (media, wire) = shards.open_rtp(ulaw(None, None)).unwrap();
+        say(&media, 1);
+        let mut speech = media;
+        until("some of it has been said", || speech.events.try_recv().is_ok()).await;
+        wire.set_remote(peer.local_addr().unwrap()).unwrap();
+        receive(&peer);
+        assert_eq!(shards.stats().packets_unsent, 0);
+    }
 }
 
 #[tokio::test]
