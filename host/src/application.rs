@@ -11,6 +11,7 @@ pub mod call_task;
 pub mod gateway;
 mod hearing;
 mod line;
+pub mod lines;
 pub mod orders;
 mod speaking;
 mod thinking;

@@ -14,6 +14,7 @@ use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
+use crate::application::lines::Lines;
 use crate::application::ports::{Facts, IncomingCall};
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
@@ -79,9 +80,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (recordings, emergency) = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
+    let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
-        speaking: Arc::clone(&plugins) as _,
+        speaking: Arc::clone(&lines) as _,
         agent: Arc::new(BuiltinAgent::new()),
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::clone(&metrics) as _,
@@ -95,7 +97,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
-    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
+    let house = House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
     if config.http.api {
@@ -268,6 +270,7 @@ struct House {
     live: Arc<AtomicUsize>,
     shard: Arc<Shards>,
     plugins: Arc<Plugins>,
+    lines: Arc<Lines>,
     settings: Arc<Settings>,
     asterisks: Vec<Arc<Ari>>,
     stop: CancellationToken,
@@ -294,6 +297,7 @@ impl Vitals for House {
             plugin_sessions: self.plugins.host().counts().sessions_opened,
             plugin_session_ends: self.plugins.session_ends(),
             links: by_fate(self.plugins.link_counts()),
+            lines: self.lines.counts(),
             settings: self.settings.counts(),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,

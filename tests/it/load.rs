@@ -43,7 +43,7 @@ fn a_few_callers_are_answered_and_every_figure_is_one() {
     assert!(figure("/turns") > 0.0, "nobody was answered: {last}");
     // 100 ms of sound travel together; what is beyond is the machine's.
     assert!(figure("/mouth_to_vendor_ms/0") > 20.0 && figure("/vendor_to_ear_ms/0") > 0.0, "{last}");
-    for part in ["rx", "dsp_vad", "speak", "tx", "tokio-rt-worker"] {
+    for part in ["rx", "dsp_vad", "speak", "tx", "plugin", "vendor_socket", "events"] {
         assert!(figure(&format!("/parts/{part}")) > 0.0, "{part}: {last}");
     }
     let (whole, floor, ratio) =

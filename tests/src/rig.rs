@@ -426,11 +426,13 @@ impl Speaking for FakeSpeaking {
         if let Some(code) = self.0.script.lock().unwrap().speaking_falls.pop_front() {
             return Err(Fall { plugin: request.ladder.first().plugin.clone(), code });
         }
-        Ok(Box::new(FakeSpeaker { rate_hz: request.rate_hz, events: VecDeque::new(), waker: None }))
+        let plugin = request.ladder.first().plugin.clone();
+        Ok(Box::new(FakeSpeaker { plugin, rate_hz: request.rate_hz, events: VecDeque::new(), waker: None }))
     }
 }
 
 struct FakeSpeaker {
+    plugin: PluginId,
     rate_hz: u32,
     events: VecDeque<SpeakingEvent>,
     waker: Option<std::task::Waker>,
@@ -462,6 +464,10 @@ impl Speak for FakeSpeaker {
                 Poll::Pending
             }
         }
+    }
+
+    fn plugin(&self) -> &PluginId {
+        &self.plugin
     }
 }
 

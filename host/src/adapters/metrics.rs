@@ -6,6 +6,7 @@
 mod follower;
 
 use crate::adapters::recording::RecordingStats;
+use crate::application::lines::LineCounts;
 use crate::application::ports::{Observation, Observe};
 use follower::Follower;
 pub use follower::Paced;
@@ -70,6 +71,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
     counter("vg_calls_started_total", &[], "Calls taken in."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
+    counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session)."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
@@ -110,6 +112,8 @@ pub struct Readings {
     pub plugin_session_ends: Vec<(String, &'static str, u64)>,
     /// Links of plugins since start by their fate.
     pub links: Vec<(&'static str, u64)>,
+    /// Lines of the gateway's own since start.
+    pub lines: LineCounts,
     /// Changes of settings since start: what, outcome, number.
     pub settings: Vec<(&'static str, &'static str, u64)>,
     /// Media legs now.
@@ -174,6 +178,7 @@ struct Read {
     plugin_sessions: IntCounter,
     plugin_session_ends: IntCounterVec,
     plugin_links: IntCounterVec,
+    lines: IntCounterVec,
     settings_changes: IntCounterVec,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
@@ -333,6 +338,7 @@ impl Read {
             plugin_sessions: plain_counter(registry, "vg_plugin_sessions_total"),
             plugin_session_ends: counters(registry, "vg_plugin_session_ends_total"),
             plugin_links: counters(registry, "vg_plugin_links_total"),
+            lines: counters(registry, "vg_lines_total"),
             settings_changes: counters(registry, "vg_settings_changes_total"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
@@ -373,6 +379,8 @@ impl Read {
         for (plugin, code, total) in &readings.plugin_session_ends {
             advance(&self.plugin_session_ends.with_label_values(&[plugin.as_str(), code]), *total);
         }
+        advance(&self.lines.with_label_values(&["kept"]), readings.lines.hits);
+        advance(&self.lines.with_label_values(&["spoken"]), readings.lines.misses);
         for (fate, total) in &readings.links {
             advance(&self.plugin_links.with_label_values(&[fate]), *total);
         }

@@ -234,7 +234,7 @@ impl Hearing for Plugins {
 
 impl Speaking for Plugins {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        let SpeakingRequest { call, tenant, ladder, language, rate_hz } = request;
+        let SpeakingRequest { call, tenant, ladder, language, rate_hz, .. } = request;
         self.climb(&ladder, &language, |provider| {
             let (standing, report) = self.for_session(provider, &language)?;
             let formats = &standing.plugin.descriptor().formats;

@@ -122,6 +122,7 @@ impl CallTask {
             ladder: settings.speaking.clone(),
             language: settings.language.clone(),
             rate_hz,
+            lines: settings.lines(),
         };
         Self {
             call: Call::new(Arc::clone(&settings)),

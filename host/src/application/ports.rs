@@ -325,6 +325,8 @@ pub struct SpeakingRequest {
     pub language: String,
     /// Rate of the leg: the plugin is asked for it where it offers it.
     pub rate_hz: u32,
+    /// What the gateway says word for word in every call of this tenant, and may therefore keep.
+    pub lines: Arc<[String]>,
 }
 
 /// A session that speaks one utterance after another. Dropping it ends it.
@@ -333,6 +335,8 @@ pub trait Speak: Send {
     fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput>;
     /// The next thing it says; `None` once it has ended.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>>;
+    /// Who speaks.
+    fn plugin(&self) -> &PluginId;
 }
 
 /// What a speaker is told.

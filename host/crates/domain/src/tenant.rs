@@ -29,6 +29,14 @@ pub struct TenantSettings {
     pub recording: bool,
 }
 
+impl TenantSettings {
+    /// What is said word for word in every call.
+    pub fn lines(&self) -> Arc<[String]> {
+        let Prompts { not_understood, agent_unavailable, farewell } = &self.prompts;
+        [&self.greeting, not_understood, agent_unavailable, farewell].map(Clone::clone).into()
+    }
+}
+
 /// The providers of a role in the order in which they are tried. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ladder {

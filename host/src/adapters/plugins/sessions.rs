@@ -85,4 +85,8 @@ impl Speak for Speaker {
             return Poll::Ready(Some(event));
         }
     }
+
+    fn plugin(&self) -> &PluginId {
+        &self.plugin
+    }
 }

@@ -1,0 +1,207 @@
+use super::*;
+use std::future::poll_fn;
+use std::sync::atomic::AtomicUsize;
+use vg_domain::ids::CallId;
+use vg_domain::tenant::Ladder;
+
+const GREETING: &str = "Welcome.";
+
+/// Says of each text its length in samples, and counts how often it was told something.
+#[derive(Default)]
+struct Voice {
+    told: Arc<AtomicUsize>,
+    /// Says nothing before it is told to.
+    slow: bool,
+    fallen_back: bool,
+}
+
+struct Speaker {
+    told: Arc<AtomicUsize>,
+    said: VecDeque<SpeakingEvent>,
+    slow: bool,
+    plugin: PluginId,
+}
+
+impl Speaking for Voice {
+    fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
+        let plugin = PluginId::new(if self.fallen_back { "tts-second" } else { "tts-first" });
+        Ok(Box::new(Speaker { told: Arc::clone(&self.told), said: VecDeque::new(), slow: self.slow, plugin }))
+    }
+}
+
+impl Speak for Speaker {
+    fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
+        self.told.fetch_add(1, Relaxed);
+        match input {
+            SpeakingInput::Text(text) => self.said.push_back(SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![7; text.len()] }),
+            SpeakingInput::Flush(mark) => self.said.push_back(SpeakingEvent::Flushed(mark)),
+            // What it was about to say is on its way already.
+            SpeakingInput::Cancel => self.said.push_back(SpeakingEvent::Cancelled),
+        }
+        Ok(())
+    }
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
+        if self.slow {
+            return Poll::Pending;
+        }
+        self.said.pop_front().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
+    }
+
+    fn plugin(&self) -> &PluginId {
+        &self.plugin
+    }
+}
+
+fn request() -> SpeakingRequest {
+    SpeakingRequest {
+        call: CallId::new("1"),
+        tenant: TenantId::new("acme"),
+        ladder: Ladder::new(provider("tts-first"), [provider("tts-second")]),
+        language: "en-US".into(),
+        rate_hz: 8_000,
+        lines: [GREETING.to_owned(), "Goodbye.".to_owned()].into(),
+    }
+}
+
+fn provider(name: &str) -> Provider {
+    Provider::new(PluginId::new(name), "{}")
+}
+
+fn say(session: &mut dyn Speak, mark: u32, texts: &[&str]) {
+    texts.iter().for_each(|text| session.try_tell(SpeakingInput::Text((*text).to_owned())).unwrap());
+    session.try_tell(SpeakingInput::Flush(mark)).unwrap();
+}
+
+/// Samples, marks and cancels in order, as far as there are any.
+async fn heard(session: &mut dyn Speak) -> Vec<String> {
+    let mut heard = Vec::new();
+    while let Poll::Ready(Some(event)) = poll_fn(|cx| Poll::Ready(session.poll_event(cx))).await {
+        heard.push(match event {
+            SpeakingEvent::Audio { pcm, .. } => format!("{} samples", pcm.len()),
+            SpeakingEvent::Flushed(mark) => format!("flushed {mark}"),
+            SpeakingEvent::Cancelled => "cancelled".to_owned(),
+            SpeakingEvent::Fell(fall) => fall.code.to_owned(),
+        });
+    }
+    heard
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_is_spoken_once_and_comes_from_memory_in_the_next_call() {
+    let voice = Voice::default();
+    let told = Arc::clone(&voice.told);
+    let lines = Lines::over(Arc::new(voice));
+    for call in 0..3 {
+        let mut session = lines.open(request()).unwrap();
+        say(&mut *session, 1, &[GREETING]);
+        assert_eq!(heard(&mut *session).await, ["8 samples", "flushed 1"], "call {call}");
+    }
+    assert_eq!((told.load(Relaxed), lines.counts()), (2, LineCounts { hits: 2, misses: 1 }));
+    let mut session = lines.open(SpeakingRequest { tenant: TenantId::new("other"), ..request() }).unwrap();
+    say(&mut *session, 1, &[GREETING]);
+    assert_eq!(told.load(Relaxed), 4, "another tenant's is not taken");
+    tokio::time::advance(KEPT).await;
+    say(&mut *lines.open(request()).unwrap(), 1, &[GREETING]);
+    assert_eq!(told.load(Relaxed), 6, "it is spoken anew when it is old");
+}
+
+#[tokio::test]
+async fn what_an_agent_says_is_never_kept() {
+    let voice = Voice::default();
+    let told = Arc::clone(&voice.told);
+    let lines = Lines::over(Arc::new(voice));
+    for _ in 0..2 {
+        let mut session = lines.open(request()).unwrap();
+        say(&mut *session, 1, &["Your balance is 5 euros."]);
+        say(&mut *session, 2, &[GREETING, "More."]);
+        assert_eq!(heard(&mut *session).await, ["24 samples", "flushed 1", "8 samples", "5 samples", "flushed 2"]);
+    }
+    assert_eq!((told.load(Relaxed), lines.counts().hits), (10, 0));
+}
+
+#[tokio::test]
+async fn a_known_line_with_more_behind_it_is_spoken_whole() {
+    let lines = Lines::over(Arc::new(Voice::default()));
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &[GREETING]);
+    heard(&mut *session).await;
+    say(&mut *session, 2, &[GREETING, "More."]);
+    assert_eq!(heard(&mut *session).await, ["8 samples", "5 samples", "flushed 2"]);
+}
+
+#[tokio::test]
+async fn a_known_line_never_overtakes_what_is_still_being_spoken() {
+    let lines = Lines::over(Arc::new(Voice::default()));
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &[GREETING]);
+    heard(&mut *session).await;
+    say(&mut *session, 2, &["An answer."]);
+    say(&mut *session, 3, &[GREETING]);
+    assert_eq!(heard(&mut *session).await, ["10 samples", "flushed 2", "8 samples", "flushed 3"]);
+}
+
+#[tokio::test]
+async fn after_a_cancel_nothing_stale_is_learned_and_nothing_is_said_before_its_answer() {
+    let lines = Lines::over(Arc::new(Voice::default()));
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &["A long answer that nobody hears."]);
+    session.try_tell(SpeakingInput::Cancel).unwrap();
+    say(&mut *session, 2, &[GREETING]);
+    assert_eq!(heard(&mut *session).await, ["32 samples", "flushed 1", "cancelled", "8 samples", "flushed 2"]);
+    say(&mut *session, 3, &[GREETING]);
+    assert_eq!(heard(&mut *session).await, ["8 samples", "flushed 3"], "and no word of the answer");
+    say(&mut *session, 4, &["Another."]);
+    session.try_tell(SpeakingInput::Cancel).unwrap();
+    say(&mut *session, 5, &[GREETING]);
+    assert_eq!(heard(&mut *session).await.last().unwrap(), "flushed 5");
+}
+
+#[tokio::test]
+async fn a_fallbacks_voice_is_not_kept() {
+    let voice = Voice { fallen_back: true, ..Voice::default() };
+    let told = Arc::clone(&voice.told);
+    let lines = Lines::over(Arc::new(voice));
+    for _ in 0..2 {
+        let mut session = lines.open(request()).unwrap();
+        say(&mut *session, 1, &[GREETING]);
+        heard(&mut *session).await;
+    }
+    assert_eq!(told.load(Relaxed), 4);
+}
+
+#[tokio::test]
+async fn a_line_that_is_cut_is_not_kept() {
+    let voice = Voice { slow: true, ..Voice::default() };
+    let lines = Lines::over(Arc::new(voice));
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &[GREETING]);
+    session.try_tell(SpeakingInput::Cancel).unwrap();
+    drop(session);
+    say(&mut *lines.open(request()).unwrap(), 1, &[GREETING]);
+    assert_eq!(lines.counts(), LineCounts { hits: 0, misses: 2 });
+}
+
+#[test]
+fn memory_is_bounded_and_what_was_said_longest_ago_goes_first() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        let kept = Kept::default();
+        let key = |nth: usize| Key {
+            tenant: TenantId::new("acme"),
+            provider: provider("tts"),
+            language: "en-US".into(),
+            rate_hz: 8_000,
+            text: nth.to_string(),
+        };
+        let fit = SAMPLES_MAX / LINE_SAMPLES_MAX;
+        for nth in 0..fit {
+            kept.put(key(nth), 8_000, vec![0; LINE_SAMPLES_MAX]);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        assert!(kept.get(&key(0)).is_some(), "all fit, and the oldest was just said again");
+        kept.put(key(fit), 8_000, vec![0; 1]);
+        assert!(kept.get(&key(1)).is_none());
+        assert!(kept.get(&key(0)).is_some() && kept.get(&key(fit)).is_some());
+    });
+}
