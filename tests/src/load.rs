@@ -8,3 +8,4 @@ pub mod floor;
 pub mod gateway;
 pub mod marks;
 pub mod report;
+pub mod scene;

@@ -9,12 +9,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
-use vg_sim::{Format, Identity, Latencies, Server, Sim, Tap, recordings};
-use vg_tests::load::asterisk::Asterisk;
-use vg_tests::load::callers::{Callers, script};
-use vg_tests::load::gateway::{Gateway, Setup, Used, used};
+use vg_sim::{Format, Tap};
+use vg_tests::load::callers::Callers;
+use vg_tests::load::gateway::{Gateway, Used, used};
 use vg_tests::load::marks::Way;
+use vg_tests::load::scene::{Scene, Wishes};
 use vg_tests::load::{floor, report};
 
 /// Callers who speak and pause come to a gateway whose vendors and Asterisk are simulated in this process. Run it on other processors than
@@ -100,45 +99,32 @@ struct Window {
 }
 
 async fn run(options: &Options, calls: usize) -> Result<report::Report> {
-    let caller = recordings().first().context("the fixtures have a recording")?;
-    // One sentence, so that its answer is not interrupted by the next.
-    let end_ms = caller.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms;
-    let samples = caller.samples(8000);
-    let sentence = &samples[..samples.len().min(end_ms as usize * 8 + 1_600)];
-    let callers = Callers::start(calls, script(sentence, Duration::from_millis(options.pause_ms)))?;
-    // As many as there are callers may be asked for before they are looked at.
-    let (asked, mut media) = mpsc::channel(calls.max(1));
-    let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;
-    let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
-    let authority = identity.write_authority(folder.path())?;
-    let sim = Arc::new(Sim::new(None, Latencies::published(), 1));
-    let server = Server::start(Arc::clone(&sim), "127.0.0.1:0".parse()?, Some(&identity)).await?;
-    let setup = Setup {
-        program: &options.gateway,
+    let wishes = Wishes {
+        gateway: &options.gateway,
         plugins: &options.plugins,
-        asterisk: &asterisk.url,
-        vendors: &server.origin(),
-        authority: &authority,
         cpus: &options.cpus,
         sound: &options.sound,
         shards: options.shards,
-        calls,
+        callers: calls,
+        pause: Duration::from_millis(options.pause_ms),
     };
-    sim.tap(Box::new(Marker { to_vendor: Arc::clone(&callers.to_vendor), to_caller: Arc::clone(&callers.to_caller) }));
-    let gateway = Gateway::start(&setup).await?;
-    let idle = used(gateway.pid())?;
+    let marker = |callers: &Callers| {
+        let (to_vendor, to_caller) = (Arc::clone(&callers.to_vendor), Arc::clone(&callers.to_caller));
+        Some(Box::new(Marker { to_vendor, to_caller }) as Box<dyn Tap>)
+    };
+    let mut scene = Scene::start(&wishes, marker).await?;
+    let idle = used(scene.gateway.pid())?;
     for number in 0..calls {
-        asterisk.ring(number);
+        scene.asterisk.ring(number);
         let wait = Duration::from_secs_f64(1.0 / options.rate.max(1) as f64);
         tokio::time::sleep(wait).await;
-        while let Ok(asked) = media.try_recv() {
-            callers.begin(asked.caller, asked.gateway);
-        }
+        scene.let_speak();
     }
-    settle(&gateway, &callers, &mut media, calls).await?;
-    let window = measure(options, &gateway, &callers).await?;
+    settle(&mut scene, calls).await?;
+    let Scene { gateway, callers, sim, .. } = &scene;
+    let window = measure(options, gateway, callers).await?;
     let out_share = out_share(&window);
-    let floor_ms = bare_loop(options, &callers, calls, out_share).await?;
+    let floor_ms = bare_loop(options, callers, calls, out_share).await?;
     if let Some(offence) = sim.offences().first() {
         bail!("the gateway's plugins broke a vendor's rules: {}", offence.what);
     }
@@ -167,25 +153,18 @@ impl Tap for Marker {
 }
 
 /// Waits until all calls are up.
-async fn settle(
-    gateway: &Gateway,
-    callers: &Callers,
-    media: &mut mpsc::Receiver<vg_tests::load::asterisk::Asked>,
-    calls: usize,
-) -> Result<()> {
+async fn settle(scene: &mut Scene, calls: usize) -> Result<()> {
     let begun = Instant::now();
     loop {
-        while let Ok(asked) = media.try_recv() {
-            callers.begin(asked.caller, asked.gateway);
-        }
-        let up = gateway.metric("vg_media_legs_live").await?;
+        scene.let_speak();
+        let up = scene.gateway.metric("vg_media_legs_live").await?;
         if up >= calls as f64 {
             // Greetings are over, and each caller has said something.
             tokio::time::sleep(Duration::from_secs(8)).await;
             return Ok(());
         }
         if begun.elapsed() > Duration::from_secs(60) {
-            let log = gateway.log();
+            let log = scene.gateway.log();
             let tail: Vec<&str> = log.lines().rev().take(20).collect();
             bail!("only {up} of {calls} calls are up after a minute:\n{}", tail.join("\n"));
         }

@@ -8,9 +8,9 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc};
 
@@ -20,7 +20,7 @@ const EVENTS: usize = 4096;
 /// A media channel was asked for.
 #[derive(Debug)]
 pub struct Asked {
-    /// Which caller's: callers are numbered as they come.
+    /// Whose sound it is, of the callers that take turns.
     pub caller: usize,
     /// Where the gateway wants its sound.
     pub gateway: SocketAddr,
@@ -41,11 +41,20 @@ struct House {
 
 #[derive(Default)]
 struct Inner {
-    /// Where each caller's sound comes from.
+    /// Where callers' sound comes from; they take turns.
     callers: Vec<SocketAddr>,
-    /// Media channels that wait for a caller, by their bridge's number.
-    media: HashMap<String, usize>,
     next: usize,
+    channels: BTreeSet<String>,
+    bridges: BTreeSet<String>,
+}
+
+/// What exists in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Names of channels, callers' and media.
+    pub channels: BTreeSet<String>,
+    /// Names of bridges.
+    pub bridges: BTreeSet<String>,
 }
 
 impl Asterisk {
@@ -64,21 +73,41 @@ impl Asterisk {
         Ok(Self { url, house })
     }
 
+    /// What exists at this moment.
+    pub fn left(&self) -> Left {
+        let inner = self.house.lock();
+        Left { channels: inner.channels.clone(), bridges: inner.bridges.clone() }
+    }
+
     /// A caller comes.
     pub fn ring(&self, caller: usize) {
-        let channel = json!({"id": format!("caller-{caller}"), "caller": {"number": "5550100"}, "dialplan": {"exten": "100"}});
+        let id = format!("caller-{caller}");
+        self.house.lock().channels.insert(id.clone());
+        let channel = json!({"id": id, "caller": {"number": "5550100"}, "dialplan": {"exten": "100"}});
         self.say(&json!({"type": "StasisStart", "args": ["tenant=load"], "channel": channel}));
     }
 
     /// A caller goes.
     pub fn hang_up(&self, caller: usize) {
-        let channel = json!({"id": format!("caller-{caller}")});
+        let id = format!("caller-{caller}");
+        self.house.lock().channels.remove(&id);
+        let channel = json!({ "id": id });
         self.say(&json!({"type": "ChannelHangupRequest", "channel": channel}));
         self.say(&json!({"type": "StasisEnd", "channel": channel}));
     }
 
     fn say(&self, event: &Value) {
-        let _nobody_listens = self.house.said.send(event.to_string());
+        self.house.say(event);
+    }
+}
+
+impl House {
+    fn say(&self, event: &Value) {
+        let _nobody_listens = self.said.send(event.to_string());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -104,21 +133,34 @@ async fn request(State(house): State<Arc<House>>, request: Request) -> Response 
     let query = request.uri().query().unwrap_or_default();
     let query: HashMap<String, String> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let segments: Vec<&str> = path.split('/').collect();
-    let none: [Value; 0] = [];
     match (request.method(), segments.as_slice()) {
         (&Method::GET, ["asterisk", "info"]) => {
             axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
         }
-        (&Method::GET, ["channels"] | ["bridges"]) => axum::Json(none).into_response(),
-        (&Method::GET, ["channels", id]) => axum::Json(json!({"id": id})).into_response(),
+        (&Method::GET, ["channels"]) => names(&house.lock().channels),
+        (&Method::GET, ["bridges"]) => names(&house.lock().bridges),
+        (&Method::GET, ["channels", id]) if house.lock().channels.contains(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::POST, ["channels", "externalMedia"]) => media(&house, &query),
         (&Method::POST, ["bridges", _, "addChannel"]) => StatusCode::NO_CONTENT.into_response(),
-        (&Method::POST, ["bridges"]) => axum::Json(json!({"id": query.get("bridgeId")})).into_response(),
-        (&Method::POST, ["channels", _, _]) | (&Method::DELETE, ["channels" | "bridges", _]) => {
+        (&Method::POST, ["bridges"]) => bridge(&house, &query),
+        (&Method::POST, ["channels", id, _]) if house.lock().channels.contains(*id) => StatusCode::NO_CONTENT.into_response(),
+        (&Method::DELETE, ["bridges", id]) if house.lock().bridges.remove(*id) => StatusCode::NO_CONTENT.into_response(),
+        (&Method::DELETE, ["channels", id]) if house.lock().channels.remove(*id) => {
+            house.say(&json!({"type": "StasisEnd", "channel": {"id": id}}));
             StatusCode::NO_CONTENT.into_response()
         }
         _ => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+fn names(names: &BTreeSet<String>) -> Response {
+    axum::Json(names.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>()).into_response()
+}
+
+fn bridge(house: &House, query: &HashMap<String, String>) -> Response {
+    let Some(id) = query.get("bridgeId") else { return StatusCode::BAD_REQUEST.into_response() };
+    house.lock().bridges.insert(id.clone());
+    axum::Json(json!({ "id": id })).into_response()
 }
 
 /// Callers are all alike: the first media channel is the first caller's.
@@ -127,14 +169,14 @@ fn media(house: &Arc<House>, query: &HashMap<String, String>) -> Response {
     else {
         return StatusCode::BAD_REQUEST.into_response();
     };
-    let mut inner = house.inner.lock().unwrap_or_else(PoisonError::into_inner);
-    let caller = inner.next;
+    let mut inner = house.lock();
+    let caller = inner.next % inner.callers.len().max(1);
     inner.next += 1;
     let Some(from) = inner.callers.get(caller).copied() else { return StatusCode::SERVICE_UNAVAILABLE.into_response() };
-    inner.media.insert(channel.clone(), caller);
+    inner.channels.insert(channel.clone());
+    drop(inner);
     let _the_end = house.asked.try_send(Asked { caller, gateway: host });
-    let event = json!({"type": "StasisStart", "args": [], "channel": {"id": channel}});
-    let _nobody_listens = house.said.send(event.to_string());
+    house.say(&json!({"type": "StasisStart", "args": [], "channel": {"id": channel}}));
     let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": from.ip().to_string(), "UNICASTRTP_LOCAL_PORT": from.port().to_string()});
     axum::Json(json!({"id": channel, "channelvars": variables})).into_response()
 }

@@ -35,7 +35,7 @@ pub struct Callers {
     pub to_vendor: Arc<Way>,
     /// From the vendor's mouth to their ears.
     pub to_caller: Arc<Way>,
-    begin: mpsc::SyncSender<(usize, SocketAddr)>,
+    begin: mpsc::SyncSender<(usize, Option<SocketAddr>)>,
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -89,7 +89,12 @@ impl Callers {
 
     /// This one speaks to that address from now on.
     pub fn begin(&self, caller: usize, gateway: SocketAddr) {
-        let _ended = self.begin.send((caller, gateway));
+        let _ended = self.begin.send((caller, Some(gateway)));
+    }
+
+    /// This one is silent from now on.
+    pub fn end(&self, caller: usize) {
+        let _ended = self.begin.send((caller, None));
     }
 }
 
@@ -102,7 +107,7 @@ impl Drop for Callers {
     }
 }
 
-fn run(mut callers: Vec<Caller>, begins: &mpsc::Receiver<(usize, SocketAddr)>, world: &World) {
+fn run(mut callers: Vec<Caller>, begins: &mpsc::Receiver<(usize, Option<SocketAddr>)>, world: &World) {
     let (mut tick, mut packet) = (Instant::now(), [0; 2048]);
     for number in 0usize.. {
         if world.stop.load(Relaxed) {
@@ -120,7 +125,7 @@ fn run(mut callers: Vec<Caller>, begins: &mpsc::Receiver<(usize, SocketAddr)>, w
         }
         while let Ok((caller, gateway)) = begins.try_recv() {
             if let Some(caller) = callers.get_mut(caller) {
-                caller.speaks = caller.socket.connect(gateway).is_ok();
+                caller.speaks = gateway.is_some_and(|gateway| caller.socket.connect(gateway).is_ok());
             }
         }
         for caller in callers.iter_mut().skip(number % SLOTS).step_by(SLOTS).filter(|caller| caller.speaks) {

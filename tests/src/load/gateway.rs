@@ -52,6 +52,10 @@ pub struct Used {
     pub by_thread: BTreeMap<String, f64>,
     /// Resident memory, in MB.
     pub rss_mb: f64,
+    /// Open files, sockets among them.
+    pub files: usize,
+    /// Threads.
+    pub threads: usize,
 }
 
 impl Gateway {
@@ -189,12 +193,14 @@ pub fn used(pid: u32) -> Result<Used> {
         let folder = task?.path();
         // The scheduler counts in nanoseconds; the other books count ticks of 10 ms.
         let Ok(books) = fs::read_to_string(folder.join("schedstat")) else { continue };
+        used.threads += 1;
         let name = fs::read_to_string(folder.join("comm")).unwrap_or_default();
         let ns: f64 = books.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(0.0);
         used.cpu_s += ns / 1e9;
         *used.by_thread.entry(name.trim().trim_end_matches(|c: char| c.is_ascii_digit() || c == '-').to_owned()).or_default() +=
             ns / 1e9;
     }
+    used.files = fs::read_dir(format!("/proc/{pid}/fd"))?.count();
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kb = |line: &str| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok();
     used.rss_mb = status.lines().find_map(kb).unwrap_or(0.0) / 1024.0;

@@ -1,0 +1,90 @@
+//! A gateway with everything around it: callers, an Asterisk and one vendor, all but the gateway in this process.
+
+use super::asterisk::{Asked, Asterisk};
+use super::callers::{Callers, script};
+use super::gateway::{Gateway, Setup};
+use anyhow::{Context, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use vg_sim::{Identity, Latencies, Server, Sim, Tap, recordings};
+
+/// What a [`Scene`] is made of.
+pub struct Wishes<'a> {
+    /// The gateway's program.
+    pub gateway: &'a Path,
+    /// The folder of components.
+    pub plugins: &'a Path,
+    /// Processors of the gateway, as `taskset -c` wants them.
+    pub cpus: &'a str,
+    /// In what sound the vendor hears.
+    pub sound: &'a str,
+    /// Media threads.
+    pub shards: usize,
+    /// Callers there are; where more calls are made they take turns.
+    pub callers: usize,
+    /// What they pause between sentences.
+    pub pause: Duration,
+}
+
+/// See the module.
+pub struct Scene {
+    /// The gateway. The first to go.
+    pub gateway: Gateway,
+    /// Its callers.
+    pub callers: Callers,
+    /// Its Asterisk.
+    pub asterisk: Asterisk,
+    /// Its vendor.
+    pub sim: Arc<Sim>,
+    media: mpsc::Receiver<Asked>,
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Scene {
+    /// Starts all of it; nobody calls yet. `tap` hears and marks what vendor and callers say.
+    ///
+    /// # Errors
+    /// Where a part does not start.
+    pub async fn start(wishes: &Wishes<'_>, tap: impl FnOnce(&Callers) -> Option<Box<dyn Tap>>) -> Result<Self> {
+        let caller = recordings().first().context("the fixtures have a recording")?;
+        // One sentence, so that its answer is not interrupted by the next.
+        let end_ms = caller.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms;
+        let samples = caller.samples(8000);
+        let sentence = &samples[..samples.len().min(end_ms as usize * 8 + 1_600)];
+        let callers = Callers::start(wishes.callers, script(sentence, wishes.pause))?;
+        // As many as there are callers may be asked for before they are looked at.
+        let (asked, media) = mpsc::channel(wishes.callers.max(1));
+        let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;
+        let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
+        let authority = identity.write_authority(folder.path())?;
+        let sim = Arc::new(Sim::new(None, Latencies::published(), 1));
+        let server = Server::start(Arc::clone(&sim), "127.0.0.1:0".parse()?, Some(&identity)).await?;
+        if let Some(tap) = tap(&callers) {
+            sim.tap(tap);
+        }
+        let vendors = server.origin();
+        let setup = Setup {
+            program: wishes.gateway,
+            plugins: wishes.plugins,
+            asterisk: &asterisk.url,
+            vendors: &vendors,
+            authority: &authority,
+            cpus: wishes.cpus,
+            sound: wishes.sound,
+            shards: wishes.shards,
+            calls: wishes.callers,
+        };
+        let gateway = Gateway::start(&setup).await?;
+        Ok(Self { gateway, callers, asterisk, sim, media, _server: server, _folder: folder })
+    }
+
+    /// Callers whose media channel is there begin to speak.
+    pub fn let_speak(&mut self) {
+        while let Ok(asked) = self.media.try_recv() {
+            self.callers.begin(asked.caller, asked.gateway);
+        }
+    }
+}
