@@ -7,10 +7,12 @@ pub mod limits;
 pub mod ports;
 pub mod recording;
 
+pub mod admission;
 pub mod call_task;
 pub mod gateway;
 mod hearing;
 mod line;
 pub mod orders;
+pub mod refusing;
 mod speaking;
 mod thinking;

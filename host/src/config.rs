@@ -112,6 +112,10 @@ pub struct Asterisk {
 pub struct Prompts {
     /// A WAV file that is played when no speaker is left; none: the shipped one.
     pub emergency: Option<PathBuf>,
+    /// Refused calls are answered and told why. An answered call costs money, and a refusal in words hides the refusal from the trunk.
+    pub answer_refusals: bool,
+    /// Folder of the operator's own words for refusals, `<code>.wav`; where one is missing, and without the folder, the shipped ones.
+    pub refusals: Option<PathBuf>,
 }
 
 /// `[recording]`

@@ -15,6 +15,7 @@ use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
+use crate::application::refusing::RefusalWords;
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -78,7 +79,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let config::Media { bind, advertise, shards, sockets, .. } = config.media;
     let own_sockets = sockets == config::Sockets::PerCall;
     let shard = Arc::new(Shards::start(ShardConfig { bind, advertise, shards, own_sockets }).context("failed to start media")?);
-    let (recordings, emergency) = on_disk(&config).await?;
+    let OnDisk { recordings, emergency, refusals } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let services = Services {
@@ -91,7 +92,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         emergency: Arc::new(emergency),
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
-    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits);
+    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
@@ -188,12 +189,19 @@ impl Running {
     }
 }
 
-async fn on_disk(config: &Config) -> Result<(Option<Arc<Recordings>>, Prompt)> {
+/// What is read once, before the first call.
+struct OnDisk {
+    recordings: Option<Arc<Recordings>>,
+    emergency: Prompt,
+    refusals: RefusalWords,
+}
+
+async fn on_disk(config: &Config) -> Result<OnDisk> {
     let config = config.clone();
     let work = tokio::task::spawn_blocking(move || {
         let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
         let recordings = recordings.context("failed to open the folder for recordings")?;
-        anyhow::Ok((recordings.map(Arc::new), emergency(&config)?))
+        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency: emergency(&config)?, refusals: refusals(&config)? })
     });
     work.await.context("failed to look at the disk")?
 }
@@ -255,6 +263,15 @@ pub(crate) fn emergency(config: &Config) -> Result<Prompt> {
         None => Ok(prompts::emergency()),
         Some(file) => prompts::load(file).with_context(|| format!("failed to load {}", file.display())),
     }
+}
+
+/// What refused callers hear; nothing where they are not answered.
+pub(crate) fn refusals(config: &Config) -> Result<RefusalWords> {
+    if !config.prompts.answer_refusals {
+        return Ok(RefusalWords::new());
+    }
+    prompts::refusals(config.prompts.refusals.as_deref())
+        .map_err(|(file, error)| anyhow::Error::new(error).context(format!("failed to load {file} of prompts.refusals")))
 }
 
 /// What the HTTP side may know.

@@ -22,6 +22,7 @@ use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
+use voice_gateway::application::refusing::RefusalWords;
 
 /// Samples a fake speaker gives for a clause: 200 ms at 16 kHz.
 const CLAUSE_SAMPLES: usize = 3_200;
@@ -39,6 +40,8 @@ pub struct Script {
     pub listener_is_stuck: bool,
     /// No recording begins.
     pub recorder_is_behind: bool,
+    /// No tenant's settings are to be had.
+    pub tenant_fault: Option<TenantError>,
 }
 
 /// A gateway with fake ports.
@@ -54,6 +57,7 @@ pub struct Rig {
 struct Shared {
     script: Mutex<Script>,
     observations: Mutex<Vec<Observation>>,
+    facts: Mutex<Vec<(CallId, TenantId, Fact)>>,
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
@@ -83,18 +87,23 @@ struct FarLeg {
 impl Rig {
     /// A gateway for at most `calls_max` calls, with a goodbye of at most 10 s.
     pub fn start(calls_max: usize) -> Self {
+        Self::telling(calls_max, RefusalWords::new())
+    }
+
+    /// The same, whose refused callers hear these words.
+    pub fn telling(calls_max: usize, words: RefusalWords) -> Self {
         let shared = Arc::new(Shared::default());
         let services = Services {
             hearing: Arc::new(FakeHearing(Arc::clone(&shared))),
             speaking: Arc::new(FakeSpeaking(Arc::clone(&shared))),
             agent: Arc::new(FakeAgent(Arc::clone(&shared))),
-            facts: Arc::new(NoFacts),
+            facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
             emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
-        let gateway = Gateway::new(services, Arc::new(FakeTenants), limits);
+        let gateway = Gateway::new(services, Arc::new(FakeTenants(Arc::clone(&shared))), limits).telling(words);
         let live = gateway.live_calls();
         let (incoming, calls) = mpsc::channel(4);
         let stop = CancellationToken::new();
@@ -143,6 +152,11 @@ impl Rig {
     /// Everything observed so far.
     pub fn observations(&self) -> Vec<Observation> {
         self.shared.observations.lock().unwrap().clone()
+    }
+
+    /// Everything that was told to the world so far.
+    pub fn published(&self) -> Vec<(CallId, TenantId, Fact)> {
+        self.shared.facts.lock().unwrap().clone()
     }
 
     /// What the listeners were told so far, by kind.
@@ -297,19 +311,31 @@ pub fn settings() -> TenantSettings {
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
         recording: false,
+        calls_max: None,
     }
 }
 
 /// A tenant whose calls are recorded.
 pub const RECORDED: &str = "recorded";
 
-struct FakeTenants;
+/// A tenant that may have one call.
+pub const LIMITED: &str = "limited";
+
+struct FakeTenants(Arc<Shared>);
 
 impl Tenants for FakeTenants {
     fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
         Box::pin(async move {
+            let fault = self.0.script.lock().unwrap().tenant_fault.clone();
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
             match hint {
                 TenantHint::Default => Ok(Arc::new(settings())),
+                TenantHint::Named(name) if name.as_str() == LIMITED => {
+                    let (tenant, calls_max) = (name.clone(), std::num::NonZeroUsize::new(1));
+                    Ok(Arc::new(TenantSettings { tenant, calls_max, ..settings() }))
+                }
                 TenantHint::Named(name) if name.as_str() == RECORDED => {
                     Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
                 }
@@ -495,10 +521,12 @@ impl Agent for FakeAgent {
     }
 }
 
-struct NoFacts;
+struct Published(Arc<Shared>);
 
-impl Facts for NoFacts {
-    fn publish(&self, _: &CallId, _: &TenantId, _: &Fact) {}
+impl Facts for Published {
+    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+        self.0.facts.lock().unwrap().push((call.clone(), tenant.clone(), fact.clone()));
+    }
 }
 
 struct Observations(Arc<Shared>);

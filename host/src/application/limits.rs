@@ -24,6 +24,12 @@ pub const CALL_ORDERS: usize = 8;
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
 pub const WATCHER_FACTS: usize = 256;
 
+/// Refused calls that are told why at the same time, in calls. Full: the next one is refused without words.
+pub const REFUSALS_TOLD: usize = 16;
+
+/// Time for a refused call to be answered and told why. Over: hung up.
+pub const REFUSAL_MAX: Duration = Duration::from_secs(15);
+
 /// Time for packets to be seen both ways once a call is answered. Over: told and counted; the call goes on.
 pub const PATH_WITHIN: Duration = Duration::from_secs(1);
 

@@ -18,6 +18,7 @@ use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, Utteran
 use vg_domain::mask::{Heard, MaskedText};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
+use vg_domain::refusal::Refusal;
 use vg_domain::tenant::{Ladder, TenantSettings};
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
@@ -445,14 +446,27 @@ pub enum TenantError {
     /// The source of settings does not answer.
     #[error("tenant settings are unavailable")]
     Unavailable,
+    /// The dialled number is not the tenant's.
+    #[error("number is not the tenant's")]
+    DidUnknown,
+    /// The call came by a trunk that is not the tenant's.
+    #[error("trunk is not the tenant's")]
+    TrunkMismatch,
 }
 
 impl TenantError {
     /// Bounded label.
     pub fn code(&self) -> &'static str {
+        self.refusal().code()
+    }
+
+    /// What it means for the call.
+    pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Unknown => "tenant_unknown",
-            Self::Unavailable => "tenant_unavailable",
+            Self::Unknown => Refusal::TenantUnknown,
+            Self::Unavailable => Refusal::TenantUnavailable,
+            Self::DidUnknown => Refusal::DidUnknown,
+            Self::TrunkMismatch => Refusal::TrunkMismatch,
         }
     }
 }

@@ -53,6 +53,9 @@ struct RawMedia {
 #[serde(deny_unknown_fields, default)]
 struct RawPrompts {
     emergency: Option<PathBuf>,
+    #[serde(deserialize_with = "flag")]
+    answer_refusals: Option<bool>,
+    refusals: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -186,6 +189,8 @@ impl RawConfig {
         config.http.api = self.http.api.unwrap_or(config.http.api);
         self.media.resolve(&mut config, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
+        config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
+        config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);

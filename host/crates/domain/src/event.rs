@@ -3,6 +3,7 @@
 use crate::ids::{PluginId, TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::Outcome;
+use crate::refusal::Refusal;
 use crate::turn::TurnRecord;
 
 /// Something that happened in a call, for event streams, consoles and watchers.
@@ -61,6 +62,8 @@ pub enum Fact {
         /// Dialplan place `context,extension`.
         target: String,
     },
+    /// The call was not taken in. Its only fact.
+    Refused(Refusal),
     /// The call is over.
     Ended(Outcome),
 }

@@ -15,6 +15,7 @@ pub mod transfer;
 pub mod turn;
 pub mod speech;
 pub mod event;
+pub mod refusal;
 pub mod outcome;
 pub mod call;
 

@@ -1,5 +1,7 @@
 //! How calls end.
 
+use crate::refusal::Refusal;
+
 /// Why a call ended. `code()` is the metric label and the API code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndCause {
@@ -21,6 +23,8 @@ pub enum EndCause {
     Drained,
     /// An operator or the API ended it.
     Stopped,
+    /// It was not taken in.
+    Refused(Refusal),
 }
 
 impl EndCause {
@@ -36,6 +40,7 @@ impl EndCause {
             Self::AsteriskLost => "asterisk_lost",
             Self::Drained => "drained",
             Self::Stopped => "stopped",
+            Self::Refused(refusal) => refusal.code(),
         }
     }
 }

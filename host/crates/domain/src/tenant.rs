@@ -2,6 +2,7 @@
 
 use crate::ids::{PluginId, TenantId};
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,8 @@ pub struct TenantSettings {
     pub human: Option<String>,
     /// Whether its calls are recorded.
     pub recording: bool,
+    /// Calls at the same time; one more is refused. None for the gateway's limit alone.
+    pub calls_max: Option<NonZeroUsize>,
 }
 
 /// The providers of a role in the order in which they are tried. Cheap to clone.

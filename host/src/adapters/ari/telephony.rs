@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::calls::Built;
+use super::reason::reason;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
 use crate::application::ports::{MediaLeg, Telephony, TelephonyError, TelephonyEvent};
@@ -143,11 +144,7 @@ impl Telephony for AriTelephony {
     }
 
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        // Before the answer the reason decides the SIP status; afterwards it is a normal end anyway.
-        let reason = match cause {
-            EndCause::SetUpFailed | EndCause::ProvidersExhausted => "congestion",
-            _ => "normal",
-        };
+        let reason = reason(cause);
         Box::pin(async move { self.core.rest.delete("hang up", &["channels", &self.channel], &[("reason", reason)]).await })
     }
 

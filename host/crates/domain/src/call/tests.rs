@@ -28,6 +28,7 @@ fn settings() -> TenantSettings {
         timing: Timing::default(),
         human: None,
         recording: false,
+        calls_max: None,
     }
 }
 
@@ -191,6 +192,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
         Fact::Escalated { target } => format!("escalated to {target}"),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
+        Fact::Refused(refusal) => format!("refused: {}", refusal.code()),
         Fact::Started => "started".into(),
         Fact::Answered => "answered".into(),
     }
