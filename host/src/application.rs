@@ -8,11 +8,13 @@ pub mod ports;
 pub mod recording;
 
 pub mod admission;
+pub mod call_leg;
 pub mod call_task;
 pub mod gateway;
 mod hearing;
 mod line;
 pub mod orders;
+pub mod originate;
 pub mod refusing;
 mod speaking;
 mod thinking;

@@ -1,7 +1,7 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
 use crate::adapters::agent::builtin::BuiltinAgent;
-use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
+use crate::adapters::ari::{Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
 use crate::adapters::media_ws;
@@ -14,7 +14,8 @@ use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
-use crate::application::ports::{Facts, IncomingCall};
+use crate::application::orders::Directory;
+use crate::application::ports::{Facts, IncomingCall, Orders, Originator};
 use crate::application::refusing::RefusalWords;
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
@@ -43,6 +44,8 @@ pub struct Running {
     gateway: JoinHandle<Drained>,
     servers: JoinSet<()>,
     look_now: mpsc::Sender<LookNow>,
+    originator: Arc<dyn Originator>,
+    orders: Arc<Directory>,
     vitals: Arc<House>,
 }
 
@@ -98,6 +101,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
+    let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
+    let orders = gateway.directory();
     let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
@@ -122,7 +127,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals })
+    Ok(Running { http_addr, stop, close, gateway, servers, look_now, originator, orders, vitals })
 }
 
 impl Running {
@@ -134,6 +139,16 @@ impl Running {
     /// Where Asterisk is told to send RTP.
     pub fn media_addrs(&self) -> Vec<SocketAddr> {
         self.vitals.shard.advertised()
+    }
+
+    /// The way to make calls.
+    pub fn originator(&self) -> Arc<dyn Originator> {
+        Arc::clone(&self.originator)
+    }
+
+    /// The way to give orders to calls.
+    pub fn orders(&self) -> Arc<dyn Orders> {
+        Arc::clone(&self.orders) as _
     }
 
     /// Begins the drain: no new call, a goodbye for those that are up.

@@ -312,6 +312,7 @@ pub fn settings() -> TenantSettings {
         human: Some("people,s".to_owned()),
         recording: false,
         calls_max: None,
+        outbound: None,
     }
 }
 

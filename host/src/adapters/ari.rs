@@ -4,12 +4,14 @@
 
 mod calls;
 mod dial;
+mod originate;
 mod reason;
 mod rest;
 mod telephony;
 mod translate;
 mod wire;
 
+pub use originate::Diallers;
 pub use rest::RestCounts;
 
 use crate::adapters::rtp::Shards;

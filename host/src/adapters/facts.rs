@@ -11,8 +11,8 @@ pub struct LogFacts;
 impl Facts for LogFacts {
     fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
         match fact {
-            Fact::Started => tracing::info!(%call, %tenant, "call started"),
-            Fact::Answered => tracing::info!(%call, %tenant, "call answered"),
+            Fact::Started(parties) => tracing::info!(%call, %tenant, direction = parties.direction.code(), "call started"),
+            Fact::Answered(by) => tracing::info!(%call, %tenant, by = by.code(), "call answered"),
             Fact::Hearing { turn, .. } => tracing::trace!(%call, %tenant, %turn, "hearing"),
             Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),

@@ -64,6 +64,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
     counter("vg_call_leaks_total", &["kind"], "Things that a call left behind when it ended. Anything but 0 is a defect."),
     counter("vg_caller_audio_dropped_seconds_total", &[], "Caller audio dropped because the listener was too slow."),
+    counter("vg_calls_answered_total", &["by"], "Calls that were answered, by whom: gateway (inbound), called_side, human, machine, notsure (outbound)."),
     counter("vg_calls_ended_total", &["cause"], "Calls that ended, by cause."),
     gauge("vg_calls_live", &[], "Calls at this moment."),
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
@@ -151,6 +152,7 @@ pub struct Metrics {
     registry: Registry,
     calls_started: IntCounter,
     calls_live: IntGauge,
+    calls_answered: IntCounterVec,
     calls_ended: IntCounterVec,
     calls_refused: IntCounterVec,
     call_leaks: IntCounterVec,
@@ -203,6 +205,7 @@ impl Metrics {
         Self {
             calls_started: plain_counter(&registry, "vg_calls_started_total"),
             calls_live: registered(&registry, IntGauge::with_opts(opts("vg_calls_live"))),
+            calls_answered: counters(&registry, "vg_calls_answered_total"),
             calls_ended: counters(&registry, "vg_calls_ended_total"),
             calls_refused: counters(&registry, "vg_calls_refused_total"),
             call_leaks: counters(&registry, "vg_call_leaks_total"),
@@ -284,6 +287,7 @@ impl Observe for Metrics {
                 tracing::warn!(code, "call refused");
                 self.calls_refused.with_label_values(&[code]).inc();
             }
+            Observation::CallAnswered(by) => self.calls_answered.with_label_values(&[by.code()]).inc(),
             Observation::CallEnded(cause) => {
                 self.calls_live.dec();
                 self.calls_ended.with_label_values(&[cause.code()]).inc();

@@ -118,6 +118,7 @@ mod tests {
             human: None,
             recording: false,
             calls_max: NonZeroUsize::new(calls_max),
+            outbound: None,
         }
     }
 

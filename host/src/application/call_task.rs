@@ -1,12 +1,13 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
+use super::call_leg::CallLeg;
 use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::ports::{
-    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent,
-    MediaLeg, MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg,
+    MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
 use super::speaking::{Speaker, Spoken};
@@ -20,6 +21,7 @@ use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
 use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::parties::{Direction, Parties};
 use vg_domain::tenant::TenantSettings;
 
 /// What calls share.
@@ -89,6 +91,7 @@ pub struct CallTask {
     listener: Listener,
     thinker: Thinker,
     speaker: Speaker,
+    parties: Arc<Parties>,
     conversation: Option<ConversationRequest>,
     telephony_events: Option<mpsc::Receiver<TelephonyEvent>>,
     leg_events: Option<mpsc::Receiver<LegEvent>>,
@@ -103,12 +106,13 @@ impl CallTask {
     /// A call of a tenant whose settings are known.
     pub fn new(
         services: Services,
-        incoming: IncomingCall,
+        leg: impl Into<CallLeg>,
         settings: Arc<TenantSettings>,
         orders: mpsc::Receiver<Ordered>,
     ) -> Self {
         let rate_hz = 16_000;
-        let (call, tenant) = (incoming.call.clone(), settings.tenant.clone());
+        let CallLeg { call, parties, telephony, events, watcher } = leg.into();
+        let tenant = settings.tenant.clone();
         let hearing = HearingRequest {
             call: call.clone(),
             tenant: tenant.clone(),
@@ -124,21 +128,18 @@ impl CallTask {
             rate_hz,
         };
         Self {
-            call: Call::new(Arc::clone(&settings)),
+            call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
-            line: Line::new(incoming.telephony),
+            line: Line::new(telephony),
             listener: Listener::new(Arc::clone(&services.hearing), hearing),
             thinker: Thinker::new(Arc::clone(&services.agent)),
             speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
-            conversation: Some(ConversationRequest {
-                call: call.clone(),
-                settings: Arc::clone(&settings),
-                caller: incoming.caller,
-            }),
-            telephony_events: Some(incoming.events),
+            conversation: Some(conversation(&call, &settings, &parties)),
+            telephony_events: Some(events),
             leg_events: None,
             orders: Some(orders),
-            watcher: incoming.watcher,
+            watcher,
+            parties,
             recording: None,
             left_behind: None,
             id: call,
@@ -149,7 +150,7 @@ impl CallTask {
 
     /// Runs until the call has ended and holds nothing.
     pub async fn run(mut self, ending: Ending) -> Outcome {
-        self.tell(CallInput::Offered);
+        self.tell(CallLeg::first_input(&self.parties));
         let mut asked_to = Asked::Nothing;
         let outcome = loop {
             while let Some(action) = self.call.poll_action() {
@@ -227,6 +228,7 @@ impl CallTask {
                 *plugin = plugin.take().or_else(|| self.plugin_of(*who));
                 self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
             }
+            Fact::Answered(by) => self.services.observe.observe(&Observation::CallAnswered(*by)),
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }
@@ -248,6 +250,8 @@ impl CallTask {
     fn on_telephony(&mut self, event: Option<TelephonyEvent>) {
         match event {
             Some(TelephonyEvent::CallerGone) => self.tell(CallInput::CallerGone),
+            Some(TelephonyEvent::Up(by)) => self.tell(CallInput::Up(by)),
+            Some(TelephonyEvent::NotReached(failure)) => self.tell(CallInput::NotReached(failure)),
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
@@ -279,11 +283,13 @@ impl CallTask {
         match done {
             Done::Connected(leg) => {
                 self.connect(leg);
+                if self.parties.direction == Direction::Outbound {
+                    self.watch_path();
+                }
                 self.tell(CallInput::MediaConnected);
             }
             Done::Answered => {
-                // From now on both sides ought to be heard.
-                self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
+                self.watch_path();
                 self.tell(CallInput::Answered);
             }
             Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
@@ -295,6 +301,11 @@ impl CallTask {
                 self.tell(CallInput::Released);
             }
         }
+    }
+
+    /// From now on both sides ought to be heard.
+    fn watch_path(&mut self) {
+        self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
     }
 
     fn connect(&mut self, leg: MediaLeg) {
@@ -406,6 +417,23 @@ impl CallTask {
 
     fn tell(&mut self, input: CallInput) {
         self.call.handle(now(), input);
+    }
+}
+
+/// What the agent is told of a new call.
+fn conversation(call: &CallId, settings: &Arc<TenantSettings>, parties: &Parties) -> ConversationRequest {
+    let (caller, dialled) = match parties.direction {
+        Direction::Inbound => (&parties.from, &parties.to),
+        Direction::Outbound => (&parties.to, &parties.from),
+    };
+    ConversationRequest {
+        call: call.clone(),
+        settings: Arc::clone(settings),
+        caller: caller.clone(),
+        dialled: dialled.clone(),
+        agent: parties.agent.clone(),
+        metadata: parties.metadata.reveal().clone(),
+        direction: parties.direction,
     }
 }
 

@@ -4,7 +4,8 @@ use super::admission::{Admission, Seat};
 use super::call_task::{CallTask, Ending, Services};
 use super::limits;
 use super::orders::Directory;
-use super::ports::{IncomingCall, Observation, TenantError, TenantHint, Tenants};
+use super::originate::{Originating, Outgoing};
+use super::ports::{Dialler, IncomingCall, Observation, TenantError, TenantHint, Tenants};
 use super::refusing::{RefusalWords, Refuser};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -35,6 +36,7 @@ pub struct Gateway {
     admission: Arc<Admission>,
     directory: Arc<Directory>,
     words: RefusalWords,
+    outgoing: (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
 }
 
 /// What was left when the gateway had stopped.
@@ -56,9 +58,10 @@ struct Tasks {
 
 impl Gateway {
     /// A gateway that serves nobody yet.
-    pub fn new(services: Services, tenants: Arc<dyn Tenants>, limits: GatewayLimits) -> Self {
-        let admission = Arc::new(Admission::new(limits.calls_max));
-        Self { services, tenants, limits, admission, directory: Arc::default(), words: RefusalWords::new() }
+    pub fn new(services: Services, tenants: Arc<dyn Tenants>, how_many: GatewayLimits) -> Self {
+        let admission = Arc::new(Admission::new(how_many.calls_max));
+        let outgoing = mpsc::channel(limits::OUTGOING_CALLS);
+        Self { services, tenants, limits: how_many, admission, directory: Arc::default(), words: RefusalWords::new(), outgoing }
     }
 
     /// Refused calls are answered and told why, as far as there are words for it.
@@ -77,48 +80,86 @@ impl Gateway {
         Arc::clone(&self.admission)
     }
 
+    /// The way to make calls.
+    pub fn originator(&self, dialler: Arc<dyn Dialler>) -> Originating {
+        Originating {
+            tenants: Arc::clone(&self.tenants),
+            admission: Arc::clone(&self.admission),
+            directory: Arc::clone(&self.directory),
+            observe: Arc::clone(&self.services.observe),
+            dialler,
+            outgoing: self.outgoing.0.clone(),
+        }
+    }
+
     /// The way to give orders to calls that are up.
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory)
     }
 
     /// Serves calls until `stop`, then drains: no new call, a goodbye for those that are up, a cut after the grace.
-    pub async fn run(mut self, mut incoming: mpsc::Receiver<IncomingCall>, stop: CancellationToken) -> Drained {
+    pub async fn run(self, mut incoming: mpsc::Receiver<IncomingCall>, stop: CancellationToken) -> Drained {
+        let Self { services, tenants, limits, admission, directory, words, outgoing: (_, mut outgoing) } = self;
+        let desk = Desk { services, tenants, limits, admission, directory };
         let ending = Ending { drain: stop.clone(), stop: CancellationToken::new() };
-        let refuser = Refuser::new(std::mem::take(&mut self.words), ending.stop.clone());
+        let refuser = Refuser::new(words, ending.stop.clone());
         let mut tasks = Tasks { calls: JoinSet::new(), refusals: JoinSet::new(), ending, refuser };
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = tasks.calls.join_next() => self.on_ended(ended),
+                Some(ended) = tasks.calls.join_next() => desk.on_ended(ended),
                 Some(_) = tasks.refusals.join_next() => {}
+                Some(call) = outgoing.recv() => desk.make(&mut tasks, call),
                 call = incoming.recv() => match call {
-                    Some(call) => self.admit(&mut tasks, call),
+                    Some(call) => desk.admit(&mut tasks, call),
                     None => break,
                 },
             }
         }
-        let drained = self.drain(&mut tasks, &mut incoming).await;
+        let drained = desk.drain(&mut tasks, &mut incoming, &mut outgoing).await;
         // From here on adapters turn callers away by themselves.
         incoming.close();
         while let Ok(call) = incoming.try_recv() {
-            self.refuse(&mut tasks, call, Refusal::Draining);
+            desk.refuse(&mut tasks, call, Refusal::Draining);
         }
         while tasks.refusals.join_next().await.is_some() {}
         drained
     }
+}
 
+/// A gateway that serves.
+struct Desk {
+    services: Services,
+    tenants: Arc<dyn Tenants>,
+    limits: GatewayLimits,
+    admission: Arc<Admission>,
+    directory: Arc<Directory>,
+}
+
+impl Desk {
     /// Until no call is up. Who calls meanwhile is told so.
-    async fn drain(&self, tasks: &mut Tasks, incoming: &mut mpsc::Receiver<IncomingCall>) -> Drained {
+    async fn drain(
+        &self,
+        tasks: &mut Tasks,
+        incoming: &mut mpsc::Receiver<IncomingCall>,
+        outgoing: &mut mpsc::Receiver<Outgoing>,
+    ) -> Drained {
         tasks.ending.drain.cancel();
+        outgoing.close();
+        let mut dialling = true;
         let mut drained = Drained { calls: tasks.calls.len(), cut: 0 };
         let grace = tokio::time::sleep(self.limits.grace);
         tokio::pin!(grace);
-        while !tasks.calls.is_empty() {
+        while dialling || !tasks.calls.is_empty() {
             tokio::select! {
                 Some(ended) = tasks.calls.join_next() => self.on_ended(ended),
                 Some(_) = tasks.refusals.join_next() => {}
+                // Dialled before that was known: it is hung up as calls are that ring.
+                call = outgoing.recv(), if dialling => match call {
+                    Some(call) => self.make(tasks, call),
+                    None => dialling = false,
+                },
                 Some(call) = incoming.recv() => self.refuse(tasks, call, Refusal::Draining),
                 () = &mut grace, if !tasks.ending.stop.is_cancelled() => {
                     drained.cut = tasks.calls.len();
@@ -137,6 +178,15 @@ impl Gateway {
         let work = self.serve(call, seat, tasks.ending.clone(), tasks.refuser.clone());
         // `JoinSet` is this owner's only way to spawn; every call is joined in `run`.
         tasks.calls.spawn(work);
+    }
+
+    fn make(&self, tasks: &mut Tasks, call: Outgoing) {
+        self.services.observe.observe(&Observation::CallStarted);
+        let (services, ending) = (self.services.clone(), tasks.ending.clone());
+        tasks.calls.spawn(async move {
+            let Outgoing { leg, settings, seats: _seats, listed: _listed, orders } = call;
+            Some(CallTask::new(services, leg, settings, orders).run(ending).await)
+        });
     }
 
     /// One call, from its tenant's settings to its end; none where it is refused.

@@ -18,6 +18,12 @@ pub const SPEAKING_BACKLOG: usize = 256;
 /// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 
+/// Calls that were dialled and whose task has not begun. Full: the next order to call somebody waits, and nobody is dialled.
+pub const OUTGOING_CALLS: usize = 64;
+
+/// Nobody is rung longer, whatever the order says.
+pub const RING_MAX: Duration = Duration::from_secs(120);
+
 /// Orders to a call that it has not taken yet. Full: the next one fails as `busy`.
 pub const CALL_ORDERS: usize = 8;
 

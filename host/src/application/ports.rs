@@ -3,20 +3,25 @@
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
 mod desk;
+mod dialling;
 
 pub use desk::*;
+pub use dialling::*;
 
 use super::recording::RecordingTap;
 use futures_util::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
+use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, MaskedText};
 use vg_domain::outcome::EndCause;
+use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
 use vg_domain::tenant::{Ladder, TenantSettings};
@@ -57,6 +62,10 @@ pub enum TenantHint {
 pub enum TelephonyEvent {
     /// The caller hung up.
     CallerGone,
+    /// Who was called has answered.
+    Up(AnsweredBy),
+    /// Who was called was not reached; last event.
+    NotReached(DialFailure),
     /// A key was pressed.
     Digit(char),
     /// Asterisk or the connection is gone.
@@ -382,8 +391,16 @@ pub struct ConversationRequest {
     pub call: CallId,
     /// Whose.
     pub settings: Arc<TenantSettings>,
-    /// Who calls.
+    /// The person's number.
     pub caller: Pii<String>,
+    /// The number on this side: dialled by the person, or shown to the person.
+    pub dialled: Pii<String>,
+    /// Which agent is wished for; none for the tenant's own.
+    pub agent: Option<String>,
+    /// What came with the call.
+    pub metadata: BTreeMap<String, String>,
+    /// Who began the call.
+    pub direction: Direction,
 }
 
 /// What the caller said.
@@ -484,6 +501,8 @@ pub enum Observation {
     CallStarted,
     /// A call was refused, with a bounded code.
     CallRefused(&'static str),
+    /// A call was answered, with by whom.
+    CallAnswered(AnsweredBy),
     /// A call ended, with its cause.
     CallEnded(EndCause),
     /// A call's task ended and this much was left behind: always zero, or a defect.

@@ -9,6 +9,10 @@
 
 pub mod ids;
 pub mod pii;
+pub mod number;
+pub mod parties;
+pub mod outbound;
+pub mod dialling;
 pub mod tenant;
 pub mod mask;
 pub mod transfer;

@@ -1,5 +1,6 @@
 //! How calls end.
 
+use crate::dialling::DialFailure;
 use crate::refusal::Refusal;
 
 /// Why a call ended. `code()` is the metric label and the API code.
@@ -23,6 +24,10 @@ pub enum EndCause {
     Drained,
     /// An operator or the API ended it.
     Stopped,
+    /// Whoever was called was not reached.
+    NotReached(DialFailure),
+    /// A machine answered, and there was nothing (more) to tell it.
+    AnsweringMachine,
     /// It was not taken in.
     Refused(Refusal),
 }
@@ -40,6 +45,8 @@ impl EndCause {
             Self::AsteriskLost => "asterisk_lost",
             Self::Drained => "drained",
             Self::Stopped => "stopped",
+            Self::NotReached(failure) => failure.code(),
+            Self::AnsweringMachine => "answering_machine",
             Self::Refused(refusal) => refusal.code(),
         }
     }

@@ -1,6 +1,7 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use crate::outbound::OutboundRules;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -30,6 +31,8 @@ pub struct TenantSettings {
     pub recording: bool,
     /// Calls at the same time; one more is refused. None for the gateway's limit alone.
     pub calls_max: Option<NonZeroUsize>,
+    /// Whom the gateway may call for it; none: nobody.
+    pub outbound: Option<OutboundRules>,
 }
 
 /// The providers of a role in the order in which they are tried. Cheap to clone.

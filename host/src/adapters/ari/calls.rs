@@ -1,6 +1,7 @@
 //! Which calls live, and which names in Asterisk are ours.
 
 use super::Core;
+use super::originate::Stage;
 use crate::adapters::rtp::Flow;
 use crate::application::ports::{TelephonyError, TelephonyEvent};
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub(super) struct Calls {
     /// `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
     media_prefix: String,
     bridge_prefix: String,
+    /// Of channels to people whom this gateway called.
+    dialled_prefix: String,
     state: Mutex<State>,
 }
 
@@ -43,11 +46,18 @@ struct Leg {
     events: mpsc::Sender<TelephonyEvent>,
     flow: Option<Arc<Flow>>,
     ask_not_before: Instant,
+    /// How far it is, where it is being dialled.
+    stage: Option<Stage>,
 }
 
 impl Calls {
     pub(super) fn new(app: &str) -> Self {
-        Self { media_prefix: format!("{app}.media."), bridge_prefix: format!("{app}.bridge."), state: Mutex::default() }
+        Self {
+            media_prefix: format!("{app}.media."),
+            bridge_prefix: format!("{app}.bridge."),
+            dialled_prefix: format!("{app}.out."),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn names(&self, call: &CallId) -> Built {
@@ -71,9 +81,48 @@ impl Calls {
             return None;
         }
         let (events, received) = mpsc::channel(EVENTS_MAX);
-        state.legs.insert(channel.into(), Leg { events, flow: None, ask_not_before: Instant::now() });
+        state.legs.insert(channel.into(), Leg { events, flow: None, ask_not_before: Instant::now(), stage: None });
         state.unreleased.insert(call.clone(), channel.into());
         Some(received)
+    }
+
+    /// The channel of a call that this gateway makes.
+    pub(super) fn dialled_name(&self, call: &CallId) -> String {
+        format!("{}{call}", self.dialled_prefix)
+    }
+
+    /// Whether this gateway dialled that channel.
+    pub(super) fn is_dialled(&self, channel: &str) -> bool {
+        channel.starts_with(&self.dialled_prefix)
+    }
+
+    /// Whether a dialled channel's call is not live: it still rings, or is in our application. One that was handed over is elsewhere.
+    pub(super) fn is_dialled_orphan(&self, channel: &str, does: &str) -> bool {
+        let call = channel.strip_prefix(&self.dialled_prefix);
+        matches!(does, "AppDial2" | "Stasis") && call.is_some_and(|call| !self.lock().unreleased.contains_key(&CallId::new(call)))
+    }
+
+    /// As [`admit`](Self::admit), for a channel that is about to be dialled.
+    pub(super) fn dial(&self, channel: &str, call: &CallId, stage: Stage) -> Option<mpsc::Receiver<TelephonyEvent>> {
+        let events = self.admit(channel, call)?;
+        self.set_stage(channel, Some(stage));
+        Some(events)
+    }
+
+    /// How far a dialled leg is; none where it talks, or is no leg of ours.
+    pub(super) fn stage(&self, channel: &str) -> Option<Stage> {
+        self.lock().legs.get(channel)?.stage
+    }
+
+    pub(super) fn set_stage(&self, channel: &str, stage: Option<Stage>) {
+        if let Some(leg) = self.lock().legs.get_mut(channel) {
+            leg.stage = stage;
+        }
+    }
+
+    /// Whether a leg is in our application.
+    pub(super) fn knows(&self, channel: &str) -> bool {
+        self.lock().legs.contains_key(channel)
     }
 
     /// The caller for whom a media channel was built; none once that call is being released.
@@ -105,7 +154,7 @@ impl Calls {
 
     /// The channel stays after all.
     pub(super) fn stay(&self, channel: &str, events: mpsc::Sender<TelephonyEvent>) {
-        let leg = Leg { events, flow: None, ask_not_before: Instant::now() };
+        let leg = Leg { events, flow: None, ask_not_before: Instant::now(), stage: None };
         self.lock().legs.insert(channel.into(), leg);
     }
 

@@ -8,19 +8,19 @@ use tokio::time::timeout;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 /// Longer than a lost Asterisk may take to be noticed.
 const LONG: Duration = Duration::from_secs(12);
 const INACTIVITY: Duration = Duration::from_millis(200);
-const DEADLINE: Duration = Duration::from_millis(300);
+pub(super) const DEADLINE: Duration = Duration::from_millis(300);
 /// Every request of a set-up, by a part of its line.
 const STEPS: [&str; 5] = ["/ring", "POST bridges", "externalMedia", "addChannel", "/answer"];
 
-struct House {
-    asterisk: Asterisk,
-    ari: Arc<Ari>,
+pub(super) struct House {
+    pub(super) asterisk: Asterisk,
+    pub(super) ari: Arc<Ari>,
     shard: Arc<Shards>,
-    calls: mpsc::Receiver<IncomingCall>,
+    pub(super) calls: mpsc::Receiver<IncomingCall>,
     stop: CancellationToken,
 }
 
@@ -54,7 +54,7 @@ async fn house_with(media_port: u16) -> House {
     House { asterisk, ari, shard, calls, stop }
 }
 
-async fn house() -> House {
+pub(super) async fn house() -> House {
     house_with(9).await
 }
 
@@ -64,14 +64,14 @@ impl House {
         timeout(SOON, self.calls.recv()).await.unwrap().unwrap()
     }
 
-    async fn until_nothing_is_left(&self) {
+    pub(super) async fn until_nothing_is_left(&self) {
         until("asterisk holds nothing", || self.asterisk.left().is_empty()).await;
         until("no leg is left", || self.shard.live_legs() == 0).await;
         assert_eq!(self.ari.stats().calls_live, 0);
     }
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let held = async {
         let mut look = tokio::time::interval(Duration::from_millis(5));
         while !holds() {

@@ -1,5 +1,6 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+use super::outbound::RawOutbound;
 use super::{Role, Rung, TenantDraft};
 use crate::config::Faults;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -28,6 +29,7 @@ pub(super) struct RawTenant {
     prompts: RawPrompts,
     timing: RawTiming,
     limits: RawLimits,
+    outbound: Option<RawOutbound>,
 }
 
 /// `[hearing]`, or `[[hearing]]` for each rung.
@@ -131,6 +133,7 @@ impl RawTenant {
         let prompts = self.prompts.resolve(faults);
         let timing = self.timing.resolve(faults);
         let calls_max = self.limits.resolve(faults);
+        let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let (hearing, speaking) = (hearing?, speaking?);
         let settings = TenantSettings {
             tenant,
@@ -143,6 +146,7 @@ impl RawTenant {
             human: self.human,
             recording: self.recording,
             calls_max,
+            outbound,
         };
         Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
     }

@@ -6,7 +6,7 @@ use crate::turn::LatencyParts;
 #[test]
 fn an_offered_call_is_set_up_in_order_and_greeted() {
     let mut desk = Desk::new(settings());
-    assert_eq!(desk.tell(CallInput::Offered), ["- started", "Ring", "OpenConversation"]);
+    assert_eq!(desk.tell(CallInput::Offered), ["- started: inbound", "Ring", "OpenConversation"]);
     assert_eq!(desk.tell(CallInput::ConversationOpened), ["ConnectMedia"]);
     assert_eq!(desk.tell(CallInput::MediaConnected), ["Answer"]);
     assert_eq!(
