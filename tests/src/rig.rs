@@ -15,11 +15,14 @@ use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
+use vg_domain::number::NumberPlan;
+use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
+use voice_gateway::application::orders::Directory;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 use voice_gateway::application::refusing::RefusalWords;
@@ -40,6 +43,8 @@ pub struct Script {
     pub listener_is_stuck: bool,
     /// No recording begins.
     pub recorder_is_behind: bool,
+    /// Nobody can be dialled.
+    pub dial_fault: Option<DialError>,
     /// No tenant's settings are to be had.
     pub tenant_fault: Option<TenantError>,
 }
@@ -50,6 +55,9 @@ pub struct Rig {
     stop: CancellationToken,
     run: tokio::task::JoinHandle<Drained>,
     live: Arc<AtomicUsize>,
+    originator: Arc<dyn Originator>,
+    directory: Arc<Directory>,
+    dialled: Mutex<mpsc::Receiver<(DialOrder, Caller)>>,
     shared: Arc<Shared>,
 }
 
@@ -62,6 +70,7 @@ struct Shared {
     listener_inputs: Mutex<Vec<&'static str>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
     calls: AtomicUsize,
+    conversations: Mutex<Vec<ConversationRequest>>,
 }
 
 /// The far end of one call.
@@ -105,11 +114,15 @@ impl Rig {
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
         let gateway = Gateway::new(services, Arc::new(FakeTenants(Arc::clone(&shared))), limits).telling(words);
         let live = gateway.live_calls();
+        let directory = gateway.directory();
+        let (called, dialled) = mpsc::channel(8);
+        let originator = Arc::new(gateway.originator(Arc::new(FakeDialler { shared: Arc::clone(&shared), called })));
+        let dialled = Mutex::new(dialled);
         let (incoming, calls) = mpsc::channel(4);
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the rig owns the gateway it tests; joined by `stop`")]
         let run = tokio::spawn(gateway.run(calls, stop.clone()));
-        Self { incoming, stop, run, live, shared }
+        Self { incoming, stop, run, live, originator, directory, dialled, shared }
     }
 
     /// Changes what the fakes do from now on.
@@ -142,6 +155,36 @@ impl Rig {
         self.incoming.send(call).await.unwrap();
         let shared = Arc::clone(&self.shared);
         Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared }
+    }
+
+    /// Makes a call for a tenant; gives its id, what was dialled, and who rings.
+    pub async fn originate(&self, tenant: &str, to: &str) -> Result<(CallId, DialOrder, Caller), OriginateError> {
+        let order = Originate {
+            tenant: TenantId::new(tenant),
+            to: Pii::new(to.to_owned()),
+            from: None,
+            agent: Some("sales".to_owned()),
+            metadata: [("campaign".to_owned(), "spring".to_owned())].into(),
+            timeout: Duration::from_secs(30),
+        };
+        let call = self.originator.originate(order).await?;
+        let (dialled, person) = self.dialled.lock().unwrap().try_recv().expect("somebody rings");
+        Ok((call, dialled, person))
+    }
+
+    /// The way to make calls.
+    pub fn originator(&self) -> Arc<dyn Originator> {
+        Arc::clone(&self.originator)
+    }
+
+    /// Gives an order to a call.
+    pub async fn order(&self, tenant: &str, call: &CallId, order: CallOrder) -> Result<(), OrderError> {
+        self.directory.order(&TenantId::new(tenant), call, order).await
+    }
+
+    /// What the agent was told of conversations, so far.
+    pub fn conversations(&self) -> Vec<ConversationRequest> {
+        self.shared.conversations.lock().unwrap().clone()
     }
 
     /// Calls that hold anything.
@@ -322,6 +365,20 @@ pub const RECORDED: &str = "recorded";
 /// A tenant that may have one call.
 pub const LIMITED: &str = "limited";
 
+/// Rules of a tenant that may call people in Brazil.
+pub fn outbound() -> OutboundRules {
+    let plan = NumberPlan { country: Some("55".to_owned()) };
+    OutboundRules {
+        trunk: "PJSIP/{number}@trunk".parse().unwrap(),
+        caller_id: plan.read("1130000000").unwrap(),
+        caller_ids: Vec::new(),
+        patterns: vec!["+55.".parse().unwrap()],
+        denied: Vec::new(),
+        plan,
+        machines: MachineDetection::Off,
+    }
+}
+
 struct FakeTenants(Arc<Shared>);
 
 impl Tenants for FakeTenants {
@@ -335,7 +392,7 @@ impl Tenants for FakeTenants {
                 TenantHint::Default => Ok(Arc::new(settings())),
                 TenantHint::Named(name) if name.as_str() == LIMITED => {
                     let (tenant, calls_max) = (name.clone(), std::num::NonZeroUsize::new(1));
-                    Ok(Arc::new(TenantSettings { tenant, calls_max, ..settings() }))
+                    Ok(Arc::new(TenantSettings { tenant, calls_max, outbound: Some(outbound()), ..settings() }))
                 }
                 TenantHint::Named(name) if name.as_str() == RECORDED => {
                     Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
@@ -492,11 +549,40 @@ impl Speak for FakeSpeaker {
     }
 }
 
+/// Everybody who is dialled rings.
+struct FakeDialler {
+    shared: Arc<Shared>,
+    called: mpsc::Sender<(DialOrder, Caller)>,
+}
+
+impl Dialler for FakeDialler {
+    fn dial(&self, order: DialOrder) -> BoxFuture<'_, Result<Dialled, DialError>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let fault = self.shared.script.lock().unwrap().dial_fault;
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            let (telephony, events) = mpsc::channel(8);
+            let (_, facts) = mpsc::channel(1);
+            let (legs_tx, legs) = mpsc::channel(1);
+            let acts = Arc::new(Mutex::new(Vec::new()));
+            let line = FakeLine { acts: Arc::clone(&acts), legs: legs_tx };
+            let shared = Arc::clone(&self.shared);
+            let person = Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared };
+            let channel = format!("out-{}", order.call);
+            self.called.try_send((order, person)).expect("a rig rings few people at once");
+            Ok(Dialled { channel, telephony: Box::new(line), events })
+        })
+    }
+}
+
 struct FakeAgent(Arc<Shared>);
 
 impl Agent for FakeAgent {
     fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>> {
         let deaf = self.0.script.lock().unwrap().agent_is_deaf;
+        self.0.conversations.lock().unwrap().push(request.clone());
         Box::pin(async move {
             if deaf {
                 return std::future::pending().await;

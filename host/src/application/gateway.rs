@@ -148,7 +148,7 @@ impl Desk {
         tasks.ending.drain.cancel();
         outgoing.close();
         let mut dialling = true;
-        let mut drained = Drained { calls: tasks.calls.len(), cut: 0 };
+        let mut drained = Drained { calls: tasks.calls.len() + outgoing.len(), cut: 0 };
         let grace = tokio::time::sleep(self.limits.grace);
         tokio::pin!(grace);
         while dialling || !tasks.calls.is_empty() {
