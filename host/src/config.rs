@@ -72,6 +72,17 @@ pub struct Media {
     pub silence: Silence,
     /// A call whose packets stand still for so long is counted; none: never.
     pub inactivity: Option<Duration>,
+    /// What becomes of a call whose media path stays silent after it was built anew.
+    pub on_silent_path: OnSilentPath,
+}
+
+/// What becomes of a call without sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnSilentPath {
+    /// It goes on.
+    GoOn,
+    /// It ends.
+    End,
 }
 
 /// Sockets of calls. With a shared one few ports need to be open; one for each call gets through networks that change a sender's port.
@@ -271,6 +282,7 @@ impl Config {
                 sockets: Sockets::Shared,
                 silence: Silence::Comfort,
                 inactivity: Some(Duration::from_secs(10)),
+                on_silent_path: OnSilentPath::GoOn,
             },
             asterisk: Vec::new(),
             prompts: Prompts::default(),

@@ -15,6 +15,7 @@ use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::orders::Directory;
+use crate::application::path::OnSilentPath;
 use crate::application::ports::{Facts, IncomingCall, Orders, Originator};
 use crate::application::refusing::RefusalWords;
 use crate::config::{self, Config, Faults, RtpCodec};
@@ -93,6 +94,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         observe: Arc::clone(&metrics) as _,
         recorder: recordings.clone().map(|recordings| recordings as _),
         emergency: Arc::new(emergency),
+        on_silent_path: match config.media.on_silent_path {
+            config::OnSilentPath::GoOn => OnSilentPath::GoOn,
+            config::OnSilentPath::End => OnSilentPath::End,
+        },
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits).telling(refusals);

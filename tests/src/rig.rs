@@ -23,6 +23,7 @@ use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::orders::Directory;
+use voice_gateway::application::path::OnSilentPath;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 use voice_gateway::application::refusing::RefusalWords;
@@ -43,6 +44,8 @@ pub struct Script {
     pub listener_is_stuck: bool,
     /// No recording begins.
     pub recorder_is_behind: bool,
+    /// Legs of calls placed from now on cannot be built anew.
+    pub reconnect_fault: Option<TelephonyError>,
     /// Nobody can be dialled.
     pub dial_fault: Option<DialError>,
     /// No tenant's settings are to be had.
@@ -101,6 +104,11 @@ impl Rig {
 
     /// The same, whose refused callers hear these words.
     pub fn telling(calls_max: usize, words: RefusalWords) -> Self {
+        Self::with(calls_max, words, OnSilentPath::GoOn)
+    }
+
+    /// With all that can be chosen.
+    pub fn with(calls_max: usize, words: RefusalWords, on_silent_path: OnSilentPath) -> Self {
         let shared = Arc::new(Shared::default());
         let services = Services {
             hearing: Arc::new(FakeHearing(Arc::clone(&shared))),
@@ -110,6 +118,7 @@ impl Rig {
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
             emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
+            on_silent_path,
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
         let gateway = Gateway::new(services, Arc::new(FakeTenants(Arc::clone(&shared))), limits).telling(words);
@@ -130,6 +139,11 @@ impl Rig {
         change(&mut self.shared.script.lock().unwrap());
     }
 
+    fn line(&self, acts: &Arc<Mutex<Vec<String>>>, legs: mpsc::Sender<FarLeg>) -> FakeLine {
+        let reconnect_fault = self.shared.script.lock().unwrap().reconnect_fault.clone();
+        FakeLine { acts: Arc::clone(acts), legs, reconnect_fault }
+    }
+
     /// Places a call of the demo tenant.
     pub async fn call(&self) -> Caller {
         self.call_as(TenantHint::Default).await
@@ -148,7 +162,7 @@ impl Rig {
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),
             tenant,
-            telephony: Box::new(FakeLine { acts: Arc::clone(&acts), legs: legs_tx }),
+            telephony: Box::new(self.line(&acts, legs_tx)),
             events,
             watcher: Some(watcher),
         };
@@ -311,6 +325,15 @@ impl Caller {
         listener.send(HearingEvent::Finalized).await.unwrap();
     }
 
+    /// Waits for the leg that is built in place of the one before.
+    pub async fn new_leg(&mut self) {
+        // The old one lives until the call takes the new one.
+        let old = self.leg.take();
+        self.leg().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(old);
+    }
+
     /// Hangs up.
     pub async fn hang_up(&mut self) {
         if let Some(telephony) = &self.telephony {
@@ -419,6 +442,7 @@ impl Recorder for FakeRecorder {
 struct FakeLine {
     acts: Arc<Mutex<Vec<String>>>,
     legs: mpsc::Sender<FarLeg>,
+    reconnect_fault: Option<TelephonyError>,
 }
 
 impl FakeLine {
@@ -444,6 +468,21 @@ impl Telephony for FakeLine {
             let (mouth_tx, mouth) = mpsc::channel(8);
             let (events, events_rx) = mpsc::channel(64);
             let _ = self.legs.send(FarLeg { mouth, events }).await;
+            Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
+        })
+    }
+
+    fn reconnect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
+        self.acts.lock().unwrap().push("reconnect-media".to_owned());
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let (mouth_tx, mouth) = mpsc::channel(8);
+            let (events, events_rx) = mpsc::channel(64);
+            let (fault, legs) = (self.reconnect_fault.clone(), &self.legs);
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            let _ = legs.send(FarLeg { mouth, events }).await;
             Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
         })
     }
@@ -567,7 +606,7 @@ impl Dialler for FakeDialler {
             let (_, facts) = mpsc::channel(1);
             let (legs_tx, legs) = mpsc::channel(1);
             let acts = Arc::new(Mutex::new(Vec::new()));
-            let line = FakeLine { acts: Arc::clone(&acts), legs: legs_tx };
+            let line = FakeLine { acts: Arc::clone(&acts), legs: legs_tx, reconnect_fault: None };
             let shared = Arc::clone(&self.shared);
             let person = Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared };
             let channel = format!("out-{}", order.call);

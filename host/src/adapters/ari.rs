@@ -6,6 +6,7 @@ mod calls;
 mod dial;
 mod originate;
 mod reason;
+mod rebuild;
 mod rest;
 mod telephony;
 mod translate;

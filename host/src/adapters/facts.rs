@@ -29,6 +29,7 @@ impl Facts for LogFacts {
                 tracing::warn!(%call, %tenant, role = who.code(), plugin, code, "provider fell");
             }
             Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
+            Fact::PathSilent(code) => tracing::warn!(%call, %tenant, code, "media path is silent"),
             Fact::Refused(refusal) => tracing::info!(%call, %tenant, code = refusal.code(), "call refused"),
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");

@@ -5,11 +5,13 @@ use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
+use super::path::{OnSilentPath, PathTest};
 use super::ports::{
     Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg,
     MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
+use super::setup_clock::{SetUpClock, SetUpPart};
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
 use std::sync::Arc;
@@ -23,6 +25,8 @@ use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
 use vg_domain::tenant::TenantSettings;
+
+mod path;
 
 /// What calls share.
 #[derive(Clone)]
@@ -41,6 +45,8 @@ pub struct Services {
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Said when no speaker is left.
     pub emergency: Arc<Prompt>,
+    /// What becomes of a call whose media path stays silent.
+    pub on_silent_path: OnSilentPath,
 }
 
 /// Sound in memory, ready to be played: at the rate of every leg that plays it, so that no call converts it again.
@@ -98,6 +104,8 @@ pub struct CallTask {
     orders: Option<mpsc::Receiver<Ordered>>,
     watcher: Option<mpsc::Sender<Fact>>,
     recording: Option<RecordingGrip>,
+    path: PathTest,
+    set_up: SetUpClock,
     /// What the release could not give back.
     left_behind: Option<TelephonyError>,
 }
@@ -141,6 +149,8 @@ impl CallTask {
             watcher,
             parties,
             recording: None,
+            path: PathTest::First,
+            set_up: SetUpClock::start(now()),
             left_behind: None,
             id: call,
             settings,
@@ -148,8 +158,16 @@ impl CallTask {
         }
     }
 
+    /// When the call came, where that was before now: its set-up is measured from there.
+    #[must_use]
+    pub fn offered_at(mut self, began: Instant) -> Self {
+        self.set_up = SetUpClock::start(began);
+        self
+    }
+
     /// Runs until the call has ended and holds nothing.
     pub async fn run(mut self, ending: Ending) -> Outcome {
+        self.set_up.mark(SetUpPart::Settings, now());
         self.tell(CallLeg::first_input(&self.parties));
         let mut asked_to = Asked::Nothing;
         let outcome = loop {
@@ -173,7 +191,7 @@ impl CallTask {
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
                 order = next(&mut self.orders) => self.on_order(order),
                 done = self.line.done() => self.on_line(done),
-                event = next(&mut self.leg_events) => self.on_leg(event),
+                event = next(&mut self.leg_events) => self.on_leg(event).await,
                 event = self.listener.next() => self.on_hearing(event),
                 thought = self.thinker.next() => self.on_thought(thought),
                 spoken = self.speaker.next() => self.on_spoken(spoken),
@@ -195,7 +213,10 @@ impl CallTask {
                     self.thinker.open(conversation);
                 }
             }
-            CallAction::ConnectMedia => self.line.act(Act::ConnectMedia).await,
+            CallAction::ConnectMedia => {
+                self.set_up.mark(SetUpPart::Conversation, now());
+                self.line.act(Act::ConnectMedia).await;
+            }
             CallAction::Answer => self.line.act(Act::Answer).await,
             CallAction::StartHearing => {
                 if let Err(fall) = self.listener.start() {
@@ -250,7 +271,10 @@ impl CallTask {
     fn on_telephony(&mut self, event: Option<TelephonyEvent>) {
         match event {
             Some(TelephonyEvent::CallerGone) => self.tell(CallInput::CallerGone),
-            Some(TelephonyEvent::Up(by)) => self.tell(CallInput::Up(by)),
+            Some(TelephonyEvent::Up(by)) => {
+                self.set_up = SetUpClock::start(now());
+                self.tell(CallInput::Up(by));
+            }
             Some(TelephonyEvent::NotReached(failure)) => self.tell(CallInput::NotReached(failure)),
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
@@ -282,13 +306,16 @@ impl CallTask {
     fn on_line(&mut self, done: Done) {
         match done {
             Done::Connected(leg) => {
+                self.set_up.mark(SetUpPart::Media, now());
                 self.connect(leg);
                 if self.parties.direction == Direction::Outbound {
                     self.watch_path();
                 }
                 self.tell(CallInput::MediaConnected);
             }
+            Done::Reconnected(leg) => self.on_rebuilt(leg),
             Done::Answered => {
+                self.set_up.mark(SetUpPart::Answer, now());
                 self.watch_path();
                 self.tell(CallInput::Answered);
             }
@@ -330,7 +357,7 @@ impl CallTask {
         }
     }
 
-    fn on_leg(&mut self, event: Option<LegEvent>) {
+    async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(LegEvent::Audio(chunk)) => {
                 let dropped_ms = self.listener.audio(chunk);
@@ -346,21 +373,21 @@ impl CallTask {
                 self.listener.speech_ended(position_ms);
                 self.tell(CallInput::SpeechEnded { last_voiced });
             }
-            Some(LegEvent::Audible { utterance, at }) => self.tell(CallInput::Audible { utterance, at }),
+            Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
             Some(LegEvent::Ended { utterance }) => self.tell(CallInput::UtteranceEnded { utterance }),
             Some(LegEvent::Hushed { utterance: Some(utterance), spoken_ms }) => {
                 self.tell(CallInput::Hushed { utterance, spoken_ms });
             }
             Some(LegEvent::Hushed { utterance: None, .. }) => {}
             Some(LegEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
-            Some(LegEvent::PathProven { .. }) => self.services.observe.observe(&Observation::PathTested("proven")),
+            Some(LegEvent::PathProven { .. }) => self.on_path_proven(),
             Some(LegEvent::PathSilent { heard, sent }) => {
                 let code = match (heard, sent) {
                     (false, true) => "nothing_heard",
                     (true, false) => "nothing_sent",
                     _ => "nothing",
                 };
-                self.services.observe.observe(&Observation::PathTested(code));
+                self.on_path_silent(code).await;
             }
             Some(LegEvent::DeadAir { .. }) => self.services.observe.observe(&Observation::DeadAir),
             // Whoever is on hold or saves packets is still there; one who is gone is found by asking Asterisk, or by saying nothing again and again.
@@ -445,7 +472,7 @@ enum Asked {
 }
 
 /// tokio's clock, so that a paused one moves the call as well.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -9,7 +9,8 @@ pub use desk::*;
 pub use dialling::*;
 
 use super::recording::RecordingTap;
-use futures_util::future::BoxFuture;
+use super::setup_clock::SetUpTimes;
+use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -78,6 +79,10 @@ pub trait Telephony: Send {
     fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Builds bridge and media leg, in the order of a set-up: returns when sound can flow both ways.
     fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>>;
+    /// Builds the media leg anew, in a call that has one; the old one ends. Where it fails, the old one stays.
+    fn reconnect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
+        ready(Err(TelephonyError::Unsupported { act: "rebuild media leg" })).boxed()
+    }
     /// Answers the caller.
     fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Sends the caller to a dialplan place `context,extension`; the leg then leaves this gateway.
@@ -525,6 +530,10 @@ pub enum Observation {
     NotRecorded(&'static str),
     /// The self-test of a call's media path ended: `proven`, `nothing_heard`, `nothing_sent` or `nothing`.
     PathTested(&'static str),
+    /// A silent path was built anew: `proven` and `silent` say what that did, `not_built` that it could not be done.
+    PathRebuilt(&'static str),
+    /// A greeting is heard: where the time went since the call came, or since it was answered where the gateway made it.
+    SetUp(SetUpTimes),
     /// Neither side of a call was audible for a while.
     DeadAir,
     /// A call's packets stood still.

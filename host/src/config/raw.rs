@@ -1,6 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
+use super::{Asterisk, Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -45,6 +45,7 @@ struct RawMedia {
     shards: Option<usize>,
     sockets: Option<String>,
     silence: Option<String>,
+    on_silent_path: Option<String>,
     #[serde(deserialize_with = "number")]
     inactivity_s: Option<usize>,
 }
@@ -238,6 +239,12 @@ impl RawMedia {
             _ => Err("expected comfort or nothing"),
         };
         set(&mut config.media.silence, "media.silence", self.silence.as_deref(), silence, faults);
+        let on_silent_path = |text: &str| match text {
+            "go-on" => Ok(OnSilentPath::GoOn),
+            "end" => Ok(OnSilentPath::End),
+            _ => Err("expected go-on or end"),
+        };
+        set(&mut config.media.on_silent_path, "media.on_silent_path", self.on_silent_path.as_deref(), on_silent_path, faults);
         if let Some(inactivity_s) = self.inactivity_s {
             config.media.inactivity = (inactivity_s > 0).then(|| Duration::from_secs(inactivity_s as u64));
         }

@@ -8,6 +8,7 @@ mod listening;
 mod thinking;
 mod speaking;
 mod ending;
+mod rebuilt;
 
 pub use phase::{Next, Opening, Phase, Reply, SetUp, Turn, Utterance};
 
@@ -46,6 +47,8 @@ pub enum CallInput {
     MediaConnected,
     /// The call was answered. Answered by `StartHearing` and the greeting.
     Answered,
+    /// The media leg was built anew: what was being said is lost.
+    MediaRebuilt,
     /// Setting up failed at the telephony side.
     SetUpFailed {
         /// Bounded label.
@@ -157,6 +160,7 @@ impl CallInput {
             Self::ConversationFailed { .. } => "conversation_failed",
             Self::MediaConnected => "media_connected",
             Self::Answered => "answered",
+            Self::MediaRebuilt => "media_rebuilt",
             Self::SetUpFailed { .. } => "set_up_failed",
             Self::CallerGone => "caller_gone",
             Self::AsteriskLost => "asterisk_lost",
@@ -381,6 +385,7 @@ impl Call {
             CallInput::ConversationFailed { code } => self.conversation_failed(code),
             CallInput::MediaConnected => self.media_connected(now),
             CallInput::Answered => self.answered(now),
+            CallInput::MediaRebuilt => self.media_rebuilt(now),
             CallInput::SetUpFailed { code: _ } => self.set_up_failed(now),
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
             CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),

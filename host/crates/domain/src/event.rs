@@ -65,6 +65,8 @@ pub enum Fact {
         /// Dialplan place `context,extension`.
         target: String,
     },
+    /// The call's media path is silent, even after it was built anew; bounded label of what is missing.
+    PathSilent(&'static str),
     /// The call was not taken in. Its only fact.
     Refused(Refusal),
     /// The call is over.

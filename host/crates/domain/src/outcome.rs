@@ -24,6 +24,8 @@ pub enum EndCause {
     Drained,
     /// An operator or the API ended it.
     Stopped,
+    /// Its media path stayed silent, and the operator lets no such call go on.
+    NoSound,
     /// Whoever was called was not reached.
     NotReached(DialFailure),
     /// A machine answered, and there was nothing (more) to tell it.
@@ -45,6 +47,7 @@ impl EndCause {
             Self::AsteriskLost => "asterisk_lost",
             Self::Drained => "drained",
             Self::Stopped => "stopped",
+            Self::NoSound => "no_sound",
             Self::NotReached(failure) => failure.code(),
             Self::AnsweringMachine => "answering_machine",
             Self::Refused(refusal) => refusal.code(),

@@ -38,6 +38,8 @@ struct State {
     legs: HashMap<String, Leg>,
     /// Not yet released, with the caller's channel.
     unreleased: HashMap<CallId, String>,
+    /// Media channels whose leg was built anew: their end is no surprise.
+    retired: HashMap<CallId, String>,
     /// Who waits for the StasisStart of a channel of ours.
     awaited: HashMap<String, oneshot::Sender<()>>,
 }
@@ -71,7 +73,7 @@ impl Calls {
     /// Whether a channel or bridge is ours, and its call is not live.
     pub(super) fn is_orphan(&self, name: &str) -> bool {
         let call = name.strip_prefix(&self.media_prefix).or_else(|| name.strip_prefix(&self.bridge_prefix));
-        call.is_some_and(|call| !self.lock().unreleased.contains_key(&CallId::new(call)))
+        call.is_some_and(|call| !self.lock().unreleased.contains_key(&call_of(call)))
     }
 
     /// None where the channel is known already.
@@ -127,12 +129,29 @@ impl Calls {
 
     /// The caller for whom a media channel was built; none once that call is being released.
     pub(super) fn caller_of(&self, media: &str) -> Option<String> {
-        let call = media.strip_prefix(&self.media_prefix)?;
-        self.lock().unreleased.get(&CallId::new(call)).cloned()
+        let call = call_of(media.strip_prefix(&self.media_prefix)?);
+        let state = self.lock();
+        let retired = state.retired.get(&call).is_some_and(|retired| retired == media);
+        state.unreleased.get(&call).filter(|_| !retired).cloned()
     }
 
     pub(super) fn released(&self, call: &CallId) {
-        self.lock().unreleased.remove(call);
+        let mut state = self.lock();
+        state.unreleased.remove(call);
+        state.retired.remove(call);
+    }
+
+    /// The media channel of a leg that is built anew.
+    pub(super) fn second_media(&self, call: &CallId) -> String {
+        format!("{}{call}.2", self.media_prefix)
+    }
+
+    /// A media channel that makes room for another.
+    pub(super) fn retire(&self, call: &CallId, media: &str) {
+        let mut state = self.lock();
+        if state.unreleased.contains_key(call) {
+            state.retired.insert(call.clone(), media.to_owned());
+        }
     }
 
     /// Calls not yet released.
@@ -211,6 +230,11 @@ impl Calls {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The call in a name without its prefix: a second media channel has `.2` behind.
+fn call_of(name: &str) -> CallId {
+    CallId::new(name.split('.').next().unwrap_or(name))
 }
 
 impl Core {

@@ -219,6 +219,7 @@ impl From<&Fact> for PhoneFact {
             },
             Fact::Fell { who, code, .. } => Self::Fell { who: who.code().into(), code: (*code).into() },
             Fact::Escalated { .. } => Self::Escalated,
+            Fact::PathSilent(code) => Self::Fell { who: "media".into(), code: (*code).into() },
             Fact::Refused(refusal) => Self::Ended { cause: refusal.code().into(), turns: 0 },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }

@@ -206,6 +206,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
         Fact::Escalated { target } => format!("escalated to {target}"),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
+        Fact::PathSilent(code) => format!("path silent: {code}"),
         Fact::Refused(refusal) => format!("refused: {}", refusal.code()),
         Fact::Started(parties) => format!("started: {}", parties.direction.code()),
         Fact::Answered(by) => format!("answered by {}", by.code()),

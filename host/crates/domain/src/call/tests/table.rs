@@ -74,6 +74,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::ConversationFailed { code: "code" },
         CallInput::MediaConnected,
         CallInput::Answered,
+        CallInput::MediaRebuilt,
         CallInput::SetUpFailed { code: "code" },
         CallInput::SpeechStarted { at: now },
         CallInput::SpeechEnded { last_voiced: now },
