@@ -7,11 +7,17 @@ pub mod limits;
 pub mod ports;
 pub mod recording;
 
+pub mod admission;
+pub mod call_leg;
 pub mod call_task;
 pub mod gateway;
 mod hearing;
 mod line;
 pub mod lines;
 pub mod orders;
+pub mod path;
+pub mod originate;
+pub mod refusing;
+pub mod setup_clock;
 mod speaking;
 mod thinking;

@@ -75,6 +75,17 @@ pub struct Media {
     pub silence: Silence,
     /// A call whose packets stand still for so long is counted; none: never.
     pub inactivity: Option<Duration>,
+    /// What becomes of a call whose media path stays silent after it was built anew.
+    pub on_silent_path: OnSilentPath,
+}
+
+/// What becomes of a call without sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnSilentPath {
+    /// It goes on.
+    GoOn,
+    /// It ends.
+    End,
 }
 
 /// Sockets of calls. With a shared one few ports need to be open; one for each call gets through networks that change a sender's port.
@@ -115,6 +126,10 @@ pub struct Asterisk {
 pub struct Prompts {
     /// A WAV file that is played when no speaker is left; none: the shipped one.
     pub emergency: Option<PathBuf>,
+    /// Refused calls are answered and told why. An answered call costs money, and a refusal in words hides the refusal from the trunk.
+    pub answer_refusals: bool,
+    /// Folder of the operator's own words for refusals, `<code>.wav`; where one is missing, and without the folder, the shipped ones.
+    pub refusals: Option<PathBuf>,
 }
 
 /// `[recording]`
@@ -271,6 +286,7 @@ impl Config {
                 ports: None,
                 silence: Silence::Comfort,
                 inactivity: Some(Duration::from_secs(10)),
+                on_silent_path: OnSilentPath::GoOn,
             },
             asterisk: Vec::new(),
             prompts: Prompts::default(),

@@ -1,7 +1,7 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
 use crate::adapters::agent::builtin::BuiltinAgent;
-use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
+use crate::adapters::ari::{Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
 use crate::adapters::media_ws;
@@ -15,7 +15,10 @@ use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::lines::Lines;
-use crate::application::ports::{Facts, IncomingCall};
+use crate::application::orders::Directory;
+use crate::application::path::OnSilentPath;
+use crate::application::ports::{Facts, IncomingCall, Orders, Originator};
+use crate::application::refusing::RefusalWords;
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -43,6 +46,8 @@ pub struct Running {
     gateway: JoinHandle<Drained>,
     servers: JoinSet<()>,
     look_now: mpsc::Sender<LookNow>,
+    originator: Arc<dyn Originator>,
+    orders: Arc<Directory>,
     vitals: Arc<House>,
 }
 
@@ -77,7 +82,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let listener = listener.with_context(|| format!("failed to listen on {}", config.http.bind))?;
     let http_addr = listener.local_addr()?;
     let shard = Arc::new(Shards::start(shards(&config.media)).context("failed to start media")?);
-    let (recordings, emergency) = on_disk(&config).await?;
+    let OnDisk { recordings, emergency, refusals } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
@@ -89,14 +94,20 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         observe: Arc::clone(&metrics) as _,
         recorder: recordings.clone().map(|recordings| recordings as _),
         emergency: Arc::new(emergency),
+        on_silent_path: match config.media.on_silent_path {
+            config::OnSilentPath::GoOn => OnSilentPath::GoOn,
+            config::OnSilentPath::End => OnSilentPath::End,
+        },
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
-    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits);
+    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
+    let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
+    let orders = gateway.directory();
     let house = House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
@@ -121,7 +132,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals })
+    Ok(Running { http_addr, stop, close, gateway, servers, look_now, originator, orders, vitals })
 }
 
 impl Running {
@@ -133,6 +144,16 @@ impl Running {
     /// Where Asterisk is told to send RTP.
     pub fn media_addrs(&self) -> Vec<SocketAddr> {
         self.vitals.shard.advertised()
+    }
+
+    /// The way to make calls.
+    pub fn originator(&self) -> Arc<dyn Originator> {
+        Arc::clone(&self.originator)
+    }
+
+    /// The way to give orders to calls.
+    pub fn orders(&self) -> Arc<dyn Orders> {
+        Arc::clone(&self.orders) as _
     }
 
     /// Begins the drain: no new call, a goodbye for those that are up.
@@ -188,12 +209,19 @@ impl Running {
     }
 }
 
-async fn on_disk(config: &Config) -> Result<(Option<Arc<Recordings>>, Prompt)> {
+/// What is read once, before the first call.
+struct OnDisk {
+    recordings: Option<Arc<Recordings>>,
+    emergency: Prompt,
+    refusals: RefusalWords,
+}
+
+async fn on_disk(config: &Config) -> Result<OnDisk> {
     let config = config.clone();
     let work = tokio::task::spawn_blocking(move || {
         let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
         let recordings = recordings.context("failed to open the folder for recordings")?;
-        anyhow::Ok((recordings.map(Arc::new), emergency(&config)?))
+        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency: emergency(&config)?, refusals: refusals(&config)? })
     });
     work.await.context("failed to look at the disk")?
 }
@@ -263,6 +291,15 @@ pub(crate) fn emergency(config: &Config) -> Result<Prompt> {
         None => Ok(prompts::emergency()),
         Some(file) => prompts::load(file).with_context(|| format!("failed to load {}", file.display())),
     }
+}
+
+/// What refused callers hear; nothing where they are not answered.
+pub(crate) fn refusals(config: &Config) -> Result<RefusalWords> {
+    if !config.prompts.answer_refusals {
+        return Ok(RefusalWords::new());
+    }
+    prompts::refusals(config.prompts.refusals.as_deref())
+        .map_err(|(file, error)| anyhow::Error::new(error).context(format!("failed to load {file} of prompts.refusals")))
 }
 
 /// What the HTTP side may know.

@@ -254,7 +254,7 @@ async fn rubbish_from_asterisk_is_counted_and_calls_go_on() {
     let mut house = House::serving(&[Ari { url: asterisk.url.to_string(), user, password, app }]).await.unwrap();
     until("the event socket is up", || house.running().readiness().ready()).await;
     asterisk.caller_comes("c1");
-    let answered = house.fact("an answer", |_, fact| matches!(fact, Fact::Answered).then_some(()));
+    let answered = house.fact("an answer", |_, fact| matches!(fact, Fact::Answered(_)).then_some(()));
     answered.await.unwrap();
 
     let mut neighbour = Neighbour::call(&house).await;

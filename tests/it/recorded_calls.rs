@@ -66,12 +66,12 @@ async fn line_is_watched_from_the_answer_on_and_what_is_found_is_observed() {
         matches!(order, MouthCommand::Watch { path_within, dead_air } if path_within.as_secs() == 1 && dead_air.as_secs() == 1)
     });
     assert!(watched, "{:?}", caller.told);
+    caller.report(LegEvent::PathProven { after_ms: 120 }).await;
+    until_observed(&rig, Observation::PathTested("proven")).await;
     for (heard, sent, outcome) in [(false, true, "nothing_heard"), (true, false, "nothing_sent"), (false, false, "nothing")] {
         caller.report(LegEvent::PathSilent { heard, sent }).await;
         until_observed(&rig, Observation::PathTested(outcome)).await;
     }
-    caller.report(LegEvent::PathProven { after_ms: 1_200 }).await;
-    until_observed(&rig, Observation::PathTested("proven")).await;
     caller.report(LegEvent::DeadAir { heard_ago_ms: 2_000, said_ago_ms: 1_000 }).await;
     until_observed(&rig, Observation::DeadAir).await;
     assert_eq!(rig.live(), 1, "none of it ends the call");

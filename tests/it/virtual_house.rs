@@ -209,14 +209,14 @@ async fn unknown_tenant_and_one_call_too_many_are_refused() {
     let rig = Rig::start(1);
     let stranger = rig.call_as(TenantHint::Named(TenantId::new("stranger"))).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(stranger.acts(), ["hang-up set_up_failed", "release"]);
+    assert_eq!(stranger.acts(), ["hang-up tenant_unknown", "release"]);
     nothing_left(&rig).await;
 
     let mut first = rig.call().await;
     first.listen().await;
     let second = rig.call().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(second.acts(), ["hang-up set_up_failed", "release"]);
+    assert_eq!(second.acts(), ["hang-up over_limit", "release"]);
     let refused = |code| rig.observations().contains(&Observation::CallRefused(code));
     assert!(refused("tenant_unknown") && refused("over_limit"));
     assert_eq!(rig.live(), 1);

@@ -40,7 +40,7 @@ run)
             "$file" > "$dir/etc/${file##*/}"
     done
     # Asked for by modules we load; empty is right, missing is an error line.
-    for name in acl ccss codecs features udptl queuerules websocket_client; do : > "$dir/etc/$name.conf"; done
+    for name in acl amd ccss codecs features udptl queuerules websocket_client; do : > "$dir/etc/$name.conf"; done
     chroot "$root" chown -R asterisk:asterisk "$inst"
     ulimit -n 65536 2>/dev/null || ulimit -n "$(ulimit -Hn)"
     exec chroot "$root" asterisk -f -n -C "$inst/etc/asterisk.conf" > "$dir/log/console" 2>&1 < /dev/null

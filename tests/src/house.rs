@@ -35,7 +35,12 @@ impl House {
 
     /// A gateway that serves these Asterisks.
     pub async fn serving(asterisks: &[Ari]) -> Result<Self> {
-        let (mut toml, mut passwords) = (String::new(), Vec::new());
+        Self::serving_with(asterisks, "").await
+    }
+
+    /// The same with this configuration beside.
+    pub async fn serving_with(asterisks: &[Ari], toml: &str) -> Result<Self> {
+        let (mut toml, mut passwords) = (format!("{toml}\n"), Vec::new());
         for Ari { url, app, user, password } in asterisks {
             let name = format!("LAB_PASSWORD_{}", passwords.len());
             toml += &format!("[[asterisk]]\nurl = \"{url}\"\napp = \"{app}\"\nuser = \"{user}\"\npassword = \"env:{name}\"\n");

@@ -27,6 +27,7 @@
 //! answers with the tone; a caller whom no gateway takes hears an announcement.
 
 mod asterisk;
+mod callee;
 mod calm;
 mod caller;
 mod listen;
@@ -36,6 +37,7 @@ mod sound;
 mod voice;
 
 pub use asterisk::{Ari, Asterisk};
+pub use callee::SipCallee;
 pub use caller::{CallRecord, EndedBy, Ringing, SipCaller, SipLine};
 pub use calm::Calm;
 pub use listen::{Likeness, Sameness, compare, likeness, rms, tone_share};

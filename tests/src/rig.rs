@@ -15,13 +15,18 @@ use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
+use vg_domain::number::NumberPlan;
+use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
+use voice_gateway::application::orders::Directory;
+use voice_gateway::application::path::OnSilentPath;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
+use voice_gateway::application::refusing::RefusalWords;
 
 /// Samples a fake speaker gives for a clause: 200 ms at 16 kHz.
 const CLAUSE_SAMPLES: usize = 3_200;
@@ -39,6 +44,12 @@ pub struct Script {
     pub listener_is_stuck: bool,
     /// No recording begins.
     pub recorder_is_behind: bool,
+    /// Legs of calls placed from now on cannot be built anew.
+    pub reconnect_fault: Option<TelephonyError>,
+    /// Nobody can be dialled.
+    pub dial_fault: Option<DialError>,
+    /// No tenant's settings are to be had.
+    pub tenant_fault: Option<TenantError>,
 }
 
 /// A gateway with fake ports.
@@ -47,6 +58,9 @@ pub struct Rig {
     stop: CancellationToken,
     run: tokio::task::JoinHandle<Drained>,
     live: Arc<AtomicUsize>,
+    originator: Arc<dyn Originator>,
+    directory: Arc<Directory>,
+    dialled: Mutex<mpsc::Receiver<(DialOrder, Caller)>>,
     shared: Arc<Shared>,
 }
 
@@ -54,10 +68,12 @@ pub struct Rig {
 struct Shared {
     script: Mutex<Script>,
     observations: Mutex<Vec<Observation>>,
+    facts: Mutex<Vec<(CallId, TenantId, Fact)>>,
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
     calls: AtomicUsize,
+    conversations: Mutex<Vec<ConversationRequest>>,
 }
 
 /// The far end of one call.
@@ -83,29 +99,49 @@ struct FarLeg {
 impl Rig {
     /// A gateway for at most `calls_max` calls, with a goodbye of at most 10 s.
     pub fn start(calls_max: usize) -> Self {
+        Self::telling(calls_max, RefusalWords::new())
+    }
+
+    /// The same, whose refused callers hear these words.
+    pub fn telling(calls_max: usize, words: RefusalWords) -> Self {
+        Self::with(calls_max, words, OnSilentPath::GoOn)
+    }
+
+    /// With all that can be chosen.
+    pub fn with(calls_max: usize, words: RefusalWords, on_silent_path: OnSilentPath) -> Self {
         let shared = Arc::new(Shared::default());
         let services = Services {
             hearing: Arc::new(FakeHearing(Arc::clone(&shared))),
             speaking: Arc::new(FakeSpeaking(Arc::clone(&shared))),
             agent: Arc::new(FakeAgent(Arc::clone(&shared))),
-            facts: Arc::new(NoFacts),
+            facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
             emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
+            on_silent_path,
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
-        let gateway = Gateway::new(services, Arc::new(FakeTenants), limits);
+        let gateway = Gateway::new(services, Arc::new(FakeTenants(Arc::clone(&shared))), limits).telling(words);
         let live = gateway.live_calls();
+        let directory = gateway.directory();
+        let (called, dialled) = mpsc::channel(8);
+        let originator = Arc::new(gateway.originator(Arc::new(FakeDialler { shared: Arc::clone(&shared), called })));
+        let dialled = Mutex::new(dialled);
         let (incoming, calls) = mpsc::channel(4);
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the rig owns the gateway it tests; joined by `stop`")]
         let run = tokio::spawn(gateway.run(calls, stop.clone()));
-        Self { incoming, stop, run, live, shared }
+        Self { incoming, stop, run, live, originator, directory, dialled, shared }
     }
 
     /// Changes what the fakes do from now on.
     pub fn script(&self, change: impl FnOnce(&mut Script)) {
         change(&mut self.shared.script.lock().unwrap());
+    }
+
+    fn line(&self, acts: &Arc<Mutex<Vec<String>>>, legs: mpsc::Sender<FarLeg>) -> FakeLine {
+        let reconnect_fault = self.shared.script.lock().unwrap().reconnect_fault.clone();
+        FakeLine { acts: Arc::clone(acts), legs, reconnect_fault }
     }
 
     /// Places a call of the demo tenant.
@@ -126,13 +162,43 @@ impl Rig {
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),
             tenant,
-            telephony: Box::new(FakeLine { acts: Arc::clone(&acts), legs: legs_tx }),
+            telephony: Box::new(self.line(&acts, legs_tx)),
             events,
             watcher: Some(watcher),
         };
         self.incoming.send(call).await.unwrap();
         let shared = Arc::clone(&self.shared);
         Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared }
+    }
+
+    /// Makes a call for a tenant; gives its id, what was dialled, and who rings.
+    pub async fn originate(&self, tenant: &str, to: &str) -> Result<(CallId, DialOrder, Caller), OriginateError> {
+        let order = Originate {
+            tenant: TenantId::new(tenant),
+            to: Pii::new(to.to_owned()),
+            from: None,
+            agent: Some("sales".to_owned()),
+            metadata: [("campaign".to_owned(), "spring".to_owned())].into(),
+            timeout: Duration::from_secs(30),
+        };
+        let call = self.originator.originate(order).await?;
+        let (dialled, person) = self.dialled.lock().unwrap().try_recv().expect("somebody rings");
+        Ok((call, dialled, person))
+    }
+
+    /// The way to make calls.
+    pub fn originator(&self) -> Arc<dyn Originator> {
+        Arc::clone(&self.originator)
+    }
+
+    /// Gives an order to a call.
+    pub async fn order(&self, tenant: &str, call: &CallId, order: CallOrder) -> Result<(), OrderError> {
+        self.directory.order(&TenantId::new(tenant), call, order).await
+    }
+
+    /// What the agent was told of conversations, so far.
+    pub fn conversations(&self) -> Vec<ConversationRequest> {
+        self.shared.conversations.lock().unwrap().clone()
     }
 
     /// Calls that hold anything.
@@ -143,6 +209,11 @@ impl Rig {
     /// Everything observed so far.
     pub fn observations(&self) -> Vec<Observation> {
         self.shared.observations.lock().unwrap().clone()
+    }
+
+    /// Everything that was told to the world so far.
+    pub fn published(&self) -> Vec<(CallId, TenantId, Fact)> {
+        self.shared.facts.lock().unwrap().clone()
     }
 
     /// What the listeners were told so far, by kind.
@@ -254,6 +325,15 @@ impl Caller {
         listener.send(HearingEvent::Finalized).await.unwrap();
     }
 
+    /// Waits for the leg that is built in place of the one before.
+    pub async fn new_leg(&mut self) {
+        // The old one lives until the call takes the new one.
+        let old = self.leg.take();
+        self.leg().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        drop(old);
+    }
+
     /// Hangs up.
     pub async fn hang_up(&mut self) {
         if let Some(telephony) = &self.telephony {
@@ -297,19 +377,46 @@ pub fn settings() -> TenantSettings {
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
         recording: false,
+        calls_max: None,
+        outbound: None,
     }
 }
 
 /// A tenant whose calls are recorded.
 pub const RECORDED: &str = "recorded";
 
-struct FakeTenants;
+/// A tenant that may have one call.
+pub const LIMITED: &str = "limited";
+
+/// Rules of a tenant that may call people in Brazil.
+pub fn outbound() -> OutboundRules {
+    let plan = NumberPlan { country: Some("55".to_owned()) };
+    OutboundRules {
+        trunk: "PJSIP/{number}@trunk".parse().unwrap(),
+        caller_id: plan.read("1130000000").unwrap(),
+        caller_ids: Vec::new(),
+        patterns: vec!["+55.".parse().unwrap()],
+        denied: Vec::new(),
+        plan,
+        machines: MachineDetection::Off,
+    }
+}
+
+struct FakeTenants(Arc<Shared>);
 
 impl Tenants for FakeTenants {
     fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
         Box::pin(async move {
+            let fault = self.0.script.lock().unwrap().tenant_fault.clone();
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
             match hint {
                 TenantHint::Default => Ok(Arc::new(settings())),
+                TenantHint::Named(name) if name.as_str() == LIMITED => {
+                    let (tenant, calls_max) = (name.clone(), std::num::NonZeroUsize::new(1));
+                    Ok(Arc::new(TenantSettings { tenant, calls_max, outbound: Some(outbound()), ..settings() }))
+                }
                 TenantHint::Named(name) if name.as_str() == RECORDED => {
                     Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
                 }
@@ -335,6 +442,7 @@ impl Recorder for FakeRecorder {
 struct FakeLine {
     acts: Arc<Mutex<Vec<String>>>,
     legs: mpsc::Sender<FarLeg>,
+    reconnect_fault: Option<TelephonyError>,
 }
 
 impl FakeLine {
@@ -360,6 +468,21 @@ impl Telephony for FakeLine {
             let (mouth_tx, mouth) = mpsc::channel(8);
             let (events, events_rx) = mpsc::channel(64);
             let _ = self.legs.send(FarLeg { mouth, events }).await;
+            Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
+        })
+    }
+
+    fn reconnect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
+        self.acts.lock().unwrap().push("reconnect-media".to_owned());
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let (mouth_tx, mouth) = mpsc::channel(8);
+            let (events, events_rx) = mpsc::channel(64);
+            let (fault, legs) = (self.reconnect_fault.clone(), &self.legs);
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            let _ = legs.send(FarLeg { mouth, events }).await;
             Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
         })
     }
@@ -471,11 +594,40 @@ impl Speak for FakeSpeaker {
     }
 }
 
+/// Everybody who is dialled rings.
+struct FakeDialler {
+    shared: Arc<Shared>,
+    called: mpsc::Sender<(DialOrder, Caller)>,
+}
+
+impl Dialler for FakeDialler {
+    fn dial(&self, order: DialOrder) -> BoxFuture<'_, Result<Dialled, DialError>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            let fault = self.shared.script.lock().unwrap().dial_fault;
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            let (telephony, events) = mpsc::channel(8);
+            let (_, facts) = mpsc::channel(1);
+            let (legs_tx, legs) = mpsc::channel(1);
+            let acts = Arc::new(Mutex::new(Vec::new()));
+            let line = FakeLine { acts: Arc::clone(&acts), legs: legs_tx, reconnect_fault: None };
+            let shared = Arc::clone(&self.shared);
+            let person = Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared };
+            let channel = format!("out-{}", order.call);
+            self.called.try_send((order, person)).expect("a rig rings few people at once");
+            Ok(Dialled { channel, telephony: Box::new(line), events })
+        })
+    }
+}
+
 struct FakeAgent(Arc<Shared>);
 
 impl Agent for FakeAgent {
     fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>> {
         let deaf = self.0.script.lock().unwrap().agent_is_deaf;
+        self.0.conversations.lock().unwrap().push(request.clone());
         Box::pin(async move {
             if deaf {
                 return std::future::pending().await;
@@ -501,10 +653,12 @@ impl Agent for FakeAgent {
     }
 }
 
-struct NoFacts;
+struct Published(Arc<Shared>);
 
-impl Facts for NoFacts {
-    fn publish(&self, _: &CallId, _: &TenantId, _: &Fact) {}
+impl Facts for Published {
+    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+        self.0.facts.lock().unwrap().push((call.clone(), tenant.clone(), fact.clone()));
+    }
 }
 
 struct Observations(Arc<Shared>);

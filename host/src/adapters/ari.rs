@@ -4,11 +4,15 @@
 
 mod calls;
 mod dial;
+mod originate;
+mod reason;
+mod rebuild;
 mod rest;
 mod telephony;
 mod translate;
 mod wire;
 
+pub use originate::Diallers;
 pub use rest::RestCounts;
 
 use crate::adapters::rtp::Shards;

@@ -11,8 +11,8 @@ pub struct LogFacts;
 impl Facts for LogFacts {
     fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
         match fact {
-            Fact::Started => tracing::info!(%call, %tenant, "call started"),
-            Fact::Answered => tracing::info!(%call, %tenant, "call answered"),
+            Fact::Started(parties) => tracing::info!(%call, %tenant, direction = parties.direction.code(), "call started"),
+            Fact::Answered(by) => tracing::info!(%call, %tenant, by = by.code(), "call answered"),
             Fact::Hearing { turn, .. } => tracing::trace!(%call, %tenant, %turn, "hearing"),
             Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),
@@ -29,6 +29,8 @@ impl Facts for LogFacts {
                 tracing::warn!(%call, %tenant, role = who.code(), plugin, code, "provider fell");
             }
             Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
+            Fact::PathSilent(code) => tracing::warn!(%call, %tenant, code, "media path is silent"),
+            Fact::Refused(refusal) => tracing::info!(%call, %tenant, code = refusal.code(), "call refused"),
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");
             }

@@ -8,6 +8,7 @@ mod follower;
 use crate::adapters::recording::RecordingStats;
 use crate::application::lines::LineCounts;
 use crate::application::ports::{Observation, Observe};
+use crate::application::setup_clock::SetUpTimes;
 use follower::Follower;
 pub use follower::Paced;
 use prometheus::core::Collector;
@@ -16,6 +17,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 use std::sync::Mutex;
+use std::time::Duration;
 use vg_domain::turn::LatencyParts;
 
 /// One row of the catalogue.
@@ -65,7 +67,9 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_busy_seconds_total", &["work"], "CPU by work: receive, hear, speak, send (media threads), plugins, links (samples)."),
     counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
     counter("vg_call_leaks_total", &["kind"], "Things that a call left behind when it ended. Anything but 0 is a defect."),
+    histogram("vg_call_setup_seconds", &["part"], "From a call's arrival (outbound: its answer) to the greeting's first audible packet: parts that sum to total (settings, conversation, media, answer, greeting), and over_asterisk, which is total without media and answer."),
     counter("vg_caller_audio_dropped_seconds_total", &[], "Caller audio dropped because the listener was too slow."),
+    counter("vg_calls_answered_total", &["by"], "Calls that were answered, by whom: gateway (inbound), called_side, human, machine, notsure (outbound)."),
     counter("vg_calls_ended_total", &["cause"], "Calls that ended, by cause."),
     gauge("vg_calls_live", &[], "Calls at this moment."),
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
@@ -74,6 +78,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session)."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
+    counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
     gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
     histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
@@ -155,6 +160,7 @@ pub struct Metrics {
     registry: Registry,
     calls_started: IntCounter,
     calls_live: IntGauge,
+    calls_answered: IntCounterVec,
     calls_ended: IntCounterVec,
     calls_refused: IntCounterVec,
     call_leaks: IntCounterVec,
@@ -167,6 +173,8 @@ pub struct Metrics {
     turn_latency: HistogramVec,
     recording_faults: IntCounterVec,
     paths_tested: IntCounterVec,
+    paths_rebuilt: IntCounterVec,
+    set_up: HistogramVec,
     dead_air: IntCounter,
     inactive: IntCounter,
     read: Mutex<Read>,
@@ -208,6 +216,7 @@ impl Metrics {
         Self {
             calls_started: plain_counter(&registry, "vg_calls_started_total"),
             calls_live: registered(&registry, IntGauge::with_opts(opts("vg_calls_live"))),
+            calls_answered: counters(&registry, "vg_calls_answered_total"),
             calls_ended: counters(&registry, "vg_calls_ended_total"),
             calls_refused: counters(&registry, "vg_calls_refused_total"),
             call_leaks: counters(&registry, "vg_call_leaks_total"),
@@ -219,6 +228,8 @@ impl Metrics {
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
             recording_faults: recording_faults.clone(),
+            paths_rebuilt: counters(&registry, "vg_media_paths_rebuilt_total"),
+            set_up: latencies(&registry, "vg_call_setup_seconds"),
             paths_tested: counters(&registry, "vg_media_paths_tested_total"),
             dead_air: plain_counter(&registry, "vg_dead_air_total"),
             inactive: plain_counter(&registry, "vg_media_inactive_total"),
@@ -251,6 +262,13 @@ impl Metrics {
         for (part, ms) in parts(latency) {
             self.latency(part).observe(f64::from(ms) / 1000.0);
         }
+    }
+
+    fn set_up(&self, times: &SetUpTimes) {
+        let part = |code: &str, time: Duration| self.set_up.with_label_values(&[code]).observe(time.as_secs_f64());
+        times.parts().for_each(|(of, time)| part(of.code(), time));
+        part("over_asterisk", times.over_asterisk());
+        part("total", times.total());
     }
 
     fn latency(&self, part: &str) -> Histogram {
@@ -289,6 +307,7 @@ impl Observe for Metrics {
                 tracing::warn!(code, "call refused");
                 self.calls_refused.with_label_values(&[code]).inc();
             }
+            Observation::CallAnswered(by) => self.calls_answered.with_label_values(&[by.code()]).inc(),
             Observation::CallEnded(cause) => {
                 self.calls_live.dec();
                 self.calls_ended.with_label_values(&[cause.code()]).inc();
@@ -313,6 +332,8 @@ impl Observe for Metrics {
                 }
                 self.paths_tested.with_label_values(&[outcome]).inc();
             }
+            Observation::PathRebuilt(outcome) => self.paths_rebuilt.with_label_values(&[outcome]).inc(),
+            Observation::SetUp(times) => self.set_up(times),
             Observation::DeadAir => self.dead_air.inc(),
             Observation::Inactive => {
                 tracing::info!("a call's packets stand still");

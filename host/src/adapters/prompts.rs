@@ -1,9 +1,11 @@
 //! Recordings that the gateway plays by itself, read once and kept as its legs play them.
 
 use crate::application::call_task::Prompt;
+use crate::application::refusing::RefusalWords;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use vg_domain::refusal::Refusal;
 use vg_media::resample;
 use vg_media::wav::{self, WavError};
 
@@ -52,6 +54,34 @@ impl PromptError {
 /// The shipped words for when no speaker is left.
 pub fn emergency() -> Prompt {
     parse(EMERGENCY).expect("the shipped recording has no fault: a test reads it")
+}
+
+/// What refused callers hear: `<code>.wav` of the operator's folder, else the shipped words. Blocks on the disk.
+///
+/// # Errors
+/// Where a file of the folder is there and cannot be played; with its name.
+pub fn refusals(dir: Option<&Path>) -> Result<RefusalWords, (String, PromptError)> {
+    let words = |refusal: Refusal| {
+        let name = format!("{}.wav", refusal.code());
+        match dir.map(|dir| dir.join(&name)).filter(|file| file.exists()) {
+            Some(file) => load(&file).map(|prompt| (refusal, prompt)).map_err(|error| (name, error)),
+            None => Ok((refusal, shipped(refusal))),
+        }
+    };
+    Refusal::ALL.into_iter().map(words).collect()
+}
+
+fn shipped(refusal: Refusal) -> Prompt {
+    let file: &[u8] = match refusal {
+        Refusal::TenantUnknown => include_bytes!("../../prompts/en-US/tenant_unknown.wav"),
+        Refusal::TenantUnavailable => include_bytes!("../../prompts/en-US/tenant_unavailable.wav"),
+        Refusal::DidUnknown => include_bytes!("../../prompts/en-US/did_unknown.wav"),
+        Refusal::TrunkMismatch => include_bytes!("../../prompts/en-US/trunk_mismatch.wav"),
+        Refusal::OverLimit => include_bytes!("../../prompts/en-US/over_limit.wav"),
+        Refusal::TenantOverLimit => include_bytes!("../../prompts/en-US/tenant_over_limit.wav"),
+        Refusal::Draining => include_bytes!("../../prompts/en-US/draining.wav"),
+    };
+    parse(file).expect("the shipped recordings have no fault: a test reads them")
 }
 
 /// Reads a recording of any sort that [`wav::read`] understands. Blocks on the disk.
@@ -114,6 +144,24 @@ mod tests {
                 assert!(off < 1_600, "{rate_hz} Hz, sample {n}: off by {off}");
             }
         }
+    }
+
+    #[test]
+    fn every_refusal_has_short_words_and_the_operators_own_take_their_place() {
+        let shipped = refusals(None).unwrap();
+        for refusal in Refusal::ALL {
+            let (rate_hz, pcm) = shipped[&refusal].at(8_000);
+            let ms = pcm.len() as u32 * 1_000 / rate_hz;
+            assert!((1_000..8_000).contains(&ms), "{}: {ms} ms", refusal.code());
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("draining.wav"), wav::write_mono(8_000, &[9; 800])).unwrap();
+        let own = refusals(Some(folder.path())).unwrap();
+        assert_eq!(own[&Refusal::Draining].at(8_000).1.len(), 800);
+        assert_eq!(own[&Refusal::OverLimit].at(8_000).1, shipped[&Refusal::OverLimit].at(8_000).1);
+        std::fs::write(folder.path().join("over_limit.wav"), b"ID3").unwrap();
+        let (file, error) = refusals(Some(folder.path())).expect_err("a song");
+        assert_eq!((file.as_str(), error.code()), ("over_limit.wav", "container"));
     }
 
     #[test]

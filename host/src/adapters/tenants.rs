@@ -1,6 +1,7 @@
 //! Tenants from a folder of `<tenant>.toml`, and the built-in `demo` tenant. Read again when a file changes: calls that are up keep the settings
 //! they began with.
 
+mod outbound;
 mod raw;
 
 use crate::application::ports::{TenantError, TenantHint, Tenants};

@@ -1,14 +1,17 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
+use super::call_leg::CallLeg;
 use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
+use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent,
-    MediaLeg, MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg,
+    MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
+use super::setup_clock::{SetUpClock, SetUpPart};
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
 use std::sync::Arc;
@@ -20,7 +23,10 @@ use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
 use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::parties::{Direction, Parties};
 use vg_domain::tenant::TenantSettings;
+
+mod path;
 
 /// What calls share.
 #[derive(Clone)]
@@ -39,6 +45,8 @@ pub struct Services {
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Said when no speaker is left.
     pub emergency: Arc<Prompt>,
+    /// What becomes of a call whose media path stays silent.
+    pub on_silent_path: OnSilentPath,
 }
 
 /// Sound in memory, ready to be played: at the rate of every leg that plays it, so that no call converts it again.
@@ -89,12 +97,15 @@ pub struct CallTask {
     listener: Listener,
     thinker: Thinker,
     speaker: Speaker,
+    parties: Arc<Parties>,
     conversation: Option<ConversationRequest>,
     telephony_events: Option<mpsc::Receiver<TelephonyEvent>>,
     leg_events: Option<mpsc::Receiver<LegEvent>>,
     orders: Option<mpsc::Receiver<Ordered>>,
     watcher: Option<mpsc::Sender<Fact>>,
     recording: Option<RecordingGrip>,
+    path: PathTest,
+    set_up: SetUpClock,
     /// What the release could not give back.
     left_behind: Option<TelephonyError>,
 }
@@ -103,12 +114,13 @@ impl CallTask {
     /// A call of a tenant whose settings are known.
     pub fn new(
         services: Services,
-        incoming: IncomingCall,
+        leg: impl Into<CallLeg>,
         settings: Arc<TenantSettings>,
         orders: mpsc::Receiver<Ordered>,
     ) -> Self {
         let rate_hz = 16_000;
-        let (call, tenant) = (incoming.call.clone(), settings.tenant.clone());
+        let CallLeg { call, parties, telephony, events, watcher } = leg.into();
+        let tenant = settings.tenant.clone();
         let hearing = HearingRequest {
             call: call.clone(),
             tenant: tenant.clone(),
@@ -125,22 +137,21 @@ impl CallTask {
             lines: settings.lines(),
         };
         Self {
-            call: Call::new(Arc::clone(&settings)),
+            call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
-            line: Line::new(incoming.telephony),
+            line: Line::new(telephony),
             listener: Listener::new(Arc::clone(&services.hearing), hearing),
             thinker: Thinker::new(Arc::clone(&services.agent)),
             speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
-            conversation: Some(ConversationRequest {
-                call: call.clone(),
-                settings: Arc::clone(&settings),
-                caller: incoming.caller,
-            }),
-            telephony_events: Some(incoming.events),
+            conversation: Some(conversation(&call, &settings, &parties)),
+            telephony_events: Some(events),
             leg_events: None,
             orders: Some(orders),
-            watcher: incoming.watcher,
+            watcher,
+            parties,
             recording: None,
+            path: PathTest::First,
+            set_up: SetUpClock::start(now()),
             left_behind: None,
             id: call,
             settings,
@@ -148,9 +159,17 @@ impl CallTask {
         }
     }
 
+    /// When the call came, where that was before now: its set-up is measured from there.
+    #[must_use]
+    pub fn offered_at(mut self, began: Instant) -> Self {
+        self.set_up = SetUpClock::start(began);
+        self
+    }
+
     /// Runs until the call has ended and holds nothing.
     pub async fn run(mut self, ending: Ending) -> Outcome {
-        self.tell(CallInput::Offered);
+        self.set_up.mark(SetUpPart::Settings, now());
+        self.tell(CallLeg::first_input(&self.parties));
         let mut asked_to = Asked::Nothing;
         let outcome = loop {
             while let Some(action) = self.call.poll_action() {
@@ -173,7 +192,7 @@ impl CallTask {
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
                 order = next(&mut self.orders) => self.on_order(order),
                 done = self.line.done() => self.on_line(done),
-                event = next(&mut self.leg_events) => self.on_leg(event),
+                event = next(&mut self.leg_events) => self.on_leg(event).await,
                 event = self.listener.next() => self.on_hearing(event),
                 thought = self.thinker.next() => self.on_thought(thought),
                 spoken = self.speaker.next() => self.on_spoken(spoken),
@@ -195,7 +214,10 @@ impl CallTask {
                     self.thinker.open(conversation);
                 }
             }
-            CallAction::ConnectMedia => self.line.act(Act::ConnectMedia).await,
+            CallAction::ConnectMedia => {
+                self.set_up.mark(SetUpPart::Conversation, now());
+                self.line.act(Act::ConnectMedia).await;
+            }
             CallAction::Answer => self.line.act(Act::Answer).await,
             CallAction::StartHearing => {
                 if let Err(fall) = self.listener.start() {
@@ -228,6 +250,7 @@ impl CallTask {
                 *plugin = plugin.take().or_else(|| self.plugin_of(*who));
                 self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
             }
+            Fact::Answered(by) => self.services.observe.observe(&Observation::CallAnswered(*by)),
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }
@@ -249,6 +272,11 @@ impl CallTask {
     fn on_telephony(&mut self, event: Option<TelephonyEvent>) {
         match event {
             Some(TelephonyEvent::CallerGone) => self.tell(CallInput::CallerGone),
+            Some(TelephonyEvent::Up(by)) => {
+                self.set_up = SetUpClock::start(now());
+                self.tell(CallInput::Up(by));
+            }
+            Some(TelephonyEvent::NotReached(failure)) => self.tell(CallInput::NotReached(failure)),
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
@@ -279,12 +307,17 @@ impl CallTask {
     fn on_line(&mut self, done: Done) {
         match done {
             Done::Connected(leg) => {
+                self.set_up.mark(SetUpPart::Media, now());
                 self.connect(leg);
+                if self.parties.direction == Direction::Outbound {
+                    self.watch_path();
+                }
                 self.tell(CallInput::MediaConnected);
             }
+            Done::Reconnected(leg) => self.on_rebuilt(leg),
             Done::Answered => {
-                // From now on both sides ought to be heard.
-                self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
+                self.set_up.mark(SetUpPart::Answer, now());
+                self.watch_path();
                 self.tell(CallInput::Answered);
             }
             Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
@@ -296,6 +329,11 @@ impl CallTask {
                 self.tell(CallInput::Released);
             }
         }
+    }
+
+    /// From now on both sides ought to be heard.
+    fn watch_path(&mut self) {
+        self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
     }
 
     fn connect(&mut self, leg: MediaLeg) {
@@ -320,7 +358,7 @@ impl CallTask {
         }
     }
 
-    fn on_leg(&mut self, event: Option<LegEvent>) {
+    async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(LegEvent::Audio(chunk)) => {
                 let dropped_ms = self.listener.audio(chunk);
@@ -336,21 +374,21 @@ impl CallTask {
                 self.listener.speech_ended(position_ms);
                 self.tell(CallInput::SpeechEnded { last_voiced });
             }
-            Some(LegEvent::Audible { utterance, at }) => self.tell(CallInput::Audible { utterance, at }),
+            Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
             Some(LegEvent::Ended { utterance }) => self.tell(CallInput::UtteranceEnded { utterance }),
             Some(LegEvent::Hushed { utterance: Some(utterance), spoken_ms }) => {
                 self.tell(CallInput::Hushed { utterance, spoken_ms });
             }
             Some(LegEvent::Hushed { utterance: None, .. }) => {}
             Some(LegEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
-            Some(LegEvent::PathProven { .. }) => self.services.observe.observe(&Observation::PathTested("proven")),
+            Some(LegEvent::PathProven { .. }) => self.on_path_proven(),
             Some(LegEvent::PathSilent { heard, sent }) => {
                 let code = match (heard, sent) {
                     (false, true) => "nothing_heard",
                     (true, false) => "nothing_sent",
                     _ => "nothing",
                 };
-                self.services.observe.observe(&Observation::PathTested(code));
+                self.on_path_silent(code).await;
             }
             Some(LegEvent::DeadAir { .. }) => self.services.observe.observe(&Observation::DeadAir),
             // Whoever is on hold or saves packets is still there; one who is gone is found by asking Asterisk, or by saying nothing again and again.
@@ -410,6 +448,23 @@ impl CallTask {
     }
 }
 
+/// What the agent is told of a new call.
+fn conversation(call: &CallId, settings: &Arc<TenantSettings>, parties: &Parties) -> ConversationRequest {
+    let (caller, dialled) = match parties.direction {
+        Direction::Inbound => (&parties.from, &parties.to),
+        Direction::Outbound => (&parties.to, &parties.from),
+    };
+    ConversationRequest {
+        call: call.clone(),
+        settings: Arc::clone(settings),
+        caller: caller.clone(),
+        dialled: dialled.clone(),
+        agent: parties.agent.clone(),
+        metadata: parties.metadata.reveal().clone(),
+        direction: parties.direction,
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Asked {
     Nothing,
@@ -418,7 +473,7 @@ enum Asked {
 }
 
 /// tokio's clock, so that a paused one moves the call as well.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -1,16 +1,22 @@
 //! Admits calls, runs a task for each, and joins them all.
 
-use super::call_task::{CallTask, Ending, Services};
+use super::admission::{Admission, Seat};
+use super::call_task::{CallTask, Ending, Services, now};
 use super::limits;
 use super::orders::Directory;
-use super::ports::{IncomingCall, Observation, TenantError, TenantHint, Tenants};
+use super::originate::{Originating, Outgoing};
+use super::ports::{Dialler, IncomingCall, Observation, TenantError, TenantHint, Tenants};
+use super::refusing::{RefusalWords, Refuser};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
-use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::event::Fact;
+use vg_domain::ids::TenantId;
+use vg_domain::outcome::Outcome;
+use vg_domain::refusal::Refusal;
 use vg_domain::tenant::TenantSettings;
 
 /// How many calls, and how long their goodbye may take.
@@ -27,8 +33,10 @@ pub struct Gateway {
     services: Services,
     tenants: Arc<dyn Tenants>,
     limits: GatewayLimits,
-    live: Arc<AtomicUsize>,
+    admission: Arc<Admission>,
     directory: Arc<Directory>,
+    words: RefusalWords,
+    outgoing: (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
 }
 
 /// What was left when the gateway had stopped.
@@ -40,15 +48,48 @@ pub struct Drained {
     pub cut: usize,
 }
 
+/// Tasks of calls that are served, and of calls that are refused.
+struct Tasks {
+    calls: JoinSet<Option<Outcome>>,
+    refusals: JoinSet<()>,
+    ending: Ending,
+    refuser: Refuser,
+}
+
 impl Gateway {
     /// A gateway that serves nobody yet.
-    pub fn new(services: Services, tenants: Arc<dyn Tenants>, limits: GatewayLimits) -> Self {
-        Self { services, tenants, limits, live: Arc::new(AtomicUsize::new(0)), directory: Arc::default() }
+    pub fn new(services: Services, tenants: Arc<dyn Tenants>, how_many: GatewayLimits) -> Self {
+        let admission = Arc::new(Admission::new(how_many.calls_max));
+        let outgoing = mpsc::channel(limits::OUTGOING_CALLS);
+        Self { services, tenants, limits: how_many, admission, directory: Arc::default(), words: RefusalWords::new(), outgoing }
+    }
+
+    /// Refused calls are answered and told why, as far as there are words for it.
+    #[must_use]
+    pub fn telling(self, words: RefusalWords) -> Self {
+        Self { words, ..self }
     }
 
     /// Calls that hold anything at this moment; readable from anywhere.
     pub fn live_calls(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.live)
+        self.admission.live()
+    }
+
+    /// Who has a call at this moment.
+    pub fn admission(&self) -> Arc<Admission> {
+        Arc::clone(&self.admission)
+    }
+
+    /// The way to make calls.
+    pub fn originator(&self, dialler: Arc<dyn Dialler>) -> Originating {
+        Originating {
+            tenants: Arc::clone(&self.tenants),
+            admission: Arc::clone(&self.admission),
+            directory: Arc::clone(&self.directory),
+            observe: Arc::clone(&self.services.observe),
+            dialler,
+            outgoing: self.outgoing.0.clone(),
+        }
     }
 
     /// The way to give orders to calls that are up.
@@ -58,74 +99,132 @@ impl Gateway {
 
     /// Serves calls until `stop`, then drains: no new call, a goodbye for those that are up, a cut after the grace.
     pub async fn run(self, mut incoming: mpsc::Receiver<IncomingCall>, stop: CancellationToken) -> Drained {
+        let Self { services, tenants, limits, admission, directory, words, outgoing: (_, mut outgoing) } = self;
+        let desk = Desk { services, tenants, limits, admission, directory };
         let ending = Ending { drain: stop.clone(), stop: CancellationToken::new() };
-        let mut calls = JoinSet::new();
+        let refuser = Refuser::new(words, ending.stop.clone());
+        let mut tasks = Tasks { calls: JoinSet::new(), refusals: JoinSet::new(), ending, refuser };
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(ended) = calls.join_next() => self.on_ended(ended),
+                Some(ended) = tasks.calls.join_next() => desk.on_ended(ended),
+                Some(_) = tasks.refusals.join_next() => {}
+                Some(call) = outgoing.recv() => desk.make(&mut tasks, call),
                 call = incoming.recv() => match call {
-                    Some(call) => self.admit(&mut calls, call, &ending),
+                    Some(call) => desk.admit(&mut tasks, call),
                     None => break,
                 },
             }
         }
+        let drained = desk.drain(&mut tasks, &mut incoming, &mut outgoing).await;
+        // From here on adapters turn callers away by themselves.
         incoming.close();
         while let Ok(call) = incoming.try_recv() {
-            self.refuse(&mut calls, call, "draining");
+            desk.refuse(&mut tasks, call, Refusal::Draining);
         }
-        ending.drain.cancel();
-        let mut drained = Drained { calls: calls.len(), cut: 0 };
+        while tasks.refusals.join_next().await.is_some() {}
+        drained
+    }
+}
+
+/// A gateway that serves.
+struct Desk {
+    services: Services,
+    tenants: Arc<dyn Tenants>,
+    limits: GatewayLimits,
+    admission: Arc<Admission>,
+    directory: Arc<Directory>,
+}
+
+impl Desk {
+    /// Until no call is up. Who calls meanwhile is told so.
+    async fn drain(
+        &self,
+        tasks: &mut Tasks,
+        incoming: &mut mpsc::Receiver<IncomingCall>,
+        outgoing: &mut mpsc::Receiver<Outgoing>,
+    ) -> Drained {
+        tasks.ending.drain.cancel();
+        outgoing.close();
+        let mut dialling = true;
+        let mut drained = Drained { calls: tasks.calls.len() + outgoing.len(), cut: 0 };
         let grace = tokio::time::sleep(self.limits.grace);
         tokio::pin!(grace);
-        loop {
+        while dialling || !tasks.calls.is_empty() {
             tokio::select! {
-                ended = calls.join_next() => match ended {
-                    Some(ended) => self.on_ended(ended),
-                    None => break drained,
+                Some(ended) = tasks.calls.join_next() => self.on_ended(ended),
+                Some(_) = tasks.refusals.join_next() => {}
+                // Dialled before that was known: it is hung up as calls are that ring.
+                call = outgoing.recv(), if dialling => match call {
+                    Some(call) => self.make(tasks, call),
+                    None => dialling = false,
                 },
-                () = &mut grace, if !ending.stop.is_cancelled() => {
-                    drained.cut = calls.len();
-                    ending.stop.cancel();
+                Some(call) = incoming.recv() => self.refuse(tasks, call, Refusal::Draining),
+                () = &mut grace, if !tasks.ending.stop.is_cancelled() => {
+                    drained.cut = tasks.calls.len();
+                    tasks.ending.stop.cancel();
                 }
             }
         }
+        drained
     }
 
-    fn admit(&self, calls: &mut JoinSet<Option<Outcome>>, call: IncomingCall, ending: &Ending) {
-        if self.live.load(Ordering::Relaxed) >= self.limits.calls_max {
-            return self.refuse(calls, call, "over_limit");
-        }
-        self.services.observe.observe(&Observation::CallStarted);
-        let (services, tenants, ending) = (self.services.clone(), Arc::clone(&self.tenants), ending.clone());
-        let (live, directory) = (Live::new(&self.live), Arc::clone(&self.directory));
+    fn admit(&self, tasks: &mut Tasks, call: IncomingCall) {
+        let seat = match self.admission.seat() {
+            Ok(seat) => seat,
+            Err(refusal) => return self.refuse(tasks, call, refusal),
+        };
+        let work = self.serve(call, seat, tasks.ending.clone(), tasks.refuser.clone());
         // `JoinSet` is this owner's only way to spawn; every call is joined in `run`.
-        calls.spawn(async move {
-            let _live = live;
-            match settings(&*tenants, &call.tenant).await {
-                Ok(settings) => {
+        tasks.calls.spawn(work);
+    }
+
+    fn make(&self, tasks: &mut Tasks, call: Outgoing) {
+        self.services.observe.observe(&Observation::CallStarted);
+        let (services, ending) = (self.services.clone(), tasks.ending.clone());
+        tasks.calls.spawn(async move {
+            let Outgoing { leg, settings, seats: _seats, listed: _listed, orders } = call;
+            Some(CallTask::new(services, leg, settings, orders).run(ending).await)
+        });
+    }
+
+    /// One call, from its tenant's settings to its end; none where it is refused.
+    fn serve(
+        &self,
+        call: IncomingCall,
+        seat: Seat,
+        ending: Ending,
+        refuser: Refuser,
+    ) -> impl Future<Output = Option<Outcome>> + use<> {
+        let (services, tenants) = (self.services.clone(), Arc::clone(&self.tenants));
+        let (admission, directory) = (Arc::clone(&self.admission), Arc::clone(&self.directory));
+        async move {
+            let (began, _seat) = (now(), seat);
+            let settings = settings(&*tenants, &call.tenant).await.map_err(|error| error.refusal());
+            let seated = settings.and_then(|settings| Ok((admission.seat_of(&settings)?, settings)));
+            match seated {
+                Ok((_seat, settings)) => {
+                    services.observe.observe(&Observation::CallStarted);
                     let (_listed, orders) = directory.list(settings.tenant.clone(), call.call.clone());
-                    Some(CallTask::new(services, call, settings, orders).run(ending).await)
+                    Some(CallTask::new(services, call, settings, orders).offered_at(began).run(ending).await)
                 }
-                Err(error) => {
-                    services.observe.observe(&Observation::CallRefused(error.code()));
-                    turn_away(call).await;
+                Err(refusal) => {
+                    tell_of_refusal(&services, &call, refusal);
+                    refuser.turn_away(call, refusal).await;
                     None
                 }
             }
-        });
+        }
     }
 
-    fn refuse(&self, calls: &mut JoinSet<Option<Outcome>>, call: IncomingCall, code: &'static str) {
-        self.services.observe.observe(&Observation::CallRefused(code));
-        calls.spawn(async move {
-            turn_away(call).await;
-            None
-        });
+    fn refuse(&self, tasks: &mut Tasks, call: IncomingCall, refusal: Refusal) {
+        tell_of_refusal(&self.services, &call, refusal);
+        let refuser = tasks.refuser.clone();
+        tasks.refusals.spawn(async move { refuser.turn_away(call, refusal).await });
     }
 
-    fn on_ended(&self, ended: Result<Option<Outcome>, tokio::task::JoinError>) {
+    fn on_ended(&self, ended: Result<Option<Outcome>, JoinError>) {
         match ended {
             Ok(Some(outcome)) => self.services.observe.observe(&Observation::CallEnded(outcome.cause)),
             Ok(None) => {}
@@ -135,29 +234,21 @@ impl Gateway {
     }
 }
 
-async fn settings(tenants: &dyn Tenants, hint: &TenantHint) -> Result<Arc<TenantSettings>, TenantError> {
+pub(super) async fn settings(tenants: &dyn Tenants, hint: &TenantHint) -> Result<Arc<TenantSettings>, TenantError> {
     let settings = tokio::time::timeout(limits::SETTINGS_BUDGET, tenants.settings(hint));
     settings.await.unwrap_or(Err(TenantError::Unavailable))
 }
 
-/// Ends the leg of a call that is not served. Every act has its own deadline, and an error means that the leg is gone.
-async fn turn_away(mut call: IncomingCall) {
-    let _ = call.telephony.hang_up(EndCause::SetUpFailed).await;
-    let _ = call.telephony.release().await;
-}
-
-/// Counts a call as long as its task holds it.
-struct Live(Arc<AtomicUsize>);
-
-impl Live {
-    fn new(live: &Arc<AtomicUsize>) -> Self {
-        live.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(live))
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+/// The world is told under the name that the call came with; nobody's, the empty one, where it came with none.
+fn tell_of_refusal(services: &Services, call: &IncomingCall, refusal: Refusal) {
+    services.observe.observe(&Observation::CallRefused(refusal.code()));
+    let tenant = match &call.tenant {
+        TenantHint::Named(tenant) => tenant.clone(),
+        TenantHint::Default => TenantId::new(""),
+    };
+    let fact = Fact::Refused(refusal);
+    services.facts.publish(&call.call, &tenant, &fact);
+    if let Some(watcher) = &call.watcher {
+        let _ = watcher.try_send(fact);
     }
 }

@@ -27,6 +27,14 @@ impl Listener {
         self.request.rate_hz = rate_hz;
     }
 
+    /// The sound that will come is another leg's: what is left of the old one belongs to nobody.
+    pub(super) fn begin_anew(&mut self) {
+        self.session = None;
+        self.backlog.clear();
+        self.backlog_ms = 0;
+        self.speech_since_ms = None;
+    }
+
     /// Opens a session in place of the one before.
     pub(super) fn start(&mut self) -> Result<(), Fall> {
         self.session = None;

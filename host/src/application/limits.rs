@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits; a call has at most six.
+/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits; a call has at most seven.
 pub const LINE_ACTS: usize = 8;
 
 /// Caller audio that waits for a listener, in milliseconds. Full: the oldest is dropped and observed.
@@ -18,11 +18,23 @@ pub const SPEAKING_BACKLOG: usize = 256;
 /// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 
+/// Calls that were dialled and whose task has not begun. Full: the next order to call somebody waits, and nobody is dialled.
+pub const OUTGOING_CALLS: usize = 64;
+
+/// Nobody is rung longer, whatever the order says.
+pub const RING_MAX: Duration = Duration::from_secs(120);
+
 /// Orders to a call that it has not taken yet. Full: the next one fails as `busy`.
 pub const CALL_ORDERS: usize = 8;
 
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
 pub const WATCHER_FACTS: usize = 256;
+
+/// Refused calls that are told why at the same time, in calls. Full: the next one is refused without words.
+pub const REFUSALS_TOLD: usize = 16;
+
+/// Time for a refused call to be answered and told why. Over: hung up.
+pub const REFUSAL_MAX: Duration = Duration::from_secs(15);
 
 /// Time for packets to be seen both ways once a call is answered. Over: told and counted; the call goes on.
 pub const PATH_WITHIN: Duration = Duration::from_secs(1);

@@ -11,6 +11,7 @@ use vg_domain::outcome::EndCause;
 pub(super) enum Act {
     Ring,
     ConnectMedia,
+    ReconnectMedia,
     Answer,
     Transfer(String),
     HangUp(EndCause),
@@ -20,6 +21,7 @@ pub(super) enum Act {
 /// What came of an act.
 pub(super) enum Done {
     Connected(MediaLeg),
+    Reconnected(Result<MediaLeg, TelephonyError>),
     Answered,
     SetUpFailed(TelephonyError),
     Transferred,
@@ -75,6 +77,7 @@ async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, d
             // A caller who hears no ringing is no reason to end the call.
             Act::Ring => leg.ring().await.map(|()| None).or(Ok(None)),
             Act::ConnectMedia => leg.connect_media().await.map(|media| Some(Done::Connected(media))),
+            Act::ReconnectMedia => Ok(Some(Done::Reconnected(leg.reconnect_media().await))),
             Act::Answer => leg.answer().await.map(|()| Some(Done::Answered)),
             Act::Transfer(target) => match leg.transfer(&target).await {
                 Ok(()) => Ok(Some(Done::Transferred)),

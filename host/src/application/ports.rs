@@ -3,21 +3,28 @@
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
 mod desk;
+mod dialling;
 
 pub use desk::*;
+pub use dialling::*;
 
 use super::recording::RecordingTap;
-use futures_util::future::BoxFuture;
+use super::setup_clock::SetUpTimes;
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
+use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, MaskedText};
 use vg_domain::outcome::EndCause;
+use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
+use vg_domain::refusal::Refusal;
 use vg_domain::tenant::{Ladder, TenantSettings};
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
@@ -56,6 +63,10 @@ pub enum TenantHint {
 pub enum TelephonyEvent {
     /// The caller hung up.
     CallerGone,
+    /// Who was called has answered.
+    Up(AnsweredBy),
+    /// Who was called was not reached; last event.
+    NotReached(DialFailure),
     /// A key was pressed.
     Digit(char),
     /// Asterisk or the connection is gone.
@@ -68,6 +79,10 @@ pub trait Telephony: Send {
     fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Builds bridge and media leg, in the order of a set-up: returns when sound can flow both ways.
     fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>>;
+    /// Builds the media leg anew, in a call that has one; the old one ends. Where it fails, the old one stays.
+    fn reconnect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
+        ready(Err(TelephonyError::Unsupported { act: "rebuild media leg" })).boxed()
+    }
     /// Answers the caller.
     fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Sends the caller to a dialplan place `context,extension`; the leg then leaves this gateway.
@@ -385,8 +400,16 @@ pub struct ConversationRequest {
     pub call: CallId,
     /// Whose.
     pub settings: Arc<TenantSettings>,
-    /// Who calls.
+    /// The person's number.
     pub caller: Pii<String>,
+    /// The number on this side: dialled by the person, or shown to the person.
+    pub dialled: Pii<String>,
+    /// Which agent is wished for; none for the tenant's own.
+    pub agent: Option<String>,
+    /// What came with the call.
+    pub metadata: BTreeMap<String, String>,
+    /// Who began the call.
+    pub direction: Direction,
 }
 
 /// What the caller said.
@@ -449,14 +472,27 @@ pub enum TenantError {
     /// The source of settings does not answer.
     #[error("tenant settings are unavailable")]
     Unavailable,
+    /// The dialled number is not the tenant's.
+    #[error("number is not the tenant's")]
+    DidUnknown,
+    /// The call came by a trunk that is not the tenant's.
+    #[error("trunk is not the tenant's")]
+    TrunkMismatch,
 }
 
 impl TenantError {
     /// Bounded label.
     pub fn code(&self) -> &'static str {
+        self.refusal().code()
+    }
+
+    /// What it means for the call.
+    pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Unknown => "tenant_unknown",
-            Self::Unavailable => "tenant_unavailable",
+            Self::Unknown => Refusal::TenantUnknown,
+            Self::Unavailable => Refusal::TenantUnavailable,
+            Self::DidUnknown => Refusal::DidUnknown,
+            Self::TrunkMismatch => Refusal::TrunkMismatch,
         }
     }
 }
@@ -474,6 +510,8 @@ pub enum Observation {
     CallStarted,
     /// A call was refused, with a bounded code.
     CallRefused(&'static str),
+    /// A call was answered, with by whom.
+    CallAnswered(AnsweredBy),
     /// A call ended, with its cause.
     CallEnded(EndCause),
     /// A call's task ended and this much was left behind: always zero, or a defect.
@@ -496,6 +534,10 @@ pub enum Observation {
     NotRecorded(&'static str),
     /// The self-test of a call's media path ended: `proven`, `nothing_heard`, `nothing_sent` or `nothing`.
     PathTested(&'static str),
+    /// A silent path was built anew: `proven` and `silent` say what that did, `not_built` that it could not be done.
+    PathRebuilt(&'static str),
+    /// A greeting is heard: where the time went since the call came, or since it was answered where the gateway made it.
+    SetUp(SetUpTimes),
     /// Neither side of a call was audible for a while.
     DeadAir,
     /// A call's packets stood still.

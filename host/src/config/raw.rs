@@ -1,6 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
-use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
+use super::{Asterisk, Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -47,6 +47,7 @@ struct RawMedia {
     sockets: Option<String>,
     ports: Option<String>,
     silence: Option<String>,
+    on_silent_path: Option<String>,
     #[serde(deserialize_with = "number")]
     inactivity_s: Option<usize>,
 }
@@ -55,6 +56,9 @@ struct RawMedia {
 #[serde(deny_unknown_fields, default)]
 struct RawPrompts {
     emergency: Option<PathBuf>,
+    #[serde(deserialize_with = "flag")]
+    answer_refusals: Option<bool>,
+    refusals: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -188,6 +192,8 @@ impl RawConfig {
         config.http.api = self.http.api.unwrap_or(config.http.api);
         self.media.resolve(&mut config, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
+        config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
+        config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
@@ -238,6 +244,12 @@ impl RawMedia {
             _ => Err("expected comfort or nothing"),
         };
         set(&mut config.media.silence, "media.silence", self.silence.as_deref(), silence, faults);
+        let on_silent_path = |text: &str| match text {
+            "go-on" => Ok(OnSilentPath::GoOn),
+            "end" => Ok(OnSilentPath::End),
+            _ => Err("expected go-on or end"),
+        };
+        set(&mut config.media.on_silent_path, "media.on_silent_path", self.on_silent_path.as_deref(), on_silent_path, faults);
         if let Some(inactivity_s) = self.inactivity_s {
             config.media.inactivity = (inactivity_s > 0).then(|| Duration::from_secs(inactivity_s as u64));
         }

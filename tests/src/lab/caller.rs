@@ -70,6 +70,19 @@ impl SipCaller {
         Ringing::invite(sip_port, number, Voice::Pcmu).await?.answered().await
     }
 
+    /// Calls an extension that does not take the call; gives the SIP status.
+    pub async fn is_refused(asterisk: &Asterisk, number: &str) -> Result<u16> {
+        let mut ringing = Ringing::invite(asterisk.sip_port(), number, Voice::Pcmu).await?;
+        let mut word = ringing.signalling.next_word().await?;
+        if word == "ringing" {
+            word = ringing.signalling.next_word().await?;
+        }
+        match word.strip_prefix("refused ") {
+            Some(status) => Ok(status.parse()?),
+            None => bail!("{number} was not refused: {word}"),
+        }
+    }
+
     /// Calls an extension and returns when it rings: for callers who do not wait.
     pub async fn ring(asterisk: &Asterisk, number: &str) -> Result<Ringing> {
         let mut ringing = Ringing::invite(asterisk.sip_port(), number, Voice::Pcmu).await?;
@@ -77,6 +90,13 @@ impl SipCaller {
             "ringing" => Ok(ringing),
             other => bail!("failed to ring {number}: {other}"),
         }
+    }
+
+    /// A call that was answered just now.
+    pub(super) fn talking(signalling: Signalling, audio: UdpSocket, remote: SocketAddr, voice: Voice) -> Result<Self> {
+        let sound = Sound::start(audio, remote, voice)?;
+        let activity = sound.activity();
+        Ok(Self { signalling, sound, voice, activity, answered_at: Instant::now() })
     }
 
     /// When the call was answered: the zero of the recording.
@@ -229,10 +249,7 @@ impl Ringing {
     /// Waits for the answer.
     pub async fn answered(mut self) -> Result<SipCaller> {
         let remote = self.signalling.answer(&self.number).await?;
-        let voice = self.voice;
-        let sound = Sound::start(self.audio, remote, voice)?;
-        let activity = sound.activity();
-        Ok(SipCaller { signalling: self.signalling, sound, voice, activity, answered_at: Instant::now() })
+        SipCaller::talking(self.signalling, self.audio, remote, self.voice)
     }
 
     /// Hangs up before anybody answers, and returns when that was confirmed.
@@ -253,10 +270,11 @@ fn record(sound: Sound, voice: Voice, ended_by: EndedBy) -> Result<CallRecord> {
 
 /// SIPp, and the two sockets by which it tells us and we tell it (see `lab/sipp/caller.xml`).
 #[derive(Debug)]
-struct Signalling {
+pub(super) struct Signalling {
     process: Child,
     control: tokio::net::UdpSocket,
-    sip_port: u16,
+    /// Where it receives SIP, on loopback.
+    pub(super) sip_port: u16,
     call_id: String,
     /// Keys pressed so far.
     keys: u32,
@@ -266,7 +284,18 @@ struct Signalling {
 
 impl Signalling {
     async fn invite(remote_port: u16, number: &str, audio_port: u16, voice: Voice) -> Result<Self> {
-        let control = tokio::net::UdpSocket::bind(("127.0.0.1", 0)).await?;
+        Self::start("sipp/caller.xml", |sipp| {
+            sipp.arg(format!("127.0.0.1:{remote_port}"));
+            sipp.args(["-key", "number", number, "-key", "rtp", &audio_port.to_string()]);
+            sipp.args(["-key", "payload", &voice.payload_type().to_string(), "-key", "encoding", voice.encoding()]);
+        })
+    }
+
+    /// Starts SIPp with a scenario and what it needs beside its sockets.
+    pub(super) fn start(scenario: &str, needs: impl FnOnce(&mut tokio::process::Command)) -> Result<Self> {
+        let control = UdpSocket::bind(("127.0.0.1", 0))?;
+        control.set_nonblocking(true)?;
+        let control = tokio::net::UdpSocket::from_std(control)?;
         // SIPp must be told a port; one that the kernel just had free is not given out again soon.
         let sip_port = UdpSocket::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let control_port = control.local_addr()?.port();
@@ -274,10 +303,9 @@ impl Signalling {
         let files = tempfile::tempdir()?;
         let log = std::fs::File::create(files.path().join("sipp.log"))?;
         let mut sipp = tokio::process::Command::new("sipp");
-        sipp.arg(format!("127.0.0.1:{remote_port}")).arg("-sf").arg(super::folder().join("sipp/caller.xml"));
+        needs(&mut sipp);
+        sipp.arg("-sf").arg(super::folder().join(scenario));
         sipp.args(["-i", "127.0.0.1", "-m", "1", "-nostdin", "-cid_str", &call_id, "-p", &sip_port.to_string()]);
-        sipp.args(["-key", "number", number, "-key", "rtp", &audio_port.to_string()]);
-        sipp.args(["-key", "payload", &voice.payload_type().to_string(), "-key", "encoding", voice.encoding()]);
         sipp.args(["-key", "control", &control_port.to_string(), "-trace_err", "-error_file", "errors.log"]);
         sipp.current_dir(files.path()).kill_on_drop(true);
         sipp.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -286,7 +314,7 @@ impl Signalling {
     }
 
     /// What the scenario says next; an error when SIPp ends without a word.
-    async fn next_word(&mut self) -> Result<String> {
+    pub(super) async fn next_word(&mut self) -> Result<String> {
         let mut word = [0; 64];
         let length = tokio::select! {
             biased;

@@ -3,17 +3,21 @@
 mod phase;
 mod timers;
 mod setup;
+mod dialing;
 mod listening;
 mod thinking;
 mod speaking;
 mod ending;
+mod rebuilt;
 
-pub use phase::{Next, Phase, Reply, SetUp, Turn, Utterance};
+pub use phase::{Next, Opening, Phase, Reply, SetUp, Turn, Utterance};
 
+use crate::dialling::{AnsweredBy, DialFailure};
 use crate::event::{Fact, Role};
 use crate::ids::{TurnId, UtteranceId};
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
+use crate::parties::Parties;
 use crate::tenant::TenantSettings;
 use crate::transfer::Transfer;
 use std::collections::VecDeque;
@@ -26,6 +30,12 @@ use timers::Timers;
 pub enum CallInput {
     /// A caller waits; the first input of an inbound call. Answered by `Ring` and `OpenConversation`.
     Offered,
+    /// Somebody is being called; the first input of an outbound call. Answered by `OpenConversation`.
+    Dialed,
+    /// Who was called has answered. Answered by `ConnectMedia`, once the agent knows the conversation.
+    Up(AnsweredBy),
+    /// Who was called was not reached.
+    NotReached(DialFailure),
     /// The agent knows the conversation. Answered by `ConnectMedia`.
     ConversationOpened,
     /// The agent is not to be had; the call goes on and the fallback line is said in place of answers.
@@ -33,10 +43,12 @@ pub enum CallInput {
         /// Bounded label.
         code: &'static str,
     },
-    /// Sound can flow. Answered by `Answer`.
+    /// Sound can flow. Answered by `Answer`; by `StartHearing` and the greeting where the call was answered already.
     MediaConnected,
     /// The call was answered. Answered by `StartHearing` and the greeting.
     Answered,
+    /// The media leg was built anew: what was being said is lost.
+    MediaRebuilt,
     /// Setting up failed at the telephony side.
     SetUpFailed {
         /// Bounded label.
@@ -141,10 +153,14 @@ impl CallInput {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Offered => "offered",
+            Self::Dialed => "dialed",
+            Self::Up(_) => "up",
+            Self::NotReached(_) => "not_reached",
             Self::ConversationOpened => "conversation_opened",
             Self::ConversationFailed { .. } => "conversation_failed",
             Self::MediaConnected => "media_connected",
             Self::Answered => "answered",
+            Self::MediaRebuilt => "media_rebuilt",
             Self::SetUpFailed { .. } => "set_up_failed",
             Self::CallerGone => "caller_gone",
             Self::AsteriskLost => "asterisk_lost",
@@ -288,6 +304,8 @@ pub enum CallReason {
 /// [`Refused`](CallAction::Refused).
 pub struct Call {
     settings: Arc<TenantSettings>,
+    parties: Arc<Parties>,
+    answered_by: AnsweredBy,
     phase: Phase,
     /// *Invariant:* only alarms of the current phase are set.
     timers: Timers,
@@ -331,10 +349,12 @@ enum Verdict {
 }
 
 impl Call {
-    /// A call that is not yet known to wait; its first input is [`CallInput::Offered`].
-    pub fn new(settings: Arc<TenantSettings>) -> Self {
+    /// A call that is not yet known to wait; its first input is [`CallInput::Offered`], or [`CallInput::Dialed`] where the gateway made it.
+    pub fn new(settings: Arc<TenantSettings>, parties: Arc<Parties>) -> Self {
         Self {
             settings,
+            parties,
+            answered_by: AnsweredBy::Gateway,
             phase: Phase::Offered,
             timers: Timers::default(),
             actions: VecDeque::new(),
@@ -358,10 +378,14 @@ impl Call {
         let (phase, name) = (self.phase.name(), input.name());
         let verdict = match input {
             CallInput::Offered => self.offered(now),
+            CallInput::Dialed => self.dialed(now),
+            CallInput::Up(by) => self.up(now, by),
+            CallInput::NotReached(failure) => self.not_reached(now, failure),
             CallInput::ConversationOpened => self.conversation_opened(),
             CallInput::ConversationFailed { code } => self.conversation_failed(code),
-            CallInput::MediaConnected => self.media_connected(),
+            CallInput::MediaConnected => self.media_connected(now),
             CallInput::Answered => self.answered(now),
+            CallInput::MediaRebuilt => self.media_rebuilt(now),
             CallInput::SetUpFailed { code: _ } => self.set_up_failed(now),
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
             CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),

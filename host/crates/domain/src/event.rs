@@ -1,17 +1,21 @@
 //! What a call tells the world, and what it lets be observed.
 
+use crate::dialling::AnsweredBy;
 use crate::ids::{PluginId, TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::Outcome;
+use crate::parties::Parties;
+use crate::refusal::Refusal;
 use crate::turn::TurnRecord;
+use std::sync::Arc;
 
 /// Something that happened in a call, for event streams, consoles and watchers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// The call was offered to this gateway.
-    Started,
+    /// The call was offered to this gateway, or is made by it.
+    Started(Arc<Parties>),
     /// The call was answered.
-    Answered,
+    Answered(AnsweredBy),
     /// The caller is being understood; may change.
     Hearing {
         /// Which turn.
@@ -61,6 +65,10 @@ pub enum Fact {
         /// Dialplan place `context,extension`.
         target: String,
     },
+    /// The call's media path is silent, even after it was built anew; bounded label of what is missing.
+    PathSilent(&'static str),
+    /// The call was not taken in. Its only fact.
+    Refused(Refusal),
     /// The call is over.
     Ended(Outcome),
 }

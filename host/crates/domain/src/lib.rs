@@ -9,12 +9,17 @@
 
 pub mod ids;
 pub mod pii;
+pub mod number;
+pub mod parties;
+pub mod outbound;
+pub mod dialling;
 pub mod tenant;
 pub mod mask;
 pub mod transfer;
 pub mod turn;
 pub mod speech;
 pub mod event;
+pub mod refusal;
 pub mod outcome;
 pub mod call;
 

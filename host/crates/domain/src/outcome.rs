@@ -1,5 +1,8 @@
 //! How calls end.
 
+use crate::dialling::DialFailure;
+use crate::refusal::Refusal;
+
 /// Why a call ended. `code()` is the metric label and the API code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndCause {
@@ -21,6 +24,14 @@ pub enum EndCause {
     Drained,
     /// An operator or the API ended it.
     Stopped,
+    /// Its media path stayed silent, and the operator lets no such call go on.
+    NoSound,
+    /// Whoever was called was not reached.
+    NotReached(DialFailure),
+    /// A machine answered, and there was nothing (more) to tell it.
+    AnsweringMachine,
+    /// It was not taken in.
+    Refused(Refusal),
 }
 
 impl EndCause {
@@ -36,6 +47,10 @@ impl EndCause {
             Self::AsteriskLost => "asterisk_lost",
             Self::Drained => "drained",
             Self::Stopped => "stopped",
+            Self::NoSound => "no_sound",
+            Self::NotReached(failure) => failure.code(),
+            Self::AnsweringMachine => "answering_machine",
+            Self::Refused(refusal) => refusal.code(),
         }
     }
 }

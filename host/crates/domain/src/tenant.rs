@@ -1,7 +1,9 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use crate::outbound::OutboundRules;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +29,10 @@ pub struct TenantSettings {
     pub human: Option<String>,
     /// Whether its calls are recorded.
     pub recording: bool,
+    /// Calls at the same time; one more is refused. None for the gateway's limit alone.
+    pub calls_max: Option<NonZeroUsize>,
+    /// Whom the gateway may call for it; none: nobody.
+    pub outbound: Option<OutboundRules>,
 }
 
 impl TenantSettings {

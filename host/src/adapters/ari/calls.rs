@@ -1,6 +1,7 @@
 //! Which calls live, and which names in Asterisk are ours.
 
 use super::Core;
+use super::originate::Stage;
 use crate::adapters::rtp::Flow;
 use crate::application::ports::{TelephonyError, TelephonyEvent};
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ pub(super) struct Calls {
     /// `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
     media_prefix: String,
     bridge_prefix: String,
+    /// Of channels to people whom this gateway called.
+    dialled_prefix: String,
     state: Mutex<State>,
 }
 
@@ -35,6 +38,8 @@ struct State {
     legs: HashMap<String, Leg>,
     /// Not yet released, with the caller's channel.
     unreleased: HashMap<CallId, String>,
+    /// Media channels whose leg was built anew: their end is no surprise.
+    retired: HashMap<CallId, String>,
     /// Who waits for the StasisStart of a channel of ours.
     awaited: HashMap<String, oneshot::Sender<()>>,
 }
@@ -43,11 +48,18 @@ struct Leg {
     events: mpsc::Sender<TelephonyEvent>,
     flow: Option<Arc<Flow>>,
     ask_not_before: Instant,
+    /// How far it is, where it is being dialled.
+    stage: Option<Stage>,
 }
 
 impl Calls {
     pub(super) fn new(app: &str) -> Self {
-        Self { media_prefix: format!("{app}.media."), bridge_prefix: format!("{app}.bridge."), state: Mutex::default() }
+        Self {
+            media_prefix: format!("{app}.media."),
+            bridge_prefix: format!("{app}.bridge."),
+            dialled_prefix: format!("{app}.out."),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn names(&self, call: &CallId) -> Built {
@@ -61,7 +73,7 @@ impl Calls {
     /// Whether a channel or bridge is ours, and its call is not live.
     pub(super) fn is_orphan(&self, name: &str) -> bool {
         let call = name.strip_prefix(&self.media_prefix).or_else(|| name.strip_prefix(&self.bridge_prefix));
-        call.is_some_and(|call| !self.lock().unreleased.contains_key(&CallId::new(call)))
+        call.is_some_and(|call| !self.lock().unreleased.contains_key(&call_of(call)))
     }
 
     /// None where the channel is known already.
@@ -71,19 +83,75 @@ impl Calls {
             return None;
         }
         let (events, received) = mpsc::channel(EVENTS_MAX);
-        state.legs.insert(channel.into(), Leg { events, flow: None, ask_not_before: Instant::now() });
+        state.legs.insert(channel.into(), Leg { events, flow: None, ask_not_before: Instant::now(), stage: None });
         state.unreleased.insert(call.clone(), channel.into());
         Some(received)
     }
 
+    /// The channel of a call that this gateway makes.
+    pub(super) fn dialled_name(&self, call: &CallId) -> String {
+        format!("{}{call}", self.dialled_prefix)
+    }
+
+    /// Whether this gateway dialled that channel.
+    pub(super) fn is_dialled(&self, channel: &str) -> bool {
+        channel.starts_with(&self.dialled_prefix)
+    }
+
+    /// Whether a dialled channel's call is not live: it still rings, or is in our application. One that was handed over is elsewhere.
+    pub(super) fn is_dialled_orphan(&self, channel: &str, does: &str) -> bool {
+        let call = channel.strip_prefix(&self.dialled_prefix);
+        matches!(does, "AppDial2" | "Stasis") && call.is_some_and(|call| !self.lock().unreleased.contains_key(&CallId::new(call)))
+    }
+
+    /// As [`admit`](Self::admit), for a channel that is about to be dialled.
+    pub(super) fn dial(&self, channel: &str, call: &CallId, stage: Stage) -> Option<mpsc::Receiver<TelephonyEvent>> {
+        let events = self.admit(channel, call)?;
+        self.set_stage(channel, Some(stage));
+        Some(events)
+    }
+
+    /// How far a dialled leg is; none where it talks, or is no leg of ours.
+    pub(super) fn stage(&self, channel: &str) -> Option<Stage> {
+        self.lock().legs.get(channel)?.stage
+    }
+
+    pub(super) fn set_stage(&self, channel: &str, stage: Option<Stage>) {
+        if let Some(leg) = self.lock().legs.get_mut(channel) {
+            leg.stage = stage;
+        }
+    }
+
+    /// Whether a leg is in our application.
+    pub(super) fn knows(&self, channel: &str) -> bool {
+        self.lock().legs.contains_key(channel)
+    }
+
     /// The caller for whom a media channel was built; none once that call is being released.
     pub(super) fn caller_of(&self, media: &str) -> Option<String> {
-        let call = media.strip_prefix(&self.media_prefix)?;
-        self.lock().unreleased.get(&CallId::new(call)).cloned()
+        let call = call_of(media.strip_prefix(&self.media_prefix)?);
+        let state = self.lock();
+        let retired = state.retired.get(&call).is_some_and(|retired| retired == media);
+        state.unreleased.get(&call).filter(|_| !retired).cloned()
     }
 
     pub(super) fn released(&self, call: &CallId) {
-        self.lock().unreleased.remove(call);
+        let mut state = self.lock();
+        state.unreleased.remove(call);
+        state.retired.remove(call);
+    }
+
+    /// The media channel of a leg that is built anew.
+    pub(super) fn second_media(&self, call: &CallId) -> String {
+        format!("{}{call}.2", self.media_prefix)
+    }
+
+    /// A media channel that makes room for another.
+    pub(super) fn retire(&self, call: &CallId, media: &str) {
+        let mut state = self.lock();
+        if state.unreleased.contains_key(call) {
+            state.retired.insert(call.clone(), media.to_owned());
+        }
     }
 
     /// Calls not yet released.
@@ -105,7 +173,7 @@ impl Calls {
 
     /// The channel stays after all.
     pub(super) fn stay(&self, channel: &str, events: mpsc::Sender<TelephonyEvent>) {
-        let leg = Leg { events, flow: None, ask_not_before: Instant::now() };
+        let leg = Leg { events, flow: None, ask_not_before: Instant::now(), stage: None };
         self.lock().legs.insert(channel.into(), leg);
     }
 
@@ -162,6 +230,11 @@ impl Calls {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The call in a name without its prefix: a second media channel has `.2` behind.
+fn call_of(name: &str) -> CallId {
+    CallId::new(name.split('.').next().unwrap_or(name))
 }
 
 impl Core {

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::calls::Built;
+use super::originate::{self, Seen};
 use super::rest::{ari_url, basic_authorization};
 use super::telephony::AriTelephony;
 use super::translate::{Caller, Meaning, translate};
@@ -154,6 +155,14 @@ impl<'a> Dial<'a> {
                 return None;
             }
         };
+        let event = match originate::see(core, event) {
+            Seen::Ordinary(event) => event,
+            Seen::Taken => return None,
+            Seen::Chore(chore) => {
+                self.chores.push(chore);
+                return None;
+            }
+        };
         match translate(event, |channel| core.calls.is_ours(channel)) {
             Meaning::Incoming(caller) => self.offer(caller),
             Meaning::MediaUp { channel } if core.calls.is_orphan(&channel) => {
@@ -267,10 +276,14 @@ async fn resync(core: &Arc<Core>, boot: Arc<Boot>) {
         core.calls.end(channel, if restarted { TelephonyEvent::Lost } else { TelephonyEvent::CallerGone });
     }
     for (kind, names) in [("channels", &channels), ("bridges", &bridges)] {
-        for name in names.iter().filter(|name| core.calls.is_orphan(&name.id)) {
+        for name in names.iter().filter(|name| is_orphan(core, name)) {
             remove_orphan(core, kind, &name.id).await;
         }
     }
+}
+
+fn is_orphan(core: &Core, name: &Named) -> bool {
+    core.calls.is_orphan(&name.id) || core.calls.is_dialled_orphan(&name.id, &name.dialplan.app_name)
 }
 
 async fn remove_orphan(core: &Core, kind: &'static str, name: &str) {

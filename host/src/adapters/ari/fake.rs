@@ -47,6 +47,12 @@ struct Inner {
     hang_at: Option<&'static str>,
     /// Requests whose line contains this are answered with nonsense.
     nonsense_at: Option<&'static str>,
+    /// Bodies of requests to call somebody.
+    dialled: Vec<Value>,
+    /// Channels in other applications of the dialplan.
+    elsewhere: BTreeMap<String, &'static str>,
+    /// There is a context that looks for machines.
+    detects: bool,
     /// The event socket is not let in.
     closed: bool,
 }
@@ -84,6 +90,27 @@ impl Asterisk {
         self.say(&json!({"type": "StasisEnd", "channel": {"id": channel}}));
     }
 
+    /// What was asked to be dialled so far.
+    pub(super) fn dialled(&self) -> Vec<Value> {
+        self.with(|inner| inner.dialled.clone())
+    }
+
+    pub(super) fn detects_machines(&self) {
+        self.with(|inner| inner.detects = true);
+    }
+
+    /// The called side answers, or comes back from the dialplan.
+    pub(super) fn enters(&self, channel: &str, args: &[&str], state: &str) {
+        self.with(|inner| inner.channels.insert(channel.into(), true));
+        self.say(&json!({"type": "StasisStart", "args": args, "channel": {"id": channel, "state": state}}));
+    }
+
+    /// A dialled channel ends.
+    pub(super) fn destroys(&self, channel: &str, cause: u32) {
+        self.with(|inner| inner.channels.remove(channel));
+        self.say(&json!({"type": "ChannelDestroyed", "cause": cause, "channel": {"id": channel}}));
+    }
+
     pub(super) fn hang_at(&self, part: Option<&'static str>) {
         self.with(|inner| inner.hang_at = part);
     }
@@ -104,6 +131,16 @@ impl Asterisk {
 
     pub(super) fn forget(&self, channel: &str) {
         self.with(|inner| inner.channels.remove(channel));
+    }
+
+    pub(super) fn leave_ringing(&self, channel: &str) {
+        self.with(|inner| inner.channels.insert(channel.into(), false));
+    }
+
+    /// A channel that is in another application of the dialplan.
+    pub(super) fn leave_in(&self, channel: &str, app: &'static str) {
+        self.with(|inner| inner.channels.insert(channel.into(), false));
+        self.with(|inner| inner.elsewhere.insert(channel.into(), app));
     }
 
     pub(super) fn leave_behind(&self, channel: &str, bridge: &str) {
@@ -171,11 +208,29 @@ async fn request(State(house): State<Arc<House>>, request: Request) -> Response 
     if !authorized {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let answer = answer(&house, request.method(), &path, request.uri().query().unwrap_or_default());
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 16).await.unwrap();
+    let told = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let answer = match (&parts.method, path.as_str()) {
+        (&Method::POST, "channels") => dial(&house, &told),
+        (method, path) => answer(&house, method, path, parts.uri.query().unwrap_or_default()),
+    };
     if hang {
         return std::future::pending().await;
     }
     if nonsense { "{\"id\":".into_response() } else { answer }
+}
+
+/// `POST /channels`, told in a body.
+fn dial(house: &Arc<House>, told: &Value) -> Response {
+    let mut inner = house.inner.lock().unwrap();
+    inner.dialled.push(told.clone());
+    if told["endpoint"].as_str().is_none_or(|endpoint| endpoint.ends_with("@nosuch")) {
+        let failed = axum::Json(json!({"error": "Allocation failed"}));
+        return (StatusCode::INTERNAL_SERVER_ERROR, failed).into_response();
+    }
+    inner.channels.insert(told["channelId"].as_str().unwrap().to_owned(), false);
+    axum::Json(json!({"id": told["channelId"], "state": "Down"})).into_response()
 }
 
 fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Response {
@@ -188,11 +243,19 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["asterisk", "info"]) => {
             axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
         }
-        (&Method::GET, ["channels"]) => names(inner.channels.keys().collect()),
+        (&Method::GET, ["channels"]) => {
+            let does = |in_stasis: bool| if in_stasis { "Stasis" } else { "AppDial2" };
+            let row = |(id, in_stasis): (&String, &bool)| {
+                let does = inner.elsewhere.get(id).copied().unwrap_or_else(|| does(*in_stasis));
+                json!({"id": id, "dialplan": {"app_name": does}})
+            };
+            axum::Json(inner.channels.iter().map(row).collect::<Vec<_>>()).into_response()
+        }
         (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {
-            let known = query["variable"] == "DIALPLAN_EXISTS(queue,sales,1)";
+            let exists = |place: &str| query["variable"] == format!("DIALPLAN_EXISTS({place})");
+            let known = exists("queue,sales,1") || (exists("vg-amd,s,1") && inner.detects);
             axum::Json(json!({"value": if known { "1" } else { "0" }})).into_response()
         }
         (&Method::POST, ["bridges"]) => {

@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::calls::Built;
+use super::reason::reason;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
 use crate::application::ports::{MediaLeg, Telephony, TelephonyError, TelephonyEvent};
@@ -16,12 +17,14 @@ use vg_media::Codec;
 
 /// A caller in our Stasis application.
 pub(super) struct AriTelephony {
-    core: Arc<Core>,
-    call: CallId,
-    channel: String,
+    pub(super) core: Arc<Core>,
+    pub(super) call: CallId,
+    pub(super) channel: String,
     /// Names of what may exist in Asterisk; none before anything was asked for.
-    built: Option<Built>,
-    wire: Option<RtpHandle>,
+    pub(super) built: Option<Built>,
+    /// A media channel beside the one of `built`, which may exist as well: the leg was built anew.
+    pub(super) replaced: Option<String>,
+    pub(super) wire: Option<RtpHandle>,
     /// Keeps the events open for a call that parted, so that its leaving is not taken for a hang-up.
     parted: Option<mpsc::Sender<TelephonyEvent>>,
     released: bool,
@@ -29,7 +32,7 @@ pub(super) struct AriTelephony {
 
 impl AriTelephony {
     pub(super) fn new(core: Arc<Core>, call: CallId, channel: String) -> Self {
-        Self { core, call, channel, built: None, wire: None, parted: None, released: false }
+        Self { core, call, channel, built: None, replaced: None, wire: None, parted: None, released: false }
     }
 
     async fn act(&self, act: &'static str, query: &[(&str, &str)]) -> Result<(), TelephonyError> {
@@ -38,20 +41,13 @@ impl AriTelephony {
 
     async fn build(&mut self) -> Result<MediaLeg, TelephonyError> {
         let core = Arc::clone(&self.core);
-        let codec = core.config.codec;
-        // Silence is told and asked about, not taken for the end: a caller may send nothing for a while.
-        let (silence, still) = (core.config.silence, core.config.inactivity);
-        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still, silence };
-        let (media, wire) = core.shard.open_rtp(leg).map_err(|error| {
-            tracing::error!(code = error.code(), "media leg could not be opened");
-            TelephonyError::Unsupported { act: "open media leg" }
-        })?;
+        let (media, wire) = self.open_leg()?;
         let built = core.calls.names(&self.call);
         // From here on something may exist, even if no answer comes.
         self.built = Some(built.clone());
         let query = [("type", "mixing"), ("bridgeId", &built.bridge), ("name", &built.bridge)];
         core.rest.post("create bridge", &["bridges"], &query).await?;
-        let remote = self.create_media_channel(&built, wire.local_addr()).await?;
+        let remote = self.create_media_channel(&built.media, wire.local_addr()).await?;
         wire.set_remote(remote).map_err(|_| TelephonyError::Unsupported { act: "open media leg" })?;
         core.calls.set_flow(&self.channel, wire.flow());
         self.wire = Some(wire);
@@ -61,9 +57,22 @@ impl AriTelephony {
         Ok(media)
     }
 
+    /// A leg on this side.
+    pub(super) fn open_leg(&self) -> Result<(MediaLeg, RtpHandle), TelephonyError> {
+        let core = &self.core;
+        let codec = core.config.codec;
+        // Silence is told and asked about, not taken for the end: a caller may send nothing for a while.
+        let (silence, still) = (core.config.silence, core.config.inactivity);
+        let leg = LegConfig { codec, rate_hz: codec.rate_hz(), remote: None, events: None, still, silence };
+        core.shard.open_rtp(leg).map_err(|error| {
+            tracing::error!(code = error.code(), "media leg could not be opened");
+            TelephonyError::Unsupported { act: "open media leg" }
+        })
+    }
+
     /// Where Asterisk sends from. The answer comes before the channel is in our application, and a channel that is not
     /// cannot be bridged: its StasisStart is waited for.
-    async fn create_media_channel(&self, built: &Built, local: SocketAddr) -> Result<SocketAddr, TelephonyError> {
+    pub(super) async fn create_media_channel(&self, media: &str, local: SocketAddr) -> Result<SocketAddr, TelephonyError> {
         const ACT: &str = "create media channel";
         let core = &*self.core;
         let format = match core.config.codec {
@@ -72,11 +81,11 @@ impl AriTelephony {
             Codec::G722 => "g722",
             _ => return Err(TelephonyError::Unsupported { act: ACT }),
         };
-        let started = core.calls.await_start(&built.media);
+        let started = core.calls.await_start(media);
         let host = local.to_string();
         let query = [
             ("app", core.config.app.as_str()),
-            ("channelId", &built.media),
+            ("channelId", media),
             ("external_host", &host),
             ("format", format),
             ("encapsulation", "rtp"),
@@ -90,7 +99,7 @@ impl AriTelephony {
             }
         };
         let created = created.await;
-        core.calls.forget_start(&built.media);
+        core.calls.forget_start(media);
         media_address(&created?).ok_or(TelephonyError::Refused { act: ACT, status: 200 })
     }
 
@@ -133,6 +142,10 @@ impl Telephony for AriTelephony {
         Box::pin(self.build())
     }
 
+    fn reconnect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
+        Box::pin(self.rebuild())
+    }
+
     fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
         Box::pin(self.act("answer", &[]))
     }
@@ -143,11 +156,7 @@ impl Telephony for AriTelephony {
     }
 
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        // Before the answer the reason decides the SIP status; afterwards it is a normal end anyway.
-        let reason = match cause {
-            EndCause::SetUpFailed | EndCause::ProvidersExhausted => "congestion",
-            _ => "normal",
-        };
+        let reason = reason(cause);
         Box::pin(async move { self.core.rest.delete("hang up", &["channels", &self.channel], &[("reason", reason)]).await })
     }
 
@@ -156,6 +165,9 @@ impl Telephony for AriTelephony {
             // First of all: the end of the media channel is no surprise from now on.
             self.core.calls.released(&self.call);
             self.wire = None;
+            if let Some(media) = &self.replaced {
+                self.core.rest.delete("release media channel", &["channels", media], &[]).await?;
+            }
             if let Some(built) = &self.built {
                 self.core.remove(built).await?;
             }
@@ -171,6 +183,9 @@ impl Drop for AriTelephony {
             return;
         }
         self.core.calls.released(&self.call);
+        if let (Some(media), Some(built)) = (self.replaced.take(), &self.built) {
+            let _ = self.core.abandon.try_send(Built { media, bridge: built.bridge.clone() });
+        }
         if let Some(built) = self.built.take() {
             // Full, or nobody there: what is no longer a live call's is found at the next resynchronisation.
             let _ = self.core.abandon.try_send(built);

@@ -8,19 +8,19 @@ use tokio::time::timeout;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 
-const SOON: Duration = Duration::from_secs(5);
+pub(super) const SOON: Duration = Duration::from_secs(5);
 /// Longer than a lost Asterisk may take to be noticed.
 const LONG: Duration = Duration::from_secs(12);
 const INACTIVITY: Duration = Duration::from_millis(200);
-const DEADLINE: Duration = Duration::from_millis(300);
+pub(super) const DEADLINE: Duration = Duration::from_millis(300);
 /// Every request of a set-up, by a part of its line.
 const STEPS: [&str; 5] = ["/ring", "POST bridges", "externalMedia", "addChannel", "/answer"];
 
-struct House {
-    asterisk: Asterisk,
-    ari: Arc<Ari>,
+pub(super) struct House {
+    pub(super) asterisk: Asterisk,
+    pub(super) ari: Arc<Ari>,
     shard: Arc<Shards>,
-    calls: mpsc::Receiver<IncomingCall>,
+    pub(super) calls: mpsc::Receiver<IncomingCall>,
     stop: CancellationToken,
 }
 
@@ -54,7 +54,7 @@ async fn house_with(media_port: u16) -> House {
     House { asterisk, ari, shard, calls, stop }
 }
 
-async fn house() -> House {
+pub(super) async fn house() -> House {
     house_with(9).await
 }
 
@@ -64,14 +64,14 @@ impl House {
         timeout(SOON, self.calls.recv()).await.unwrap().unwrap()
     }
 
-    async fn until_nothing_is_left(&self) {
+    pub(super) async fn until_nothing_is_left(&self) {
         until("asterisk holds nothing", || self.asterisk.left().is_empty()).await;
         until("no leg is left", || self.shard.live_legs() == 0).await;
         assert_eq!(self.ari.stats().calls_live, 0);
     }
 }
 
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let held = async {
         let mut look = tokio::time::interval(Duration::from_millis(5));
         while !holds() {
@@ -263,4 +263,49 @@ async fn calls_of_an_asterisk_that_died_are_lost_within_ten_seconds() {
     drop((leg, call));
     until("no leg is left", || house.shard.live_legs() == 0).await;
     assert_eq!(house.ari.stats().calls_live, 0);
+}
+
+#[tokio::test]
+async fn a_media_leg_is_built_anew_beside_the_old_one_which_then_goes() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let old = set_up(&mut call).await.unwrap();
+    let (first, second) = (format!("vg-test.media.{}", call.call), format!("vg-test.media.{}.2", call.call));
+    let new = call.telephony.reconnect_media().await.unwrap();
+    assert_eq!(house.asterisk.left(), ["c1", &second, &format!("vg-test.bridge.{}", call.call)]);
+    // Its end is told as any channel's, and is none of the call.
+    house.asterisk.destroys(&first, 16);
+    house.asterisk.say(&json!({"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": "c1"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Digit('1')));
+    drop(old);
+    until("the old leg has ended", || house.shard.live_legs() == 1).await;
+    let twice = call.telephony.reconnect_media().await;
+    assert_eq!(twice.err(), Some(TelephonyError::Unsupported { act: "rebuild media leg" }), "once in a call");
+    // The end of the new one is the call's.
+    house.asterisk.destroys(&second, 16);
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Lost));
+    call.telephony.hang_up(EndCause::Stopped).await.unwrap();
+    call.telephony.release().await.unwrap();
+    drop((new, call));
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_rebuild_that_fails_at_any_step_keeps_the_old_leg_and_leaves_nothing() {
+    for step in ["externalMedia", "addChannel"] {
+        let mut house = house().await;
+        let mut call = house.call("c1").await;
+        let leg = set_up(&mut call).await.unwrap();
+        house.asterisk.hang_at(Some(step));
+        let outcome = call.telephony.reconnect_media().await;
+        assert!(matches!(outcome, Err(TelephonyError::Deadline { .. })), "{step}");
+        house.asterisk.hang_at(None);
+        let kept = ["c1".to_owned(), format!("vg-test.media.{}", call.call), format!("vg-test.bridge.{}", call.call)];
+        until("the new channel is removed", || house.asterisk.left() == kept).await;
+        assert!(call.events.try_recv().is_err(), "{step}");
+        call.telephony.hang_up(EndCause::Stopped).await.unwrap();
+        call.telephony.release().await.unwrap();
+        drop((outcome, leg, call));
+        house.until_nothing_is_left().await;
+    }
 }

@@ -36,7 +36,7 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
     match event {
         Event::StasisStart { channel, .. } if is_ours(&channel.id) => Meaning::MediaUp { channel: channel.id },
         Event::StasisStart { args, channel } => Meaning::Incoming(caller(&args, channel)),
-        Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } | Event::ChannelDestroyed { channel } => {
+        Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } | Event::ChannelDestroyed { channel, .. } => {
             Meaning::Gone { channel: channel.id }
         }
         Event::ChannelDtmfReceived { digit, channel } => match digit.chars().next() {
@@ -44,7 +44,7 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
             None => Meaning::Unused,
         },
         Event::ApplicationReplaced {} => Meaning::Replaced,
-        Event::Unused => Meaning::Unused,
+        Event::Dial { .. } | Event::Unused => Meaning::Unused,
     }
 }
 

@@ -19,7 +19,16 @@ pub(super) enum Event {
         channel: Channel,
     },
     ChannelDestroyed {
+        /// ITU-T Q.850.
+        #[serde(default)]
+        cause: u32,
         channel: Channel,
+    },
+    /// How dialling goes on, for channels that this gateway created.
+    Dial {
+        #[serde(default)]
+        dialstatus: String,
+        peer: Channel,
     },
     ChannelDtmfReceived {
         digit: String,
@@ -36,6 +45,9 @@ pub(super) enum Event {
 #[derive(Debug, Deserialize)]
 pub(super) struct Channel {
     pub(super) id: String,
+    /// `Down`, `Ring`, `Ringing`, `Up` and others.
+    #[serde(default)]
+    pub(super) state: String,
     #[serde(default)]
     pub(super) caller: Party,
     #[serde(default)]
@@ -93,6 +105,16 @@ pub(super) struct Status {
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
+    /// Of channels.
+    #[serde(default)]
+    pub(super) dialplan: Place,
+}
+
+/// What a channel does.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Place {
+    #[serde(default)]
+    pub(super) app_name: String,
 }
 
 /// `GET /channels/{id}/variable`.

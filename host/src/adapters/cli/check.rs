@@ -4,7 +4,7 @@ use super::terminal::say;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::config::{Config, Faults};
-use crate::wiring::{emergency, host_config};
+use crate::wiring::{emergency, host_config, refusals};
 use anyhow::Context;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -46,6 +46,9 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     }
     if let Err(error) = emergency(config) {
         faults.add("prompts.emergency", format_args!("{error:#}"));
+    }
+    if let Err(error) = refusals(config) {
+        faults.add("prompts.refusals", format_args!("{error:#}"));
     }
     let tenants = settings.tenants().all();
     let mut shortfalls = settings.shortfalls();

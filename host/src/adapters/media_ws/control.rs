@@ -194,8 +194,8 @@ pub struct LatencyMs {
 impl From<&Fact> for PhoneFact {
     fn from(fact: &Fact) -> Self {
         match fact {
-            Fact::Started => Self::Started,
-            Fact::Answered => Self::Answered,
+            Fact::Started(_) => Self::Started,
+            Fact::Answered(_) => Self::Answered,
             Fact::Hearing { turn, text } => Self::Hearing { turn: turn.0, text: text.as_str().into() },
             Fact::Heard { turn, text } => Self::Heard { turn: turn.0, text: text.as_str().into() },
             Fact::NotUnderstood { turn } => Self::NotUnderstood { turn: turn.0 },
@@ -219,6 +219,8 @@ impl From<&Fact> for PhoneFact {
             },
             Fact::Fell { who, code, .. } => Self::Fell { who: who.code().into(), code: (*code).into() },
             Fact::Escalated { .. } => Self::Escalated,
+            Fact::PathSilent(code) => Self::Fell { who: "media".into(), code: (*code).into() },
+            Fact::Refused(refusal) => Self::Ended { cause: refusal.code().into(), turns: 0 },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }
     }

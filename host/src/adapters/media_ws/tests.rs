@@ -79,7 +79,7 @@ async fn a_phone_is_heard_hears_the_answer_and_learns_the_facts() {
         assert!(started && heard > rate_hz as usize / 3, "{heard} loud samples");
 
         let watcher = call.watcher.take().unwrap();
-        watcher.send(Fact::Answered).await.unwrap();
+        watcher.send(Fact::Answered(vg_domain::dialling::AnsweredBy::Gateway)).await.unwrap();
         assert_eq!(timeout(SOON, phone.next_fact()).await.unwrap(), Some(PhoneFact::Answered));
 
         let utterance = UtteranceId(7);

@@ -1,5 +1,6 @@
 use super::*;
 use std::collections::BTreeSet;
+use vg_domain::dialling::AnsweredBy;
 use vg_domain::outcome::EndCause;
 
 fn observed() -> Metrics {
@@ -15,6 +16,9 @@ fn observed() -> Metrics {
         Observation::InputRefused { phase: "greeting", input: "finalized" },
         Observation::NotRecorded("no_folder"),
         Observation::PathTested("nothing_heard"),
+        Observation::PathRebuilt("proven"),
+        Observation::CallAnswered(AnsweredBy::Machine),
+        Observation::SetUp(SetUpTimes::default()),
         Observation::DeadAir,
         Observation::Inactive,
     ] {

@@ -1,5 +1,6 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+use super::outbound::RawOutbound;
 use super::{Role, Rung, TenantDraft};
 use crate::config::Faults;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -7,6 +8,7 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
@@ -26,6 +28,8 @@ pub(super) struct RawTenant {
     speaking: RawLadder,
     prompts: RawPrompts,
     timing: RawTiming,
+    limits: RawLimits,
+    outbound: Option<RawOutbound>,
 }
 
 /// `[hearing]`, or `[[hearing]]` for each rung.
@@ -60,6 +64,13 @@ struct RawPrompts {
     not_understood: Option<String>,
     agent_unavailable: Option<String>,
     farewell: Option<String>,
+}
+
+/// Of the tenant as a whole.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawLimits {
+    calls_max: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -121,6 +132,8 @@ impl RawTenant {
         let speaking = self.speaking.resolve(Role::Speaking, file_text, faults);
         let prompts = self.prompts.resolve(faults);
         let timing = self.timing.resolve(faults);
+        let calls_max = self.limits.resolve(faults);
+        let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let (hearing, speaking) = (hearing?, speaking?);
         let settings = TenantSettings {
             tenant,
@@ -132,6 +145,8 @@ impl RawTenant {
             timing,
             human: self.human,
             recording: self.recording,
+            calls_max,
+            outbound,
         };
         Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
     }
@@ -210,6 +225,15 @@ impl RawPrompts {
         let agent_unavailable = needed("prompts.agent_unavailable", self.agent_unavailable, faults);
         let farewell = needed("prompts.farewell", self.farewell, faults);
         Some(Prompts { not_understood: not_understood?, agent_unavailable: agent_unavailable?, farewell: farewell? })
+    }
+}
+
+impl RawLimits {
+    fn resolve(&self, faults: &mut Faults) -> Option<NonZeroUsize> {
+        if self.calls_max == Some(0) {
+            faults.add("limits.calls_max", "must be at least 1");
+        }
+        NonZeroUsize::new(self.calls_max?)
     }
 }
 

@@ -109,6 +109,12 @@ pub enum OriginateError {
     /// The gateway is stopping.
     #[error("gateway is stopping")]
     Draining,
+    /// The tenant's settings are not to be had now.
+    #[error("tenant settings are unavailable")]
+    TenantUnavailable,
+    /// Asterisk knows no such trunk.
+    #[error("trunk is unknown to asterisk")]
+    Refused,
     /// No Asterisk is connected.
     #[error("no asterisk is connected")]
     Unreachable,
@@ -122,6 +128,8 @@ impl OriginateError {
             Self::Forbidden => "forbidden",
             Self::OverLimit => "over_limit",
             Self::Draining => "draining",
+            Self::TenantUnavailable => "tenant_unavailable",
+            Self::Refused => "dial_refused",
             Self::Unreachable => "unreachable",
         }
     }

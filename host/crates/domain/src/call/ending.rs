@@ -1,6 +1,7 @@
 //! Ways out: a person, a goodbye, a hang-up.
 
-use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
+use super::{Call, CallAction, CallReason, Next, Phase, SetUp, Verdict};
+use crate::dialling::DialFailure;
 use crate::event::Fact;
 use crate::outcome::{EndCause, Outcome};
 use std::time::{Duration, Instant};
@@ -151,11 +152,13 @@ impl Call {
     /// What was to end has not.
     pub(super) fn end_deadline(&mut self, now: Instant) {
         match self.phase {
+            Phase::Dialing { .. } => self.hang_up(now, EndCause::NotReached(DialFailure::NoAnswer)),
+            Phase::Answering { step: SetUp::Quiet } => self.tell_machine(now),
             Phase::Answering { .. } => self.hang_up(now, EndCause::SetUpFailed),
             Phase::Greeting { .. } | Phase::Speaking { .. } => self.give_up_waiting(now),
             Phase::Handover { .. } => self.do_without_a_person(now),
             Phase::Ending { cause } => self.end(cause),
-            Phase::Offered | Phase::Dialing { .. } | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Ended(_) => {}
+            Phase::Offered | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Ended(_) => {}
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The caller's turn: from the first sound to the words.
 
 use super::phase::{Floor, Turn};
-use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, Verdict};
+use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
@@ -33,6 +33,7 @@ impl Call {
     pub(super) fn speech_started(&mut self, now: Instant, started: Instant) -> Verdict {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Answering { step: SetUp::Quiet } => self.machine_speaks(None),
             Phase::Answering { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             Phase::Listening { turn } => {
                 let first = turn.floor == Floor::Quiet;
@@ -64,6 +65,7 @@ impl Call {
     pub(super) fn speech_ended(&mut self, now: Instant, last_voiced: Instant) -> Verdict {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Answering { step: SetUp::Quiet } => self.machine_speaks(Some(last_voiced)),
             Phase::Answering { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             Phase::Listening { turn } => {
                 if turn.floor != Floor::Closed {
@@ -194,6 +196,9 @@ impl Call {
     }
 
     pub(super) fn silence(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Answering { step: SetUp::Quiet }) {
+            return self.tell_machine(now);
+        }
         self.silences += 1;
         if self.silences < SILENCES_MAX {
             self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);

@@ -12,10 +12,10 @@ use std::time::Instant;
 pub enum Phase {
     /// A caller waits, and nothing has been done yet.
     Offered,
-    /// We call somebody. No input leads here yet.
+    /// We call somebody.
     Dialing {
-        /// Counts from 1.
-        attempt: u32,
+        /// How far the agent is, meanwhile.
+        conversation: Opening,
     },
     /// The call is being set up.
     Answering {
@@ -113,6 +113,15 @@ impl Phase {
     }
 }
 
+/// How far the agent is with a new conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// It was told and has not answered.
+    Asked,
+    /// It knows the conversation, or the call does without it.
+    Known,
+}
+
 /// What a call that is being set up waits for, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetUp {
@@ -120,8 +129,10 @@ pub enum SetUp {
     Conversation,
     /// Bridge and media leg.
     Media,
-    /// The answered call.
+    /// The answered call; not where the called side has answered.
     Answer,
+    /// The silence of a machine that has answered.
+    Quiet,
 }
 
 /// What the caller says before the gateway answers.

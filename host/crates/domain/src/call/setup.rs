@@ -1,18 +1,20 @@
 //! From the offer to the greeting.
 
-use super::{Call, CallAction, CallReason, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, Opening, Phase, SetUp, Verdict};
+use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
 use crate::outcome::EndCause;
+use crate::parties::Direction;
 use std::time::{Duration, Instant};
 
 /// A caller who hears ringing for longer has given up, or Asterisk has.
-const SET_UP_MAX: Duration = Duration::from_secs(30);
+pub(super) const SET_UP_MAX: Duration = Duration::from_secs(30);
 
 impl Call {
     pub(super) fn offered(&mut self, now: Instant) -> Verdict {
         match self.phase {
             Phase::Offered => {
-                self.emit(Fact::Started);
+                self.emit(Fact::Started(self.parties.clone()));
                 self.push(CallAction::Ring);
                 self.push(CallAction::OpenConversation);
                 self.enter(Phase::Answering { step: SetUp::Conversation });
@@ -33,6 +35,11 @@ impl Call {
     }
 
     pub(super) fn conversation_opened(&mut self) -> Verdict {
+        if let Phase::Dialing { conversation: conversation @ Opening::Asked } = &mut self.phase {
+            *conversation = Opening::Known;
+            self.timers.cancel(CallReason::AgentDeadline);
+            return Verdict::Taken;
+        }
         match self.step() {
             Some(SetUp::Conversation) => {
                 self.timers.cancel(CallReason::AgentDeadline);
@@ -40,41 +47,54 @@ impl Call {
                 self.phase = Phase::Answering { step: SetUp::Media };
                 Verdict::Taken
             }
-            Some(SetUp::Media | SetUp::Answer) | None => self.out_of_step(),
+            Some(SetUp::Media | SetUp::Answer | SetUp::Quiet) | None => self.out_of_step(),
         }
     }
 
     pub(super) fn conversation_failed(&mut self, code: &'static str) -> Verdict {
-        match self.step() {
-            Some(SetUp::Conversation) => {
+        match self.phase {
+            Phase::Dialing { conversation: Opening::Asked } | Phase::Answering { step: SetUp::Conversation } => {
                 self.fell(Role::Thinking, code);
                 self.conversation_failed = true;
                 self.conversation_opened()
             }
-            Some(SetUp::Media | SetUp::Answer) | None => self.out_of_step(),
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => self.out_of_step(),
         }
     }
 
-    pub(super) fn media_connected(&mut self) -> Verdict {
+    pub(super) fn media_connected(&mut self, now: Instant) -> Verdict {
         match self.step() {
+            Some(SetUp::Media) if self.parties.direction == Direction::Outbound => {
+                self.begin_to_talk(now);
+                Verdict::Taken
+            }
             Some(SetUp::Media) => {
                 self.push(CallAction::Answer);
                 self.phase = Phase::Answering { step: SetUp::Answer };
                 Verdict::Taken
             }
-            Some(SetUp::Conversation | SetUp::Answer) | None => self.out_of_step(),
+            Some(SetUp::Conversation | SetUp::Answer | SetUp::Quiet) | None => self.out_of_step(),
         }
     }
 
     pub(super) fn answered(&mut self, now: Instant) -> Verdict {
         match self.step() {
             Some(SetUp::Answer) => {
-                self.emit(Fact::Answered);
+                self.emit(Fact::Answered(AnsweredBy::Gateway));
                 self.push(CallAction::StartHearing);
                 self.greet(now);
                 Verdict::Taken
             }
-            Some(SetUp::Conversation | SetUp::Media) | None => self.out_of_step(),
+            Some(SetUp::Conversation | SetUp::Media | SetUp::Quiet) | None => self.out_of_step(),
         }
     }
 

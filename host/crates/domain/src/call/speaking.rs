@@ -105,7 +105,7 @@ impl Call {
         }
     }
 
-    fn utterance_over(&mut self, now: Instant) {
+    pub(super) fn utterance_over(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Greeting { .. } => self.listen(now),
             Phase::Speaking { reply, next, .. } => {

@@ -1,6 +1,7 @@
 //! The call under test, and its actions as short lines.
 
 mod chaos;
+mod dialing;
 mod stories;
 mod table;
 mod troubles;
@@ -9,6 +10,8 @@ use super::*;
 use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
 use crate::mask::Heard;
+use crate::parties::Direction;
+use crate::pii::Pii;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
 use std::time::Duration;
 
@@ -28,6 +31,8 @@ fn settings() -> TenantSettings {
         timing: Timing::default(),
         human: None,
         recording: false,
+        calls_max: None,
+        outbound: None,
     }
 }
 
@@ -47,7 +52,17 @@ struct Desk {
 
 impl Desk {
     fn new(settings: TenantSettings) -> Self {
-        Self { call: Call::new(Arc::new(settings)), now: some_moment() }
+        let parties = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
+        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment() }
+    }
+
+    /// A call that the gateway makes; the called side rings.
+    fn dialing(settings: TenantSettings) -> Self {
+        let inbound = Parties::inbound(Pii::new("gateway".into()), Pii::new("person".into()));
+        let parties = Parties { direction: Direction::Outbound, ..inbound };
+        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment() };
+        desk.tell(CallInput::Dialed);
+        desk
     }
 
     /// A call whose greeting is being said as utterance 1.
@@ -191,7 +206,9 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
         Fact::Escalated { target } => format!("escalated to {target}"),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
-        Fact::Started => "started".into(),
-        Fact::Answered => "answered".into(),
+        Fact::PathSilent(code) => format!("path silent: {code}"),
+        Fact::Refused(refusal) => format!("refused: {}", refusal.code()),
+        Fact::Started(parties) => format!("started: {}", parties.direction.code()),
+        Fact::Answered(by) => format!("answered by {}", by.code()),
     }
 }

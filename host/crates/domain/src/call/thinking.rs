@@ -120,7 +120,7 @@ impl Call {
 
     pub(super) fn agent_deadline(&mut self, now: Instant) {
         let turn = match &self.phase {
-            Phase::Answering { .. } => {
+            Phase::Dialing { .. } | Phase::Answering { .. } => {
                 let _ = self.conversation_failed(DEADLINE);
                 return;
             }
@@ -128,7 +128,6 @@ impl Call {
             Phase::Speaking { reply: Some(reply), .. } => reply.turn.id,
             Phase::Speaking { .. }
             | Phase::Offered
-            | Phase::Dialing { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Handover { .. }

@@ -86,6 +86,10 @@ fn question(conversation: &ConversationId, words: &str) -> Question {
 
 fn request(call: &str) -> ConversationRequest {
     ConversationRequest {
+        dialled: Pii::new(String::new()),
+        agent: None,
+        metadata: std::collections::BTreeMap::new(),
+        direction: vg_domain::parties::Direction::Inbound,
         call: CallId::new(call),
         settings: std::sync::Arc::new(tenants::demo()),
         caller: Pii::new(String::new()),

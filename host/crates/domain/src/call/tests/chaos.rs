@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dice::Dice;
+use crate::outbound::OnMachine;
 
 const CALLS: u64 = 1500;
 const STEPS: u64 = 300;
@@ -26,6 +27,10 @@ fn mute() -> TenantSettings {
     TenantSettings { greeting: none(), prompts, ..settings() }
 }
 
+fn machines() -> TenantSettings {
+    dialing::for_machines(OnMachine::Say("Call us back.".into()))
+}
+
 /// A call that wants to be woken must be elsewhere soon, and who waits for something must want to be woken.
 fn check(desk: &mut Desk, seed: u64) {
     let mut wakes = 0;
@@ -42,7 +47,7 @@ fn check(desk: &mut Desk, seed: u64) {
 fn random_input(desk: &Desk, dice: &mut Dice) -> CallInput {
     let mut inputs = table::inputs(&desk.call, desk.now);
     // Ends are rare, or no call would come far; answers are about an older turn now and then.
-    let ends = if dice.below(60) == 0 { 0 } else { 5 };
+    let ends = if dice.below(60) == 0 { 0 } else { 6 };
     inputs.truncate(inputs.len() - ends);
     let index = usize::try_from(dice.below(inputs.len() as u64)).unwrap();
     match inputs.swap_remove(index) {
@@ -61,9 +66,16 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
     let mut reached = std::collections::BTreeSet::new();
     for seed in 0..CALLS {
         let mut dice = Dice::new(seed);
-        let settings: fn() -> TenantSettings = *dice.pick(&[settings, with_human, hasty, mute]);
+        let settings: fn() -> TenantSettings = *dice.pick(&[settings, with_human, hasty, mute, machines]);
         let mut desk = Desk::new(settings());
-        for input in [CallInput::Offered, CallInput::ConversationOpened, CallInput::MediaConnected, CallInput::Answered] {
+        let inputs = if seed % 3 == 0 {
+            desk = Desk::dialing(settings());
+            let by = *dice.pick(&[AnsweredBy::CalledSide, AnsweredBy::Human, AnsweredBy::Machine]);
+            vec![CallInput::Up(by), CallInput::ConversationOpened, CallInput::MediaConnected]
+        } else {
+            vec![CallInput::Offered, CallInput::ConversationOpened, CallInput::MediaConnected, CallInput::Answered]
+        };
+        for input in inputs {
             if dice.below(8) > 0 {
                 desk.tell(input);
             }
@@ -88,5 +100,5 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
         assert!(desk.call.outcome().is_some(), "seed {seed}");
         assert_eq!(desk.call.poll_timeout(), None, "seed {seed}");
     }
-    assert_eq!(reached.len(), 9, "every phase but dialing is reached: {reached:?}");
+    assert_eq!(reached.len(), 10, "every phase is reached: {reached:?}");
 }

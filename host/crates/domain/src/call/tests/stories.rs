@@ -6,12 +6,12 @@ use crate::turn::LatencyParts;
 #[test]
 fn an_offered_call_is_set_up_in_order_and_greeted() {
     let mut desk = Desk::new(settings());
-    assert_eq!(desk.tell(CallInput::Offered), ["- started", "Ring", "OpenConversation"]);
+    assert_eq!(desk.tell(CallInput::Offered), ["- started: inbound", "Ring", "OpenConversation"]);
     assert_eq!(desk.tell(CallInput::ConversationOpened), ["ConnectMedia"]);
     assert_eq!(desk.tell(CallInput::MediaConnected), ["Answer"]);
     assert_eq!(
         desk.tell(CallInput::Answered),
-        ["- answered", "StartHearing", "say 1: Welcome.", "- saying 1: Welcome.", "end utterance 1"]
+        ["- answered by gateway", "StartHearing", "say 1: Welcome.", "- saying 1: Welcome.", "end utterance 1"]
     );
     assert_eq!(desk.utter(1), [""; 0]);
     assert_eq!(desk.phase(), "listening");
@@ -234,4 +234,25 @@ fn card_numbers_of_the_agent_are_masked_over_clauses() {
     assert!(said.contains(&"say 2: Right?".into()));
     let turn = desk.utter(2);
     assert!(turn[0].contains("[card]. Right?"), "{turn:?}");
+}
+
+#[test]
+fn a_greeting_whose_leg_was_built_anew_is_said_again() {
+    let mut desk = Desk::greeting(settings());
+    desk.audio(1);
+    let again = ["hush 1", "StartHearing", "say 2: Welcome.", "- saying 2: Welcome.", "end utterance 2"];
+    assert_eq!(desk.after(1_000).tell(CallInput::MediaRebuilt), again);
+    // What the old leg still tells of the first one changes nothing.
+    assert_eq!(desk.tell(CallInput::UtteranceEnded { utterance: UtteranceId(1) }), [""; 0]);
+    desk.utter(2);
+    assert_eq!(desk.phase(), "listening");
+}
+
+#[test]
+fn a_caller_who_spoke_when_the_leg_was_built_anew_is_listened_to_from_the_start() {
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    assert_eq!(desk.tell(CallInput::MediaRebuilt), ["StartHearing"]);
+    desk.ask("hello");
+    assert_eq!(desk.phase(), "thinking");
 }

@@ -1,14 +1,21 @@
 //! The transition table: every phase and every input, as a snapshot.
 
 use super::*;
+use crate::outbound::OnMachine;
 use std::fmt::Write;
 
 /// One call in every phase, and in the states within a phase that differ in what they do.
 pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     let mut desks = vec![("offered", Desk::new(with_human()))];
-    let mut dialing = Desk::new(with_human());
-    dialing.call.phase = Phase::Dialing { attempt: 1 };
-    desks.push(("dialing", dialing));
+    desks.push(("dialing: conversation", Desk::dialing(with_human())));
+    let mut desk = Desk::dialing(with_human());
+    desk.tell(CallInput::ConversationOpened);
+    desks.push(("dialing", desk));
+    let mut desk = Desk::dialing(super::dialing::for_machines(OnMachine::Say("Call us back.".into())));
+    desk.tell(CallInput::ConversationOpened);
+    desk.tell(CallInput::Up(AnsweredBy::Machine));
+    desk.tell(CallInput::MediaConnected);
+    desks.push(("answering: quiet", desk));
     let mut desk = Desk::new(with_human());
     desk.tell(CallInput::Offered);
     desks.push(("answering: conversation", desk));
@@ -60,10 +67,14 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
     let (turn, utterance) = (call.last_turn, call.last_utterance);
     vec![
         CallInput::Offered,
+        CallInput::Dialed,
+        CallInput::Up(AnsweredBy::Human),
+        CallInput::Up(AnsweredBy::Machine),
         CallInput::ConversationOpened,
         CallInput::ConversationFailed { code: "code" },
         CallInput::MediaConnected,
         CallInput::Answered,
+        CallInput::MediaRebuilt,
         CallInput::SetUpFailed { code: "code" },
         CallInput::SpeechStarted { at: now },
         CallInput::SpeechEnded { last_voiced: now },
@@ -85,6 +96,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::SpeakingFell { utterance, code: "code" },
         CallInput::HandoverDone,
         CallInput::HandoverFailed { code: "code" },
+        CallInput::NotReached(DialFailure::Busy),
         CallInput::CallerGone,
         CallInput::AsteriskLost,
         CallInput::Drain,
@@ -120,6 +132,7 @@ fn every_phase_takes_every_input_as_the_table_says() {
 fn shown(input: &CallInput) -> String {
     match input {
         CallInput::AgentDone { command: Some(command), .. } => format!("agent_done+{command:?}"),
+        CallInput::Up(by) => format!("up ({})", by.code()),
         CallInput::Final(text) if text.is_empty() => "final (empty)".into(),
         input => input.name().into(),
     }

@@ -1,0 +1,46 @@
+//! The leg of a call, whoever began it.
+
+use super::ports::{Dialled, IncomingCall, Telephony, TelephonyEvent};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use vg_domain::call::CallInput;
+use vg_domain::event::Fact;
+use vg_domain::ids::CallId;
+use vg_domain::parties::{Direction, Parties};
+
+/// What a call task is given.
+pub struct CallLeg {
+    /// The call.
+    pub call: CallId,
+    /// Who speaks with whom.
+    pub parties: Arc<Parties>,
+    /// Acts on it.
+    pub telephony: Box<dyn Telephony>,
+    /// What happens to it.
+    pub events: mpsc::Receiver<TelephonyEvent>,
+    /// Who wants the call's facts as they happen.
+    pub watcher: Option<mpsc::Sender<Fact>>,
+}
+
+impl CallLeg {
+    /// A leg that this gateway dialled.
+    pub fn dialled(call: CallId, parties: Arc<Parties>, leg: Dialled) -> Self {
+        Self { call, parties, telephony: leg.telephony, events: leg.events, watcher: None }
+    }
+
+    /// What the call is told first.
+    pub(super) fn first_input(parties: &Parties) -> CallInput {
+        match parties.direction {
+            Direction::Inbound => CallInput::Offered,
+            Direction::Outbound => CallInput::Dialed,
+        }
+    }
+}
+
+impl From<IncomingCall> for CallLeg {
+    fn from(incoming: IncomingCall) -> Self {
+        let parties = Arc::new(Parties::inbound(incoming.caller, incoming.dialled));
+        let IncomingCall { call, telephony, events, watcher, .. } = incoming;
+        Self { call, parties, telephony, events, watcher }
+    }
+}
