@@ -6,16 +6,17 @@ mod setup;
 mod listening;
 mod thinking;
 mod speaking;
+mod handover;
 mod ending;
 
-pub use phase::{Next, Phase, Reply, SetUp, Turn, Utterance};
+pub use phase::{HandoverStep, Next, Phase, Progress, Reply, SetUp, Turn, Utterance};
 
 use crate::event::{Fact, Role};
 use crate::ids::{TurnId, UtteranceId};
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::tenant::TenantSettings;
-use crate::transfer::Transfer;
+use crate::transfer::{Handover, Returned, Transfer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,9 +47,17 @@ pub enum CallInput {
     CallerGone,
     /// Asterisk or the media connection is gone.
     AsteriskLost,
-    /// The transfer was carried out.
+    /// Somebody beside the call, an operator or the API, wants the caller handed over.
+    TransferOrdered(Transfer),
+    /// The caller's leg has parted for good, without a way back.
     HandoverDone,
-    /// The transfer was not possible; the call goes on.
+    /// The caller's leg is in the dialplan, and comes back where nobody is reached. Answered by `LeaveMedia`.
+    HandoverParted,
+    /// Whoever the dialplan calls for the caller is being called, or has answered.
+    HandoverProgress(Progress),
+    /// The dialplan gave the caller back. Answered by `ConnectMedia`.
+    HandoverReturned(Returned),
+    /// The leg did not part; the call goes on.
     HandoverFailed {
         /// Bounded label.
         code: &'static str,
@@ -148,7 +157,11 @@ impl CallInput {
             Self::SetUpFailed { .. } => "set_up_failed",
             Self::CallerGone => "caller_gone",
             Self::AsteriskLost => "asterisk_lost",
+            Self::TransferOrdered(_) => "transfer_ordered",
             Self::HandoverDone => "handover_done",
+            Self::HandoverParted => "handover_parted",
+            Self::HandoverProgress(_) => "handover_progress",
+            Self::HandoverReturned(_) => "handover_returned",
             Self::HandoverFailed { .. } => "handover_failed",
             Self::Released => "released",
             Self::SpeechStarted { .. } => "speech_started",
@@ -235,11 +248,10 @@ pub enum CallAction {
         /// Which one.
         utterance: UtteranceId,
     },
-    /// Hand over to a dialplan place `context,extension`.
-    Transfer {
-        /// Where to.
-        target: String,
-    },
+    /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
+    Transfer(Handover),
+    /// Release media leg and bridge; the caller's leg lives on elsewhere.
+    LeaveMedia,
     /// End the caller's leg.
     HangUp {
         /// Why.
@@ -360,7 +372,7 @@ impl Call {
             CallInput::Offered => self.offered(now),
             CallInput::ConversationOpened => self.conversation_opened(),
             CallInput::ConversationFailed { code } => self.conversation_failed(code),
-            CallInput::MediaConnected => self.media_connected(),
+            CallInput::MediaConnected => self.media_connected(now),
             CallInput::Answered => self.answered(now),
             CallInput::SetUpFailed { code: _ } => self.set_up_failed(now),
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
@@ -378,8 +390,12 @@ impl Call {
             CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
             CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
+            CallInput::TransferOrdered(wish) => self.transfer_ordered(now, &wish),
             CallInput::HandoverDone => self.handover_done(now),
-            CallInput::HandoverFailed { code: _ } => self.handover_failed(now),
+            CallInput::HandoverParted => self.handover_parted(now),
+            CallInput::HandoverProgress(progress) => self.handover_progress(progress),
+            CallInput::HandoverReturned(how) => self.handover_returned(now, how),
+            CallInput::HandoverFailed { code } => self.handover_failed(now, code),
             CallInput::CallerGone => self.leg_gone(now, EndCause::CallerHungUp),
             CallInput::AsteriskLost => self.leg_gone(now, EndCause::AsteriskLost),
             CallInput::Drain => self.drain(now),

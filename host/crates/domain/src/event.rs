@@ -3,6 +3,7 @@
 use crate::ids::{PluginId, TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::Outcome;
+use crate::transfer::TransferMode;
 use crate::turn::TurnRecord;
 
 /// Something that happened in a call, for event streams, consoles and watchers.
@@ -60,6 +61,29 @@ pub enum Fact {
     Escalated {
         /// Dialplan place `context,extension`.
         target: String,
+    },
+    /// The caller is being handed over.
+    Transferring {
+        /// Bounded label of what is to be reached: `human`, `queue`, `extension`, `external`.
+        kind: &'static str,
+        /// How.
+        mode: TransferMode,
+    },
+    /// The caller talks to somebody else, or left this gateway for good without word of it.
+    Transferred {
+        /// What was reached.
+        kind: &'static str,
+        /// How.
+        mode: TransferMode,
+    },
+    /// The caller was not handed over; unless the caller is gone the call goes on.
+    TransferFailed {
+        /// What was not reached.
+        kind: &'static str,
+        /// How.
+        mode: TransferMode,
+        /// Bounded label.
+        code: &'static str,
     },
     /// The call is over.
     Ended(Outcome),

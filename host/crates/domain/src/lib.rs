@@ -11,6 +11,7 @@ pub mod ids;
 pub mod pii;
 pub mod tenant;
 pub mod mask;
+pub mod number;
 pub mod transfer;
 pub mod turn;
 pub mod speech;

@@ -1,6 +1,7 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use crate::transfer::TransferSettings;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct TenantSettings {
     pub timing: Timing,
     /// Dialplan place (`context,extension`) that reaches a person; none where there is nobody.
     pub human: Option<String>,
+    /// Whom else callers may be handed over to.
+    pub transfer: TransferSettings,
     /// Whether its calls are recorded.
     pub recording: bool,
 }
@@ -170,6 +173,8 @@ pub struct Prompts {
     pub agent_unavailable: String,
     /// Last words before the gateway hangs up by itself.
     pub farewell: String,
+    /// A hand-over came to nothing; the call goes on.
+    pub transfer_failed: String,
 }
 
 /// When the gateway acts by itself.

@@ -4,6 +4,7 @@ use crate::ids::{TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::{EndCause, Outcome};
 use crate::speech::ClauseSplitter;
+use crate::transfer::{Handover, Transfer};
 use crate::turn::Timeline;
 use std::time::Instant;
 
@@ -52,8 +53,10 @@ pub enum Phase {
     },
     /// The caller is being handed to a person.
     Handover {
-        /// Dialplan place `context,extension`.
-        target: String,
+        /// To whom, and how.
+        handover: Handover,
+        /// How far it has come.
+        step: HandoverStep,
     },
     /// Everything the call holds is being released.
     Ending {
@@ -122,6 +125,28 @@ pub enum SetUp {
     Media,
     /// The answered call.
     Answer,
+}
+
+/// How far a hand-over has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandoverStep {
+    /// The leg is asked to part.
+    Asked,
+    /// The caller is in the dialplan, without a media leg, and may come back.
+    Away(Progress),
+    /// The caller is back; the media leg is being built anew.
+    Back,
+}
+
+/// What is known of a caller who is in the dialplan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing.
+    Unknown,
+    /// Somebody is being called.
+    Dialled,
+    /// Somebody has answered.
+    Answered,
 }
 
 /// What the caller says before the gateway answers.
@@ -203,7 +228,7 @@ impl Reply {
 }
 
 /// What follows an utterance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The caller's turn.
     Listen,
@@ -213,14 +238,16 @@ pub enum Next {
     Quit(EndCause),
     /// A person.
     Human,
+    /// Somebody in particular.
+    Transfer(Box<Transfer>),
 }
 
 impl Next {
     /// Whether the caller may speak over what precedes it. Who is on the way to a person is not called back by a "thank you".
-    pub(super) fn is_interruptible(self) -> bool {
+    pub(super) fn is_interruptible(&self) -> bool {
         match self {
             Self::Listen | Self::HangUp(_) => true,
-            Self::Quit(_) | Self::Human => false,
+            Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
         }
     }
 }

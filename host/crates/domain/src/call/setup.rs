@@ -55,7 +55,10 @@ impl Call {
         }
     }
 
-    pub(super) fn media_connected(&mut self) -> Verdict {
+    pub(super) fn media_connected(&mut self, now: Instant) -> Verdict {
+        if self.rejoined(now) == Verdict::Taken {
+            return Verdict::Taken;
+        }
         match self.step() {
             Some(SetUp::Media) => {
                 self.push(CallAction::Answer);
@@ -79,7 +82,7 @@ impl Call {
     }
 
     pub(super) fn set_up_failed(&mut self, now: Instant) -> Verdict {
-        if self.step().is_none() {
+        if self.step().is_none() && !self.is_rejoining() {
             return self.out_of_step();
         }
         self.hang_up(now, EndCause::SetUpFailed);

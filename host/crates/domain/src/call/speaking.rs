@@ -109,7 +109,7 @@ impl Call {
         match &mut self.phase {
             Phase::Greeting { .. } => self.listen(now),
             Phase::Speaking { reply, next, .. } => {
-                let next = *next;
+                let next = std::mem::replace(next, Next::Listen);
                 if let Some(reply) = reply.take() {
                     self.record(&reply, false);
                 }
@@ -132,6 +132,7 @@ impl Call {
             Next::Listen => self.listen(now),
             Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
             Next::Human => self.hand_over(now),
+            Next::Transfer(wish) => self.transfer(now, &wish),
         }
     }
 

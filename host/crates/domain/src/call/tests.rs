@@ -1,6 +1,7 @@
 //! The call under test, and its actions as short lines.
 
 mod chaos;
+mod handover;
 mod stories;
 mod table;
 mod troubles;
@@ -10,6 +11,7 @@ use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
 use crate::mask::Heard;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
+use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
@@ -24,9 +26,11 @@ fn settings() -> TenantSettings {
             not_understood: "I didn't catch that.".into(),
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
+            transfer_failed: "Nobody is free.".into(),
         },
         timing: Timing::default(),
         human: None,
+        transfer: TransferSettings::default(),
         recording: false,
     }
 }
@@ -161,7 +165,11 @@ fn line(action: &CallAction) -> String {
         CallAction::EndUtterance { utterance } => format!("end utterance {utterance}"),
         CallAction::Hush { utterance } => format!("hush {utterance}"),
         CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),
-        CallAction::Transfer { target } => format!("transfer to {target}"),
+        CallAction::Transfer(handover) => {
+            let place = &handover.place;
+            let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
+            format!("transfer to {},{}{summary}", place.context(), place.extension())
+        }
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
@@ -172,6 +180,7 @@ fn line(action: &CallAction) -> String {
         | CallAction::StartHearing
         | CallAction::FinalizeHearing
         | CallAction::PrepareSpeaking
+        | CallAction::LeaveMedia
         | CallAction::Release => format!("{action:?}"),
     }
 }
@@ -190,6 +199,9 @@ fn fact_line(fact: &Fact) -> String {
         }
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
         Fact::Escalated { target } => format!("escalated to {target}"),
+        Fact::Transferring { kind, mode } => format!("transferring: {kind}, {}", mode.code()),
+        Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
+        Fact::TransferFailed { kind, mode, code } => format!("transfer failed: {kind}, {}, {code}", mode.code()),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::Started => "started".into(),
         Fact::Answered => "answered".into(),

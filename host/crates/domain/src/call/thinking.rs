@@ -171,6 +171,7 @@ fn next_of(command: Option<AgentCommand>) -> Next {
     match command {
         None => Next::Listen,
         Some(AgentCommand::HangUp) => Next::HangUp(EndCause::AgentHungUp),
-        Some(AgentCommand::Human | AgentCommand::Transfer(_)) => Next::Human,
+        Some(AgentCommand::Human) => Next::Human,
+        Some(AgentCommand::Transfer(wish)) => Next::Transfer(Box::new(wish)),
     }
 }

@@ -22,7 +22,7 @@ fn hasty() -> TenantSettings {
 
 fn mute() -> TenantSettings {
     let none = String::new;
-    let prompts = Prompts { not_understood: none(), agent_unavailable: none(), farewell: none() };
+    let prompts = Prompts { not_understood: none(), agent_unavailable: none(), farewell: none(), transfer_failed: none() };
     TenantSettings { greeting: none(), prompts, ..settings() }
 }
 

@@ -45,7 +45,14 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     desks.push(("speaking: last line", desk));
     let mut desk = Desk::thinking(with_human(), "hello");
     desk.done(1, Some(AgentCommand::Human));
-    desks.push(("handover", desk));
+    desks.push(("handover: asked", desk));
+    desks.push(("handover: away", handover::away()));
+    let mut desk = handover::away();
+    desk.tell(CallInput::HandoverProgress(Progress::Answered));
+    desks.push(("handover: answered", desk));
+    let mut desk = handover::away();
+    desk.tell(CallInput::HandoverReturned(Returned::Busy));
+    desks.push(("handover: back", desk));
     let mut desk = Desk::listening(with_human());
     desk.tell(CallInput::CallerGone);
     desks.push(("ending", desk));
@@ -83,7 +90,12 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::UtteranceEnded { utterance },
         CallInput::Hushed { utterance, spoken_ms: 1 },
         CallInput::SpeakingFell { utterance, code: "code" },
+        CallInput::TransferOrdered(handover::to_queue("sales", None)),
         CallInput::HandoverDone,
+        CallInput::HandoverParted,
+        CallInput::HandoverProgress(Progress::Dialled),
+        CallInput::HandoverProgress(Progress::Answered),
+        CallInput::HandoverReturned(Returned::Busy),
         CallInput::HandoverFailed { code: "code" },
         CallInput::CallerGone,
         CallInput::AsteriskLost,
