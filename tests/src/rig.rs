@@ -18,8 +18,10 @@ use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
+use vg_domain::transfer::{Handover, PlacePattern, TransferSettings};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
+use voice_gateway::application::orders::Directory;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 
@@ -47,6 +49,7 @@ pub struct Rig {
     stop: CancellationToken,
     run: tokio::task::JoinHandle<Drained>,
     live: Arc<AtomicUsize>,
+    directory: Arc<Directory>,
     shared: Arc<Shared>,
 }
 
@@ -95,12 +98,12 @@ impl Rig {
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
         let gateway = Gateway::new(services, Arc::new(FakeTenants), limits);
-        let live = gateway.live_calls();
+        let (live, directory) = (gateway.live_calls(), gateway.directory());
         let (incoming, calls) = mpsc::channel(4);
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the rig owns the gateway it tests; joined by `stop`")]
         let run = tokio::spawn(gateway.run(calls, stop.clone()));
-        Self { incoming, stop, run, live, shared }
+        Self { incoming, stop, run, live, directory, shared }
     }
 
     /// Changes what the fakes do from now on.
@@ -133,6 +136,11 @@ impl Rig {
         self.incoming.send(call).await.unwrap();
         let shared = Arc::clone(&self.shared);
         Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared }
+    }
+
+    /// Gives an order to the `nth` call of this rig, counted from 0, as its own tenant.
+    pub async fn order(&self, nth: usize, order: CallOrder) -> Result<(), OrderError> {
+        self.directory.order(&TenantId::new("virtual"), &CallId::new(format!("call-{nth}")), order).await
     }
 
     /// Calls that hold anything.
@@ -208,7 +216,7 @@ impl Caller {
                     return (utterance, samples);
                 }
                 MouthCommand::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
-                MouthCommand::Record(_) | MouthCommand::Watch { .. } => unreachable!("kept by `command`"),
+                MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. } => unreachable!("kept by `command`"),
             }
         }
     }
@@ -218,7 +226,7 @@ impl Caller {
         loop {
             let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
             match order.expect("no order to the Mouth came").expect("the leg was dropped") {
-                order @ (MouthCommand::Record(_) | MouthCommand::Watch { .. }) => self.told.push(order),
+                order @ (MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. }) => self.told.push(order),
                 order => return order,
             }
         }
@@ -252,6 +260,26 @@ impl Caller {
             listener.send(HearingEvent::Final(Heard::new(words.to_owned()))).await.unwrap();
         }
         listener.send(HearingEvent::Finalized).await.unwrap();
+    }
+
+    /// Waits until the leg was told to do so, as it was said in [`acts`](Self::acts); panics after 60 virtual seconds.
+    pub async fn until_act(&self, act: &str) {
+        let told = async {
+            while !self.acts().iter().any(|told| told == act) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), told).await.unwrap_or_else(|_| panic!("never: {act}"));
+    }
+
+    /// The media leg that was known is gone: the next thing said or heard is of a new one.
+    pub fn forget_leg(&mut self) {
+        self.leg = None;
+    }
+
+    /// Something happens to the leg.
+    pub async fn happens(&self, event: TelephonyEvent) {
+        self.telephony.as_ref().expect("the leg is there").send(event).await.expect("the call listens");
     }
 
     /// Hangs up.
@@ -293,9 +321,14 @@ pub fn settings() -> TenantSettings {
             not_understood: "Pardon?".to_owned(),
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
+            transfer_failed: "Nobody is free.".to_owned(),
         },
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
+        transfer: TransferSettings {
+            queue: PlacePattern::parse("queues,{name}"),
+            ..TransferSettings::default()
+        },
         recording: false,
     }
 }
@@ -368,8 +401,22 @@ impl Telephony for FakeLine {
         self.act("answer")
     }
 
-    fn transfer(&mut self, target: &str) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act(&format!("transfer {target}"))
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
+        let place = format!("{},{}", handover.place.context(), handover.place.extension());
+        let act = self.act(&format!("transfer {place}"));
+        let missing = handover.place.extension() == "nobody";
+        Box::pin(async move {
+            act.await?;
+            if missing { Err(TelephonyError::Refused { act: "transfer", status: 404 }) } else { Ok(Parting::MayReturn) }
+        })
+    }
+
+    fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("leave-media")
+    }
+
+    fn send_digits<'a>(&'a mut self, digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        self.act(&format!("digits {digits}"))
     }
 
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {

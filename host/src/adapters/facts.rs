@@ -29,6 +29,11 @@ impl Facts for LogFacts {
                 tracing::warn!(%call, %tenant, role = who.code(), plugin, code, "provider fell");
             }
             Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
+            Fact::Transferring { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handing over"),
+            Fact::Transferred { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handed over"),
+            Fact::TransferFailed { kind, mode, code } => {
+                tracing::warn!(%call, %tenant, kind, mode = mode.code(), code, "not handed over");
+            }
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");
             }

@@ -1,16 +1,21 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
+mod orders;
+mod recorded;
+
 use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::ports::{
-    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent,
-    MediaLeg, MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent,
+    MediaLeg, MouthCommand, Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
-use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
+use super::recording::Recorder;
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
+use orders::Pending;
+use recorded::Recorded;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -94,7 +99,8 @@ pub struct CallTask {
     leg_events: Option<mpsc::Receiver<LegEvent>>,
     orders: Option<mpsc::Receiver<Ordered>>,
     watcher: Option<mpsc::Sender<Fact>>,
-    recording: Option<RecordingGrip>,
+    recorded: Recorded,
+    pending: Pending,
     /// What the release could not give back.
     left_behind: Option<TelephonyError>,
 }
@@ -139,7 +145,8 @@ impl CallTask {
             leg_events: None,
             orders: Some(orders),
             watcher: incoming.watcher,
-            recording: None,
+            recorded: Recorded::default(),
+            pending: Pending::default(),
             left_behind: None,
             id: call,
             settings,
@@ -170,7 +177,7 @@ impl CallTask {
                     self.tell(CallInput::Drain);
                 }
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
-                order = next(&mut self.orders) => self.on_order(order),
+                order = next(&mut self.orders) => self.on_order(order).await,
                 done = self.line.done() => self.on_line(done),
                 event = next(&mut self.leg_events) => self.on_leg(event),
                 event = self.listener.next() => self.on_hearing(event),
@@ -211,7 +218,13 @@ impl CallTask {
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
             }
-            CallAction::Transfer { target } => self.line.act(Act::Transfer(target)).await,
+            CallAction::Transfer(handover) => self.line.act(Act::Transfer(handover)).await,
+            CallAction::LeaveMedia => {
+                self.leg_events = None;
+                self.listener.stop();
+                self.speaker.disconnect();
+                self.line.act(Act::LeaveMedia).await;
+            }
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
@@ -226,6 +239,14 @@ impl CallTask {
             Fact::Fell { who, plugin, code } => {
                 *plugin = plugin.take().or_else(|| self.plugin_of(*who));
                 self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
+            }
+            Fact::Transferred { kind, mode } => {
+                self.pending.handed_over(Ok(()));
+                self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: "done" });
+            }
+            Fact::TransferFailed { kind, mode, code } => {
+                self.pending.handed_over(Err(code));
+                self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: code });
             }
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
@@ -249,6 +270,8 @@ impl CallTask {
         match event {
             Some(TelephonyEvent::CallerGone) => self.tell(CallInput::CallerGone),
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
+            Some(TelephonyEvent::Progress(progress)) => self.tell(CallInput::HandoverProgress(progress)),
+            Some(TelephonyEvent::Returned(how)) => self.tell(CallInput::HandoverReturned(how)),
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
                 self.telephony_events = None;
@@ -257,37 +280,27 @@ impl CallTask {
         }
     }
 
-    fn on_order(&mut self, ordered: Option<Ordered>) {
-        let Some(Ordered { order, answer }) = ordered else {
-            self.orders = None;
-            return;
-        };
-        let result = match order {
-            CallOrder::HangUp => {
-                self.tell(CallInput::Stop(EndCause::Stopped));
-                Ok(())
-            }
-            CallOrder::Say(_) | CallOrder::Digits(_) | CallOrder::Transfer(_) | CallOrder::Recording(_) => {
-                Err(OrderError::Unsupported)
-            }
-        };
-        // Who asked may have gone.
-        let _ = answer.send(result);
-    }
-
     fn on_line(&mut self, done: Done) {
         match done {
             Done::Connected(leg) => {
                 self.connect(leg);
+                if self.call.is_rejoining() {
+                    self.watch();
+                }
                 self.tell(CallInput::MediaConnected);
             }
             Done::Answered => {
-                // From now on both sides ought to be heard.
-                self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
+                self.watch();
                 self.tell(CallInput::Answered);
             }
             Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
-            Done::Transferred => self.tell(CallInput::HandoverDone),
+            Done::Parted(parting) => {
+                self.pending.parted();
+                self.tell(match parting {
+                    Parting::MayReturn => CallInput::HandoverParted,
+                    Parting::ForGood => CallInput::HandoverDone,
+                });
+            }
             Done::TransferFailed(error) => self.tell(CallInput::HandoverFailed { code: error.code() }),
             Done::Released(result) => {
                 self.left_behind = result.err();
@@ -306,17 +319,9 @@ impl CallTask {
         }
     }
 
-    /// A recording that cannot begin costs the recording, never the call.
-    fn record(&mut self) {
-        let request = RecordingRequest { call: self.id.clone(), tenant: self.settings.tenant.clone() };
-        let begun = self.services.recorder.as_ref().map_or(Err(RecordingError::NoFolder), |recorder| recorder.start(request));
-        match begun {
-            Ok(Recording { tap, grip }) => {
-                self.speaker.order(MouthCommand::Record(Box::new(tap)));
-                self.recording = Some(grip);
-            }
-            Err(error) => self.services.observe.observe(&Observation::NotRecorded(error.code())),
-        }
+    /// From now on both sides ought to be heard.
+    fn watch(&mut self) {
+        self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
     }
 
     fn on_leg(&mut self, event: Option<LegEvent>) {
@@ -397,11 +402,6 @@ impl CallTask {
             Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
         }
-    }
-
-    /// What keeps the recording silent while it must not hear; none where the call is not recorded.
-    pub fn recording(&self) -> Option<&RecordingGrip> {
-        self.recording.as_ref()
     }
 
     fn tell(&mut self, input: CallInput) {

@@ -38,6 +38,13 @@ impl Listener {
         Ok(())
     }
 
+    /// Nobody is to be heard for a while.
+    pub(super) fn stop(&mut self) {
+        (self.session, self.speech_since_ms) = (None, None);
+        self.backlog.clear();
+        self.backlog_ms = 0;
+    }
+
     /// More sound. Returns how many milliseconds had to be dropped.
     pub(super) fn audio(&mut self, chunk: AudioChunk) -> u64 {
         self.backlog_ms += self.duration_ms(chunk.pcm.len());

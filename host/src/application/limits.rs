@@ -21,6 +21,12 @@ pub const INCOMING_CALLS: usize = 64;
 /// Orders to a call that it has not taken yet. Full: the next one fails as `busy`.
 pub const CALL_ORDERS: usize = 8;
 
+/// Words that an order may have said, in bytes. More: refused as `bad_text`.
+pub const SAY_ORDER_BYTES: usize = 4_096;
+
+/// Keys that an order may send. More: refused as `bad_digits`.
+pub const DIGITS_ORDER: usize = 64;
+
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
 pub const WATCHER_FACTS: usize = 256;
 

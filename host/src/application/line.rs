@@ -1,10 +1,11 @@
 //! The caller's leg. Acts are carried out one after another, so that a release never overtakes a set-up.
 
 use super::limits;
-use super::ports::{MediaLeg, Telephony, TelephonyError};
-use tokio::sync::mpsc;
+use super::ports::{MediaLeg, OrderError, Parting, Telephony, TelephonyError};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use vg_domain::outcome::EndCause;
+use vg_domain::transfer::Handover;
 
 /// Something to do with the leg.
 #[derive(Debug)]
@@ -12,7 +13,9 @@ pub(super) enum Act {
     Ring,
     ConnectMedia,
     Answer,
-    Transfer(String),
+    Transfer(Handover),
+    LeaveMedia,
+    Digits(String, oneshot::Sender<Result<(), OrderError>>),
     HangUp(EndCause),
     Release,
 }
@@ -22,7 +25,7 @@ pub(super) enum Done {
     Connected(MediaLeg),
     Answered,
     SetUpFailed(TelephonyError),
-    Transferred,
+    Parted(Parting),
     TransferFailed(TelephonyError),
     /// The leg holds nothing any more, or the error says what it could not give back.
     Released(Result<(), TelephonyError>),
@@ -76,10 +79,21 @@ async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, d
             Act::Ring => leg.ring().await.map(|()| None).or(Ok(None)),
             Act::ConnectMedia => leg.connect_media().await.map(|media| Some(Done::Connected(media))),
             Act::Answer => leg.answer().await.map(|()| Some(Done::Answered)),
-            Act::Transfer(target) => match leg.transfer(&target).await {
-                Ok(()) => Ok(Some(Done::Transferred)),
-                Err(error) => Ok(Some(Done::TransferFailed(error))),
-            },
+            Act::Transfer(handover) => Ok(Some(match leg.transfer(&handover).await {
+                Ok(parting) => Done::Parted(parting),
+                Err(error) => Done::TransferFailed(error),
+            })),
+            // What is left of it the release finds.
+            Act::LeaveMedia => leg.leave_media().await.map(|()| None).or(Ok(None)),
+            Act::Digits(digits, answer) => {
+                let sent = leg.send_digits(&digits).await.map_err(|error| match error {
+                    TelephonyError::Unsupported { .. } => OrderError::Unsupported,
+                    error => OrderError::Failed(error.code()),
+                });
+                // Who asked may have gone.
+                let _ = answer.send(sent);
+                Ok(None)
+            }
             // The release that follows reports what is left.
             Act::HangUp(cause) => leg.hang_up(cause).await.map(|()| None).or(Ok(None)),
             Act::Release => Ok(Some(Done::Released(leg.release().await))),

@@ -47,7 +47,9 @@ pub enum CallInput {
     CallerGone,
     /// Asterisk or the media connection is gone.
     AsteriskLost,
-    /// Somebody beside the call, an operator or the API, wants the caller handed over.
+    /// Somebody beside the call, an operator or the API, wants this said, after what is being said.
+    SayOrdered(String),
+    /// Somebody beside the call wants the caller handed over.
     TransferOrdered(Transfer),
     /// The caller's leg has parted for good, without a way back.
     HandoverDone,
@@ -157,6 +159,7 @@ impl CallInput {
             Self::SetUpFailed { .. } => "set_up_failed",
             Self::CallerGone => "caller_gone",
             Self::AsteriskLost => "asterisk_lost",
+            Self::SayOrdered(_) => "say_ordered",
             Self::TransferOrdered(_) => "transfer_ordered",
             Self::HandoverDone => "handover_done",
             Self::HandoverParted => "handover_parted",
@@ -322,6 +325,8 @@ pub struct Call {
     conversation_failed: bool,
     /// Nobody is left to listen or speak: the call is on its way to a person or to its end.
     given_up: bool,
+    /// Lines that were ordered and wait for the caller's turn to begin.
+    ordered: VecDeque<String>,
     /// The utterance that the caller spoke over, until it is known how much of it was heard.
     interrupted: Option<UtteranceId>,
 }
@@ -361,6 +366,7 @@ impl Call {
             speaking_falls: 0,
             conversation_failed: false,
             given_up: false,
+            ordered: VecDeque::new(),
             interrupted: None,
         }
     }
@@ -390,6 +396,7 @@ impl Call {
             CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
             CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
+            CallInput::SayOrdered(line) => self.say_ordered(now, line),
             CallInput::TransferOrdered(wish) => self.transfer_ordered(now, &wish),
             CallInput::HandoverDone => self.handover_done(now),
             CallInput::HandoverParted => self.handover_parted(now),

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use vg_domain::call::Progress;
 use vg_domain::ids::CallId;
+use vg_domain::transfer::Returned;
 
 /// Events of a call that its task has not taken yet. When full: digits are lost and logged; the end of a leg shows by the closed channel.
 pub(super) const EVENTS_MAX: usize = 64;
@@ -33,16 +35,36 @@ pub(super) struct Calls {
 struct State {
     /// By the caller's channel. Here as long as the caller's leg is in our application.
     legs: HashMap<String, Leg>,
-    /// Not yet released, with the caller's channel.
-    unreleased: HashMap<CallId, String>,
+    /// Not yet released.
+    unreleased: HashMap<CallId, Unreleased>,
     /// Who waits for the StasisStart of a channel of ours.
     awaited: HashMap<String, oneshot::Sender<()>>,
 }
 
 struct Leg {
     events: mpsc::Sender<TelephonyEvent>,
+    place: Whereabouts,
     flow: Option<Arc<Flow>>,
     ask_not_before: Instant,
+}
+
+/// Where a caller's leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whereabouts {
+    /// In our application.
+    Here,
+    /// On its way to the dialplan or in it, with our consent: it may come back.
+    Away,
+}
+
+/// What a call may hold in Asterisk.
+struct Unreleased {
+    /// The caller's channel.
+    channel: String,
+    /// The media channel whose end would be the end of the call's sound; none while it is away.
+    media: Option<String>,
+    /// Media channels so far: no name is used twice, for events of an old one may come late.
+    legs: u32,
 }
 
 impl Calls {
@@ -50,8 +72,25 @@ impl Calls {
         Self { media_prefix: format!("{app}.media."), bridge_prefix: format!("{app}.bridge."), state: Mutex::default() }
     }
 
-    pub(super) fn names(&self, call: &CallId) -> Built {
-        Built { media: format!("{}{call}", self.media_prefix), bridge: format!("{}{call}", self.bridge_prefix) }
+    /// Names for what is to be built for a call next; from now on the end of that media channel is the end of its sound.
+    pub(super) fn begin_leg(&self, call: &CallId) -> Built {
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(call);
+        let leg = unreleased.as_ref().map_or(1, |unreleased| unreleased.legs + 1);
+        // The first leg has the call's plain name; a dot is in no call's name.
+        let name = if leg == 1 { call.to_string() } else { format!("{call}.{leg}") };
+        let built = Built { media: format!("{}{name}", self.media_prefix), bridge: format!("{}{name}", self.bridge_prefix) };
+        if let Some(unreleased) = unreleased {
+            (unreleased.media, unreleased.legs) = (Some(built.media.clone()), leg);
+        }
+        built
+    }
+
+    /// The end of a call's media channel is no surprise from now on.
+    pub(super) fn leave_leg(&self, call: &CallId) {
+        if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
+            unreleased.media = None;
+        }
     }
 
     pub(super) fn is_ours(&self, channel: &str) -> bool {
@@ -61,6 +100,7 @@ impl Calls {
     /// Whether a channel or bridge is ours, and its call is not live.
     pub(super) fn is_orphan(&self, name: &str) -> bool {
         let call = name.strip_prefix(&self.media_prefix).or_else(|| name.strip_prefix(&self.bridge_prefix));
+        let call = call.map(|name| name.split_once('.').map_or(name, |(call, _)| call));
         call.is_some_and(|call| !self.lock().unreleased.contains_key(&CallId::new(call)))
     }
 
@@ -71,15 +111,19 @@ impl Calls {
             return None;
         }
         let (events, received) = mpsc::channel(EVENTS_MAX);
-        state.legs.insert(channel.into(), Leg { events, flow: None, ask_not_before: Instant::now() });
-        state.unreleased.insert(call.clone(), channel.into());
+        let leg = Leg { events, place: Whereabouts::Here, flow: None, ask_not_before: Instant::now() };
+        state.legs.insert(channel.into(), leg);
+        state.unreleased.insert(call.clone(), Unreleased { channel: channel.into(), media: None, legs: 0 });
         Some(received)
     }
 
-    /// The caller for whom a media channel was built; none once that call is being released.
+    /// The caller for whom a media channel was built; none once that channel, or the call, is being released.
     pub(super) fn caller_of(&self, media: &str) -> Option<String> {
-        let call = media.strip_prefix(&self.media_prefix)?;
-        self.lock().unreleased.get(&CallId::new(call)).cloned()
+        let name = media.strip_prefix(&self.media_prefix)?;
+        let call = name.split_once('.').map_or(name, |(call, _)| call);
+        let state = self.lock();
+        let holder = state.unreleased.get(&CallId::new(call))?;
+        (holder.media.as_deref() == Some(media)).then(|| holder.channel.clone())
     }
 
     pub(super) fn released(&self, call: &CallId) {
@@ -98,15 +142,52 @@ impl Calls {
         }
     }
 
-    /// A channel that leaves with our consent: what happens to it is no longer told. Dropping the sender closes the call's events.
-    pub(super) fn part(&self, channel: &str) -> Option<mpsc::Sender<TelephonyEvent>> {
+    /// Forgets a channel. Dropping the sender closes the call's events.
+    pub(super) fn forget(&self, channel: &str) -> Option<mpsc::Sender<TelephonyEvent>> {
         self.lock().legs.remove(channel).map(|leg| leg.events)
     }
 
-    /// The channel stays after all.
-    pub(super) fn stay(&self, channel: &str, events: mpsc::Sender<TelephonyEvent>) {
-        let leg = Leg { events, flow: None, ask_not_before: Instant::now() };
-        self.lock().legs.insert(channel.into(), leg);
+    /// A channel goes to the dialplan with our consent: that it leaves our application is no news. False where it is gone already.
+    pub(super) fn part(&self, channel: &str) -> bool {
+        let mut state = self.lock();
+        let Some(leg) = state.legs.get_mut(channel) else { return false };
+        // There is no sound to be asked about.
+        (leg.place, leg.flow) = (Whereabouts::Away, None);
+        true
+    }
+
+    /// The channel stays after all, or has come back. False where it was not away.
+    pub(super) fn stay(&self, channel: &str) -> bool {
+        let mut state = self.lock();
+        let leg = state.legs.get_mut(channel).filter(|leg| leg.place == Whereabouts::Away);
+        leg.map(|leg| leg.place = Whereabouts::Here).is_some()
+    }
+
+    fn is_away(&self, channel: &str) -> bool {
+        self.lock().legs.get(channel).is_some_and(|leg| leg.place == Whereabouts::Away)
+    }
+
+    /// A channel left our application: the end of its call, unless it was sent away.
+    pub(super) fn left(&self, channel: &str) {
+        if !self.is_away(channel) {
+            self.end(channel, TelephonyEvent::CallerGone);
+        }
+    }
+
+    /// The dialplan gives a channel back. False where nobody waits for it.
+    pub(super) fn returned(&self, channel: &str, how: Returned) -> bool {
+        let expected = self.stay(channel);
+        if expected {
+            self.tell(channel, TelephonyEvent::Returned(how));
+        }
+        expected
+    }
+
+    /// Somebody is called for a channel that was sent away.
+    pub(super) fn progress(&self, channel: &str, progress: Progress) {
+        if self.is_away(channel) {
+            self.tell(channel, TelephonyEvent::Progress(progress));
+        }
     }
 
     pub(super) fn tell(&self, channel: &str, event: TelephonyEvent) {
@@ -119,7 +200,7 @@ impl Calls {
 
     /// Last words to a call's task.
     pub(super) fn end(&self, channel: &str, event: TelephonyEvent) {
-        if let Some(events) = self.part(channel) {
+        if let Some(events) = self.forget(channel) {
             // A full queue, or a task that no longer listens: the closed channel says it.
             let _ = events.try_send(event);
         }

@@ -162,7 +162,14 @@ impl<'a> Dial<'a> {
             }
             Meaning::MediaUp { channel } => core.calls.started(&channel),
             Meaning::Digit { channel, digit } => core.calls.tell(&channel, TelephonyEvent::Digit(digit)),
-            Meaning::Gone { channel } => match core.calls.caller_of(&channel) {
+            Meaning::Returned { caller, how } => {
+                if !core.calls.returned(&caller.channel, how) {
+                    self.offer(caller);
+                }
+            }
+            Meaning::Progress { channel, progress } => core.calls.progress(&channel, progress),
+            Meaning::Left { channel } if core.calls.caller_of(&channel).is_none() => core.calls.left(&channel),
+            Meaning::Left { channel } | Meaning::Gone { channel } => match core.calls.caller_of(&channel) {
                 Some(caller) => core.calls.end(&caller, TelephonyEvent::Lost),
                 None => core.calls.end(&channel, TelephonyEvent::CallerGone),
             },
@@ -191,7 +198,7 @@ impl<'a> Dial<'a> {
         });
         if offered.is_err() {
             core.counters.calls_turned_away.fetch_add(1, Relaxed);
-            core.calls.part(&channel);
+            core.calls.forget(&channel);
             tracing::warn!(channel, "call turned away: the gateway takes no more");
             self.chores.push(Box::pin(async move {
                 let path = ["channels", channel.as_str()];

@@ -43,6 +43,8 @@ struct Inner {
     channels: BTreeMap<String, bool>,
     bridges: BTreeSet<String>,
     log: Vec<String>,
+    /// Variables that were set, in order.
+    variables: Vec<(String, String)>,
     /// Requests whose line contains this are never answered.
     hang_at: Option<&'static str>,
     /// Requests whose line contains this are answered with nonsense.
@@ -127,6 +129,11 @@ impl Asterisk {
     /// Requests so far, without their query.
     pub(super) fn log(&self) -> Vec<String> {
         self.with(|inner| inner.log.clone())
+    }
+
+    /// Variables that were set on channels so far, by name.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.with(|inner| inner.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
     }
 
     fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
@@ -214,6 +221,11 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
                 StatusCode::UNPROCESSABLE_ENTITY.into_response()
             }
         }
+        (&Method::POST, ["channels", id, "variable"]) => {
+            inner.variables.push((query["variable"].clone(), query["value"].clone()));
+            done(inner.channels.contains_key(*id))
+        }
+        (&Method::POST, ["applications", _, "subscription"]) => axum::Json(json!({})).into_response(),
         (&Method::POST, ["channels", id, _]) => done(inner.channels.contains_key(*id)),
         (&Method::DELETE, ["channels", id]) => done(inner.channels.remove(*id).is_some()),
         (&Method::DELETE, ["bridges", id]) => done(inner.bridges.remove(*id)),

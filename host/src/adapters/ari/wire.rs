@@ -25,6 +25,12 @@ pub(super) enum Event {
         digit: String,
         channel: Channel,
     },
+    /// Somebody is called for a channel, or by nobody's wish but this application's.
+    Dial {
+        #[serde(default)]
+        dialstatus: String,
+        caller: Option<Channel>,
+    },
     /// Another socket took the application: this one stays open, and silent.
     ApplicationReplaced {},
     /// Any other type.

@@ -171,7 +171,8 @@ impl Call {
         Verdict::Taken
     }
 
-    pub(super) fn is_rejoining(&self) -> bool {
+    /// Whether the caller has come back and waits for a media leg.
+    pub fn is_rejoining(&self) -> bool {
         matches!(self.phase, Phase::Handover { step: HandoverStep::Back, .. })
     }
 

@@ -19,6 +19,9 @@ const SILENCES_MAX: u32 = 3;
 impl Call {
     /// Gives the caller the floor for a new turn.
     pub(super) fn listen(&mut self, now: Instant) {
+        if let Some(line) = self.ordered.pop_front() {
+            return self.say_line(now, line, Next::Listen);
+        }
         self.last_turn = TurnId(self.last_turn.0 + 1);
         let floor = if self.caller_speaks { Floor::Speech } else { Floor::Quiet };
         self.enter(Phase::Listening { turn: Turn::new(self.last_turn, floor) });

@@ -1,6 +1,6 @@
 //! The gateway's part: what is said, how far it came, and what follows.
 
-use super::phase::{Reply, Utterance, Voice};
+use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::UtteranceId;
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const UTTERANCE_MAX: Duration = Duration::from_secs(90);
 /// The same for the built-in recording, which is short.
 const EMERGENCY_MAX: Duration = Duration::from_secs(20);
+/// Lines that wait at most.
+const ORDERED_MAX: usize = 8;
 /// The speaker that falls so often in a row is of no use.
 const SPEAKING_FALLS_MAX: u32 = 2;
 
@@ -33,6 +35,36 @@ impl Call {
         self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: None, next });
         self.speak_clauses(&[line]);
         self.complete_utterance(now);
+    }
+
+    /// Says what was ordered: at once where nobody speaks, else when the caller's turn would begin.
+    pub(super) fn say_ordered(&mut self, now: Instant, line: String) -> Verdict {
+        if !self.takes_lines() {
+            return Verdict::Refused;
+        }
+        match &self.phase {
+            Phase::Listening { turn } if turn.floor == Floor::Quiet => self.say_line(now, line, Next::Listen),
+            _ => self.ordered.push_back(line),
+        }
+        Verdict::Taken
+    }
+
+    /// Whether a line that is ordered now will be said.
+    pub fn takes_lines(&self) -> bool {
+        self.can_be_handed_over() && self.ordered.len() < ORDERED_MAX
+    }
+
+    /// Whether the caller is there, in conversation or listening to something.
+    pub fn is_conversing(&self) -> bool {
+        match self.phase {
+            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => true,
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => false,
+        }
     }
 
     /// Says the built-in recording as the last thing before `next`.

@@ -90,6 +90,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::UtteranceEnded { utterance },
         CallInput::Hushed { utterance, spoken_ms: 1 },
         CallInput::SpeakingFell { utterance, code: "code" },
+        CallInput::SayOrdered("A notice.".into()),
         CallInput::TransferOrdered(handover::to_queue("sales", None)),
         CallInput::HandoverDone,
         CallInput::HandoverParted,
