@@ -14,6 +14,7 @@ use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
+use crate::application::orders::Directory;
 use crate::application::ports::{Facts, IncomingCall};
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
@@ -43,6 +44,7 @@ pub struct Running {
     servers: JoinSet<()>,
     look_now: mpsc::Sender<LookNow>,
     vitals: Arc<House>,
+    directory: Arc<Directory>,
 }
 
 /// What calls hold at this moment. All zero when no call is live, or something leaked.
@@ -96,7 +98,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
-    let live = gateway.live_calls();
+    let (live, directory) = (gateway.live_calls(), gateway.directory());
     let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
@@ -121,13 +123,18 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals })
+    Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals, directory })
 }
 
 impl Running {
     /// Where the HTTP side listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// The way to give orders to calls that are up.
+    pub fn orders(&self) -> &Arc<Directory> {
+        &self.directory
     }
 
     /// Where Asterisk is told to send RTP.

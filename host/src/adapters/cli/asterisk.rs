@@ -36,7 +36,7 @@ struct Choices<'a> {
 const HTTP: &str = include_str!("asterisk/http.conf");
 const ARI: &str = include_str!("asterisk/ari.conf");
 const PJSIP: &str = include_str!("asterisk/pjsip.conf");
-const EXTENSIONS: &str = include_str!("asterisk/extensions.conf");
+const EXTENSIONS: &str = concat!(include_str!("asterisk/extensions.conf"), include_str!("asterisk/transfer.conf"));
 
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let Command::Config { dir, callers } = command;
