@@ -6,6 +6,7 @@ mod setup;
 mod listening;
 mod thinking;
 mod speaking;
+mod keying;
 mod handover;
 mod ending;
 
@@ -13,6 +14,7 @@ pub use phase::{HandoverStep, Next, Phase, Progress, Reply, SetUp, Turn, Utteran
 
 use crate::event::{Fact, Role};
 use crate::ids::{TurnId, UtteranceId};
+use crate::keypad::Collect;
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::tenant::TenantSettings;
@@ -197,6 +199,10 @@ pub enum AgentCommand {
     Human,
     /// Hand over to somebody in particular.
     Transfer(Transfer),
+    /// Offer the tenant's menu.
+    Menu,
+    /// Take digits; they come back as the words of the next turn.
+    Collect(Collect),
 }
 
 /// What to do.
@@ -288,6 +294,8 @@ pub enum CallReason {
     SpeechDeadline,
     /// Caller speech over the agent has lasted long enough to count.
     BargeIn,
+    /// No key comes, or no further one.
+    KeyDeadline,
     /// An end that does not come.
     EndDeadline,
 }
@@ -323,6 +331,8 @@ pub struct Call {
     speaking_falls: u32,
     /// The agent does not know the conversation.
     conversation_failed: bool,
+    /// Nobody can listen: the caller has the keypad alone.
+    deaf: bool,
     /// Nobody is left to listen or speak: the call is on its way to a person or to its end.
     given_up: bool,
     /// Lines that were ordered and wait for the caller's turn to begin.
@@ -365,6 +375,7 @@ impl Call {
             hearing_falls: 0,
             speaking_falls: 0,
             conversation_failed: false,
+            deaf: false,
             given_up: false,
             ordered: VecDeque::new(),
             interrupted: None,
@@ -383,7 +394,7 @@ impl Call {
             CallInput::SetUpFailed { code: _ } => self.set_up_failed(now),
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
             CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),
-            CallInput::Digit(_) => self.digit(now),
+            CallInput::Digit(key) => self.digit(now, key),
             CallInput::Partial(text) => self.partial(now, &text),
             CallInput::Final(text) => self.final_words(now, &text),
             CallInput::Finalized => self.finalized(now),
@@ -434,6 +445,7 @@ impl Call {
                 CallReason::AgentDeadline => self.agent_deadline(now),
                 CallReason::SpeechDeadline => self.speech_deadline(now),
                 CallReason::BargeIn => self.barge_in(now),
+                CallReason::KeyDeadline => self.key_deadline(now),
                 CallReason::EndDeadline => self.end_deadline(now),
             }
         }
@@ -452,7 +464,7 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -488,7 +500,7 @@ impl Call {
         match self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => Verdict::Refused,
             Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }

@@ -13,6 +13,7 @@ pub mod tenant;
 pub mod mask;
 pub mod number;
 pub mod transfer;
+pub mod keypad;
 pub mod turn;
 pub mod speech;
 pub mod event;

@@ -1,6 +1,7 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use crate::keypad::Menu;
 use crate::transfer::TransferSettings;
 use std::fmt;
 use std::str::FromStr;
@@ -28,6 +29,8 @@ pub struct TenantSettings {
     pub human: Option<String>,
     /// Whom else callers may be handed over to.
     pub transfer: TransferSettings,
+    /// What its callers' keys do; none where they mean nothing by themselves.
+    pub menu: Option<Menu>,
     /// Whether its calls are recorded.
     pub recording: bool,
 }

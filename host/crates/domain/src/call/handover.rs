@@ -51,8 +51,8 @@ impl Call {
     /// Whether the caller is in a conversation that a hand-over may end.
     pub fn can_be_handed_over(&self) -> bool {
         match &self.phase {
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Thinking { .. } => true,
-            Phase::Speaking { next, .. } => matches!(next, Next::Listen | Next::HangUp(_)),
+            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } => true,
+            Phase::Speaking { next, .. } => matches!(next, Next::Listen | Next::HangUp(_) | Next::Menu | Next::Keypad(_)),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -111,7 +111,7 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Ended(_) => Verdict::Refused,
@@ -166,6 +166,8 @@ impl Call {
         if !self.is_rejoining() {
             return Verdict::Refused;
         }
+        // A listener may have been found meanwhile.
+        (self.deaf, self.hearing_falls) = (false, 0);
         self.push(CallAction::StartHearing);
         self.say_that_nobody_is_reached(now);
         Verdict::Taken
@@ -200,7 +202,7 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Ending { .. }

@@ -1,6 +1,7 @@
 //! Where a call stands.
 
 use crate::ids::{TurnId, UtteranceId};
+use crate::keypad::Keypad;
 use crate::mask::MaskedText;
 use crate::outcome::{EndCause, Outcome};
 use crate::speech::ClauseSplitter;
@@ -32,6 +33,11 @@ pub enum Phase {
     Listening {
         /// What the caller has said so far.
         turn: Turn,
+    },
+    /// Keys are waited for.
+    Keying {
+        /// What for.
+        keypad: Keypad,
     },
     /// The agent was asked and has not said a whole clause.
     Thinking {
@@ -76,6 +82,7 @@ impl Phase {
             Self::Answering { .. } => "answering",
             Self::Greeting { .. } => "greeting",
             Self::Listening { .. } => "listening",
+            Self::Keying { .. } => "keying",
             Self::Thinking { .. } => "thinking",
             Self::Speaking { .. } => "speaking",
             Self::Handover { .. } => "handover",
@@ -92,6 +99,7 @@ impl Phase {
             | Self::Dialing { .. }
             | Self::Answering { .. }
             | Self::Listening { .. }
+            | Self::Keying { .. }
             | Self::Thinking { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
@@ -108,6 +116,7 @@ impl Phase {
             | Self::Answering { .. }
             | Self::Greeting { .. }
             | Self::Listening { .. }
+            | Self::Keying { .. }
             | Self::Thinking { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
@@ -158,16 +167,23 @@ pub struct Turn {
     pub(super) timeline: Timeline,
     /// The words that the world was told; a turn that is taken up again is told once more only where they have changed.
     pub(super) told: MaskedText,
+    /// What the world is told in place of the words, where they are keys.
+    pub(super) instead: Option<MaskedText>,
 }
 
 impl Turn {
     pub(super) fn new(id: TurnId, floor: Floor) -> Self {
-        Self { id, words: MaskedText::default(), floor, timeline: Timeline::default(), told: MaskedText::default() }
+        Self { id, words: MaskedText::default(), floor, timeline: Timeline::default(), told: MaskedText::default(), instead: None }
     }
 
     /// Which turn.
     pub fn id(&self) -> TurnId {
         self.id
+    }
+
+    /// The words, as the world may know them.
+    pub(super) fn public_words(&self) -> &MaskedText {
+        self.instead.as_ref().unwrap_or(&self.words)
     }
 }
 
@@ -236,6 +252,10 @@ pub enum Next {
     HangUp(EndCause),
     /// The end of the call, whatever the caller says.
     Quit(EndCause),
+    /// The tenant's menu.
+    Menu,
+    /// Keys.
+    Keypad(Keypad),
     /// A person.
     Human,
     /// Somebody in particular.
@@ -246,7 +266,9 @@ impl Next {
     /// Whether the caller may speak over what precedes it. Who is on the way to a person is not called back by a "thank you".
     pub(super) fn is_interruptible(&self) -> bool {
         match self {
-            Self::Listen | Self::HangUp(_) => true,
+            Self::Listen | Self::HangUp(_) | Self::Menu | Self::Keypad(Keypad::Menu { .. }) => true,
+            // Who is asked for keys speaks beside them.
+            Self::Keypad(Keypad::Digits { .. }) |
             Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
         }
     }

@@ -23,7 +23,7 @@ impl Call {
             Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -95,7 +95,7 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -112,7 +112,7 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }

@@ -57,7 +57,7 @@ impl Call {
     /// Whether the caller is there, in conversation or listening to something.
     pub fn is_conversing(&self) -> bool {
         match self.phase {
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => true,
+            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => true,
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -139,7 +139,10 @@ impl Call {
 
     fn utterance_over(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Greeting { .. } => self.listen(now),
+            Phase::Greeting { .. } => match self.menu_after_greeting() {
+                Some(_) => self.open_menu(now),
+                None => self.listen(now),
+            },
             Phase::Speaking { reply, next, .. } => {
                 let next = std::mem::replace(next, Next::Listen);
                 if let Some(reply) = reply.take() {
@@ -150,7 +153,7 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
@@ -163,6 +166,8 @@ impl Call {
         match next {
             Next::Listen => self.listen(now),
             Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
+            Next::Menu => self.open_menu(now),
+            Next::Keypad(keypad) => self.begin_keying(now, keypad),
             Next::Human => self.hand_over(now),
             Next::Transfer(wish) => self.transfer(now, &wish),
         }
@@ -225,22 +230,28 @@ impl Call {
 
     /// The caller has taken the floor.
     pub(super) fn interrupt(&mut self, now: Instant) {
+        self.cut_short();
+        self.listen(now);
+    }
+
+    /// The caller does not want to hear the rest.
+    pub(super) fn cut_short(&mut self) {
         self.interrupted = self.phase.utterance_mut().map(|utterance| utterance.id);
         if let Some(reply) = self.hush() {
             self.record(&reply, true);
         }
-        self.listen(now);
     }
 
-    /// Whether the caller may speak over what is being said.
+    /// Whether the caller may speak over what is being said; who cannot be understood does not.
     pub(super) fn is_interruptible(&self) -> bool {
         match &self.phase {
+            _ if self.deaf => false,
             Phase::Greeting { .. } => true,
             Phase::Speaking { next, .. } => next.is_interruptible(),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
@@ -269,7 +280,7 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Listening { .. }
+            | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => None,
@@ -302,7 +313,7 @@ impl Call {
         self.turns += 1;
         self.emit(Fact::Turn(TurnRecord {
             turn: reply.turn.id,
-            heard: reply.turn.words.clone(),
+            heard: reply.turn.public_words().clone(),
             said: reply.said.clone(),
             latency: reply.turn.timeline.parts(),
             interrupted,

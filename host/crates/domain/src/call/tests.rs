@@ -2,6 +2,7 @@
 
 mod chaos;
 mod handover;
+mod keying;
 mod stories;
 mod table;
 mod troubles;
@@ -9,6 +10,7 @@ mod troubles;
 use super::*;
 use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
+use crate::keypad::{Collect, Menu, MenuAction, MenuStart};
 use crate::mask::Heard;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
 use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget};
@@ -31,6 +33,7 @@ fn settings() -> TenantSettings {
         timing: Timing::default(),
         human: None,
         transfer: TransferSettings::default(),
+        menu: None,
         recording: false,
     }
 }

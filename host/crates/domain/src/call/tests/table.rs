@@ -32,6 +32,8 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     desk.pause();
     desk.wake(CallReason::EndOfTurn);
     desks.push(("listening: closed", desk));
+    desks.push(("keying: menu", keying::in_menu(&[])));
+    desks.push(("keying: digits", keying::collecting()));
     desks.push(("thinking", Desk::thinking(with_human(), "hello")));
     desks.push(("speaking: answer", Desk::speaking(with_human())));
     let mut desk = Desk::speaking(with_human());
@@ -84,6 +86,8 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },
         CallInput::AgentDone { turn, command: Some(AgentCommand::HangUp) },
+        CallInput::AgentDone { turn, command: Some(AgentCommand::Menu) },
+        CallInput::AgentDone { turn, command: Some(AgentCommand::Collect(keying::four())) },
         CallInput::AgentFell { turn, code: "code" },
         CallInput::SpeechAudio { utterance },
         CallInput::Audible { utterance, at: now },
