@@ -175,3 +175,56 @@ async fn caller_who_hangs_up_while_a_telephone_rings_was_not_handed_over() {
     assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;
 }
+
+const MENU: &str = r#"
+[menu]
+prompt = "Press one for our opening hours, or two for the sales team."
+starts = ["call"]
+wait_s = 4
+tries = 2
+[menu.keys]
+1 = { ask = "what are your opening hours" }
+2 = { queue = "sales" }
+0 = "human"
+"*" = "hang_up"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn menu_is_answered_by_keys_and_a_key_stops_the_prompt() {
+    let mut story = Story::begin(MENU).await;
+    let mut caller = SipCaller::dial(&story.asterisk, "100").await.unwrap();
+    let call = story.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered).then(|| call.clone())).await.unwrap();
+    let says = |part: &'static str| move |fact: &Fact| matches!(fact, Fact::Saying { text, .. } if text.as_str().contains(part));
+    story.until("the prompt", says("Press one")).await;
+    // Into the prompt, by RFC 4733.
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    caller.press('1', Duration::from_millis(120)).unwrap();
+    // How much of the prompt was heard is known a little after the agent was asked.
+    let (mut stopped, mut answered) = (false, false);
+    let both = story.house.fact("prompt stopped, key answered", |_, fact| {
+        stopped |= matches!(fact, Fact::Interrupted { .. });
+        answered |= says("nine in the morning")(fact);
+        (stopped && answered).then_some(())
+    });
+    both.await.unwrap();
+    caller.hears_quiet(Duration::from_millis(800), Duration::from_secs(20)).await.unwrap();
+    // Keys towards the caller.
+    story.house.order(&call, CallOrder::Digits("42#".to_owned())).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let record = caller.hang_up().await.unwrap();
+    assert_eq!(record.keys, "42#");
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_of_the_menu_leads_to_the_queue() {
+    let mut story = Story::begin(MENU).await;
+    let caller = SipCaller::dial(&story.asterisk, "100").await.unwrap();
+    story.until("the answer", |fact| matches!(fact, Fact::Answered)).await;
+    caller.press('2', Duration::from_millis(120)).unwrap();
+    story.until("the member's answer", |fact| matches!(fact, Fact::Transferred { kind: "queue", .. })).await;
+    is_echoed(caller).await;
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    story.end().await;
+}

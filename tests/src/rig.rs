@@ -329,6 +329,7 @@ pub fn settings() -> TenantSettings {
             queue: PlacePattern::parse("queues,{name}"),
             ..TransferSettings::default()
         },
+        menu: None,
         recording: false,
     }
 }

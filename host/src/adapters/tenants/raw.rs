@@ -1,5 +1,6 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+mod menu;
 mod transfer;
 
 use super::{Role, Rung, TenantDraft};
@@ -25,6 +26,7 @@ pub(super) struct RawTenant {
     greeting: Option<String>,
     human: Option<String>,
     transfer: transfer::RawTransfer,
+    menu: Option<menu::RawMenu>,
     recording: bool,
     hearing: RawLadder,
     speaking: RawLadder,
@@ -127,6 +129,7 @@ impl RawTenant {
         let prompts = self.prompts.resolve(faults);
         let timing = self.timing.resolve(faults);
         let transfer = self.transfer.resolve(faults);
+        let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let (hearing, speaking) = (hearing?, speaking?);
         let settings = TenantSettings {
             tenant,
@@ -138,6 +141,7 @@ impl RawTenant {
             timing,
             human: self.human,
             transfer,
+            menu,
             recording: self.recording,
         };
         Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
