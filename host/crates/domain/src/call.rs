@@ -8,6 +8,7 @@ mod thinking;
 mod speaking;
 mod keying;
 mod handover;
+mod consulting;
 mod ending;
 
 pub use phase::{HandoverStep, Next, Phase, Progress, Reply, SetUp, Turn, Utterance};
@@ -61,7 +62,17 @@ pub enum CallInput {
     HandoverProgress(Progress),
     /// The dialplan gave the caller back. Answered by `ConnectMedia`.
     HandoverReturned(Returned),
-    /// The leg did not part; the call goes on.
+    /// The person who is called for an attended hand-over has answered. Answered by `Meet`.
+    PersonAnswered,
+    /// The media leg is with the person. Answered by the summary, and then by `Join`.
+    PersonMet,
+    /// Caller and person talk.
+    PersonJoined,
+    /// The person does not answer, or has hung up.
+    PersonGone(Returned),
+    /// The media leg is with the caller again.
+    Resumed,
+    /// A step of the hand-over failed; the call goes on.
     HandoverFailed {
         /// Bounded label.
         code: &'static str,
@@ -163,6 +174,11 @@ impl CallInput {
             Self::AsteriskLost => "asterisk_lost",
             Self::SayOrdered(_) => "say_ordered",
             Self::TransferOrdered(_) => "transfer_ordered",
+            Self::PersonAnswered => "person_answered",
+            Self::PersonMet => "person_met",
+            Self::PersonJoined => "person_joined",
+            Self::PersonGone(_) => "person_gone",
+            Self::Resumed => "resumed",
             Self::HandoverDone => "handover_done",
             Self::HandoverParted => "handover_parted",
             Self::HandoverProgress(_) => "handover_progress",
@@ -259,6 +275,14 @@ pub enum CallAction {
     },
     /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
     Transfer(Handover),
+    /// Call a person for the caller, who waits meanwhile.
+    Consult(Handover),
+    /// Bring the media leg to the person who has answered.
+    Meet,
+    /// Bring the caller to the person, and release the media leg.
+    Join,
+    /// Let the person go, and bring the media leg back to the caller.
+    Resume,
     /// Release media leg and bridge; the caller's leg lives on elsewhere.
     LeaveMedia,
     /// End the caller's leg.
@@ -409,6 +433,11 @@ impl Call {
             CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
             CallInput::SayOrdered(line) => self.say_ordered(now, line),
             CallInput::TransferOrdered(wish) => self.transfer_ordered(now, &wish),
+            CallInput::PersonAnswered => self.person_answered(now),
+            CallInput::PersonMet => self.person_met(now),
+            CallInput::PersonJoined => self.person_joined(now),
+            CallInput::PersonGone(how) => self.person_gone(now, how),
+            CallInput::Resumed => self.resumed(now),
             CallInput::HandoverDone => self.handover_done(now),
             CallInput::HandoverParted => self.handover_parted(now),
             CallInput::HandoverProgress(progress) => self.handover_progress(progress),

@@ -6,8 +6,8 @@ use crate::application::ports::TelephonyError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::header::{AUTHORIZATION, HeaderValue};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -38,7 +38,7 @@ pub struct RestCounts {
 
 /// See the module.
 pub(super) struct Rest {
-    client: Client<HttpConnector, Empty<Bytes>>,
+    client: Client<HttpConnector, Full<Bytes>>,
     base: Url,
     authorization: HeaderValue,
     deadline: Duration,
@@ -104,6 +104,17 @@ impl Rest {
         self.parse(act, &answer)
     }
 
+    /// The same, told in a JSON body: variables can be given there only.
+    pub(super) async fn create_from<T: DeserializeOwned>(
+        &self,
+        act: &'static str,
+        path: &[&str],
+        body: &serde_json::Value,
+    ) -> Result<T, TelephonyError> {
+        let answer = self.request_with(act, Method::POST, path, &[], Bytes::from(body.to_string())).await?;
+        self.parse(act, &answer)
+    }
+
     pub(super) async fn info(&self) -> Result<Info, TelephonyError> {
         self.get("info", &["asterisk", "info"], &[]).await
     }
@@ -126,7 +137,19 @@ impl Rest {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Bytes, TelephonyError> {
-        let outcome = match timeout(self.deadline, self.exchange(act, method, path, query)).await {
+        self.request_with(act, method, path, query, Bytes::new()).await
+    }
+
+    /// `body`: JSON, or nothing.
+    async fn request_with(
+        &self,
+        act: &'static str,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Bytes, TelephonyError> {
+        let outcome = match timeout(self.deadline, self.exchange(act, method, path, query, body)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(TelephonyError::Deadline { act }),
         };
@@ -150,12 +173,17 @@ impl Rest {
         method: Method,
         path: &[&str],
         query: &[(&str, &str)],
+        body: Bytes,
     ) -> Result<Bytes, TelephonyError> {
-        let mut request = Request::new(Empty::new());
+        let json = !body.is_empty();
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() =
             ari_url(&self.base, path, query).as_str().parse().map_err(|_| TelephonyError::Unsupported { act })?;
         request.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
+        if json {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         let answer = self.client.request(request).await.map_err(|_| TelephonyError::Unreachable)?;
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;

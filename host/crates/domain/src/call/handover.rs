@@ -8,9 +8,9 @@ use crate::transfer::{Handover, Place, Returned, Transfer, TransferMode};
 use std::time::{Duration, Instant};
 
 /// A leg that has not parted in this time will not; and a media leg that is not there again in this time will not be.
-const STEP_MAX: Duration = Duration::from_secs(15);
+pub(super) const STEP_MAX: Duration = Duration::from_secs(15);
 /// A caller who has been gone for so long does not come back: no dialplan keeps one longer.
-const AWAY_MAX: Duration = Duration::from_secs(4 * 3600);
+pub(super) const AWAY_MAX: Duration = Duration::from_secs(4 * 3600);
 
 impl Call {
     /// Hands the caller to a person, if the tenant has one.
@@ -64,9 +64,14 @@ impl Call {
 
     fn begin_handover(&mut self, now: Instant, handover: Handover) {
         self.emit(Fact::Transferring { kind: handover.kind, mode: handover.mode });
-        self.push(CallAction::Transfer(handover.clone()));
-        self.enter(Phase::Handover { handover, step: HandoverStep::Asked });
-        self.timers.arm(CallReason::EndDeadline, now + STEP_MAX);
+        match handover.mode {
+            TransferMode::Blind => {
+                self.push(CallAction::Transfer(handover.clone()));
+                self.enter(Phase::Handover { handover, step: HandoverStep::Asked });
+                self.timers.arm(CallReason::EndDeadline, now + STEP_MAX);
+            }
+            TransferMode::Attended => self.consult(now, handover),
+        }
     }
 
     /// Nobody is left to listen or to speak.
@@ -85,7 +90,7 @@ impl Call {
         }
     }
 
-    fn say_that_nobody_is_reached(&mut self, now: Instant) {
+    pub(super) fn say_that_nobody_is_reached(&mut self, now: Instant) {
         if self.given_up {
             self.do_without_a_person(now);
         } else {
@@ -163,22 +168,29 @@ impl Call {
 
     /// The media leg of a caller who came back is there: the conversation goes on.
     pub(super) fn rejoined(&mut self, now: Instant) -> Verdict {
-        if !self.is_rejoining() {
+        if !matches!(self.phase, Phase::Handover { step: HandoverStep::Back, .. }) {
             return Verdict::Refused;
         }
+        self.go_on_without_them(now);
+        Verdict::Taken
+    }
+
+    pub(super) fn go_on_without_them(&mut self, now: Instant) {
         // A listener may have been found meanwhile.
         (self.deaf, self.hearing_falls) = (false, 0);
         self.push(CallAction::StartHearing);
         self.say_that_nobody_is_reached(now);
-        Verdict::Taken
     }
 
     /// Whether the caller has come back and waits for a media leg.
     pub fn is_rejoining(&self) -> bool {
-        matches!(self.phase, Phase::Handover { step: HandoverStep::Back, .. })
+        matches!(self.phase, Phase::Handover { step: HandoverStep::Back | HandoverStep::Resuming, .. })
     }
 
     pub(super) fn handover_failed(&mut self, now: Instant, code: &'static str) -> Verdict {
+        if self.consulting_failed(now, code) == Verdict::Taken {
+            return Verdict::Taken;
+        }
         let Phase::Handover { handover, step: HandoverStep::Asked } = &self.phase else {
             return self.out_of_step();
         };
@@ -197,7 +209,8 @@ impl Call {
                 let cause = self.end_handover(EndCause::Transferred);
                 self.release(now, cause);
             }
-            Phase::Handover { step: HandoverStep::Back, .. } => self.hang_up(now, EndCause::SetUpFailed),
+            Phase::Handover { step: HandoverStep::Back | HandoverStep::Resuming, .. } => self.hang_up(now, EndCause::SetUpFailed),
+            Phase::Handover { .. } => self.consulting_deadline(now),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -222,10 +235,14 @@ impl Call {
 
     /// The leg of a caller who was handed over has ended, or is no longer watched: says what came of it, and how the call ended.
     pub(super) fn end_handover(&mut self, cause: EndCause) -> EndCause {
-        let Phase::Handover { handover, step: HandoverStep::Away(progress) } = &self.phase else {
-            return cause;
-        };
+        let Phase::Handover { handover, step } = &self.phase else { return cause };
         let (kind, mode) = (handover.kind, handover.mode);
+        let progress = match step {
+            HandoverStep::Away(progress) => *progress,
+            HandoverStep::Together => Progress::Answered,
+            HandoverStep::Calling | HandoverStep::Meeting | HandoverStep::Telling(_) | HandoverStep::Joining => Progress::Dialled,
+            HandoverStep::Asked | HandoverStep::Back | HandoverStep::Resuming => return cause,
+        };
         match (cause, progress) {
             (EndCause::AsteriskLost, _) => EndCause::AsteriskLost,
             (_, Progress::Answered) => EndCause::Transferred,
@@ -244,7 +261,16 @@ impl Call {
     /// The call is ended by force while the caller is being handed over.
     pub(super) fn cancel_handover(&mut self) {
         let Phase::Handover { handover, step } = &self.phase else { return };
-        if matches!(step, HandoverStep::Asked | HandoverStep::Away(Progress::Unknown | Progress::Dialled)) {
+        let open = match step {
+            HandoverStep::Away(progress) => *progress != Progress::Answered,
+            HandoverStep::Together | HandoverStep::Back | HandoverStep::Resuming => false,
+            HandoverStep::Asked
+            | HandoverStep::Calling
+            | HandoverStep::Meeting
+            | HandoverStep::Telling(_)
+            | HandoverStep::Joining => true,
+        };
+        if open {
             let (kind, mode) = (handover.kind, handover.mode);
             self.emit(Fact::TransferFailed { kind, mode, code: "cancelled" });
         }

@@ -41,7 +41,8 @@ impl Call {
                 Next::Listen | Next::HangUp(_) => self.key_over_speech(now, key, None),
                 Next::Quit(_) | Next::Human | Next::Transfer(_) => {}
             },
-            Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
+            Phase::Handover { .. } => self.key_while_waiting(now, key),
+            Phase::Thinking { .. } | Phase::Ending { .. } => {}
         }
         Verdict::Taken
     }

@@ -94,7 +94,9 @@ impl Phase {
     /// What is being said, if anything.
     pub(super) fn utterance_mut(&mut self) -> Option<&mut Utterance> {
         match self {
-            Self::Greeting { utterance } | Self::Speaking { utterance, .. } => Some(utterance),
+            Self::Greeting { utterance }
+            | Self::Speaking { utterance, .. }
+            | Self::Handover { step: HandoverStep::Telling(utterance), .. } => Some(utterance),
             Self::Offered
             | Self::Dialing { .. }
             | Self::Answering { .. }
@@ -137,7 +139,7 @@ pub enum SetUp {
 }
 
 /// How far a hand-over has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum HandoverStep {
     /// The leg is asked to part.
     Asked,
@@ -145,6 +147,18 @@ pub enum HandoverStep {
     Away(Progress),
     /// The caller is back; the media leg is being built anew.
     Back,
+    /// The person is being called; the caller waits.
+    Calling,
+    /// The person has answered; the media leg is on its way there.
+    Meeting,
+    /// The person is told what it is about.
+    Telling(Utterance),
+    /// The caller is on the way to the person.
+    Joining,
+    /// Both talk, without a media leg, in our application.
+    Together,
+    /// The person is not to be had; the media leg goes back to the caller.
+    Resuming,
 }
 
 /// What is known of a caller who is in the dialplan.

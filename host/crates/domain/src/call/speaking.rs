@@ -150,12 +150,13 @@ impl Call {
                 }
                 self.follow(now, next);
             }
+            // The person has been told.
+            Phase::Handover { .. } => self.join(now),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Listening { .. } | Phase::Keying { .. }
             | Phase::Thinking { .. }
-            | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
         }
@@ -178,6 +179,11 @@ impl Call {
         match voice {
             None => return self.late(),
             Some(Voice::Emergency) => self.utterance_over(now),
+            // The person is then told nothing; the caller does not wait for it.
+            Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
+                self.fell(Role::Speaking, code);
+                self.join(now);
+            }
             Some(Voice::Speaker) => {
                 self.fell(Role::Speaking, code);
                 self.speaking_falls += 1;

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod handover;
+mod consulting;
 mod keying;
 mod stories;
 mod table;
@@ -173,6 +174,7 @@ fn line(action: &CallAction) -> String {
             let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
             format!("transfer to {},{}{summary}", place.context(), place.extension())
         }
+        CallAction::Consult(handover) => format!("consult {},{}", handover.place.context(), handover.place.extension()),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
@@ -184,6 +186,9 @@ fn line(action: &CallAction) -> String {
         | CallAction::FinalizeHearing
         | CallAction::PrepareSpeaking
         | CallAction::LeaveMedia
+        | CallAction::Meet
+        | CallAction::Join
+        | CallAction::Resume
         | CallAction::Release => format!("{action:?}"),
     }
 }

@@ -55,6 +55,18 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     let mut desk = handover::away();
     desk.tell(CallInput::HandoverReturned(Returned::Busy));
     desks.push(("handover: back", desk));
+    desks.push(("handover: calling", consulting::calling()));
+    let mut desk = consulting::calling();
+    desk.tell(CallInput::PersonAnswered);
+    desks.push(("handover: meeting", desk));
+    desks.push(("handover: telling", consulting::telling()));
+    let mut desk = consulting::telling();
+    desk.utter(3);
+    desks.push(("handover: joining", desk));
+    desks.push(("handover: together", consulting::together()));
+    let mut desk = consulting::calling();
+    desk.tell(CallInput::PersonGone(Returned::Busy));
+    desks.push(("handover: resuming", desk));
     let mut desk = Desk::listening(with_human());
     desk.tell(CallInput::CallerGone);
     desks.push(("ending", desk));
@@ -96,6 +108,11 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::SpeakingFell { utterance, code: "code" },
         CallInput::SayOrdered("A notice.".into()),
         CallInput::TransferOrdered(handover::to_queue("sales", None)),
+        CallInput::PersonAnswered,
+        CallInput::PersonMet,
+        CallInput::PersonJoined,
+        CallInput::PersonGone(Returned::NoAnswer),
+        CallInput::Resumed,
         CallInput::HandoverDone,
         CallInput::HandoverParted,
         CallInput::HandoverProgress(Progress::Dialled),
