@@ -9,7 +9,7 @@ use vg_domain::ids::CallId;
 use vg_domain::outcome::EndCause;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_tests::house::{House, recording};
-use vg_tests::lab::{Asterisk, SipCaller, compare};
+use vg_tests::lab::{Asterisk, SipCaller, compare, rms};
 use voice_gateway::application::ports::{CallOrder, OrderError};
 use voice_gateway::wiring::Held;
 
@@ -226,5 +226,73 @@ async fn key_of_the_menu_leads_to_the_queue() {
     story.until("the member's answer", |fact| matches!(fact, Fact::Transferred { kind: "queue", .. })).await;
     is_echoed(caller).await;
     assert_eq!(story.ended().await, EndCause::Transferred);
+    story.end().await;
+}
+
+fn attended(desk: &str) -> CallOrder {
+    transfer(TransferTarget::Extension(desk.to_owned()), TransferMode::Attended)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_is_told_what_it_is_about_and_then_hears_the_caller() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    story.house.order(&call, attended("205")).await.unwrap();
+    let parted = Held { calls: 1, legs: 0, sessions: 1, asterisk: 1 };
+    story.house.holds(parted, Duration::from_secs(5)).await.unwrap();
+    let words = telephone("order.wav");
+    caller.say(&words).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    story.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    let heard = story.asterisk.desk_heard().unwrap();
+    let found = compare(&words, &heard, 8_000).expect("the caller was not heard");
+    println!("{found:?}");
+    assert!(found.snr_db > 25.0, "{found:?}");
+    // Before the caller the agent's voice: a summary takes a second at least.
+    let begins = (found.delay_ms[0] * 8.0) as usize;
+    let voiced = heard[..begins].chunks(160).filter(|frame| rms(frame) > 200.0).count();
+    assert!(voiced > 40, "{voiced} frames of a voice before the caller's");
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_waits_with_music_for_somebody_who_does_not_come_and_is_understood_again() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    let rings = Instant::now();
+    for (desk, code) in [("202", "no_answer"), ("203", "busy")] {
+        let asked = Instant::now();
+        assert_eq!(story.house.order(&call, attended(desk)).await, Err(OrderError::Failed(code)));
+        if desk == "202" {
+            // Three seconds of ringing, and music meanwhile.
+            assert!(asked.elapsed() > Duration::from_secs(2), "{:?}", asked.elapsed());
+            caller.hears_speech(rings, Duration::from_millis(10)).await.unwrap();
+        }
+        caller.hears_quiet(Duration::from_millis(700), Duration::from_secs(15)).await.unwrap();
+    }
+    caller.say(&telephone("time.wav")).await.unwrap();
+    let heard = story.house.fact("the question", |whose, fact| match fact {
+        Fact::Turn(record) if *whose == call => Some(record.heard.clone()),
+        _ => None,
+    });
+    assert!(heard.await.unwrap().as_str().contains("time"));
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_hangs_up_while_a_person_is_called_leaves_nobody_ringing() {
+    let mut story = Story::begin("").await;
+    let (call, caller) = story.caller().await;
+    let gone = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        caller.hang_up().await.unwrap();
+    };
+    let (ordered, ()) = tokio::join!(story.house.order(&call, attended("202")), gone);
+    assert_eq!(ordered, Err(OrderError::Failed("abandoned")));
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;
 }

@@ -9,7 +9,7 @@ use vg_domain::outcome::EndCause;
 use vg_domain::transfer::{Returned, Transfer, TransferMode, TransferTarget};
 use vg_tests::rig::{Caller, RECORDED, Rig};
 use voice_gateway::application::ports::{
-    CallOrder, MouthCommand, Observation, OrderError, RecordingOrder, TelephonyEvent, TenantHint,
+    AudioChunk, CallOrder, LegEvent, MouthCommand, Observation, OrderError, RecordingOrder, TelephonyEvent, TenantHint,
 };
 
 fn to_queue(name: &str) -> CallOrder {
@@ -147,4 +147,76 @@ async fn recording_is_silenced_and_ended_by_order() {
     rig.order(1, CallOrder::Say("Not recorded.".to_owned())).await.unwrap();
     caller.listen().await;
     assert!(caller.told.iter().any(|order| matches!(order, MouthCommand::StopRecording)));
+}
+
+fn attended() -> CallOrder {
+    let target = TransferTarget::Queue("sales".to_owned());
+    CallOrder::Transfer(Transfer { target, mode: TransferMode::Attended, summary: Some("wants a pizza".to_owned()) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn person_is_told_and_then_talks_to_the_caller_until_the_person_hangs_up() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    let person = async {
+        caller.until_act("consult sales").await;
+        caller.happens(TelephonyEvent::PersonAnswered).await;
+        let (_, whisper) = caller.listen().await;
+        assert!(whisper > 0, "the person is told");
+        caller.until_act("join").await;
+    };
+    let (ordered, ()) = tokio::join!(rig.order(0, attended()), person);
+    assert_eq!(ordered, Ok(()));
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    caller.happens(TelephonyEvent::PersonGone(Returned::Other)).await;
+    assert_eq!(caller.ended().await, EndCause::Transferred);
+    assert_eq!(caller.acts()[3..], ["consult sales", "meet", "join", "hang-up transferred", "release"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn person_who_does_not_answer_leaves_the_caller_with_the_agent() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    let nobody = async {
+        caller.until_act("consult sales").await;
+        caller.report(LegEvent::Audio(AudioChunk { pcm: vec![0; 80_000] })).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        caller.happens(TelephonyEvent::PersonGone(Returned::NoAnswer)).await;
+    };
+    let (ordered, ()) = tokio::join!(rig.order(0, attended()), nobody);
+    assert_eq!(ordered, Err(OrderError::Failed("no_answer")));
+    caller.listen().await;
+    caller.say("what time is it").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("what time is it").await;
+    let (_, answer) = caller.listen().await;
+    assert!(answer > 0);
+    assert_eq!(caller.acts()[3..], ["consult sales", "resume"]);
+    let lost = rig.observations().into_iter().find(|seen| matches!(seen, Observation::AudioDropped { .. }));
+    assert_eq!(lost, None, "music is nobody's words");
+}
+
+#[tokio::test(start_paused = true)]
+async fn digits_of_a_card_reach_the_agent_as_a_card_and_the_world_as_digits() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.say("number").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("number").await;
+    caller.listen().await;
+    for key in "4111111111111111#".chars() {
+        caller.happens(TelephonyEvent::Digit(key)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    caller.listen().await;
+    // The agent repeats what it was asked.
+    let record = caller.fact(|fact| match fact {
+        Fact::Turn(record) if record.said.as_str().contains("card") => Some(record.clone()),
+        _ => None,
+    });
+    let record = record.await;
+    assert_eq!((record.heard.as_str(), record.said.as_str()), ("[digits]", "You said: [card]."));
 }

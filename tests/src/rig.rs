@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
+use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
@@ -412,6 +413,22 @@ impl Telephony for FakeLine {
         })
     }
 
+    fn consult<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        self.act(&format!("consult {}", handover.place.extension()))
+    }
+
+    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("meet")
+    }
+
+    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("join")
+    }
+
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("resume")
+    }
+
     fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
         self.act("leave-media")
     }
@@ -526,7 +543,7 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one.
+    /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one, "number" for digits.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -534,6 +551,10 @@ impl Agent for FakeAgent {
             let command = match question.text.as_str() {
                 "goodbye" => Some(AgentCommand::HangUp),
                 "human" => Some(AgentCommand::Human),
+                "number" => {
+                    let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
+                    Some(AgentCommand::Collect(Collect::new(19, Some('#'), first, between)))
+                }
                 _ => None,
             };
             tx.send(AgentEvent::Text(format!("You said: {}.", question.text.as_str()))).await.unwrap();

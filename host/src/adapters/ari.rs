@@ -4,6 +4,7 @@
 
 mod calls;
 mod dial;
+mod person;
 mod rest;
 mod telephony;
 mod translate;

@@ -220,11 +220,17 @@ impl CallTask {
             }
             CallAction::Transfer(handover) => self.line.act(Act::Transfer(handover)).await,
             CallAction::LeaveMedia => {
-                self.leg_events = None;
-                self.listener.stop();
-                self.speaker.disconnect();
+                self.leave_leg();
                 self.line.act(Act::LeaveMedia).await;
             }
+            CallAction::Consult(handover) => {
+                // Neither music nor the person is the caller's voice.
+                self.listener.stop();
+                self.line.act(Act::Consult(handover)).await;
+            }
+            CallAction::Meet => self.line.act(Act::Meet).await,
+            CallAction::Join => self.line.act(Act::Join).await,
+            CallAction::Resume => self.line.act(Act::Resume).await,
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
@@ -272,6 +278,8 @@ impl CallTask {
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
             Some(TelephonyEvent::Progress(progress)) => self.tell(CallInput::HandoverProgress(progress)),
             Some(TelephonyEvent::Returned(how)) => self.tell(CallInput::HandoverReturned(how)),
+            Some(TelephonyEvent::PersonAnswered) => self.tell(CallInput::PersonAnswered),
+            Some(TelephonyEvent::PersonGone(how)) => self.tell(CallInput::PersonGone(how)),
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
                 self.telephony_events = None;
@@ -301,6 +309,12 @@ impl CallTask {
                     Parting::ForGood => CallInput::HandoverDone,
                 });
             }
+            Done::Met => self.tell(CallInput::PersonMet),
+            Done::Joined => {
+                self.leave_leg();
+                self.tell(CallInput::PersonJoined);
+            }
+            Done::Resumed => self.tell(CallInput::Resumed),
             Done::TransferFailed(error) => self.tell(CallInput::HandoverFailed { code: error.code() }),
             Done::Released(result) => {
                 self.left_behind = result.err();
@@ -317,6 +331,13 @@ impl CallTask {
         if self.settings.recording {
             self.record();
         }
+    }
+
+    /// The media leg goes: nothing is heard or said any more.
+    fn leave_leg(&mut self) {
+        self.leg_events = None;
+        self.listener.stop();
+        self.speaker.disconnect();
     }
 
     /// From now on both sides ought to be heard.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits; a call has at most six.
+/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits.
 pub const LINE_ACTS: usize = 8;
 
 /// Caller audio that waits for a listener, in milliseconds. Full: the oldest is dropped and observed.

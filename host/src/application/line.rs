@@ -15,6 +15,10 @@ pub(super) enum Act {
     Answer,
     Transfer(Handover),
     LeaveMedia,
+    Consult(Handover),
+    Meet,
+    Join,
+    Resume,
     Digits(String, oneshot::Sender<Result<(), OrderError>>),
     HangUp(EndCause),
     Release,
@@ -26,6 +30,9 @@ pub(super) enum Done {
     Answered,
     SetUpFailed(TelephonyError),
     Parted(Parting),
+    Met,
+    Joined,
+    Resumed,
     TransferFailed(TelephonyError),
     /// The leg holds nothing any more, or the error says what it could not give back.
     Released(Result<(), TelephonyError>),
@@ -83,6 +90,11 @@ async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, d
                 Ok(parting) => Done::Parted(parting),
                 Err(error) => Done::TransferFailed(error),
             })),
+            // What comes of it is told by the leg's events.
+            Act::Consult(handover) => Ok(leg.consult(&handover).await.err().map(Done::TransferFailed)),
+            Act::Meet => Ok(Some(leg.meet().await.map_or_else(Done::TransferFailed, |()| Done::Met))),
+            Act::Join => Ok(Some(leg.join().await.map_or_else(Done::TransferFailed, |()| Done::Joined))),
+            Act::Resume => leg.resume().await.map(|()| Some(Done::Resumed)),
             // What is left of it the release finds.
             Act::LeaveMedia => leg.leave_media().await.map(|()| None).or(Ok(None)),
             Act::Digits(digits, answer) => {

@@ -63,6 +63,10 @@ pub enum TelephonyEvent {
     Progress(Progress),
     /// The dialplan gave the leg back, with its own word for what happened.
     Returned(Returned),
+    /// The person who was asked to be called has answered.
+    PersonAnswered,
+    /// That person does not answer, or has hung up.
+    PersonGone(Returned),
     /// Asterisk or the connection is gone.
     Lost,
 }
@@ -79,6 +83,23 @@ pub trait Telephony: Send {
     fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>>;
     /// Releases media leg and bridge of a leg that has parted; [`connect_media`](Self::connect_media) builds them anew.
     fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    /// Calls a person for the caller, who hears music meanwhile; returns when that is under way. [`TelephonyEvent::PersonAnswered`] or
+    /// [`TelephonyEvent::PersonGone`] follows.
+    fn consult<'a>(&'a mut self, _handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "consult" })))
+    }
+    /// Brings the media leg to the person who has answered.
+    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "meet" })))
+    }
+    /// Brings the caller to the person, and releases the media leg. Both stay with this leg: its release ends the person's call.
+    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "join" })))
+    }
+    /// Lets the person go, and brings the media leg back to the caller: as if nobody had been called.
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
         Box::pin(std::future::ready(Ok(())))
     }
     /// Sends keys to the caller, one after the other.

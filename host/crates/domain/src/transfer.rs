@@ -262,6 +262,17 @@ impl Returned {
         }
     }
 
+    /// From a cause of ITU-T Q.850.
+    pub fn of_cause(cause: u32) -> Self {
+        match cause {
+            17 | 21 => Self::Busy,
+            18 | 19 | 127 => Self::NoAnswer,
+            34 | 38 | 42 => Self::Congestion,
+            1 | 3 | 20 | 27 | 28 => Self::Unavailable,
+            _ => Self::Other,
+        }
+    }
+
     /// Bounded label.
     pub fn code(self) -> &'static str {
         match self {

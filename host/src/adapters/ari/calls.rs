@@ -28,6 +28,8 @@ pub(super) struct Calls {
     /// `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
     media_prefix: String,
     bridge_prefix: String,
+    /// Of channels to people who are called for a caller.
+    person_prefix: String,
     state: Mutex<State>,
 }
 
@@ -65,11 +67,25 @@ struct Unreleased {
     media: Option<String>,
     /// Media channels so far: no name is used twice, for events of an old one may come late.
     legs: u32,
+    /// Who is called for the caller, or talks to it.
+    person: Option<Person>,
+    /// People so far.
+    persons: u32,
+}
+
+struct Person {
+    channel: String,
+    answered: bool,
 }
 
 impl Calls {
     pub(super) fn new(app: &str) -> Self {
-        Self { media_prefix: format!("{app}.media."), bridge_prefix: format!("{app}.bridge."), state: Mutex::default() }
+        Self {
+            media_prefix: format!("{app}.media."),
+            bridge_prefix: format!("{app}.bridge."),
+            person_prefix: format!("{app}.person."),
+            state: Mutex::default(),
+        }
     }
 
     /// Names for what is to be built for a call next; from now on the end of that media channel is the end of its sound.
@@ -86,6 +102,49 @@ impl Calls {
         built
     }
 
+    /// Names for a person's channel, and for the bridge in which that person is met.
+    pub(super) fn begin_person(&self, call: &CallId) -> Built {
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(call);
+        let nth = unreleased.as_ref().map_or(1, |unreleased| unreleased.persons + 1);
+        let channel = format!("{}{call}.{nth}", self.person_prefix);
+        if let Some(unreleased) = unreleased {
+            unreleased.persons = nth;
+            unreleased.person = Some(Person { channel: channel.clone(), answered: false });
+        }
+        Built { media: channel, bridge: format!("{}{call}.person-{nth}", self.bridge_prefix) }
+    }
+
+    /// Whatever becomes of the person is no news from now on.
+    pub(super) fn forget_person(&self, call: &CallId) {
+        if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
+            unreleased.person = None;
+        }
+    }
+
+    /// Somebody whom a call waits for came into our application: that is the answer. False where it is no such channel.
+    pub(super) fn person_answered(&self, channel: &str) -> bool {
+        let Some(caller) = self.with_person(channel, |person| person.answered = true) else { return false };
+        self.tell(&caller, TelephonyEvent::PersonAnswered);
+        true
+    }
+
+    /// False where it is no such channel.
+    pub(super) fn person_gone(&self, channel: &str, how: Returned) -> bool {
+        let Some(caller) = self.with_person(channel, |_| ()) else { return false };
+        self.tell(&caller, TelephonyEvent::PersonGone(how));
+        true
+    }
+
+    /// Does something with the person of that channel, and gives the caller.
+    fn with_person(&self, channel: &str, with: impl FnOnce(&mut Person)) -> Option<String> {
+        let (call, _) = channel.strip_prefix(&self.person_prefix)?.split_once('.')?;
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(&CallId::new(call))?;
+        with(unreleased.person.as_mut().filter(|person| person.channel == channel)?);
+        Some(unreleased.channel.clone())
+    }
+
     /// The end of a call's media channel is no surprise from now on.
     pub(super) fn leave_leg(&self, call: &CallId) {
         if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
@@ -94,12 +153,13 @@ impl Calls {
     }
 
     pub(super) fn is_ours(&self, channel: &str) -> bool {
-        channel.starts_with(&self.media_prefix)
+        channel.starts_with(&self.media_prefix) || channel.starts_with(&self.person_prefix)
     }
 
     /// Whether a channel or bridge is ours, and its call is not live.
     pub(super) fn is_orphan(&self, name: &str) -> bool {
-        let call = name.strip_prefix(&self.media_prefix).or_else(|| name.strip_prefix(&self.bridge_prefix));
+        let prefixes = [&self.media_prefix, &self.bridge_prefix, &self.person_prefix];
+        let call = prefixes.into_iter().find_map(|prefix| name.strip_prefix(prefix.as_str()));
         let call = call.map(|name| name.split_once('.').map_or(name, |(call, _)| call));
         call.is_some_and(|call| !self.lock().unreleased.contains_key(&CallId::new(call)))
     }
@@ -113,7 +173,7 @@ impl Calls {
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let leg = Leg { events, place: Whereabouts::Here, flow: None, ask_not_before: Instant::now() };
         state.legs.insert(channel.into(), leg);
-        state.unreleased.insert(call.clone(), Unreleased { channel: channel.into(), media: None, legs: 0 });
+        state.unreleased.insert(call.clone(), Unreleased { channel: channel.into(), media: None, legs: 0, person: None, persons: 0 });
         Some(received)
     }
 
@@ -147,6 +207,13 @@ impl Calls {
         self.lock().legs.remove(channel).map(|leg| leg.events)
     }
 
+    /// No sound of ours flows any more, and none is missed.
+    pub(super) fn without_flow(&self, channel: &str) {
+        if let Some(leg) = self.lock().legs.get_mut(channel) {
+            leg.flow = None;
+        }
+    }
+
     /// A channel goes to the dialplan with our consent: that it leaves our application is no news. False where it is gone already.
     pub(super) fn part(&self, channel: &str) -> bool {
         let mut state = self.lock();
@@ -169,6 +236,14 @@ impl Calls {
 
     /// A channel left our application: the end of its call, unless it was sent away.
     pub(super) fn left(&self, channel: &str) {
+        // Before the answer the cause is waited for.
+        let mut answered = false;
+        if self.with_person(channel, |person| answered = person.answered).is_some() {
+            if answered {
+                self.person_gone(channel, Returned::Other);
+            }
+            return;
+        }
         if !self.is_away(channel) {
             self.end(channel, TelephonyEvent::CallerGone);
         }
@@ -230,8 +305,10 @@ impl Calls {
     }
 
     pub(super) fn started(&self, channel: &str) {
-        if let Some(waiting) = self.lock().awaited.remove(channel) {
-            let _ = waiting.send(());
+        let waiting = self.lock().awaited.remove(channel);
+        match waiting {
+            Some(waiting) => drop(waiting.send(())),
+            None => drop(self.person_answered(channel)),
         }
     }
 

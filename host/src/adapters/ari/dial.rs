@@ -27,6 +27,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vg_domain::ids::CallId;
+use vg_domain::transfer::Returned;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -169,7 +170,8 @@ impl<'a> Dial<'a> {
             }
             Meaning::Progress { channel, progress } => core.calls.progress(&channel, progress),
             Meaning::Left { channel } if core.calls.caller_of(&channel).is_none() => core.calls.left(&channel),
-            Meaning::Left { channel } | Meaning::Gone { channel } => match core.calls.caller_of(&channel) {
+            Meaning::Gone { channel, cause } if core.calls.person_gone(&channel, Returned::of_cause(cause)) => {}
+            Meaning::Left { channel } | Meaning::Gone { channel, .. } => match core.calls.caller_of(&channel) {
                 Some(caller) => core.calls.end(&caller, TelephonyEvent::Lost),
                 None => core.calls.end(&channel, TelephonyEvent::CallerGone),
             },

@@ -43,6 +43,8 @@ struct Inner {
     channels: BTreeMap<String, bool>,
     bridges: BTreeSet<String>,
     log: Vec<String>,
+    /// Bodies of requests to call somebody.
+    called: Vec<Value>,
     /// Variables that were set, in order.
     variables: Vec<(String, String)>,
     /// Requests whose line contains this are never answered.
@@ -131,6 +133,23 @@ impl Asterisk {
         self.with(|inner| inner.log.clone())
     }
 
+    /// Who was asked to be called so far.
+    pub(super) fn called(&self) -> Vec<Value> {
+        self.with(|inner| inner.called.clone())
+    }
+
+    /// Whoever was called answers.
+    pub(super) fn answers(&self, channel: &str) {
+        self.with(|inner| inner.channels.insert(channel.into(), true));
+        self.say(&json!({"type": "StasisStart", "args": ["person"], "channel": {"id": channel}}));
+    }
+
+    /// A channel ends.
+    pub(super) fn destroys(&self, channel: &str, cause: u32) {
+        self.with(|inner| inner.channels.remove(channel));
+        self.say(&json!({"type": "ChannelDestroyed", "cause": cause, "channel": {"id": channel}}));
+    }
+
     /// Variables that were set on channels so far, by name.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         self.with(|inner| inner.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
@@ -178,11 +197,25 @@ async fn request(State(house): State<Arc<House>>, request: Request) -> Response 
     if !authorized {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    let answer = answer(&house, request.method(), &path, request.uri().query().unwrap_or_default());
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, 1 << 16).await.unwrap();
+    let told = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+    let answer = match (&parts.method, path.as_str()) {
+        (&Method::POST, "channels") => call(&house, &told),
+        (method, path) => answer(&house, method, path, parts.uri.query().unwrap_or_default()),
+    };
     if hang {
         return std::future::pending().await;
     }
     if nonsense { "{\"id\":".into_response() } else { answer }
+}
+
+/// `POST /channels`, told in a body.
+fn call(house: &Arc<House>, told: &Value) -> Response {
+    let mut inner = house.inner.lock().unwrap();
+    inner.called.push(told.clone());
+    inner.channels.insert(told["channelId"].as_str().unwrap().to_owned(), false);
+    axum::Json(json!({"id": told["channelId"]})).into_response()
 }
 
 fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Response {
@@ -199,8 +232,12 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {
-            let known = query["variable"] == "DIALPLAN_EXISTS(queue,sales,1)";
-            axum::Json(json!({"value": if known { "1" } else { "0" }})).into_response()
+            let value = match query["variable"].as_str() {
+                "DIALPLAN_EXISTS(queue,sales,1)" => "1",
+                "CALLERID(num)" => "5550100",
+                _ => "0",
+            };
+            axum::Json(json!({"value": value})).into_response()
         }
         (&Method::POST, ["bridges"]) => {
             inner.bridges.insert(query["bridgeId"].clone());
@@ -226,6 +263,7 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             done(inner.channels.contains_key(*id))
         }
         (&Method::POST, ["applications", _, "subscription"]) => axum::Json(json!({})).into_response(),
+        (&Method::POST | &Method::DELETE, ["bridges", id, "moh"]) => done(inner.bridges.contains(*id)),
         (&Method::POST, ["channels", id, _]) => done(inner.channels.contains_key(*id)),
         (&Method::DELETE, ["channels", id]) => done(inner.channels.remove(*id).is_some()),
         (&Method::DELETE, ["bridges", id]) => done(inner.bridges.remove(*id)),

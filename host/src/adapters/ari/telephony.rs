@@ -2,6 +2,7 @@
 
 use super::Core;
 use super::calls::Built;
+use super::person::Person;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
 use crate::application::ports::{MediaLeg, Parting, Telephony, TelephonyError};
@@ -15,24 +16,26 @@ use vg_domain::transfer::Handover;
 use vg_media::Codec;
 
 /// The act, in errors and the log.
-const TRANSFER: &str = "transfer";
+pub(super) const TRANSFER: &str = "transfer";
 /// What a human reads at a glance, and a SIP message has room for.
 const SUMMARY_CHARS_MAX: usize = 200;
 
 /// A caller in our Stasis application.
 pub(super) struct AriTelephony {
-    core: Arc<Core>,
-    call: CallId,
-    channel: String,
+    pub(super) core: Arc<Core>,
+    pub(super) call: CallId,
+    pub(super) channel: String,
     /// Names of what may exist in Asterisk; none before anything was asked for.
-    built: Option<Built>,
-    wire: Option<RtpHandle>,
+    pub(super) built: Option<Built>,
+    pub(super) wire: Option<RtpHandle>,
+    /// The person who is called, or talks to the caller.
+    pub(super) person: Option<Person>,
     released: bool,
 }
 
 impl AriTelephony {
     pub(super) fn new(core: Arc<Core>, call: CallId, channel: String) -> Self {
-        Self { core, call, channel, built: None, wire: None, released: false }
+        Self { core, call, channel, built: None, wire: None, person: None, released: false }
     }
 
     async fn act(&self, act: &'static str, query: &[(&str, &str)]) -> Result<(), TelephonyError> {
@@ -101,13 +104,7 @@ impl AriTelephony {
     async fn go_to(&self, handover: &Handover) -> Result<(), TelephonyError> {
         let core = &*self.core;
         let (context, extension) = (handover.place.context(), handover.place.extension());
-        // Asterisk says 204 to a place that does not exist, and hangs up.
-        let question = format!("DIALPLAN_EXISTS({context},{extension},1)");
-        let path = ["channels", &self.channel, "variable"];
-        let known: Variable = core.rest.get(TRANSFER, &path, &[("variable", &question)]).await?;
-        if known.value != "1" {
-            return Err(TelephonyError::Refused { act: TRANSFER, status: 404 });
-        }
+        self.require_place(handover).await?;
         let variables = variables(&core.config.app, handover);
         let settings = variables.iter().map(|(name, value)| {
             let path = ["channels", self.channel.as_str(), "variable"];
@@ -132,7 +129,7 @@ impl AriTelephony {
     }
 
     /// What is not to be removed now is removed later.
-    async fn leave(&mut self) -> Result<(), TelephonyError> {
+    pub(super) async fn leave(&mut self) -> Result<(), TelephonyError> {
         // First of all: the end of the media channel is no surprise from now on.
         self.core.calls.leave_leg(&self.call);
         self.wire = None;
@@ -146,8 +143,23 @@ impl AriTelephony {
     }
 }
 
+impl AriTelephony {
+    /// Asterisk says 204 to a place that does not exist, and hangs up.
+    pub(super) async fn require_place(&self, handover: &Handover) -> Result<(), TelephonyError> {
+        let question = format!("DIALPLAN_EXISTS({},{},1)", handover.place.context(), handover.place.extension());
+        let known = self.variable(&question).await?;
+        if known == "1" { Ok(()) } else { Err(TelephonyError::Refused { act: TRANSFER, status: 404 }) }
+    }
+
+    pub(super) async fn variable(&self, name: &str) -> Result<String, TelephonyError> {
+        let path = ["channels", self.channel.as_str(), "variable"];
+        let known: Variable = self.core.rest.get(TRANSFER, &path, &[("variable", name)]).await?;
+        Ok(known.value)
+    }
+}
+
 /// What the shipped dialplan knows of a hand-over. Two underscores: whoever is dialled inherits it.
-fn variables(app: &str, handover: &Handover) -> Vec<(&'static str, String)> {
+pub(super) fn variables(app: &str, handover: &Handover) -> Vec<(&'static str, String)> {
     let summary = handover.summary.as_ref().map(|summary| plain_text(summary.as_str())).unwrap_or_default();
     let mut variables = vec![
         ("VG_APP", app.to_owned()),
@@ -190,6 +202,22 @@ impl Telephony for AriTelephony {
         Box::pin(self.leave())
     }
 
+    fn consult<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(self.call_person(handover))
+    }
+
+    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.meet_person())
+    }
+
+    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.join_person())
+    }
+
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.let_person_go())
+    }
+
     fn send_digits<'a>(&'a mut self, digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
         Box::pin(async move {
             let path = ["channels", self.channel.as_str(), "dtmf"];
@@ -211,9 +239,14 @@ impl Telephony for AriTelephony {
             // First of all: the end of the media channel is no surprise from now on.
             self.core.calls.released(&self.call);
             self.wire = None;
+            let person = match &self.person {
+                Some(person) => self.core.remove(&person.built).await,
+                None => Ok(()),
+            };
             if let Some(built) = &self.built {
                 self.core.remove(built).await?;
             }
+            person?;
             self.released = true;
             Ok(())
         })
@@ -226,7 +259,8 @@ impl Drop for AriTelephony {
             return;
         }
         self.core.calls.released(&self.call);
-        if let Some(built) = self.built.take() {
+        let person = self.person.take().map(|person| person.built);
+        for built in self.built.take().into_iter().chain(person) {
             // Full, or nobody there: what is no longer a live call's is found at the next resynchronisation.
             let _ = self.core.abandon.try_send(built);
         }

@@ -284,6 +284,84 @@ async fn a_transfer_that_asterisk_refuses_leaves_the_leg_where_it_was() {
     drop((leg, call));
 }
 
+fn posts(house: &House) -> Vec<String> {
+    house.asterisk.log().into_iter().filter(|line| !line.starts_with("GET")).collect()
+}
+
+#[tokio::test]
+async fn a_person_is_called_met_joined_and_nothing_is_left_when_either_is_gone() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    let before = posts(&house).len();
+    call.telephony.consult(&handover("queue,sales")).await.unwrap();
+    let called = house.asterisk.called().pop().unwrap();
+    assert_eq!((&called["endpoint"], &called["callerId"], &called["timeout"]), (&json!("Local/sales@queue/n"), &json!("5550100"), &json!(23)));
+    assert_eq!((&called["variables"]["VG_ATTENDED"], &called["variables"]["VG_RING"]), (&json!("1"), &json!("20")));
+    let person = called["channelId"].as_str().unwrap().to_owned();
+    house.asterisk.answers(&person);
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonAnswered));
+    call.telephony.meet().await.unwrap();
+    call.telephony.join().await.unwrap();
+    drop(leg);
+    let own = format!("vg-test.bridge.{}", call.call);
+    let theirs = format!("{own}.person-1");
+    let done = [
+        "POST channels".to_owned(),
+        format!("POST bridges/{own}/moh"),
+        "POST bridges".to_owned(),
+        format!("POST bridges/{theirs}/addChannel"),
+        format!("POST bridges/{theirs}/addChannel"),
+        format!("DELETE channels/vg-test.media.{}", call.call),
+        format!("DELETE bridges/{own}"),
+    ];
+    assert_eq!(posts(&house)[before..], done);
+    assert_eq!(house.asterisk.left(), ["c1", &person, &theirs]);
+    house.asterisk.destroys(&person, 16);
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonGone(Returned::Other)));
+    call.telephony.hang_up(EndCause::Transferred).await.unwrap();
+    call.telephony.release().await.unwrap();
+    drop(call);
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_person_who_is_busy_is_told_by_the_cause_and_the_caller_is_where_it_was() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    let before = house.asterisk.left();
+    for (answers, cause, how) in [(false, 17, Returned::Busy), (false, 19, Returned::NoAnswer), (true, 16, Returned::Other)] {
+        call.telephony.consult(&handover("queue,sales")).await.unwrap();
+        let person = house.asterisk.called().pop().unwrap()["channelId"].as_str().unwrap().to_owned();
+        if answers {
+            house.asterisk.answers(&person);
+            assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonAnswered));
+            call.telephony.meet().await.unwrap();
+        }
+        house.asterisk.say(&json!({"type": "ChannelHangupRequest", "channel": {"id": person}}));
+        house.asterisk.destroys(&person, cause);
+        assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonGone(how)));
+        call.telephony.resume().await.unwrap();
+        assert_eq!(house.asterisk.left(), before);
+    }
+    call.telephony.hang_up(EndCause::Stopped).await.unwrap();
+    call.telephony.release().await.unwrap();
+    drop((leg, call));
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_task_dies_while_a_person_is_called_leaves_nothing() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    call.telephony.consult(&handover("queue,sales")).await.unwrap();
+    house.asterisk.caller_hangs_up("c1");
+    drop((leg, call));
+    house.until_nothing_is_left().await;
+}
+
 #[tokio::test]
 async fn what_happened_in_a_gap_is_made_up_for() {
     let mut house = house().await;

@@ -26,7 +26,11 @@ pub(super) enum Meaning {
     /// A channel left this application, or is about to: for the dialplan, or for good.
     Left { channel: String },
     /// A channel no longer exists.
-    Gone { channel: String },
+    Gone {
+        channel: String,
+        /// ITU-T Q.850.
+        cause: u32,
+    },
     /// Another socket took the events.
     Replaced,
     /// Nothing.
@@ -52,7 +56,7 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
         }
         Event::StasisStart { args, channel } => Meaning::Incoming(caller(&args, channel)),
         Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } => Meaning::Left { channel: channel.id },
-        Event::ChannelDestroyed { channel } => Meaning::Gone { channel: channel.id },
+        Event::ChannelDestroyed { cause, channel } => Meaning::Gone { channel: channel.id, cause },
         Event::Dial { dialstatus, caller: Some(channel) } => match dialstatus.as_str() {
             "ANSWER" => Meaning::Progress { channel: channel.id, progress: Progress::Answered },
             "" | "RINGING" | "PROGRESS" | "PROCEEDING" => Meaning::Progress { channel: channel.id, progress: Progress::Dialled },
@@ -102,7 +106,7 @@ mod tests {
     #[test]
     fn a_recorded_call_is_a_caller_then_media_then_gone() {
         let used: Vec<_> = meanings().into_iter().filter(|meaning| *meaning != Meaning::Unused).collect();
-        let gone = |channel: &str| Meaning::Gone { channel: channel.into() };
+        let gone = |channel: &str, cause| Meaning::Gone { channel: channel.into(), cause };
         let left = |channel: &str| Meaning::Left { channel: channel.into() };
         let caller = Caller {
             channel: "1795365521.0".into(),
@@ -118,7 +122,7 @@ mod tests {
             left("1795365521.0"),
             left("1795365521.1"),
             left("1795365521.1"),
-            gone("1795365521.1"),
+            gone("1795365521.1", 16),
         ];
         assert_eq!(used, expected);
     }

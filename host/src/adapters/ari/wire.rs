@@ -19,6 +19,9 @@ pub(super) enum Event {
         channel: Channel,
     },
     ChannelDestroyed {
+        /// ITU-T Q.850.
+        #[serde(default)]
+        cause: u32,
         channel: Channel,
     },
     ChannelDtmfReceived {

@@ -17,6 +17,7 @@ fn observed() -> Metrics {
         Observation::PathTested("nothing_heard"),
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },
     ] {
         metrics.observe(&observation);
     }

@@ -81,7 +81,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
     assert_eq!(
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
-            "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `recording`, \
+            "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
              `hearing`, `speaking`, `prompts`, `timing`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
@@ -222,7 +222,7 @@ fn what_a_plugin_says_of_a_rung_is_a_fault_of_the_tenant() {
     assert!(tenants.all().is_empty());
 }
 
-const CONTROL: &str = r#"
+const CONTROL: &str = r##"
     human = "people,human"
     [transfer]
     queue = "queues,{name}"
@@ -239,7 +239,7 @@ const CONTROL: &str = r#"
     2 = { queue = "sales" }
     3 = { number = "+4930123456" }
     "#" = "human"
-"#;
+"##;
 
 fn with_control(control: &str) -> String {
     // Keys of the tenant itself stand before its first section.

@@ -176,8 +176,9 @@ impl Call {
     }
 
     pub(super) fn go_on_without_them(&mut self, now: Instant) {
-        // A listener may have been found meanwhile.
-        (self.deaf, self.hearing_falls) = (false, 0);
+        // A listener may have been found meanwhile; what it heard of others is not the caller's.
+        (self.deaf, self.hearing_falls, self.caller_speaks) = (false, 0, false);
+        self.finalizing = Finalizing::default();
         self.push(CallAction::StartHearing);
         self.say_that_nobody_is_reached(now);
     }
