@@ -47,8 +47,8 @@ pub struct Running {
     servers: JoinSet<()>,
     look_now: mpsc::Sender<LookNow>,
     originator: Arc<dyn Originator>,
-    orders: Arc<Directory>,
     vitals: Arc<House>,
+    directory: Arc<Directory>,
 }
 
 /// What calls hold at this moment. All zero when no call is live, or something leaked.
@@ -105,9 +105,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
-    let live = gateway.live_calls();
+    let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
-    let orders = gateway.directory();
     let house = House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
@@ -132,7 +131,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, look_now, originator, orders, vitals })
+    Ok(Running { http_addr, stop, close, gateway, servers, look_now, originator, directory, vitals })
 }
 
 impl Running {
@@ -153,7 +152,7 @@ impl Running {
 
     /// The way to give orders to calls.
     pub fn orders(&self) -> Arc<dyn Orders> {
-        Arc::clone(&self.orders) as _
+        Arc::clone(&self.directory) as _
     }
 
     /// Begins the drain: no new call, a goodbye for those that are up.

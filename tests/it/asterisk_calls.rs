@@ -126,13 +126,23 @@ async fn caller_who_asks_for_a_person_reaches_one() {
     let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
     greeted(&mut caller).await;
     caller.say(&telephone("human.wav")).await.unwrap();
-    assert_eq!(ended(&mut house).await, EndCause::Transferred);
-    house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    house
+        .fact("the hand-over", |_, fact| match fact {
+            Fact::Escalated { .. } => Some(()),
+            _ => None,
+        })
+        .await
+        .unwrap();
+    // The gateway still knows of the caller, and holds nothing of it but its task.
+    let parted = Held { calls: 1, legs: 0, sessions: 1, asterisk: 1 };
+    house.holds(parted, Duration::from_secs(5)).await.unwrap();
     // The caller listens to the person for a second: what is recorded, not what is waited for.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let call = caller.hang_up().await.unwrap();
     let last = &call.heard[call.heard.len().saturating_sub(call.rate_hz as usize / 2)..];
     assert!(tone_share(last, call.rate_hz, 1004.0) > 0.8, "the person's tone is not heard");
+    assert_eq!(ended(&mut house).await, EndCause::Transferred);
+    nothing_left(&house, &asterisk).await;
     house.stop().await;
 }
 

@@ -97,11 +97,11 @@ async fn who_is_not_reached_ends_the_call_by_the_reason() {
 async fn a_call_is_hung_up_by_its_tenant_while_it_rings() {
     let rig = Rig::start(4);
     let (call, _, person) = rig.originate(LIMITED, PERSON).await.unwrap();
-    assert_eq!(rig.order("other", &call, CallOrder::HangUp).await, Err(OrderError::UnknownCall));
-    assert_eq!(rig.order(LIMITED, &call, CallOrder::HangUp).await, Ok(()));
+    assert_eq!(rig.order_as("other", &call, CallOrder::HangUp).await, Err(OrderError::UnknownCall));
+    assert_eq!(rig.order_as(LIMITED, &call, CallOrder::HangUp).await, Ok(()));
     assert_eq!(ended(&rig, &call).await, EndCause::Stopped);
     assert_eq!(person.acts(), ["hang-up stopped", "release"]);
-    assert_eq!(rig.order(LIMITED, &call, CallOrder::HangUp).await, Err(OrderError::UnknownCall));
+    assert_eq!(rig.order_as(LIMITED, &call, CallOrder::HangUp).await, Err(OrderError::UnknownCall));
 }
 
 #[tokio::test(start_paused = true)]

@@ -179,6 +179,8 @@ async fn listener_that_cannot_be_had_hands_the_caller_to_a_person() {
         })
         .await;
     assert_eq!(target, "people,s");
+    caller.until_act("leave-media").await;
+    caller.hang_up().await;
     assert_eq!(caller.ended().await, EndCause::Transferred);
     nothing_left(&rig).await;
 }

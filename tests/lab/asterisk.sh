@@ -39,6 +39,7 @@ run)
         sed -e "s|@INST@|$inst|g; s|@N@|$n|g; s|@SIP@|$SIP|g; s|@HTTP@|$HTTP|g; s|@RTP0@|$RTP0|g; s|@RTP1@|$RTP1|g" \
             "$file" > "$dir/etc/${file##*/}"
     done
+    cp "$here/../../host/src/adapters/cli/asterisk/transfer.conf" "$dir/etc/vg-transfer.conf"
     # Asked for by modules we load; empty is right, missing is an error line.
     for name in acl amd ccss codecs features udptl queuerules websocket_client; do : > "$dir/etc/$name.conf"; done
     chroot "$root" chown -R asterisk:asterisk "$inst"

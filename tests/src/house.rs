@@ -14,7 +14,7 @@ use vg_domain::ids::{CallId, TenantId};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
 use voice_gateway::application::gateway::Drained;
-use voice_gateway::application::ports::Facts;
+use voice_gateway::application::ports::{CallOrder, Facts, OrderError};
 use voice_gateway::config::{Config, Machine};
 use voice_gateway::wiring::{self, Held, Running};
 
@@ -79,6 +79,11 @@ impl House {
     pub async fn phone(&self, tenant: &str) -> Result<Phone> {
         let url = format!("ws://{}/media/ws", self.http()).parse()?;
         Ok(Phone::connect(PhoneConfig { url, format: Format::Slin16, tenant: Some(tenant.to_owned()) }).await?)
+    }
+
+    /// Gives an order to a call of the demo tenant, as the API does.
+    pub async fn order(&self, call: &CallId, order: CallOrder) -> Result<(), OrderError> {
+        self.running.orders().order(&TenantId::new("demo"), call, order).await
     }
 
     /// A metric of `/metrics` by its name and labels as scraped, for example `vg_rtp_packets_total{direction="in"}`.

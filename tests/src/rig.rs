@@ -14,12 +14,14 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
+use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
+use vg_domain::transfer::{Handover, PlacePattern, TransferSettings};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::orders::Directory;
@@ -122,8 +124,7 @@ impl Rig {
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
         let gateway = Gateway::new(services, Arc::new(FakeTenants(Arc::clone(&shared))), limits).telling(words);
-        let live = gateway.live_calls();
-        let directory = gateway.directory();
+        let (live, directory) = (gateway.live_calls(), gateway.directory());
         let (called, dialled) = mpsc::channel(8);
         let originator = Arc::new(gateway.originator(Arc::new(FakeDialler { shared: Arc::clone(&shared), called })));
         let dialled = Mutex::new(dialled);
@@ -191,14 +192,19 @@ impl Rig {
         Arc::clone(&self.originator)
     }
 
-    /// Gives an order to a call.
-    pub async fn order(&self, tenant: &str, call: &CallId, order: CallOrder) -> Result<(), OrderError> {
+    /// Gives an order to a call, as anybody.
+    pub async fn order_as(&self, tenant: &str, call: &CallId, order: CallOrder) -> Result<(), OrderError> {
         self.directory.order(&TenantId::new(tenant), call, order).await
     }
 
     /// What the agent was told of conversations, so far.
     pub fn conversations(&self) -> Vec<ConversationRequest> {
         self.shared.conversations.lock().unwrap().clone()
+    }
+
+    /// Gives an order to the `nth` call of this rig, counted from 0, as its own tenant.
+    pub async fn order(&self, nth: usize, order: CallOrder) -> Result<(), OrderError> {
+        self.directory.order(&TenantId::new("virtual"), &CallId::new(format!("call-{nth}")), order).await
     }
 
     /// Calls that hold anything.
@@ -279,7 +285,9 @@ impl Caller {
                     return (utterance, samples);
                 }
                 MouthCommand::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
-                MouthCommand::Record(_) | MouthCommand::Watch { .. } => unreachable!("kept by `command`"),
+                MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. } => {
+                    unreachable!("kept by `command`")
+                }
             }
         }
     }
@@ -289,7 +297,9 @@ impl Caller {
         loop {
             let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
             match order.expect("no order to the Mouth came").expect("the leg was dropped") {
-                order @ (MouthCommand::Record(_) | MouthCommand::Watch { .. }) => self.told.push(order),
+                order @ (MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. }) => {
+                    self.told.push(order)
+                }
                 order => return order,
             }
         }
@@ -334,6 +344,26 @@ impl Caller {
         drop(old);
     }
 
+    /// Waits until the leg was told to do so, as it was said in [`acts`](Self::acts); panics after 60 virtual seconds.
+    pub async fn until_act(&self, act: &str) {
+        let told = async {
+            while !self.acts().iter().any(|told| told == act) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), told).await.unwrap_or_else(|_| panic!("never: {act}"));
+    }
+
+    /// The media leg that was known is gone: the next thing said or heard is of a new one.
+    pub fn forget_leg(&mut self) {
+        self.leg = None;
+    }
+
+    /// Something happens to the leg.
+    pub async fn happens(&self, event: TelephonyEvent) {
+        self.telephony.as_ref().expect("the leg is there").send(event).await.expect("the call listens");
+    }
+
     /// Hangs up.
     pub async fn hang_up(&mut self) {
         if let Some(telephony) = &self.telephony {
@@ -373,9 +403,12 @@ pub fn settings() -> TenantSettings {
             not_understood: "Pardon?".to_owned(),
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
+            transfer_failed: "Nobody is free.".to_owned(),
         },
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
+        transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
+        menu: None,
         recording: false,
         calls_max: None,
         outbound: None,
@@ -491,8 +524,38 @@ impl Telephony for FakeLine {
         self.act("answer")
     }
 
-    fn transfer(&mut self, target: &str) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act(&format!("transfer {target}"))
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
+        let place = format!("{},{}", handover.place.context(), handover.place.extension());
+        let act = self.act(&format!("transfer {place}"));
+        let missing = handover.place.extension() == "nobody";
+        Box::pin(async move {
+            act.await?;
+            if missing { Err(TelephonyError::Refused { act: "transfer", status: 404 }) } else { Ok(Parting::MayReturn) }
+        })
+    }
+
+    fn consult<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        self.act(&format!("consult {}", handover.place.extension()))
+    }
+
+    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("meet")
+    }
+
+    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("join")
+    }
+
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("resume")
+    }
+
+    fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        self.act("leave-media")
+    }
+
+    fn send_digits<'a>(&'a mut self, digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        self.act(&format!("digits {digits}"))
     }
 
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
@@ -636,7 +699,7 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one.
+    /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one, "number" for digits.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
@@ -644,6 +707,10 @@ impl Agent for FakeAgent {
             let command = match question.text.as_str() {
                 "goodbye" => Some(AgentCommand::HangUp),
                 "human" => Some(AgentCommand::Human),
+                "number" => {
+                    let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
+                    Some(AgentCommand::Collect(Collect::new(19, Some('#'), first, between)))
+                }
                 _ => None,
             };
             tx.send(AgentEvent::Text(format!("You said: {}.", question.text.as_str()))).await.unwrap();

@@ -7,6 +7,7 @@ mod dial;
 mod originate;
 mod reason;
 mod rebuild;
+mod person;
 mod rest;
 mod telephony;
 mod translate;

@@ -31,6 +31,11 @@ impl Facts for LogFacts {
             Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
             Fact::PathSilent(code) => tracing::warn!(%call, %tenant, code, "media path is silent"),
             Fact::Refused(refusal) => tracing::info!(%call, %tenant, code = refusal.code(), "call refused"),
+            Fact::Transferring { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handing over"),
+            Fact::Transferred { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handed over"),
+            Fact::TransferFailed { kind, mode, code } => {
+                tracing::warn!(%call, %tenant, kind, mode = mode.code(), code, "not handed over");
+            }
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");
             }

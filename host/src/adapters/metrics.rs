@@ -96,6 +96,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, or why not."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
@@ -167,6 +168,7 @@ pub struct Metrics {
     inputs_refused: IntCounterVec,
     audio_dropped_s: Counter,
     rung_falls: IntCounterVec,
+    transfers: IntCounterVec,
     turns: IntCounter,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
@@ -223,6 +225,7 @@ impl Metrics {
             inputs_refused: counters(&registry, "vg_call_inputs_refused_total"),
             audio_dropped_s: registered(&registry, Counter::with_opts(opts("vg_caller_audio_dropped_seconds_total"))),
             rung_falls: counters(&registry, "vg_rung_falls_total"),
+            transfers: counters(&registry, "vg_transfers_total"),
             turns: plain_counter(&registry, "vg_turns_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
@@ -334,6 +337,9 @@ impl Observe for Metrics {
             }
             Observation::PathRebuilt(outcome) => self.paths_rebuilt.with_label_values(&[outcome]).inc(),
             Observation::SetUp(times) => self.set_up(times),
+            Observation::HandedOver { kind, mode, outcome } => {
+                self.transfers.with_label_values(&[kind, mode, outcome]).inc();
+            }
             Observation::DeadAir => self.dead_air.inc(),
             Observation::Inactive => {
                 tracing::info!("a call's packets stand still");

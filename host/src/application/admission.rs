@@ -101,6 +101,7 @@ mod tests {
     use std::num::NonZeroUsize;
     use vg_domain::ids::PluginId;
     use vg_domain::tenant::{Ladder, Prompts, Provider, Timing};
+    use vg_domain::transfer::TransferSettings;
 
     const CALLS_MAX: usize = 12;
 
@@ -113,9 +114,11 @@ mod tests {
             greeting: none(),
             hearing: provider(),
             speaking: provider(),
-            prompts: Prompts { not_understood: none(), agent_unavailable: none(), farewell: none() },
+            prompts: Prompts { not_understood: none(), agent_unavailable: none(), farewell: none(), transfer_failed: none() },
             timing: Timing::default(),
             human: None,
+            transfer: TransferSettings::default(),
+            menu: None,
             recording: false,
             calls_max: NonZeroUsize::new(calls_max),
             outbound: None,

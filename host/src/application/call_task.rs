@@ -1,5 +1,9 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
+mod orders;
+mod path;
+mod recorded;
+
 use super::call_leg::CallLeg;
 use super::hearing::Listener;
 use super::limits;
@@ -7,13 +11,15 @@ use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, CallOrder, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg,
-    MouthCommand, Observation, Observe, OrderError, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
+    Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
-use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
+use super::recording::Recorder;
 use super::setup_clock::{SetUpClock, SetUpPart};
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
+use orders::Pending;
+use recorded::Recorded;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -25,8 +31,6 @@ use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
 use vg_domain::tenant::TenantSettings;
-
-mod path;
 
 /// What calls share.
 #[derive(Clone)]
@@ -103,7 +107,8 @@ pub struct CallTask {
     leg_events: Option<mpsc::Receiver<LegEvent>>,
     orders: Option<mpsc::Receiver<Ordered>>,
     watcher: Option<mpsc::Sender<Fact>>,
-    recording: Option<RecordingGrip>,
+    recorded: Recorded,
+    pending: Pending,
     path: PathTest,
     set_up: SetUpClock,
     /// What the release could not give back.
@@ -149,7 +154,8 @@ impl CallTask {
             orders: Some(orders),
             watcher,
             parties,
-            recording: None,
+            recorded: Recorded::default(),
+            pending: Pending::default(),
             path: PathTest::First,
             set_up: SetUpClock::start(now()),
             left_behind: None,
@@ -190,7 +196,7 @@ impl CallTask {
                     self.tell(CallInput::Drain);
                 }
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
-                order = next(&mut self.orders) => self.on_order(order),
+                order = next(&mut self.orders) => self.on_order(order).await,
                 done = self.line.done() => self.on_line(done),
                 event = next(&mut self.leg_events) => self.on_leg(event).await,
                 event = self.listener.next() => self.on_hearing(event),
@@ -234,7 +240,19 @@ impl CallTask {
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
             }
-            CallAction::Transfer { target } => self.line.act(Act::Transfer(target)).await,
+            CallAction::Transfer(handover) => self.line.act(Act::Transfer(handover)).await,
+            CallAction::LeaveMedia => {
+                self.leave_leg();
+                self.line.act(Act::LeaveMedia).await;
+            }
+            CallAction::Consult(handover) => {
+                // Neither music nor the person is the caller's voice.
+                self.listener.stop();
+                self.line.act(Act::Consult(handover)).await;
+            }
+            CallAction::Meet => self.line.act(Act::Meet).await,
+            CallAction::Join => self.line.act(Act::Join).await,
+            CallAction::Resume => self.line.act(Act::Resume).await,
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
@@ -251,6 +269,14 @@ impl CallTask {
                 self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
             }
             Fact::Answered(by) => self.services.observe.observe(&Observation::CallAnswered(*by)),
+            Fact::Transferred { kind, mode } => {
+                self.pending.handed_over(Ok(()));
+                self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: "done" });
+            }
+            Fact::TransferFailed { kind, mode, code } => {
+                self.pending.handed_over(Err(code));
+                self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: code });
+            }
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }
@@ -278,6 +304,10 @@ impl CallTask {
             }
             Some(TelephonyEvent::NotReached(failure)) => self.tell(CallInput::NotReached(failure)),
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
+            Some(TelephonyEvent::Progress(progress)) => self.tell(CallInput::HandoverProgress(progress)),
+            Some(TelephonyEvent::Returned(how)) => self.tell(CallInput::HandoverReturned(how)),
+            Some(TelephonyEvent::PersonAnswered) => self.tell(CallInput::PersonAnswered),
+            Some(TelephonyEvent::PersonGone(how)) => self.tell(CallInput::PersonGone(how)),
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
                 self.telephony_events = None;
@@ -286,30 +316,12 @@ impl CallTask {
         }
     }
 
-    fn on_order(&mut self, ordered: Option<Ordered>) {
-        let Some(Ordered { order, answer }) = ordered else {
-            self.orders = None;
-            return;
-        };
-        let result = match order {
-            CallOrder::HangUp => {
-                self.tell(CallInput::Stop(EndCause::Stopped));
-                Ok(())
-            }
-            CallOrder::Say(_) | CallOrder::Digits(_) | CallOrder::Transfer(_) | CallOrder::Recording(_) => {
-                Err(OrderError::Unsupported)
-            }
-        };
-        // Who asked may have gone.
-        let _ = answer.send(result);
-    }
-
     fn on_line(&mut self, done: Done) {
         match done {
             Done::Connected(leg) => {
                 self.set_up.mark(SetUpPart::Media, now());
                 self.connect(leg);
-                if self.parties.direction == Direction::Outbound {
+                if self.parties.direction == Direction::Outbound || self.call.is_rejoining() {
                     self.watch_path();
                 }
                 self.tell(CallInput::MediaConnected);
@@ -321,7 +333,19 @@ impl CallTask {
                 self.tell(CallInput::Answered);
             }
             Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
-            Done::Transferred => self.tell(CallInput::HandoverDone),
+            Done::Parted(parting) => {
+                self.pending.parted();
+                self.tell(match parting {
+                    Parting::MayReturn => CallInput::HandoverParted,
+                    Parting::ForGood => CallInput::HandoverDone,
+                });
+            }
+            Done::Met => self.tell(CallInput::PersonMet),
+            Done::Joined => {
+                self.leave_leg();
+                self.tell(CallInput::PersonJoined);
+            }
+            Done::Resumed => self.tell(CallInput::Resumed),
             Done::TransferFailed(error) => self.tell(CallInput::HandoverFailed { code: error.code() }),
             Done::Released(result) => {
                 self.left_behind = result.err();
@@ -345,17 +369,11 @@ impl CallTask {
         }
     }
 
-    /// A recording that cannot begin costs the recording, never the call.
-    fn record(&mut self) {
-        let request = RecordingRequest { call: self.id.clone(), tenant: self.settings.tenant.clone() };
-        let begun = self.services.recorder.as_ref().map_or(Err(RecordingError::NoFolder), |recorder| recorder.start(request));
-        match begun {
-            Ok(Recording { tap, grip }) => {
-                self.speaker.order(MouthCommand::Record(Box::new(tap)));
-                self.recording = Some(grip);
-            }
-            Err(error) => self.services.observe.observe(&Observation::NotRecorded(error.code())),
-        }
+    /// The media leg goes: nothing is heard or said any more.
+    fn leave_leg(&mut self) {
+        self.leg_events = None;
+        self.listener.stop();
+        self.speaker.disconnect();
     }
 
     async fn on_leg(&mut self, event: Option<LegEvent>) {
@@ -436,11 +454,6 @@ impl CallTask {
             Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
         }
-    }
-
-    /// What keeps the recording silent while it must not hear; none where the call is not recorded.
-    pub fn recording(&self) -> Option<&RecordingGrip> {
-        self.recording.as_ref()
     }
 
     fn tell(&mut self, input: CallInput) {

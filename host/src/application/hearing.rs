@@ -13,13 +13,15 @@ pub(super) struct Listener {
     session: Option<Box<dyn Listen>>,
     backlog: VecDeque<HearingInput>,
     backlog_ms: u64,
+    /// Nobody is to be heard: sound is let go, and that is no loss.
+    stopped: bool,
     /// Where the caller's speech began, while it lasts: a new session is told.
     speech_since_ms: Option<u64>,
 }
 
 impl Listener {
     pub(super) fn new(hearing: Arc<dyn Hearing>, request: HearingRequest) -> Self {
-        Self { hearing, request, session: None, backlog: VecDeque::new(), backlog_ms: 0, speech_since_ms: None }
+        Self { hearing, request, session: None, backlog: VecDeque::new(), backlog_ms: 0, stopped: false, speech_since_ms: None }
     }
 
     /// Rate of the sound that will come, for sessions opened from now on.
@@ -37,7 +39,7 @@ impl Listener {
 
     /// Opens a session in place of the one before.
     pub(super) fn start(&mut self) -> Result<(), Fall> {
-        self.session = None;
+        (self.session, self.stopped) = (None, false);
         self.session = Some(self.hearing.open(self.request.clone())?);
         if let Some(since_ms) = self.speech_since_ms {
             self.backlog.push_front(HearingInput::SpeechStarted(since_ms));
@@ -46,8 +48,18 @@ impl Listener {
         Ok(())
     }
 
+    /// Nobody is to be heard for a while.
+    pub(super) fn stop(&mut self) {
+        (self.session, self.speech_since_ms, self.stopped) = (None, None, true);
+        self.backlog.clear();
+        self.backlog_ms = 0;
+    }
+
     /// More sound. Returns how many milliseconds had to be dropped.
     pub(super) fn audio(&mut self, chunk: AudioChunk) -> u64 {
+        if self.stopped {
+            return 0;
+        }
         self.backlog_ms += self.duration_ms(chunk.pcm.len());
         self.backlog.push_back(HearingInput::Audio(chunk.pcm));
         self.hand_over();
@@ -55,7 +67,7 @@ impl Listener {
     }
 
     pub(super) fn speech_started(&mut self, position_ms: u64) {
-        self.speech_since_ms = Some(position_ms);
+        self.speech_since_ms = (!self.stopped).then_some(position_ms);
         self.tell(HearingInput::SpeechStarted(position_ms));
     }
 
@@ -92,6 +104,9 @@ impl Listener {
     }
 
     fn tell(&mut self, input: HearingInput) {
+        if self.stopped {
+            return;
+        }
         self.backlog.push_back(input);
         self.hand_over();
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits; a call has at most seven.
+/// Acts on a call's leg that wait for the one before, in acts. Full: the call waits.
 pub const LINE_ACTS: usize = 8;
 
 /// Caller audio that waits for a listener, in milliseconds. Full: the oldest is dropped and observed.
@@ -26,6 +26,12 @@ pub const RING_MAX: Duration = Duration::from_secs(120);
 
 /// Orders to a call that it has not taken yet. Full: the next one fails as `busy`.
 pub const CALL_ORDERS: usize = 8;
+
+/// Words that an order may have said, in bytes. More: refused as `bad_text`.
+pub const SAY_ORDER_BYTES: usize = 4_096;
+
+/// Keys that an order may send. More: refused as `bad_digits`.
+pub const DIGITS_ORDER: usize = 64;
 
 /// Facts on their way to a call's watcher. Full: dropped for that watcher, the call goes on.
 pub const WATCHER_FACTS: usize = 256;

@@ -1,10 +1,11 @@
 //! The caller's leg. Acts are carried out one after another, so that a release never overtakes a set-up.
 
 use super::limits;
-use super::ports::{MediaLeg, Telephony, TelephonyError};
-use tokio::sync::mpsc;
+use super::ports::{MediaLeg, OrderError, Parting, Telephony, TelephonyError};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use vg_domain::outcome::EndCause;
+use vg_domain::transfer::Handover;
 
 /// Something to do with the leg.
 #[derive(Debug)]
@@ -13,7 +14,13 @@ pub(super) enum Act {
     ConnectMedia,
     ReconnectMedia,
     Answer,
-    Transfer(String),
+    Transfer(Handover),
+    LeaveMedia,
+    Consult(Handover),
+    Meet,
+    Join,
+    Resume,
+    Digits(String, oneshot::Sender<Result<(), OrderError>>),
     HangUp(EndCause),
     Release,
 }
@@ -24,7 +31,10 @@ pub(super) enum Done {
     Reconnected(Result<MediaLeg, TelephonyError>),
     Answered,
     SetUpFailed(TelephonyError),
-    Transferred,
+    Parted(Parting),
+    Met,
+    Joined,
+    Resumed,
     TransferFailed(TelephonyError),
     /// The leg holds nothing any more, or the error says what it could not give back.
     Released(Result<(), TelephonyError>),
@@ -79,10 +89,26 @@ async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, d
             Act::ConnectMedia => leg.connect_media().await.map(|media| Some(Done::Connected(media))),
             Act::ReconnectMedia => Ok(Some(Done::Reconnected(leg.reconnect_media().await))),
             Act::Answer => leg.answer().await.map(|()| Some(Done::Answered)),
-            Act::Transfer(target) => match leg.transfer(&target).await {
-                Ok(()) => Ok(Some(Done::Transferred)),
-                Err(error) => Ok(Some(Done::TransferFailed(error))),
-            },
+            Act::Transfer(handover) => Ok(Some(match leg.transfer(&handover).await {
+                Ok(parting) => Done::Parted(parting),
+                Err(error) => Done::TransferFailed(error),
+            })),
+            // What comes of it is told by the leg's events.
+            Act::Consult(handover) => Ok(leg.consult(&handover).await.err().map(Done::TransferFailed)),
+            Act::Meet => Ok(Some(leg.meet().await.map_or_else(Done::TransferFailed, |()| Done::Met))),
+            Act::Join => Ok(Some(leg.join().await.map_or_else(Done::TransferFailed, |()| Done::Joined))),
+            Act::Resume => leg.resume().await.map(|()| Some(Done::Resumed)),
+            // What is left of it the release finds.
+            Act::LeaveMedia => leg.leave_media().await.map(|()| None).or(Ok(None)),
+            Act::Digits(digits, answer) => {
+                let sent = leg.send_digits(&digits).await.map_err(|error| match error {
+                    TelephonyError::Unsupported { .. } => OrderError::Unsupported,
+                    error => OrderError::Failed(error.code()),
+                });
+                // Who asked may have gone.
+                let _ = answer.send(sent);
+                Ok(None)
+            }
             // The release that follows reports what is left.
             Act::HangUp(cause) => leg.hang_up(cause).await.map(|()| None).or(Ok(None)),
             Act::Release => Ok(Some(Done::Released(leg.release().await))),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, Progress};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, UtteranceId};
@@ -26,6 +26,7 @@ use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
 use vg_domain::tenant::{Ladder, TenantSettings};
+use vg_domain::transfer::{Handover, Returned};
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
 
@@ -69,6 +70,14 @@ pub enum TelephonyEvent {
     NotReached(DialFailure),
     /// A key was pressed.
     Digit(char),
+    /// While the leg is in the dialplan: whoever is called for it is being called, or has answered.
+    Progress(Progress),
+    /// The dialplan gave the leg back, with its own word for what happened.
+    Returned(Returned),
+    /// The person who was asked to be called has answered.
+    PersonAnswered,
+    /// That person does not answer, or has hung up.
+    PersonGone(Returned),
     /// Asterisk or the connection is gone.
     Lost,
 }
@@ -85,12 +94,46 @@ pub trait Telephony: Send {
     }
     /// Answers the caller.
     fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
-    /// Sends the caller to a dialplan place `context,extension`; the leg then leaves this gateway.
-    fn transfer(&mut self, target: &str) -> BoxFuture<'_, Result<(), TelephonyError>>;
+    /// Hands the caller over: the leg parts from this gateway. An error means that it stays, with its media leg.
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>>;
+    /// Releases media leg and bridge of a leg that has parted; [`connect_media`](Self::connect_media) builds them anew.
+    fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    /// Calls a person for the caller, who hears music meanwhile; returns when that is under way. [`TelephonyEvent::PersonAnswered`] or
+    /// [`TelephonyEvent::PersonGone`] follows.
+    fn consult<'a>(&'a mut self, _handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "consult" })))
+    }
+    /// Brings the media leg to the person who has answered.
+    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "meet" })))
+    }
+    /// Brings the caller to the person, and releases the media leg. Both stay with this leg: its release ends the person's call.
+    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "join" })))
+    }
+    /// Lets the person go, and brings the media leg back to the caller: as if nobody had been called.
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+    /// Sends keys to the caller, one after the other.
+    fn send_digits<'a>(&'a mut self, _digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "send digits" })))
+    }
     /// Ends the caller's leg.
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Releases what was built for the call (media leg, bridge). Nothing is left behind when it returns, or the error says what.
     fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
+}
+
+/// How a leg parted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parting {
+    /// It comes back where nobody is reached ([`TelephonyEvent::Returned`]), and its end is told.
+    MayReturn,
+    /// Nothing more is heard of it.
+    ForGood,
 }
 
 /// Why an act on a call failed.
@@ -170,6 +213,8 @@ pub enum MouthCommand {
     Hush,
     /// Keep what both sides say from now on. A second one takes the place of the first.
     Record(Box<RecordingTap>),
+    /// Keep nothing of it from now on; what was kept is.
+    StopRecording,
     /// Look whether the path carries sound and whether anybody can be heard, from now on; answered by [`LegEvent::PathProven`],
     /// [`LegEvent::PathSilent`] and [`LegEvent::DeadAir`].
     Watch {
@@ -529,6 +574,15 @@ pub enum Observation {
     AudioDropped {
         /// How much.
         ms: u64,
+    },
+    /// A hand-over came to something: kind of its target, how (`blind`, `attended`), and `done` or a bounded code of why not.
+    HandedOver {
+        /// Kind of target.
+        kind: &'static str,
+        /// How.
+        mode: &'static str,
+        /// What came of it.
+        outcome: &'static str,
     },
     /// A call was to be recorded and is not; bounded code.
     NotRecorded(&'static str),

@@ -63,6 +63,13 @@ impl Speaker {
         self.request.rate_hz = rate_hz;
     }
 
+    /// The leg is gone, and what was on its way to it with it.
+    pub(super) fn disconnect(&mut self) {
+        self.hush();
+        (self.mouth, self.to_mouth) = (None, VecDeque::new());
+        self.orders.clear();
+    }
+
     /// An order to the leg that is no speech: it overtakes what is to be said, and is not forgotten with it.
     pub(super) fn order(&mut self, order: MouthCommand) {
         self.orders.push_back(order);

@@ -148,6 +148,13 @@ impl Asterisk {
         run(script(&self.root, "ready", self.instance)).await.map(drop)
     }
 
+    /// What extension 205 heard, at 8 kHz.
+    pub fn desk_heard(&self) -> Result<Vec<i16>> {
+        let file = self.root.join(format!("srv/ast/{}/spool/recording/desk.wav", self.instance));
+        let wav = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+        Ok(vg_media::wav::read(&wav)?.samples)
+    }
+
     /// Asterisk's own log up to now, for the message of a failed story.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.root.join(format!("srv/ast/{}/log/full", self.instance))).unwrap_or_default()

@@ -32,6 +32,8 @@ pub struct CallRecord {
     pub said: Vec<i16>,
     /// What the caller heard, on the same timeline.
     pub heard: Vec<i16>,
+    /// Keys that came as packets of RFC 4733.
+    pub keys: String,
     /// Samples per second of both.
     pub rate_hz: u32,
     /// How evenly the sound arrived.
@@ -265,7 +267,8 @@ impl Ringing {
 fn record(sound: Sound, voice: Voice, ended_by: EndedBy) -> Result<CallRecord> {
     let recording = sound.finish()?;
     let rate_hz = voice.rate_hz();
-    Ok(CallRecord { ended_by, said: recording.said, heard: recording.heard, rate_hz, pacing: recording.pacing })
+    let super::sound::Recording { said, heard, keys, pacing } = recording;
+    Ok(CallRecord { ended_by, said, heard, keys, rate_hz, pacing })
 }
 
 /// SIPp, and the two sockets by which it tells us and we tell it (see `lab/sipp/caller.xml`).

@@ -62,6 +62,7 @@ pub(super) struct Activity {
 pub(super) struct Recording {
     pub said: Vec<i16>,
     pub heard: Vec<i16>,
+    pub keys: String,
     pub pacing: Pacing,
 }
 
@@ -149,7 +150,7 @@ impl Sound {
         self.line.over.store(true, Ordering::Relaxed);
         let said = self.speaker.join().ok().context("the caller's voice failed")?;
         let ears = self.listener.join().ok().context("the caller's ears failed")?;
-        Ok(Recording { said, pacing: ears.pacing(), heard: ears.heard })
+        Ok(Recording { said, pacing: ears.pacing(), keys: ears.keys, heard: ears.heard })
     }
 }
 
@@ -253,12 +254,24 @@ impl Pressed {
 
 fn listen(line: &Line, begun: Instant) -> Ears {
     let voice = line.voice;
-    let mut ears = Ears { begun, voice, stream: None, heard: Vec::new(), packets: 0, lost: 0, jumps: 0, spacings: Vec::new() };
+    let mut ears = Ears {
+        begun,
+        voice,
+        stream: None,
+        heard: Vec::new(),
+        packets: 0,
+        lost: 0,
+        jumps: 0,
+        spacings: Vec::new(),
+        keys: String::new(),
+        key_at: None,
+    };
     let mut packet = [0_u8; 2048];
     while !line.over.load(Ordering::Relaxed) {
         // A time-out, or an ICMP refusal while the far end is not there yet.
         let Ok((length, stamp)) = receive(&line.socket, &mut packet) else { continue };
         let now = Instant::now();
+        ears.hear_key(&packet[..length]);
         let Some(frame) = ears.hear(now, stamp, &packet[..length]) else { continue };
         if super::rms(&frame) > VOICED_RMS {
             line.activity.send_modify(|activity| {
@@ -294,6 +307,10 @@ struct Ears {
     lost: usize,
     jumps: usize,
     spacings: Vec<Duration>,
+    /// Keys that came as packets of RFC 4733.
+    keys: String,
+    /// Timestamp of the latest: the packets of one key share it.
+    key_at: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -306,6 +323,16 @@ struct Stream {
 }
 
 impl Ears {
+    /// Takes one packet of a key; the key counts once, when it ends.
+    fn hear_key(&mut self, packet: &[u8]) {
+        let Some((header, [event, flags, ..])) = packet.split_first_chunk::<12>() else { return };
+        let at = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
+        if header[1] & 0x7f == EVENTS && flags & 0x80 != 0 && self.key_at != Some(at) {
+            self.key_at = Some(at);
+            self.keys.extend("0123456789*#ABCD".chars().nth(usize::from(*event)));
+        }
+    }
+
     /// Takes one packet of sound (RFC 3550 header without extensions, as Asterisk sends it); anything else is not heard.
     fn hear(&mut self, now: Instant, stamp: Option<Duration>, packet: &[u8]) -> Option<Vec<i16>> {
         let (header, payload) = packet.split_first_chunk::<12>()?;

@@ -7,19 +7,23 @@ mod dialing;
 mod listening;
 mod thinking;
 mod speaking;
+mod keying;
+mod handover;
+mod consulting;
 mod ending;
 mod rebuilt;
 
-pub use phase::{Next, Opening, Phase, Reply, SetUp, Turn, Utterance};
+pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
 
 use crate::dialling::{AnsweredBy, DialFailure};
 use crate::event::{Fact, Role};
 use crate::ids::{TurnId, UtteranceId};
+use crate::keypad::Collect;
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::parties::Parties;
 use crate::tenant::TenantSettings;
-use crate::transfer::Transfer;
+use crate::transfer::{Handover, Returned, Transfer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -58,9 +62,29 @@ pub enum CallInput {
     CallerGone,
     /// Asterisk or the media connection is gone.
     AsteriskLost,
-    /// The transfer was carried out.
+    /// Somebody beside the call, an operator or the API, wants this said, after what is being said.
+    SayOrdered(String),
+    /// Somebody beside the call wants the caller handed over.
+    TransferOrdered(Transfer),
+    /// The caller's leg has parted for good, without a way back.
     HandoverDone,
-    /// The transfer was not possible; the call goes on.
+    /// The caller's leg is in the dialplan, and comes back where nobody is reached. Answered by `LeaveMedia`.
+    HandoverParted,
+    /// Whoever the dialplan calls for the caller is being called, or has answered.
+    HandoverProgress(Progress),
+    /// The dialplan gave the caller back. Answered by `ConnectMedia`.
+    HandoverReturned(Returned),
+    /// The person who is called for an attended hand-over has answered. Answered by `Meet`.
+    PersonAnswered,
+    /// The media leg is with the person. Answered by the summary, and then by `Join`.
+    PersonMet,
+    /// Caller and person talk.
+    PersonJoined,
+    /// The person does not answer, or has hung up.
+    PersonGone(Returned),
+    /// The media leg is with the caller again.
+    Resumed,
+    /// A step of the hand-over failed; the call goes on.
     HandoverFailed {
         /// Bounded label.
         code: &'static str,
@@ -164,7 +188,17 @@ impl CallInput {
             Self::SetUpFailed { .. } => "set_up_failed",
             Self::CallerGone => "caller_gone",
             Self::AsteriskLost => "asterisk_lost",
+            Self::SayOrdered(_) => "say_ordered",
+            Self::TransferOrdered(_) => "transfer_ordered",
+            Self::PersonAnswered => "person_answered",
+            Self::PersonMet => "person_met",
+            Self::PersonJoined => "person_joined",
+            Self::PersonGone(_) => "person_gone",
+            Self::Resumed => "resumed",
             Self::HandoverDone => "handover_done",
+            Self::HandoverParted => "handover_parted",
+            Self::HandoverProgress(_) => "handover_progress",
+            Self::HandoverReturned(_) => "handover_returned",
             Self::HandoverFailed { .. } => "handover_failed",
             Self::Released => "released",
             Self::SpeechStarted { .. } => "speech_started",
@@ -197,6 +231,10 @@ pub enum AgentCommand {
     Human,
     /// Hand over to somebody in particular.
     Transfer(Transfer),
+    /// Offer the tenant's menu.
+    Menu,
+    /// Take digits; they come back as the words of the next turn.
+    Collect(Collect),
 }
 
 /// What to do.
@@ -251,11 +289,18 @@ pub enum CallAction {
         /// Which one.
         utterance: UtteranceId,
     },
-    /// Hand over to a dialplan place `context,extension`.
-    Transfer {
-        /// Where to.
-        target: String,
-    },
+    /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
+    Transfer(Handover),
+    /// Call a person for the caller, who waits meanwhile.
+    Consult(Handover),
+    /// Bring the media leg to the person who has answered.
+    Meet,
+    /// Bring the caller to the person, and release the media leg.
+    Join,
+    /// Let the person go, and bring the media leg back to the caller.
+    Resume,
+    /// Release media leg and bridge; the caller's leg lives on elsewhere.
+    LeaveMedia,
     /// End the caller's leg.
     HangUp {
         /// Why.
@@ -289,6 +334,8 @@ pub enum CallReason {
     SpeechDeadline,
     /// Caller speech over the agent has lasted long enough to count.
     BargeIn,
+    /// No key comes, or no further one.
+    KeyDeadline,
     /// An end that does not come.
     EndDeadline,
 }
@@ -326,8 +373,12 @@ pub struct Call {
     speaking_falls: u32,
     /// The agent does not know the conversation.
     conversation_failed: bool,
+    /// Nobody can listen: the caller has the keypad alone.
+    deaf: bool,
     /// Nobody is left to listen or speak: the call is on its way to a person or to its end.
     given_up: bool,
+    /// Lines that were ordered and wait for the caller's turn to begin.
+    ordered: VecDeque<String>,
     /// The utterance that the caller spoke over, until it is known how much of it was heard.
     interrupted: Option<UtteranceId>,
 }
@@ -368,7 +419,9 @@ impl Call {
             hearing_falls: 0,
             speaking_falls: 0,
             conversation_failed: false,
+            deaf: false,
             given_up: false,
+            ordered: VecDeque::new(),
             interrupted: None,
         }
     }
@@ -389,7 +442,7 @@ impl Call {
             CallInput::SetUpFailed { code: _ } => self.set_up_failed(now),
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
             CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),
-            CallInput::Digit(_) => self.digit(now),
+            CallInput::Digit(key) => self.digit(now, key),
             CallInput::Partial(text) => self.partial(now, &text),
             CallInput::Final(text) => self.final_words(now, &text),
             CallInput::Finalized => self.finalized(now),
@@ -402,8 +455,18 @@ impl Call {
             CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
             CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
+            CallInput::SayOrdered(line) => self.say_ordered(now, line),
+            CallInput::TransferOrdered(wish) => self.transfer_ordered(now, &wish),
+            CallInput::PersonAnswered => self.person_answered(now),
+            CallInput::PersonMet => self.person_met(now),
+            CallInput::PersonJoined => self.person_joined(now),
+            CallInput::PersonGone(how) => self.person_gone(now, how),
+            CallInput::Resumed => self.resumed(now),
             CallInput::HandoverDone => self.handover_done(now),
-            CallInput::HandoverFailed { code: _ } => self.handover_failed(now),
+            CallInput::HandoverParted => self.handover_parted(now),
+            CallInput::HandoverProgress(progress) => self.handover_progress(progress),
+            CallInput::HandoverReturned(how) => self.handover_returned(now, how),
+            CallInput::HandoverFailed { code } => self.handover_failed(now, code),
             CallInput::CallerGone => self.leg_gone(now, EndCause::CallerHungUp),
             CallInput::AsteriskLost => self.leg_gone(now, EndCause::AsteriskLost),
             CallInput::Drain => self.drain(now),
@@ -435,6 +498,7 @@ impl Call {
                 CallReason::AgentDeadline => self.agent_deadline(now),
                 CallReason::SpeechDeadline => self.speech_deadline(now),
                 CallReason::BargeIn => self.barge_in(now),
+                CallReason::KeyDeadline => self.key_deadline(now),
                 CallReason::EndDeadline => self.end_deadline(now),
             }
         }
@@ -454,6 +518,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -490,6 +555,7 @@ impl Call {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => Verdict::Refused,
             Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }

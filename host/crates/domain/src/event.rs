@@ -6,6 +6,7 @@ use crate::mask::MaskedText;
 use crate::outcome::Outcome;
 use crate::parties::Parties;
 use crate::refusal::Refusal;
+use crate::transfer::TransferMode;
 use crate::turn::TurnRecord;
 use std::sync::Arc;
 
@@ -69,6 +70,29 @@ pub enum Fact {
     PathSilent(&'static str),
     /// The call was not taken in. Its only fact.
     Refused(Refusal),
+    /// The caller is being handed over.
+    Transferring {
+        /// Bounded label of what is to be reached: `human`, `queue`, `extension`, `external`.
+        kind: &'static str,
+        /// How.
+        mode: TransferMode,
+    },
+    /// The caller talks to somebody else, or left this gateway for good without word of it.
+    Transferred {
+        /// What was reached.
+        kind: &'static str,
+        /// How.
+        mode: TransferMode,
+    },
+    /// The caller was not handed over; unless the caller is gone the call goes on.
+    TransferFailed {
+        /// What was not reached.
+        kind: &'static str,
+        /// How.
+        mode: TransferMode,
+        /// Bounded label.
+        code: &'static str,
+    },
     /// The call is over.
     Ended(Outcome),
 }

@@ -16,6 +16,7 @@ pub mod dialling;
 pub mod tenant;
 pub mod mask;
 pub mod transfer;
+pub mod keypad;
 pub mod turn;
 pub mod speech;
 pub mod event;

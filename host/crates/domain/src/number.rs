@@ -9,6 +9,15 @@ const E164_DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 /// Longer runs of digits without a `+` are numbers of the tenant's country, where it has one.
 const EXTENSION_MAX: usize = 6;
 
+/// Numbers that cost whoever calls them: shared-cost, premium and satellite ranges that fraud lives on. Only a pattern that names such a
+/// range itself allows it.
+const PREMIUM: &[&str] = &[
+    "+1900", "+1976", "+33899", "+33897", "+34803", "+34806", "+34807", "+34905", "+351760", "+351761", "+39899", "+41900",
+    "+41901", "+41906", "+43900", "+43901", "+43930", "+43931", "+44871", "+44872", "+44873", "+449", "+46900", "+46939",
+    "+46944", "+48700", "+49137", "+49900", "+55900", "+31900", "+31906", "+31909", "+32900", "+45900", "+61190", "+870", "+881",
+    "+882", "+883", "+979",
+];
+
 /// A number in the one way it is written here: `+` and 7 to 15 digits, or the digits of an extension. Nothing else can be in it, so that it
 /// can stand in a dial string.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,6 +72,11 @@ impl Number {
     /// The number itself, with its `+`.
     pub fn reveal(&self) -> &str {
         self.0.reveal()
+    }
+
+    /// Whether it is one of the world's, with a country's code; else it is an extension.
+    pub fn is_e164(&self) -> bool {
+        self.reveal().starts_with('+')
     }
 
     /// The number without `+`.
@@ -131,7 +145,11 @@ impl FromStr for Pattern {
 impl Pattern {
     /// Whether it is one of these numbers.
     pub fn matches(&self, number: &Number) -> bool {
-        let number = number.reveal().as_bytes();
+        let number = number.reveal();
+        if PREMIUM.iter().any(|range| number.starts_with(range) && !self.text.starts_with(range)) {
+            return false;
+        }
+        let number = number.as_bytes();
         let Some((head, rest)) = number.split_at_checked(self.head.len()) else { return false };
         let fits = |(place, c): (&Place, &u8)| match place {
             Place::Exactly(wanted) => c == wanted,
@@ -215,6 +233,19 @@ mod tests {
         assert!(matches("NX", "20") && !matches("NX", "10"));
         // An extension is never taken for a number with a country code.
         assert!(!matches("X.", "+5511999998888"));
+    }
+
+    #[test]
+    fn a_dear_number_is_never_allowed_by_accident() {
+        let matches = |pattern: &str, number: &str| {
+            let number = NumberPlan::default().read(number).unwrap();
+            pattern.parse::<Pattern>().unwrap().matches(&number)
+        };
+        assert!(!matches("+49.", "+499001234567"), "a premium number");
+        assert!(!matches("+1NXXNXXXXXX", "+19005550100"));
+        assert!(!matches("+8.", "+88161234567"), "a satellite");
+        assert!(matches("+49900.", "+499001234567"), "named by itself");
+        assert!(matches("+499001234567", "+499001234567"));
     }
 
     #[test]

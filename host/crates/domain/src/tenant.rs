@@ -1,7 +1,9 @@
 //! What a tenant has chosen.
 
 use crate::ids::{PluginId, TenantId};
+use crate::keypad::Menu;
 use crate::outbound::OutboundRules;
+use crate::transfer::TransferSettings;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -27,6 +29,10 @@ pub struct TenantSettings {
     pub timing: Timing,
     /// Dialplan place (`context,extension`) that reaches a person; none where there is nobody.
     pub human: Option<String>,
+    /// Whom else callers may be handed over to.
+    pub transfer: TransferSettings,
+    /// What its callers' keys do; none where they mean nothing by themselves.
+    pub menu: Option<Menu>,
     /// Whether its calls are recorded.
     pub recording: bool,
     /// Calls at the same time; one more is refused. None for the gateway's limit alone.
@@ -38,8 +44,8 @@ pub struct TenantSettings {
 impl TenantSettings {
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
-        let Prompts { not_understood, agent_unavailable, farewell } = &self.prompts;
-        [&self.greeting, not_understood, agent_unavailable, farewell].map(Clone::clone).into()
+        let Prompts { not_understood, agent_unavailable, farewell, transfer_failed } = &self.prompts;
+        [&self.greeting, not_understood, agent_unavailable, farewell, transfer_failed].map(Clone::clone).into()
     }
 }
 
@@ -184,6 +190,8 @@ pub struct Prompts {
     pub agent_unavailable: String,
     /// Last words before the gateway hangs up by itself.
     pub farewell: String,
+    /// A hand-over came to nothing; the call goes on.
+    pub transfer_failed: String,
 }
 
 /// When the gateway acts by itself.

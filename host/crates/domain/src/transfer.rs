@@ -1,6 +1,10 @@
 //! Where a caller can be handed over to.
 
+use crate::mask::MaskedText;
+use crate::number::{Number, NumberPlan, Pattern};
 use crate::pii::Pii;
+use std::fmt;
+use std::time::Duration;
 
 /// A wish to hand the caller over, by the agent or by the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,3 +58,235 @@ impl TransferMode {
         }
     }
 }
+
+/// A place in the dialplan: context and extension, each of letters, digits and `-_.+*#`, so that neither says more to Asterisk than a name.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Place {
+    context: String,
+    extension: String,
+}
+
+/// A context or extension is no longer.
+const NAME_MAX: usize = 80;
+
+impl Place {
+    /// `context,extension`; none where it is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (context, extension) = text.split_once(',')?;
+        let is_name = |part: &str| {
+            !part.is_empty() && part.len() <= NAME_MAX && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+*#".contains(c))
+        };
+        (is_name(context) && is_name(extension)).then(|| Self { context: context.into(), extension: extension.into() })
+    }
+
+    /// Name of the context.
+    pub fn context(&self) -> &str {
+        &self.context
+    }
+
+    /// Name of the extension: may be a number outside, which is personal data.
+    pub fn extension(&self) -> &str {
+        &self.extension
+    }
+}
+
+/// The context only: an extension may be somebody's number.
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},[redacted]", self.context)
+    }
+}
+
+/// Where a tenant's targets are: `context,extension` with the mark in the place of the target's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlacePattern(String);
+
+impl PlacePattern {
+    /// The mark in patterns.
+    pub const MARK: &'static str = "{name}";
+
+    /// None where the mark is not there, or where a name in its place would make no place.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sound = text.contains(Self::MARK) && Place::parse(&text.replace(Self::MARK, "x")).is_some();
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    /// The place of that name; none where it is no name.
+    fn fill(&self, name: &str) -> Option<Place> {
+        let is_word = !name.is_empty() && !name.contains(',') && !name.contains('{');
+        is_word.then(|| Place::parse(&self.0.replace(Self::MARK, name))).flatten()
+    }
+}
+
+/// Whom a tenant's callers may be handed over to. The default: nobody but the tenant's person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferSettings {
+    /// Place of its queues; none where it has none.
+    pub queue: Option<PlacePattern>,
+    /// Place of its extensions.
+    pub extension: Option<PlacePattern>,
+    /// Ways to numbers outside; the first that allows a number takes it.
+    pub external: Vec<Outside>,
+    /// How long a person may take to answer, or a queue to find one.
+    pub ring: Duration,
+}
+
+impl Default for TransferSettings {
+    fn default() -> Self {
+        Self { queue: None, extension: None, external: Vec::new(), ring: Duration::from_secs(30) }
+    }
+}
+
+/// One way to numbers outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// Place that dials a number.
+    pub place: PlacePattern,
+    /// Over which trunk (an endpoint's name): nothing else is used.
+    pub trunk: String,
+    /// Which numbers; none for no number.
+    pub numbers: Vec<Pattern>,
+    /// Which number is shown; none for the caller's own.
+    pub caller_id: Option<Pii<String>>,
+}
+
+/// A hand-over that the tenant's settings allow, as it is to be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// Bounded label of what is reached: `human`, `queue`, `extension` or `external`.
+    pub kind: &'static str,
+    /// Where in the dialplan.
+    pub place: Place,
+    /// How.
+    pub mode: TransferMode,
+    /// Over which trunk, where it leads outside.
+    pub trunk: Option<String>,
+    /// Which number is shown; none for the caller's own.
+    pub caller_id: Option<Pii<String>>,
+    /// What the human is told beforehand.
+    pub summary: Option<MaskedText>,
+    /// How long a person may take to answer.
+    pub ring: Duration,
+}
+
+/// Why a tenant's settings do not allow a hand-over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TransferRefusal {
+    /// The tenant has no such targets.
+    #[error("tenant has no target of that kind")]
+    NoTargets,
+    /// The target's name cannot be a name.
+    #[error("target is no name")]
+    Name,
+    /// Not a number in E.164, with `+` or `00` before it.
+    #[error("target is no number")]
+    Number,
+    /// The tenant's patterns do not allow that number.
+    #[error("tenant may not call that number")]
+    Forbidden,
+}
+
+impl TransferRefusal {
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::NoTargets => "no_targets",
+            Self::Name => "bad_name",
+            Self::Number => "bad_number",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}
+
+impl TransferSettings {
+    /// What a wish comes to. `summary` is the wish's own, masked.
+    ///
+    /// # Errors
+    /// Where the settings do not allow it.
+    pub fn resolve(&self, wish: &Transfer, summary: Option<MaskedText>) -> Result<Handover, TransferRefusal> {
+        let kind = wish.target.kind();
+        let named = |pattern: &Option<PlacePattern>, name: &str| {
+            let pattern = pattern.as_ref().ok_or(TransferRefusal::NoTargets)?;
+            Ok((pattern.fill(name).ok_or(TransferRefusal::Name)?, None, None))
+        };
+        let (place, trunk, caller_id) = match &wish.target {
+            TransferTarget::Queue(name) => named(&self.queue, name)?,
+            TransferTarget::Extension(name) => named(&self.extension, name)?,
+            TransferTarget::External(number) => self.outside(number.reveal())?,
+        };
+        Ok(Handover { kind, place, mode: wish.mode, trunk, caller_id, summary, ring: self.ring })
+    }
+
+    fn outside(&self, number: &str) -> Result<(Place, Option<String>, Option<Pii<String>>), TransferRefusal> {
+        if self.external.is_empty() {
+            return Err(TransferRefusal::NoTargets);
+        }
+        // A national number is not guessed at.
+        let number = NumberPlan::default().read(number).ok().filter(Number::is_e164).ok_or(TransferRefusal::Number)?;
+        let way = self.external.iter().find(|way| way.numbers.iter().any(|pattern| pattern.matches(&number)));
+        let way = way.ok_or(TransferRefusal::Forbidden)?;
+        let place = way.place.fill(number.reveal()).ok_or(TransferRefusal::Name)?;
+        Ok((place, Some(way.trunk.clone()), way.caller_id.clone()))
+    }
+}
+
+/// How a hand-over failed when the dialplan came back, by its own words: Dial's `DIALSTATUS` or Queue's `QUEUESTATUS`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Returned {
+    /// The person's line is busy, or was refused.
+    Busy,
+    /// Nobody answered in time.
+    NoAnswer,
+    /// The way there is jammed.
+    Congestion,
+    /// There is nobody: not registered, or no member in the queue.
+    Unavailable,
+    /// The time in the queue was over.
+    Timeout,
+    /// No room in the queue.
+    Full,
+    /// Any other word.
+    Other,
+}
+
+impl Returned {
+    /// From the dialplan's word.
+    pub fn of(status: &str) -> Self {
+        match status {
+            "BUSY" | "DONTCALL" | "TORTURE" => Self::Busy,
+            "NOANSWER" => Self::NoAnswer,
+            "CONGESTION" => Self::Congestion,
+            "CHANUNAVAIL" | "JOINEMPTY" | "LEAVEEMPTY" | "JOINUNAVAIL" | "LEAVEUNAVAIL" | "UNKNOWN" => Self::Unavailable,
+            "TIMEOUT" => Self::Timeout,
+            "FULL" => Self::Full,
+            _ => Self::Other,
+        }
+    }
+
+    /// From a cause of ITU-T Q.850.
+    pub fn of_cause(cause: u32) -> Self {
+        match cause {
+            17 | 21 => Self::Busy,
+            18 | 19 | 127 => Self::NoAnswer,
+            34 | 38 | 42 => Self::Congestion,
+            1 | 3 | 20 | 27 | 28 => Self::Unavailable,
+            _ => Self::Other,
+        }
+    }
+
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::NoAnswer => "no_answer",
+            Self::Congestion => "congestion",
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Full => "queue_full",
+            Self::Other => "failed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

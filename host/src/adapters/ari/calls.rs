@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use vg_domain::call::Progress;
 use vg_domain::ids::CallId;
+use vg_domain::transfer::Returned;
 
 /// Events of a call that its task has not taken yet. When full: digits are lost and logged; the end of a leg shows by the closed channel.
 pub(super) const EVENTS_MAX: usize = 64;
@@ -29,6 +31,8 @@ pub(super) struct Calls {
     bridge_prefix: String,
     /// Of channels to people whom this gateway called.
     dialled_prefix: String,
+    /// Of channels to people who are called for a caller.
+    person_prefix: String,
     state: Mutex<State>,
 }
 
@@ -36,20 +40,47 @@ pub(super) struct Calls {
 struct State {
     /// By the caller's channel. Here as long as the caller's leg is in our application.
     legs: HashMap<String, Leg>,
-    /// Not yet released, with the caller's channel.
-    unreleased: HashMap<CallId, String>,
-    /// Media channels whose leg was built anew: their end is no surprise.
-    retired: HashMap<CallId, String>,
+    /// Not yet released.
+    unreleased: HashMap<CallId, Unreleased>,
     /// Who waits for the StasisStart of a channel of ours.
     awaited: HashMap<String, oneshot::Sender<()>>,
 }
 
 struct Leg {
     events: mpsc::Sender<TelephonyEvent>,
+    place: Whereabouts,
     flow: Option<Arc<Flow>>,
     ask_not_before: Instant,
     /// How far it is, where it is being dialled.
     stage: Option<Stage>,
+}
+
+/// Where a caller's leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whereabouts {
+    /// In our application.
+    Here,
+    /// On its way to the dialplan or in it, with our consent: it may come back.
+    Away,
+}
+
+/// What a call may hold in Asterisk.
+struct Unreleased {
+    /// The caller's channel.
+    channel: String,
+    /// The media channel whose end would be the end of the call's sound; none while it is away.
+    media: Option<String>,
+    /// Media channels so far: no name is used twice, for events of an old one may come late.
+    legs: u32,
+    /// Who is called for the caller, or talks to it.
+    person: Option<Person>,
+    /// People so far.
+    persons: u32,
+}
+
+struct Person {
+    channel: String,
+    answered: bool,
 }
 
 impl Calls {
@@ -58,21 +89,88 @@ impl Calls {
             media_prefix: format!("{app}.media."),
             bridge_prefix: format!("{app}.bridge."),
             dialled_prefix: format!("{app}.out."),
+            person_prefix: format!("{app}.person."),
             state: Mutex::default(),
         }
     }
 
-    pub(super) fn names(&self, call: &CallId) -> Built {
-        Built { media: format!("{}{call}", self.media_prefix), bridge: format!("{}{call}", self.bridge_prefix) }
+    /// Names for what is to be built for a call next; from now on the end of that media channel is the end of its sound.
+    pub(super) fn begin_leg(&self, call: &CallId) -> Built {
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(call);
+        let leg = unreleased.as_ref().map_or(1, |unreleased| unreleased.legs + 1);
+        // The first leg has the call's plain name; a dot is in no call's name.
+        let name = if leg == 1 { call.to_string() } else { format!("{call}.{leg}") };
+        let built = Built { media: format!("{}{name}", self.media_prefix), bridge: format!("{}{name}", self.bridge_prefix) };
+        if let Some(unreleased) = unreleased {
+            (unreleased.media, unreleased.legs) = (Some(built.media.clone()), leg);
+        }
+        built
+    }
+
+    /// Name of the bridge that a call's first leg has or would have.
+    pub(super) fn first_bridge(&self, call: &CallId) -> String {
+        format!("{}{call}", self.bridge_prefix)
+    }
+
+    /// Names for a person's channel, and for the bridge in which that person is met.
+    pub(super) fn begin_person(&self, call: &CallId) -> Built {
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(call);
+        let nth = unreleased.as_ref().map_or(1, |unreleased| unreleased.persons + 1);
+        let channel = format!("{}{call}.{nth}", self.person_prefix);
+        if let Some(unreleased) = unreleased {
+            unreleased.persons = nth;
+            unreleased.person = Some(Person { channel: channel.clone(), answered: false });
+        }
+        Built { media: channel, bridge: format!("{}{call}.person-{nth}", self.bridge_prefix) }
+    }
+
+    /// Whatever becomes of the person is no news from now on.
+    pub(super) fn forget_person(&self, call: &CallId) {
+        if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
+            unreleased.person = None;
+        }
+    }
+
+    /// Somebody whom a call waits for came into our application: that is the answer. False where it is no such channel.
+    pub(super) fn person_answered(&self, channel: &str) -> bool {
+        let Some(caller) = self.with_person(channel, |person| person.answered = true) else { return false };
+        self.tell(&caller, TelephonyEvent::PersonAnswered);
+        true
+    }
+
+    /// False where it is no such channel.
+    pub(super) fn person_gone(&self, channel: &str, how: Returned) -> bool {
+        let Some(caller) = self.with_person(channel, |_| ()) else { return false };
+        self.tell(&caller, TelephonyEvent::PersonGone(how));
+        true
+    }
+
+    /// Does something with the person of that channel, and gives the caller.
+    fn with_person(&self, channel: &str, with: impl FnOnce(&mut Person)) -> Option<String> {
+        let (call, _) = channel.strip_prefix(&self.person_prefix)?.split_once('.')?;
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(&CallId::new(call))?;
+        with(unreleased.person.as_mut().filter(|person| person.channel == channel)?);
+        Some(unreleased.channel.clone())
+    }
+
+    /// The end of a call's media channel is no surprise from now on.
+    pub(super) fn leave_leg(&self, call: &CallId) {
+        if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
+            unreleased.media = None;
+        }
     }
 
     pub(super) fn is_ours(&self, channel: &str) -> bool {
-        channel.starts_with(&self.media_prefix)
+        channel.starts_with(&self.media_prefix) || channel.starts_with(&self.person_prefix)
     }
 
     /// Whether a channel or bridge is ours, and its call is not live.
     pub(super) fn is_orphan(&self, name: &str) -> bool {
-        let call = name.strip_prefix(&self.media_prefix).or_else(|| name.strip_prefix(&self.bridge_prefix));
+        let prefixes = [&self.media_prefix, &self.bridge_prefix, &self.person_prefix];
+        let call = prefixes.into_iter().find_map(|prefix| name.strip_prefix(prefix.as_str()));
         call.is_some_and(|call| !self.lock().unreleased.contains_key(&call_of(call)))
     }
 
@@ -83,8 +181,11 @@ impl Calls {
             return None;
         }
         let (events, received) = mpsc::channel(EVENTS_MAX);
-        state.legs.insert(channel.into(), Leg { events, flow: None, ask_not_before: Instant::now(), stage: None });
-        state.unreleased.insert(call.clone(), channel.into());
+        let leg = Leg { events, place: Whereabouts::Here, flow: None, ask_not_before: Instant::now(), stage: None };
+        state.legs.insert(channel.into(), leg);
+        state
+            .unreleased
+            .insert(call.clone(), Unreleased { channel: channel.into(), media: None, legs: 0, person: None, persons: 0 });
         Some(received)
     }
 
@@ -127,30 +228,30 @@ impl Calls {
         self.lock().legs.contains_key(channel)
     }
 
-    /// The caller for whom a media channel was built; none once that call is being released.
+    /// The caller for whom a media channel was built; none once that channel, or the call, is being released.
     pub(super) fn caller_of(&self, media: &str) -> Option<String> {
         let call = call_of(media.strip_prefix(&self.media_prefix)?);
         let state = self.lock();
-        let retired = state.retired.get(&call).is_some_and(|retired| retired == media);
-        state.unreleased.get(&call).filter(|_| !retired).cloned()
+        let holder = state.unreleased.get(&call)?;
+        (holder.media.as_deref() == Some(media)).then(|| holder.channel.clone())
     }
 
     pub(super) fn released(&self, call: &CallId) {
-        let mut state = self.lock();
-        state.unreleased.remove(call);
-        state.retired.remove(call);
+        self.lock().unreleased.remove(call);
     }
 
-    /// The media channel of a leg that is built anew.
-    pub(super) fn second_media(&self, call: &CallId) -> String {
-        format!("{}{call}.2", self.media_prefix)
+    /// The name of a further media channel, for a leg that is built anew; none where the call is being released.
+    pub(super) fn next_media(&self, call: &CallId) -> Option<String> {
+        let mut state = self.lock();
+        let unreleased = state.unreleased.get_mut(call)?;
+        unreleased.legs += 1;
+        Some(format!("{}{call}.{}", self.media_prefix, unreleased.legs))
     }
 
-    /// A media channel that makes room for another.
-    pub(super) fn retire(&self, call: &CallId, media: &str) {
-        let mut state = self.lock();
-        if state.unreleased.contains_key(call) {
-            state.retired.insert(call.clone(), media.to_owned());
+    /// The end of that media channel is the end of the call's sound from now on, and that of the one before is no surprise.
+    pub(super) fn change_media(&self, call: &CallId, media: &str) {
+        if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
+            unreleased.media = Some(media.to_owned());
         }
     }
 
@@ -166,15 +267,67 @@ impl Calls {
         }
     }
 
-    /// A channel that leaves with our consent: what happens to it is no longer told. Dropping the sender closes the call's events.
-    pub(super) fn part(&self, channel: &str) -> Option<mpsc::Sender<TelephonyEvent>> {
+    /// Forgets a channel. Dropping the sender closes the call's events.
+    pub(super) fn forget(&self, channel: &str) -> Option<mpsc::Sender<TelephonyEvent>> {
         self.lock().legs.remove(channel).map(|leg| leg.events)
     }
 
-    /// The channel stays after all.
-    pub(super) fn stay(&self, channel: &str, events: mpsc::Sender<TelephonyEvent>) {
-        let leg = Leg { events, flow: None, ask_not_before: Instant::now(), stage: None };
-        self.lock().legs.insert(channel.into(), leg);
+    /// No sound of ours flows any more, and none is missed.
+    pub(super) fn without_flow(&self, channel: &str) {
+        if let Some(leg) = self.lock().legs.get_mut(channel) {
+            leg.flow = None;
+        }
+    }
+
+    /// A channel goes to the dialplan with our consent: that it leaves our application is no news. False where it is gone already.
+    pub(super) fn part(&self, channel: &str) -> bool {
+        let mut state = self.lock();
+        let Some(leg) = state.legs.get_mut(channel) else { return false };
+        // There is no sound to be asked about.
+        (leg.place, leg.flow) = (Whereabouts::Away, None);
+        true
+    }
+
+    /// The channel stays after all, or has come back. False where it was not away.
+    pub(super) fn stay(&self, channel: &str) -> bool {
+        let mut state = self.lock();
+        let leg = state.legs.get_mut(channel).filter(|leg| leg.place == Whereabouts::Away);
+        leg.map(|leg| leg.place = Whereabouts::Here).is_some()
+    }
+
+    fn is_away(&self, channel: &str) -> bool {
+        self.lock().legs.get(channel).is_some_and(|leg| leg.place == Whereabouts::Away)
+    }
+
+    /// A channel left our application: the end of its call, unless it was sent away.
+    pub(super) fn left(&self, channel: &str) {
+        // Before the answer the cause is waited for.
+        let mut answered = false;
+        if self.with_person(channel, |person| answered = person.answered).is_some() {
+            if answered {
+                self.person_gone(channel, Returned::Other);
+            }
+            return;
+        }
+        if !self.is_away(channel) {
+            self.end(channel, TelephonyEvent::CallerGone);
+        }
+    }
+
+    /// The dialplan gives a channel back. False where nobody waits for it.
+    pub(super) fn returned(&self, channel: &str, how: Returned) -> bool {
+        let expected = self.stay(channel);
+        if expected {
+            self.tell(channel, TelephonyEvent::Returned(how));
+        }
+        expected
+    }
+
+    /// Somebody is called for a channel that was sent away.
+    pub(super) fn progress(&self, channel: &str, progress: Progress) {
+        if self.is_away(channel) {
+            self.tell(channel, TelephonyEvent::Progress(progress));
+        }
     }
 
     pub(super) fn tell(&self, channel: &str, event: TelephonyEvent) {
@@ -187,7 +340,7 @@ impl Calls {
 
     /// Last words to a call's task.
     pub(super) fn end(&self, channel: &str, event: TelephonyEvent) {
-        if let Some(events) = self.part(channel) {
+        if let Some(events) = self.forget(channel) {
             // A full queue, or a task that no longer listens: the closed channel says it.
             let _ = events.try_send(event);
         }
@@ -217,8 +370,10 @@ impl Calls {
     }
 
     pub(super) fn started(&self, channel: &str) {
-        if let Some(waiting) = self.lock().awaited.remove(channel) {
-            let _ = waiting.send(());
+        let waiting = self.lock().awaited.remove(channel);
+        match waiting {
+            Some(waiting) => drop(waiting.send(())),
+            None => drop(self.person_answered(channel)),
         }
     }
 

@@ -28,6 +28,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vg_domain::ids::CallId;
+use vg_domain::transfer::Returned;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -171,7 +172,15 @@ impl<'a> Dial<'a> {
             }
             Meaning::MediaUp { channel } => core.calls.started(&channel),
             Meaning::Digit { channel, digit } => core.calls.tell(&channel, TelephonyEvent::Digit(digit)),
-            Meaning::Gone { channel } => match core.calls.caller_of(&channel) {
+            Meaning::Returned { caller, how } => {
+                if !core.calls.returned(&caller.channel, how) {
+                    self.offer(caller);
+                }
+            }
+            Meaning::Progress { channel, progress } => core.calls.progress(&channel, progress),
+            Meaning::Left { channel } if core.calls.caller_of(&channel).is_none() => core.calls.left(&channel),
+            Meaning::Gone { channel, cause } if core.calls.person_gone(&channel, Returned::of_cause(cause)) => {}
+            Meaning::Left { channel } | Meaning::Gone { channel, .. } => match core.calls.caller_of(&channel) {
                 Some(caller) => core.calls.end(&caller, TelephonyEvent::Lost),
                 None => core.calls.end(&channel, TelephonyEvent::CallerGone),
             },
@@ -200,7 +209,7 @@ impl<'a> Dial<'a> {
         });
         if offered.is_err() {
             core.counters.calls_turned_away.fetch_add(1, Relaxed);
-            core.calls.part(&channel);
+            core.calls.forget(&channel);
             tracing::warn!(channel, "call turned away: the gateway takes no more");
             self.chores.push(Box::pin(async move {
                 let path = ["channels", channel.as_str()];

@@ -43,6 +43,8 @@ struct Inner {
     channels: BTreeMap<String, bool>,
     bridges: BTreeSet<String>,
     log: Vec<String>,
+    /// Variables that were set, in order.
+    variables: Vec<(String, String)>,
     /// Requests whose line contains this are never answered.
     hang_at: Option<&'static str>,
     /// Requests whose line contains this are answered with nonsense.
@@ -166,6 +168,17 @@ impl Asterisk {
         self.with(|inner| inner.log.clone())
     }
 
+    /// Whoever was called answers.
+    pub(super) fn answers(&self, channel: &str) {
+        self.with(|inner| inner.channels.insert(channel.into(), true));
+        self.say(&json!({"type": "StasisStart", "args": ["person"], "channel": {"id": channel}}));
+    }
+
+    /// Variables that were set on channels so far, by name.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.with(|inner| inner.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
+    }
+
     fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         look(&mut self.house.inner.lock().unwrap())
     }
@@ -255,8 +268,12 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {
             let exists = |place: &str| query["variable"] == format!("DIALPLAN_EXISTS({place})");
-            let known = exists("queue,sales,1") || (exists("vg-amd,s,1") && inner.detects);
-            axum::Json(json!({"value": if known { "1" } else { "0" }})).into_response()
+            let value = match query["variable"].as_str() {
+                "CALLERID(num)" => "5550100",
+                _ if exists("queue,sales,1") || (exists("vg-amd,s,1") && inner.detects) => "1",
+                _ => "0",
+            };
+            axum::Json(json!({"value": value})).into_response()
         }
         (&Method::POST, ["bridges"]) => {
             inner.bridges.insert(query["bridgeId"].clone());
@@ -277,6 +294,12 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
                 StatusCode::UNPROCESSABLE_ENTITY.into_response()
             }
         }
+        (&Method::POST, ["channels", id, "variable"]) => {
+            inner.variables.push((query["variable"].clone(), query["value"].clone()));
+            done(inner.channels.contains_key(*id))
+        }
+        (&Method::POST, ["applications", _, "subscription"]) => axum::Json(json!({})).into_response(),
+        (&Method::POST | &Method::DELETE, ["bridges", id, "moh"]) => done(inner.bridges.contains(*id)),
         (&Method::POST, ["channels", id, _]) => done(inner.channels.contains_key(*id)),
         (&Method::DELETE, ["channels", id]) => done(inner.channels.remove(*id).is_some()),
         (&Method::DELETE, ["bridges", id]) => done(inner.bridges.remove(*id)),

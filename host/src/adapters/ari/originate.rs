@@ -180,9 +180,9 @@ impl Drop for Begun {
         if self.kept {
             return;
         }
-        self.core.calls.part(&self.channel);
+        self.core.calls.forget(&self.channel);
         self.core.calls.released(&self.call);
-        let bridge = self.core.calls.names(&self.call).bridge;
+        let bridge = self.core.calls.first_bridge(&self.call);
         // Full, or nobody there: what is no longer a live call's is found at the next resynchronisation.
         let _ = self.core.abandon.try_send(Built { media: std::mem::take(&mut self.channel), bridge });
     }

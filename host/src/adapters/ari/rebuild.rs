@@ -12,7 +12,7 @@ impl AriTelephony {
         let Some(built) = self.built.clone().filter(|_| self.replaced.is_none()) else {
             return Err(TelephonyError::Unsupported { act: ACT });
         };
-        let media_channel = core.calls.second_media(&self.call);
+        let media_channel = core.calls.next_media(&self.call).ok_or(TelephonyError::Gone)?;
         // From here on it may exist, even if no answer comes.
         self.replaced = Some(media_channel.clone());
         let (media, wire) = self.open_leg()?;
@@ -25,8 +25,7 @@ impl AriTelephony {
             let _ = core.rest.delete(ACT, &["channels", &media_channel], &[]).await;
             return Err(error);
         }
-        // Its end is no surprise from now on.
-        core.calls.retire(&self.call, &built.media);
+        core.calls.change_media(&self.call, &media_channel);
         self.replaced = Some(built.media.clone());
         if let Some(current) = &mut self.built {
             current.media = media_channel;

@@ -2,18 +2,24 @@
 
 use super::Core;
 use super::calls::Built;
+use super::person::Person;
 use super::reason::reason;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
-use crate::application::ports::{MediaLeg, Telephony, TelephonyError, TelephonyEvent};
-use futures_util::future::BoxFuture;
+use crate::application::ports::{MediaLeg, Parting, Telephony, TelephonyError};
+use futures_util::future::{BoxFuture, try_join_all};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use vg_domain::ids::CallId;
 use vg_domain::outcome::EndCause;
+use vg_domain::transfer::Handover;
 use vg_media::Codec;
+
+/// The act, in errors and the log.
+pub(super) const TRANSFER: &str = "transfer";
+/// What a human reads at a glance, and a SIP message has room for.
+const SUMMARY_CHARS_MAX: usize = 200;
 
 /// A caller in our Stasis application.
 pub(super) struct AriTelephony {
@@ -25,14 +31,14 @@ pub(super) struct AriTelephony {
     /// A media channel beside the one of `built`, which may exist as well: the leg was built anew.
     pub(super) replaced: Option<String>,
     pub(super) wire: Option<RtpHandle>,
-    /// Keeps the events open for a call that parted, so that its leaving is not taken for a hang-up.
-    parted: Option<mpsc::Sender<TelephonyEvent>>,
+    /// The person who is called, or talks to the caller.
+    pub(super) person: Option<Person>,
     released: bool,
 }
 
 impl AriTelephony {
     pub(super) fn new(core: Arc<Core>, call: CallId, channel: String) -> Self {
-        Self { core, call, channel, built: None, replaced: None, wire: None, parted: None, released: false }
+        Self { core, call, channel, built: None, replaced: None, wire: None, person: None, released: false }
     }
 
     async fn act(&self, act: &'static str, query: &[(&str, &str)]) -> Result<(), TelephonyError> {
@@ -42,7 +48,7 @@ impl AriTelephony {
     async fn build(&mut self) -> Result<MediaLeg, TelephonyError> {
         let core = Arc::clone(&self.core);
         let (media, wire) = self.open_leg()?;
-        let built = core.calls.names(&self.call);
+        let built = core.calls.begin_leg(&self.call);
         // From here on something may exist, even if no answer comes.
         self.built = Some(built.clone());
         let query = [("type", "mixing"), ("bridgeId", &built.bridge), ("name", &built.bridge)];
@@ -103,34 +109,85 @@ impl AriTelephony {
         media_address(&created?).ok_or(TelephonyError::Refused { act: ACT, status: 200 })
     }
 
-    async fn continue_in_dialplan(&mut self, target: &str) -> Result<(), TelephonyError> {
-        const ACT: &str = "transfer";
-        let Some((context, extension)) = target.split_once(',') else {
-            return Err(TelephonyError::Unsupported { act: ACT });
-        };
-        // Asterisk says 204 to a place that does not exist, and hangs up.
-        let question = format!("DIALPLAN_EXISTS({context},{extension},1)");
-        let path = ["channels", &self.channel, "variable"];
-        let known: Variable = self.core.rest.get(ACT, &path, &[("variable", &question)]).await?;
-        if known.value != "1" {
-            return Err(TelephonyError::Refused { act: ACT, status: 404 });
-        }
-        self.parted = self.core.calls.part(&self.channel);
-        if self.parted.is_none() {
+    /// Sends the leg to the dialplan, watched, and with what the dialplan needs to know.
+    async fn go_to(&self, handover: &Handover) -> Result<(), TelephonyError> {
+        let core = &*self.core;
+        let (context, extension) = (handover.place.context(), handover.place.extension());
+        self.require_place(handover).await?;
+        let variables = variables(&core.config.app, handover);
+        let settings = variables.iter().map(|(name, value)| {
+            let path = ["channels", self.channel.as_str(), "variable"];
+            async move { core.rest.post(TRANSFER, &path, &[("variable", *name), ("value", value)]).await }
+        });
+        try_join_all(settings).await?;
+        // Without it nobody would tell us of the end of a channel that left our application.
+        let source = format!("channel:{}", self.channel);
+        let path = ["applications", &core.config.app, "subscription"];
+        core.rest.post(TRANSFER, &path, &[("eventSource", &source)]).await?;
+        if !core.calls.part(&self.channel) {
             return Err(TelephonyError::Gone);
         }
-        let query = [("context", context), ("extension", extension), ("priority", "1")];
-        let outcome = self.act("continue", &query).await;
-        if outcome.is_err()
-            && let Some(events) = self.parted.take()
-        {
-            self.core.calls.stay(&self.channel, events);
+        let parted = self.act("continue", &[("context", context), ("extension", extension), ("priority", "1")]).await;
+        if parted.is_err() {
+            core.calls.stay(&self.channel);
             if let Some(wire) = &self.wire {
-                self.core.calls.set_flow(&self.channel, wire.flow());
+                core.calls.set_flow(&self.channel, wire.flow());
             }
         }
-        outcome
+        parted
     }
+
+    /// What is not to be removed now is removed later.
+    pub(super) async fn leave(&mut self) -> Result<(), TelephonyError> {
+        // First of all: the end of the media channel is no surprise from now on.
+        self.core.calls.leave_leg(&self.call);
+        self.wire = None;
+        let Some(built) = self.built.take() else { return Ok(()) };
+        let removed = self.core.remove(&built).await;
+        if removed.is_err() {
+            // Full, or nobody there: a leg of a former name is found by the resynchronisation after the call's end.
+            let _ = self.core.abandon.try_send(built);
+        }
+        removed
+    }
+}
+
+impl AriTelephony {
+    /// Asterisk says 204 to a place that does not exist, and hangs up.
+    pub(super) async fn require_place(&self, handover: &Handover) -> Result<(), TelephonyError> {
+        let question = format!("DIALPLAN_EXISTS({},{},1)", handover.place.context(), handover.place.extension());
+        let known = self.variable(&question).await?;
+        if known == "1" { Ok(()) } else { Err(TelephonyError::Refused { act: TRANSFER, status: 404 }) }
+    }
+
+    pub(super) async fn variable(&self, name: &str) -> Result<String, TelephonyError> {
+        let path = ["channels", self.channel.as_str(), "variable"];
+        let known: Variable = self.core.rest.get(TRANSFER, &path, &[("variable", name)]).await?;
+        Ok(known.value)
+    }
+}
+
+/// What the shipped dialplan knows of a hand-over. Two underscores: whoever is dialled inherits it.
+pub(super) fn variables(app: &str, handover: &Handover) -> Vec<(&'static str, String)> {
+    let summary = handover.summary.as_ref().map(|summary| plain_text(summary.as_str())).unwrap_or_default();
+    let mut variables = vec![
+        ("VG_APP", app.to_owned()),
+        ("VG_RING", handover.ring.as_secs().to_string()),
+        ("VG_KIND", handover.kind.to_owned()),
+        ("__VG_SUMMARY", summary),
+    ];
+    if let Some(trunk) = &handover.trunk {
+        let caller_id = handover.caller_id.as_ref().map(|number| number.reveal().clone());
+        variables.extend([("VG_TRUNK", trunk.clone()), ("VG_CALLER_ID", caller_id.unwrap_or_default())]);
+    }
+    variables
+}
+
+/// A SIP header's worth of words: one line, and nothing in it that says something to a dialplan.
+fn plain_text(text: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || ".:!?'-+".contains(c) { c } else { ' ' };
+    let words: String = text.chars().map(plain).collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SUMMARY_CHARS_MAX).collect()
 }
 
 impl Telephony for AriTelephony {
@@ -150,9 +207,35 @@ impl Telephony for AriTelephony {
         Box::pin(self.act("answer", &[]))
     }
 
-    fn transfer(&mut self, target: &str) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        let target = target.to_owned();
-        Box::pin(async move { self.continue_in_dialplan(&target).await })
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
+        Box::pin(async move { self.go_to(handover).await.map(|()| Parting::MayReturn) })
+    }
+
+    fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.leave())
+    }
+
+    fn consult<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(self.call_person(handover))
+    }
+
+    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.meet_person())
+    }
+
+    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.join_person())
+    }
+
+    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
+        Box::pin(self.let_person_go())
+    }
+
+    fn send_digits<'a>(&'a mut self, digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(async move {
+            let path = ["channels", self.channel.as_str(), "dtmf"];
+            self.core.rest.post("send digits", &path, &[("dtmf", digits)]).await
+        })
     }
 
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
@@ -165,12 +248,17 @@ impl Telephony for AriTelephony {
             // First of all: the end of the media channel is no surprise from now on.
             self.core.calls.released(&self.call);
             self.wire = None;
+            let person = match &self.person {
+                Some(person) => self.core.remove(&person.built).await,
+                None => Ok(()),
+            };
             if let Some(media) = &self.replaced {
                 self.core.rest.delete("release media channel", &["channels", media], &[]).await?;
             }
             if let Some(built) = &self.built {
                 self.core.remove(built).await?;
             }
+            person?;
             self.released = true;
             Ok(())
         })
@@ -186,7 +274,8 @@ impl Drop for AriTelephony {
         if let (Some(media), Some(built)) = (self.replaced.take(), &self.built) {
             let _ = self.core.abandon.try_send(Built { media, bridge: built.bridge.clone() });
         }
-        if let Some(built) = self.built.take() {
+        let person = self.person.take().map(|person| person.built);
+        for built in self.built.take().into_iter().chain(person) {
             // Full, or nobody there: what is no longer a live call's is found at the next resynchronisation.
             let _ = self.core.abandon.try_send(built);
         }

@@ -1,12 +1,14 @@
 use super::fake::Asterisk;
 use super::*;
 use crate::adapters::rtp::ShardConfig;
-use crate::application::ports::{LegEvent, TelephonyEvent, TenantHint};
+use crate::application::ports::{LegEvent, Parting, TelephonyEvent, TenantHint};
 use serde_json::json;
 use std::time::Instant;
 use tokio::time::timeout;
+use vg_domain::call::Progress;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
+use vg_domain::transfer::{Handover, Place, Returned, TransferMode};
 
 pub(super) const SOON: Duration = Duration::from_secs(5);
 /// Longer than a lost Asterisk may take to be noticed.
@@ -193,20 +195,174 @@ async fn calls_beyond_the_queue_are_turned_away() {
     assert_eq!(house.ari.stats().calls_turned_away, 1);
 }
 
+fn handover(place: &str) -> Handover {
+    let mut mask = vg_domain::mask::Mask::new();
+    Handover {
+        kind: "queue",
+        place: Place::parse(place).unwrap(),
+        mode: TransferMode::Blind,
+        trunk: None,
+        caller_id: None,
+        summary: Some(mask.mask_agent("wants ${SHELL(id)}, \"pizza\"\r\nX-Bad: 4111 1111 1111 1111")),
+        ring: Duration::from_secs(20),
+    }
+}
+
 #[tokio::test]
-async fn a_transfer_asks_for_its_place_first_and_is_no_hang_up() {
+async fn a_transfer_asks_for_its_place_first_and_a_leg_that_is_away_has_not_hung_up() {
     let mut house = house().await;
     let mut call = house.call("c1").await;
     let leg = set_up(&mut call).await.unwrap();
     let refused = Err(TelephonyError::Refused { act: "transfer", status: 404 });
-    assert_eq!(call.telephony.transfer("queue,nobody").await, refused);
-    assert_eq!(call.telephony.transfer("nowhere").await, Err(TelephonyError::Unsupported { act: "transfer" }));
-    call.telephony.transfer("queue,sales").await.unwrap();
-    house.asterisk.say(&json!({"type": "StasisEnd", "channel": {"id": "c1"}}));
+    assert_eq!(call.telephony.transfer(&handover("queue,nobody")).await, refused);
+    assert_eq!(call.telephony.transfer(&handover("queue,sales")).await, Ok(Parting::MayReturn));
+    let variable = |name| house.asterisk.variable(name).unwrap();
+    assert_eq!((variable("VG_APP").as_str(), variable("VG_RING").as_str()), ("vg-test", "20"));
+    assert_eq!(variable("__VG_SUMMARY"), "wants SHELL id pizza X-Bad: card");
+    drop(leg);
+    call.telephony.leave_media().await.unwrap();
+    for event in ["ChannelHangupRequest", "StasisEnd"] {
+        house.asterisk.say(&json!({"type": event, "channel": {"id": "c1"}}));
+    }
+    house.asterisk.say(&json!({"type": "Dial", "dialstatus": "", "caller": {"id": "c1"}, "peer": {"id": "p"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Progress(Progress::Dialled)));
+    house.asterisk.say(&json!({"type": "Dial", "dialstatus": "ANSWER", "caller": {"id": "c1"}, "peer": {"id": "p"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Progress(Progress::Answered)));
+    assert_eq!(house.asterisk.left(), ["c1"], "the caller talks, and nothing of ours is left");
+    house.asterisk.say(&json!({"type": "ChannelDestroyed", "channel": {"id": "c1"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::CallerGone));
     call.telephony.release().await.unwrap();
-    assert_eq!(house.asterisk.left(), ["c1"], "the caller is in the queue");
-    assert!(call.events.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_leg_that_comes_back_is_told_so_and_gets_a_media_leg_of_another_name() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    call.telephony.transfer(&handover("queue,sales")).await.unwrap();
+    drop(leg);
+    call.telephony.leave_media().await.unwrap();
+    house.asterisk.say(&json!({"type": "StasisEnd", "channel": {"id": "c1"}}));
+    let args = json!(["returned", "BUSY", "tenant=demo"]);
+    house.asterisk.say(&json!({"type": "StasisStart", "args": args, "channel": {"id": "c1"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Returned(Returned::Busy)));
+    let leg = call.telephony.connect_media().await.unwrap();
+    let second = format!("vg-test.media.{}.2", call.call);
+    assert!(house.asterisk.left().contains(&second), "{:?}", house.asterisk.left());
+    // Late news of the first one is none of ours; the second one's end is the call's.
+    house.asterisk.say(&json!({"type": "ChannelDestroyed", "channel": {"id": format!("vg-test.media.{}", call.call)}}));
+    house.asterisk.say(&json!({"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": "c1"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Digit('1')));
+    house.asterisk.say(&json!({"type": "ChannelDestroyed", "channel": {"id": second}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Lost));
+    call.telephony.hang_up(EndCause::Stopped).await.unwrap();
+    call.telephony.release().await.unwrap();
     drop((leg, call));
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_leg_that_comes_back_to_nobody_is_a_new_call() {
+    let mut house = house().await;
+    let channel = json!({"id": "c9", "caller": {"number": "5550100"}, "dialplan": {"exten": "100"}});
+    house.asterisk.say(&json!({"type": "StasisStart", "args": ["returned", "BUSY", "tenant=demo"], "channel": channel}));
+    let call = timeout(SOON, house.calls.recv()).await.unwrap().unwrap();
+    assert_eq!(call.tenant, TenantHint::Named(TenantId::new("demo")));
+}
+
+#[tokio::test]
+async fn a_transfer_that_asterisk_refuses_leaves_the_leg_where_it_was() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    house.asterisk.hang_at(Some("/continue"));
+    let outcome = call.telephony.transfer(&handover("queue,sales")).await;
+    assert_eq!(outcome, Err(TelephonyError::Deadline { act: "continue" }));
+    house.asterisk.caller_hangs_up("c1");
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::CallerGone));
+    call.telephony.release().await.unwrap();
+    drop((leg, call));
+}
+
+fn posts(house: &House) -> Vec<String> {
+    house.asterisk.log().into_iter().filter(|line| !line.starts_with("GET")).collect()
+}
+
+#[tokio::test]
+async fn a_person_is_called_met_joined_and_nothing_is_left_when_either_is_gone() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    let before = posts(&house).len();
+    call.telephony.consult(&handover("queue,sales")).await.unwrap();
+    let called = house.asterisk.dialled().pop().unwrap();
+    assert_eq!(
+        (&called["endpoint"], &called["callerId"], &called["timeout"]),
+        (&json!("Local/sales@queue/n"), &json!("5550100"), &json!(23))
+    );
+    assert_eq!((&called["variables"]["VG_ATTENDED"], &called["variables"]["VG_RING"]), (&json!("1"), &json!("20")));
+    let person = called["channelId"].as_str().unwrap().to_owned();
+    house.asterisk.answers(&person);
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonAnswered));
+    call.telephony.meet().await.unwrap();
+    call.telephony.join().await.unwrap();
+    drop(leg);
+    let own = format!("vg-test.bridge.{}", call.call);
+    let theirs = format!("{own}.person-1");
+    let done = [
+        "POST channels".to_owned(),
+        format!("POST bridges/{own}/moh"),
+        "POST bridges".to_owned(),
+        format!("POST bridges/{theirs}/addChannel"),
+        format!("POST bridges/{theirs}/addChannel"),
+        format!("DELETE channels/vg-test.media.{}", call.call),
+        format!("DELETE bridges/{own}"),
+    ];
+    assert_eq!(posts(&house)[before..], done);
+    assert_eq!(house.asterisk.left(), ["c1", &person, &theirs]);
+    house.asterisk.destroys(&person, 16);
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonGone(Returned::Other)));
+    call.telephony.hang_up(EndCause::Transferred).await.unwrap();
+    call.telephony.release().await.unwrap();
+    drop(call);
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_person_who_is_busy_is_told_by_the_cause_and_the_caller_is_where_it_was() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    let before = house.asterisk.left();
+    for (answers, cause, how) in [(false, 17, Returned::Busy), (false, 19, Returned::NoAnswer), (true, 16, Returned::Other)] {
+        call.telephony.consult(&handover("queue,sales")).await.unwrap();
+        let person = house.asterisk.dialled().pop().unwrap()["channelId"].as_str().unwrap().to_owned();
+        if answers {
+            house.asterisk.answers(&person);
+            assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonAnswered));
+            call.telephony.meet().await.unwrap();
+        }
+        house.asterisk.say(&json!({"type": "ChannelHangupRequest", "channel": {"id": person}}));
+        house.asterisk.destroys(&person, cause);
+        assert_eq!(next(&mut call).await, Some(TelephonyEvent::PersonGone(how)));
+        call.telephony.resume().await.unwrap();
+        assert_eq!(house.asterisk.left(), before);
+    }
+    call.telephony.hang_up(EndCause::Stopped).await.unwrap();
+    call.telephony.release().await.unwrap();
+    drop((leg, call));
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_call_whose_task_dies_while_a_person_is_called_leaves_nothing() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    call.telephony.consult(&handover("queue,sales")).await.unwrap();
+    house.asterisk.caller_hangs_up("c1");
+    drop((leg, call));
+    house.until_nothing_is_left().await;
 }
 
 #[tokio::test]

@@ -2,20 +2,35 @@
 
 use super::wire::{Channel, Event};
 use crate::application::ports::TenantHint;
+use vg_domain::call::Progress;
 use vg_domain::ids::TenantId;
 use vg_domain::pii::Pii;
+use vg_domain::transfer::Returned;
+
+/// What the dialplan says first when it gives a channel back (see `asterisk config`).
+const RETURNED: &str = "returned";
 
 /// What an event means.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// A caller waits.
     Incoming(Caller),
+    /// The dialplan gives a channel back: what it was sent there for came to nothing.
+    Returned { caller: Caller, how: Returned },
+    /// Somebody is called for a channel that may be in the dialplan, or has answered.
+    Progress { channel: String, progress: Progress },
     /// A channel that this gateway created can be used.
     MediaUp { channel: String },
     /// A key was pressed.
     Digit { channel: String, digit: char },
-    /// A channel left this application, or is about to.
-    Gone { channel: String },
+    /// A channel left this application, or is about to: for the dialplan, or for good.
+    Left { channel: String },
+    /// A channel no longer exists.
+    Gone {
+        channel: String,
+        /// ITU-T Q.850.
+        cause: u32,
+    },
     /// Another socket took the events.
     Replaced,
     /// Nothing.
@@ -35,16 +50,25 @@ pub(super) struct Caller {
 pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning {
     match event {
         Event::StasisStart { channel, .. } if is_ours(&channel.id) => Meaning::MediaUp { channel: channel.id },
-        Event::StasisStart { args, channel } => Meaning::Incoming(caller(&args, channel)),
-        Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } | Event::ChannelDestroyed { channel, .. } => {
-            Meaning::Gone { channel: channel.id }
+        Event::StasisStart { args, channel } if args.first().is_some_and(|first| first == RETURNED) => {
+            let how = Returned::of(args.get(1).map_or("", String::as_str));
+            Meaning::Returned { caller: caller(&args[1..], channel), how }
         }
+        Event::StasisStart { args, channel } => Meaning::Incoming(caller(&args, channel)),
+        Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } => Meaning::Left { channel: channel.id },
+        Event::ChannelDestroyed { cause, channel } => Meaning::Gone { channel: channel.id, cause },
+        Event::Dial { dialstatus, caller: Some(channel), .. } => match dialstatus.as_str() {
+            "ANSWER" => Meaning::Progress { channel: channel.id, progress: Progress::Answered },
+            "" | "RINGING" | "PROGRESS" | "PROCEEDING" => Meaning::Progress { channel: channel.id, progress: Progress::Dialled },
+            _ => Meaning::Unused,
+        },
+        Event::Dial { caller: None, .. } => Meaning::Unused,
         Event::ChannelDtmfReceived { digit, channel } => match digit.chars().next() {
             Some(digit) => Meaning::Digit { channel: channel.id, digit },
             None => Meaning::Unused,
         },
         Event::ApplicationReplaced {} => Meaning::Replaced,
-        Event::Dial { .. } | Event::Unused => Meaning::Unused,
+        Event::Unused => Meaning::Unused,
     }
 }
 
@@ -82,7 +106,8 @@ mod tests {
     #[test]
     fn a_recorded_call_is_a_caller_then_media_then_gone() {
         let used: Vec<_> = meanings().into_iter().filter(|meaning| *meaning != Meaning::Unused).collect();
-        let gone = |channel: &str| Meaning::Gone { channel: channel.into() };
+        let gone = |channel: &str, cause| Meaning::Gone { channel: channel.into(), cause };
+        let left = |channel: &str| Meaning::Left { channel: channel.into() };
         let caller = Caller {
             channel: "1795365521.0".into(),
             number: Pii::new("5551234".into()),
@@ -93,11 +118,11 @@ mod tests {
             Meaning::Incoming(caller),
             Meaning::MediaUp { channel: "1795365521.1".into() },
             Meaning::Digit { channel: "1795365521.0".into(), digit: '1' },
-            gone("1795365521.0"),
-            gone("1795365521.0"),
-            gone("1795365521.1"),
-            gone("1795365521.1"),
-            gone("1795365521.1"),
+            left("1795365521.0"),
+            left("1795365521.0"),
+            left("1795365521.1"),
+            left("1795365521.1"),
+            gone("1795365521.1", 16),
         ];
         assert_eq!(used, expected);
     }

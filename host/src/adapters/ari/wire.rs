@@ -24,15 +24,17 @@ pub(super) enum Event {
         cause: u32,
         channel: Channel,
     },
-    /// How dialling goes on, for channels that this gateway created.
-    Dial {
-        #[serde(default)]
-        dialstatus: String,
-        peer: Channel,
-    },
     ChannelDtmfReceived {
         digit: String,
         channel: Channel,
+    },
+    /// How dialling goes on: for a channel, or by nobody's wish but this application's.
+    Dial {
+        #[serde(default)]
+        dialstatus: String,
+        caller: Option<Channel>,
+        /// Who is called.
+        peer: Channel,
     },
     /// Another socket took the application: this one stays open, and silent.
     ApplicationReplaced {},

@@ -102,6 +102,9 @@ fn line(fact: &PhoneFact) -> Option<String> {
         PhoneFact::Turn { latency_ms, .. } => return latency_ms.as_ref().map(latency_line),
         PhoneFact::Fell { who, code } => format!("  --      {who} fell: {code}"),
         PhoneFact::Escalated => "  --      handed to a person".to_owned(),
+        PhoneFact::Transferring { kind } => format!("  --      handing over: {kind}"),
+        PhoneFact::Transferred { kind } => format!("  --      handed over: {kind}"),
+        PhoneFact::TransferFailed { kind, code } => format!("  --      not handed over: {kind}, {code}"),
         PhoneFact::Ended { cause, turns } => format!("  --      ended: {cause}, {turns} turns"),
     })
 }

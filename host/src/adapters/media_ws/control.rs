@@ -161,6 +161,23 @@ pub enum PhoneFact {
     },
     /// The call is handed to a person.
     Escalated,
+    /// The caller is being handed over.
+    Transferring {
+        /// `human`, `queue`, `extension` or `external`.
+        kind: String,
+    },
+    /// The caller was handed over.
+    Transferred {
+        /// The same.
+        kind: String,
+    },
+    /// The caller was not handed over.
+    TransferFailed {
+        /// The same.
+        kind: String,
+        /// Bounded label.
+        code: String,
+    },
     /// The call is over.
     Ended {
         /// Bounded label.
@@ -221,6 +238,9 @@ impl From<&Fact> for PhoneFact {
             Fact::Escalated { .. } => Self::Escalated,
             Fact::PathSilent(code) => Self::Fell { who: "media".into(), code: (*code).into() },
             Fact::Refused(refusal) => Self::Ended { cause: refusal.code().into(), turns: 0 },
+            Fact::Transferring { kind, .. } => Self::Transferring { kind: (*kind).into() },
+            Fact::Transferred { kind, .. } => Self::Transferred { kind: (*kind).into() },
+            Fact::TransferFailed { kind, code, .. } => Self::TransferFailed { kind: (*kind).into(), code: (*code).into() },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }
     }

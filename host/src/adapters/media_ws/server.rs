@@ -5,7 +5,7 @@ use super::control::{Command, Event, FactLine, Format, MediaStart, PhoneFact, to
 use super::opus::OpusWire;
 use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shards};
 use crate::application::limits::WATCHER_FACTS;
-use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
+use crate::application::ports::{IncomingCall, MediaLeg, Parting, Telephony, TelephonyError, TelephonyEvent, TenantHint};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -18,6 +18,7 @@ use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
+use vg_domain::transfer::Handover;
 use vg_media::{Codec, Silence};
 
 /// A peer that connects has so long to say `MEDIA_START`.
@@ -307,7 +308,7 @@ impl Telephony for WsTelephony {
         ready(self.order(Order::Answer))
     }
 
-    fn transfer(&mut self, _target: &str) -> BoxFuture<'_, Result<(), TelephonyError>> {
+    fn transfer<'a>(&'a mut self, _: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
         ready(Err(TelephonyError::Unsupported { act: "transfer" }))
     }
 

@@ -21,6 +21,7 @@ fn observed() -> Metrics {
         Observation::SetUp(SetUpTimes::default()),
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },
     ] {
         metrics.observe(&observation);
     }

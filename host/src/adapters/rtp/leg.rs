@@ -282,6 +282,7 @@ impl Leg {
                 }
                 MouthCommand::End { utterance } => self.mouth.end(tag(utterance)),
                 MouthCommand::Record(tap) => self.out.tape = Some(Taped::new(now, self.codec, *tap)),
+                MouthCommand::StopRecording => self.out.tape = None,
                 MouthCommand::Watch { path_within, dead_air } => self.watch(now, path_within, dead_air),
                 MouthCommand::Hush => {
                     hushed = true;

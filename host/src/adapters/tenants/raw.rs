@@ -1,5 +1,8 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+mod menu;
+mod transfer;
+
 use super::outbound::RawOutbound;
 use super::{Role, Rung, TenantDraft};
 use crate::config::Faults;
@@ -14,6 +17,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::tenant::{Access, Ladder, Prompts, Provider, Share, Sound, TenantSettings, Timing};
+use vg_domain::transfer::Place;
 use vg_plugin_host::links::grant::HostRule;
 use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
 
@@ -23,6 +27,8 @@ pub(super) struct RawTenant {
     language: Option<String>,
     greeting: Option<String>,
     human: Option<String>,
+    transfer: transfer::RawTransfer,
+    menu: Option<menu::RawMenu>,
     recording: bool,
     hearing: RawLadder,
     speaking: RawLadder,
@@ -64,6 +70,7 @@ struct RawPrompts {
     not_understood: Option<String>,
     agent_unavailable: Option<String>,
     farewell: Option<String>,
+    transfer_failed: Option<String>,
 }
 
 /// Of the tenant as a whole.
@@ -122,7 +129,7 @@ impl RawTenant {
         faults: &mut Faults,
     ) -> Option<TenantDraft> {
         if let Some(human) = &self.human
-            && !is_dialplan_place(human)
+            && Place::parse(human).is_none()
         {
             faults.add("human", "expected CONTEXT,EXTENSION");
         }
@@ -134,6 +141,8 @@ impl RawTenant {
         let timing = self.timing.resolve(faults);
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
+        let transfer = self.transfer.resolve(faults);
+        let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let (hearing, speaking) = (hearing?, speaking?);
         let settings = TenantSettings {
             tenant,
@@ -144,6 +153,8 @@ impl RawTenant {
             prompts: prompts?,
             timing,
             human: self.human,
+            transfer,
+            menu,
             recording: self.recording,
             calls_max,
             outbound,
@@ -224,7 +235,10 @@ impl RawPrompts {
         let not_understood = needed("prompts.not_understood", self.not_understood, faults);
         let agent_unavailable = needed("prompts.agent_unavailable", self.agent_unavailable, faults);
         let farewell = needed("prompts.farewell", self.farewell, faults);
-        Some(Prompts { not_understood: not_understood?, agent_unavailable: agent_unavailable?, farewell: farewell? })
+        let agent_unavailable = agent_unavailable?;
+        // Nobody is to be had either way: the line that every tenant has fits.
+        let transfer_failed = self.transfer_failed.unwrap_or_else(|| agent_unavailable.clone());
+        Some(Prompts { not_understood: not_understood?, agent_unavailable, farewell: farewell?, transfer_failed })
     }
 }
 
@@ -264,11 +278,6 @@ fn needed(path: &str, value: Option<String>, faults: &mut Faults) -> Option<Stri
         faults.add(path, "is needed");
     }
     value
-}
-
-fn is_dialplan_place(text: &str) -> bool {
-    let word = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.+*#".contains(c));
-    text.split_once(',').is_some_and(|(context, extension)| word(context) && word(extension))
 }
 
 /// Puts the text of a file where an option says `{ file = "NAME" }`.

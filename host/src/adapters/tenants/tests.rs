@@ -81,7 +81,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
     assert_eq!(
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
-            "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `recording`, \
+            "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
              `hearing`, `speaking`, `prompts`, `timing`, `limits`, `outbound`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
@@ -220,4 +220,69 @@ fn what_a_plugin_says_of_a_rung_is_a_fault_of_the_tenant() {
     let faults = tenants.take(tenants.read(), &judge).unwrap_err();
     assert!(faults.to_string().ends_with("a.toml: hearing[0].options.voice: is needed"), "{faults}");
     assert!(tenants.all().is_empty());
+}
+
+const CONTROL: &str = r##"
+    human = "people,human"
+    [transfer]
+    queue = "queues,{name}"
+    ring_s = 20
+    [[transfer.external]]
+    trunk = "carrier"
+    numbers = ["+4930.", "+491701234567"]
+    caller_id = "+49 30 555 0100"
+    [menu]
+    prompt = "Press a key."
+    starts = ["call", "hearing_lost"]
+    [menu.keys]
+    1 = { say = "Hello." }
+    2 = { queue = "sales" }
+    3 = { number = "+4930123456" }
+    "#" = "human"
+"##;
+
+fn with_control(control: &str) -> String {
+    // Keys of the tenant itself stand before its first section.
+    let (human, sections) = control.split_once("[transfer]").unwrap();
+    format!("{human}{WHOLE}[transfer]{sections}")
+}
+
+#[tokio::test]
+async fn transfers_and_menu_are_read_as_they_are_written() {
+    let folder = folder(&[("acme.toml", &with_control(CONTROL)), ("words.txt", "x")]);
+    let tenants = taken(Some(folder.path()), Some("acme"));
+    let settings = tenants.settings(&TenantHint::Default).await.unwrap();
+    assert_eq!(settings.transfer.ring, Duration::from_secs(20));
+    let outside = &settings.transfer.external[0];
+    assert_eq!((outside.trunk.as_str(), outside.numbers.len()), ("carrier", 2));
+    assert_eq!(outside.caller_id.as_ref().unwrap().reveal(), "+49305550100");
+    let menu = settings.menu.as_ref().unwrap();
+    assert_eq!((menu.keys.len(), menu.starts.len(), menu.wait, menu.tries), (4, 2, Duration::from_secs(5), 3));
+    assert_eq!(settings.prompts.transfer_failed, settings.prompts.agent_unavailable);
+}
+
+#[test]
+fn transfers_and_keys_that_lead_nowhere_are_faults_with_their_path() {
+    let faulty = CONTROL
+        .replace("queues,{name}", "queues,sales")
+        .replace("ring_s = 20", "ring_s = 0")
+        .replace("\"carrier\"", "\"car/rier\"")
+        .replace("+491701234567", "0170")
+        .replace("+49 30 555 0100", "555")
+        .replace("Press a key.", " ")
+        .replace("    \"#\" =", "    x =");
+    let found = faults(&[("acme.toml", &with_control(&faulty)), ("words.txt", "x")], "acme");
+    let expected = [
+        "acme.toml: transfer.queue: expected CONTEXT,EXTENSION with {name} in it",
+        "acme.toml: transfer.external[0].trunk: expected the name of an endpoint",
+        "acme.toml: transfer.external[0].numbers[1]: expected + and a country's code: numbers outside have one",
+        "acme.toml: transfer.external[0].caller_id: expected a number such as +493012345",
+        "acme.toml: transfer.ring_s: must be between 1 and 600",
+        "acme.toml: menu.prompt: is needed",
+        "acme.toml: menu.keys.2: tenant has no target of that kind",
+        "acme.toml: menu.keys.3: tenant has no target of that kind",
+        "acme.toml: menu.keys.x: expected one of 0 to 9, * and #",
+        "tenants.default: there is no tenant acme",
+    ];
+    assert_eq!(found, expected);
 }

@@ -4,6 +4,7 @@ use super::phase::{Floor, Turn};
 use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
+use crate::keypad::Keypad;
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::turn::{Moment, Timeline};
@@ -19,6 +20,12 @@ const SILENCES_MAX: u32 = 3;
 impl Call {
     /// Gives the caller the floor for a new turn.
     pub(super) fn listen(&mut self, now: Instant) {
+        if let Some(line) = self.ordered.pop_front() {
+            return self.say_line(now, line, Next::Listen);
+        }
+        if self.deaf {
+            return self.open_menu(now);
+        }
         self.last_turn = TurnId(self.last_turn.0 + 1);
         let floor = if self.caller_speaks { Floor::Speech } else { Floor::Quiet };
         self.enter(Phase::Listening { turn: Turn::new(self.last_turn, floor) });
@@ -35,6 +42,12 @@ impl Call {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Answering { step: SetUp::Quiet } => self.machine_speaks(None),
             Phase::Answering { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
+            // Who speaks in place of choosing is listened to.
+            Phase::Keying { keypad: Keypad::Menu { .. } } if !self.deaf => {
+                self.caller_speaks = true;
+                self.listen(now);
+            }
+            Phase::Keying { .. } => {}
             Phase::Listening { turn } => {
                 let first = turn.floor == Floor::Quiet;
                 turn.floor = Floor::Speech;
@@ -77,9 +90,9 @@ impl Call {
                     self.timers.arm(CallReason::EndOfTurn, due);
                 }
             }
-            Phase::Greeting { .. } | Phase::Speaking { .. } => {
+            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } => {
                 self.timers.cancel(CallReason::BargeIn);
-                if self.caller_speaks {
+                if self.caller_speaks && !self.deaf {
                     // Its words must not be taken for the beginning of the next turn.
                     self.push(CallAction::FinalizeHearing);
                     self.finalizing.pending += 1;
@@ -121,7 +134,9 @@ impl Call {
     fn on_words(&mut self, now: Instant, text: &MaskedText, count: impl FnOnce(&mut Self, &MaskedText)) -> Verdict {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
-            Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => return Verdict::Taken,
+            Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {
+                return Verdict::Taken;
+            }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Listening { .. } => {}
         }
         if text.is_empty() || self.finalizing.unwanted > 0 {
@@ -176,6 +191,7 @@ impl Call {
         let turn = match &self.phase {
             Phase::Listening { turn } if turn.floor == Floor::Closed => turn.clone(),
             Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -207,36 +223,23 @@ impl Call {
         }
     }
 
-    /// Keys mean nothing yet, but who presses one is there.
-    pub(super) fn digit(&mut self, now: Instant) -> Verdict {
-        match &self.phase {
-            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => Verdict::Refused,
-            Phase::Listening { turn } => {
-                self.silences = 0;
-                if turn.floor == Floor::Quiet {
-                    self.timers.arm(CallReason::Silence, now + self.settings.timing.silence);
-                }
-                Verdict::Taken
-            }
-            Phase::Greeting { .. }
-            | Phase::Thinking { .. }
-            | Phase::Speaking { .. }
-            | Phase::Handover { .. }
-            | Phase::Ending { .. } => Verdict::Taken,
-        }
-    }
-
     pub(super) fn hearing_fell(&mut self, now: Instant, code: &'static str) -> Verdict {
         match self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Handover { .. } | Phase::Ending { .. } | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => {}
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. } => {}
         }
         self.fell(Role::Hearing, code);
         self.finalizing = Finalizing::default();
         self.hearing_falls += 1;
         if self.hearing_falls > HEARING_RESTARTS_MAX {
-            self.give_up(now);
+            if self.go_on_by_keypad(now) == Verdict::Refused {
+                self.give_up(now);
+            }
         } else {
             self.push(CallAction::StartHearing);
             self.close_turn(now);

@@ -1,9 +1,11 @@
 //! Where a call stands.
 
 use crate::ids::{TurnId, UtteranceId};
+use crate::keypad::Keypad;
 use crate::mask::MaskedText;
 use crate::outcome::{EndCause, Outcome};
 use crate::speech::ClauseSplitter;
+use crate::transfer::{Handover, Transfer};
 use crate::turn::Timeline;
 use std::time::Instant;
 
@@ -32,6 +34,11 @@ pub enum Phase {
         /// What the caller has said so far.
         turn: Turn,
     },
+    /// Keys are waited for.
+    Keying {
+        /// What for.
+        keypad: Keypad,
+    },
     /// The agent was asked and has not said a whole clause.
     Thinking {
         /// What the caller said.
@@ -52,8 +59,10 @@ pub enum Phase {
     },
     /// The caller is being handed to a person.
     Handover {
-        /// Dialplan place `context,extension`.
-        target: String,
+        /// To whom, and how.
+        handover: Handover,
+        /// How far it has come.
+        step: HandoverStep,
     },
     /// Everything the call holds is being released.
     Ending {
@@ -73,6 +82,7 @@ impl Phase {
             Self::Answering { .. } => "answering",
             Self::Greeting { .. } => "greeting",
             Self::Listening { .. } => "listening",
+            Self::Keying { .. } => "keying",
             Self::Thinking { .. } => "thinking",
             Self::Speaking { .. } => "speaking",
             Self::Handover { .. } => "handover",
@@ -84,11 +94,14 @@ impl Phase {
     /// What is being said, if anything.
     pub(super) fn utterance_mut(&mut self) -> Option<&mut Utterance> {
         match self {
-            Self::Greeting { utterance } | Self::Speaking { utterance, .. } => Some(utterance),
+            Self::Greeting { utterance }
+            | Self::Speaking { utterance, .. }
+            | Self::Handover { step: HandoverStep::Telling(utterance), .. } => Some(utterance),
             Self::Offered
             | Self::Dialing { .. }
             | Self::Answering { .. }
             | Self::Listening { .. }
+            | Self::Keying { .. }
             | Self::Thinking { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
@@ -105,6 +118,7 @@ impl Phase {
             | Self::Answering { .. }
             | Self::Greeting { .. }
             | Self::Listening { .. }
+            | Self::Keying { .. }
             | Self::Thinking { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
@@ -135,6 +149,40 @@ pub enum SetUp {
     Quiet,
 }
 
+/// How far a hand-over has come.
+#[derive(Clone, Debug)]
+pub enum HandoverStep {
+    /// The leg is asked to part.
+    Asked,
+    /// The caller is in the dialplan, without a media leg, and may come back.
+    Away(Progress),
+    /// The caller is back; the media leg is being built anew.
+    Back,
+    /// The person is being called; the caller waits.
+    Calling,
+    /// The person has answered; the media leg is on its way there.
+    Meeting,
+    /// The person is told what it is about.
+    Telling(Utterance),
+    /// The caller is on the way to the person.
+    Joining,
+    /// Both talk, without a media leg, in our application.
+    Together,
+    /// The person is not to be had; the media leg goes back to the caller.
+    Resuming,
+}
+
+/// What is known of a caller who is in the dialplan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing.
+    Unknown,
+    /// Somebody is being called.
+    Dialled,
+    /// Somebody has answered.
+    Answered,
+}
+
 /// What the caller says before the gateway answers.
 #[derive(Clone, Debug)]
 pub struct Turn {
@@ -144,16 +192,30 @@ pub struct Turn {
     pub(super) timeline: Timeline,
     /// The words that the world was told; a turn that is taken up again is told once more only where they have changed.
     pub(super) told: MaskedText,
+    /// What the world is told in place of the words, where they are keys.
+    pub(super) instead: Option<MaskedText>,
 }
 
 impl Turn {
     pub(super) fn new(id: TurnId, floor: Floor) -> Self {
-        Self { id, words: MaskedText::default(), floor, timeline: Timeline::default(), told: MaskedText::default() }
+        Self {
+            id,
+            words: MaskedText::default(),
+            floor,
+            timeline: Timeline::default(),
+            told: MaskedText::default(),
+            instead: None,
+        }
     }
 
     /// Which turn.
     pub fn id(&self) -> TurnId {
         self.id
+    }
+
+    /// The words, as the world may know them.
+    pub(super) fn public_words(&self) -> &MaskedText {
+        self.instead.as_ref().unwrap_or(&self.words)
     }
 }
 
@@ -214,7 +276,7 @@ impl Reply {
 }
 
 /// What follows an utterance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The caller's turn.
     Listen,
@@ -222,16 +284,23 @@ pub enum Next {
     HangUp(EndCause),
     /// The end of the call, whatever the caller says.
     Quit(EndCause),
+    /// The tenant's menu.
+    Menu,
+    /// Keys.
+    Keypad(Keypad),
     /// A person.
     Human,
+    /// Somebody in particular.
+    Transfer(Box<Transfer>),
 }
 
 impl Next {
     /// Whether the caller may speak over what precedes it. Who is on the way to a person is not called back by a "thank you".
-    pub(super) fn is_interruptible(self) -> bool {
+    pub(super) fn is_interruptible(&self) -> bool {
         match self {
-            Self::Listen | Self::HangUp(_) => true,
-            Self::Quit(_) | Self::Human => false,
+            Self::Listen | Self::HangUp(_) | Self::Menu | Self::Keypad(Keypad::Menu { .. }) => true,
+            // Who is asked for keys speaks beside them.
+            Self::Keypad(Keypad::Digits { .. }) | Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
         }
     }
 }

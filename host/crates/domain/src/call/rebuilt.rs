@@ -13,7 +13,11 @@ impl Call {
             }
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Handover { .. } | Phase::Ending { .. } => return Verdict::Taken,
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => {}
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. } => {}
         }
         self.caller_speaks = false;
         self.finalizing = Finalizing::default();
@@ -34,6 +38,7 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }

@@ -26,6 +26,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -63,6 +64,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -72,6 +74,9 @@ impl Call {
     }
 
     pub(super) fn media_connected(&mut self, now: Instant) -> Verdict {
+        if self.rejoined(now) == Verdict::Taken {
+            return Verdict::Taken;
+        }
         match self.step() {
             Some(SetUp::Media) if self.parties.direction == Direction::Outbound => {
                 self.begin_to_talk(now);
@@ -99,7 +104,7 @@ impl Call {
     }
 
     pub(super) fn set_up_failed(&mut self, now: Instant) -> Verdict {
-        if self.step().is_none() {
+        if self.step().is_none() && !self.is_rejoining() {
             return self.out_of_step();
         }
         self.hang_up(now, EndCause::SetUpFailed);
@@ -113,6 +118,7 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -130,6 +136,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }

@@ -1,6 +1,6 @@
 //! The gateway's part: what is said, how far it came, and what follows.
 
-use super::phase::{Reply, Utterance, Voice};
+use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::UtteranceId;
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 const UTTERANCE_MAX: Duration = Duration::from_secs(90);
 /// The same for the built-in recording, which is short.
 const EMERGENCY_MAX: Duration = Duration::from_secs(20);
+/// Lines that wait at most.
+const ORDERED_MAX: usize = 8;
 /// The speaker that falls so often in a row is of no use.
 const SPEAKING_FALLS_MAX: u32 = 2;
 
@@ -33,6 +35,40 @@ impl Call {
         self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: None, next });
         self.speak_clauses(&[line]);
         self.complete_utterance(now);
+    }
+
+    /// Says what was ordered: at once where nobody speaks, else when the caller's turn would begin.
+    pub(super) fn say_ordered(&mut self, now: Instant, line: String) -> Verdict {
+        if !self.takes_lines() {
+            return Verdict::Refused;
+        }
+        match &self.phase {
+            Phase::Listening { turn } if turn.floor == Floor::Quiet => self.say_line(now, line, Next::Listen),
+            _ => self.ordered.push_back(line),
+        }
+        Verdict::Taken
+    }
+
+    /// Whether a line that is ordered now will be said.
+    pub fn takes_lines(&self) -> bool {
+        self.can_be_handed_over() && self.ordered.len() < ORDERED_MAX
+    }
+
+    /// Whether the caller is there, in conversation or listening to something.
+    pub fn is_conversing(&self) -> bool {
+        match self.phase {
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. } => true,
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => false,
+        }
     }
 
     /// Says the built-in recording as the last thing before `next`.
@@ -107,20 +143,25 @@ impl Call {
 
     pub(super) fn utterance_over(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Greeting { .. } => self.listen(now),
+            Phase::Greeting { .. } => match self.menu_after_greeting() {
+                Some(_) => self.open_menu(now),
+                None => self.listen(now),
+            },
             Phase::Speaking { reply, next, .. } => {
-                let next = *next;
+                let next = std::mem::replace(next, Next::Listen);
                 if let Some(reply) = reply.take() {
                     self.record(&reply, false);
                 }
                 self.follow(now, next);
             }
+            // The person has been told.
+            Phase::Handover { .. } => self.join(now),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
-            | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
         }
@@ -131,7 +172,10 @@ impl Call {
         match next {
             Next::Listen => self.listen(now),
             Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
+            Next::Menu => self.open_menu(now),
+            Next::Keypad(keypad) => self.begin_keying(now, keypad),
             Next::Human => self.hand_over(now),
+            Next::Transfer(wish) => self.transfer(now, &wish),
         }
     }
 
@@ -140,6 +184,11 @@ impl Call {
         match voice {
             None => return self.late(),
             Some(Voice::Emergency) => self.utterance_over(now),
+            // The person is then told nothing; the caller does not wait for it.
+            Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
+                self.fell(Role::Speaking, code);
+                self.join(now);
+            }
             Some(Voice::Speaker) => {
                 self.fell(Role::Speaking, code);
                 self.speaking_falls += 1;
@@ -192,22 +241,29 @@ impl Call {
 
     /// The caller has taken the floor.
     pub(super) fn interrupt(&mut self, now: Instant) {
+        self.cut_short();
+        self.listen(now);
+    }
+
+    /// The caller does not want to hear the rest.
+    pub(super) fn cut_short(&mut self) {
         self.interrupted = self.phase.utterance_mut().map(|utterance| utterance.id);
         if let Some(reply) = self.hush() {
             self.record(&reply, true);
         }
-        self.listen(now);
     }
 
-    /// Whether the caller may speak over what is being said.
+    /// Whether the caller may speak over what is being said; who cannot be understood does not.
     pub(super) fn is_interruptible(&self) -> bool {
         match &self.phase {
+            _ if self.deaf => false,
             Phase::Greeting { .. } => true,
             Phase::Speaking { next, .. } => next.is_interruptible(),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
@@ -237,6 +293,7 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => None,
@@ -269,7 +326,7 @@ impl Call {
         self.turns += 1;
         self.emit(Fact::Turn(TurnRecord {
             turn: reply.turn.id,
-            heard: reply.turn.words.clone(),
+            heard: reply.turn.public_words().clone(),
             said: reply.said.clone(),
             latency: reply.turn.timeline.parts(),
             interrupted,

@@ -1,7 +1,10 @@
 //! The call under test, and its actions as short lines.
 
 mod chaos;
+mod consulting;
 mod dialing;
+mod handover;
+mod keying;
 mod stories;
 mod table;
 mod troubles;
@@ -9,10 +12,12 @@ mod troubles;
 use super::*;
 use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
+use crate::keypad::{Collect, Menu, MenuAction, MenuStart};
 use crate::mask::Heard;
 use crate::parties::Direction;
 use crate::pii::Pii;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
+use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
@@ -27,9 +32,12 @@ fn settings() -> TenantSettings {
             not_understood: "I didn't catch that.".into(),
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
+            transfer_failed: "Nobody is free.".into(),
         },
         timing: Timing::default(),
         human: None,
+        transfer: TransferSettings::default(),
+        menu: None,
         recording: false,
         calls_max: None,
         outbound: None,
@@ -176,7 +184,12 @@ fn line(action: &CallAction) -> String {
         CallAction::EndUtterance { utterance } => format!("end utterance {utterance}"),
         CallAction::Hush { utterance } => format!("hush {utterance}"),
         CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),
-        CallAction::Transfer { target } => format!("transfer to {target}"),
+        CallAction::Transfer(handover) => {
+            let place = &handover.place;
+            let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
+            format!("transfer to {},{}{summary}", place.context(), place.extension())
+        }
+        CallAction::Consult(handover) => format!("consult {},{}", handover.place.context(), handover.place.extension()),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
@@ -187,6 +200,10 @@ fn line(action: &CallAction) -> String {
         | CallAction::StartHearing
         | CallAction::FinalizeHearing
         | CallAction::PrepareSpeaking
+        | CallAction::LeaveMedia
+        | CallAction::Meet
+        | CallAction::Join
+        | CallAction::Resume
         | CallAction::Release => format!("{action:?}"),
     }
 }
@@ -205,6 +222,9 @@ fn fact_line(fact: &Fact) -> String {
         }
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
         Fact::Escalated { target } => format!("escalated to {target}"),
+        Fact::Transferring { kind, mode } => format!("transferring: {kind}, {}", mode.code()),
+        Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
+        Fact::TransferFailed { kind, mode, code } => format!("transfer failed: {kind}, {}, {code}", mode.code()),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::PathSilent(code) => format!("path silent: {code}"),
         Fact::Refused(refusal) => format!("refused: {}", refusal.code()),

@@ -21,7 +21,7 @@ impl Call {
         turn.timeline.note(Moment::Worded, now);
         if turn.told != turn.words {
             turn.told = turn.words.clone();
-            self.emit(Fact::Heard { turn: turn.id, text: turn.words.clone() });
+            self.emit(Fact::Heard { turn: turn.id, text: turn.public_words().clone() });
         }
         if self.conversation_failed {
             return self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
@@ -50,6 +50,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -66,17 +67,22 @@ impl Call {
                 let clauses = answer.finish();
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
-                    (true, Some(command)) => self.follow(now, next_of(Some(command))),
+                    (true, Some(command)) => {
+                        let next = next_of(Some(command));
+                        self.follow(now, next);
+                    }
                     (false, command) => {
                         self.begin_reply(now, &clauses);
-                        self.complete_reply(now, next_of(command));
+                        let next = next_of(command);
+                        self.complete_reply(now, next);
                     }
                 }
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.finish();
                 self.speak_clauses(&clauses);
-                self.complete_reply(now, next_of(command));
+                let next = next_of(command);
+                self.complete_reply(now, next);
             }
             Phase::Thinking { .. }
             | Phase::Speaking { .. }
@@ -85,6 +91,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -111,6 +118,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -130,6 +138,7 @@ impl Call {
             | Phase::Offered
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return,
@@ -170,6 +179,9 @@ fn next_of(command: Option<AgentCommand>) -> Next {
     match command {
         None => Next::Listen,
         Some(AgentCommand::HangUp) => Next::HangUp(EndCause::AgentHungUp),
-        Some(AgentCommand::Human | AgentCommand::Transfer(_)) => Next::Human,
+        Some(AgentCommand::Human) => Next::Human,
+        Some(AgentCommand::Transfer(wish)) => Next::Transfer(Box::new(wish)),
+        Some(AgentCommand::Menu) => Next::Menu,
+        Some(AgentCommand::Collect(collect)) => Next::Keypad(collect.begin()),
     }
 }

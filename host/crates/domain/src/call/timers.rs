@@ -3,13 +3,14 @@
 use super::CallReason;
 use std::time::Instant;
 
-const REASONS: [CallReason; 7] = [
+const REASONS: [CallReason; 8] = [
     CallReason::EndOfTurn,
     CallReason::FinalDeadline,
     CallReason::Silence,
     CallReason::AgentDeadline,
     CallReason::SpeechDeadline,
     CallReason::BargeIn,
+    CallReason::KeyDeadline,
     CallReason::EndDeadline,
 ];
 

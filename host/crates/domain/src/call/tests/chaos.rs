@@ -23,7 +23,7 @@ fn hasty() -> TenantSettings {
 
 fn mute() -> TenantSettings {
     let none = String::new;
-    let prompts = Prompts { not_understood: none(), agent_unavailable: none(), farewell: none() };
+    let prompts = Prompts { not_understood: none(), agent_unavailable: none(), farewell: none(), transfer_failed: none() };
     TenantSettings { greeting: none(), prompts, ..settings() }
 }
 
@@ -66,7 +66,7 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
     let mut reached = std::collections::BTreeSet::new();
     for seed in 0..CALLS {
         let mut dice = Dice::new(seed);
-        let settings: fn() -> TenantSettings = *dice.pick(&[settings, with_human, hasty, mute, machines]);
+        let settings: fn() -> TenantSettings = *dice.pick(&[settings, with_human, hasty, mute, machines, keying::with_menu]);
         let mut desk = Desk::new(settings());
         let inputs = if seed % 3 == 0 {
             desk = Desk::dialing(settings());
@@ -100,5 +100,5 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
         assert!(desk.call.outcome().is_some(), "seed {seed}");
         assert_eq!(desk.call.poll_timeout(), None, "seed {seed}");
     }
-    assert_eq!(reached.len(), 10, "every phase is reached: {reached:?}");
+    assert_eq!(reached.len(), 11, "every phase is reached: {reached:?}");
 }

@@ -39,6 +39,8 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     desk.pause();
     desk.wake(CallReason::EndOfTurn);
     desks.push(("listening: closed", desk));
+    desks.push(("keying: menu", keying::in_menu(&[])));
+    desks.push(("keying: digits", keying::collecting()));
     desks.push(("thinking", Desk::thinking(with_human(), "hello")));
     desks.push(("speaking: answer", Desk::speaking(with_human())));
     let mut desk = Desk::speaking(with_human());
@@ -52,7 +54,26 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     desks.push(("speaking: last line", desk));
     let mut desk = Desk::thinking(with_human(), "hello");
     desk.done(1, Some(AgentCommand::Human));
-    desks.push(("handover", desk));
+    desks.push(("handover: asked", desk));
+    desks.push(("handover: away", handover::away()));
+    let mut desk = handover::away();
+    desk.tell(CallInput::HandoverProgress(Progress::Answered));
+    desks.push(("handover: answered", desk));
+    let mut desk = handover::away();
+    desk.tell(CallInput::HandoverReturned(Returned::Busy));
+    desks.push(("handover: back", desk));
+    desks.push(("handover: calling", consulting::calling()));
+    let mut desk = consulting::calling();
+    desk.tell(CallInput::PersonAnswered);
+    desks.push(("handover: meeting", desk));
+    desks.push(("handover: telling", consulting::telling()));
+    let mut desk = consulting::telling();
+    desk.utter(3);
+    desks.push(("handover: joining", desk));
+    desks.push(("handover: together", consulting::together()));
+    let mut desk = consulting::calling();
+    desk.tell(CallInput::PersonGone(Returned::Busy));
+    desks.push(("handover: resuming", desk));
     let mut desk = Desk::listening(with_human());
     desk.tell(CallInput::CallerGone);
     desks.push(("ending", desk));
@@ -88,13 +109,26 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },
         CallInput::AgentDone { turn, command: Some(AgentCommand::HangUp) },
+        CallInput::AgentDone { turn, command: Some(AgentCommand::Menu) },
+        CallInput::AgentDone { turn, command: Some(AgentCommand::Collect(keying::four())) },
         CallInput::AgentFell { turn, code: "code" },
         CallInput::SpeechAudio { utterance },
         CallInput::Audible { utterance, at: now },
         CallInput::UtteranceEnded { utterance },
         CallInput::Hushed { utterance, spoken_ms: 1 },
         CallInput::SpeakingFell { utterance, code: "code" },
+        CallInput::SayOrdered("A notice.".into()),
+        CallInput::TransferOrdered(handover::to_queue("sales", None)),
+        CallInput::PersonAnswered,
+        CallInput::PersonMet,
+        CallInput::PersonJoined,
+        CallInput::PersonGone(Returned::NoAnswer),
+        CallInput::Resumed,
         CallInput::HandoverDone,
+        CallInput::HandoverParted,
+        CallInput::HandoverProgress(Progress::Dialled),
+        CallInput::HandoverProgress(Progress::Answered),
+        CallInput::HandoverReturned(Returned::Busy),
         CallInput::HandoverFailed { code: "code" },
         CallInput::NotReached(DialFailure::Busy),
         CallInput::CallerGone,

@@ -183,8 +183,9 @@ fn a_person_takes_over_where_nobody_listens() {
         desk.tell(CallInput::HearingFell { code: "trap" });
     }
     let actions = desk.tell(CallInput::HearingFell { code: "trap" });
-    assert_eq!(actions[1..], ["transfer to queues,human", "- escalated to queues,human"]);
-    assert_eq!(desk.tell(CallInput::HandoverFailed { code: "refused" }), ["play emergency 2"]);
+    assert_eq!(actions[1..], ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
+    let failed = desk.tell(CallInput::HandoverFailed { code: "refused" });
+    assert_eq!(failed, ["- transfer failed: human, blind, refused", "play emergency 2"]);
     assert_eq!(desk.utter(2), ["hang up: providers_exhausted", "Release"]);
 }
 
@@ -206,7 +207,7 @@ fn a_caller_who_cannot_be_transferred_is_talked_to() {
     let mut desk = Desk::thinking(with_human(), "human agent");
     desk.done(1, Some(AgentCommand::Human));
     assert_eq!(desk.phase(), "handover");
-    assert_eq!(desk.wake(CallReason::EndDeadline)[0], "say 2: Please bear with us.");
+    assert_eq!(desk.wake(CallReason::EndDeadline)[..2], ["- transfer failed: human, blind, deadline", "say 2: Nobody is free."]);
     let mut desk = Desk::thinking(settings(), "human agent");
     assert_eq!(desk.done(1, Some(AgentCommand::Human))[0], "say 2: Please bear with us.");
     desk.utter(2);
@@ -271,7 +272,12 @@ fn a_hang_up_from_any_phase_releases_everything_and_ends() {
         let actions = desk.tell(CallInput::CallerGone);
         assert_eq!(actions.last().unwrap(), "Release", "{name}");
         assert_eq!(desk.phase(), "ending", "{name}");
-        assert!(desk.tell(CallInput::Released).last().unwrap().starts_with("- ended: caller_hung_up"), "{name}");
+        let cause = if ["handover: away", "handover: answered", "handover: together"].contains(&name) {
+            "transferred"
+        } else {
+            "caller_hung_up"
+        };
+        assert!(desk.tell(CallInput::Released).last().unwrap().starts_with(&format!("- ended: {cause}")), "{name}");
         assert_eq!(desk.phase(), "ended", "{name}");
     }
 }

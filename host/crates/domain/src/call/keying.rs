@@ -1,0 +1,179 @@
+//! Keys: the tenant's menu, digits for the agent, and a key that stops what is being said.
+
+use super::phase::{Floor, Turn};
+use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
+use crate::ids::TurnId;
+use crate::keypad::{Keyed, Keypad, MenuAction, MenuStart};
+use crate::mask::{Heard, MaskedText};
+use crate::outcome::EndCause;
+use crate::pii::Pii;
+use crate::transfer::{Transfer, TransferMode};
+use std::time::Instant;
+
+/// What the world is told in place of digits that were keyed in.
+const KEYED: &str = "[digits]";
+
+impl Call {
+    pub(super) fn digit(&mut self, now: Instant, key: char) -> Verdict {
+        match &mut self.phase {
+            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Listening { turn } => {
+                // It means nothing here, but who presses one is there.
+                self.silences = 0;
+                if turn.floor == Floor::Quiet {
+                    self.timers.arm(CallReason::Silence, now + self.settings.timing.silence);
+                }
+            }
+            Phase::Keying { .. } => self.key(now, key),
+            Phase::Greeting { .. } => {
+                let menu = self.menu_after_greeting();
+                self.key_over_speech(now, key, menu);
+            }
+            Phase::Speaking { next, .. } => match next {
+                Next::Keypad(keypad) => {
+                    let keypad = keypad.clone();
+                    self.key_over_speech(now, key, Some(keypad));
+                }
+                Next::Menu => {
+                    self.cut_short();
+                    self.open_menu(now);
+                }
+                Next::Listen | Next::HangUp(_) => self.key_over_speech(now, key, None),
+                Next::Quit(_) | Next::Human | Next::Transfer(_) => {}
+            },
+            Phase::Handover { .. } => self.key_while_waiting(now, key),
+            Phase::Thinking { .. } | Phase::Ending { .. } => {}
+        }
+        Verdict::Taken
+    }
+
+    /// A key stops what is being said, and is the first one where keys are waited for afterwards.
+    fn key_over_speech(&mut self, now: Instant, key: char, keypad: Option<Keypad>) {
+        self.silences = 0;
+        self.cut_short();
+        match keypad {
+            Some(keypad) => {
+                self.begin_keying(now, keypad);
+                self.key(now, key);
+            }
+            None => self.listen(now),
+        }
+    }
+
+    pub(super) fn begin_keying(&mut self, now: Instant, keypad: Keypad) {
+        let wait = match (&keypad, &self.settings.menu) {
+            (Keypad::Menu { .. }, Some(menu)) => menu.wait,
+            (Keypad::Menu { .. }, None) => return self.listen(now),
+            (Keypad::Digits { collect, .. }, _) => collect.first(),
+        };
+        self.enter(Phase::Keying { keypad });
+        self.timers.arm(CallReason::KeyDeadline, now + wait);
+    }
+
+    /// Offers the tenant's menu; where there is none the caller is listened to.
+    pub(super) fn open_menu(&mut self, now: Instant) {
+        match &self.settings.menu {
+            Some(menu) => {
+                let again = menu.tries.saturating_sub(1);
+                self.say_menu(now, again);
+            }
+            None => self.listen(now),
+        }
+    }
+
+    fn say_menu(&mut self, now: Instant, again: u32) {
+        let prompt = self.settings.menu.as_ref().map(|menu| menu.prompt.clone()).unwrap_or_default();
+        self.say_line(now, prompt, Next::Keypad(Keypad::Menu { again }));
+    }
+
+    /// The menu that follows the greeting, if one does.
+    pub(super) fn menu_after_greeting(&self) -> Option<Keypad> {
+        let menu = self.settings.menu.as_ref().filter(|menu| menu.starts_with(MenuStart::Call))?;
+        Some(Keypad::Menu { again: menu.tries.saturating_sub(1) })
+    }
+
+    /// Nobody can listen any more: the keypad takes over where the tenant has a menu for that.
+    pub(super) fn go_on_by_keypad(&mut self, now: Instant) -> Verdict {
+        if !self.settings.menu.as_ref().is_some_and(|menu| menu.starts_with(MenuStart::HearingLost)) {
+            return Verdict::Refused;
+        }
+        self.deaf = true;
+        self.clear_floor();
+        self.open_menu(now);
+        Verdict::Taken
+    }
+
+    fn key(&mut self, now: Instant, key: char) {
+        let Phase::Keying { keypad } = &mut self.phase else { return };
+        match keypad {
+            Keypad::Menu { again } => {
+                let again = *again;
+                match self.settings.menu.as_ref().and_then(|menu| menu.action(key)).cloned() {
+                    Some(action) => self.choose(now, action),
+                    None => self.offer_again(now, again),
+                }
+            }
+            Keypad::Digits { collect, keyed } => match collect.take(keyed, key) {
+                Keyed::More(wait) => self.timers.arm(CallReason::KeyDeadline, now + wait),
+                Keyed::All(digits) => self.ask_keyed(now, &digits),
+            },
+        }
+    }
+
+    fn choose(&mut self, now: Instant, action: MenuAction) {
+        self.silences = 0;
+        match action {
+            MenuAction::Say(line) => self.say_line(now, line, Next::Listen),
+            MenuAction::Ask(words) => {
+                let words = self.mask.mask_final(Heard::new(words));
+                self.ask_for(now, words, None);
+            }
+            MenuAction::Human => self.hand_over(now),
+            MenuAction::Transfer(target) => self.transfer(now, &Transfer { target, mode: TransferMode::Blind, summary: None }),
+            MenuAction::HangUp => {
+                self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::AgentHungUp));
+            }
+        }
+    }
+
+    /// No key came in time, or one that is not in the menu.
+    fn offer_again(&mut self, now: Instant, again: u32) {
+        match again.checked_sub(1) {
+            Some(again) => self.say_menu(now, again),
+            None if self.deaf => self.give_up(now),
+            None => self.listen(now),
+        }
+    }
+
+    pub(super) fn key_deadline(&mut self, now: Instant) {
+        let Phase::Keying { keypad } = &self.phase else { return };
+        match keypad {
+            Keypad::Menu { again } => {
+                let again = *again;
+                self.offer_again(now, again);
+            }
+            Keypad::Digits { keyed, .. } if keyed.reveal().is_empty() => {
+                self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
+            }
+            Keypad::Digits { keyed, .. } => {
+                let keyed = keyed.clone();
+                self.ask_keyed(now, &keyed);
+            }
+        }
+    }
+
+    fn ask_keyed(&mut self, now: Instant, digits: &Pii<String>) {
+        self.silences = 0;
+        let words = self.mask.mask_final(Heard::new(digits.reveal().clone()));
+        let told = self.mask.mask_agent(KEYED);
+        self.ask_for(now, words, Some(told));
+    }
+
+    /// Asks the agent in a turn in which nothing was said; the world is told `told` in place of the words.
+    fn ask_for(&mut self, now: Instant, words: MaskedText, told: Option<MaskedText>) {
+        self.last_turn = TurnId(self.last_turn.0 + 1);
+        let turn = Turn { words, instead: told, ..Turn::new(self.last_turn, Floor::Closed) };
+        self.push(CallAction::PrepareSpeaking);
+        self.ask(now, turn);
+    }
+}

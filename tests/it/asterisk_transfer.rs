@@ -1,0 +1,299 @@
+//! Hand-overs and keys through a real Asterisk: who is handed over talks to somebody else, and who comes back is still in the same call.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+use vg_domain::event::Fact;
+use vg_domain::ids::CallId;
+use vg_domain::outcome::EndCause;
+use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
+use vg_tests::house::{House, recording};
+use vg_tests::lab::{Asterisk, SipCaller, compare, rms};
+use voice_gateway::application::ports::{CallOrder, OrderError};
+use voice_gateway::wiring::Held;
+
+/// The caller's sound at the telephone's rate.
+fn telephone(name: &str) -> Vec<i16> {
+    vg_media::resample::convert(&recording(name).unwrap(), 16_000, 8_000).unwrap()
+}
+
+/// The demo tenant, with the laboratory's desks as its extensions.
+fn tenants(more: &str) -> (tempfile::TempDir, String) {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(demo.join("demo.jsgf"), folder.path().join("demo.jsgf")).unwrap();
+    let shipped = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
+    let ours = shipped.replace("vg-extensions,{name}\"", "lab-desks,{name}\", ring_s = 3");
+    assert_ne!(ours, shipped);
+    std::fs::write(folder.path().join("demo.toml"), format!("{ours}\n{more}")).unwrap();
+    let config = format!("[tenants]\ndir = \"{}\"\n", folder.path().display());
+    (folder, config)
+}
+
+struct Story {
+    asterisk: Asterisk,
+    house: House,
+    _tenants: tempfile::TempDir,
+}
+
+impl Story {
+    async fn begin(more: &str) -> Self {
+        let asterisk = Asterisk::start().await.unwrap();
+        let (tenants, config) = tenants(more);
+        let house = House::serving_with(&[asterisk.ari()], &config).await.unwrap();
+        Self { asterisk, house, _tenants: tenants }
+    }
+
+    /// A caller who has been greeted.
+    async fn caller(&mut self) -> (CallId, SipCaller) {
+        let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
+        let call =
+            self.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
+        caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+        (call, caller)
+    }
+
+    async fn until(&mut self, what: &str, fit: impl Fn(&Fact) -> bool) {
+        self.house.fact(what, |_, fact| fit(fact).then_some(())).await.unwrap();
+    }
+
+    async fn ended(&mut self) -> EndCause {
+        self.house
+            .fact("the end", |_, fact| match fact {
+                Fact::Ended(outcome) => Some(outcome.cause),
+                _ => None,
+            })
+            .await
+            .unwrap()
+    }
+
+    async fn end(self) {
+        self.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(self.asterisk.channels().await.unwrap(), Vec::<String>::new());
+        assert_eq!(self.asterisk.bridges().await.unwrap(), Vec::<String>::new());
+        self.house.stop().await;
+    }
+}
+
+fn transfer(target: TransferTarget, mode: TransferMode) -> CallOrder {
+    CallOrder::Transfer(Transfer { target, mode, summary: Some("wants two pizzas, pays by 4111 1111 1111 1111".to_owned()) })
+}
+
+fn to_queue(name: &str) -> CallOrder {
+    transfer(TransferTarget::Queue(name.to_owned()), TransferMode::Blind)
+}
+
+fn to_extension(name: &str) -> CallOrder {
+    transfer(TransferTarget::Extension(name.to_owned()), TransferMode::Blind)
+}
+
+/// What the caller says now comes back: somebody who echoes is at the other end.
+async fn is_echoed(caller: SipCaller) {
+    let mut caller = caller;
+    let words = telephone("order.wav");
+    let said = Instant::now();
+    caller.say(&words).await.unwrap();
+    println!("said after {:?}", said - caller.answered_at());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let call = caller.hang_up().await.unwrap();
+    let found = compare(&words, &call.heard, call.rate_hz).expect("the echo is not there");
+    println!("{found:?}");
+    assert!(found.snr_db > 25.0, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_handed_to_a_queue_talks_to_its_member_who_was_told_why() {
+    let mut story = Story::begin("").await;
+    let (call, caller) = story.caller().await;
+    story.house.order(&call, to_queue("sales")).await.unwrap();
+    story.until("the member's answer", |fact| matches!(fact, Fact::Transferred { kind: "queue", .. })).await;
+    // The gateway knows of the caller still, and holds nothing of it but its task and its voice.
+    let parted = Held { calls: 1, legs: 0, sessions: 1, asterisk: 1 };
+    story.house.holds(parted, Duration::from_secs(5)).await.unwrap();
+    is_echoed(caller).await;
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    let log = story.asterisk.log();
+    let told = log.lines().find(|line| line.contains("told <")).unwrap_or("nobody was told");
+    assert!(told.contains("<wants two pizzas pays by card> of caller"), "{told}");
+    let done = r#"vg_transfers_total{kind="queue",mode="blind",outcome="done"}"#;
+    assert_eq!(story.house.metric(done).await.unwrap(), 1.0);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_reaches_nobody_comes_back_and_is_understood_in_the_same_call() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    for (order, code) in [
+        (to_extension("203"), "busy"),
+        (to_extension("202"), "no_answer"),
+        (to_queue("empty"), "unavailable"),
+        (to_queue("unknown"), "unavailable"),
+    ] {
+        story.house.order(&call, order).await.unwrap();
+        let back = story.house.fact("the way back", |whose, fact| match fact {
+            Fact::TransferFailed { code, .. } if *whose == call => Some(*code),
+            _ => None,
+        });
+        assert_eq!(back.await.unwrap(), code);
+        caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
+        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    }
+    caller.say(&telephone("time.wav")).await.unwrap();
+    let heard = story.house.fact("the question", |whose, fact| match fact {
+        Fact::Turn(record) if *whose == call => Some(record.heard.clone()),
+        _ => None,
+    });
+    assert!(heard.await.unwrap().as_str().contains("time"));
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn place_that_is_not_there_and_number_that_is_not_allowed_keep_the_caller() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    assert_eq!(story.house.order(&call, to_extension("999")).await, Err(OrderError::Failed("refused")));
+    let outside = TransferTarget::External(vg_domain::pii::Pii::new("+493012345678".to_owned()));
+    assert_eq!(story.house.order(&call, transfer(outside, TransferMode::Blind)).await, Err(OrderError::Forbidden));
+    caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_hangs_up_while_a_telephone_rings_was_not_handed_over() {
+    let mut story = Story::begin("").await;
+    let (call, caller) = story.caller().await;
+    story.house.order(&call, to_extension("202")).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    caller.hang_up().await.unwrap();
+    story.until("the failure", |fact| matches!(fact, Fact::TransferFailed { code: "abandoned", .. })).await;
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+const MENU: &str = r#"
+[menu]
+prompt = "Press one for our opening hours, or two for the sales team."
+starts = ["call"]
+wait_s = 4
+tries = 2
+[menu.keys]
+1 = { ask = "what are your opening hours" }
+2 = { queue = "sales" }
+0 = "human"
+"*" = "hang_up"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn menu_is_answered_by_keys_and_a_key_stops_the_prompt() {
+    let mut story = Story::begin(MENU).await;
+    let mut caller = SipCaller::dial(&story.asterisk, "100").await.unwrap();
+    let call = story.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
+    let says = |part: &'static str| move |fact: &Fact| matches!(fact, Fact::Saying { text, .. } if text.as_str().contains(part));
+    story.until("the prompt", says("Press one")).await;
+    // Into the prompt, by RFC 4733.
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    caller.press('1', Duration::from_millis(120)).unwrap();
+    // How much of the prompt was heard is known a little after the agent was asked.
+    let (mut stopped, mut answered) = (false, false);
+    let both = story.house.fact("prompt stopped, key answered", |_, fact| {
+        stopped |= matches!(fact, Fact::Interrupted { .. });
+        answered |= says("nine in the morning")(fact);
+        (stopped && answered).then_some(())
+    });
+    both.await.unwrap();
+    caller.hears_quiet(Duration::from_millis(800), Duration::from_secs(20)).await.unwrap();
+    // Keys towards the caller.
+    story.house.order(&call, CallOrder::Digits("42#".to_owned())).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let record = caller.hang_up().await.unwrap();
+    assert_eq!(record.keys, "42#");
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_of_the_menu_leads_to_the_queue() {
+    let mut story = Story::begin(MENU).await;
+    let caller = SipCaller::dial(&story.asterisk, "100").await.unwrap();
+    story.until("the answer", |fact| matches!(fact, Fact::Answered(_))).await;
+    caller.press('2', Duration::from_millis(120)).unwrap();
+    story.until("the member's answer", |fact| matches!(fact, Fact::Transferred { kind: "queue", .. })).await;
+    is_echoed(caller).await;
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    story.end().await;
+}
+
+fn attended(desk: &str) -> CallOrder {
+    transfer(TransferTarget::Extension(desk.to_owned()), TransferMode::Attended)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn person_is_told_what_it_is_about_and_then_hears_the_caller() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    story.house.order(&call, attended("205")).await.unwrap();
+    let parted = Held { calls: 1, legs: 0, sessions: 1, asterisk: 1 };
+    story.house.holds(parted, Duration::from_secs(5)).await.unwrap();
+    let words = telephone("order.wav");
+    caller.say(&words).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    story.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    let heard = story.asterisk.desk_heard().unwrap();
+    let found = compare(&words, &heard, 8_000).expect("the caller was not heard");
+    println!("{found:?}");
+    assert!(found.snr_db > 25.0, "{found:?}");
+    // Before the caller the agent's voice: a summary takes a second at least.
+    let begins = (found.delay_ms[0] * 8.0) as usize;
+    let voiced = heard[..begins].chunks(160).filter(|frame| rms(frame) > 200.0).count();
+    assert!(voiced > 40, "{voiced} frames of a voice before the caller's");
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_waits_with_music_for_somebody_who_does_not_come_and_is_understood_again() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    let rings = Instant::now();
+    for (desk, code) in [("202", "no_answer"), ("203", "busy")] {
+        let asked = Instant::now();
+        assert_eq!(story.house.order(&call, attended(desk)).await, Err(OrderError::Failed(code)));
+        if desk == "202" {
+            // Three seconds of ringing, and music meanwhile.
+            assert!(asked.elapsed() > Duration::from_secs(2), "{:?}", asked.elapsed());
+            caller.hears_speech(rings, Duration::from_millis(10)).await.unwrap();
+        }
+        caller.hears_quiet(Duration::from_millis(700), Duration::from_secs(15)).await.unwrap();
+    }
+    caller.say(&telephone("time.wav")).await.unwrap();
+    let heard = story.house.fact("the question", |whose, fact| match fact {
+        Fact::Turn(record) if *whose == call => Some(record.heard.clone()),
+        _ => None,
+    });
+    assert!(heard.await.unwrap().as_str().contains("time"));
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_hangs_up_while_a_person_is_called_leaves_nobody_ringing() {
+    let mut story = Story::begin("").await;
+    let (call, caller) = story.caller().await;
+    let gone = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        caller.hang_up().await.unwrap();
+    };
+    let (ordered, ()) = tokio::join!(story.house.order(&call, attended("202")), gone);
+    assert_eq!(ordered, Err(OrderError::Failed("abandoned")));
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
