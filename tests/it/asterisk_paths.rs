@@ -4,9 +4,9 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::interval;
 use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::house::House;
@@ -15,32 +15,31 @@ use vg_tests::lab::{Asterisk, SipCaller, SipLine};
 /// The caller's sound: silence in PCMU, from when it is wished for.
 struct Telephone {
     socket: Arc<UdpSocket>,
-    over: Arc<AtomicBool>,
+    sending: JoinSet<()>,
 }
 
 impl Telephone {
     fn new() -> Self {
         let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").unwrap());
-        Self { socket, over: Arc::default() }
+        Self { socket, sending: JoinSet::new() }
     }
 
     fn port(&self) -> u16 {
         self.socket.local_addr().unwrap().port()
     }
 
-    fn begins_to_send(&self, to: SocketAddr) {
-        let (socket, over) = (Arc::clone(&self.socket), Arc::clone(&self.over));
-        thread::spawn(move || {
+    fn begins_to_send(&mut self, to: SocketAddr) {
+        let socket = Arc::clone(&self.socket);
+        self.sending.spawn(async move {
+            let mut frames = interval(Duration::from_millis(20));
             for n in 0u16.. {
-                if over.load(Ordering::Relaxed) {
-                    return;
-                }
+                frames.tick().await;
                 let mut packet = [0xFF; 172];
-                packet[..4].copy_from_slice(&[0x80, 0, n.to_be_bytes()[0], n.to_be_bytes()[1]]);
+                packet[..2].copy_from_slice(&[0x80, 0]);
+                packet[2..4].copy_from_slice(&n.to_be_bytes());
                 packet[4..8].copy_from_slice(&(u32::from(n) * 160).to_be_bytes());
                 packet[8..12].copy_from_slice(&[0, 0, 0, 7]);
                 let _ = socket.send_to(&packet, to);
-                thread::sleep(Duration::from_millis(20));
             }
         });
     }
@@ -54,12 +53,6 @@ impl Telephone {
             packets += usize::from(self.socket.recv(&mut [0; 1_500]).is_ok());
         }
         packets
-    }
-}
-
-impl Drop for Telephone {
-    fn drop(&mut self) {
-        self.over.store(true, Ordering::Relaxed);
     }
 }
 
@@ -89,7 +82,7 @@ fn media_channels(channels: &[String]) -> Vec<String> {
 async fn a_path_without_packets_is_built_anew_and_carries_sound_when_the_caller_sends() {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
-    let telephone = Telephone::new();
+    let mut telephone = Telephone::new();
     let line = SipLine::dial(&asterisk, "100", telephone.port()).await.unwrap();
     let first = media_channels(&asterisk.channels().await.unwrap());
     counted(&house, "vg_media_paths_tested_total{outcome=\"nothing_heard\"}", 1.0).await;
