@@ -162,6 +162,7 @@ impl Rig {
         let n = self.shared.calls.fetch_add(1, Ordering::Relaxed);
         let call = IncomingCall {
             call: CallId::new(format!("call-{n}")),
+            arrived: now(),
             channel: format!("chan-{n}"),
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),

@@ -190,6 +190,7 @@ impl<'a> Dial<'a> {
         let channel = caller.channel;
         let offered = core.incoming.try_send(IncomingCall {
             call: call.clone(),
+            arrived: Instant::now(),
             channel: channel.clone(),
             caller: caller.number,
             dialled: caller.dialled,
