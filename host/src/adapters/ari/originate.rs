@@ -211,6 +211,16 @@ async fn detect(core: &Core, channel: String) {
     }
 }
 
+/// What the channel is born with. Names are ours alone: one with brackets in it is a function that Asterisk calls.
+fn variables(core: &Core, order: &DialOrder) -> serde_json::Value {
+    let mut variables = json!({ "VG_APP": core.config.app, "VG_CALL": order.call.as_str(), "VG_TENANT": order.tenant.as_str() });
+    if order.endpoint.reveal().starts_with("PJSIP/") {
+        // A REFER of the called side would carry the agent's leg away.
+        variables["PJSIP_TRANSFER_HANDLING()"] = "ari-only".into();
+    }
+    variables
+}
+
 /// What was begun is removed unless it became a call: whoever wanted it may not wait for the answer.
 struct Begun {
     core: Arc<Core>,
@@ -249,7 +259,7 @@ impl Ari {
             "channelId": channel,
             "callerId": order.caller_id.reveal(),
             "timeout": order.ring.as_secs().max(1),
-            "variables": { "VG_APP": core.config.app, "VG_CALL": order.call.as_str(), "VG_TENANT": order.tenant.as_str() },
+            "variables": variables(core, order),
         });
         let _: Channel = core.rest.create_from(ACT, &["channels"], &body).await?;
         begun.kept = true;

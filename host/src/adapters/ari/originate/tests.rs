@@ -45,7 +45,7 @@ async fn somebody_is_dialled_as_the_order_says_and_talks_when_up() {
     let expected = json!({
         "endpoint": "PJSIP/5550100@trunk", "app": "vg-test", "appArgs": "outbound", "channelId": "vg-test.out.c1",
         "callerId": "+551130000000", "timeout": 20,
-        "variables": {"VG_APP": "vg-test", "VG_CALL": "c1", "VG_TENANT": "acme"},
+        "variables": {"VG_APP": "vg-test", "VG_CALL": "c1", "VG_TENANT": "acme", "PJSIP_TRANSFER_HANDLING()": "ari-only"},
     });
     assert_eq!(told, expected);
     assert!(leg.events.try_recv().is_err(), "it rings");
