@@ -92,6 +92,9 @@ async fn who_is_called_hears_the_greeting_after_the_answer_and_not_before() {
     let heard = person.hears_speech(person.answered_at(), Duration::from_secs(5)).await.unwrap();
     println!("greeted {:?} after the answer", heard - person.answered_at());
     person.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    let faults: Vec<String> =
+        asterisk.log().lines().filter(|line| line.contains("TRANSFER_HANDLING")).map(str::to_owned).collect();
+    assert_eq!(faults, [""; 0], "asterisk takes what the channel is born with");
     let orders = gateway.house.running().orders();
     orders.order(&TenantId::new("demo"), &call, CallOrder::HangUp).await.unwrap();
     let record = person.until_hung_up(Duration::from_secs(5)).await.unwrap();

@@ -194,7 +194,8 @@ tries = 2
 async fn menu_is_answered_by_keys_and_a_key_stops_the_prompt() {
     let mut story = Story::begin(MENU).await;
     let mut caller = SipCaller::dial(&story.asterisk, "100").await.unwrap();
-    let call = story.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
+    let call =
+        story.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
     let says = |part: &'static str| move |fact: &Fact| matches!(fact, Fact::Saying { text, .. } if text.as_str().contains(part));
     story.until("the prompt", says("Press one")).await;
     // Into the prompt, by RFC 4733.

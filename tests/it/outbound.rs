@@ -155,3 +155,28 @@ async fn a_gateway_that_drains_hangs_up_what_rings_and_dials_nobody() {
     assert_eq!(originator.originate(order).await, Err(OriginateError::Draining));
     assert_eq!(rig.stop().await.calls, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn orders_that_come_together_share_the_tenants_seats_exactly() {
+    let rig = Rig::start(8);
+    let originator = rig.originator();
+    let order = || Originate {
+        tenant: TenantId::new(LIMITED),
+        to: Pii::new(PERSON.to_owned()),
+        from: None,
+        agent: None,
+        metadata: Default::default(),
+        timeout: Duration::from_secs(30),
+    };
+    let made = futures_util::future::join_all((0..20).map(|_| originator.originate(order()))).await;
+    let calls: Vec<&CallId> = made.iter().flatten().collect();
+    assert_eq!(calls.len(), 1);
+    assert_eq!(made.iter().filter(|made| **made == Err(OriginateError::OverLimit)).count(), 19);
+    assert_eq!(rig.order_as(LIMITED, calls[0], CallOrder::HangUp).await, Ok(()));
+    assert_eq!(ended(&rig, calls[0]).await, EndCause::Stopped);
+    // Who no longer waits for the answer takes nothing with him.
+    let impatient = tokio::time::timeout(Duration::from_millis(1), originator.originate(order())).await;
+    assert!(impatient.is_err());
+    assert_eq!(rig.live(), 0);
+    assert!(originator.originate(order()).await.is_ok());
+}

@@ -3,12 +3,19 @@
 //! A [`Rig`] is a gateway; [`Rig::call`] places a call and gives its [`Caller`], who speaks by saying so, since the fake
 //! listener hears what the caller's script says, and who hears what the Mouth is told to play.
 
+mod line;
+mod tenants;
+
+pub use tenants::{LIMITED, RECORDED, outbound, settings};
+
 use futures_util::future::BoxFuture;
+use line::{FakeDialler, FakeLine};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tenants::FakeTenants;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::AgentCommand;
@@ -16,12 +23,8 @@ use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
-use vg_domain::number::NumberPlan;
-use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
-use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
-use vg_domain::transfer::{Handover, PlacePattern, TransferSettings};
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::orders::Directory;
@@ -159,6 +162,7 @@ impl Rig {
         let n = self.shared.calls.fetch_add(1, Ordering::Relaxed);
         let call = IncomingCall {
             call: CallId::new(format!("call-{n}")),
+            arrived: now(),
             channel: format!("chan-{n}"),
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),
@@ -390,75 +394,6 @@ pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Settings of the virtual tenant.
-pub fn settings() -> TenantSettings {
-    let provider = |plugin: &str| Ladder::from(Provider::new(PluginId::new(plugin), "{}"));
-    TenantSettings {
-        tenant: TenantId::new("virtual"),
-        language: "en-US".to_owned(),
-        greeting: "Welcome to the virtual house.".to_owned(),
-        hearing: provider("stt-fake"),
-        speaking: provider("tts-fake"),
-        prompts: Prompts {
-            not_understood: "Pardon?".to_owned(),
-            agent_unavailable: "Nobody can answer now.".to_owned(),
-            farewell: "Goodbye.".to_owned(),
-            transfer_failed: "Nobody is free.".to_owned(),
-        },
-        timing: Timing::default(),
-        human: Some("people,s".to_owned()),
-        transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
-        menu: None,
-        recording: false,
-        calls_max: None,
-        outbound: None,
-    }
-}
-
-/// A tenant whose calls are recorded.
-pub const RECORDED: &str = "recorded";
-
-/// A tenant that may have one call.
-pub const LIMITED: &str = "limited";
-
-/// Rules of a tenant that may call people in Brazil.
-pub fn outbound() -> OutboundRules {
-    let plan = NumberPlan { country: Some("55".to_owned()) };
-    OutboundRules {
-        trunk: "PJSIP/{number}@trunk".parse().unwrap(),
-        caller_id: plan.read("1130000000").unwrap(),
-        caller_ids: Vec::new(),
-        patterns: vec!["+55.".parse().unwrap()],
-        denied: Vec::new(),
-        plan,
-        machines: MachineDetection::Off,
-    }
-}
-
-struct FakeTenants(Arc<Shared>);
-
-impl Tenants for FakeTenants {
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
-        Box::pin(async move {
-            let fault = self.0.script.lock().unwrap().tenant_fault.clone();
-            if let Some(fault) = fault {
-                return Err(fault);
-            }
-            match hint {
-                TenantHint::Default => Ok(Arc::new(settings())),
-                TenantHint::Named(name) if name.as_str() == LIMITED => {
-                    let (tenant, calls_max) = (name.clone(), std::num::NonZeroUsize::new(1));
-                    Ok(Arc::new(TenantSettings { tenant, calls_max, outbound: Some(outbound()), ..settings() }))
-                }
-                TenantHint::Named(name) if name.as_str() == RECORDED => {
-                    Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
-                }
-                TenantHint::Named(_) => Err(TenantError::Unknown),
-            }
-        })
-    }
-}
-
 struct FakeRecorder(Arc<Shared>);
 
 impl Recorder for FakeRecorder {
@@ -469,101 +404,6 @@ impl Recorder for FakeRecorder {
         let (recording, source) = recording::ends();
         self.0.recordings.lock().unwrap().push((request, source));
         Ok(recording)
-    }
-}
-
-struct FakeLine {
-    acts: Arc<Mutex<Vec<String>>>,
-    legs: mpsc::Sender<FarLeg>,
-    reconnect_fault: Option<TelephonyError>,
-}
-
-impl FakeLine {
-    fn act(&self, act: &str) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.acts.lock().unwrap().push(act.to_owned());
-        // A round trip to Asterisk.
-        Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            Ok(())
-        })
-    }
-}
-
-impl Telephony for FakeLine {
-    fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("ring")
-    }
-
-    fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
-        self.acts.lock().unwrap().push("connect-media".to_owned());
-        Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let (mouth_tx, mouth) = mpsc::channel(8);
-            let (events, events_rx) = mpsc::channel(64);
-            let _ = self.legs.send(FarLeg { mouth, events }).await;
-            Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
-        })
-    }
-
-    fn reconnect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
-        self.acts.lock().unwrap().push("reconnect-media".to_owned());
-        Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            let (mouth_tx, mouth) = mpsc::channel(8);
-            let (events, events_rx) = mpsc::channel(64);
-            let (fault, legs) = (self.reconnect_fault.clone(), &self.legs);
-            if let Some(fault) = fault {
-                return Err(fault);
-            }
-            let _ = legs.send(FarLeg { mouth, events }).await;
-            Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
-        })
-    }
-
-    fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("answer")
-    }
-
-    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
-        let place = format!("{},{}", handover.place.context(), handover.place.extension());
-        let act = self.act(&format!("transfer {place}"));
-        let missing = handover.place.extension() == "nobody";
-        Box::pin(async move {
-            act.await?;
-            if missing { Err(TelephonyError::Refused { act: "transfer", status: 404 }) } else { Ok(Parting::MayReturn) }
-        })
-    }
-
-    fn consult<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
-        self.act(&format!("consult {}", handover.place.extension()))
-    }
-
-    fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("meet")
-    }
-
-    fn join(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("join")
-    }
-
-    fn resume(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("resume")
-    }
-
-    fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("leave-media")
-    }
-
-    fn send_digits<'a>(&'a mut self, digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
-        self.act(&format!("digits {digits}"))
-    }
-
-    fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act(&format!("hang-up {}", cause.code()))
-    }
-
-    fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
-        self.act("release")
     }
 }
 
@@ -654,34 +494,6 @@ impl Speak for FakeSpeaker {
 
     fn plugin(&self) -> &PluginId {
         &self.plugin
-    }
-}
-
-/// Everybody who is dialled rings.
-struct FakeDialler {
-    shared: Arc<Shared>,
-    called: mpsc::Sender<(DialOrder, Caller)>,
-}
-
-impl Dialler for FakeDialler {
-    fn dial(&self, order: DialOrder) -> BoxFuture<'_, Result<Dialled, DialError>> {
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            let fault = self.shared.script.lock().unwrap().dial_fault;
-            if let Some(fault) = fault {
-                return Err(fault);
-            }
-            let (telephony, events) = mpsc::channel(8);
-            let (_, facts) = mpsc::channel(1);
-            let (legs_tx, legs) = mpsc::channel(1);
-            let acts = Arc::new(Mutex::new(Vec::new()));
-            let line = FakeLine { acts: Arc::clone(&acts), legs: legs_tx, reconnect_fault: None };
-            let shared = Arc::clone(&self.shared);
-            let person = Caller { acts, telephony: Some(telephony), facts, told: Vec::new(), legs, leg: None, shared };
-            let channel = format!("out-{}", order.call);
-            self.called.try_send((order, person)).expect("a rig rings few people at once");
-            Ok(Dialled { channel, telephony: Box::new(line), events })
-        })
     }
 }
 

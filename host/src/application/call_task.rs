@@ -486,7 +486,7 @@ enum Asked {
 }
 
 /// tokio's clock, so that a paused one moves the call as well.
-pub(super) fn now() -> Instant {
+fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

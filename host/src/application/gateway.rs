@@ -1,7 +1,7 @@
 //! Admits calls, runs a task for each, and joins them all.
 
 use super::admission::{Admission, Seat};
-use super::call_task::{CallTask, Ending, Services, now};
+use super::call_task::{CallTask, Ending, Services};
 use super::limits;
 use super::orders::Directory;
 use super::originate::{Originating, Outgoing};
@@ -200,14 +200,14 @@ impl Desk {
         let (services, tenants) = (self.services.clone(), Arc::clone(&self.tenants));
         let (admission, directory) = (Arc::clone(&self.admission), Arc::clone(&self.directory));
         async move {
-            let (began, _seat) = (now(), seat);
+            let (arrived, _seat) = (call.arrived, seat);
             let settings = settings(&*tenants, &call.tenant).await.map_err(|error| error.refusal());
             let seated = settings.and_then(|settings| Ok((admission.seat_of(&settings)?, settings)));
             match seated {
                 Ok((_seat, settings)) => {
                     services.observe.observe(&Observation::CallStarted);
                     let (_listed, orders) = directory.list(settings.tenant.clone(), call.call.clone());
-                    Some(CallTask::new(services, call, settings, orders).offered_at(began).run(ending).await)
+                    Some(CallTask::new(services, call, settings, orders).offered_at(arrived).run(ending).await)
                 }
                 Err(refusal) => {
                     tell_of_refusal(&services, &call, refusal);

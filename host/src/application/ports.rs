@@ -34,6 +34,8 @@ use vg_domain::transfer::{Handover, Returned};
 pub struct IncomingCall {
     /// Made by the adapter, unique.
     pub call: CallId,
+    /// When the adapter learned of it: the beginning of its set-up.
+    pub arrived: Instant,
     /// Asterisk's channel id, or the media connection's id; for logs and correlation.
     pub channel: String,
     /// The caller's number where known.

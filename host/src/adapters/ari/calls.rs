@@ -340,21 +340,28 @@ impl Calls {
 
     /// Last words to a call's task.
     pub(super) fn end(&self, channel: &str, event: TelephonyEvent) {
-        if let Some(events) = self.forget(channel) {
-            // A full queue, or a task that no longer listens: the closed channel says it.
-            let _ = events.try_send(event);
-        }
+        let Some(Leg { events, stage, .. }) = self.lock().legs.remove(channel) else { return };
+        let event = match (event, stage) {
+            (TelephonyEvent::CallerGone, Some(stage)) => stage.ended(),
+            (event, _) => event,
+        };
+        // A full queue, or a task that no longer listens: the closed channel says it.
+        let _ = events.try_send(event);
     }
 
+    /// Legs that Asterisk ought to know.
     pub(super) fn channels(&self) -> Vec<String> {
-        self.lock().legs.keys().cloned().collect()
+        let legs = &self.lock().legs;
+        let exists = |leg: &Leg| !matches!(leg.stage, Some(Stage::Asked { .. }));
+        legs.iter().filter(|(_, leg)| exists(leg)).map(|(channel, _)| channel.clone()).collect()
     }
 
     /// Channels that Asterisk is to be asked about, by `doubt` of their flow; each at most every `pause`.
     pub(super) fn doubtful(&self, now: Instant, pause: Duration, doubt: impl Fn(Option<&Flow>) -> bool) -> Vec<String> {
         let mut doubtful = Vec::new();
         for (channel, leg) in &mut self.lock().legs {
-            if now >= leg.ask_not_before && doubt(leg.flow.as_deref()) {
+            let exists = !matches!(leg.stage, Some(Stage::Asked { .. }));
+            if exists && now >= leg.ask_not_before && doubt(leg.flow.as_deref()) {
                 leg.ask_not_before = now + pause;
                 doubtful.push(channel.clone());
             }

@@ -199,6 +199,7 @@ impl<'a> Dial<'a> {
         let channel = caller.channel;
         let offered = core.incoming.try_send(IncomingCall {
             call: call.clone(),
+            arrived: Instant::now(),
             channel: channel.clone(),
             caller: caller.number,
             dialled: caller.dialled,
@@ -284,6 +285,7 @@ async fn resync(core: &Arc<Core>, boot: Arc<Boot>) {
     for channel in known.iter().filter(|channel| !left.contains(channel.as_str())) {
         core.calls.end(channel, if restarted { TelephonyEvent::Lost } else { TelephonyEvent::CallerGone });
     }
+    originate::catch_up(core, &channels).await;
     for (kind, names) in [("channels", &channels), ("bridges", &bridges)] {
         for name in names.iter().filter(|name| is_orphan(core, name)) {
             remove_orphan(core, kind, &name.id).await;

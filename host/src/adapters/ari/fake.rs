@@ -51,6 +51,8 @@ struct Inner {
     nonsense_at: Option<&'static str>,
     /// Bodies of requests to call somebody.
     dialled: Vec<Value>,
+    /// What channels were given with their application.
+    app_data: BTreeMap<String, &'static str>,
     /// Channels in other applications of the dialplan.
     elsewhere: BTreeMap<String, &'static str>,
     /// There is a context that looks for machines.
@@ -137,6 +139,11 @@ impl Asterisk {
 
     pub(super) fn leave_ringing(&self, channel: &str) {
         self.with(|inner| inner.channels.insert(channel.into(), false));
+    }
+
+    /// A channel comes back to our application, and nobody is told.
+    pub(super) fn comes_back(&self, channel: &str, app_data: &'static str) {
+        self.with(|inner| inner.app_data.insert(channel.into(), app_data));
     }
 
     /// A channel that is in another application of the dialplan.
@@ -260,7 +267,8 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             let does = |in_stasis: bool| if in_stasis { "Stasis" } else { "AppDial2" };
             let row = |(id, in_stasis): (&String, &bool)| {
                 let does = inner.elsewhere.get(id).copied().unwrap_or_else(|| does(*in_stasis));
-                json!({"id": id, "dialplan": {"app_name": does}})
+                let data = inner.app_data.get(id).copied().unwrap_or("vg-test,outbound");
+                json!({"id": id, "dialplan": {"app_name": does, "app_data": data}})
             };
             axum::Json(inner.channels.iter().map(row).collect::<Vec<_>>()).into_response()
         }

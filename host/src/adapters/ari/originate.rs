@@ -5,7 +5,7 @@
 
 use super::calls::Built;
 use super::telephony::AriTelephony;
-use super::wire::{Channel, Event, Variable};
+use super::wire::{Channel, Event, Named, Variable};
 use super::{Ari, Core};
 use crate::application::ports::{DialError, DialOrder, Dialled, Dialler, TelephonyError, TelephonyEvent};
 use futures_util::future::BoxFuture;
@@ -23,6 +23,11 @@ const AMD_CONTEXT: &str = "vg-amd";
 /// How far a dialled leg is. A leg that talks has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// Asterisk was asked for it and has not answered: it may not exist yet.
+    Asked {
+        /// Whether machines are looked for.
+        detect_machines: bool,
+    },
     /// It rings, or will.
     Ringing {
         /// Whether machines are looked for.
@@ -32,6 +37,24 @@ pub(super) enum Stage {
     },
     /// It is answered, and `AMD()` listens.
     Detecting,
+}
+
+impl Stage {
+    /// Events may come before the answer to what was asked.
+    fn known(self) -> Self {
+        match self {
+            Self::Asked { detect_machines } => Self::Ringing { detect_machines, told: None },
+            known => known,
+        }
+    }
+
+    /// What the end of a leg means that ends at this stage without a cause.
+    pub(super) fn ended(self) -> TelephonyEvent {
+        match self.known() {
+            Self::Ringing { told, .. } => TelephonyEvent::NotReached(told.unwrap_or(DialFailure::Failed)),
+            Self::Asked { .. } | Self::Detecting => TelephonyEvent::CallerGone,
+        }
+    }
 }
 
 /// What an event of a dialled leg leads to.
@@ -49,7 +72,7 @@ pub(super) fn see(core: &Core, event: Event) -> Seen<'_> {
     let Some(channel) = channel_of(&event).filter(|channel| core.calls.is_dialled(channel)).map(str::to_owned) else {
         return Seen::Ordinary(event);
     };
-    let Some(stage) = core.calls.stage(&channel) else {
+    let Some(stage) = core.calls.stage(&channel).map(Stage::known) else {
         // Dialled by somebody who did not wait for the answer.
         return match &event {
             Event::StasisStart { args, .. } if is_outbound(args) && !core.calls.knows(&channel) => {
@@ -139,6 +162,27 @@ fn failure(cause: u32, told: Option<DialFailure>) -> DialFailure {
     }
 }
 
+/// Makes up for answers that were given while nobody listened: such a leg is in our application already.
+pub(super) async fn catch_up(core: &Core, listed: &[Named]) {
+    for channel in listed.iter().filter(|channel| channel.dialplan.app_name == "Stasis") {
+        match core.calls.stage(&channel.id).map(Stage::known) {
+            Some(Stage::Ringing { detect_machines: true, .. }) => {
+                core.calls.set_stage(&channel.id, Some(Stage::Detecting));
+                detect(core, channel.id.clone()).await;
+            }
+            Some(Stage::Ringing { .. }) => drop(up(core, &channel.id, AnsweredBy::CalledSide)),
+            Some(Stage::Detecting) => {
+                // The list may be older than its way to `AMD()`: it is back where it has more than its first argument.
+                let args: Vec<String> = channel.dialplan.app_data.split(',').skip(1).map(str::to_owned).collect();
+                if args.len() > 1 {
+                    drop(up(core, &channel.id, answered_by(&args)));
+                }
+            }
+            Some(Stage::Asked { .. }) | None => {}
+        }
+    }
+}
+
 fn drop_leg(core: &Core, channel: String) -> BoxFuture<'_, ()> {
     Box::pin(async move {
         let _ = core.rest.delete("drop dialled channel", &["channels", &channel], &[]).await;
@@ -167,6 +211,16 @@ async fn detect(core: &Core, channel: String) {
     }
 }
 
+/// What the channel is born with. Names are ours alone: one with brackets in it is a function that Asterisk calls.
+fn variables(core: &Core, order: &DialOrder) -> serde_json::Value {
+    let mut variables = json!({ "VG_APP": core.config.app, "VG_CALL": order.call.as_str(), "VG_TENANT": order.tenant.as_str() });
+    if order.endpoint.reveal().starts_with("PJSIP/") {
+        // A REFER of the called side would carry the agent's leg away.
+        variables["PJSIP_TRANSFER_HANDLING()"] = "ari-only".into();
+    }
+    variables
+}
+
 /// What was begun is removed unless it became a call: whoever wanted it may not wait for the answer.
 struct Begun {
     core: Arc<Core>,
@@ -193,7 +247,7 @@ impl Ari {
         const ACT: &str = "dial";
         let core = &self.core;
         let channel = core.calls.dialled_name(&order.call);
-        let stage = Stage::Ringing { detect_machines: order.detect_machines, told: None };
+        let stage = Stage::Asked { detect_machines: order.detect_machines };
         // Known before it is asked for: its first event may come before the answer.
         let events = core.calls.dial(&channel, &order.call, stage).ok_or(TelephonyError::Unsupported { act: ACT })?;
         let mut begun = Begun { core: Arc::clone(core), call: order.call.clone(), channel: channel.clone(), kept: false };
@@ -205,10 +259,13 @@ impl Ari {
             "channelId": channel,
             "callerId": order.caller_id.reveal(),
             "timeout": order.ring.as_secs().max(1),
-            "variables": { "VG_APP": core.config.app, "VG_CALL": order.call.as_str(), "VG_TENANT": order.tenant.as_str() },
+            "variables": variables(core, order),
         });
         let _: Channel = core.rest.create_from(ACT, &["channels"], &body).await?;
         begun.kept = true;
+        if core.calls.stage(&channel) == Some(stage) {
+            core.calls.set_stage(&channel, Some(stage.known()));
+        }
         let telephony = Box::new(AriTelephony::new(Arc::clone(core), order.call.clone(), channel.clone()));
         Ok(Dialled { channel, telephony, events })
     }

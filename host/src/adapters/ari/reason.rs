@@ -17,3 +17,24 @@ pub(super) fn reason(cause: EndCause) -> &'static str {
         _ => "normal",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_the_status_that_says_why() {
+        let reasons = Refusal::ALL.map(|refusal| (refusal.code(), reason(EndCause::Refused(refusal))));
+        let expected = [
+            ("tenant_unknown", "unallocated"),
+            ("tenant_unavailable", "congestion"),
+            ("did_unknown", "unallocated"),
+            ("trunk_mismatch", "rejected"),
+            ("over_limit", "congestion"),
+            ("tenant_over_limit", "busy"),
+            ("draining", "congestion"),
+        ];
+        assert_eq!(reasons, expected);
+        assert_eq!(reason(EndCause::AgentHungUp), "normal");
+    }
+}

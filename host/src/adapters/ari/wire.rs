@@ -117,6 +117,9 @@ pub(super) struct Named {
 pub(super) struct Place {
     #[serde(default)]
     pub(super) app_name: String,
+    /// Its arguments, with commas between.
+    #[serde(default)]
+    pub(super) app_data: String,
 }
 
 /// `GET /channels/{id}/variable`.

@@ -10,7 +10,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
@@ -73,6 +73,7 @@ fn offer(
     let mut variable = |name: &str| start.channel_variables.remove(name).filter(|value| !value.is_empty());
     IncomingCall {
         call,
+        arrived: Instant::now(),
         caller: Pii::new(variable("caller").unwrap_or_default()),
         dialled: Pii::new(variable("dialled").unwrap_or_default()),
         tenant: variable("tenant").map_or(TenantHint::Default, |name| TenantHint::Named(TenantId::new(name))),

@@ -45,7 +45,7 @@ async fn somebody_is_dialled_as_the_order_says_and_talks_when_up() {
     let expected = json!({
         "endpoint": "PJSIP/5550100@trunk", "app": "vg-test", "appArgs": "outbound", "channelId": "vg-test.out.c1",
         "callerId": "+551130000000", "timeout": 20,
-        "variables": {"VG_APP": "vg-test", "VG_CALL": "c1", "VG_TENANT": "acme"},
+        "variables": {"VG_APP": "vg-test", "VG_CALL": "c1", "VG_TENANT": "acme", "PJSIP_TRANSFER_HANDLING()": "ari-only"},
     });
     assert_eq!(told, expected);
     assert!(leg.events.try_recv().is_err(), "it rings");
@@ -177,6 +177,30 @@ async fn what_rings_without_a_call_is_removed_after_a_gap_and_who_was_handed_ove
     house.asterisk.leave_in("vg-test.out.queued", "Queue");
     house.asterisk.mend();
     until("it is removed", || house.asterisk.left() == ["other.out.dead", "vg-test.out.queued"]).await;
+}
+
+#[tokio::test]
+async fn who_answered_or_was_lost_in_a_gap_is_made_up_for() {
+    let house = house().await;
+    let mut answered = dial(&house, order("answered", false)).await;
+    let mut lost = dial(&house, order("lost", false)).await;
+    let mut rings = dial(&house, order("rings", false)).await;
+    house.asterisk.detects_machines();
+    let mut machine = dial(&house, order("machine", true)).await;
+    house.asterisk.enters(&machine.channel, &["outbound"], "Up");
+    until("it is sent to the dialplan", || house.asterisk.log().iter().any(|line| line.ends_with("/continue"))).await;
+    house.asterisk.cut();
+    until("the gap is noticed", || !house.ari.is_up()).await;
+    house.asterisk.leave_behind(&answered.channel, "other.bridge");
+    house.asterisk.forget(&lost.channel);
+    house.asterisk.comes_back(&machine.channel, "vg-test,outbound,MACHINE,MAXWORDS-3-3");
+    house.asterisk.mend();
+    assert_eq!(next(&mut machine).await, Some(TelephonyEvent::Up(AnsweredBy::Machine)));
+    assert_eq!(next(&mut answered).await, Some(TelephonyEvent::Up(AnsweredBy::CalledSide)));
+    assert_eq!(next(&mut lost).await, Some(TelephonyEvent::NotReached(DialFailure::Failed)));
+    assert!(rings.events.try_recv().is_err());
+    house.asterisk.destroys(&rings.channel, 17);
+    assert_eq!(next(&mut rings).await, Some(TelephonyEvent::NotReached(DialFailure::Busy)));
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! The tenants of the virtual house.
+
+use super::Shared;
+use futures_util::future::BoxFuture;
+use std::sync::Arc;
+use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::number::NumberPlan;
+use vg_domain::outbound::{MachineDetection, OutboundRules};
+use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
+use vg_domain::transfer::{PlacePattern, TransferSettings};
+use voice_gateway::application::ports::{TenantError, TenantHint, Tenants};
+
+/// Settings of the virtual tenant.
+pub fn settings() -> TenantSettings {
+    let provider = |plugin: &str| Ladder::from(Provider::new(PluginId::new(plugin), "{}"));
+    TenantSettings {
+        tenant: TenantId::new("virtual"),
+        language: "en-US".to_owned(),
+        greeting: "Welcome to the virtual house.".to_owned(),
+        hearing: provider("stt-fake"),
+        speaking: provider("tts-fake"),
+        prompts: Prompts {
+            not_understood: "Pardon?".to_owned(),
+            agent_unavailable: "Nobody can answer now.".to_owned(),
+            farewell: "Goodbye.".to_owned(),
+            transfer_failed: "Nobody is free.".to_owned(),
+        },
+        timing: Timing::default(),
+        human: Some("people,s".to_owned()),
+        transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
+        menu: None,
+        recording: false,
+        calls_max: None,
+        outbound: None,
+    }
+}
+
+/// A tenant whose calls are recorded.
+pub const RECORDED: &str = "recorded";
+
+/// A tenant that may have one call.
+pub const LIMITED: &str = "limited";
+
+/// Rules of a tenant that may call people in Brazil.
+pub fn outbound() -> OutboundRules {
+    let plan = NumberPlan { country: Some("55".to_owned()) };
+    OutboundRules {
+        trunk: "PJSIP/{number}@trunk".parse().unwrap(),
+        caller_id: plan.read("1130000000").unwrap(),
+        caller_ids: Vec::new(),
+        patterns: vec!["+55.".parse().unwrap()],
+        denied: Vec::new(),
+        plan,
+        machines: MachineDetection::Off,
+    }
+}
+
+pub(super) struct FakeTenants(pub(super) Arc<Shared>);
+
+impl Tenants for FakeTenants {
+    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+        Box::pin(async move {
+            let fault = self.0.script.lock().unwrap().tenant_fault.clone();
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            match hint {
+                TenantHint::Default => Ok(Arc::new(settings())),
+                TenantHint::Named(name) if name.as_str() == LIMITED => {
+                    let (tenant, calls_max) = (name.clone(), std::num::NonZeroUsize::new(1));
+                    Ok(Arc::new(TenantSettings { tenant, calls_max, outbound: Some(outbound()), ..settings() }))
+                }
+                TenantHint::Named(name) if name.as_str() == RECORDED => {
+                    Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
+                }
+                TenantHint::Named(_) => Err(TenantError::Unknown),
+            }
+        })
+    }
+}
