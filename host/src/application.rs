@@ -12,5 +12,6 @@ pub mod gateway;
 mod hearing;
 mod line;
 pub mod orders;
+mod said;
 mod speaking;
 mod thinking;

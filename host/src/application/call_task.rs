@@ -11,6 +11,7 @@ use super::ports::{
 use super::recording::{Recorder, Recording, RecordingError, RecordingGrip, RecordingRequest};
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -128,12 +129,15 @@ impl CallTask {
             mask: Mask::new(),
             line: Line::new(incoming.telephony),
             listener: Listener::new(Arc::clone(&services.hearing), hearing),
-            thinker: Thinker::new(Arc::clone(&services.agent)),
+            thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
             speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
             conversation: Some(ConversationRequest {
                 call: call.clone(),
                 settings: Arc::clone(&settings),
                 caller: incoming.caller,
+                dialled: incoming.dialled,
+                agent: None,
+                metadata: BTreeMap::new(),
             }),
             telephony_events: Some(incoming.events),
             leg_events: None,
@@ -230,6 +234,7 @@ impl CallTask {
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }
+        self.thinker.note(&fact);
         self.services.facts.publish(&self.id, &self.settings.tenant, &fact);
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.

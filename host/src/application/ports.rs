@@ -2,8 +2,10 @@
 //!
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
+mod agent;
 mod desk;
 
+pub use agent::*;
 pub use desk::*;
 
 use super::recording::RecordingTap;
@@ -12,10 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, UtteranceId};
-use vg_domain::mask::{Heard, MaskedText};
+use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
+use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::{Ladder, TenantSettings};
@@ -362,70 +363,6 @@ pub enum SpeakingEvent {
     Cancelled,
     /// It cannot go on; last event.
     Fell(Fall),
-}
-
-// ---- agent ----------------------------------------------------------------------------------------------------------
-
-/// Thinks: the orchestrator, or the built-in agent.
-pub trait Agent: Send + Sync {
-    /// Tells the agent of a new conversation.
-    fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>>;
-    /// Asks. The answer streams; dropping the receiver cancels it.
-    fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>>;
-}
-
-/// A new conversation.
-#[derive(Clone, Debug)]
-pub struct ConversationRequest {
-    /// The call.
-    pub call: CallId,
-    /// Whose.
-    pub settings: Arc<TenantSettings>,
-    /// Who calls.
-    pub caller: Pii<String>,
-}
-
-/// What the caller said.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// Idempotent within the conversation.
-    pub turn: TurnId,
-    /// Masked words.
-    pub text: MaskedText,
-}
-
-/// A piece of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AgentEvent {
-    /// More words.
-    Text(String),
-    /// The answer is complete; last event.
-    Done(Option<AgentCommand>),
-    /// The answer will not be completed; last event. Bounded code.
-    Fell(&'static str),
-}
-
-/// Why the agent did not take a question.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AgentError {
-    /// Not reachable, or an error of the service.
-    #[error("agent is unavailable")]
-    Unavailable,
-    /// It does not know the conversation.
-    #[error("agent does not know the conversation")]
-    UnknownConversation,
-}
-
-impl AgentError {
-    /// Bounded label.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unavailable => "unavailable",
-            Self::UnknownConversation => "unknown_conversation",
-        }
-    }
 }
 
 // ---- tenants, facts, observations -----------------------------------------------------------------------------------

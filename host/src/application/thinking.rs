@@ -2,9 +2,12 @@
 
 use super::limits;
 use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, Question};
+use super::said::Sayings;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use vg_domain::event::Fact;
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 
@@ -26,12 +29,29 @@ enum State {
 pub(super) struct Thinker {
     agent: Arc<dyn Agent>,
     conversation: Option<ConversationId>,
+    sayings: Sayings,
+    /// The time for words of an answer.
+    within: Duration,
     state: State,
 }
 
+impl Drop for Thinker {
+    fn drop(&mut self) {
+        if let Some(conversation) = &self.conversation {
+            self.agent.close(conversation);
+        }
+    }
+}
+
 impl Thinker {
-    pub(super) fn new(agent: Arc<dyn Agent>) -> Self {
-        Self { agent, conversation: None, state: State::Idle }
+    /// `within`: the time for an answer's first words, and from one word to the next.
+    pub(super) fn new(agent: Arc<dyn Agent>, within: Duration) -> Self {
+        Self { agent, conversation: None, sayings: Sayings::default(), within, state: State::Idle }
+    }
+
+    /// Takes a fact of the call: the agent is told what the caller heard.
+    pub(super) fn note(&mut self, fact: &Fact) {
+        self.sayings.note(fact);
     }
 
     /// Tells the agent of the conversation, within its budget.
@@ -47,11 +67,12 @@ impl Thinker {
     pub(super) fn ask(&mut self, turn: TurnId, text: MaskedText) {
         let agent = Arc::clone(&self.agent);
         let conversation = self.conversation.clone();
+        let (said, within) = (self.sayings.told_with(turn), self.within);
         self.state = State::Asking(
             turn,
             Box::pin(async move {
                 let conversation = conversation.ok_or(AgentError::UnknownConversation)?;
-                agent.ask(Question { conversation, turn, text }).await
+                agent.ask(Question { conversation, turn, text, said, within }).await
             }),
         );
     }

@@ -91,6 +91,10 @@ impl Agent for BuiltinAgent {
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         ready(self.take_question(&question)).boxed()
     }
+
+    fn close(&self, conversation: &ConversationId) {
+        self.memory().close(conversation);
+    }
 }
 
 impl Memory {
@@ -102,6 +106,12 @@ impl Memory {
         while self.said.len() > CONVERSATIONS_MAX {
             let Some((_, oldest)) = self.by_age.pop_first() else { return };
             self.said.remove(&oldest);
+        }
+    }
+
+    fn close(&mut self, conversation: &ConversationId) {
+        if self.said.remove(conversation).is_some() {
+            self.by_age.retain(|_, known| known != conversation);
         }
     }
 }

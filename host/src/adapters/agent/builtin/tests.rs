@@ -1,5 +1,6 @@
 use super::*;
 use crate::adapters::tenants;
+use std::time::Duration;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::pii::Pii;
@@ -81,7 +82,7 @@ fn answers_come_in_a_few_pieces_that_make_the_whole() {
 
 fn question(conversation: &ConversationId, words: &str) -> Question {
     let text = Mask::new().mask_final(Heard::new(words.into()));
-    Question { conversation: conversation.clone(), turn: TurnId(1), text }
+    Question { conversation: conversation.clone(), turn: TurnId(1), text, said: Vec::new(), within: Duration::from_secs(10) }
 }
 
 fn request(call: &str) -> ConversationRequest {
@@ -89,6 +90,9 @@ fn request(call: &str) -> ConversationRequest {
         call: CallId::new(call),
         settings: std::sync::Arc::new(tenants::demo()),
         caller: Pii::new(String::new()),
+        dialled: Pii::new(String::new()),
+        agent: None,
+        metadata: BTreeMap::new(),
     }
 }
 
