@@ -3,10 +3,12 @@
 //! [`Config`] is parsed and complete: inside the house nothing is checked again. All faults are reported together, each with
 //! its path. Every default stands in [`Config::defaults`], and `voice-gateway.example.toml` shows them (a test holds it to that).
 
+mod agent;
 mod raw;
 mod secret;
 mod source;
 
+pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub media: Media,
     /// The Asterisks it serves; empty where calls come by the media WebSocket only.
     pub asterisk: Vec<Asterisk>,
+    /// Who thinks.
+    pub agent: Agent,
     /// What the gateway says by itself.
     pub prompts: Prompts,
     /// Where calls are written down.
@@ -269,6 +273,7 @@ impl Config {
                 inactivity: Some(Duration::from_secs(10)),
             },
             asterisk: Vec::new(),
+            agent: Agent::Builtin,
             prompts: Prompts::default(),
             recording: Recording::default(),
             plugins: Plugins {

@@ -105,7 +105,8 @@ mod tests {
 
     #[test]
     fn clauses_of_an_utterance_are_told_as_one() {
-        let mut sayings = sayings(&[saying(1, "Welcome."), saying(2, "It is three."), saying(2, "Anything else?"), record(1, false)]);
+        let mut sayings =
+            sayings(&[saying(1, "Welcome."), saying(2, "It is three."), saying(2, "Anything else?"), record(1, false)]);
         let expected =
             [(None, "Welcome.".to_owned(), Reach::Whole), (Some(1), "It is three. Anything else?".to_owned(), Reach::Whole)];
         assert_eq!(told(&mut sayings, 2), expected);

@@ -91,6 +91,17 @@ pub enum Reach {
     Lost,
 }
 
+impl Reach {
+    /// Bounded label, as the protocol writes it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// How fast voices speak, in characters a second: about 150 English words a minute.
 const CHARS_PER_S: u64 = 15;
 
@@ -223,7 +234,7 @@ mod tests {
         assert_eq!(heard(text, cut(734)), "Your parcel", "exactly at a word's end");
         assert_eq!(heard(text, cut(1_000)), "Your parcel is");
         assert_eq!(heard(text, cut(u64::MAX)), text);
-        assert_eq!(heard("Não, à tarde é ótimo.", cut(400)), "Não,");
+        assert_eq!(heard("Não, à tarde é ótimo.", cut(400)), "Não, à");
         assert_eq!(heard(text, Reach::Interrupted { spoken_ms: None }), "");
         assert_eq!(heard(text, Reach::Lost), "");
     }

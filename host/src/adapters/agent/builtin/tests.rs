@@ -1,5 +1,7 @@
 use super::*;
+use crate::adapters::agent::memory::CONVERSATIONS_MAX;
 use crate::adapters::tenants;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
@@ -119,9 +121,9 @@ async fn only_known_conversations_are_answered_and_the_oldest_is_forgotten_at_th
     assert_eq!(unknown.err(), Some(AgentError::UnknownConversation));
     let first = agent.open(request("first")).await.unwrap();
     for n in 1..CONVERSATIONS_MAX {
-        agent.memory().open(ConversationId::new(format!("{n}")), "");
+        agent.memory().open(ConversationId::new(format!("{n}")), String::new());
     }
     assert!(agent.ask(question(&first, "hello")).await.is_ok());
-    agent.memory().open(ConversationId::new("one more"), "");
+    agent.memory().open(ConversationId::new("one more"), String::new());
     assert_eq!(agent.ask(question(&first, "hello")).await.err(), Some(AgentError::UnknownConversation));
 }
