@@ -477,16 +477,15 @@ async fn a_whole_call_is_held_with_an_orchestrator_that_stumbles() {
         caller.listen().await;
         orchestrator.brain.trouble([Trouble::Unavailable]);
         assert_eq!(say(&mut caller, "hello there").await.said.as_str(), "You said: hello there.", "{way}");
-        orchestrator.brain.trouble([Trouble::Cut]);
-        let said = say(&mut caller, "are you there").await.said;
-        assert_eq!(said.as_str(), "word Nobody can answer now.", "{way}: the fallback line, and no word twice");
-        orchestrator.brain.trouble([Trouble::RateLimited(Some(3_600))]);
-        caller.say("and now").await;
-        tokio::time::sleep(Duration::from_millis(600)).await;
-        caller.understood("and now").await;
-        let fell = |fact: &Fact| if let Fact::Fell { code, .. } = fact { Some(*code) } else { None };
-        assert_eq!(caller.fact(fell).await, "rate_limited", "{way}");
-        caller.listen().await;
+        for (trouble, code) in [(Trouble::Cut, "cut"), (Trouble::RateLimited(Some(3_600)), "rate_limited")] {
+            orchestrator.brain.trouble([trouble]);
+            caller.say("are you there").await;
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            caller.understood("are you there").await;
+            let fell = |fact: &Fact| if let Fact::Fell { code, .. } = fact { Some(*code) } else { None };
+            assert_eq!(caller.fact(fell).await, code, "{way}");
+            caller.listen().await;
+        }
         assert_eq!(say(&mut caller, "goodbye").await.said.as_str(), "Bye.", "{way}");
         assert_eq!(caller.ended().await, EndCause::AgentHungUp, "{way}");
 
