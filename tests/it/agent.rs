@@ -491,7 +491,11 @@ async fn a_whole_call_is_held_with_an_orchestrator_that_stumbles() {
 
         let seen = orchestrator.brain.seen();
         let last = &seen.turns.last().unwrap()["heard"];
-        assert_eq!(*last, json!([{"said": "Nobody can answer now.", "heard": "Nobody can answer now.", "state": "whole"}]), "{way}");
+        assert_eq!(
+            *last,
+            json!([{"said": "Nobody can answer now.", "heard": "Nobody can answer now.", "state": "whole"}]),
+            "{way}"
+        );
         rig.stop().await;
         client.end().await;
     }
