@@ -379,6 +379,19 @@ async fn a_service_is_believed_by_the_operators_authority_and_by_no_other() {
 }
 
 #[tokio::test]
+async fn http_2_is_spoken_where_tls_agrees_on_it() {
+    let orchestrator = Orchestrator::start_tls().await;
+    let folder = tempfile::tempdir().unwrap();
+    let own = folder.path().join("own.pem");
+    orchestrator.write_authority(&own);
+    // The gRPC side takes nothing but HTTP/2. To be told nonsense is to be told something.
+    let toml = orchestrator.by_grpc().replace("kind = 'grpc'", "kind = 'http'");
+    let client = Client::of(&format!("{toml}operator_cas = ['{}']", own.display()));
+    assert_eq!(client.agent.who(&ConversationId::new("c")).await, Err(AgentError::Failed("garbage")));
+    client.end().await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_used_of_a_configuration_is_told_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let page = folder.path().join("page.pem");

@@ -47,7 +47,7 @@ pub fn choose(config: &config::Agent, close: CancellationToken) -> Result<Chosen
         config::Agent::Builtin => Ok(Chosen { agent: Arc::new(BuiltinAgent::new()), upkeep: ready(()).boxed() }),
         config::Agent::Http(remote) => Ok(start(HttpService::new(web(remote)?), remote, close)),
         config::Agent::Grpc(remote) => {
-            let roots = tls::roots(tls::operator_cas(remote)?);
+            let roots = tls::roots(remote)?;
             let service = GrpcService::new(&remote.url, remote.token.as_ref(), roots).map_err(|error| fault(&error))?;
             Ok(start(service, remote, close))
         }
@@ -59,7 +59,7 @@ pub fn choose(config: &config::Agent, close: CancellationToken) -> Result<Chosen
 }
 
 fn web(remote: &RemoteAgent) -> Result<Web, Faults> {
-    let roots = tls::roots(tls::operator_cas(remote)?);
+    let roots = tls::roots(remote)?;
     let web = tls::client_config(roots).and_then(|tls| Web::new(&remote.url, remote.token.as_ref(), tls));
     web.map_err(|error| fault(&error))
 }

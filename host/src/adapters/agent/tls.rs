@@ -63,16 +63,22 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Error> {
     }
 }
 
-/// The system's authorities and these. Reading the system's takes tens of milliseconds: once, at the start.
-pub(super) fn roots(operator_cas: Vec<CertificateDer<'static>>) -> RootCertStore {
+/// The system's authorities and the operator's; none where nothing is encrypted. Reading the system's takes tens of milliseconds: once, at the start.
+///
+/// # Errors
+/// As [`operator_cas`].
+pub(super) fn roots(remote: &RemoteAgent) -> Result<RootCertStore, Faults> {
+    let operator_cas = operator_cas(remote)?;
     let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    let (added, unreadable) = roots.add_parsable_certificates(system.certs);
-    if added == 0 || !system.errors.is_empty() {
-        tracing::warn!(added, unreadable, errors = ?system.errors, "system's roots of trust are incomplete");
+    if remote.url.scheme() == "https" {
+        let system = rustls_native_certs::load_native_certs();
+        let (added, unreadable) = roots.add_parsable_certificates(system.certs);
+        if added == 0 || !system.errors.is_empty() {
+            tracing::warn!(added, unreadable, errors = ?system.errors, "system's roots of trust are incomplete");
+        }
+        roots.add_parsable_certificates(operator_cas);
     }
-    roots.add_parsable_certificates(operator_cas);
-    roots
+    Ok(roots)
 }
 
 /// A client that proposes HTTP/2 and takes HTTP/1.1.
