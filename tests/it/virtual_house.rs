@@ -145,6 +145,12 @@ async fn deaf_agent_costs_its_budget_and_the_caller_hears_the_fallback_line() {
         _ => None,
     });
     assert_eq!(said.await, "Nobody can answer now.");
+
+    // It is asked on, in the background: the call is not lost for good.
+    rig.script(|script| script.agent_is_deaf = false);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(ask(&mut caller, "goodbye").await.said.as_str(), "You said: goodbye.");
+    assert_eq!(caller.ended().await, EndCause::AgentHungUp);
 }
 
 #[tokio::test(start_paused = true)]

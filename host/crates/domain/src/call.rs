@@ -26,7 +26,7 @@ use timers::Timers;
 pub enum CallInput {
     /// A caller waits; the first input of an inbound call. Answered by `Ring` and `OpenConversation`.
     Offered,
-    /// The agent knows the conversation. Answered by `ConnectMedia`.
+    /// The agent knows the conversation. Answered by `ConnectMedia`; after `ConversationFailed` at any time, and the agent is asked from then on.
     ConversationOpened,
     /// The agent is not to be had; the call goes on and the fallback line is said in place of answers.
     ConversationFailed {
