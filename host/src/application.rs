@@ -19,5 +19,6 @@ pub mod path;
 pub mod originate;
 pub mod refusing;
 pub mod setup_clock;
+mod said;
 mod speaking;
 mod thinking;

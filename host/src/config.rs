@@ -3,10 +3,12 @@
 //! [`Config`] is parsed and complete: inside the house nothing is checked again. All faults are reported together, each with
 //! its path. Every default stands in [`Config::defaults`], and `voice-gateway.example.toml` shows them (a test holds it to that).
 
+mod agent;
 mod raw;
 mod secret;
 mod source;
 
+pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
 
@@ -31,6 +33,8 @@ pub struct Config {
     pub media: Media,
     /// The Asterisks it serves; empty where calls come by the media WebSocket only.
     pub asterisk: Vec<Asterisk>,
+    /// Who thinks.
+    pub agent: Agent,
     /// What the gateway says by itself.
     pub prompts: Prompts,
     /// Where calls are written down.
@@ -289,6 +293,7 @@ impl Config {
                 on_silent_path: OnSilentPath::GoOn,
             },
             asterisk: Vec::new(),
+            agent: Agent::Builtin,
             prompts: Prompts::default(),
             recording: Recording::default(),
             plugins: Plugins {

@@ -1,6 +1,6 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
-use crate::adapters::agent::builtin::BuiltinAgent;
+use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ari::{Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
@@ -86,10 +86,12 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
+    let (stop, close) = (CancellationToken::new(), CancellationToken::new());
+    let Chosen { agent, upkeep } = agent::choose(&config.agent, close.clone())?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
-        agent: Arc::new(BuiltinAgent::new()),
+        agent,
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::clone(&metrics) as _,
         recorder: recordings.clone().map(|recordings| recordings as _),
@@ -103,7 +105,6 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
-    let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
@@ -116,6 +117,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let router = http::router(metrics, Arc::clone(&vitals) as _, mounted);
 
     let mut servers = JoinSet::new();
+    servers.spawn(upkeep);
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
         servers.spawn(async move { asterisk.run(close).await });

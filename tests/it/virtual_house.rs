@@ -8,7 +8,7 @@ use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
 use vg_tests::rig::{Caller, Rig};
-use voice_gateway::application::ports::{AudioChunk, LegEvent, MouthCommand, Observation, TelephonyEvent, TenantHint};
+use voice_gateway::application::ports::{AudioChunk, LegEvent, MouthCommand, Observation, Reach, TelephonyEvent, TenantHint};
 
 /// Asks and listens to the answer; gives the turn's record.
 async fn ask(caller: &mut Caller, words: &str) -> TurnRecord {
@@ -145,6 +145,12 @@ async fn deaf_agent_costs_its_budget_and_the_caller_hears_the_fallback_line() {
         _ => None,
     });
     assert_eq!(said.await, "Nobody can answer now.");
+
+    // It is asked on, in the background: the call is not lost for good.
+    rig.script(|script| script.agent_is_deaf = false);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(ask(&mut caller, "goodbye").await.said.as_str(), "You said: goodbye.");
+    assert_eq!(caller.ended().await, EndCause::AgentHungUp);
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,4 +253,39 @@ async fn call_whose_goodbye_never_ends_is_cut_after_the_grace() {
     assert_eq!(caller.ended().await, EndCause::Drained);
     let drained = rig.stop().await;
     assert_eq!(drained.calls, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_is_told_what_the_caller_heard_and_when_the_call_is_over() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.say("tell me everything").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("tell me everything").await;
+    let MouthCommand::Say { utterance, .. } = caller.command().await else { panic!("no answer") };
+    caller.report(LegEvent::Audible { utterance, at: vg_tests::rig::now() }).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let interruption = vg_tests::rig::now();
+    caller.report(LegEvent::SpeechStarted { at: interruption, position_ms: 3_000 }).await;
+    while !matches!(caller.command().await, MouthCommand::Hush) {}
+    caller.report(LegEvent::Hushed { utterance: Some(utterance), spoken_ms: 600 }).await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    caller.report(LegEvent::SpeechEnded { last_voiced: vg_tests::rig::now(), position_ms: 4_000 }).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("goodbye").await;
+    caller.listen().await;
+    assert_eq!(caller.ended().await, EndCause::AgentHungUp);
+    nothing_left(&rig).await;
+
+    let questions = rig.questions();
+    let told = |n: usize| -> Vec<(Option<u32>, &str, Reach)> {
+        questions[n].said.iter().map(|said| (said.turn.map(|turn| turn.0), said.text.as_str(), said.reach)).collect()
+    };
+    assert_eq!(told(0), [(None, "Welcome to the virtual house.", Reach::Whole)]);
+    let interrupted = Reach::Interrupted { spoken_ms: Some(600) };
+    assert_eq!(told(1), [(Some(1), "You said: tell me everything.", interrupted)]);
+    assert_eq!(questions[1].said[0].heard(), "You said:");
+    assert_eq!(questions[1].within, Duration::from_secs(10), "the tenant's deadline");
+    assert_eq!(rig.closed(), [questions[0].conversation.clone()]);
 }

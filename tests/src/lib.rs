@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken story stops")]
 
+pub mod agent;
 pub mod folders;
 pub mod house;
 pub mod lab;

@@ -77,6 +77,8 @@ struct Shared {
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
+    questions: Mutex<Vec<Question>>,
+    closed: Mutex<Vec<ConversationId>>,
     calls: AtomicUsize,
     conversations: Mutex<Vec<ConversationRequest>>,
 }
@@ -115,10 +117,25 @@ impl Rig {
     /// With all that can be chosen.
     pub fn with(calls_max: usize, words: RefusalWords, on_silent_path: OnSilentPath) -> Self {
         let shared = Arc::new(Shared::default());
+        Self::made_of(calls_max, words, on_silent_path, Arc::new(FakeAgent(Arc::clone(&shared))), shared)
+    }
+
+    /// The same with an agent that is not fake. One that speaks over a socket needs a clock that is not paused.
+    pub fn with_agent(calls_max: usize, agent: Arc<dyn Agent>) -> Self {
+        Self::made_of(calls_max, RefusalWords::new(), OnSilentPath::GoOn, agent, Arc::default())
+    }
+
+    fn made_of(
+        calls_max: usize,
+        words: RefusalWords,
+        on_silent_path: OnSilentPath,
+        agent: Arc<dyn Agent>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let services = Services {
             hearing: Arc::new(FakeHearing(Arc::clone(&shared))),
             speaking: Arc::new(FakeSpeaking(Arc::clone(&shared))),
-            agent: Arc::new(FakeAgent(Arc::clone(&shared))),
+            agent,
             facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
@@ -229,6 +246,16 @@ impl Rig {
     /// What the listeners were told so far, by kind.
     pub fn listener_inputs(&self) -> Vec<&'static str> {
         self.shared.listener_inputs.lock().unwrap().clone()
+    }
+
+    /// What the fake agent was asked so far.
+    pub fn questions(&self) -> Vec<Question> {
+        self.shared.questions.lock().unwrap().clone()
+    }
+
+    /// Conversations that the fake agent may forget.
+    pub fn closed(&self) -> Vec<ConversationId> {
+        self.shared.closed.lock().unwrap().clone()
     }
 
     /// Recordings that began so far, from the writer's side.
@@ -513,6 +540,7 @@ impl Agent for FakeAgent {
 
     /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one, "number" for digits.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
+        self.0.questions.lock().unwrap().push(question.clone());
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(300)).await;
             let (tx, rx) = mpsc::channel(4);
@@ -529,6 +557,10 @@ impl Agent for FakeAgent {
             tx.send(AgentEvent::Done(command)).await.unwrap();
             Ok(rx)
         })
+    }
+
+    fn close(&self, conversation: &ConversationId) {
+        self.0.closed.lock().unwrap().push(conversation.clone());
     }
 }
 

@@ -146,7 +146,7 @@ impl CallTask {
             mask: Mask::new(),
             line: Line::new(telephony),
             listener: Listener::new(Arc::clone(&services.hearing), hearing),
-            thinker: Thinker::new(Arc::clone(&services.agent)),
+            thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
             speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
             conversation: Some(conversation(&call, &settings, &parties)),
             telephony_events: Some(events),
@@ -280,6 +280,7 @@ impl CallTask {
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }
+        self.thinker.note(&fact);
         self.services.facts.publish(&self.id, &self.settings.tenant, &fact);
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.

@@ -51,5 +51,8 @@ pub const DEAD_AIR: Duration = Duration::from_secs(1);
 /// Time for the agent to take a new conversation. Over: the call goes on with the fallback line.
 pub const CONVERSATION_BUDGET: Duration = Duration::from_millis(1_500);
 
+/// Pauses between further tries to open a conversation that the agent did not take: doubled from the first to the last, for as long as the call lasts.
+pub const CONVERSATION_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+
 /// Time for a tenant's settings. Over: the call is refused as `tenant_unavailable`.
 pub const SETTINGS_BUDGET: Duration = Duration::from_secs(3);

@@ -2,27 +2,27 @@
 //!
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
+mod agent;
 mod desk;
 mod dialling;
 
+pub use agent::*;
 pub use desk::*;
 pub use dialling::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
 use futures_util::future::{BoxFuture, FutureExt, ready};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use vg_domain::call::{AgentCommand, Progress};
+use vg_domain::call::Progress;
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, TurnId, UtteranceId};
-use vg_domain::mask::{Heard, MaskedText};
+use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
+use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
-use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
 use vg_domain::tenant::{Ladder, TenantSettings};
@@ -428,78 +428,6 @@ pub enum SpeakingEvent {
     Cancelled,
     /// It cannot go on; last event.
     Fell(Fall),
-}
-
-// ---- agent ----------------------------------------------------------------------------------------------------------
-
-/// Thinks: the orchestrator, or the built-in agent.
-pub trait Agent: Send + Sync {
-    /// Tells the agent of a new conversation.
-    fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>>;
-    /// Asks. The answer streams; dropping the receiver cancels it.
-    fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>>;
-}
-
-/// A new conversation.
-#[derive(Clone, Debug)]
-pub struct ConversationRequest {
-    /// The call.
-    pub call: CallId,
-    /// Whose.
-    pub settings: Arc<TenantSettings>,
-    /// The person's number.
-    pub caller: Pii<String>,
-    /// The number on this side: dialled by the person, or shown to the person.
-    pub dialled: Pii<String>,
-    /// Which agent is wished for; none for the tenant's own.
-    pub agent: Option<String>,
-    /// What came with the call.
-    pub metadata: BTreeMap<String, String>,
-    /// Who began the call.
-    pub direction: Direction,
-}
-
-/// What the caller said.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// Idempotent within the conversation.
-    pub turn: TurnId,
-    /// Masked words.
-    pub text: MaskedText,
-}
-
-/// A piece of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AgentEvent {
-    /// More words.
-    Text(String),
-    /// The answer is complete; last event.
-    Done(Option<AgentCommand>),
-    /// The answer will not be completed; last event. Bounded code.
-    Fell(&'static str),
-}
-
-/// Why the agent did not take a question.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AgentError {
-    /// Not reachable, or an error of the service.
-    #[error("agent is unavailable")]
-    Unavailable,
-    /// It does not know the conversation.
-    #[error("agent does not know the conversation")]
-    UnknownConversation,
-}
-
-impl AgentError {
-    /// Bounded label.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unavailable => "unavailable",
-            Self::UnknownConversation => "unknown_conversation",
-        }
-    }
 }
 
 // ---- tenants, facts, observations -----------------------------------------------------------------------------------

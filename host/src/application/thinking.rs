@@ -2,9 +2,12 @@
 
 use super::limits;
 use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, Question};
-use futures_util::future::BoxFuture;
+use super::said::Sayings;
+use futures_util::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
+use vg_domain::event::Fact;
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 
@@ -17,41 +20,65 @@ pub(super) enum Thought {
 
 enum State {
     Idle,
-    Opening(BoxFuture<'static, Result<ConversationId, AgentError>>),
     Asking(TurnId, BoxFuture<'static, Result<mpsc::Receiver<AgentEvent>, AgentError>>),
     Answering(TurnId, mpsc::Receiver<AgentEvent>),
+}
+
+/// The way to a conversation.
+enum Opening {
+    /// None is asked for, or it is there.
+    Over,
+    First(ConversationRequest, BoxFuture<'static, Result<ConversationId, AgentError>>),
+    /// The agent did not take it, and is asked until it does.
+    Again(BoxFuture<'static, ConversationId>),
 }
 
 /// One conversation with the agent.
 pub(super) struct Thinker {
     agent: Arc<dyn Agent>,
     conversation: Option<ConversationId>,
+    sayings: Sayings,
+    /// The time for words of an answer.
+    within: Duration,
+    opening: Opening,
     state: State,
 }
 
+impl Drop for Thinker {
+    fn drop(&mut self) {
+        if let Some(conversation) = &self.conversation {
+            self.agent.close(conversation);
+        }
+    }
+}
+
 impl Thinker {
-    pub(super) fn new(agent: Arc<dyn Agent>) -> Self {
-        Self { agent, conversation: None, state: State::Idle }
+    /// `within`: the time for an answer's first words, and from one word to the next.
+    pub(super) fn new(agent: Arc<dyn Agent>, within: Duration) -> Self {
+        Self { agent, conversation: None, sayings: Sayings::default(), within, opening: Opening::Over, state: State::Idle }
     }
 
-    /// Tells the agent of the conversation, within its budget.
+    /// Takes a fact of the call: the agent is told what the caller heard.
+    pub(super) fn note(&mut self, fact: &Fact) {
+        self.sayings.note(fact);
+    }
+
+    /// Tells the agent of the conversation, within its budget; where that fails, again and again in the background.
     pub(super) fn open(&mut self, request: ConversationRequest) {
-        let agent = Arc::clone(&self.agent);
-        self.state = State::Opening(Box::pin(async move {
-            let opening = tokio::time::timeout(limits::CONVERSATION_BUDGET, agent.open(request));
-            opening.await.unwrap_or(Err(AgentError::Unavailable))
-        }));
+        let opening = open(Arc::clone(&self.agent), request.clone()).boxed();
+        self.opening = Opening::First(request, opening);
     }
 
     /// Asks; an answer still under way is cancelled.
     pub(super) fn ask(&mut self, turn: TurnId, text: MaskedText) {
         let agent = Arc::clone(&self.agent);
         let conversation = self.conversation.clone();
+        let (said, within) = (self.sayings.told_with(turn), self.within);
         self.state = State::Asking(
             turn,
             Box::pin(async move {
                 let conversation = conversation.ok_or(AgentError::UnknownConversation)?;
-                agent.ask(Question { conversation, turn, text }).await
+                agent.ask(Question { conversation, turn, text, said, within }).await
             }),
         );
     }
@@ -65,35 +92,76 @@ impl Thinker {
 
     /// The next thing the agent does. Cancel-safe; pending while nothing is under way.
     pub(super) async fn next(&mut self) -> Thought {
+        tokio::select! {
+            biased;
+            opened = self.opening.next() => self.on_opened(opened),
+            thought = self.state.next() => thought,
+        }
+    }
+
+    fn on_opened(&mut self, opened: Result<ConversationId, (ConversationRequest, AgentError)>) -> Thought {
+        match opened {
+            Ok(conversation) => {
+                self.conversation = Some(conversation);
+                Thought::Opened
+            }
+            Err((request, error)) => {
+                self.opening = Opening::Again(open_in_the_end(Arc::clone(&self.agent), request).boxed());
+                Thought::OpenFailed(error.code())
+            }
+        }
+    }
+}
+
+async fn open(agent: Arc<dyn Agent>, request: ConversationRequest) -> Result<ConversationId, AgentError> {
+    let opening = tokio::time::timeout(limits::CONVERSATION_BUDGET, agent.open(request));
+    opening.await.unwrap_or(Err(AgentError::Unavailable))
+}
+
+async fn open_in_the_end(agent: Arc<dyn Agent>, request: ConversationRequest) -> ConversationId {
+    let (mut pause, longest) = limits::CONVERSATION_PAUSES;
+    loop {
+        tokio::time::sleep(pause).await;
+        if let Ok(conversation) = open(Arc::clone(&agent), request.clone()).await {
+            return conversation;
+        }
+        pause = (pause * 2).min(longest);
+    }
+}
+
+impl Opening {
+    /// Cancel-safe; pending while nothing is under way.
+    async fn next(&mut self) -> Result<ConversationId, (ConversationRequest, AgentError)> {
+        let opened = match self {
+            Self::Over => std::future::pending().await,
+            Self::First(request, opening) => opening.await.map_err(|error| (request.clone(), error)),
+            Self::Again(opening) => Ok(opening.await),
+        };
+        *self = Self::Over;
+        opened
+    }
+}
+
+impl State {
+    async fn next(&mut self) -> Thought {
         loop {
-            match &mut self.state {
-                State::Idle => return std::future::pending().await,
-                State::Opening(opening) => {
-                    let result = opening.await;
-                    self.state = State::Idle;
-                    return match result {
-                        Ok(conversation) => {
-                            self.conversation = Some(conversation);
-                            Thought::Opened
-                        }
-                        Err(error) => Thought::OpenFailed(error.code()),
-                    };
-                }
-                State::Asking(turn, asking) => {
+            match self {
+                Self::Idle => return std::future::pending().await,
+                Self::Asking(turn, asking) => {
                     let (turn, result) = (*turn, asking.await);
                     match result {
-                        Ok(answer) => self.state = State::Answering(turn, answer),
+                        Ok(answer) => *self = Self::Answering(turn, answer),
                         Err(error) => {
-                            self.state = State::Idle;
+                            *self = Self::Idle;
                             return Thought::Answer(turn, AgentEvent::Fell(error.code()));
                         }
                     }
                 }
-                State::Answering(turn, answer) => {
+                Self::Answering(turn, answer) => {
                     let turn = *turn;
                     let event = answer.recv().await.unwrap_or(AgentEvent::Fell("ended"));
                     if !matches!(event, AgentEvent::Text(_)) {
-                        self.state = State::Idle;
+                        *self = Self::Idle;
                     }
                     return Thought::Answer(turn, event);
                 }

@@ -1,6 +1,9 @@
 //! The configuration as it is written, and its way to [`Config`].
 
+mod agent;
+
 use super::{Asterisk, Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets, secret};
+use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +22,7 @@ pub(super) struct RawConfig {
     http: RawHttp,
     media: RawMedia,
     asterisk: Vec<RawAsterisk>,
+    agent: RawAgent,
     prompts: RawPrompts,
     recording: RawRecording,
     plugins: RawPlugins,
@@ -191,6 +195,7 @@ impl RawConfig {
         set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
         config.http.api = self.http.api.unwrap_or(config.http.api);
         self.media.resolve(&mut config, faults);
+        config.agent = self.agent.resolve(environment, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
         config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
         config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());

@@ -140,7 +140,7 @@ fn all_faults_come_together_with_their_paths() {
         [
             "VG__ASTERISK__5__URL: asterisk has only 2 entries: count from 0 without a gap",
             "asterisk[0].user: invalid type: integer `3`, expected a string",
-            "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `prompts`, `recording`, \
+            "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `agent`, `prompts`, `recording`, \
              `plugins`, `tenants`, `log`, `limits`, `drain`",
             "drain.grace_s: expected a whole number, 0 or more",
             "http.port: unknown field `port`, expected `bind` or `api`",
@@ -217,3 +217,5 @@ fn a_section_that_is_no_section_is_a_fault() {
     assert_eq!(faults("asterisk = [1]", &[])[0], "asterisk[0]: invalid type: integer `1`, expected struct RawAsterisk");
     assert_eq!(faults("http = 3", &[("VG__HTTP__BIND", "127.0.0.1:1")])[0], "VG__HTTP__BIND: http is not a section");
 }
+
+mod agent;

@@ -40,7 +40,7 @@ pub enum CallInput {
     Up(AnsweredBy),
     /// Who was called was not reached.
     NotReached(DialFailure),
-    /// The agent knows the conversation. Answered by `ConnectMedia`.
+    /// The agent knows the conversation. Answered by `ConnectMedia`; after `ConversationFailed` at any time, and the agent is asked from then on.
     ConversationOpened,
     /// The agent is not to be had; the call goes on and the fallback line is said in place of answers.
     ConversationFailed {

@@ -5,18 +5,16 @@
 
 mod intent;
 
+use super::memory::Memory;
 use crate::application::ports::{Agent, AgentError, AgentEvent, ConversationRequest, Question};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use intent::Intent;
 use jiff::Zoned;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
 use vg_domain::ids::ConversationId;
 
-/// Conversations remembered at most; beyond it the oldest is forgotten, and its caller is asked to start over.
-const CONVERSATIONS_MAX: usize = 10_000;
 /// Pieces in which an answer streams.
 const PIECES: usize = 3;
 
@@ -26,15 +24,8 @@ pub type Clock = Box<dyn Fn() -> Zoned + Send + Sync>;
 /// See the module.
 pub struct BuiltinAgent {
     clock: Clock,
-    memory: Mutex<Memory>,
-}
-
-/// What is remembered of conversations, oldest first by number.
-#[derive(Default)]
-struct Memory {
-    opened: u64,
-    by_age: BTreeMap<u64, ConversationId>,
-    said: HashMap<ConversationId, String>,
+    /// What was said last.
+    memory: Mutex<Memory<String>>,
 }
 
 /// An answer before it is cut into pieces.
@@ -55,14 +46,14 @@ impl BuiltinAgent {
         Self { clock, memory: Mutex::default() }
     }
 
-    fn memory(&self) -> std::sync::MutexGuard<'_, Memory> {
+    fn memory(&self) -> std::sync::MutexGuard<'_, Memory<String>> {
         // Every change below is a whole one: what another task left is sound even if it panicked later.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_question(&self, question: &Question) -> Result<mpsc::Receiver<AgentEvent>, AgentError> {
         let mut memory = self.memory();
-        let said = memory.said.get_mut(&question.conversation).ok_or(AgentError::UnknownConversation)?;
+        let said = memory.get_mut(&question.conversation).ok_or(AgentError::UnknownConversation)?;
         let answer = answer(question.text.as_str(), said, &(self.clock)());
         said.clone_from(&answer.text);
         // Room for all of it: nothing is left to send later, so no task is needed.
@@ -84,25 +75,16 @@ impl Default for BuiltinAgent {
 impl Agent for BuiltinAgent {
     fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>> {
         let conversation = ConversationId::new(format!("builtin-{}", request.call));
-        self.memory().open(conversation.clone(), &request.settings.greeting);
+        self.memory().open(conversation.clone(), request.settings.greeting.clone());
         ready(Ok(conversation)).boxed()
     }
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         ready(self.take_question(&question)).boxed()
     }
-}
 
-impl Memory {
-    fn open(&mut self, conversation: ConversationId, greeting: &str) {
-        if self.said.insert(conversation.clone(), greeting.to_owned()).is_none() {
-            self.opened += 1;
-            self.by_age.insert(self.opened, conversation);
-        }
-        while self.said.len() > CONVERSATIONS_MAX {
-            let Some((_, oldest)) = self.by_age.pop_first() else { return };
-            self.said.remove(&oldest);
-        }
+    fn close(&self, conversation: &ConversationId) {
+        self.memory().close(conversation);
     }
 }
 

@@ -1,6 +1,7 @@
 //! `check`: every fault of configuration, policy, plugins and tenants, and every wish that is not permitted.
 
 use super::terminal::say;
+use crate::adapters::agent;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::config::{Config, Faults};
@@ -42,6 +43,9 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     let settings = Settings::new(config, Arc::new(plugins));
     let mut faults = operator_cas(&config.plugins).err().unwrap_or_default();
     if let Err(others) = settings.refresh() {
+        faults.extend(others);
+    }
+    if let Err(others) = agent::check(&config.agent) {
         faults.extend(others);
     }
     if let Err(error) = emergency(config) {

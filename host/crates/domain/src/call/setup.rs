@@ -48,6 +48,10 @@ impl Call {
                 self.phase = Phase::Answering { step: SetUp::Media };
                 Verdict::Taken
             }
+            // The agent was away, and has come back: from now on it is asked.
+            Some(SetUp::Media | SetUp::Answer | SetUp::Quiet) | None if std::mem::take(&mut self.conversation_failed) => {
+                Verdict::Taken
+            }
             Some(SetUp::Media | SetUp::Answer | SetUp::Quiet) | None => self.out_of_step(),
         }
     }

@@ -1,7 +1,11 @@
 use super::*;
+use crate::adapters::agent::memory::CONVERSATIONS_MAX;
 use crate::adapters::tenants;
+use std::collections::BTreeMap;
+use std::time::Duration;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
+use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 
 fn at(time: &str) -> Zoned {
@@ -81,15 +85,15 @@ fn answers_come_in_a_few_pieces_that_make_the_whole() {
 
 fn question(conversation: &ConversationId, words: &str) -> Question {
     let text = Mask::new().mask_final(Heard::new(words.into()));
-    Question { conversation: conversation.clone(), turn: TurnId(1), text }
+    Question { conversation: conversation.clone(), turn: TurnId(1), text, said: Vec::new(), within: Duration::from_secs(10) }
 }
 
 fn request(call: &str) -> ConversationRequest {
     ConversationRequest {
         dialled: Pii::new(String::new()),
         agent: None,
-        metadata: std::collections::BTreeMap::new(),
-        direction: vg_domain::parties::Direction::Inbound,
+        metadata: BTreeMap::new(),
+        direction: Direction::Inbound,
         call: CallId::new(call),
         settings: std::sync::Arc::new(tenants::demo()),
         caller: Pii::new(String::new()),
@@ -119,9 +123,9 @@ async fn only_known_conversations_are_answered_and_the_oldest_is_forgotten_at_th
     assert_eq!(unknown.err(), Some(AgentError::UnknownConversation));
     let first = agent.open(request("first")).await.unwrap();
     for n in 1..CONVERSATIONS_MAX {
-        agent.memory().open(ConversationId::new(format!("{n}")), "");
+        agent.memory().open(ConversationId::new(format!("{n}")), String::new());
     }
     assert!(agent.ask(question(&first, "hello")).await.is_ok());
-    agent.memory().open(ConversationId::new("one more"), "");
+    agent.memory().open(ConversationId::new("one more"), String::new());
     assert_eq!(agent.ask(question(&first, "hello")).await.err(), Some(AgentError::UnknownConversation));
 }

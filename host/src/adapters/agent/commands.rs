@@ -1,0 +1,163 @@
+//! What an agent elsewhere wants besides speaking, as every protocol writes it. What comes is foreign: checked and bounded.
+
+use super::service::Fault;
+use crate::application::ports::HandoverAdvice;
+use serde::{Deserialize, Serialize};
+use vg_domain::call::AgentCommand;
+use vg_domain::pii::Pii;
+use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
+
+/// Characters of an id or of a target.
+const NAME_MAX: usize = 128;
+/// Characters of what a human is told.
+const SUMMARY_MAX: usize = 2_000;
+
+/// A command in JSON.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub(super) enum Command {
+    HangUp,
+    Human,
+    Transfer { kind: String, target: String, mode: Option<String>, summary: Option<String> },
+}
+
+impl Command {
+    pub(super) fn parse(self) -> Result<AgentCommand, Fault> {
+        match self {
+            Self::HangUp => Ok(AgentCommand::HangUp),
+            Self::Human => Ok(AgentCommand::Human),
+            Self::Transfer { kind, target, mode, summary } => {
+                transfer(&kind, target, mode.as_deref(), summary).map(AgentCommand::Transfer)
+            }
+        }
+    }
+}
+
+/// A transfer as it is told to a service.
+#[derive(Serialize)]
+pub(super) struct Place<'a> {
+    pub(super) kind: &'static str,
+    pub(super) target: &'a str,
+    pub(super) mode: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) summary: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn of(wish: &'a Transfer) -> Self {
+        let target = match &wish.target {
+            TransferTarget::Queue(name) | TransferTarget::Extension(name) => name,
+            // The service asked for it, or is to know where its caller goes.
+            TransferTarget::External(number) => number.reveal(),
+        };
+        Self { kind: wish.target.kind(), target, mode: wish.mode.code(), summary: wish.summary.as_deref() }
+    }
+}
+
+/// A transfer from its parts; no mode is `blind`.
+pub(super) fn transfer(kind: &str, target: String, mode: Option<&str>, said: Option<String>) -> Result<Transfer, Fault> {
+    let summary = said.map(summary).filter(|summary| !summary.is_empty());
+    Ok(Transfer { target: place(kind, target)?, mode: self::mode(mode)?, summary })
+}
+
+/// The word on a handover from its parts.
+pub(super) fn advice(
+    kind: Option<&str>,
+    target: Option<String>,
+    mode: Option<&str>,
+    said: Option<String>,
+) -> Result<HandoverAdvice, Fault> {
+    let target = match (kind, target) {
+        (None, None) => None,
+        (Some(kind), Some(target)) => Some(place(kind, target)?),
+        (Some(_), None) | (None, Some(_)) => return Err(Fault::Garbage),
+    };
+    let summary = said.map(summary).filter(|summary| !summary.is_empty());
+    Ok(HandoverAdvice { target, mode: self::mode(mode)?, summary })
+}
+
+fn place(kind: &str, target: String) -> Result<TransferTarget, Fault> {
+    let sound = !target.is_empty() && target.chars().count() <= NAME_MAX && !target.chars().any(char::is_control);
+    match kind {
+        "queue" if sound => Ok(TransferTarget::Queue(target)),
+        "extension" if sound => Ok(TransferTarget::Extension(target)),
+        "external" if is_number(&target) => Ok(TransferTarget::External(Pii::new(target))),
+        _ => Err(Fault::Garbage),
+    }
+}
+
+/// E.164: a plus and at most 15 digits, the first not 0.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('+').unwrap_or_default();
+    (3..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit()) && !digits.starts_with('0')
+}
+
+fn mode(mode: Option<&str>) -> Result<TransferMode, Fault> {
+    match mode {
+        None | Some("" | "blind") => Ok(TransferMode::Blind),
+        Some("attended") => Ok(TransferMode::Attended),
+        Some(_) => Err(Fault::Garbage),
+    }
+}
+
+/// An id that a service gave: it stands in URLs and logs.
+pub(super) fn id(id: String) -> Result<String, Fault> {
+    let sound = (1..=NAME_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) && id != "." && id != "..";
+    if sound { Ok(id) } else { Err(Fault::Garbage) }
+}
+
+/// Cut to what a human can be told, without control characters.
+pub(super) fn summary(text: String) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SUMMARY_MAX).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<AgentCommand, Fault> {
+        serde_json::from_str::<Command>(json).map_err(|_| Fault::Garbage)?.parse()
+    }
+
+    #[test]
+    fn commands_are_read() {
+        assert_eq!(parse(r#"{"action":"hang_up"}"#), Ok(AgentCommand::HangUp));
+        assert_eq!(parse(r#"{"action":"human","more":1}"#), Ok(AgentCommand::Human));
+        let (target, mode) = (TransferTarget::Queue("sales".into()), TransferMode::Attended);
+        let told =
+            parse(r#"{"action":"transfer","kind":"queue","target":"sales","mode":"attended","summary":" wants\na tent "}"#);
+        assert_eq!(told, Ok(AgentCommand::Transfer(Transfer { target, mode, summary: Some("wants a tent".into()) })));
+        let target = TransferTarget::External(Pii::new("+5511999998888".into()));
+        let told = parse(r#"{"action":"transfer","kind":"external","target":"+5511999998888"}"#);
+        assert_eq!(told, Ok(AgentCommand::Transfer(Transfer { target, mode: TransferMode::Blind, summary: None })));
+    }
+
+    #[test]
+    fn a_command_that_makes_no_sense_is_refused_whole() {
+        let long = format!(r#"{{"action":"transfer","kind":"queue","target":"{}"}}"#, "x".repeat(NAME_MAX + 1));
+        for json in [
+            r#"{"action":"dance"}"#,
+            r#"{}"#,
+            r#"{"action":"transfer","kind":"queue","target":""}"#,
+            r#"{"action":"transfer","kind":"moon","target":"x"}"#,
+            r#"{"action":"transfer","kind":"queue","target":"a\nb"}"#,
+            r#"{"action":"transfer","kind":"queue","target":"a","mode":"later"}"#,
+            r#"{"action":"transfer","kind":"external","target":"0900123"}"#,
+            r#"{"action":"transfer","kind":"external","target":"+55119999988887777"}"#,
+            r#"{"action":"transfer","kind":"external","target":"+55 11 9999"}"#,
+            r#"{"action":"transfer","kind":"external","target":"+1,context"}"#,
+            &long,
+        ] {
+            assert_eq!(parse(json), Err(Fault::Garbage), "{json}");
+        }
+    }
+
+    #[test]
+    fn ids_cannot_leave_their_place_in_a_url() {
+        for bad in ["", ".", "..", "a b", "a\n", "é", &"x".repeat(NAME_MAX + 1)] {
+            assert_eq!(id(bad.to_owned()), Err(Fault::Garbage), "{bad:?}");
+        }
+        assert_eq!(id("a/../b".to_owned()).as_deref(), Ok("a/../b"), "encoded where it is used");
+        assert_eq!(summary("x".repeat(SUMMARY_MAX + 5)).len(), SUMMARY_MAX);
+    }
+}

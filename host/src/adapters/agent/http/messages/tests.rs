@@ -1,0 +1,109 @@
+use super::*;
+use crate::adapters::tenants;
+use std::sync::Arc;
+use std::time::Duration;
+use vg_domain::call::AgentCommand;
+use vg_domain::ids::{CallId, TurnId};
+use vg_domain::mask::{Heard, Mask};
+use vg_domain::parties::Direction;
+use vg_domain::pii::Pii;
+use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
+
+fn read(reader: TurnReader, document: &str) -> Result<Vec<Piece>, Fault> {
+    let (mut reader, mut pieces) = (reader, VecDeque::new());
+    reader.read(document, &mut pieces)?;
+    Ok(pieces.into())
+}
+
+#[test]
+fn a_conversation_is_opened_with_all_that_is_known_of_the_call() {
+    let request = ConversationRequest {
+        call: CallId::new("call-1"),
+        settings: Arc::new(tenants::demo()),
+        caller: Pii::new("+5511999998888".into()),
+        dialled: Pii::new("100".into()),
+        agent: Some("sales".into()),
+        metadata: BTreeMap::from([("campaign".to_owned(), "summer".to_owned())]),
+        direction: Direction::Outbound,
+    };
+    let json = serde_json::to_value(NewConversation::of(&request)).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({
+            "call_id": "call-1", "tenant_id": "demo", "language": "en-US", "caller_number": "+5511999998888",
+            "callee_number": "100", "direction": "outbound", "agent_id": "sales", "greeting": request.settings.greeting,
+            "metadata": {"campaign": "summer"},
+        })
+    );
+}
+
+#[test]
+fn a_turn_tells_what_the_caller_heard() {
+    let text = |words: &str| Mask::new().mask_agent(words);
+    let question = Question {
+        conversation: ConversationId::new("c"),
+        turn: TurnId(2),
+        text: Mask::new().mask_final(Heard::new("stop".into())),
+        said: vec![
+            Said { turn: None, text: text("Welcome."), reach: Reach::Whole },
+            Said {
+                turn: Some(TurnId(1)),
+                text: text("It is three o'clock."),
+                reach: Reach::Interrupted { spoken_ms: Some(400) },
+            },
+        ],
+        within: Duration::from_secs(1),
+    };
+    assert_eq!(
+        serde_json::to_value(Turn::of(&question)).unwrap(),
+        serde_json::json!({
+            "turn_id": 2, "text": "stop", "heard": [
+                {"said": "Welcome.", "heard": "Welcome.", "state": "whole"},
+                {"turn_id": 1, "said": "It is three o'clock.", "heard": "It is", "state": "interrupted", "spoken_ms": 400},
+            ],
+        })
+    );
+}
+
+#[test]
+fn answers_are_read_whole_and_in_pieces() {
+    let words = |text: &str| Piece::Text(text.to_owned());
+    assert_eq!(read(TurnReader::Whole, r#"{"text":"Hi."}"#), Ok(vec![words("Hi."), Piece::Done(None)]));
+    let hang_up = Piece::Done(Some(AgentCommand::HangUp));
+    assert_eq!(read(TurnReader::Whole, r#"{"command":{"action":"hang_up"}}"#), Ok(vec![words(""), hang_up.clone()]));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Hi"}"#), Ok(vec![words("Hi")]));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","command":{"action":"hang_up"}}"#), Ok(vec![hang_up]));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done"}"#), Ok(vec![Piece::Done(None)]));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"thinking","about":7}"#), Ok(vec![]));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"error","code":"model_down"}"#), Err(Fault::Failed));
+}
+
+#[test]
+fn nonsense_is_a_fault() {
+    for document in
+        ["", "null", "[]", "{}", "hello", r#"{"type":"text"}"#, r#"{"type":"text","text":7}"#, r#"{"type":"done","command":{}}"#]
+    {
+        assert_eq!(read(TurnReader::Events, document), Err(Fault::Garbage), "{document}");
+    }
+    for document in ["", "null", "[]", r#"{"text":7}"#, r#"{"command":"hang_up"}"#] {
+        assert_eq!(read(TurnReader::Whole, document), Err(Fault::Garbage), "{document}");
+    }
+}
+
+#[test]
+fn a_handover_is_asked_for_and_advised() {
+    let target = TransferTarget::Queue("sales".into());
+    let wish = Some(Transfer { target: target.clone(), mode: TransferMode::Attended, summary: None });
+    let reason = crate::application::ports::HandoverReason::Operator;
+    let mut request = HandoverRequest { conversation: ConversationId::new("c"), reason, wish };
+    let json = |request: &HandoverRequest| serde_json::to_value(Handover::of(request)).unwrap();
+    assert_eq!(json(&request), serde_json::json!({"reason": "operator", "kind": "queue", "target": "sales", "mode": "attended"}));
+    request.wish = None;
+    assert_eq!(json(&request), serde_json::json!({"reason": "operator"}));
+
+    let advice = |text: &str| serde_json::from_str::<Advice>(text).unwrap().parse();
+    assert_eq!(advice("{}"), Ok(HandoverAdvice::default()));
+    let told = HandoverAdvice { target: Some(target), mode: TransferMode::Blind, summary: Some("Wants a tent.".into()) };
+    assert_eq!(advice(r#"{"kind":"queue","target":"sales","summary":"Wants a tent."}"#), Ok(told));
+    assert_eq!(advice(r#"{"kind":"queue"}"#), Err(Fault::Garbage));
+}

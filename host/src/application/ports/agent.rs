@@ -1,0 +1,244 @@
+//! Who thinks: the orchestrator, a language model, or the built-in agent.
+
+use futures_util::future::{BoxFuture, FutureExt, ready};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use vg_domain::call::AgentCommand;
+use vg_domain::ids::{CallId, ConversationId, TurnId};
+use vg_domain::mask::MaskedText;
+use vg_domain::parties::Direction;
+use vg_domain::pii::Pii;
+use vg_domain::tenant::TenantSettings;
+use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
+
+/// Thinks.
+pub trait Agent: Send + Sync {
+    /// Tells the agent of a new conversation. Safe to repeat: the same call gets the same conversation.
+    fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>>;
+    /// Asks. The answer streams; dropping the receiver cancels it, and the agent is told.
+    fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>>;
+
+    /// Who answers in that conversation.
+    fn who(&self, _conversation: &ConversationId) -> BoxFuture<'_, Result<AgentProfile, AgentError>> {
+        ready(Err(AgentError::Unsupported)).boxed()
+    }
+
+    /// The caller is to be handed over: tells the agent, and asks to whom and with which words.
+    fn hand_over(&self, _request: HandoverRequest) -> BoxFuture<'_, Result<HandoverAdvice, AgentError>> {
+        ready(Err(AgentError::Unsupported)).boxed()
+    }
+
+    /// The call is over: what is remembered of the conversation may be forgotten. Must not block.
+    fn close(&self, _conversation: &ConversationId) {}
+}
+
+/// A new conversation.
+#[derive(Clone, Debug)]
+pub struct ConversationRequest {
+    /// The call.
+    pub call: CallId,
+    /// Whose.
+    pub settings: Arc<TenantSettings>,
+    /// The person's number.
+    pub caller: Pii<String>,
+    /// The number on this side: dialled by the person, or shown to the person.
+    pub dialled: Pii<String>,
+    /// Which agent is wished for; none for the tenant's own.
+    pub agent: Option<String>,
+    /// What came with the call.
+    pub metadata: BTreeMap<String, String>,
+    /// Who began the call.
+    pub direction: Direction,
+}
+
+/// What the caller said.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Idempotent within the conversation: the same turn with the same words is a repetition; with other words it takes the place of what was asked
+    /// before, since the caller went on after a pause.
+    pub turn: TurnId,
+    /// Masked words.
+    pub text: MaskedText,
+    /// What the gateway has said since the turn before, oldest first.
+    pub said: Vec<Said>,
+    /// The time for the first words, and from one word to the next.
+    pub within: Duration,
+}
+
+/// Something that the gateway said, and how far the caller heard it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The turn that it answered; none for a greeting or one of the gateway's own lines.
+    pub turn: Option<TurnId>,
+    /// All of it, as it was given to be spoken.
+    pub text: MaskedText,
+    /// How far it was heard.
+    pub reach: Reach,
+}
+
+/// How far the caller heard something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To its end, or further than is known.
+    Whole,
+    /// The caller spoke over it.
+    Interrupted {
+        /// So much of it had left, in milliseconds, where that is known.
+        spoken_ms: Option<u64>,
+    },
+    /// The speaker fell, and the built-in recording stood for what was left of it.
+    Lost,
+}
+
+impl Reach {
+    /// Bounded label, as the protocol writes it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Interrupted { .. } => "interrupted",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// How fast voices speak, in characters a second: about 150 English words a minute.
+const CHARS_PER_S: u64 = 15;
+
+impl Said {
+    /// The words that the caller heard, cut before a word. An estimate where it was interrupted: the voice is taken to speak
+    /// 15 characters a second.
+    pub fn heard(&self) -> &str {
+        let text = self.text.as_str();
+        let chars = match self.reach {
+            Reach::Whole => return text,
+            Reach::Interrupted { spoken_ms: Some(spoken_ms) } => spoken_ms.saturating_mul(CHARS_PER_S) / 1_000,
+            Reach::Interrupted { spoken_ms: None } | Reach::Lost => 0,
+        };
+        let Some((at, _)) = usize::try_from(chars).ok().and_then(|chars| text.char_indices().nth(chars)) else { return text };
+        let whole_word = text[at..].starts_with(char::is_whitespace);
+        let words = if whole_word { &text[..at] } else { &text[..text[..at].rfind(char::is_whitespace).unwrap_or(0)] };
+        words.trim_end()
+    }
+}
+
+/// A piece of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentEvent {
+    /// More words.
+    Text(String),
+    /// The answer is complete; last event.
+    Done(Option<AgentCommand>),
+    /// The answer will not be completed; last event. Bounded code.
+    Fell(&'static str),
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentProfile {
+    /// As the service names it.
+    pub id: String,
+    /// For people, where it has one.
+    pub name: Option<String>,
+}
+
+/// The caller is to be handed over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HandoverRequest {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Whose wish it is.
+    pub reason: HandoverReason,
+    /// To whom and how, where that is known.
+    pub wish: Option<Transfer>,
+}
+
+/// Whose wish a handover is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HandoverReason {
+    /// The caller's, by a key or by words that the gateway knows.
+    Caller,
+    /// Of somebody who used the API.
+    Operator,
+    /// The gateway's: nobody else is left to listen, think or speak.
+    Trouble,
+}
+
+impl HandoverReason {
+    /// Bounded label, as the protocol writes it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Trouble => "trouble",
+        }
+    }
+}
+
+/// The agent's word on a handover.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandoverAdvice {
+    /// To whom; none leaves it to the gateway. What a tenant may reach is its settings' to say.
+    pub target: Option<TransferTarget>,
+    /// How.
+    pub mode: TransferMode,
+    /// What the human is told, as the agent wrote it: unmasked.
+    pub summary: Option<String>,
+}
+
+/// Why the agent did not do what it was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    /// Not reachable, or an error of the service.
+    #[error("agent is unavailable")]
+    Unavailable,
+    /// It does not know the conversation.
+    #[error("agent does not know the conversation")]
+    UnknownConversation,
+    /// It does not know the verb.
+    #[error("agent cannot do that")]
+    Unsupported,
+    /// Another reason; bounded code.
+    #[error("agent failed: {0}")]
+    Failed(&'static str),
+}
+
+impl AgentError {
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::UnknownConversation => "unknown_conversation",
+            Self::Unsupported => "unsupported",
+            Self::Failed(code) => code,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vg_domain::mask::Mask;
+
+    fn heard(text: &str, reach: Reach) -> String {
+        Said { turn: None, text: Mask::new().mask_agent(text), reach }.heard().to_owned()
+    }
+
+    #[test]
+    fn what_was_heard_is_cut_before_a_word() {
+        let cut = |spoken_ms| Reach::Interrupted { spoken_ms: Some(spoken_ms) };
+        let text = "Your parcel is on its way, and arrives tomorrow.";
+        assert_eq!(heard(text, Reach::Whole), text);
+        assert_eq!(heard(text, cut(0)), "");
+        assert_eq!(heard(text, cut(200)), "");
+        assert_eq!(heard(text, cut(734)), "Your parcel", "exactly at a word's end");
+        assert_eq!(heard(text, cut(1_000)), "Your parcel is");
+        assert_eq!(heard(text, cut(u64::MAX)), text);
+        assert_eq!(heard("Não, à tarde é ótimo.", cut(400)), "Não, à");
+        assert_eq!(heard(text, Reach::Interrupted { spoken_ms: None }), "");
+        assert_eq!(heard(text, Reach::Lost), "");
+    }
+}

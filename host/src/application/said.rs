@@ -1,0 +1,145 @@
+//! What the gateway has said since the caller's turn before, and how far it was heard: the agent is told with the next question.
+
+use super::ports::{Reach, Said};
+use vg_domain::event::{Fact, Role};
+use vg_domain::ids::{TurnId, UtteranceId};
+use vg_domain::mask::MaskedText;
+
+/// Utterances that are kept; a call that says more between two turns forgets the oldest.
+const KEPT_MAX: usize = 8;
+
+/// Follows a call's facts.
+#[derive(Debug, Default)]
+pub(super) struct Sayings {
+    /// Told with the turn that is asked now.
+    told: Vec<Said>,
+    /// Said since then.
+    since: Vec<(UtteranceId, Said)>,
+    asked: Option<TurnId>,
+}
+
+impl Sayings {
+    /// Takes a fact of the call.
+    pub(super) fn note(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Saying { utterance, text } => self.saying(*utterance, text),
+            Fact::Interrupted { utterance, spoken_ms } => {
+                let spoken_ms = Some(*spoken_ms);
+                self.reached(|id| id == *utterance, Reach::Interrupted { spoken_ms });
+            }
+            Fact::Turn(record) => {
+                if let Some((_, said)) = self.since.last_mut() {
+                    said.turn = Some(record.turn);
+                    if record.interrupted && said.reach == Reach::Whole {
+                        said.reach = Reach::Interrupted { spoken_ms: None };
+                    }
+                }
+            }
+            Fact::Fell { who: Role::Speaking, .. } => {
+                let last = self.since.last().map(|(id, _)| *id);
+                self.reached(|id| Some(id) == last, Reach::Lost);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the agent is to be told with this turn: the same again where the turn is asked again.
+    pub(super) fn told_with(&mut self, turn: TurnId) -> Vec<Said> {
+        if self.asked.replace(turn) != Some(turn) {
+            self.told.clear();
+        }
+        self.told.extend(self.since.drain(..).map(|(_, said)| said));
+        let surplus = self.told.len().saturating_sub(KEPT_MAX);
+        self.told.drain(..surplus);
+        self.told.clone()
+    }
+
+    fn saying(&mut self, utterance: UtteranceId, text: &MaskedText) {
+        match self.since.last_mut() {
+            Some((last, said)) if *last == utterance => said.text = said.text.followed_by(text),
+            _ => {
+                if self.since.len() == KEPT_MAX {
+                    self.since.remove(0);
+                }
+                self.since.push((utterance, Said { turn: None, text: text.clone(), reach: Reach::Whole }));
+            }
+        }
+    }
+
+    fn reached(&mut self, which: impl Fn(UtteranceId) -> bool, reach: Reach) {
+        if let Some((_, said)) = self.since.iter_mut().rev().find(|(id, _)| which(*id)) {
+            said.reach = reach;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vg_domain::mask::Mask;
+    use vg_domain::turn::TurnRecord;
+
+    fn text(text: &str) -> MaskedText {
+        Mask::new().mask_agent(text)
+    }
+
+    fn saying(utterance: u32, words: &str) -> Fact {
+        Fact::Saying { utterance: UtteranceId(utterance), text: text(words) }
+    }
+
+    fn record(turn: u32, interrupted: bool) -> Fact {
+        let (turn, heard, said) = (TurnId(turn), MaskedText::default(), MaskedText::default());
+        Fact::Turn(TurnRecord { turn, heard, said, latency: None, interrupted })
+    }
+
+    fn sayings(facts: &[Fact]) -> Sayings {
+        let mut sayings = Sayings::default();
+        facts.iter().for_each(|fact| sayings.note(fact));
+        sayings
+    }
+
+    fn told(sayings: &mut Sayings, turn: u32) -> Vec<(Option<u32>, String, Reach)> {
+        let told = sayings.told_with(TurnId(turn));
+        told.into_iter().map(|said| (said.turn.map(|turn| turn.0), said.text.as_str().to_owned(), said.reach)).collect()
+    }
+
+    #[test]
+    fn clauses_of_an_utterance_are_told_as_one() {
+        let mut sayings =
+            sayings(&[saying(1, "Welcome."), saying(2, "It is three."), saying(2, "Anything else?"), record(1, false)]);
+        let expected =
+            [(None, "Welcome.".to_owned(), Reach::Whole), (Some(1), "It is three. Anything else?".to_owned(), Reach::Whole)];
+        assert_eq!(told(&mut sayings, 2), expected);
+        assert_eq!(told(&mut sayings, 2), expected, "asked again, told again");
+        assert_eq!(told(&mut sayings, 3), []);
+    }
+
+    #[test]
+    fn an_interruption_says_how_much_was_heard() {
+        let spoken = Fact::Interrupted { utterance: UtteranceId(2), spoken_ms: 700 };
+        let mut known = sayings(&[saying(2, "It is three."), record(1, true), spoken.clone()]);
+        assert_eq!(told(&mut known, 2)[0].2, Reach::Interrupted { spoken_ms: Some(700) });
+        let mut unknown = sayings(&[saying(2, "It is three."), record(1, true)]);
+        assert_eq!(told(&mut unknown, 2)[0].2, Reach::Interrupted { spoken_ms: None });
+        let mut greeting = sayings(&[saying(2, "Welcome."), spoken]);
+        assert_eq!(told(&mut greeting, 1)[0].2, Reach::Interrupted { spoken_ms: Some(700) });
+    }
+
+    #[test]
+    fn what_the_speaker_did_not_say_is_told_as_lost() {
+        let fell = Fact::Fell { who: Role::Speaking, plugin: None, code: "deadline" };
+        let other = Fact::Fell { who: Role::Hearing, plugin: None, code: "deadline" };
+        let mut sayings = sayings(&[saying(1, "Welcome."), other, saying(2, "It is three."), fell]);
+        let reaches: Vec<Reach> = told(&mut sayings, 2).into_iter().map(|(.., reach)| reach).collect();
+        assert_eq!(reaches, [Reach::Whole, Reach::Lost]);
+    }
+
+    #[test]
+    fn a_talkative_call_keeps_the_newest() {
+        let facts: Vec<Fact> = (0..100).map(|n| saying(n, &format!("line {n}"))).collect();
+        let mut sayings = sayings(&facts);
+        let told = told(&mut sayings, 1);
+        assert_eq!(told.len(), KEPT_MAX);
+        assert_eq!(told[7].1, "line 99");
+    }
+}

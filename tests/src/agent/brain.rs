@@ -1,0 +1,149 @@
+//! What an orchestrator does, whatever it speaks.
+
+use super::trouble::Trouble;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+
+/// Conversations, and for tests the troubles to come and what was seen.
+#[derive(Default)]
+pub struct Brain {
+    conversations: Mutex<HashMap<String, Conversation>>,
+    troubles: Mutex<VecDeque<Trouble>>,
+    seen: Mutex<Seen>,
+}
+
+/// What it was told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Bodies of new conversations.
+    pub opened: Vec<Value>,
+    /// Bodies of turns, each try of them.
+    pub turns: Vec<Value>,
+    /// Milliseconds of their deadline headers.
+    pub deadlines_ms: Vec<u64>,
+    /// `authorization` of every request.
+    pub authorizations: Vec<String>,
+    /// Turns that were no longer wanted: told, or noticed by a stream that nobody reads any more.
+    pub aborted: Vec<u32>,
+    /// Bodies of requests for a transfer.
+    pub handovers: Vec<Value>,
+    /// Answers that were thought out: a turn that comes twice is thought about once.
+    pub thoughts: usize,
+}
+
+#[derive(Default)]
+struct Conversation {
+    greeting: String,
+    /// By turn: what was asked, and the answer to it.
+    turns: BTreeMap<u32, (String, Answer)>,
+}
+
+/// A turn as it comes.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The conversation.
+    pub conversation: String,
+    /// Counts from 1.
+    pub id: u32,
+    /// What the caller said.
+    pub text: String,
+    /// What the caller heard before.
+    pub heard: Vec<String>,
+}
+
+/// What it answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Words, in pieces.
+    pub pieces: Vec<String>,
+    /// What else is to be done, as `docs/agent.md` writes it.
+    pub command: Option<Value>,
+}
+
+/// Nobody knows the conversation.
+#[derive(Debug)]
+pub struct Unknown;
+
+impl Brain {
+    /// A new conversation: one for each call, however often it is asked for.
+    pub fn open(&self, call: &str, greeting: &str) -> String {
+        let id = format!("conv/{call}");
+        self.conversations().entry(id.clone()).or_default().greeting = greeting.to_owned();
+        id
+    }
+
+    /// Answers a turn. The same turn with the same text gets the same answer; with another text it is thought about anew.
+    ///
+    /// # Errors
+    /// The conversation is unknown.
+    pub fn take(&self, turn: &Turn) -> Result<Answer, Unknown> {
+        let mut conversations = self.conversations();
+        let conversation = conversations.get_mut(&turn.conversation).ok_or(Unknown)?;
+        if let Some((text, answer)) = conversation.turns.get(&turn.id)
+            && *text == turn.text
+        {
+            return Ok(answer.clone());
+        }
+        let answer = think(turn);
+        self.note(|seen| seen.thoughts += 1);
+        conversation.turns.insert(turn.id, (turn.text.clone(), answer.clone()));
+        Ok(answer)
+    }
+
+    /// Who answers in a conversation.
+    ///
+    /// # Errors
+    /// The conversation is unknown.
+    pub fn who(&self, conversation: &str) -> Result<(&'static str, &'static str), Unknown> {
+        self.conversations().get(conversation).map(|_| ("parrot-1", "Polly")).ok_or(Unknown)
+    }
+
+    /// Where a caller goes who is to be handed over, and what the human is told.
+    ///
+    /// # Errors
+    /// The conversation is unknown.
+    pub fn hand_over(&self, conversation: &str) -> Result<Value, Unknown> {
+        let conversations = self.conversations();
+        let turns = conversations.get(conversation).ok_or(Unknown)?.turns.len();
+        Ok(json!({"kind": "queue", "target": "sales", "mode": "attended", "summary": format!("Spoke {turns} times.")}))
+    }
+
+    /// The next answers get into these troubles.
+    pub fn trouble(&self, troubles: impl IntoIterator<Item = Trouble>) {
+        self.troubles.lock().unwrap().extend(troubles);
+    }
+
+    pub(super) fn next_trouble(&self) -> Option<Trouble> {
+        self.troubles.lock().unwrap().pop_front()
+    }
+
+    /// What it was told so far.
+    pub fn seen(&self) -> Seen {
+        self.seen.lock().unwrap().clone()
+    }
+
+    pub(super) fn note(&self, note: impl FnOnce(&mut Seen)) {
+        note(&mut self.seen.lock().unwrap());
+    }
+
+    fn conversations(&self) -> MutexGuard<'_, HashMap<String, Conversation>> {
+        self.conversations.lock().unwrap()
+    }
+}
+
+/// A parrot with three tricks.
+pub(super) fn think(turn: &Turn) -> Answer {
+    let (text, command) = match turn.text.as_str() {
+        "goodbye" => ("Bye.".to_owned(), Some(json!({"action": "hang_up"}))),
+        "human" => ("One moment.".to_owned(), Some(json!({"action": "human"}))),
+        "sales" => {
+            let transfer = json!({"action": "transfer", "kind": "queue", "target": "sales", "summary": "Wants to buy."});
+            ("I connect you.".to_owned(), Some(transfer))
+        }
+        "what did I hear" => (format!("You heard: {}", turn.heard.join(" ")), None),
+        text => (format!("You said: {text}."), None),
+    };
+    // As a model gives them: a word at a time.
+    Answer { pieces: text.split_inclusive(' ').map(str::to_owned).collect(), command }
+}
