@@ -8,6 +8,7 @@ pub mod ports;
 pub mod recording;
 
 pub mod call_task;
+pub mod desk;
 pub mod gateway;
 mod hearing;
 mod line;

@@ -3,7 +3,8 @@
 use crate::adapters::agent::builtin::BuiltinAgent;
 use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
-use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
+use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
+use crate::adapters::http::{self, ApiParts, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -12,6 +13,7 @@ use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
+use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
@@ -81,6 +83,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (recordings, emergency) = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
+    // No two processes may share the names of their events.
+    let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
+    let mut listeners = listeners;
+    listeners.push(Arc::clone(&desk) as _);
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&plugins) as _,
@@ -96,16 +102,36 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
-    let live = gateway.live_calls();
+    let (live, directory) = (gateway.live_calls(), gateway.directory());
     let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
-    let mut mounted = media_ws::router(shard, incoming, config.media.silence);
-    if config.http.api {
-        mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
-    }
-    let router = http::router(metrics, Arc::clone(&vitals) as _, mounted);
-
     let mut servers = JoinSet::new();
+    let tickets = Arc::new(Tickets::default());
+    let media = media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets));
+    let vital = http::vitals(metrics, Arc::clone(&vitals) as _);
+    let mut routes = ApiRoutes { public: media, admin: vital };
+    if let Some((auth, keys)) = callers(&config).await? {
+        if let Some(keys) = keys {
+            servers.spawn(keys.keep(close.clone()));
+        }
+        let parts = ApiParts {
+            auth,
+            desk,
+            orders: directory,
+            originator: None,
+            tenants: Arc::clone(vitals.settings.tenants()) as _,
+            plugins: Some(Arc::clone(&vitals.plugins)),
+            tickets,
+            drain: stop.clone(),
+            close: close.clone(),
+            requests_per_s: config.http.requests_per_s,
+            cors_origins: config.http.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+        };
+        let api = http::api(parts);
+        routes = ApiRoutes { public: routes.public.merge(api.public), admin: routes.admin.merge(api.admin) };
+    }
+    let router = http::front(routes.public.merge(routes.admin));
+
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
         servers.spawn(async move { asterisk.run(close).await });
@@ -186,6 +212,31 @@ impl Running {
         while self.servers.join_next().await.is_some() {}
         drained
     }
+}
+
+/// How callers of the API are known, and the issuer's keys that are to be kept; none where it is not served.
+async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
+    let tokens = match config.http.api.clone() {
+        config::Api::Off => return Ok(None),
+        config::Api::Anybody => {
+            tracing::warn!("THE API ASKS FOR NO TOKEN (http.auth = off): whoever is on this machine may do anything with any tenant's calls");
+            return Ok(Some((Auth::Off(config.tenants.default.clone()), None)));
+        }
+        config::Api::Tokens(tokens) => tokens,
+    };
+    let plugins = config.plugins.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let config::Tokens { jwks_url, key, issuer, audience, leeway } = tokens;
+        let one = key.map(|file| {
+            let pem = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+            Key::from_pem(&pem).with_context(|| format!("failed to use the key of {}", file.display()))
+        });
+        let cas = settings::operator_cas(&plugins).context("failed to read the operator's authorities")?;
+        let set = jwks_url.map(|url| Jwks::new(url, &cas).map(Arc::new)).transpose().context("failed to prepare the token keys")?;
+        let keys = Keys { one: one.transpose()?, set: set.clone() };
+        anyhow::Ok(Some((Auth::Tokens(Tokens { keys, issuer, audience, leeway }), set)))
+    });
+    work.await.context("failed to read the token keys")?
 }
 
 async fn on_disk(config: &Config) -> Result<(Option<Arc<Recordings>>, Prompt)> {

@@ -1,14 +1,29 @@
-//! The HTTP side: health, metrics and whatever else is mounted. Errors are problem documents (RFC 9457).
+//! The HTTP side: health, metrics, the API and whatever else is mounted. Errors are problem documents (RFC 9457).
 
+mod admin;
+mod api;
+mod audit;
+pub mod auth;
+mod calls;
+mod edge;
+mod events;
+mod input;
+mod once;
+mod openapi;
 mod plugins;
 mod problem;
+mod rates;
+mod tickets;
 
-pub use plugins::plugins;
+pub use api::{ApiParts, ApiRoutes, api};
+pub use openapi::openapi;
 pub use problem::Problem;
+pub use tickets::{TICKET_KEPT, TicketError, Tickets};
 
 use crate::adapters::metrics::{Metrics, Readings};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -70,16 +85,26 @@ struct House {
     vitals: Arc<dyn Vitals>,
 }
 
-/// `/health/live`, `/health/ready` and `/metrics`, with `mounted` beside them; everything else is a problem document.
-pub fn router(metrics: Arc<Metrics>, vitals: Arc<dyn Vitals>, mounted: Router) -> Router {
+/// `/health/live`, `/health/ready` and `/metrics`.
+pub fn vitals(metrics: Arc<Metrics>, vitals: Arc<dyn Vitals>) -> Router {
     Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape))
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(House { metrics, vitals })
-        .merge(mounted)
+}
+
+/// What is served at one address: everything else there is a problem document, and every answer has its request's id.
+pub fn front(mounted: Router) -> Router {
+    mounted
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found"))
-        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(edge::edge))
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
 }
 
 /// Serves until `stop`, then lets requests in flight end. WebSockets end with their calls, not here.

@@ -1,5 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
+use super::http::RawHttp;
 use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -25,14 +26,6 @@ pub(super) struct RawConfig {
     log: RawLog,
     limits: RawLimits,
     drain: RawDrain,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawHttp {
-    bind: Option<String>,
-    #[serde(deserialize_with = "flag")]
-    api: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,7 +120,7 @@ struct RawDrain {
 }
 
 /// A number, or a text that holds one: the environment has nothing else.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a whole number, 0 or more")]
     enum Written {
@@ -144,7 +137,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D
 }
 
 /// True or false, or a text that says so.
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected true or false")]
     enum Written {
@@ -182,8 +175,7 @@ impl RawConfig {
                 faults.add("instance", "must be lower-case letters, digits and '-'");
             }
         }
-        set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
-        config.http.api = self.http.api.unwrap_or(config.http.api);
+        self.http.resolve(&mut config.http, environment, faults);
         self.media.resolve(&mut config, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
@@ -343,11 +335,11 @@ fn distinct_apps(asterisks: &[Asterisk], faults: &mut Faults) {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:8080")
 }
 
-fn set<T, E: Display>(
+pub(super) fn set<T, E: Display>(
     slot: &mut T,
     path: &str,
     written: Option<&str>,

@@ -1,3 +1,7 @@
+mod attacks;
+mod rig;
+mod routes;
+
 use super::*;
 use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +23,7 @@ impl Vitals for Fixed {
 async fn house() -> (SocketAddr, Arc<Fixed>, CancellationToken) {
     let vitals = Arc::new(Fixed(Mutex::default()));
     let mounted = Router::new().route("/mounted", get(async || "mounted"));
-    let router = router(Arc::new(Metrics::new()), vitals.clone(), mounted);
+    let router = front(super::vitals(Arc::new(Metrics::new()), vitals.clone()).merge(mounted));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
