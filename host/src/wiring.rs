@@ -4,7 +4,7 @@ use crate::adapters::agent::builtin::BuiltinAgent;
 use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{self, ApiParts, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
+use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -39,6 +39,7 @@ const SESSIONS_PER_CALL: u32 = 3;
 /// A gateway that serves.
 pub struct Running {
     http_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
     stop: CancellationToken,
     close: CancellationToken,
     gateway: JoinHandle<Drained>,
@@ -74,8 +75,11 @@ pub async fn start(config: Config) -> Result<Running> {
 /// As [`start`].
 pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Result<Running> {
     // The address first: a second gateway on one machine should say so at once, not after compiling plugins.
-    let listener = TcpListener::bind(config.http.bind).await;
-    let listener = listener.with_context(|| format!("failed to listen on {}", config.http.bind))?;
+    let listener = listen(config.http.bind).await?;
+    let admin = match config.http.admin_bind {
+        Some(bind) => Some(listen(bind).await?),
+        None => None,
+    };
     let http_addr = listener.local_addr()?;
     let config::Media { bind, advertise, shards, sockets, .. } = config.media;
     let own_sockets = sockets == config::Sockets::PerCall;
@@ -130,7 +134,20 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         let api = http::api(parts);
         routes = ApiRoutes { public: routes.public.merge(api.public), admin: routes.admin.merge(api.admin) };
     }
-    let router = http::front(routes.public.merge(routes.admin));
+    let certificate = certificate(&config).await?;
+    if let Some(certificate) = &certificate {
+        servers.spawn(Arc::clone(certificate).watch(close.clone()));
+    }
+    let mut admin_addr = None;
+    let router = match admin {
+        None => http::front(routes.public.merge(routes.admin)),
+        Some(listener) => {
+            admin_addr = Some(listener.local_addr()?);
+            serve(&mut servers, listener, http::front(routes.admin), None, &close);
+            http::front(routes.public)
+        }
+    };
+    serve(&mut servers, listener, router, certificate, &close);
 
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
@@ -138,22 +155,21 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     }
     let (look_now, wishes) = settings::wishes();
     servers.spawn(Arc::clone(&vitals.settings).watch(wishes, close.clone()));
-    let closing = close.clone();
-    servers.spawn(async move {
-        if let Err(error) = http::serve(listener, router, closing).await {
-            tracing::error!(%error, "http side ended");
-        }
-    });
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, look_now, vitals })
+    Ok(Running { http_addr, admin_addr, stop, close, gateway, servers, look_now, vitals })
 }
 
 impl Running {
     /// Where the HTTP side listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where health, metrics and the operator's part of the API are, where that is apart.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// Where Asterisk is told to send RTP.
@@ -212,6 +228,31 @@ impl Running {
         while self.servers.join_next().await.is_some() {}
         drained
     }
+}
+
+async fn listen(bind: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(bind).await.with_context(|| format!("failed to listen on {bind}"))
+}
+
+fn serve(
+    servers: &mut JoinSet<()>,
+    listener: TcpListener,
+    router: axum::Router,
+    certificate: Option<Arc<Certificate>>,
+    close: &CancellationToken,
+) {
+    let served = http::serve(listener, router, certificate, close.clone());
+    servers.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "http side ended");
+        }
+    });
+}
+
+async fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>> {
+    let Some(config::Tls { cert, key }) = config.http.tls.clone() else { return Ok(None) };
+    let read = tokio::task::spawn_blocking(move || Certificate::read(cert, key)).await.context("failed to look at the disk")?;
+    Ok(Some(Arc::new(read.context("failed to load the certificate")?)))
 }
 
 /// How callers of the API are known, and the issuer's keys that are to be kept; none where it is not served.

@@ -13,11 +13,13 @@ mod openapi;
 mod plugins;
 mod problem;
 mod rates;
+mod server;
 mod tickets;
 
 pub use api::{ApiParts, ApiRoutes, api};
 pub use openapi::openapi;
 pub use problem::Problem;
+pub use server::{Certificate, CertificateError, serve};
 pub use tickets::{TICKET_KEPT, TicketError, Tickets};
 
 use crate::adapters::metrics::{Metrics, Readings};
@@ -28,10 +30,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// What the HTTP side asks of the rest of the gateway. Both answers come at once: nothing is waited for.
 pub trait Vitals: Send + Sync {
@@ -105,15 +104,6 @@ pub fn front(mounted: Router) -> Router {
 
 async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
-}
-
-/// Serves until `stop`, then lets requests in flight end. WebSockets end with their calls, not here.
-///
-/// # Errors
-/// Where the listener breaks.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
 async fn live() -> Json<serde_json::Value> {

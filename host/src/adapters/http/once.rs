@@ -47,6 +47,8 @@ struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// So that the document gets the id of the request that is answered again.
+    problem: Option<Problem>,
 }
 
 /// What becomes of a request with a key.
@@ -154,7 +156,8 @@ impl Doing {
         let kept = (!for_now).then(|| {
             let names = [header::CONTENT_TYPE, header::LOCATION];
             let headers = names.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone()))).collect();
-            State::Answered(Answer { status: parts.status, headers, body: body.clone() })
+            let problem = parts.extensions.get::<Problem>().cloned();
+            State::Answered(Answer { status: parts.status, headers, body: body.clone(), problem })
         });
         self.once.settle(&self.tenant, &self.key, kept);
         Response::from_parts(parts, Body::from(body))
@@ -172,6 +175,9 @@ impl Answer {
     fn response(&self) -> Response {
         let mut response = (self.status, self.headers.clone(), self.body.clone()).into_response();
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+        if let Some(problem) = &self.problem {
+            response.extensions_mut().insert(problem.clone());
+        }
         response
     }
 }

@@ -279,7 +279,7 @@ impl Server {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let served = serve(listener, front(routes.public.merge(routes.admin)), close.clone());
+        let served = serve(listener, front(routes.public.merge(routes.admin)), None, close.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(served);
         Self { at, desk, calls, tickets, drain, close }
