@@ -4,7 +4,7 @@ use crate::adapters::agent::builtin::BuiltinAgent;
 use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, EventSource, PluginState, Readiness, Tickets, Vitals};
+use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, EventSource, PluginState, Readiness, Reached, Tickets, Vitals, WebhookParts};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -133,6 +133,11 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         };
         let api = http::api(parts);
         routes = ApiRoutes { public: routes.public.merge(api.public), admin: routes.admin.merge(api.admin) };
+    }
+    if let Some(secret) = config.http.webhook_secret.clone() {
+        let reached = if config.http.tls.is_some() { Reached::Tls } else { Reached::Plain };
+        let tenants = Arc::clone(vitals.settings.tenants()) as _;
+        routes.public = routes.public.merge(http::webhooks(WebhookParts { secret, tenants, reached }));
     }
     let certificate = certificate(&config).await?;
     if let Some(certificate) = &certificate {

@@ -13,7 +13,8 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +23,11 @@ use vg_domain::ids::{CallId, TenantId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::tenant::TenantSettings;
+use vg_tests::house::House;
 use voice_gateway::adapters::http::auth::{Auth, Key, Keys, Tokens};
 use voice_gateway::adapters::http::{ApiParts, Tickets, api, front, serve};
+use voice_gateway::adapters::media_ws::Format;
+use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig, PhoneError};
 use voice_gateway::adapters::tenants::demo;
 use voice_gateway::application::desk::Desk;
 use voice_gateway::application::orders::Directory;
@@ -169,6 +173,7 @@ async fn schemathesis_finds_no_error_of_ours_and_no_break_of_the_description() {
         .args(["--exclude-path", "/v1/events", "--max-examples", "40", "--seed", "7", "--request-timeout", "20"])
         .args(["--continue-on-failure", "--warnings", "off", "--suppress-health-check", "all"])
         .env("NO_COLOR", "1")
+        .env("NO_PROXY", "127.0.0.1")
         .env("HYPOTHESIS_STORAGE_DIRECTORY", folder.path())
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -178,4 +183,68 @@ async fn schemathesis_finds_no_error_of_ours_and_no_break_of_the_description() {
     assert!(told.contains("12 selected / 13 total") || told.contains("passed"), "{told}");
     stand.close.cancel();
     drop(stand.tasks);
+}
+
+/// Status and body, or an error where there is no answer.
+async fn ask(at: SocketAddr, what: &str, token: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(at).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_by_ticket_is_its_tenants_alone_to_see_read_and_end() {
+    let issuer = Issuer::new();
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key.pem");
+    std::fs::write(&key, issuer.pem()).unwrap();
+    let toml = format!(
+        "[http]\napi = true\njwt_key = {key:?}\njwt_issuer = '{ISSUER}'\njwt_audience = '{AUDIENCE}'\nadmin_bind = '127.0.0.1:0'\n"
+    );
+    let mut house = House::with(&toml).await.unwrap();
+    let (at, admin) = (house.http(), house.running().admin_addr().unwrap());
+    let (mine, theirs) = (issuer.token("demo", "calls:read calls:write"), issuer.token("other", "calls:read calls:write"));
+
+    let (status, ticket) = ask(at, "POST /v1/media-tickets", &mine, "").await;
+    assert_eq!(status, 201);
+    let url = format!("ws://{at}/media/ws?ticket={}", ticket["ticket"].as_str().unwrap());
+    // What the caller says of its tenant does not count beside the ticket.
+    let config = PhoneConfig { url: url.parse().unwrap(), format: Format::Slin16, tenant: Some("nobody".to_owned()) };
+    let phone = Phone::connect(config.clone()).await.unwrap();
+    let heard = |id: &CallId, fact: &Fact| matches!(fact, Fact::Saying { .. }).then(|| id.clone());
+    let id = house.fact("it speaks", heard).await.unwrap();
+    assert_eq!(Phone::connect(config).await.err(), Some(PhoneError::Refused(403)), "a ticket is good for one call");
+
+    let (_, listed) = ask(at, "GET /v1/calls", &mine, "").await;
+    assert_eq!((&listed["calls"][0]["id"], listed["calls"].as_array().unwrap().len()), (&json!(id.as_str()), 1));
+    let (_, transcript) = ask(at, &format!("GET /v1/calls/{id}/transcript"), &mine, "").await;
+    assert_eq!(transcript["lines"][0]["who"], "agent");
+    assert_eq!(ask(at, "GET /v1/calls", &theirs, "").await.1, json!({ "calls": [] }));
+    assert_eq!(ask(at, &format!("DELETE /v1/calls/{id}"), &theirs, "").await.0, 404);
+    assert_eq!(ask(at, "POST /v1/calls", &mine, r#"{"to":"+15550100"}"#).await.1["code"], "not_configured");
+
+    assert_eq!(ask(at, &format!("DELETE /v1/calls/{id}"), &mine, "").await.0, 204);
+    house.fact("the call ends", |_, fact| matches!(fact, Fact::Ended(_)).then_some(())).await.unwrap();
+    let (_, call) = ask(at, &format!("GET /v1/calls/{id}"), &mine, "").await;
+    assert_eq!((&call["state"], &call["cause"]), (&json!("ended"), &json!("stopped")));
+    drop(phone);
+
+    // What is the operator's is at the operator's address alone.
+    let operator = issuer.token("demo", "admin");
+    for what in ["GET /metrics", "GET /health/live", "POST /v1/admin/drain"] {
+        assert_eq!(ask(at, what, &operator, "").await.0, 404, "{what}");
+    }
+    assert_eq!(ask(admin, "GET /metrics", "", "").await.0, 200);
+    assert_eq!(ask(admin, "POST /v1/admin/drain", &mine, "").await.0, 403);
+    assert_eq!(ask(admin, "POST /v1/admin/drain", &operator, "").await.0, 202);
+    assert!(house.running().stop_token().is_cancelled());
+    house.stop().await;
 }

@@ -41,7 +41,7 @@ pub struct Card {
     pub ended: Option<Ended>,
     /// Turns that got an answer.
     pub turns: u32,
-    /// Counts from 1 in the order in which calls of all tenants began; never told to anybody.
+    /// Counts from 1 in the order in which the tenant's calls began.
     number: u64,
 }
 
@@ -123,13 +123,19 @@ pub struct Page {
 
 #[derive(Default)]
 struct Inner {
-    calls: HashMap<TenantId, BTreeMap<u64, Kept>>,
+    shelves: HashMap<TenantId, Shelf>,
     numbers: HashMap<CallId, (TenantId, u64)>,
     /// Ended calls in the order of their ends.
     ended: VecDeque<(TenantId, u64)>,
     ended_bytes: usize,
-    begun: u64,
     log: Log,
+}
+
+/// Calls of a tenant. It stays when the last is forgotten, for numbers are not given twice.
+#[derive(Default)]
+struct Shelf {
+    begun: u64,
+    calls: BTreeMap<u64, Kept>,
 }
 
 struct Kept {
@@ -146,8 +152,8 @@ impl Desk {
     /// Calls of a tenant, newest first: at most `limit`, of those that began before `before` (none: of all), in that state (none: in any).
     pub fn calls(&self, tenant: &TenantId, state: Option<CallState>, before: Option<u64>, limit: usize) -> Page {
         let inner = self.lock();
-        let Some(calls) = inner.calls.get(tenant) else { return Page::default() };
-        let fits = calls.range(..before.unwrap_or(u64::MAX)).rev().map(|(_, kept)| &kept.card);
+        let Some(shelf) = inner.shelves.get(tenant) else { return Page::default() };
+        let fits = shelf.calls.range(..before.unwrap_or(u64::MAX)).rev().map(|(_, kept)| &kept.card);
         let mut fits = fits.filter(|card| state.is_none_or(|state| card.state == state));
         let cards: Vec<Card> = fits.by_ref().take(limit).cloned().collect();
         let next = fits.next().and_then(|_| cards.last().map(|card| card.number));
@@ -199,15 +205,18 @@ impl Facts for Desk {
 impl Inner {
     fn kept(&self, tenant: &TenantId, call: &CallId) -> Option<&Kept> {
         let (owner, number) = self.numbers.get(call)?;
-        (owner == tenant).then(|| self.calls.get(owner)?.get(number)).flatten()
+        (owner == tenant).then(|| self.shelves.get(owner)?.calls.get(number)).flatten()
     }
 
     fn note(&mut self, call: &CallId, tenant: &TenantId, fact: &Fact, now: SystemTime) {
-        if matches!(fact, Fact::Started) {
+        if matches!(fact, Fact::Started) && !self.numbers.contains_key(call) {
             self.begin(call, tenant, now);
         }
         let Some((owner, number)) = self.numbers.get(call) else { return };
-        let Some(kept) = self.calls.get_mut(owner).and_then(|calls| calls.get_mut(number)) else { return };
+        let Some(kept) = self.shelves.get_mut(owner).and_then(|shelf| shelf.calls.get_mut(number)) else { return };
+        if kept.card.ended.is_some() {
+            return;
+        }
         match fact {
             Fact::Answered => {
                 kept.card.answered_at = Some(now);
@@ -227,8 +236,9 @@ impl Inner {
     }
 
     fn begin(&mut self, call: &CallId, tenant: &TenantId, now: SystemTime) {
-        self.begun += 1;
-        let number = self.begun;
+        let shelf = self.shelves.entry(tenant.clone()).or_default();
+        shelf.begun += 1;
+        let number = shelf.begun;
         let card = Card {
             call: call.clone(),
             state: CallState::Ringing,
@@ -239,19 +249,15 @@ impl Inner {
             number,
         };
         self.numbers.insert(call.clone(), (tenant.clone(), number));
-        self.calls.entry(tenant.clone()).or_default().insert(number, Kept { card, transcript: Transcript::default() });
+        shelf.calls.insert(number, Kept { card, transcript: Transcript::default() });
     }
 
     fn forget_the_oldest(&mut self) {
         while self.ended.len() > limits::DESK_ENDED_CALLS || self.ended_bytes > limits::DESK_ENDED_BYTES {
             let Some((tenant, number)) = self.ended.pop_front() else { return };
-            let Some(calls) = self.calls.get_mut(&tenant) else { continue };
-            if let Some(kept) = calls.remove(&number) {
+            if let Some(kept) = self.shelves.get_mut(&tenant).and_then(|shelf| shelf.calls.remove(&number)) {
                 self.ended_bytes = self.ended_bytes.saturating_sub(kept.transcript.bytes);
                 self.numbers.remove(&kept.card.call);
-            }
-            if calls.is_empty() {
-                self.calls.remove(&tenant);
             }
         }
     }

@@ -19,7 +19,7 @@ use vg_domain::ids::TenantId;
 use vg_domain::tenant::{Ladder, Provider, TenantSettings};
 
 /// A tenant's settings as they hold for its next call. Secrets are never told, not even where they are kept.
-#[utoipa::path(get, path = "/v1/tenants/{id}/settings", tag = "tenants", params(("id" = String, Path, description = "The tenant")),
+#[utoipa::path(get, path = "/v1/tenants/{id}/settings", operation_id = "show_tenant_settings", tag = "tenants", params(("id" = String, Path, description = "The tenant")),
     security(("token" = ["calls:read"])),
     responses((status = 200, description = "What holds for its next call", body = Object, content_type = "application/json"),
         (status = 503, description = "The source of settings does not answer", body = super::openapi::ProblemDocument,
@@ -96,7 +96,7 @@ pub(super) struct MediaTicket {
 }
 
 /// A one-time ticket for a call that brings its own sound: `/media/ws?ticket=…` within a minute.
-#[utoipa::path(post, path = "/v1/media-tickets", tag = "calls", security(("token" = ["calls:write"])),
+#[utoipa::path(post, path = "/v1/media-tickets", operation_id = "make_media_ticket", tag = "calls", security(("token" = ["calls:write"])),
     responses((status = 201, description = "A ticket", body = MediaTicket)))]
 pub(super) async fn media_ticket(
     State(api): State<Arc<Api>>,
@@ -111,7 +111,7 @@ pub(super) async fn media_ticket(
 }
 
 /// Begins the drain: no new call, a goodbye for those that are up; then the gateway ends.
-#[utoipa::path(post, path = "/v1/admin/drain", tag = "admin", security(("token" = ["admin"])),
+#[utoipa::path(post, path = "/v1/admin/drain", operation_id = "drain", tag = "admin", security(("token" = ["admin"])),
     responses((status = 202, description = "The gateway drains, then ends")))]
 pub(super) async fn drain(State(api): State<Arc<Api>>, _: Permit<Admin>) -> StatusCode {
     api.parts.drain.cancel();

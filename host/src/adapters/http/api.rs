@@ -161,7 +161,8 @@ async fn acted(api: &Api, caller: &Caller, request: Request, next: Next) -> Resp
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, Problem> {
+/// A body that comes in time and is not too large.
+pub(super) async fn whole(body: Body) -> Result<Bytes, Problem> {
     let read = timeout(BODY, Limited::new(body, BODY_MAX).collect()).await;
     match read {
         Ok(Ok(body)) => Ok(body.to_bytes()),

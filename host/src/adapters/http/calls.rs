@@ -15,8 +15,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -36,7 +34,7 @@ pub(super) struct Which {
     #[param(inline)]
     state: Option<StateName>,
     /// Where a page begins: `next` of the one before.
-    #[param(max_length = 64)]
+    #[param(pattern = "^[0-9a-f]{16}$")]
     cursor: Option<String>,
     /// Calls on a page.
     #[param(minimum = 1, maximum = 200)]
@@ -84,7 +82,7 @@ impl From<CallState> for StateName {
 }
 
 /// Calls of the token's tenant, newest first: those that are up, and those that ended lately.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls", params(Which), security(("token" = ["calls:read"])),
+#[utoipa::path(get, path = "/v1/calls", operation_id = "list_calls", tag = "calls", params(Which), security(("token" = ["calls:read"])),
     responses((status = 200, description = "A page of calls", body = CallsPage)))]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
@@ -103,7 +101,7 @@ pub(super) async fn list(
 }
 
 /// One call of the token's tenant.
-#[utoipa::path(get, path = "/v1/calls/{id}", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(get, path = "/v1/calls/{id}", operation_id = "show_call", tag = "calls", params(("id" = String, Path, description = "The call")),
     security(("token" = ["calls:read"])), responses((status = 200, description = "The call", body = CallRow)))]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
@@ -115,7 +113,7 @@ pub(super) async fn show(
 }
 
 /// What was said in a call: masked words, and not before they are final.
-#[utoipa::path(get, path = "/v1/calls/{id}/transcript", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(get, path = "/v1/calls/{id}/transcript", operation_id = "show_transcript", tag = "calls", params(("id" = String, Path, description = "The call")),
     security(("token" = ["calls:read"])), responses((status = 200, description = "What was said so far", body = Transcript)))]
 pub(super) async fn transcript(
     State(api): State<Arc<Api>>,
@@ -127,7 +125,7 @@ pub(super) async fn transcript(
 }
 
 /// Makes a call. It exists and rings or will ring when this answers; how it goes on is told by its events.
-#[utoipa::path(post, path = "/v1/calls", tag = "calls", request_body = NewCall, security(("token" = ["calls:write"])),
+#[utoipa::path(post, path = "/v1/calls", operation_id = "make_call", tag = "calls", request_body = NewCall, security(("token" = ["calls:write"])),
     responses(
         (status = 201, description = "The call exists", body = Originated, headers(("location" = String, description = "The call"))),
         (status = 501, description = "This gateway makes no calls", body = super::openapi::ProblemDocument,
@@ -149,7 +147,7 @@ pub(super) async fn originate(
 }
 
 /// Ends a call.
-#[utoipa::path(delete, path = "/v1/calls/{id}", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(delete, path = "/v1/calls/{id}", operation_id = "hang_up_call", tag = "calls", params(("id" = String, Path, description = "The call")),
     security(("token" = ["calls:write"])), responses((status = 204, description = "It ends")))]
 pub(super) async fn hang_up(
     State(api): State<Arc<Api>>,
@@ -160,7 +158,7 @@ pub(super) async fn hang_up(
 }
 
 /// Hands the caller over.
-#[utoipa::path(post, path = "/v1/calls/{id}/transfer", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(post, path = "/v1/calls/{id}/transfer", operation_id = "transfer_call", tag = "calls", params(("id" = String, Path, description = "The call")),
     request_body = TransferWish, security(("token" = ["calls:write"])),
     responses((status = 204, description = "The caller is handed over"),
         (status = 502, description = "It was tried and failed", body = super::openapi::ProblemDocument,
@@ -175,7 +173,7 @@ pub(super) async fn transfer(
 }
 
 /// Sends keys to the caller's leg.
-#[utoipa::path(post, path = "/v1/calls/{id}/dtmf", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(post, path = "/v1/calls/{id}/dtmf", operation_id = "send_dtmf", tag = "calls", params(("id" = String, Path, description = "The call")),
     request_body = Digits, security(("token" = ["calls:write"])), responses((status = 204, description = "They are sent"),
         (status = 502, description = "It was tried and failed", body = super::openapi::ProblemDocument,
             content_type = "application/problem+json")))]
@@ -189,7 +187,7 @@ pub(super) async fn dtmf(
 }
 
 /// Says something to the caller, after what is being said.
-#[utoipa::path(post, path = "/v1/calls/{id}/say", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(post, path = "/v1/calls/{id}/say", operation_id = "say", tag = "calls", params(("id" = String, Path, description = "The call")),
     request_body = Said, security(("token" = ["calls:write"])), responses((status = 204, description = "It will be said"),
         (status = 502, description = "It was tried and failed", body = super::openapi::ProblemDocument,
             content_type = "application/problem+json")))]
@@ -203,7 +201,7 @@ pub(super) async fn say(
 }
 
 /// Pauses, resumes or ends a call's recording.
-#[utoipa::path(post, path = "/v1/calls/{id}/recording", tag = "calls", params(("id" = String, Path, description = "The call")),
+#[utoipa::path(post, path = "/v1/calls/{id}/recording", operation_id = "set_recording", tag = "calls", params(("id" = String, Path, description = "The call")),
     request_body = RecordingWish, security(("token" = ["calls:write"])), responses((status = 204, description = "It is so"),
         (status = 502, description = "It was tried and failed", body = super::openapi::ProblemDocument,
             content_type = "application/problem+json")))]
@@ -252,12 +250,12 @@ fn not_made(error: OriginateError) -> Problem {
     }
 }
 
-/// Opaque, so that nobody counts on it.
+/// Not to be made up or counted on, though any will do.
 fn cursor(number: u64) -> String {
-    URL_SAFE_NO_PAD.encode(format!("1:{number}"))
+    format!("{number:016x}")
 }
 
 fn read_cursor(cursor: &str) -> Option<u64> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    std::str::from_utf8(&bytes).ok()?.strip_prefix("1:")?.parse().ok()
+    let digits = cursor.bytes().all(|digit| digit.is_ascii_digit() || (b'a'..=b'f').contains(&digit));
+    (digits && cursor.len() == 16).then(|| u64::from_str_radix(cursor, 16).ok()).flatten()
 }

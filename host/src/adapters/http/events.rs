@@ -33,7 +33,7 @@ const STREAMS: usize = 1_024;
 
 /// Events of the token's tenant from now on, or from after `Last-Event-ID`. Each is a CloudEvents 1.0 JSON object; one of type `gap` says
 /// that events are missing before the next.
-#[utoipa::path(get, path = "/v1/events", tag = "events", security(("token" = ["calls:read"])),
+#[utoipa::path(get, path = "/v1/events", operation_id = "stream_events", tag = "events", security(("token" = ["calls:read"])),
     params(("last-event-id" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, description = "Events, until the token ends", content_type = "text/event-stream", body = String)))]
 pub(super) async fn events(

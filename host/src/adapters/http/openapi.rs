@@ -46,7 +46,8 @@ pub(super) struct ProblemDocument {
 #[openapi(
     info(title = "Serphona Voice Gateway", version = "1", license(name = "Apache-2.0", identifier = "Apache-2.0"),
         description = "Calls, their events and what a tenant may do with them. Every request is answered for the tenant of its token; \
-            another tenant's call is not there. Errors are problem documents (RFC 9457) whose `code` is one of a fixed set."),
+            another tenant's call is not there. A POST with an `Idempotency-Key` that is sent again within fifteen minutes is answered again \
+            and not done again. Errors are problem documents (RFC 9457) whose `code` is one of a fixed set."),
     components(schemas(ProblemDocument)),
     tags((name = "calls"), (name = "events"), (name = "tenants"), (name = "plugins"), (name = "admin")),
 )]
@@ -84,7 +85,7 @@ fn document() -> OpenApi {
 }
 
 /// What any request may be answered.
-fn usual(acts: bool, with_body: bool) -> [(StatusCode, &'static str, bool); 11] {
+fn usual(acts: bool, with_body: bool) -> [(StatusCode, &'static str, bool); 12] {
     [
         (StatusCode::BAD_REQUEST, "The request makes no sense", true),
         (StatusCode::UNAUTHORIZED, "The token is missing or not good", true),
@@ -96,6 +97,7 @@ fn usual(acts: bool, with_body: bool) -> [(StatusCode, &'static str, bool); 11] 
         (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is not said to be JSON", with_body),
         (StatusCode::UNPROCESSABLE_ENTITY, "The values make no sense, or the idempotency key was used otherwise", acts),
         (StatusCode::TOO_MANY_REQUESTS, "Too many requests of this token, or too many of that", true),
+        (StatusCode::GATEWAY_TIMEOUT, "It took too long", true),
         (StatusCode::SERVICE_UNAVAILABLE, "The issuer's keys cannot be had yet", true),
     ]
 }

@@ -17,7 +17,7 @@ use vg_plugin_host::policy::Shortfall;
 use vg_plugin_host::slot::{Role, VersionState};
 
 /// Plugins of this gateway: what they are, what they wish, how they stand.
-#[utoipa::path(get, path = "/v1/plugins", tag = "plugins", security(("token" = ["plugins:write"])),
+#[utoipa::path(get, path = "/v1/plugins", operation_id = "list_plugins", tag = "plugins", security(("token" = ["plugins:write"])),
     responses((status = 200, description = "`plugins`, a list", body = Object, content_type = "application/json")))]
 pub(super) async fn list(State(api): State<Arc<Api>>, _: Permit<PluginsWrite>) -> Json<Value> {
     let all = api.parts.plugins.as_ref().map(|plugins| plugins.all()).unwrap_or_default();
@@ -64,7 +64,7 @@ fn absent_row(id: &PluginId, absent: &Absent) -> Value {
 }
 
 /// Whether options satisfy a plugin's schema; nothing is changed.
-#[utoipa::path(post, path = "/v1/plugins/{id}/check", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+#[utoipa::path(post, path = "/v1/plugins/{id}/check", operation_id = "check_plugin_options", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
     request_body(content = Object, description = "Options", content_type = "application/json"),
     security(("token" = ["plugins:write"])),
     responses((status = 200, description = "They do: `valid` is true", body = Object, content_type = "application/json")))]

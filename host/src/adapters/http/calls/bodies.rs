@@ -6,7 +6,7 @@ use crate::adapters::http::problem::FieldError;
 use crate::application::desk::{self, Card};
 use crate::application::ports::{Originate, RecordingOrder};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 use utoipa::ToSchema;
@@ -131,19 +131,19 @@ pub(in crate::adapters::http) struct NewCall {
     to: String,
     /// The number that is shown; the tenant's own without it.
     #[serde(default)]
-    #[schema(pattern = r"^\+?[0-9]{1,15}$", nullable = false)]
+    #[schema(pattern = r"^\+?[0-9]{1,15}$")]
     from: Option<String>,
     /// Which agent talks; the tenant's own without it.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_.-]{1,64}$", nullable = false)]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
     agent_id: Option<String>,
     /// Kept with the call and told to the agent: at most 32 entries of at most 256 bytes.
     #[serde(default)]
     #[schema(schema_with = metadata)]
     metadata: BTreeMap<String, String>,
     /// How long it may ring, in seconds: 30 without it.
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 300, nullable = false)]
+    #[serde(default, deserialize_with = "whole_number")]
+    #[schema(minimum = 1, maximum = 300)]
     timeout_s: Option<u64>,
 }
 
@@ -197,32 +197,50 @@ pub(in crate::adapters::http) struct Originated {
 
 /// To whom a caller is handed over, and how.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(in crate::adapters::http) struct TransferWish {
-    /// What `target` is.
-    kind: TransferKind,
-    /// A queue's or an extension's name; a number (E.164) where it is external.
-    #[schema(min_length = 1, max_length = 64, pattern = r"^(\+[1-9][0-9]{1,14}|[A-Za-z0-9_.-]{1,64})$")]
-    target: String,
-    /// Blind without it.
-    #[serde(default)]
-    mode: TransferMode,
-    /// What the human is told before the caller is connected.
-    #[serde(default)]
-    #[schema(min_length = 1, max_length = 2000, nullable = false)]
-    summary: Option<String>,
-}
-
-/// To whom.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::adapters::http) enum TransferKind {
-    /// A queue of the tenant's.
-    Queue,
-    /// An extension of the tenant's.
-    Extension,
-    /// A number outside.
-    External,
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(in crate::adapters::http) enum TransferWish {
+    /// To a queue of the tenant's.
+    Queue {
+        /// Its name.
+        #[schema(pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
+        target: String,
+        /// Blind without it.
+        #[serde(default)]
+        #[schema(inline)]
+        mode: TransferMode,
+        /// What the human is told before the caller is connected.
+        #[serde(default)]
+        #[schema(min_length = 1, max_length = 2000)]
+        summary: Option<String>,
+    },
+    /// To an extension of the tenant's.
+    Extension {
+        /// Its name.
+        #[schema(pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
+        target: String,
+        /// Blind without it.
+        #[serde(default)]
+        #[schema(inline)]
+        mode: TransferMode,
+        /// What the human is told before the caller is connected.
+        #[serde(default)]
+        #[schema(min_length = 1, max_length = 2000)]
+        summary: Option<String>,
+    },
+    /// To a number outside.
+    External {
+        /// The number (E.164).
+        #[schema(pattern = r"^\+[1-9][0-9]{1,14}$")]
+        target: String,
+        /// Blind without it.
+        #[serde(default)]
+        #[schema(inline)]
+        mode: TransferMode,
+        /// What the human is told before the caller is connected.
+        #[serde(default)]
+        #[schema(min_length = 1, max_length = 2000)]
+        summary: Option<String>,
+    },
 }
 
 /// How.
@@ -239,27 +257,33 @@ pub(in crate::adapters::http) enum TransferMode {
 impl Sensible for TransferWish {
     fn faults(&self) -> Vec<FieldError> {
         let mut faults = Faults::default();
-        match self.kind {
-            TransferKind::External => faults.unless(is_number(&self.target), "/target", "expected a number (E.164)"),
-            _ => faults.unless(is_name(&self.target), "/target", "expected letters, digits and -_."),
-        }
-        faults.unless(self.summary.as_deref().is_none_or(is_said), "/summary", "from 1 to 2000 characters");
+        let summary = match self {
+            Self::Queue { target, summary, .. } | Self::Extension { target, summary, .. } => {
+                faults.unless(is_name(target), "/target", "expected letters, digits and -_.");
+                summary
+            }
+            Self::External { target, summary, .. } => {
+                faults.unless(is_number(target), "/target", "expected a number (E.164)");
+                summary
+            }
+        };
+        faults.unless(summary.as_deref().is_none_or(is_said), "/summary", "from 1 to 2000 characters");
         faults.all()
     }
 }
 
 impl TransferWish {
     pub(super) fn into_transfer(self) -> Transfer {
-        let target = match self.kind {
-            TransferKind::Queue => TransferTarget::Queue(self.target),
-            TransferKind::Extension => TransferTarget::Extension(self.target),
-            TransferKind::External => TransferTarget::External(Pii::new(self.target)),
+        let (target, mode, summary) = match self {
+            Self::Queue { target, mode, summary } => (TransferTarget::Queue(target), mode, summary),
+            Self::Extension { target, mode, summary } => (TransferTarget::Extension(target), mode, summary),
+            Self::External { target, mode, summary } => (TransferTarget::External(Pii::new(target)), mode, summary),
         };
-        let mode = match self.mode {
+        let mode = match mode {
             TransferMode::Blind => transfer::TransferMode::Blind,
             TransferMode::Attended => transfer::TransferMode::Attended,
         };
-        Transfer { target, mode, summary: self.summary }
+        Transfer { target, mode, summary }
     }
 }
 
@@ -332,6 +356,14 @@ impl From<RecordingAction> for RecordingOrder {
             RecordingAction::Stop => Self::Stop,
         }
     }
+}
+
+/// A whole number, also where it is written as `30.0`: JSON knows no difference.
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<serde_json::Number>::deserialize(deserializer)? else { return Ok(None) };
+    let whole = |number: f64| (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64);
+    let number = number.as_u64().or_else(|| number.as_f64().and_then(whole));
+    number.map(Some).ok_or_else(|| serde::de::Error::custom("expected a whole number"))
 }
 
 /// RFC 3339 in UTC, to the millisecond.

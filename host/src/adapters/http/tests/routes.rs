@@ -81,7 +81,7 @@ async fn a_tenant_sees_its_calls_newest_first_by_pages_and_nobody_elses() {
     assert_eq!(ended["calls"][0]["id"], "c-2");
     assert_eq!((&ended["calls"][0]["cause"], ended["calls"].as_array().unwrap().len()), (&json!("caller_hung_up"), 1));
     assert_eq!(desk.ask("GET /v1/calls/c-1", "").await.json()["state"], "active");
-    for query in ["cursor=x", "cursor=MTo", "limit=0", "limit=201", "limit=x", "state=gone", "colour=red"] {
+    for query in ["cursor=x", "cursor=000000000000000A", "cursor=+00000000000000a", "limit=0", "limit=201", "limit=x", "state=gone", "colour=red"] {
         let (status, code) = desk.ask(&format!("GET /v1/calls?{query}"), "").await.problem();
         assert!(status == 400 && code.starts_with("bad_"), "{query}: {status} {code}");
     }
@@ -363,5 +363,11 @@ async fn the_description_and_its_page_come_from_here_alone() {
         let part = desk.server.send(&format!("GET {part}"), "", "").await;
         assert!(part.status == 200 && !part.body.contains("http://") && !part.body.contains("https://"), "{part:?}");
     }
+    let operations = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let mut names: Vec<&str> = operations.map(|operation| operation["operationId"].as_str().unwrap()).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all, "an operation's name stands for two");
     insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&document).unwrap());
 }
