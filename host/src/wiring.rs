@@ -4,7 +4,9 @@ use crate::adapters::agent::builtin::BuiltinAgent;
 use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, EventSource, PluginState, Readiness, Reached, Tickets, Vitals, WebhookParts};
+use crate::adapters::http::{
+    self, ApiParts, ApiRoutes, Certificate, EventSource, PluginState, Reached, Readiness, Tickets, Vitals, WebhookParts,
+};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -265,7 +267,9 @@ async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
     let tokens = match config.http.api.clone() {
         config::Api::Off => return Ok(None),
         config::Api::Anybody => {
-            tracing::warn!("THE API ASKS FOR NO TOKEN (http.auth = off): whoever is on this machine may do anything with any tenant's calls");
+            tracing::warn!(
+                "THE API ASKS FOR NO TOKEN (http.auth = off): whoever is on this machine may do anything with any tenant's calls"
+            );
             return Ok(Some((Auth::Off(config.tenants.default.clone()), None)));
         }
         config::Api::Tokens(tokens) => tokens,
@@ -278,7 +282,8 @@ async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
             Key::from_pem(&pem).with_context(|| format!("failed to use the key of {}", file.display()))
         });
         let cas = settings::operator_cas(&plugins).context("failed to read the operator's authorities")?;
-        let set = jwks_url.map(|url| Jwks::new(url, &cas).map(Arc::new)).transpose().context("failed to prepare the token keys")?;
+        let set =
+            jwks_url.map(|url| Jwks::new(url, &cas).map(Arc::new)).transpose().context("failed to prepare the token keys")?;
         let keys = Keys { one: one.transpose()?, set: set.clone() };
         anyhow::Ok(Some((Auth::Tokens(Tokens { keys, issuer, audience, leeway }), set)))
     });

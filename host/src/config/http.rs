@@ -128,7 +128,10 @@ impl RawHttp {
         http.cors_origins = self.cors_origins.clone().unwrap_or_default();
         for (at, origin) in http.cors_origins.iter().enumerate() {
             if !is_origin(origin) {
-                faults.add(format_args!("http.cors_origins[{at}]"), "expected scheme://host[:port], for example https://desk.example");
+                faults.add(
+                    format_args!("http.cors_origins[{at}]"),
+                    "expected scheme://host[:port], for example https://desk.example",
+                );
             }
         }
         http.api = self.api(http.bind, faults);

@@ -36,9 +36,7 @@ pub(super) async fn settings(
     match api.parts.tenants.settings(&TenantHint::Named(TenantId::new(id))).await {
         Ok(settings) => Ok(Json(row(&settings))),
         Err(TenantError::Unknown) => Err(unknown()),
-        Err(error @ TenantError::Unavailable) => {
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code()).retry_after(5))
-        }
+        Err(error @ TenantError::Unavailable) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code()).retry_after(5)),
     }
 }
 

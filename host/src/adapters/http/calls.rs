@@ -3,7 +3,7 @@
 mod bodies;
 
 pub(super) use bodies::time;
-use bodies::{CallRow, CallsPage, Digits, NewCall, Originated, RecordingWish, Said, TransferWish, Transcript};
+use bodies::{CallRow, CallsPage, Digits, NewCall, Originated, RecordingWish, Said, Transcript, TransferWish};
 
 use super::Problem;
 use super::api::Api;

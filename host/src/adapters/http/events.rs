@@ -124,14 +124,18 @@ async fn over(until: Option<Instant>) {
 }
 
 fn cloud_event(event: &Told, place: &str, tenant: &TenantId) -> serde_json::Value {
-    let data: serde_json::Map<String, serde_json::Value> = event.data.iter().map(|(name, value)| {
-        let value = match value {
-            Value::Number(number) => json!(number),
-            Value::Text(text) => json!(text),
-            Value::Flag(flag) => json!(flag),
-        };
-        ((*name).to_owned(), value)
-    }).collect();
+    let data: serde_json::Map<String, serde_json::Value> = event
+        .data
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::Number(number) => json!(number),
+                Value::Text(text) => json!(text),
+                Value::Flag(flag) => json!(flag),
+            };
+            ((*name).to_owned(), value)
+        })
+        .collect();
     json!({
         "specversion": "1.0", "id": place, "source": "/voice-gateway", "type": event.kind, "subject": event.call.as_str(),
         "time": time(event.at), "tenantid": tenant.as_str(), "data": data,

@@ -16,6 +16,8 @@ use vg_domain::ids::TenantId;
 
 /// How long a key is known.
 const KEPT: Duration = Duration::from_secs(900);
+/// How often what is over is looked for.
+const SWEEP: Duration = Duration::from_secs(60);
 /// Keys of a tenant at a time. Full: a further one is refused.
 const KEYS_MAX: usize = 4_096;
 /// Characters of a key.
@@ -27,6 +29,7 @@ const ANSWER_MAX: usize = 64 << 10;
 #[derive(Default)]
 pub(super) struct Once {
     tenants: Mutex<HashMap<TenantId, HashMap<String, Entry>>>,
+    swept: Mutex<Option<Instant>>,
 }
 
 struct Entry {
@@ -37,7 +40,7 @@ struct Entry {
 
 enum State {
     Running,
-    Answered(Answer),
+    Answered(Box<Answer>),
     /// Whoever asked went away before the answer, or it took too long: it may have been done.
     Unknown,
 }
@@ -114,9 +117,16 @@ impl Once {
         }
     }
 
-    /// Forgets tenants of whom nothing is kept any more.
+    /// Forgets what is no longer known, and tenants of whom nothing is; now and then only, for it looks at everything.
     pub(super) fn sweep(&self) {
         let now = Instant::now();
+        {
+            let mut swept = self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+            if swept.is_some_and(|at| now.duration_since(at) < SWEEP) {
+                return;
+            }
+            *swept = Some(now);
+        }
         self.lock().retain(|_, entries| {
             entries.retain(|_, entry| !entry.is_over(now));
             !entries.is_empty()
@@ -157,7 +167,7 @@ impl Doing {
             let names = [header::CONTENT_TYPE, header::LOCATION];
             let headers = names.into_iter().filter_map(|name| Some((name.clone(), parts.headers.get(name)?.clone()))).collect();
             let problem = parts.extensions.get::<Problem>().cloned();
-            State::Answered(Answer { status: parts.status, headers, body: body.clone(), problem })
+            State::Answered(Box::new(Answer { status: parts.status, headers, body: body.clone(), problem }))
         });
         self.once.settle(&self.tenant, &self.key, kept);
         Response::from_parts(parts, Body::from(body))
@@ -191,4 +201,47 @@ fn print(what: &[&[u8]]) -> [u8; 32] {
     let mut print = [0; 32];
     print.copy_from_slice(context.finish().as_ref());
     print
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begin(once: &Arc<Once>, tenant: &str, key: &str) -> Result<Turn, &'static str> {
+        once.begin(&TenantId::new(tenant), key.to_owned(), &[b"POST"]).map_err(|problem| problem.code())
+    }
+
+    async fn done(once: &Arc<Once>, tenant: &str, key: &str, status: StatusCode) {
+        let Ok(Turn::Do(doing)) = begin(once, tenant, key) else { panic!("{key} is taken") };
+        doing.answered(status.into_response()).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_key_is_forgotten_after_a_while_and_one_that_failed_here_at_once() {
+        let once = Arc::new(Once::default());
+        done(&once, "acme", "kept", StatusCode::CREATED).await;
+        for status in [StatusCode::BAD_GATEWAY, StatusCode::TOO_MANY_REQUESTS] {
+            done(&once, "acme", "again", status).await;
+        }
+        tokio::time::advance(KEPT).await;
+        assert!(matches!(begin(&once, "acme", "kept"), Ok(Turn::Again(_))));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        done(&once, "acme", "kept", StatusCode::CREATED).await;
+        tokio::time::advance(KEPT + SWEEP).await;
+        once.sweep();
+        assert!(once.lock().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_that_has_used_up_its_keys_is_refused_and_none_of_its_own_or_of_others_is_forgotten() {
+        let once = Arc::new(Once::default());
+        for key in 0..KEYS_MAX {
+            done(&once, "acme", &key.to_string(), StatusCode::CREATED).await;
+        }
+        assert_eq!(begin(&once, "acme", "one more").err(), Some("idempotency_keys_used_up"));
+        assert!(matches!(begin(&once, "acme", "0"), Ok(Turn::Again(_))));
+        done(&once, "other", "one more", StatusCode::CREATED).await;
+        tokio::time::advance(KEPT + Duration::from_secs(1)).await;
+        done(&once, "acme", "one more", StatusCode::CREATED).await;
+    }
 }

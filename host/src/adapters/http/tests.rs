@@ -1,3 +1,4 @@
+mod acts;
 mod attacks;
 mod rig;
 mod rotation;

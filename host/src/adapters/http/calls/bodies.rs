@@ -137,7 +137,7 @@ pub(in crate::adapters::http) struct NewCall {
     #[serde(default)]
     #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
     agent_id: Option<String>,
-    /// Kept with the call and told to the agent: at most 32 entries of at most 256 bytes.
+    /// Kept with the call and told to the agent: at most 32 entries of at most 256 characters.
     #[serde(default)]
     #[schema(schema_with = metadata)]
     metadata: BTreeMap<String, String>,
@@ -148,12 +148,13 @@ pub(in crate::adapters::http) struct NewCall {
 }
 
 fn metadata() -> Object {
-    let value = ObjectBuilder::new().schema_type(Type::String).max_length(Some(METADATA_TEXT_MAX / 4));
+    let text = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(METADATA_TEXT_MAX));
     ObjectBuilder::new()
         .schema_type(Type::Object)
-        .description(Some("Kept with the call and told to the agent: at most 32 entries, names and values of at most 256 bytes"))
+        .description(Some("Kept with the call and told to the agent: at most 32 entries of at most 256 characters"))
         .max_properties(Some(METADATA_MAX))
-        .additional_properties(Some(value))
+        .property_names(Some(text()))
+        .additional_properties(Some(text()))
         .build()
 }
 
@@ -167,8 +168,13 @@ impl Sensible for NewCall {
         };
         faults.unless(self.from.as_deref().is_none_or(shown), "/from", "expected a number");
         faults.unless(self.agent_id.as_deref().is_none_or(is_name), "/agent_id", "expected letters, digits and -_.");
-        let entries = self.metadata.iter().all(|(name, value)| name.len().max(value.len()) <= METADATA_TEXT_MAX);
-        faults.unless(entries && self.metadata.len() <= METADATA_MAX, "/metadata", "at most 32 entries of at most 256 bytes");
+        let texts = self.metadata.iter().flat_map(|(name, value)| [name, value]);
+        let entries = texts.map(|text| text.chars().count()).all(|characters| characters <= METADATA_TEXT_MAX);
+        faults.unless(
+            entries && self.metadata.len() <= METADATA_MAX,
+            "/metadata",
+            "at most 32 entries of at most 256 characters",
+        );
         let rings = self.timeout_s.is_none_or(|s| (1..=RINGS_S_MAX).contains(&s));
         faults.unless(rings, "/timeout_s", "from 1 to 300");
         faults.all()

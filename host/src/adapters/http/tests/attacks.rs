@@ -189,7 +189,9 @@ async fn without_tokens_only_this_machine_is_served_and_no_page_or_proxy_on_it()
     let server = Server::start(Wishes { open: true, ..Wishes::of(&signer) }).await;
     assert_eq!(server.send("GET /v1/calls", "", "").await.status, 200);
     assert_eq!(server.send("GET /v1/calls", "origin: http://localhost:3000\r\n", "").await.status, 200);
-    for header in ["origin: https://evil.example", "origin: null", "x-forwarded-for: 10.0.0.1", "forwarded: for=10.0.0.1", "via: 1.1 x"] {
+    for header in
+        ["origin: https://evil.example", "origin: null", "x-forwarded-for: 10.0.0.1", "forwarded: for=10.0.0.1", "via: 1.1 x"]
+    {
         let answer = server.send("GET /v1/calls", &format!("{header}\r\n"), "").await;
         assert_eq!(answer.problem(), (403, "not_this_machine".to_owned()), "{header}");
     }

@@ -299,7 +299,8 @@ impl Server {
         let mut stream = TcpStream::connect(self.at).await.unwrap();
         let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
         let length = body.len();
-        let head = format!("{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{kind}{headers}\r\n");
+        let head =
+            format!("{what} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{kind}{headers}\r\n");
         // A server may answer and close before it has read all.
         let _ = stream.write_all(head.as_bytes()).await;
         let _ = stream.write_all(body.as_bytes()).await;

@@ -65,7 +65,9 @@ async fn a_set_of_keys_serves_each_by_its_name_and_its_own_algorithm() {
     assert_eq!(outcome(&server, &ed, Some("b")).await, "token_algorithm_refused");
     assert_eq!(outcome(&server, &secret, Some("d")).await, "token_algorithm_refused");
     // A name chooses among the known keys and does nothing else.
-    for kid in ["../../../../dev/null", "/etc/passwd", "http://127.0.0.1:1/keys", "' OR '1'='1", "a\0", "", "A", &"a".repeat(4_000)] {
+    for kid in
+        ["../../../../dev/null", "/etc/passwd", "http://127.0.0.1:1/keys", "' OR '1'='1", "a\0", "", "A", &"a".repeat(4_000)]
+    {
         assert_eq!(outcome(&server, &ed, Some(kid)).await, "token_key_unknown", "{kid:?}");
     }
     assert_eq!(issuer.asked.load(Ordering::SeqCst), 1, "made-up names make the issuer work");

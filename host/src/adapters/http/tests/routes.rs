@@ -81,7 +81,16 @@ async fn a_tenant_sees_its_calls_newest_first_by_pages_and_nobody_elses() {
     assert_eq!(ended["calls"][0]["id"], "c-2");
     assert_eq!((&ended["calls"][0]["cause"], ended["calls"].as_array().unwrap().len()), (&json!("caller_hung_up"), 1));
     assert_eq!(desk.ask("GET /v1/calls/c-1", "").await.json()["state"], "active");
-    for query in ["cursor=x", "cursor=000000000000000A", "cursor=+00000000000000a", "limit=0", "limit=201", "limit=x", "state=gone", "colour=red"] {
+    for query in [
+        "cursor=x",
+        "cursor=000000000000000A",
+        "cursor=+00000000000000a",
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "state=gone",
+        "colour=red",
+    ] {
         let (status, code) = desk.ask(&format!("GET /v1/calls?{query}"), "").await.problem();
         assert!(status == 400 && code.starts_with("bad_"), "{query}: {status} {code}");
     }
@@ -107,7 +116,8 @@ async fn another_tenants_call_is_not_there_whatever_is_asked() {
         assert_eq!(answer.problem(), (404, "call_unknown".to_owned()), "{what}");
     }
     assert_eq!(desk.server.ask("GET /v1/calls", &theirs, "", "").await.json(), json!({ "calls": [] }));
-    let answer = desk.server.ask("GET /v1/tenants/acme/settings", &desk.signer.token(&claims("other", "calls:read")), "", "").await;
+    let answer =
+        desk.server.ask("GET /v1/tenants/acme/settings", &desk.signer.token(&claims("other", "calls:read")), "", "").await;
     assert_eq!(answer.problem(), (404, "tenant_unknown".to_owned()));
     assert!(desk.server.calls.orders.lock().unwrap().iter().all(|(tenant, ..)| tenant.as_str() == "other"));
 }
@@ -175,7 +185,10 @@ async fn a_call_is_made_where_somebody_makes_calls() {
     assert!(answer.head.contains("location: /v1/calls/made-1"), "{answer:?}");
     {
         let made = desk.server.calls.made.lock().unwrap();
-        assert_eq!((made[0].to.reveal().as_str(), made[0].timeout, made[0].tenant.as_str()), ("+15550100", Duration::from_secs(20), "acme"));
+        assert_eq!(
+            (made[0].to.reveal().as_str(), made[0].timeout, made[0].tenant.as_str()),
+            ("+15550100", Duration::from_secs(20), "acme")
+        );
     }
     let without = Desk::with(|wishes| wishes.originates = false).await;
     let answer = without.ask("POST /v1/calls", r#"{"to":"+15550100"}"#).await;
@@ -260,7 +273,11 @@ async fn a_key_in_use_is_refused_and_so_is_one_whose_outcome_nobody_knows() {
     let body = r#"{"to":"+15550100"}"#;
     let hold = Arc::new(Semaphore::new(0));
     *desk.server.calls.hold.lock().unwrap() = Some(Arc::clone(&hold));
-    let made = async |count| while desk.server.calls.made.lock().unwrap().len() < count { tokio::task::yield_now().await };
+    let made = async |count| {
+        while desk.server.calls.made.lock().unwrap().len() < count {
+            tokio::task::yield_now().await
+        }
+    };
     let second = async {
         made(1).await;
         let answer = desk.with_key("k1", "POST /v1/calls", body).await;
@@ -321,7 +338,10 @@ async fn pages_of_other_origins_may_ask_only_where_they_are_listed() {
 async fn every_answer_has_its_requests_id_and_is_not_to_be_guessed_at() {
     let desk = Desk::open().await;
     let answer = desk.server.ask("GET /v1/calls", &desk.token("acme"), "x-request-id: abc-1\r\n", "").await;
-    assert!(answer.head.contains("x-request-id: abc-1\r\n") && answer.head.contains("x-content-type-options: nosniff"), "{answer:?}");
+    assert!(
+        answer.head.contains("x-request-id: abc-1\r\n") && answer.head.contains("x-content-type-options: nosniff"),
+        "{answer:?}"
+    );
     assert!(answer.head.contains("cache-control: no-store"), "{answer:?}");
     let answer = desk.server.ask("GET /v1/calls", &desk.token("acme"), "x-request-id: a<script>\r\n", "").await;
     assert!(!answer.head.contains("script") && answer.head.contains("x-request-id: "), "{answer:?}");
