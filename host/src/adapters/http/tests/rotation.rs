@@ -2,6 +2,7 @@
 
 use super::rig::*;
 use crate::adapters::http::auth::Jwks;
+use crate::adapters::http::{Certificate, serve};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::{Json, Router};
@@ -97,6 +98,31 @@ async fn a_key_that_is_unknown_so_far_is_asked_for_and_one_that_was_good_stays_w
     }
     assert_eq!(outcome(&server, &old, Some("old")).await, "good");
     assert_eq!(outcome(&server, &new, None).await, "good");
+}
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "end with the test's runtime")]
+async fn an_issuer_with_tls_is_asked_where_its_authority_is_trusted_and_else_is_not() {
+    let signer = Signer::ed();
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+    std::fs::write(&chain, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let certificate = Arc::new(Certificate::read(chain, key).unwrap());
+    let keys = set(&[(&signer, "a")]).unwrap();
+    let router = Router::new().fallback(async move || Json(keys.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: url::Url = format!("https://localhost:{}/keys", listener.local_addr().unwrap().port()).parse().unwrap();
+    tokio::spawn(serve(listener, router, Some(certificate), CancellationToken::new()));
+    for (authorities, told) in [(vec![made.cert.pem().into_bytes()], "good"), (Vec::new(), "keys_unavailable")] {
+        let jwks = Arc::new(Jwks::new(url.clone(), &authorities).unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(Arc::clone(&jwks).keep(stop.clone()));
+        let server = Server::start(Wishes::set(&jwks)).await;
+        assert_eq!(outcome(&server, &signer, Some("a")).await, told);
+        stop.cancel();
+    }
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use vg_domain::event::Fact;
@@ -319,6 +320,25 @@ async fn a_token_that_asks_too_often_waits_and_others_do_not() {
     }
     assert!(refused >= 3, "{refused} were refused");
     assert_eq!(desk.server.ask("GET /v1/calls", &desk.token("other"), "", "").await.status, 200);
+}
+
+/// Takes ten seconds, for that is the deadline.
+#[tokio::test]
+async fn a_request_that_never_ends_loses_its_connection() {
+    let desk = Desk::open().await;
+    let slow = async |text: String| {
+        let mut stream = tokio::net::TcpStream::connect(desk.server.at).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        timeout(Duration::from_secs(30), stream.read_to_string(&mut answer)).await.expect("the connection ends").unwrap();
+        answer
+    };
+    let head = format!("POST /v1/calls HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {}\r\n", desk.token("acme"));
+    let body = format!("{head}connection: close\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{");
+    let (nothing, head, body) = tokio::join!(slow(String::new()), slow(head), slow(body));
+    assert_eq!(nothing, "");
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    assert!(body.starts_with("HTTP/1.1 408") && body.contains("body_too_slow"), "{body}");
 }
 
 #[tokio::test]
