@@ -237,6 +237,14 @@ impl Inner {
 
     fn begin(&mut self, call: &CallId, tenant: &TenantId, now: SystemTime) {
         let shelf = self.shelves.entry(tenant.clone()).or_default();
+        if self.numbers.len() >= limits::DESK_CALLS
+            && let Some((_, kept)) = shelf.calls.pop_first()
+        {
+            self.numbers.remove(&kept.card.call);
+            if kept.card.ended.is_some() {
+                self.ended_bytes = self.ended_bytes.saturating_sub(kept.transcript.bytes);
+            }
+        }
         shelf.begun += 1;
         let number = shelf.begun;
         let card = Card {

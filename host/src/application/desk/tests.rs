@@ -31,6 +31,17 @@ fn calls_that_ended_are_forgotten_oldest_first_and_those_that_are_up_never() {
 }
 
 #[test]
+fn calls_whose_end_is_never_told_do_not_pile_up() {
+    let desk = Desk::new("e");
+    for call in 0..=limits::DESK_CALLS {
+        desk.publish(&CallId::new(call.to_string()), &acme(), &Fact::Started);
+    }
+    assert_eq!(desk.lock().numbers.len(), limits::DESK_CALLS);
+    assert_eq!(desk.lock().shelves[&acme()].calls.len(), limits::DESK_CALLS);
+    assert_eq!(desk.call(&acme(), &CallId::new("0")), None);
+}
+
+#[test]
 fn transcripts_are_bounded_each_and_all_together() {
     let desk = Desk::new("e");
     let text = "word ".repeat(1_000);
