@@ -1,12 +1,11 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
+mod front;
+
 use crate::adapters::agent::builtin::BuiltinAgent;
 use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
-use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{
-    self, ApiParts, ApiRoutes, Certificate, EventSource, PluginState, Reached, Readiness, Tickets, Vitals, WebhookParts,
-};
+use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -21,11 +20,11 @@ use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
+use front::{Behind, Front};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -77,12 +76,8 @@ pub async fn start(config: Config) -> Result<Running> {
 /// As [`start`].
 pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Result<Running> {
     // The address first: a second gateway on one machine should say so at once, not after compiling plugins.
-    let listener = listen(config.http.bind).await?;
-    let admin = match config.http.admin_bind {
-        Some(bind) => Some(listen(bind).await?),
-        None => None,
-    };
-    let http_addr = listener.local_addr()?;
+    let front = Front::listen(&config.http).await?;
+    let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let config::Media { bind, advertise, shards, sockets, .. } = config.media;
     let own_sockets = sockets == config::Sockets::PerCall;
     let shard = Arc::new(Shards::start(ShardConfig { bind, advertise, shards, own_sockets }).context("failed to start media")?);
@@ -113,48 +108,21 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
     let tickets = Arc::new(Tickets::default());
-    let media = media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets));
-    let vital = http::vitals(metrics, Arc::clone(&vitals) as _);
-    let mut routes = ApiRoutes { public: media, admin: vital };
-    if let Some((auth, keys)) = callers(&config).await? {
-        if let Some(keys) = keys {
-            servers.spawn(keys.keep(close.clone()));
-        }
-        let parts = ApiParts {
-            auth,
-            desk,
-            orders: directory,
-            originator: None,
-            tenants: Arc::clone(vitals.settings.tenants()) as _,
-            plugins: Some(Arc::clone(&vitals.plugins)),
-            tickets,
-            drain: stop.clone(),
-            close: close.clone(),
-            requests_per_s: config.http.requests_per_s,
-            cors_origins: config.http.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
-        };
-        let api = http::api(parts);
-        routes = ApiRoutes { public: routes.public.merge(api.public), admin: routes.admin.merge(api.admin) };
-    }
-    if let Some(secret) = config.http.webhook_secret.clone() {
-        let reached = if config.http.tls.is_some() { Reached::Tls } else { Reached::Plain };
-        let tenants = Arc::clone(vitals.settings.tenants()) as _;
-        routes.public = routes.public.merge(http::webhooks(WebhookParts { secret, tenants, reached }));
-    }
-    let certificate = certificate(&config).await?;
-    if let Some(certificate) = &certificate {
-        servers.spawn(Arc::clone(certificate).watch(close.clone()));
-    }
-    let mut admin_addr = None;
-    let router = match admin {
-        None => http::front(routes.public.merge(routes.admin)),
-        Some(listener) => {
-            admin_addr = Some(listener.local_addr()?);
-            serve(&mut servers, listener, http::front(routes.admin), None, &close);
-            http::front(routes.public)
-        }
+    let routes = ApiRoutes {
+        public: media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets)),
+        admin: http::vitals(metrics, Arc::clone(&vitals) as _),
     };
-    serve(&mut servers, listener, router, certificate, &close);
+    let behind = Behind {
+        desk,
+        orders: directory,
+        originator: None,
+        tenants: Arc::clone(vitals.settings.tenants()) as _,
+        plugins: Arc::clone(&vitals.plugins),
+        tickets,
+        drain: stop.clone(),
+        close: close.clone(),
+    };
+    front.open(&config, routes, behind, &mut servers).await?;
 
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
@@ -235,59 +203,6 @@ impl Running {
         while self.servers.join_next().await.is_some() {}
         drained
     }
-}
-
-async fn listen(bind: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(bind).await.with_context(|| format!("failed to listen on {bind}"))
-}
-
-fn serve(
-    servers: &mut JoinSet<()>,
-    listener: TcpListener,
-    router: axum::Router,
-    certificate: Option<Arc<Certificate>>,
-    close: &CancellationToken,
-) {
-    let served = http::serve(listener, router, certificate, close.clone());
-    servers.spawn(async move {
-        if let Err(error) = served.await {
-            tracing::error!(%error, "http side ended");
-        }
-    });
-}
-
-async fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>> {
-    let Some(config::Tls { cert, key }) = config.http.tls.clone() else { return Ok(None) };
-    let read = tokio::task::spawn_blocking(move || Certificate::read(cert, key)).await.context("failed to look at the disk")?;
-    Ok(Some(Arc::new(read.context("failed to load the certificate")?)))
-}
-
-/// How callers of the API are known, and the issuer's keys that are to be kept; none where it is not served.
-async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
-    let tokens = match config.http.api.clone() {
-        config::Api::Off => return Ok(None),
-        config::Api::Anybody => {
-            tracing::warn!(
-                "THE API ASKS FOR NO TOKEN (http.auth = off): whoever is on this machine may do anything with any tenant's calls"
-            );
-            return Ok(Some((Auth::Off(config.tenants.default.clone()), None)));
-        }
-        config::Api::Tokens(tokens) => tokens,
-    };
-    let plugins = config.plugins.clone();
-    let work = tokio::task::spawn_blocking(move || {
-        let config::Tokens { jwks_url, key, issuer, audience, leeway } = tokens;
-        let one = key.map(|file| {
-            let pem = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
-            Key::from_pem(&pem).with_context(|| format!("failed to use the key of {}", file.display()))
-        });
-        let cas = settings::operator_cas(&plugins).context("failed to read the operator's authorities")?;
-        let set =
-            jwks_url.map(|url| Jwks::new(url, &cas).map(Arc::new)).transpose().context("failed to prepare the token keys")?;
-        let keys = Keys { one: one.transpose()?, set: set.clone() };
-        anyhow::Ok(Some((Auth::Tokens(Tokens { keys, issuer, audience, leeway }), set)))
-    });
-    work.await.context("failed to read the token keys")?
 }
 
 async fn on_disk(config: &Config) -> Result<(Option<Arc<Recordings>>, Prompt)> {
