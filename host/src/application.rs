@@ -10,6 +10,7 @@ pub mod recording;
 pub mod admission;
 pub mod call_leg;
 pub mod call_task;
+pub mod desk;
 pub mod gateway;
 mod hearing;
 mod line;

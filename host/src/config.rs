@@ -4,11 +4,13 @@
 //! its path. Every default stands in [`Config::defaults`], and `voice-gateway.example.toml` shows them (a test holds it to that).
 
 mod agent;
+mod http;
 mod raw;
 mod secret;
 mod source;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
+pub use http::{Api, Http, Tls, Tokens};
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
 
@@ -49,15 +51,6 @@ pub struct Config {
     pub limits: Limits,
     /// How it stops.
     pub drain: Drain,
-}
-
-/// `[http]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Http {
-    /// Where health, metrics and the media WebSocket are served. Port 0: any free one.
-    pub bind: SocketAddr,
-    /// Whether `/v1/plugins` is served, to this machine alone.
-    pub api: bool,
 }
 
 /// `[media]`
@@ -278,8 +271,7 @@ impl Config {
         };
         Self {
             instance: slug(&machine.name),
-            // Loopback: whoever wants to be reached from elsewhere says so.
-            http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)), api: false },
+            http: Http::default(),
             media: Media {
                 bind: SocketAddr::from(([127, 0, 0, 1], 0)),
                 advertise: None,

@@ -1,9 +1,11 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
+mod front;
+
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ari::{Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts};
 use crate::adapters::facts::LogFacts;
-use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
+use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -12,6 +14,7 @@ use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::application::call_task::{Prompt, Services};
+use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::lines::Lines;
@@ -21,11 +24,11 @@ use crate::application::ports::{Facts, IncomingCall, Orders, Originator};
 use crate::application::refusing::RefusalWords;
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
+use front::{Behind, Front};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +44,7 @@ const SESSIONS_PER_CALL: u32 = 3;
 /// A gateway that serves.
 pub struct Running {
     http_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
     stop: CancellationToken,
     close: CancellationToken,
     gateway: JoinHandle<Drained>,
@@ -78,9 +82,8 @@ pub async fn start(config: Config) -> Result<Running> {
 /// As [`start`].
 pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Result<Running> {
     // The address first: a second gateway on one machine should say so at once, not after compiling plugins.
-    let listener = TcpListener::bind(config.http.bind).await;
-    let listener = listener.with_context(|| format!("failed to listen on {}", config.http.bind))?;
-    let http_addr = listener.local_addr()?;
+    let front = Front::listen(&config.http).await?;
+    let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media)).context("failed to start media")?);
     let OnDisk { recordings, emergency, refusals } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
@@ -88,6 +91,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let Chosen { agent, upkeep } = agent::choose(&config.agent, close.clone())?;
+    // No two processes may share the names of their events.
+    let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
+    let mut listeners = listeners;
+    listeners.push(Arc::clone(&desk) as _);
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
@@ -110,36 +117,46 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
     let house = House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
-    let mut mounted = media_ws::router(shard, incoming, config.media.silence);
-    if config.http.api {
-        mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
-    }
-    let router = http::router(metrics, Arc::clone(&vitals) as _, mounted);
-
     let mut servers = JoinSet::new();
     servers.spawn(upkeep);
+    let tickets = Arc::new(Tickets::default());
+    let routes = ApiRoutes {
+        public: media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets)),
+        admin: http::vitals(metrics, Arc::clone(&vitals) as _),
+    };
+    let behind = Behind {
+        desk,
+        orders: Arc::clone(&directory) as _,
+        originator: Some(Arc::clone(&originator) as _),
+        tenants: Arc::clone(vitals.settings.tenants()) as _,
+        plugins: Arc::clone(&vitals.plugins),
+        tickets,
+        drain: stop.clone(),
+        close: close.clone(),
+    };
+    front.open(&config, routes, behind, &mut servers).await?;
+
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
         servers.spawn(async move { asterisk.run(close).await });
     }
     let (look_now, wishes) = settings::wishes();
     servers.spawn(Arc::clone(&vitals.settings).watch(wishes, close.clone()));
-    let closing = close.clone();
-    servers.spawn(async move {
-        if let Err(error) = http::serve(listener, router, closing).await {
-            tracing::error!(%error, "http side ended");
-        }
-    });
     #[expect(clippy::disallowed_methods, reason = "wiring starts what lives as long as the process; joined by `Running::wait`")]
     let gateway = tokio::spawn(gateway.run(calls, stop.clone()));
     tracing::info!(%http_addr, media = ?vitals.shard.advertised(), asterisks = vitals.asterisks.len(), "gateway serves");
-    Ok(Running { http_addr, stop, close, gateway, servers, look_now, originator, directory, vitals })
+    Ok(Running { http_addr, admin_addr, stop, close, gateway, servers, look_now, originator, directory, vitals })
 }
 
 impl Running {
     /// Where the HTTP side listens.
     pub fn http_addr(&self) -> SocketAddr {
         self.http_addr
+    }
+
+    /// Where health, metrics and the operator's part of the API are, where that is apart.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
     }
 
     /// Where Asterisk is told to send RTP.

@@ -12,7 +12,7 @@ use vg_tests::house::House;
 async fn ask(house: &House, request: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(house.http()).await.unwrap();
     let head = format!(
-        "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();

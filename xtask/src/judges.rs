@@ -33,7 +33,7 @@ enum Needs {
     Node(u32),
 }
 
-const KITS: [Kit; 3] = [
+const KITS: [Kit; 4] = [
     Kit {
         name: "python",
         pins: &["requirements.txt"],
@@ -45,6 +45,12 @@ const KITS: [Kit; 3] = [
         pins: &["requirements-py312.txt"],
         what: "Amazon's newest Python SDK for Transcribe (65 MB)",
         needs: Needs::Python(12),
+    },
+    Kit {
+        name: "api",
+        pins: &["requirements-api.txt"],
+        what: "Schemathesis, which tries the HTTP API (60 MB)",
+        needs: Needs::Python(11),
     },
     Kit {
         name: "node",

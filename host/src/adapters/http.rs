@@ -1,22 +1,38 @@
-//! The HTTP side: health, metrics and whatever else is mounted. Errors are problem documents (RFC 9457).
+//! The HTTP side: health, metrics, the API and whatever else is mounted. Errors are problem documents (RFC 9457).
 
+mod admin;
+mod api;
+mod audit;
+pub mod auth;
+mod calls;
+mod edge;
+mod events;
+mod input;
+mod once;
+mod openapi;
 mod plugins;
 mod problem;
+mod rates;
+mod server;
+mod tickets;
+mod webhooks;
 
-pub use plugins::plugins;
+pub use api::{ApiParts, ApiRoutes, api};
+pub use openapi::openapi;
 pub use problem::Problem;
+pub use server::{Certificate, CertificateError, serve};
+pub use tickets::{TICKET_KEPT, TicketError, Tickets};
+pub use webhooks::{Reached, WebhookParts, webhooks};
 
 use crate::adapters::metrics::{Metrics, Readings};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// What the HTTP side asks of the rest of the gateway. Both answers come at once: nothing is waited for.
 pub trait Vitals: Send + Sync {
@@ -70,25 +86,26 @@ struct House {
     vitals: Arc<dyn Vitals>,
 }
 
-/// `/health/live`, `/health/ready` and `/metrics`, with `mounted` beside them; everything else is a problem document.
-pub fn router(metrics: Arc<Metrics>, vitals: Arc<dyn Vitals>, mounted: Router) -> Router {
+/// `/health/live`, `/health/ready` and `/metrics`.
+pub fn vitals(metrics: Arc<Metrics>, vitals: Arc<dyn Vitals>) -> Router {
     Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(scrape))
+        .method_not_allowed_fallback(method_not_allowed)
         .with_state(House { metrics, vitals })
-        .merge(mounted)
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found"))
-        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"))
 }
 
-/// Serves until `stop`, then lets requests in flight end. WebSockets end with their calls, not here.
-///
-/// # Errors
-/// Where the listener breaks.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await
+/// What is served at one address: everything else there is a problem document, and every answer has its request's id.
+pub fn front(mounted: Router) -> Router {
+    mounted
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "not_found"))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(edge::edge))
+}
+
+async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed")
 }
 
 async fn live() -> Json<serde_json::Value> {

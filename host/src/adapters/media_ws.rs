@@ -10,8 +10,9 @@ mod server;
 
 pub use control::{Format, LatencyMs, PhoneFact, fuzz};
 
+use crate::adapters::http::{Problem, Tickets};
 use crate::adapters::rtp::Shards;
-use crate::application::ports::IncomingCall;
+use crate::application::ports::{IncomingCall, TenantHint};
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, Query, State};
@@ -28,10 +29,10 @@ use vg_media::Silence;
 /// Bytes of one message: a frame has at most 640, a control message some hundreds.
 const MESSAGE_MAX: usize = 64 << 10;
 
-/// The route. Must be served with [`ConnectInfo`] of [`SocketAddr`]: others than loopback are refused, for they would need a ticket.
-/// `silence` is what an Asterisk gets while there is nothing to say.
-pub fn router(shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, silence: Silence) -> Router {
-    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming, silence })
+/// The route. Must be served with [`ConnectInfo`] of [`SocketAddr`]: who is not on this machine needs one of the `tickets`, and with one the call is
+/// that of the ticket's tenant. `silence` is what an Asterisk gets while there is nothing to say.
+pub fn router(shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, silence: Silence, tickets: Arc<Tickets>) -> Router {
+    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming, silence, tickets })
 }
 
 #[derive(Clone)]
@@ -39,6 +40,7 @@ struct Door {
     shard: Arc<Shards>,
     incoming: mpsc::Sender<IncomingCall>,
     silence: Silence,
+    tickets: Arc<Tickets>,
 }
 
 #[derive(Deserialize)]
@@ -46,6 +48,8 @@ struct Wishes {
     /// `1`: the call's facts are wanted as well.
     #[serde(default)]
     facts: u8,
+    /// A ticket of `POST /v1/media-tickets`.
+    ticket: Option<String>,
 }
 
 async fn accept(
@@ -55,16 +59,20 @@ async fn accept(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !peer.ip().to_canonical().is_loopback() || !origin_is_local(&headers) {
-        tracing::warn!("media socket refused: not from this machine");
-        return StatusCode::FORBIDDEN.into_response();
-    }
+    let admitted = match wishes.ticket {
+        Some(ticket) => door.tickets.redeem(&ticket).map(|tenant| Some(TenantHint::Named(tenant))),
+        None => (peer.ip().to_canonical().is_loopback() && origin_is_local(&headers)).then_some(None),
+    };
+    let Some(tenant) = admitted else {
+        tracing::warn!("media socket refused: neither from this machine nor with a ticket that holds");
+        return Problem::new(StatusCode::FORBIDDEN, "ticket_needed").into_response();
+    };
     upgrade
         .protocols(["media"])
         .max_message_size(MESSAGE_MAX)
         // A frame is gathered whole before the message is measured.
         .max_frame_size(MESSAGE_MAX)
-        .on_upgrade(move |socket| server::serve(socket, door, wishes.facts == 1))
+        .on_upgrade(move |socket| server::serve(socket, door, wishes.facts == 1, tenant))
 }
 
 /// A browser on this machine may show a page from anywhere, and that page may connect here: it says so in `Origin`.

@@ -56,3 +56,25 @@ pub const CONVERSATION_PAUSES: (Duration, Duration) = (Duration::from_secs(1), D
 
 /// Time for a tenant's settings. Over: the call is refused as `tenant_unavailable`.
 pub const SETTINGS_BUDGET: Duration = Duration::from_secs(3);
+
+/// Calls that can be read at all, up or ended. Full: the first of the tenant that has a new one is forgotten; its end was never told, which is a
+/// defect of ours.
+pub const DESK_CALLS: usize = 32_768;
+
+/// Ended calls that can still be read. Full: the one that ended first is forgotten.
+pub const DESK_ENDED_CALLS: usize = 1_000;
+
+/// Bytes of ended calls' transcripts. Full: as above.
+pub const DESK_ENDED_BYTES: usize = 16 << 20;
+
+/// Lines of a call's transcript. Full: the first is dropped, and the transcript says that it is cut.
+pub const DESK_TRANSCRIPT_LINES: usize = 1_000;
+
+/// Bytes of a call's transcript. Full: as above.
+pub const DESK_TRANSCRIPT_BYTES: usize = 64 << 10;
+
+/// Events of a tenant that can be read again. Full: the oldest is forgotten; who reads from before it is told of the gap.
+pub const DESK_EVENTS_PER_TENANT: usize = 4_096;
+
+/// Bytes of all tenants' events. Full: the oldest of the tenant with the most is forgotten.
+pub const DESK_EVENT_BYTES: usize = 16 << 20;

@@ -2,6 +2,7 @@
 
 mod agent;
 
+use super::http::RawHttp;
 use super::{Asterisk, Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
@@ -30,14 +31,6 @@ pub(super) struct RawConfig {
     log: RawLog,
     limits: RawLimits,
     drain: RawDrain,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawHttp {
-    bind: Option<String>,
-    #[serde(deserialize_with = "flag")]
-    api: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -137,7 +130,7 @@ struct RawDrain {
 }
 
 /// A number, or a text that holds one: the environment has nothing else.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a whole number, 0 or more")]
     enum Written {
@@ -154,7 +147,7 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D
 }
 
 /// True or false, or a text that says so.
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+pub(super) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected true or false")]
     enum Written {
@@ -192,8 +185,7 @@ impl RawConfig {
                 faults.add("instance", "must be lower-case letters, digits and '-'");
             }
         }
-        set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
-        config.http.api = self.http.api.unwrap_or(config.http.api);
+        self.http.resolve(&mut config.http, environment, faults);
         self.media.resolve(&mut config, faults);
         config.agent = self.agent.resolve(environment, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
@@ -365,7 +357,7 @@ fn distinct_apps(asterisks: &[Asterisk], faults: &mut Faults) {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:8080")
 }
 
@@ -377,7 +369,7 @@ fn port_range(text: &str) -> Result<RangeInclusive<u16>, &'static str> {
     }
 }
 
-fn set<T, E: Display>(
+pub(super) fn set<T, E: Display>(
     slot: &mut T,
     path: &str,
     written: Option<&str>,

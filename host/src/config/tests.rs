@@ -143,7 +143,8 @@ fn all_faults_come_together_with_their_paths() {
             "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `agent`, `prompts`, `recording`, \
              `plugins`, `tenants`, `log`, `limits`, `drain`",
             "drain.grace_s: expected a whole number, 0 or more",
-            "http.port: unknown field `port`, expected `bind` or `api`",
+            "http.port: unknown field `port`, expected one of `bind`, `admin_bind`, `api`, `auth`, `jwks_url`, `jwt_key`, `jwt_issuer`, \
+             `jwt_audience`, `jwt_leeway_s`, `requests_per_s`, `cors_origins`, `tls_cert`, `tls_key`, `webhook_secret`",
             "limits.calls_max: expected a whole number, 0 or more",
             "http.bind: expected ADDRESS:PORT, for example 127.0.0.1:8080",
             "media.codec: expected ulaw, alaw or g722",
@@ -178,6 +179,43 @@ fn secrets_come_from_the_environment_or_a_file() {
 fn one_app_serves_one_entry() {
     let entry = "[[asterisk]]\nurl = 'http://x'\nuser = 'u'\npassword = 'env:P'\n";
     assert_eq!(faults(&[entry, entry].concat(), &[("P", "p")]), ["asterisk[1]: has the url and app of another entry"]);
+}
+
+#[test]
+fn the_api_is_served_to_known_callers_or_to_this_machine_alone() {
+    let api = |text: &str| Config::parse(&format!("[http]\n{text}"), [], &machine()).unwrap().http.api;
+    assert_eq!(api(""), Api::Off);
+    assert_eq!(api("api = true\nauth = 'off'"), Api::Anybody);
+    let names = "jwt_issuer = 'https://id.example'\njwt_audience = 'vg'";
+    let Api::Tokens(tokens) = api(&format!("api = true\njwt_key = '/k.pem'\njwt_leeway_s = 5\n{names}")) else { panic!() };
+    assert_eq!((tokens.key.as_deref(), tokens.leeway), (Some(Path::new("/k.pem")), Duration::from_secs(5)));
+    assert_eq!(
+        faults("[http]\napi = true\njwt_leeway_s = 301", &[]),
+        [
+            "http.jwt_leeway_s: must be at most 300",
+            "http.api: needs http.jwks_url or http.jwt_key, or http.auth = \"off\" for this machine alone",
+            "http.jwt_issuer: is needed",
+            "http.jwt_audience: is needed",
+        ]
+    );
+    let open = faults("[http]\nbind = '0.0.0.0:80'\napi = true\nauth = 'off'", &[]);
+    assert_eq!(open, ["http.auth: without tokens only this machine is served: http.bind has to be a loopback address"]);
+    for url in ["http://id.example/jwks", "ftp://id.example", "jwks"] {
+        let fault = faults(&format!("[http]\napi = true\njwks_url = '{url}'\n{names}"), &[]);
+        assert_eq!(fault[0], "http.jwks_url: expected a URL with https; http only to this machine", "{url}");
+    }
+}
+
+#[test]
+fn origins_are_named_one_by_one_and_a_certificate_comes_with_its_key() {
+    let http = |text: &str| Config::parse(&format!("[http]\n{text}"), [], &machine()).unwrap().http;
+    assert_eq!(http("cors_origins = ['https://desk.example']").cors_origins, ["https://desk.example"]);
+    for origin in ["*", "https://desk.example/", "desk.example", "null"] {
+        let fault = faults(&format!("[http]\ncors_origins = ['{origin}']"), &[]);
+        assert!(fault[0].starts_with("http.cors_origins[0]: expected scheme://host"), "{fault:?}");
+    }
+    assert_eq!(http("requests_per_s = 0").requests_per_s, None);
+    assert_eq!(faults("[http]\ntls_cert = '/c.pem'", &[]), ["http.tls_key: is needed beside http.tls_cert"]);
 }
 
 #[test]

@@ -67,8 +67,8 @@ impl Operator {
         let (shards, tell, incoming) = parts()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         asterisk.dials_media_at(listener.local_addr()?).await?;
-        let router =
-            media_ws::router(Arc::clone(&shards), tell, Silence::Comfort).into_make_service_with_connect_info::<SocketAddr>();
+        let router = media_ws::router(Arc::clone(&shards), tell, Silence::Comfort, Arc::default())
+            .into_make_service_with_connect_info::<SocketAddr>();
         let stop = CancellationToken::new();
         let until = stop.clone().cancelled_owned();
         let work = async move { Ok(serve(listener, router).with_graceful_shutdown(until).await?) };

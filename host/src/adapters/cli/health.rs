@@ -20,7 +20,11 @@ pub(super) struct Options {
 pub(super) async fn run(options: Options, config: Option<&Config>) -> anyhow::Result<ExitCode> {
     let base = match (&options.url, config) {
         (Some(url), _) => url.trim_end_matches('/').to_owned(),
-        (None, Some(config)) => format!("http://{}", config.http.bind),
+        (None, Some(config)) => match (config.http.admin_bind, &config.http.tls) {
+            (Some(admin), _) => format!("http://{admin}"),
+            (None, None) => format!("http://{}", config.http.bind),
+            (None, Some(_)) => anyhow::bail!("http.bind is served with TLS: set http.admin_bind, or give --url"),
+        },
         (None, None) => anyhow::bail!("the configuration is wrong, so --url is needed"),
     };
     let question = if options.ready { "ready" } else { "live" };

@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let running = wiring::start(config).await?;
-    say(format_args!("serving on http://{}  (Ctrl-C drains, twice ends at once)", running.http_addr()));
+    say(format_args!("serving on {scheme}://{}  (Ctrl-C drains, twice ends at once)", running.http_addr()));
     until_stopped(running).await
 }
 

@@ -1,41 +1,27 @@
-//! `/v1/plugins`: what plugins are and wish, and whether options satisfy their schema. Unauthenticated so far: served to this machine alone, and only
-//! where `http.api` is set.
+//! `/v1/plugins`: what plugins are and wish, and whether options satisfy their schema.
 
 use super::Problem;
-use crate::adapters::plugins::{Absent, Held, Listed, Plugins};
+use super::api::Api;
+use super::auth::{Permit, PluginsWrite};
+use super::input::{Named, no_json};
+use super::problem::FieldError;
+use crate::adapters::plugins::{Absent, Held, Listed};
+use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{ConnectInfo, Path, Request, State};
-use axum::http::{StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use vg_domain::ids::PluginId;
 use vg_plugin_host::policy::Shortfall;
 use vg_plugin_host::slot::{Role, VersionState};
 
-/// `GET /v1/plugins` and `POST /v1/plugins/{id}/check`, to be mounted.
-pub fn plugins(plugins: Arc<Plugins>) -> Router {
-    Router::new()
-        .route("/v1/plugins", get(list))
-        .route("/v1/plugins/{id}/check", post(check))
-        .with_state(plugins)
-        .layer(middleware::from_fn(this_machine))
-}
-
-async fn this_machine(ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next) -> Response {
-    if peer.ip().to_canonical().is_loopback() {
-        next.run(request).await
-    } else {
-        Problem::new(StatusCode::FORBIDDEN, "not_this_machine").into_response()
-    }
-}
-
-async fn list(State(plugins): State<Arc<Plugins>>) -> Json<Value> {
-    let rows = plugins.all().into_iter().map(|Listed { id, holds, shortfalls }| match holds {
+/// Plugins of this gateway: what they are, what they wish, how they stand.
+#[utoipa::path(get, path = "/v1/plugins", operation_id = "list_plugins", tag = "plugins", security(("token" = ["plugins:write"])),
+    responses((status = 200, description = "`plugins`, a list", body = Object, content_type = "application/json")))]
+pub(super) async fn list(State(api): State<Arc<Api>>, _: Permit<PluginsWrite>) -> Json<Value> {
+    let all = api.parts.plugins.as_ref().map(|plugins| plugins.all()).unwrap_or_default();
+    let rows = all.into_iter().map(|Listed { id, holds, shortfalls }| match holds {
         Ok(held) => held_row(&id, &held, &shortfalls),
         Err(absent) => absent_row(&id, &absent),
     });
@@ -77,26 +63,25 @@ fn absent_row(id: &PluginId, absent: &Absent) -> Value {
     json!({ "id": id.as_str(), "state": absent.code(), "detail": absent.to_string() })
 }
 
-async fn check(
-    State(plugins): State<Arc<Plugins>>,
-    Path(id): Path<String>,
+/// Whether options satisfy a plugin's schema; nothing is changed.
+#[utoipa::path(post, path = "/v1/plugins/{id}/check", operation_id = "check_plugin_options", tag = "plugins", params(("id" = String, Path, description = "The plugin")),
+    request_body(content = Object, description = "Options", content_type = "application/json"),
+    security(("token" = ["plugins:write"])),
+    responses((status = 200, description = "They do: `valid` is true", body = Object, content_type = "application/json")))]
+pub(super) async fn check(
+    State(api): State<Arc<Api>>,
+    _: Permit<PluginsWrite>,
+    Named(id): Named,
     options: Result<Json<Value>, JsonRejection>,
-) -> Response {
-    let Ok(Json(options)) = options else {
-        return Problem::new(StatusCode::BAD_REQUEST, "no_json")
-            .detail("the body is one JSON object: the options")
-            .into_response();
-    };
-    match plugins.check_options(&PluginId::new(id), &options) {
-        None => Problem::new(StatusCode::NOT_FOUND, "plugin_not_found").into_response(),
-        Some(faults) if faults.is_empty() => Json(json!({ "valid": true })).into_response(),
+) -> Result<Json<Value>, Problem> {
+    let Json(options) = options.map_err(no_json)?;
+    let plugins = api.parts.plugins.as_ref();
+    match plugins.and_then(|plugins| plugins.check_options(&PluginId::new(id), &options)) {
+        None => Err(Problem::new(StatusCode::NOT_FOUND, "plugin_not_found")),
+        Some(faults) if faults.is_empty() => Ok(Json(json!({ "valid": true }))),
         Some(faults) => {
-            let faults: Vec<Value> = faults.iter().map(|fault| json!({ "path": fault.path, "message": fault.message })).collect();
-            let status = StatusCode::UNPROCESSABLE_ENTITY;
-            let body = json!({
-                "title": "Unprocessable Content", "status": status.as_u16(), "code": "invalid_options", "errors": faults,
-            });
-            (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+            let errors = faults.into_iter().map(|fault| FieldError { path: fault.path, message: fault.message }).collect();
+            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_options").errors(errors))
         }
     }
 }

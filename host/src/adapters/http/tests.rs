@@ -1,7 +1,17 @@
+mod acts;
+mod attacks;
+mod rig;
+mod rotation;
+mod routes;
+mod streams;
+mod tls;
+
 use super::*;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 struct Fixed(Mutex<Readiness>);
 
@@ -19,12 +29,12 @@ impl Vitals for Fixed {
 async fn house() -> (SocketAddr, Arc<Fixed>, CancellationToken) {
     let vitals = Arc::new(Fixed(Mutex::default()));
     let mounted = Router::new().route("/mounted", get(async || "mounted"));
-    let router = router(Arc::new(Metrics::new()), vitals.clone(), mounted);
+    let router = front(super::vitals(Arc::new(Metrics::new()), vitals.clone()).merge(mounted));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(serve(listener, router, stop.clone()));
+    tokio::spawn(serve(listener, router, None, stop.clone()));
     (address, vitals, stop)
 }
 
@@ -94,5 +104,5 @@ async fn it_stops_when_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stop = CancellationToken::new();
     stop.cancel();
-    serve(listener, Router::new(), stop).await.unwrap();
+    serve(listener, Router::new(), None, stop).await.unwrap();
 }

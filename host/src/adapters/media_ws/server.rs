@@ -32,8 +32,8 @@ const EVENTS_MAX: usize = 32;
 /// Acts on their way to the socket; a call has at most a few.
 const ORDERS_MAX: usize = 8;
 
-/// Serves the socket until the call is over.
-pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool) {
+/// Serves the socket until the call is over. `ticket` is whose call its ticket says it is; none where it came without one.
+pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool, ticket: Option<TenantHint>) {
     let Some(start) = first_message(&mut socket).await else {
         tracing::warn!("media socket closed: no MEDIA_START came");
         return refuse(&mut socket, "media_start_expected").await;
@@ -52,7 +52,11 @@ pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool) {
     // Nobody but who sits before it takes a phone's silence for a dead line; behind an Asterisk there may be a trunk that does.
     let silence = if start.channel_id.is_empty() { Silence::Nothing } else { door.silence };
     let telephony = WsTelephony { codec: start.format.codec(), silence, shard: door.shard, orders };
-    let offered = door.incoming.try_send(offer(start, call.clone(), telephony, told, facts.then_some(watcher)));
+    let mut offer = offer(start, call.clone(), telephony, told, facts.then_some(watcher));
+    if let Some(tenant) = ticket {
+        offer.tenant = tenant;
+    }
+    let offered = door.incoming.try_send(offer);
     if offered.is_err() {
         tracing::warn!(%call, "media socket turned away: the gateway takes no more");
         let _ = say(&mut socket, &Command::Hangup).await;

@@ -29,7 +29,8 @@ async fn house() -> House {
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(4);
-    let service = router(Arc::clone(&shard), incoming, Silence::Comfort).into_make_service_with_connect_info::<SocketAddr>();
+    let service = router(Arc::clone(&shard), incoming, Silence::Comfort, Arc::default())
+        .into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind(bind).await.unwrap();
     let url = Url::parse(&format!("ws://{}/media/ws", listener.local_addr().unwrap())).unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });

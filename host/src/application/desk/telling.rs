@@ -1,0 +1,79 @@
+//! What a fact is called outside, and what of it is told.
+
+use std::collections::BTreeMap;
+use vg_domain::event::{Fact, Role};
+use vg_domain::transfer::TransferMode;
+
+/// A value of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A count, or a time in milliseconds.
+    Number(u64),
+    /// A word or masked words.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+}
+
+/// What is told of an event, by its names.
+pub type Data = BTreeMap<&'static str, Value>;
+
+/// The kind of an event and what is told; none where a fact is not for others (words that may still change).
+pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
+    let told = match fact {
+        Fact::Started(parties) => ("call.started", Data::from([("direction", word(parties.direction.code()))])),
+        Fact::Answered(by) => ("call.answered", Data::from([("by", word(by.code()))])),
+        Fact::Refused(refusal) => ("call.refused", Data::from([("code", word(refusal.code()))])),
+        Fact::PathSilent(code) => ("quality.path_silent", Data::from([("code", word(code))])),
+        Fact::Transferring { kind, mode } => ("call.transferring", handover(kind, *mode)),
+        Fact::Transferred { kind, mode } => ("call.transferred", handover(kind, *mode)),
+        Fact::TransferFailed { kind, mode, code } => {
+            let mut data = handover(kind, *mode);
+            data.insert("code", word(code));
+            ("call.transfer_failed", data)
+        }
+        Fact::Hearing { .. } => return None,
+        Fact::Heard { turn, text } => ("stt.transcribed", Data::from([("turn", number(turn.0)), ("text", word(text.as_str()))])),
+        Fact::NotUnderstood { turn } => ("call.not_understood", Data::from([("turn", number(turn.0))])),
+        Fact::Saying { utterance, text } => {
+            ("tts.generated", Data::from([("utterance", number(utterance.0)), ("text", word(text.as_str()))]))
+        }
+        Fact::Interrupted { utterance, spoken_ms } => {
+            let data = Data::from([("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms))]);
+            ("call.interrupted", data)
+        }
+        Fact::Turn(record) => {
+            let mut data = Data::from([("turn", number(record.turn.0)), ("interrupted", Value::Flag(record.interrupted))]);
+            data.extend(record.latency.as_ref().map(|latency| ("total_ms", number(latency.total_ms))));
+            ("llm.responded", data)
+        }
+        Fact::Fell { who, plugin, code } => {
+            let kind = match who {
+                Role::Hearing => "error.stt_failed",
+                Role::Thinking => "error.llm_timeout",
+                Role::Speaking => "error.tts_failed",
+            };
+            let mut data = Data::from([("code", word(code))]);
+            data.extend(plugin.as_ref().map(|plugin| ("plugin", word(plugin.as_str()))));
+            (kind, data)
+        }
+        // The target may be a number.
+        Fact::Escalated { .. } => ("call.escalated", Data::new()),
+        Fact::Ended(outcome) => {
+            ("call.ended", Data::from([("cause", word(outcome.cause.code())), ("turns", number(outcome.turns))]))
+        }
+    };
+    Some(told)
+}
+
+fn handover(kind: &str, mode: TransferMode) -> Data {
+    Data::from([("kind", word(kind)), ("mode", word(mode.code()))])
+}
+
+fn number(number: u32) -> Value {
+    Value::Number(number.into())
+}
+
+fn word(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}

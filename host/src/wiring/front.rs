@@ -1,0 +1,158 @@
+//! The HTTP side: its addresses, and what is served at which.
+
+use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
+use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Reached, Tickets, WebhookParts};
+use crate::adapters::plugins::Plugins;
+use crate::adapters::settings;
+use crate::application::desk::Desk;
+use crate::application::ports::{Orders, Originator, Tenants};
+use crate::config::{self, Config};
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Addresses that are taken and not served yet.
+pub(super) struct Front {
+    listener: TcpListener,
+    admin: Option<TcpListener>,
+}
+
+/// What the API speaks for.
+pub(super) struct Behind {
+    pub(super) desk: Arc<Desk>,
+    pub(super) orders: Arc<dyn Orders>,
+    pub(super) originator: Option<Arc<dyn Originator>>,
+    pub(super) tenants: Arc<dyn Tenants>,
+    pub(super) plugins: Arc<Plugins>,
+    pub(super) tickets: Arc<Tickets>,
+    pub(super) drain: CancellationToken,
+    pub(super) close: CancellationToken,
+}
+
+impl Front {
+    pub(super) async fn listen(http: &config::Http) -> Result<Self> {
+        let listener = listen(http.bind).await?;
+        let admin = match http.admin_bind {
+            Some(bind) => Some(listen(bind).await?),
+            None => None,
+        };
+        Ok(Self { listener, admin })
+    }
+
+    pub(super) fn http_addr(&self) -> Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    pub(super) fn admin_addr(&self) -> Result<Option<SocketAddr>> {
+        Ok(self.admin.as_ref().map(TcpListener::local_addr).transpose()?)
+    }
+
+    /// Serves `routes`, and the API and the webhook beside them where the operator wishes.
+    pub(super) async fn open(
+        self,
+        config: &Config,
+        mut routes: ApiRoutes,
+        behind: Behind,
+        servers: &mut JoinSet<()>,
+    ) -> Result<()> {
+        let close = behind.close.clone();
+        if let Some(secret) = config.http.webhook_secret.clone() {
+            let reached = if config.http.tls.is_some() { Reached::Tls } else { Reached::Plain };
+            let tenants = Arc::clone(&behind.tenants);
+            routes.public = routes.public.merge(http::webhooks(WebhookParts { secret, tenants, reached }));
+        }
+        if let Some((auth, keys)) = callers(config).await? {
+            if let Some(keys) = keys {
+                servers.spawn(keys.keep(close.clone()));
+            }
+            let api = http::api(parts(config, auth, behind));
+            routes = ApiRoutes { public: routes.public.merge(api.public), admin: routes.admin.merge(api.admin) };
+        }
+        let certificate = certificate(config).await?;
+        if let Some(certificate) = &certificate {
+            servers.spawn(Arc::clone(certificate).watch(close.clone()));
+        }
+        let public = match self.admin {
+            None => routes.public.merge(routes.admin),
+            Some(listener) => {
+                serve(servers, listener, http::front(routes.admin), None, &close);
+                routes.public
+            }
+        };
+        serve(servers, self.listener, http::front(public), certificate, &close);
+        Ok(())
+    }
+}
+
+fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
+    let Behind { desk, orders, originator, tenants, plugins, tickets, drain, close } = behind;
+    ApiParts {
+        auth,
+        desk,
+        orders,
+        originator,
+        tenants,
+        plugins: Some(plugins),
+        tickets,
+        drain,
+        close,
+        requests_per_s: config.http.requests_per_s,
+        cors_origins: config.http.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect(),
+    }
+}
+
+async fn listen(bind: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(bind).await.with_context(|| format!("failed to listen on {bind}"))
+}
+
+fn serve(
+    servers: &mut JoinSet<()>,
+    listener: TcpListener,
+    router: axum::Router,
+    certificate: Option<Arc<Certificate>>,
+    close: &CancellationToken,
+) {
+    let served = http::serve(listener, router, certificate, close.clone());
+    servers.spawn(async move {
+        if let Err(error) = served.await {
+            tracing::error!(%error, "http side ended");
+        }
+    });
+}
+
+async fn certificate(config: &Config) -> Result<Option<Arc<Certificate>>> {
+    let Some(config::Tls { cert, key }) = config.http.tls.clone() else { return Ok(None) };
+    let read = tokio::task::spawn_blocking(move || Certificate::read(cert, key)).await.context("failed to look at the disk")?;
+    Ok(Some(Arc::new(read.context("failed to load the certificate")?)))
+}
+
+/// How callers of the API are known, and the issuer's keys that are to be kept; none where it is not served.
+async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
+    let tokens = match config.http.api.clone() {
+        config::Api::Off => return Ok(None),
+        config::Api::Anybody => {
+            tracing::warn!(
+                "THE API ASKS FOR NO TOKEN (http.auth = off): whoever is on this machine may do anything with any tenant's calls"
+            );
+            return Ok(Some((Auth::Off(config.tenants.default.clone()), None)));
+        }
+        config::Api::Tokens(tokens) => tokens,
+    };
+    let plugins = config.plugins.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let config::Tokens { jwks_url, key, issuer, audience, leeway } = tokens;
+        let one = key.map(|file| {
+            let pem = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+            Key::from_pem(&pem).with_context(|| format!("failed to use the key of {}", file.display()))
+        });
+        let cas = settings::operator_cas(&plugins).context("failed to read the operator's authorities")?;
+        let set =
+            jwks_url.map(|url| Jwks::new(url, &cas).map(Arc::new)).transpose().context("failed to prepare the token keys")?;
+        let keys = Keys { one: one.transpose()?, set: set.clone() };
+        anyhow::Ok(Some((Auth::Tokens(Tokens { keys, issuer, audience, leeway }), set)))
+    });
+    work.await.context("failed to read the token keys")?
+}
