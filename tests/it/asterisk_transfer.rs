@@ -296,3 +296,13 @@ async fn caller_who_hangs_up_while_a_person_is_called_leaves_nobody_ringing() {
     assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_hears_the_person_who_was_asked_first() {
+    let mut story = Story::begin("").await;
+    let (call, caller) = story.caller().await;
+    story.house.order(&call, attended("204")).await.unwrap();
+    is_echoed(caller).await;
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    story.end().await;
+}

@@ -263,7 +263,7 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             done(inner.channels.contains_key(*id))
         }
         (&Method::POST, ["applications", _, "subscription"]) => axum::Json(json!({})).into_response(),
-        (&Method::POST | &Method::DELETE, ["bridges", id, "moh"]) => done(inner.bridges.contains(*id)),
+        (&Method::POST | &Method::DELETE, ["bridges", id, "moh" | "removeChannel"]) => done(inner.bridges.contains(*id)),
         (&Method::POST, ["channels", id, _]) => done(inner.channels.contains_key(*id)),
         (&Method::DELETE, ["channels", id]) => done(inner.channels.remove(*id).is_some()),
         (&Method::DELETE, ["bridges", id]) => done(inner.bridges.remove(*id)),

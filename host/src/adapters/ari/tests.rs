@@ -311,6 +311,7 @@ async fn a_person_is_called_met_joined_and_nothing_is_left_when_either_is_gone()
         format!("POST bridges/{own}/moh"),
         "POST bridges".to_owned(),
         format!("POST bridges/{theirs}/addChannel"),
+        format!("POST bridges/{theirs}/removeChannel"),
         format!("POST bridges/{theirs}/addChannel"),
         format!("DELETE channels/vg-test.media.{}", call.call),
         format!("DELETE bridges/{own}"),
