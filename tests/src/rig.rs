@@ -217,7 +217,9 @@ impl Caller {
                     return (utterance, samples);
                 }
                 MouthCommand::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
-                MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. } => unreachable!("kept by `command`"),
+                MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. } => {
+                    unreachable!("kept by `command`")
+                }
             }
         }
     }
@@ -227,7 +229,9 @@ impl Caller {
         loop {
             let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
             match order.expect("no order to the Mouth came").expect("the leg was dropped") {
-                order @ (MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. }) => self.told.push(order),
+                order @ (MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. }) => {
+                    self.told.push(order)
+                }
                 order => return order,
             }
         }
@@ -326,10 +330,7 @@ pub fn settings() -> TenantSettings {
         },
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
-        transfer: TransferSettings {
-            queue: PlacePattern::parse("queues,{name}"),
-            ..TransferSettings::default()
-        },
+        transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
         menu: None,
         recording: false,
     }

@@ -8,8 +8,8 @@ use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::ports::{
-    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent,
-    MediaLeg, MouthCommand, Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, IncomingCall, LegEvent, MediaLeg,
+    MouthCommand, Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::Recorder;
 use super::speaking::{Speaker, Spoken};

@@ -254,7 +254,18 @@ impl Pressed {
 
 fn listen(line: &Line, begun: Instant) -> Ears {
     let voice = line.voice;
-    let mut ears = Ears { begun, voice, stream: None, heard: Vec::new(), packets: 0, lost: 0, jumps: 0, spacings: Vec::new(), keys: String::new(), key_at: None };
+    let mut ears = Ears {
+        begun,
+        voice,
+        stream: None,
+        heard: Vec::new(),
+        packets: 0,
+        lost: 0,
+        jumps: 0,
+        spacings: Vec::new(),
+        keys: String::new(),
+        key_at: None,
+    };
     let mut packet = [0_u8; 2048];
     while !line.over.load(Ordering::Relaxed) {
         // A time-out, or an ICMP refusal while the far end is not there yet.

@@ -493,7 +493,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -529,7 +530,8 @@ impl Call {
         match self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => Verdict::Refused,
             Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }

@@ -204,28 +204,31 @@ impl TransferSettings {
     /// # Errors
     /// Where the settings do not allow it.
     pub fn resolve(&self, wish: &Transfer, summary: Option<MaskedText>) -> Result<Handover, TransferRefusal> {
-        let kind = wish.target.kind();
+        let (kind, mode, ring) = (wish.target.kind(), wish.mode, self.ring);
         let named = |pattern: &Option<PlacePattern>, name: &str| {
             let pattern = pattern.as_ref().ok_or(TransferRefusal::NoTargets)?;
-            Ok((pattern.fill(name).ok_or(TransferRefusal::Name)?, None, None))
+            let place = pattern.fill(name).ok_or(TransferRefusal::Name)?;
+            Ok(Handover { kind, place, mode, trunk: None, caller_id: None, summary: None, ring })
         };
-        let (place, trunk, caller_id) = match &wish.target {
+        let handover = match &wish.target {
             TransferTarget::Queue(name) => named(&self.queue, name)?,
             TransferTarget::Extension(name) => named(&self.extension, name)?,
-            TransferTarget::External(number) => self.outside(number.reveal())?,
+            TransferTarget::External(number) => {
+                let (way, number) = self.way_to(number.reveal())?;
+                let (trunk, caller_id) = (Some(way.trunk.clone()), way.caller_id.clone());
+                Handover { trunk, caller_id, ..named(&Some(way.place.clone()), number.as_str())? }
+            }
         };
-        Ok(Handover { kind, place, mode: wish.mode, trunk, caller_id, summary, ring: self.ring })
+        Ok(Handover { summary, ..handover })
     }
 
-    fn outside(&self, number: &str) -> Result<(Place, Option<String>, Option<Pii<String>>), TransferRefusal> {
+    fn way_to(&self, number: &str) -> Result<(&Outside, Number), TransferRefusal> {
         if self.external.is_empty() {
             return Err(TransferRefusal::NoTargets);
         }
         let number = Number::parse(number).ok_or(TransferRefusal::Number)?;
         let way = self.external.iter().find(|way| way.numbers.iter().any(|pattern| pattern.allows(&number)));
-        let way = way.ok_or(TransferRefusal::Forbidden)?;
-        let place = way.place.fill(number.as_str()).ok_or(TransferRefusal::Name)?;
-        Ok((place, Some(way.trunk.clone()), way.caller_id.clone()))
+        Ok((way.ok_or(TransferRefusal::Forbidden)?, number))
     }
 }
 

@@ -173,7 +173,9 @@ impl Calls {
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let leg = Leg { events, place: Whereabouts::Here, flow: None, ask_not_before: Instant::now() };
         state.legs.insert(channel.into(), leg);
-        state.unreleased.insert(call.clone(), Unreleased { channel: channel.into(), media: None, legs: 0, person: None, persons: 0 });
+        state
+            .unreleased
+            .insert(call.clone(), Unreleased { channel: channel.into(), media: None, legs: 0, person: None, persons: 0 });
         Some(received)
     }
 

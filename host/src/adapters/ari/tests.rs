@@ -296,7 +296,10 @@ async fn a_person_is_called_met_joined_and_nothing_is_left_when_either_is_gone()
     let before = posts(&house).len();
     call.telephony.consult(&handover("queue,sales")).await.unwrap();
     let called = house.asterisk.called().pop().unwrap();
-    assert_eq!((&called["endpoint"], &called["callerId"], &called["timeout"]), (&json!("Local/sales@queue/n"), &json!("5550100"), &json!(23)));
+    assert_eq!(
+        (&called["endpoint"], &called["callerId"], &called["timeout"]),
+        (&json!("Local/sales@queue/n"), &json!("5550100"), &json!(23))
+    );
     assert_eq!((&called["variables"]["VG_ATTENDED"], &called["variables"]["VG_RING"]), (&json!("1"), &json!("20")));
     let person = called["channelId"].as_str().unwrap().to_owned();
     house.asterisk.answers(&person);

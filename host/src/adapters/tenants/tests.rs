@@ -286,3 +286,14 @@ fn transfers_and_keys_that_lead_nowhere_are_faults_with_their_path() {
     ];
     assert_eq!(found, expected);
 }
+
+/// What stands behind `#:` in the shipped tenant, taken as it stands.
+#[test]
+fn what_the_shipped_tenant_shows_in_its_comments_can_be_written() {
+    let shown = DEMO.replace("\ntransfer = ", "\n# transfer = ").replace("\n#: ", "\n");
+    assert_ne!(shown, DEMO);
+    let folder = folder(&[("demo.toml", &shown), ("demo.jsgf", DEMO_GRAMMAR)]);
+    let settings = taken(Some(folder.path()), Some("demo")).all().pop().unwrap();
+    assert_eq!(settings.menu.as_ref().map(|menu| menu.keys.len()), Some(5));
+    assert_eq!(settings.transfer.external.len(), 1);
+}

@@ -1,8 +1,8 @@
 //! Orders from beside the call: the API, consoles, the command line.
 
 use super::CallTask;
-use crate::application::line::Act;
 use crate::application::limits;
+use crate::application::line::Act;
 use crate::application::orders::Ordered;
 use crate::application::ports::{CallOrder, OrderError};
 use tokio::sync::oneshot;
@@ -87,5 +87,6 @@ impl CallTask {
 }
 
 fn is_digits(digits: &str) -> bool {
-    (1..=limits::DIGITS_ORDER).contains(&digits.len()) && digits.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D'))
+    (1..=limits::DIGITS_ORDER).contains(&digits.len())
+        && digits.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D'))
 }

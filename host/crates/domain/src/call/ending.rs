@@ -16,7 +16,11 @@ impl Call {
             Phase::Handover { .. } => {
                 let _ = self.drain_handover(now);
             }
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => {
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. } => {
                 self.clear_floor();
                 self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::Drained));
             }
@@ -45,7 +49,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. } => {
@@ -78,7 +83,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. } => {
@@ -103,7 +109,12 @@ impl Call {
             Phase::Greeting { .. } | Phase::Speaking { .. } => self.give_up_waiting(now),
             Phase::Handover { .. } => self.handover_deadline(now),
             Phase::Ending { cause } => self.end(cause),
-            Phase::Offered | Phase::Dialing { .. } | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Ended(_) => {}
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Ended(_) => {}
         }
     }
 }

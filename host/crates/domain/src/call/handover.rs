@@ -116,7 +116,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Ended(_) => Verdict::Refused,
@@ -216,7 +217,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Ending { .. }

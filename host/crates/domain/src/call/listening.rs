@@ -188,7 +188,8 @@ impl Call {
     fn close_turn(&mut self, now: Instant) {
         let turn = match &self.phase {
             Phase::Listening { turn } if turn.floor == Floor::Closed => turn.clone(),
-            Phase::Listening { .. } | Phase::Keying { .. }
+            Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -221,7 +222,11 @@ impl Call {
         match self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Handover { .. } | Phase::Ending { .. } | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => {}
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. } => {}
         }
         self.fell(Role::Hearing, code);
         self.finalizing = Finalizing::default();

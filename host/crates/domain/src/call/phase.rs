@@ -187,7 +187,14 @@ pub struct Turn {
 
 impl Turn {
     pub(super) fn new(id: TurnId, floor: Floor) -> Self {
-        Self { id, words: MaskedText::default(), floor, timeline: Timeline::default(), told: MaskedText::default(), instead: None }
+        Self {
+            id,
+            words: MaskedText::default(),
+            floor,
+            timeline: Timeline::default(),
+            told: MaskedText::default(),
+            instead: None,
+        }
     }
 
     /// Which turn.
@@ -282,8 +289,7 @@ impl Next {
         match self {
             Self::Listen | Self::HangUp(_) | Self::Menu | Self::Keypad(Keypad::Menu { .. }) => true,
             // Who is asked for keys speaks beside them.
-            Self::Keypad(Keypad::Digits { .. }) |
-            Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
+            Self::Keypad(Keypad::Digits { .. }) | Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
         }
     }
 }

@@ -23,7 +23,8 @@ impl Call {
             Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -95,7 +96,8 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }
@@ -112,7 +114,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
             | Phase::Handover { .. }

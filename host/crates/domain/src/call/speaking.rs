@@ -57,7 +57,11 @@ impl Call {
     /// Whether the caller is there, in conversation or listening to something.
     pub fn is_conversing(&self) -> bool {
         match self.phase {
-            Phase::Greeting { .. } | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Speaking { .. } => true,
+            Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Speaking { .. } => true,
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -155,7 +159,8 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
@@ -257,7 +262,8 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
@@ -286,7 +292,8 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => None,

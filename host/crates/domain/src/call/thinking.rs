@@ -49,7 +49,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -89,7 +90,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -115,7 +117,8 @@ impl Call {
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -135,7 +138,8 @@ impl Call {
             | Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Greeting { .. }
-            | Phase::Listening { .. } | Phase::Keying { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return,

@@ -71,5 +71,8 @@ fn a_pattern_needs_its_mark_and_makes_a_place() {
 fn the_dialplans_words_have_codes_of_their_own_and_strange_ones_are_failures() {
     let code = |status| Returned::of(status).code();
     assert_eq!(["BUSY", "NOANSWER", "CONGESTION", "CHANUNAVAIL"].map(code), ["busy", "no_answer", "congestion", "unavailable"]);
-    assert_eq!(["TIMEOUT", "FULL", "JOINEMPTY", "", "ANYTHING"].map(code), ["timeout", "queue_full", "unavailable", "failed", "failed"]);
+    assert_eq!(
+        ["TIMEOUT", "FULL", "JOINEMPTY", "", "ANYTHING"].map(code),
+        ["timeout", "queue_full", "unavailable", "failed", "failed"]
+    );
 }

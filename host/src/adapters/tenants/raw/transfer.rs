@@ -52,7 +52,7 @@ impl RawTransfer {
 
 impl RawOutside {
     fn resolve(self, path: &str, faults: &mut Faults) -> Option<Outside> {
-        let place = place(&format!("{path}.place"), Some(self.place.unwrap_or_else(|| OUTSIDE.to_owned())), faults);
+        let place = place(format!("{path}.place"), Some(self.place.unwrap_or_else(|| OUTSIDE.to_owned())), faults);
         let is_name = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
         let trunk = self.trunk.filter(is_name);
         if trunk.is_none() {
@@ -62,14 +62,16 @@ impl RawOutside {
         for (at, text) in self.numbers.iter().enumerate() {
             match NumberPattern::parse(text) {
                 Some(pattern) => numbers.push(pattern),
-                None => faults.add(format_args!("{path}.numbers[{at}]"), "expected +COUNTRY..., with * at its end for all that begin so"),
+                None => faults
+                    .add(format_args!("{path}.numbers[{at}]"), "expected +COUNTRY..., with * at its end for all that begin so"),
             }
         }
         if self.numbers.is_empty() {
             faults.add(format_args!("{path}.numbers"), "needs at least one pattern");
         }
         let caller_id = self.caller_id.map(|text| Number::parse(&text).ok_or(())).transpose();
-        let caller_id = caller_id.map_err(|()| faults.add(format_args!("{path}.caller_id"), "expected a number such as +493012345"));
+        let caller_id =
+            caller_id.map_err(|()| faults.add(format_args!("{path}.caller_id"), "expected a number such as +493012345"));
         let caller_id = caller_id.ok()?.map(|number| Pii::new(number.as_str().to_owned()));
         Some(Outside { place: place?, trunk: trunk?, numbers, caller_id })
     }

@@ -50,7 +50,8 @@ fn a_caller_who_comes_back_and_cannot_be_heard_again_is_hung_up() {
     for failed in [true, false] {
         let mut desk = away();
         desk.tell(CallInput::HandoverReturned(Returned::Busy));
-        let actions = if failed { desk.tell(CallInput::SetUpFailed { code: "gone" }) } else { desk.wake(CallReason::EndDeadline) };
+        let actions =
+            if failed { desk.tell(CallInput::SetUpFailed { code: "gone" }) } else { desk.wake(CallReason::EndDeadline) };
         assert_eq!(actions, ["hang up: set_up_failed", "Release"]);
     }
 }

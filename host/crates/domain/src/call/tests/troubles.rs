@@ -272,7 +272,11 @@ fn a_hang_up_from_any_phase_releases_everything_and_ends() {
         let actions = desk.tell(CallInput::CallerGone);
         assert_eq!(actions.last().unwrap(), "Release", "{name}");
         assert_eq!(desk.phase(), "ending", "{name}");
-        let cause = if ["handover: away", "handover: answered", "handover: together"].contains(&name) { "transferred" } else { "caller_hung_up" };
+        let cause = if ["handover: away", "handover: answered", "handover: together"].contains(&name) {
+            "transferred"
+        } else {
+            "caller_hung_up"
+        };
         assert!(desk.tell(CallInput::Released).last().unwrap().starts_with(&format!("- ended: {cause}")), "{name}");
         assert_eq!(desk.phase(), "ended", "{name}");
     }
