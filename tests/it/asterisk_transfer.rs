@@ -158,7 +158,7 @@ async fn place_that_is_not_there_and_number_that_is_not_allowed_keep_the_caller(
     let mut story = Story::begin("").await;
     let (call, mut caller) = story.caller().await;
     assert_eq!(story.house.order(&call, to_extension("999")).await, Err(OrderError::Failed("refused")));
-    let outside = TransferTarget::External(vg_domain::pii::Pii::new("+493012345678".to_owned()));
+    let outside = TransferTarget::External(vg_domain::pii::Pii::new("+498912345678".to_owned()));
     assert_eq!(story.house.order(&call, transfer(outside, TransferMode::Blind)).await, Err(OrderError::Forbidden));
     caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
     caller.hang_up().await.unwrap();

@@ -237,7 +237,7 @@ impl From<&Fact> for PhoneFact {
             Fact::Fell { who, code, .. } => Self::Fell { who: who.code().into(), code: (*code).into() },
             Fact::Escalated { .. } => Self::Escalated,
             Fact::Transferring { kind, .. } => Self::Transferring { kind: (*kind).into() },
-            Fact::Transferred { kind, .. } => Self::Transferred { kind: (*kind).into() },
+            Fact::Transferred { kind, .. } | Fact::Referred { kind } => Self::Transferred { kind: (*kind).into() },
             Fact::TransferFailed { kind, code, .. } => Self::TransferFailed { kind: (*kind).into(), code: (*code).into() },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }
