@@ -277,9 +277,10 @@ async fn a_telephone_that_is_referred_elsewhere_has_gone_when_it_has_left_and_no
             outcome = &mut asked => panic!("too soon: {outcome:?}"),
             told = timeout(SOON, told) => told.unwrap(),
         }
-        house.asterisk.caller_hangs_up("c1");
+        house.asterisk.say(&json!({"type": "StasisEnd", "channel": {"id": "c1"}}));
         assert_eq!(timeout(SOON, asked).await.unwrap(), Ok(Parting::ForGood));
     }
+    house.asterisk.forget("c1");
     assert_eq!(next(&mut call).await, None, "it did not hang up");
     call.telephony.release().await.unwrap();
     drop((leg, call));

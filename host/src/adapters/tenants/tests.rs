@@ -286,7 +286,7 @@ fn transfers_and_keys_that_lead_nowhere_are_faults_with_their_path() {
         "acme.toml: transfer.external[0].trunk: expected the name of an endpoint",
         "acme.toml: transfer.external[0].caller_id: expected a number such as +493012345",
         "acme.toml: transfer.external[1].refer: expected a SIP address with {name} in it",
-        "acme.toml: transfer.external[1].refer: goes without place, trunk and caller_id: the caller's telephone calls",
+        "acme.toml: transfer.external[1]: refer goes without place, trunk and caller_id: the caller's telephone calls",
         "acme.toml: transfer.ring_s: must be between 1 and 600",
         "acme.toml: menu.prompt: is needed",
         "acme.toml: menu.keys.2: tenant has no target of that kind",

@@ -74,7 +74,7 @@ impl RawOutside {
                 faults.add(format_args!("{path}.refer"), "expected a SIP address with {name} in it");
             }
             if self.place.is_some() || self.trunk.is_some() || self.caller_id.is_some() {
-                faults.add(format_args!("{path}.refer"), "goes without place, trunk and caller_id: the caller's telephone calls");
+                faults.add(path, "refer goes without place, trunk and caller_id: the caller's telephone calls");
             }
             return pattern.map(OutsideWay::Refer);
         }
