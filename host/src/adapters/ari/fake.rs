@@ -43,6 +43,8 @@ struct Inner {
     channels: BTreeMap<String, bool>,
     bridges: BTreeSet<String>,
     log: Vec<String>,
+    /// What channels do, where it is worth telling: application and its arguments.
+    doing: BTreeMap<String, [&'static str; 2]>,
     /// Bodies of requests to call somebody.
     called: Vec<Value>,
     /// Variables that were set, in order.
@@ -131,6 +133,11 @@ impl Asterisk {
     /// Requests so far, without their query.
     pub(super) fn log(&self) -> Vec<String> {
         self.with(|inner| inner.log.clone())
+    }
+
+    /// What a channel does from now on, without an event.
+    pub(super) fn does(&self, channel: &str, app: &'static str, data: &'static str) {
+        self.with(|inner| inner.doing.insert(channel.into(), [app, data]));
     }
 
     /// Who was asked to be called so far.
@@ -228,7 +235,13 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["asterisk", "info"]) => {
             axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
         }
-        (&Method::GET, ["channels"]) => names(inner.channels.keys().collect()),
+        (&Method::GET, ["channels"]) => {
+            let row = |id: &String| {
+                let [name, data] = inner.doing.get(id).copied().unwrap_or_default();
+                json!({"id": id, "dialplan": {"app_name": name, "app_data": data}})
+            };
+            axum::Json(inner.channels.keys().map(row).collect::<Vec<_>>()).into_response()
+        }
         (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {

@@ -303,6 +303,23 @@ async fn a_telephone_that_does_not_take_a_referral_stays_in_the_call() {
 }
 
 #[tokio::test]
+async fn a_leg_that_came_back_in_a_gap_is_found_and_one_that_is_still_away_is_left_alone() {
+    let mut house = house().await;
+    let (mut back, mut away) = (house.call("c1").await, house.call("c2").await);
+    for call in [&mut back, &mut away] {
+        call.telephony.transfer(&handover("queue,sales")).await.unwrap();
+    }
+    house.asterisk.cut();
+    until("the gap is noticed", || !house.ari.is_up()).await;
+    house.asterisk.does("c1", "Stasis", "vg-test,returned,NOANSWER,tenant=demo");
+    house.asterisk.does("c2", "Queue", "sales,returned");
+    house.asterisk.mend();
+    assert_eq!(next(&mut back).await, Some(TelephonyEvent::Returned(Returned::NoAnswer)));
+    house.asterisk.say(&json!({"type": "ChannelDestroyed", "channel": {"id": "c2"}}));
+    assert_eq!(next(&mut away).await, Some(TelephonyEvent::CallerGone));
+}
+
+#[tokio::test]
 async fn a_leg_that_comes_back_to_nobody_is_a_new_call() {
     let mut house = house().await;
     let channel = json!({"id": "c9", "caller": {"number": "5550100"}, "dialplan": {"exten": "100"}});

@@ -102,6 +102,19 @@ pub(super) struct Status {
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
+    /// Of channels: what they do.
+    #[serde(default)]
+    pub(super) dialplan: Doing,
+}
+
+/// What a channel does in the dialplan.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Doing {
+    #[serde(default)]
+    pub(super) app_name: String,
+    /// Its arguments, as the dialplan wrote them.
+    #[serde(default)]
+    pub(super) app_data: String,
 }
 
 /// `GET /channels/{id}/variable`.
