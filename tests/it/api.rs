@@ -18,10 +18,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use vg_domain::dialling::AnsweredBy;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::parties::Parties;
+use vg_domain::pii::Pii;
 use vg_domain::tenant::TenantSettings;
 use vg_tests::house::House;
 use voice_gateway::adapters::http::auth::{Auth, Key, Keys, Tokens};
@@ -74,10 +77,16 @@ impl Originator for Callers {
     fn originate(&self, call: Originate) -> BoxFuture<'_, Result<CallId, OriginateError>> {
         let id = CallId::new(format!("made-{}", self.made.fetch_add(1, Ordering::Relaxed)));
         if let Some(desk) = &self.desk {
-            desk.publish(&id, &call.tenant, &Fact::Started);
+            desk.publish(&id, &call.tenant, &started());
         }
         ready(Ok(id)).boxed()
     }
+}
+
+/// Somebody calls.
+fn started() -> Fact {
+    let nobody = || Pii::new(String::new());
+    Fact::Started(Arc::new(Parties::inbound(nobody(), nobody())))
 }
 
 struct OneTenant;
@@ -105,7 +114,7 @@ impl Stand {
         for name in ["up-1", "up-2", "over-1"] {
             let call = CallId::new(name);
             let text = Mask::new().mask_final(Heard::new("good morning".to_owned()));
-            let facts = [Fact::Started, Fact::Answered, Fact::Heard { turn: TurnId(1), text }];
+            let facts = [started(), Fact::Answered(AnsweredBy::Gateway), Fact::Heard { turn: TurnId(1), text }];
             facts.iter().for_each(|fact| desk.publish(&call, &demo, fact));
             if name.starts_with("over") {
                 desk.publish(&call, &demo, &Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 1 }));

@@ -24,7 +24,8 @@ fn tenants(more: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(demo.join("demo.jsgf"), folder.path().join("demo.jsgf")).unwrap();
     let shipped = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
-    let ours = shipped.replace("vg-extensions,{name}\"", "lab-desks,{name}\", ring_s = 3");
+    let outside = r#"external = [{ trunk = "carrier", numbers = ["+4930."], caller_id = "+49305550100" }]"#;
+    let ours = shipped.replace("vg-extensions,{name}\"", &format!("lab-desks,{{name}}\", ring_s = 3, {outside}"));
     assert_ne!(ours, shipped);
     std::fs::write(folder.path().join("demo.toml"), format!("{ours}\n{more}")).unwrap();
     let config = format!("[tenants]\ndir = \"{}\"\n", folder.path().display());
@@ -157,7 +158,7 @@ async fn place_that_is_not_there_and_number_that_is_not_allowed_keep_the_caller(
     let mut story = Story::begin("").await;
     let (call, mut caller) = story.caller().await;
     assert_eq!(story.house.order(&call, to_extension("999")).await, Err(OrderError::Failed("refused")));
-    let outside = TransferTarget::External(vg_domain::pii::Pii::new("+493012345678".to_owned()));
+    let outside = TransferTarget::External(vg_domain::pii::Pii::new("+498912345678".to_owned()));
     assert_eq!(story.house.order(&call, transfer(outside, TransferMode::Blind)).await, Err(OrderError::Forbidden));
     caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
     caller.hang_up().await.unwrap();
@@ -295,6 +296,57 @@ async fn caller_who_hangs_up_while_a_person_is_called_leaves_nobody_ringing() {
     };
     let (ordered, ()) = tokio::join!(story.house.order(&call, attended("202")), gone);
     assert_eq!(ordered, Err(OrderError::Failed("abandoned")));
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_hears_the_person_who_was_asked_first() {
+    let mut story = Story::begin("").await;
+    let (call, caller) = story.caller().await;
+    story.house.order(&call, attended("204")).await.unwrap();
+    is_echoed(caller).await;
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    story.end().await;
+}
+
+/// A carrier that says of the first number it is asked for that it is busy; gives the INVITE.
+async fn busy_carrier(port: u16) -> String {
+    let socket = tokio::net::UdpSocket::bind(("127.0.0.1", port)).await.unwrap();
+    let mut packet = [0; 4096];
+    loop {
+        let (length, from) = socket.recv_from(&mut packet).await.unwrap();
+        let request = String::from_utf8_lossy(&packet[..length]).into_owned();
+        if !request.starts_with("INVITE ") {
+            continue;
+        }
+        let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+        let mut answer = "SIP/2.0 486 Busy Here\r\n".to_owned();
+        for line in request.lines().filter(|line| kept.iter().any(|name| line.starts_with(name))) {
+            answer += line;
+            answer += if line.starts_with("To:") { ";tag=carrier\r\n" } else { "\r\n" };
+        }
+        socket.send_to((answer + "Content-Length: 0\r\n\r\n").as_bytes(), from).await.unwrap();
+        return request;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn number_outside_is_called_over_its_trunk_with_its_caller_id_and_a_masked_summary() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    let outside = TransferTarget::External(vg_domain::pii::Pii::new("0049 (30) 1234-5678".to_owned()));
+    let carrier = busy_carrier(story.asterisk.carrier_port());
+    let order = story.house.order(&call, transfer(outside, TransferMode::Blind));
+    let (invite, ordered) = tokio::time::timeout(Duration::from_secs(10), async { tokio::join!(carrier, order) }).await.unwrap();
+    ordered.unwrap();
+    assert!(invite.starts_with("INVITE sip:+493012345678@127.0.0.1:"), "{invite}");
+    let header = |name: &str| invite.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    assert!(header("From:").contains("<sip:+49305550100@"), "{invite}");
+    assert_eq!(header("X-Summary:"), "X-Summary: wants two pizzas pays by card");
+    story.until("the way back", |fact| matches!(fact, Fact::TransferFailed { kind: "external", code: "busy", .. })).await;
+    caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
+    caller.hang_up().await.unwrap();
     assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;
 }

@@ -33,6 +33,7 @@ impl Facts for LogFacts {
             Fact::Refused(refusal) => tracing::info!(%call, %tenant, code = refusal.code(), "call refused"),
             Fact::Transferring { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handing over"),
             Fact::Transferred { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handed over"),
+            Fact::Referred { kind } => tracing::info!(%call, %tenant, kind, "referred elsewhere"),
             Fact::TransferFailed { kind, mode, code } => {
                 tracing::warn!(%call, %tenant, kind, mode = mode.code(), code, "not handed over");
             }

@@ -96,7 +96,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
-    counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, or why not."),
+    counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),

@@ -31,6 +31,7 @@ use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
 use vg_domain::tenant::TenantSettings;
+use vg_domain::transfer::TransferMode;
 
 /// What calls share.
 #[derive(Clone)]
@@ -272,6 +273,11 @@ impl CallTask {
             Fact::Transferred { kind, mode } => {
                 self.pending.handed_over(Ok(()));
                 self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: "done" });
+            }
+            Fact::Referred { kind } => {
+                self.pending.handed_over(Ok(()));
+                let (mode, outcome) = (TransferMode::Blind.code(), "referred");
+                self.services.observe.observe(&Observation::HandedOver { kind, mode, outcome });
             }
             Fact::TransferFailed { kind, mode, code } => {
                 self.pending.handed_over(Err(code));

@@ -30,6 +30,7 @@ pub struct Asterisk {
     root: PathBuf,
     sip_port: u16,
     http_port: u16,
+    carrier_port: u16,
     /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
     /// The same against stories of this process; given back after the lock.
@@ -64,9 +65,9 @@ impl Asterisk {
                 ports.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in {ports}"))?;
             Ok(number.parse()?)
         };
-        let (sip_port, http_port) = (port("SIP=")?, port("HTTP=")?);
+        let (sip_port, http_port, carrier_port) = (port("SIP=")?, port("HTTP=")?, port("CARRIER=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk = Self { instance, process, root, sip_port, http_port, _lock: lock, _seat: seat };
+        let mut asterisk = Self { instance, process, root, sip_port, http_port, carrier_port, _lock: lock, _seat: seat };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -87,6 +88,11 @@ impl Asterisk {
     /// Where callers send their INVITE, on loopback.
     pub fn sip_port(&self) -> u16 {
         self.sip_port
+    }
+
+    /// Where the trunk `carrier` sends its INVITEs, on loopback.
+    pub fn carrier_port(&self) -> u16 {
+        self.carrier_port
     }
 
     /// Runs a command of Asterisk's own command line and gives what it printed.

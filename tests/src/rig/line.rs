@@ -1,7 +1,7 @@
 //! Legs of the virtual house: of callers, and of people who are called.
 
 use super::{Caller, FarLeg, Shared};
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -62,9 +62,9 @@ impl Telephony for FakeLine {
     }
 
     fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
-        let place = format!("{},{}", handover.place.context(), handover.place.extension());
+        let Some(place) = handover.place() else { return self.act("refer").map(|told| told.map(|()| Parting::ForGood)).boxed() };
+        let (missing, place) = (place.extension() == "nobody", format!("{},{}", place.context(), place.extension()));
         let act = self.act(&format!("transfer {place}"));
-        let missing = handover.place.extension() == "nobody";
         Box::pin(async move {
             act.await?;
             if missing { Err(TelephonyError::Refused { act: "transfer", status: 404 }) } else { Ok(Parting::MayReturn) }
@@ -72,7 +72,7 @@ impl Telephony for FakeLine {
     }
 
     fn consult<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
-        self.act(&format!("consult {}", handover.place.extension()))
+        self.act(&format!("consult {}", handover.place().map_or("nobody", |place| place.extension())))
     }
 
     fn meet(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {

@@ -84,6 +84,11 @@ pub enum Fact {
         /// How.
         mode: TransferMode,
     },
+    /// The caller's own telephone took a referral elsewhere and left: whether anybody answers there is not known, and there is no way back.
+    Referred {
+        /// What was to be reached.
+        kind: &'static str,
+    },
     /// The caller was not handed over; unless the caller is gone the call goes on.
     TransferFailed {
         /// What was not reached.

@@ -140,14 +140,44 @@ impl Default for TransferSettings {
 /// One way to numbers outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outside {
-    /// Place that dials a number.
-    pub place: PlacePattern,
-    /// Over which trunk (an endpoint's name): nothing else is used.
-    pub trunk: String,
+    /// How.
+    pub way: OutsideWay,
     /// Which numbers; none for no number.
     pub numbers: Vec<Pattern>,
-    /// Which number is shown; none for the caller's own.
-    pub caller_id: Option<Pii<String>>,
+}
+
+/// How a number outside is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OutsideWay {
+    /// Through the dialplan.
+    Trunk {
+        /// Place that dials a number.
+        place: PlacePattern,
+        /// Over which trunk (an endpoint's name): nothing else is used.
+        trunk: String,
+        /// Which number is shown; none for the caller's own.
+        caller_id: Option<Pii<String>>,
+    },
+    /// The caller's own telephone, or the trunk behind it, is told to call (SIP REFER, RFC 3515). Who has gone does not come back.
+    Refer(ReferPattern),
+}
+
+/// A SIP address with [`MARK`](PlacePattern::MARK) in the place of the number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferPattern(String);
+
+impl ReferPattern {
+    /// `sip:` or `sips:`, with the mark, and nothing that ends an address.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_address = text.starts_with("sip:") || text.starts_with("sips:");
+        let bare = text.replace(PlacePattern::MARK, "");
+        let sound = is_address && bare != text && bare.chars().all(|c| c.is_ascii_alphanumeric() || ":@.-_;=".contains(c));
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    fn fill(&self, number: &Number) -> Pii<String> {
+        Pii::new(self.0.replace(PlacePattern::MARK, number.reveal()))
+    }
 }
 
 /// A hand-over that the tenant's settings allow, as it is to be carried out.
@@ -155,18 +185,47 @@ pub struct Outside {
 pub struct Handover {
     /// Bounded label of what is reached: `human`, `queue`, `extension` or `external`.
     pub kind: &'static str,
-    /// Where in the dialplan.
-    pub place: Place,
+    /// Where to.
+    pub way: Way,
     /// How.
     pub mode: TransferMode,
-    /// Over which trunk, where it leads outside.
-    pub trunk: Option<String>,
-    /// Which number is shown; none for the caller's own.
-    pub caller_id: Option<Pii<String>>,
     /// What the human is told beforehand.
     pub summary: Option<MaskedText>,
     /// How long a person may take to answer.
     pub ring: Duration,
+}
+
+impl Handover {
+    /// The place in the dialplan, where it goes there.
+    pub fn place(&self) -> Option<&Place> {
+        match &self.way {
+            Way::Dialplan { place, .. } => Some(place),
+            Way::Refer(_) => None,
+        }
+    }
+}
+
+/// Where a hand-over goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Into the dialplan, and back where nobody is reached.
+    Dialplan {
+        /// Where.
+        place: Place,
+        /// Over which trunk, where it leads outside.
+        trunk: Option<String>,
+        /// Which number is shown; none for the caller's own.
+        caller_id: Option<Pii<String>>,
+    },
+    /// To this SIP address, by the caller's own telephone, for good.
+    Refer(Pii<String>),
+}
+
+impl Way {
+    /// A place within the house.
+    pub fn to(place: Place) -> Self {
+        Self::Dialplan { place, trunk: None, caller_id: None }
+    }
 }
 
 /// Why a tenant's settings do not allow a hand-over.
@@ -184,6 +243,9 @@ pub enum TransferRefusal {
     /// The tenant's patterns do not allow that number.
     #[error("tenant may not call that number")]
     Forbidden,
+    /// Who is referred elsewhere cannot be asked first.
+    #[error("nobody can be asked first on that way")]
+    NoConsulting,
 }
 
 impl TransferRefusal {
@@ -194,6 +256,7 @@ impl TransferRefusal {
             Self::Name => "bad_name",
             Self::Number => "bad_number",
             Self::Forbidden => "forbidden",
+            Self::NoConsulting => "no_consulting",
         }
     }
 }
@@ -204,29 +267,36 @@ impl TransferSettings {
     /// # Errors
     /// Where the settings do not allow it.
     pub fn resolve(&self, wish: &Transfer, summary: Option<MaskedText>) -> Result<Handover, TransferRefusal> {
-        let kind = wish.target.kind();
+        let (kind, mode, ring) = (wish.target.kind(), wish.mode, self.ring);
         let named = |pattern: &Option<PlacePattern>, name: &str| {
             let pattern = pattern.as_ref().ok_or(TransferRefusal::NoTargets)?;
-            Ok((pattern.fill(name).ok_or(TransferRefusal::Name)?, None, None))
+            pattern.fill(name).map(Way::to).ok_or(TransferRefusal::Name)
         };
-        let (place, trunk, caller_id) = match &wish.target {
+        let way = match &wish.target {
             TransferTarget::Queue(name) => named(&self.queue, name)?,
             TransferTarget::Extension(name) => named(&self.extension, name)?,
             TransferTarget::External(number) => self.outside(number.reveal())?,
         };
-        Ok(Handover { kind, place, mode: wish.mode, trunk, caller_id, summary, ring: self.ring })
+        match (&way, mode) {
+            (Way::Refer(_), TransferMode::Attended) => Err(TransferRefusal::NoConsulting),
+            (Way::Refer(_) | Way::Dialplan { .. }, _) => Ok(Handover { kind, way, mode, summary, ring }),
+        }
     }
 
-    fn outside(&self, number: &str) -> Result<(Place, Option<String>, Option<Pii<String>>), TransferRefusal> {
+    fn outside(&self, number: &str) -> Result<Way, TransferRefusal> {
         if self.external.is_empty() {
             return Err(TransferRefusal::NoTargets);
         }
         // A national number is not guessed at.
         let number = NumberPlan::default().read(number).ok().filter(Number::is_e164).ok_or(TransferRefusal::Number)?;
-        let way = self.external.iter().find(|way| way.numbers.iter().any(|pattern| pattern.matches(&number)));
-        let way = way.ok_or(TransferRefusal::Forbidden)?;
-        let place = way.place.fill(number.reveal()).ok_or(TransferRefusal::Name)?;
-        Ok((place, Some(way.trunk.clone()), way.caller_id.clone()))
+        let outside = self.external.iter().find(|outside| outside.numbers.iter().any(|pattern| pattern.matches(&number)));
+        Ok(match &outside.ok_or(TransferRefusal::Forbidden)?.way {
+            OutsideWay::Trunk { place, trunk, caller_id } => {
+                let place = place.fill(number.reveal()).ok_or(TransferRefusal::Name)?;
+                Way::Dialplan { place, trunk: Some(trunk.clone()), caller_id: caller_id.clone() }
+            }
+            OutsideWay::Refer(pattern) => Way::Refer(pattern.fill(&number)),
+        })
     }
 }
 

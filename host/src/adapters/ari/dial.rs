@@ -5,7 +5,7 @@ use super::calls::Built;
 use super::originate::{self, Seen};
 use super::rest::{ari_url, basic_authorization};
 use super::telephony::AriTelephony;
-use super::translate::{Caller, Meaning, translate};
+use super::translate::{Caller, Meaning, returned, translate};
 use super::wire::{Channel, Event, Named};
 use crate::adapters::rtp::Flow;
 use crate::application::ports::{IncomingCall, TelephonyError, TelephonyEvent};
@@ -284,6 +284,10 @@ async fn resync(core: &Arc<Core>, boot: Arc<Boot>) {
     let left: HashSet<&str> = channels.iter().map(|channel| channel.id.as_str()).collect();
     for channel in known.iter().filter(|channel| !left.contains(channel.as_str())) {
         core.calls.end(channel, if restarted { TelephonyEvent::Lost } else { TelephonyEvent::CallerGone });
+    }
+    // Who came back in the gap waits in our application, and nobody was told.
+    for (channel, how) in channels.iter().filter_map(|channel| Some((&channel.id, returned(&channel.dialplan)?))) {
+        core.calls.returned(channel, how);
     }
     originate::catch_up(core, &channels).await;
     for (kind, names) in [("channels", &channels), ("bridges", &bridges)] {

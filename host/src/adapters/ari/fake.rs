@@ -175,6 +175,14 @@ impl Asterisk {
         self.with(|inner| inner.log.clone())
     }
 
+    /// What a channel does from now on, without an event.
+    pub(super) fn does(&self, channel: &str, app: &'static str, data: &'static str) {
+        self.with(|inner| {
+            inner.elsewhere.insert(channel.into(), app);
+            inner.app_data.insert(channel.into(), data);
+        });
+    }
+
     /// Whoever was called answers.
     pub(super) fn answers(&self, channel: &str) {
         self.with(|inner| inner.channels.insert(channel.into(), true));
@@ -307,7 +315,7 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             done(inner.channels.contains_key(*id))
         }
         (&Method::POST, ["applications", _, "subscription"]) => axum::Json(json!({})).into_response(),
-        (&Method::POST | &Method::DELETE, ["bridges", id, "moh"]) => done(inner.bridges.contains(*id)),
+        (&Method::POST | &Method::DELETE, ["bridges", id, "moh" | "removeChannel"]) => done(inner.bridges.contains(*id)),
         (&Method::POST, ["channels", id, _]) => done(inner.channels.contains_key(*id)),
         (&Method::DELETE, ["channels", id]) => done(inner.channels.remove(*id).is_some()),
         (&Method::DELETE, ["bridges", id]) => done(inner.bridges.remove(*id)),

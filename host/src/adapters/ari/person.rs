@@ -26,7 +26,7 @@ impl AriTelephony {
         let Some(bridge) = self.built.as_ref().map(|built| built.bridge.clone()) else {
             return Err(TelephonyError::Unsupported { act: TRANSFER });
         };
-        self.require_place(handover).await?;
+        let place = self.require_place(handover).await?;
         let number = self.variable("CALLERID(num)").await?;
         let built = self.core.calls.begin_person(&self.call);
         // From here on something may exist, even if no answer comes.
@@ -38,11 +38,13 @@ impl AriTelephony {
         told.insert("VG_ATTENDED".to_owned(), "1".into());
         // All of it in the body: variables can be given there only, and a number in a URL ends in logs.
         let body = json!({
-            "endpoint": format!("Local/{}@{}/n", handover.place.extension(), handover.place.context()),
+            "endpoint": format!("Local/{}@{}/n", place.extension(), place.context()),
             "app": core.config.app,
             "appArgs": "person",
             "channelId": built.media,
             "callerId": number,
+            // In the caller's own formats: without them Asterisk gives a Local channel 192 kHz, and on the way there and back half the loudness is lost.
+            "originator": self.channel,
             "timeout": handover.ring.as_secs() + GRACE_S,
             "variables": told,
         });
@@ -63,11 +65,11 @@ impl AriTelephony {
     }
 
     pub(super) async fn join_person(&mut self) -> Result<(), TelephonyError> {
-        let Some(bridge) = self.person.as_ref().map(|person| person.built.bridge.clone()) else {
-            return Err(TelephonyError::Gone);
-        };
-        let query = [("channel", self.channel.as_str())];
-        self.core.rest.post("join person", &["bridges", &bridge, "addChannel"], &query).await?;
+        let (Some(person), Some(ours)) = (&self.person, &self.built) else { return Err(TelephonyError::Gone) };
+        let (core, bridge) = (&*self.core, person.built.bridge.as_str());
+        // One after the other: with three in it Asterisk would mix.
+        core.rest.post("leave person", &["bridges", bridge, "removeChannel"], &[("channel", &ours.media)]).await?;
+        core.rest.post("join person", &["bridges", bridge, "addChannel"], &[("channel", &self.channel)]).await?;
         // Without a packet of ours there is nothing to be asked about: the caller's sound goes to the person.
         self.core.calls.without_flow(&self.channel);
         // They talk: what cannot be removed now is removed later.

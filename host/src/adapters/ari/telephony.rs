@@ -10,14 +10,17 @@ use crate::application::ports::{MediaLeg, Parting, Telephony, TelephonyError};
 use futures_util::future::{BoxFuture, try_join_all};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::timeout;
 use vg_domain::ids::CallId;
 use vg_domain::outcome::EndCause;
-use vg_domain::transfer::Handover;
+use vg_domain::transfer::{Handover, Place, Way};
 use vg_media::Codec;
 
 /// The act, in errors and the log.
 pub(super) const TRANSFER: &str = "transfer";
+/// A telephone that has not left in this time does not take the referral. Shorter than the call waits for a leg to part.
+const REFER_WAIT: Duration = Duration::from_secs(8);
 /// What a human reads at a glance, and a SIP message has room for.
 const SUMMARY_CHARS_MAX: usize = 200;
 
@@ -112,8 +115,7 @@ impl AriTelephony {
     /// Sends the leg to the dialplan, watched, and with what the dialplan needs to know.
     async fn go_to(&self, handover: &Handover) -> Result<(), TelephonyError> {
         let core = &*self.core;
-        let (context, extension) = (handover.place.context(), handover.place.extension());
-        self.require_place(handover).await?;
+        let place = self.require_place(handover).await?;
         let variables = variables(&core.config.app, handover);
         let settings = variables.iter().map(|(name, value)| {
             let path = ["channels", self.channel.as_str(), "variable"];
@@ -127,7 +129,8 @@ impl AriTelephony {
         if !core.calls.part(&self.channel) {
             return Err(TelephonyError::Gone);
         }
-        let parted = self.act("continue", &[("context", context), ("extension", extension), ("priority", "1")]).await;
+        let parted =
+            self.act("continue", &[("context", place.context()), ("extension", place.extension()), ("priority", "1")]).await;
         if parted.is_err() {
             core.calls.stay(&self.channel);
             if let Some(wire) = &self.wire {
@@ -135,6 +138,24 @@ impl AriTelephony {
             }
         }
         parted
+    }
+
+    /// Asks the caller's telephone to call somebody else, and waits until it has left: Asterisk's answer says only that it was asked.
+    async fn refer(&self, address: &str) -> Result<(), TelephonyError> {
+        const ACT: &str = "redirect";
+        let core = &*self.core;
+        let left = core.calls.ask_to_leave(&self.channel).ok_or(TelephonyError::Gone)?;
+        let asked = self.act(ACT, &[("endpoint", &format!("PJSIP/{address}"))]).await;
+        let outcome = match asked {
+            // The channel's end tells it as well.
+            Ok(()) => timeout(REFER_WAIT, left).await.map(drop).map_err(|_| TelephonyError::Deadline { act: ACT }),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(()) => drop(core.calls.forget(&self.channel)),
+            Err(_) => drop(core.calls.stay(&self.channel)),
+        }
+        outcome
     }
 
     /// What is not to be removed now is removed later.
@@ -154,10 +175,11 @@ impl AriTelephony {
 
 impl AriTelephony {
     /// Asterisk says 204 to a place that does not exist, and hangs up.
-    pub(super) async fn require_place(&self, handover: &Handover) -> Result<(), TelephonyError> {
-        let question = format!("DIALPLAN_EXISTS({},{},1)", handover.place.context(), handover.place.extension());
+    pub(super) async fn require_place<'a>(&self, handover: &'a Handover) -> Result<&'a Place, TelephonyError> {
+        let place = handover.place().ok_or(TelephonyError::Unsupported { act: TRANSFER })?;
+        let question = format!("DIALPLAN_EXISTS({},{},1)", place.context(), place.extension());
         let known = self.variable(&question).await?;
-        if known == "1" { Ok(()) } else { Err(TelephonyError::Refused { act: TRANSFER, status: 404 }) }
+        if known == "1" { Ok(place) } else { Err(TelephonyError::Refused { act: TRANSFER, status: 404 }) }
     }
 
     pub(super) async fn variable(&self, name: &str) -> Result<String, TelephonyError> {
@@ -176,8 +198,8 @@ pub(super) fn variables(app: &str, handover: &Handover) -> Vec<(&'static str, St
         ("VG_KIND", handover.kind.to_owned()),
         ("__VG_SUMMARY", summary),
     ];
-    if let Some(trunk) = &handover.trunk {
-        let caller_id = handover.caller_id.as_ref().map(|number| number.reveal().clone());
+    if let Way::Dialplan { trunk: Some(trunk), caller_id, .. } = &handover.way {
+        let caller_id = caller_id.as_ref().map(|number| number.reveal().clone());
         variables.extend([("VG_TRUNK", trunk.clone()), ("VG_CALLER_ID", caller_id.unwrap_or_default())]);
     }
     variables
@@ -208,7 +230,12 @@ impl Telephony for AriTelephony {
     }
 
     fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
-        Box::pin(async move { self.go_to(handover).await.map(|()| Parting::MayReturn) })
+        Box::pin(async move {
+            match &handover.way {
+                Way::Dialplan { .. } => self.go_to(handover).await.map(|()| Parting::MayReturn),
+                Way::Refer(address) => self.refer(address.reveal()).await.map(|()| Parting::ForGood),
+            }
+        })
     }
 
     fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use vg_domain::call::Progress;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
-use vg_domain::transfer::{Handover, Place, Returned, TransferMode};
+use vg_domain::transfer::{Handover, Place, Returned, TransferMode, Way};
 
 pub(super) const SOON: Duration = Duration::from_secs(5);
 /// Longer than a lost Asterisk may take to be noticed.
@@ -199,10 +199,8 @@ fn handover(place: &str) -> Handover {
     let mut mask = vg_domain::mask::Mask::new();
     Handover {
         kind: "queue",
-        place: Place::parse(place).unwrap(),
+        way: Way::to(Place::parse(place).unwrap()),
         mode: TransferMode::Blind,
-        trunk: None,
-        caller_id: None,
         summary: Some(mask.mask_agent("wants ${SHELL(id)}, \"pizza\"\r\nX-Bad: 4111 1111 1111 1111")),
         ring: Duration::from_secs(20),
     }
@@ -262,6 +260,66 @@ async fn a_leg_that_comes_back_is_told_so_and_gets_a_media_leg_of_another_name()
 }
 
 #[tokio::test]
+async fn a_telephone_that_is_referred_elsewhere_has_gone_when_it_has_left_and_not_before() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    let way = Way::Refer(Pii::new("sip:+493012345678@sbc.example".to_owned()));
+    let elsewhere = Handover { way, ..handover("queue,sales") };
+    {
+        let mut asked = call.telephony.transfer(&elsewhere);
+        let told = async {
+            while !house.asterisk.log().iter().any(|line| line == "POST channels/c1/redirect") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            outcome = &mut asked => panic!("too soon: {outcome:?}"),
+            told = timeout(SOON, told) => told.unwrap(),
+        }
+        house.asterisk.say(&json!({"type": "StasisEnd", "channel": {"id": "c1"}}));
+        assert_eq!(timeout(SOON, asked).await.unwrap(), Ok(Parting::ForGood));
+    }
+    house.asterisk.forget("c1");
+    assert_eq!(next(&mut call).await, None, "it did not hang up");
+    call.telephony.release().await.unwrap();
+    drop((leg, call));
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_telephone_that_does_not_take_a_referral_stays_in_the_call() {
+    let mut house = house().await;
+    let mut call = house.call("c1").await;
+    let leg = set_up(&mut call).await.unwrap();
+    let way = Way::Refer(Pii::new("sip:+493012345678@sbc.example".to_owned()));
+    let elsewhere = Handover { way, ..handover("queue,sales") };
+    assert_eq!(call.telephony.transfer(&elsewhere).await, Err(TelephonyError::Deadline { act: "redirect" }));
+    house.asterisk.caller_hangs_up("c1");
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::CallerGone));
+    call.telephony.release().await.unwrap();
+    drop((leg, call));
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_leg_that_came_back_in_a_gap_is_found_and_one_that_is_still_away_is_left_alone() {
+    let mut house = house().await;
+    let (mut back, mut away) = (house.call("c1").await, house.call("c2").await);
+    for call in [&mut back, &mut away] {
+        call.telephony.transfer(&handover("queue,sales")).await.unwrap();
+    }
+    house.asterisk.cut();
+    until("the gap is noticed", || !house.ari.is_up()).await;
+    house.asterisk.does("c1", "Stasis", "vg-test,returned,NOANSWER,tenant=demo");
+    house.asterisk.does("c2", "Queue", "sales,returned");
+    house.asterisk.mend();
+    assert_eq!(next(&mut back).await, Some(TelephonyEvent::Returned(Returned::NoAnswer)));
+    house.asterisk.say(&json!({"type": "ChannelDestroyed", "channel": {"id": "c2"}}));
+    assert_eq!(next(&mut away).await, Some(TelephonyEvent::CallerGone));
+}
+
+#[tokio::test]
 async fn a_leg_that_comes_back_to_nobody_is_a_new_call() {
     let mut house = house().await;
     let channel = json!({"id": "c9", "caller": {"number": "5550100"}, "dialplan": {"exten": "100"}});
@@ -314,6 +372,7 @@ async fn a_person_is_called_met_joined_and_nothing_is_left_when_either_is_gone()
         format!("POST bridges/{own}/moh"),
         "POST bridges".to_owned(),
         format!("POST bridges/{theirs}/addChannel"),
+        format!("POST bridges/{theirs}/removeChannel"),
         format!("POST bridges/{theirs}/addChannel"),
         format!("DELETE channels/vg-test.media.{}", call.call),
         format!("DELETE bridges/{own}"),

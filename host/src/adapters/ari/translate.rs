@@ -1,6 +1,6 @@
 //! From Asterisk's events to what they mean for calls. Pure.
 
-use super::wire::{Channel, Event};
+use super::wire::{Channel, Doing, Event};
 use crate::application::ports::TenantHint;
 use vg_domain::call::Progress;
 use vg_domain::ids::TenantId;
@@ -35,6 +35,13 @@ pub(super) enum Meaning {
     Replaced,
     /// Nothing.
     Unused,
+}
+
+/// How a channel came back, where it is in a `Stasis()` by which the dialplan gives channels back.
+pub(super) fn returned(doing: &Doing) -> Option<Returned> {
+    let mut args = doing.app_data.split(',').skip(1);
+    let gives_back = doing.app_name == "Stasis" && args.next() == Some(RETURNED);
+    gives_back.then(|| Returned::of(args.next().unwrap_or_default()))
 }
 
 /// Who waits.

@@ -107,17 +107,17 @@ pub(super) struct Status {
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
-    /// Of channels.
+    /// Of channels: what they do.
     #[serde(default)]
-    pub(super) dialplan: Place,
+    pub(super) dialplan: Doing,
 }
 
-/// What a channel does.
+/// What a channel does in the dialplan.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Place {
+pub(super) struct Doing {
     #[serde(default)]
     pub(super) app_name: String,
-    /// Its arguments, with commas between.
+    /// Its arguments, as the dialplan wrote them.
     #[serde(default)]
     pub(super) app_data: String,
 }

@@ -113,6 +113,7 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
 mod tests {
     use super::*;
     use crate::adapters::tenants;
+    use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
     fn choices() -> Choices<'static> {
         Choices {
@@ -151,6 +152,26 @@ mod tests {
         let [.., (_, extensions)] = snippets(&choices());
         let (_, people) = extensions.split_once(&format!("[{context}]")).unwrap();
         assert!(people.contains(&format!("exten => {extension},1,")));
+    }
+
+    #[test]
+    fn every_way_of_a_hand_over_leads_back_to_the_gateway() {
+        let [.., (_, extensions)] = snippets(&choices());
+        let context = |name: &str| {
+            let (_, from) = extensions.split_once(&format!("[{name}]\n")).unwrap();
+            from.split_once("\n[").map_or(from, |(context, _)| context).to_owned()
+        };
+        for way in ["vg-queues", "vg-extensions", "vg-outside"] {
+            assert!(context(way).trim_end().ends_with("Goto(vg-back,s,1)"), "{way}");
+        }
+        assert!(context("vg-back").contains("Stasis(${VG_APP},returned,"));
+        let transfer = tenants::demo().transfer;
+        for (target, way) in
+            [(TransferTarget::Queue("sales".into()), "vg-queues"), (TransferTarget::Extension("12".into()), "vg-extensions")]
+        {
+            let wish = Transfer { target, mode: TransferMode::Blind, summary: None };
+            assert_eq!(transfer.resolve(&wish, None).unwrap().place().unwrap().context(), way);
+        }
     }
 
     #[test]

@@ -239,7 +239,7 @@ impl From<&Fact> for PhoneFact {
             Fact::PathSilent(code) => Self::Fell { who: "media".into(), code: (*code).into() },
             Fact::Refused(refusal) => Self::Ended { cause: refusal.code().into(), turns: 0 },
             Fact::Transferring { kind, .. } => Self::Transferring { kind: (*kind).into() },
-            Fact::Transferred { kind, .. } => Self::Transferred { kind: (*kind).into() },
+            Fact::Transferred { kind, .. } | Fact::Referred { kind } => Self::Transferred { kind: (*kind).into() },
             Fact::TransferFailed { kind, code, .. } => Self::TransferFailed { kind: (*kind).into(), code: (*code).into() },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }

@@ -1,6 +1,7 @@
 use super::*;
 use std::time::Duration;
 use vg_domain::tenant::{Coding, Sound};
+use vg_domain::transfer::{OutsideWay, ReferPattern};
 
 const WHOLE: &str = r#"
     language = "pt-BR"
@@ -231,6 +232,9 @@ const CONTROL: &str = r##"
     trunk = "carrier"
     numbers = ["+4930.", "+491701234567"]
     caller_id = "+49 30 555 0100"
+    [[transfer.external]]
+    refer = "sip:{name}@sbc.example"
+    numbers = ["+331."]
     [menu]
     prompt = "Press a key."
     starts = ["call", "hearing_lost"]
@@ -254,8 +258,11 @@ async fn transfers_and_menu_are_read_as_they_are_written() {
     let settings = tenants.settings(&TenantHint::Default).await.unwrap();
     assert_eq!(settings.transfer.ring, Duration::from_secs(20));
     let outside = &settings.transfer.external[0];
-    assert_eq!((outside.trunk.as_str(), outside.numbers.len()), ("carrier", 2));
-    assert_eq!(outside.caller_id.as_ref().unwrap().reveal(), "+49305550100");
+    let OutsideWay::Trunk { trunk, caller_id, .. } = &outside.way else { panic!("{outside:?}") };
+    assert_eq!((trunk.as_str(), outside.numbers.len()), ("carrier", 2));
+    assert_eq!(caller_id.as_ref().unwrap().reveal(), "+49305550100");
+    let refer = ReferPattern::parse("sip:{name}@sbc.example").unwrap();
+    assert_eq!(settings.transfer.external[1].way, OutsideWay::Refer(refer));
     let menu = settings.menu.as_ref().unwrap();
     assert_eq!((menu.keys.len(), menu.starts.len(), menu.wait, menu.tries), (4, 2, Duration::from_secs(5), 3));
     assert_eq!(settings.prompts.transfer_failed, settings.prompts.agent_unavailable);
@@ -269,14 +276,17 @@ fn transfers_and_keys_that_lead_nowhere_are_faults_with_their_path() {
         .replace("\"carrier\"", "\"car/rier\"")
         .replace("+491701234567", "0170")
         .replace("+49 30 555 0100", "555")
+        .replace("refer = \"sip:", "trunk = \"x\"\nrefer = \"tel:")
         .replace("Press a key.", " ")
         .replace("    \"#\" =", "    x =");
     let found = faults(&[("acme.toml", &with_control(&faulty)), ("words.txt", "x")], "acme");
     let expected = [
         "acme.toml: transfer.queue: expected CONTEXT,EXTENSION with {name} in it",
-        "acme.toml: transfer.external[0].trunk: expected the name of an endpoint",
         "acme.toml: transfer.external[0].numbers[1]: expected + and a country's code: numbers outside have one",
+        "acme.toml: transfer.external[0].trunk: expected the name of an endpoint",
         "acme.toml: transfer.external[0].caller_id: expected a number such as +493012345",
+        "acme.toml: transfer.external[1].refer: expected a SIP address with {name} in it",
+        "acme.toml: transfer.external[1]: refer goes without place, trunk and caller_id: the caller's telephone calls",
         "acme.toml: transfer.ring_s: must be between 1 and 600",
         "acme.toml: menu.prompt: is needed",
         "acme.toml: menu.keys.2: tenant has no target of that kind",
@@ -285,4 +295,15 @@ fn transfers_and_keys_that_lead_nowhere_are_faults_with_their_path() {
         "tenants.default: there is no tenant acme",
     ];
     assert_eq!(found, expected);
+}
+
+/// What stands behind `#:` in the shipped tenant, taken as it stands.
+#[test]
+fn what_the_shipped_tenant_shows_in_its_comments_can_be_written() {
+    let shown = DEMO.replace("\ntransfer = ", "\n# transfer = ").replace("\n#: ", "\n");
+    assert_ne!(shown, DEMO);
+    let folder = folder(&[("demo.toml", &shown), ("demo.jsgf", DEMO_GRAMMAR)]);
+    let settings = taken(Some(folder.path()), Some("demo")).all().pop().unwrap();
+    assert_eq!(settings.menu.as_ref().map(|menu| menu.keys.len()), Some(5));
+    assert_eq!(settings.transfer.external.len(), 1);
 }

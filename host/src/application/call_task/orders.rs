@@ -81,7 +81,9 @@ impl CallTask {
         match self.settings.transfer.resolve(wish, None) {
             Ok(_) => Ok(()),
             Err(TransferRefusal::NoTargets | TransferRefusal::Forbidden) => Err(OrderError::Forbidden),
-            Err(refusal @ (TransferRefusal::Name | TransferRefusal::Number)) => Err(OrderError::Failed(refusal.code())),
+            Err(refusal @ (TransferRefusal::Name | TransferRefusal::Number | TransferRefusal::NoConsulting)) => {
+                Err(OrderError::Failed(refusal.code()))
+            }
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         Fact::PathSilent(code) => ("quality.path_silent", Data::from([("code", word(code))])),
         Fact::Transferring { kind, mode } => ("call.transferring", handover(kind, *mode)),
         Fact::Transferred { kind, mode } => ("call.transferred", handover(kind, *mode)),
+        Fact::Referred { kind } => ("call.transferred", Data::from([("kind", word(kind)), ("mode", word("refer"))])),
         Fact::TransferFailed { kind, mode, code } => {
             let mut data = handover(kind, *mode);
             data.insert("code", word(code));

@@ -4,7 +4,7 @@ use super::phase::{HandoverStep, Progress};
 use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, Verdict};
 use crate::event::Fact;
 use crate::outcome::EndCause;
-use crate::transfer::{Handover, Place, Returned, Transfer, TransferMode};
+use crate::transfer::{Handover, Place, Returned, Transfer, TransferMode, Way};
 use std::time::{Duration, Instant};
 
 /// A leg that has not parted in this time will not; and a media leg that is not there again in this time will not be.
@@ -19,8 +19,8 @@ impl Call {
         match human.as_deref().and_then(Place::parse).zip(human.clone()) {
             Some((place, target)) => {
                 let ring = self.settings.transfer.ring;
-                let (mode, trunk, caller_id, summary) = (TransferMode::Blind, None, None, None);
-                self.begin_handover(now, Handover { kind: "human", place, mode, trunk, caller_id, summary, ring });
+                let (way, mode, summary) = (Way::to(place), TransferMode::Blind, None);
+                self.begin_handover(now, Handover { kind: "human", way, mode, summary, ring });
                 self.emit(Fact::Escalated { target });
             }
             None => self.do_without_a_person(now),
@@ -101,8 +101,9 @@ impl Call {
     pub(super) fn handover_done(&mut self, now: Instant) -> Verdict {
         match &mut self.phase {
             Phase::Handover { step: HandoverStep::Asked, handover } => {
-                let (kind, mode) = (handover.kind, handover.mode);
-                self.emit(Fact::Transferred { kind, mode });
+                // Whether anybody answers there is not known, and nobody comes back.
+                let kind = handover.kind;
+                self.emit(Fact::Referred { kind });
                 self.release(now, EndCause::Transferred);
                 Verdict::Taken
             }

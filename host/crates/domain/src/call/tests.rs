@@ -17,7 +17,7 @@ use crate::mask::Heard;
 use crate::parties::Direction;
 use crate::pii::Pii;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
-use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget};
+use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget, Way};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
@@ -185,11 +185,10 @@ fn line(action: &CallAction) -> String {
         CallAction::Hush { utterance } => format!("hush {utterance}"),
         CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),
         CallAction::Transfer(handover) => {
-            let place = &handover.place;
             let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
-            format!("transfer to {},{}{summary}", place.context(), place.extension())
+            format!("transfer to {}{summary}", way_line(&handover.way))
         }
-        CallAction::Consult(handover) => format!("consult {},{}", handover.place.context(), handover.place.extension()),
+        CallAction::Consult(handover) => format!("consult {}", way_line(&handover.way)),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
@@ -205,6 +204,13 @@ fn line(action: &CallAction) -> String {
         | CallAction::Join
         | CallAction::Resume
         | CallAction::Release => format!("{action:?}"),
+    }
+}
+
+fn way_line(way: &Way) -> String {
+    match way {
+        Way::Dialplan { place, .. } => format!("{},{}", place.context(), place.extension()),
+        Way::Refer(address) => address.reveal().clone(),
     }
 }
 
@@ -224,6 +230,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Escalated { target } => format!("escalated to {target}"),
         Fact::Transferring { kind, mode } => format!("transferring: {kind}, {}", mode.code()),
         Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
+        Fact::Referred { kind } => format!("referred: {kind}"),
         Fact::TransferFailed { kind, mode, code } => format!("transfer failed: {kind}, {}, {code}", mode.code()),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::PathSilent(code) => format!("path silent: {code}"),

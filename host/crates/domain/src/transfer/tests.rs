@@ -3,10 +3,8 @@ use super::*;
 fn settings() -> TransferSettings {
     let place = |text| PlacePattern::parse(text).unwrap();
     let outside = |trunk: &str, numbers: &[&str]| Outside {
-        place: place("out,{name}"),
-        trunk: trunk.into(),
+        way: OutsideWay::Trunk { place: place("out,{name}"), trunk: trunk.into(), caller_id: None },
         numbers: numbers.iter().map(|text| text.parse().unwrap()).collect(),
-        caller_id: None,
     };
     TransferSettings {
         queue: Some(place("queues,{name}")),
@@ -21,8 +19,10 @@ fn wish(target: TransferTarget) -> Transfer {
 }
 
 fn resolved(target: TransferTarget) -> Result<(String, Option<String>), &'static str> {
-    let handover = settings().resolve(&wish(target), None).map_err(TransferRefusal::code)?;
-    Ok((format!("{},{}", handover.place.context(), handover.place.extension()), handover.trunk))
+    match settings().resolve(&wish(target), None).map_err(TransferRefusal::code)?.way {
+        Way::Dialplan { place, trunk, .. } => Ok((format!("{},{}", place.context(), place.extension()), trunk)),
+        Way::Refer(address) => Ok((address.reveal().clone(), None)),
+    }
 }
 
 fn external(number: &str) -> TransferTarget {
@@ -74,4 +74,20 @@ fn the_dialplans_words_have_codes_of_their_own_and_strange_ones_are_failures() {
         ["TIMEOUT", "FULL", "JOINEMPTY", "", "ANYTHING"].map(code),
         ["timeout", "queue_full", "unavailable", "failed", "failed"]
     );
+}
+
+#[test]
+fn a_referral_goes_to_a_sip_address_and_to_nothing_else() {
+    for wrong in [
+        "sip:4711@sbc.example",
+        "{name}",
+        "tel:{name}",
+        "sip:{name}@a b",
+        "sip:{name}>@x",
+        "sip:{name}@x?Replaces=y",
+        "sip:{name}@x,sip:y",
+    ] {
+        assert_eq!(ReferPattern::parse(wrong), None, "{wrong}");
+    }
+    assert!(ReferPattern::parse("sips:{name}@sbc.example:5061;transport=tls").is_some());
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::fmt::Display;
 use std::time::Duration;
 use vg_domain::number::{Number, NumberPlan, Pattern};
-use vg_domain::transfer::{Outside, PlacePattern, TransferSettings};
+use vg_domain::transfer::{Outside, OutsideWay, PlacePattern, ReferPattern, TransferSettings};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +21,7 @@ pub(super) struct RawTransfer {
 struct RawOutside {
     place: Option<String>,
     trunk: Option<String>,
+    refer: Option<String>,
     numbers: Vec<String>,
     caller_id: Option<String>,
 }
@@ -51,12 +52,6 @@ impl RawTransfer {
 
 impl RawOutside {
     fn resolve(self, path: &str, faults: &mut Faults) -> Option<Outside> {
-        let place = place(&format!("{path}.place"), Some(self.place.unwrap_or_else(|| OUTSIDE.to_owned())), faults);
-        let is_name = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        let trunk = self.trunk.filter(is_name);
-        if trunk.is_none() {
-            faults.add(format_args!("{path}.trunk"), "expected the name of an endpoint");
-        }
         let mut numbers = Vec::new();
         for (at, text) in self.numbers.iter().enumerate() {
             match text.parse::<Pattern>() {
@@ -70,12 +65,32 @@ impl RawOutside {
         if self.numbers.is_empty() {
             faults.add(format_args!("{path}.numbers"), "needs at least one pattern");
         }
+        Some(Outside { numbers, way: self.way(path, faults)? })
+    }
+
+    fn way(self, path: &str, faults: &mut Faults) -> Option<OutsideWay> {
+        if let Some(refer) = self.refer {
+            let pattern = ReferPattern::parse(&refer);
+            if pattern.is_none() {
+                faults.add(format_args!("{path}.refer"), "expected a SIP address with {name} in it");
+            }
+            if self.place.is_some() || self.trunk.is_some() || self.caller_id.is_some() {
+                faults.add(path, "refer goes without place, trunk and caller_id: the caller's telephone calls");
+            }
+            return pattern.map(OutsideWay::Refer);
+        }
+        let place = place(format!("{path}.place"), Some(self.place.unwrap_or_else(|| OUTSIDE.to_owned())), faults);
+        let is_name = |name: &String| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let trunk = self.trunk.filter(is_name);
+        if trunk.is_none() {
+            faults.add(format_args!("{path}.trunk"), "expected the name of an endpoint");
+        }
         let caller_id =
             self.caller_id.map(|text| NumberPlan::default().read(&text).ok().filter(Number::is_e164).ok_or(())).transpose();
         let caller_id =
             caller_id.map_err(|()| faults.add(format_args!("{path}.caller_id"), "expected a number such as +493012345"));
         let caller_id = caller_id.ok()?.map(|number| number.to_pii());
-        Some(Outside { place: place?, trunk: trunk?, numbers, caller_id })
+        Some(OutsideWay::Trunk { place: place?, trunk: trunk?, caller_id })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Hand-overs, and callers who come back.
 
 use super::*;
+use crate::pii::Pii;
+use crate::transfer::{Outside, OutsideWay, ReferPattern};
 
 pub(super) fn to_queue(name: &str, summary: Option<&str>) -> Transfer {
     let target = TransferTarget::Queue(name.into());
@@ -110,4 +112,24 @@ fn an_order_to_hand_over_interrupts_what_is_said_but_no_other_hand_over() {
     assert_eq!(actions[3..], ["- transferring: queue, blind", "transfer to queues,sales"]);
     let again = desk.tell(CallInput::TransferOrdered(to_queue("sales", None)));
     assert_eq!(again, ["refuse transfer_ordered while handover"]);
+}
+
+#[test]
+fn a_caller_who_is_referred_elsewhere_does_not_come_back_and_nobody_claims_to_know_more() {
+    let outside = Outside {
+        way: OutsideWay::Refer(ReferPattern::parse("sip:{name}@sbc.example").unwrap()),
+        numbers: vec!["+4930.".parse().unwrap()],
+    };
+    let transfer = TransferSettings { external: vec![outside], ..TransferSettings::default() };
+    let wish = |mode| {
+        let target = TransferTarget::External(Pii::new("+493012345678".into()));
+        CallInput::TransferOrdered(Transfer { target, mode, summary: None })
+    };
+    let mut desk = Desk::listening(TenantSettings { transfer, ..with_human() });
+    let asked_first = desk.tell(wish(TransferMode::Attended));
+    assert_eq!(asked_first[0], "- transfer failed: external, attended, no_consulting");
+    let referred = desk.tell(wish(TransferMode::Blind));
+    assert_eq!(referred[1..], ["- transferring: external, blind", "transfer to sip:+493012345678@sbc.example"]);
+    assert_eq!(desk.tell(CallInput::HandoverDone), ["- referred: external", "Release"]);
+    assert_eq!(desk.tell(CallInput::Released), ["- ended: transferred, 0 turns"]);
 }
