@@ -126,6 +126,7 @@ impl Rig {
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),
             tenant,
+            endpoint: None,
             telephony: Box::new(FakeLine { acts: Arc::clone(&acts), legs: legs_tx }),
             events,
             watcher: Some(watcher),
@@ -306,14 +307,20 @@ pub const RECORDED: &str = "recorded";
 struct FakeTenants;
 
 impl Tenants for FakeTenants {
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+    fn settings<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>> {
         Box::pin(async move {
-            match hint {
-                TenantHint::Default => Ok(Arc::new(settings())),
-                TenantHint::Named(name) if name.as_str() == RECORDED => {
-                    Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
-                }
-                TenantHint::Named(_) => Err(TenantError::Unknown),
+            match &arrival.hint {
+                TenantHint::Default => Ok(Admission::unconfirmed(Arc::new(settings()))),
+                TenantHint::Named(name) => self.named(name).await.map(Admission::unconfirmed),
+            }
+        })
+    }
+
+    fn named<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+        Box::pin(async move {
+            match tenant.as_str() {
+                RECORDED => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
+                _ => Err(TenantError::Unknown),
             }
         })
     }

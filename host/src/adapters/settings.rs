@@ -58,7 +58,10 @@ pub fn wishes() -> (mpsc::Sender<LookNow>, mpsc::Receiver<LookNow>) {
 impl Settings {
     /// Nothing is read yet.
     pub fn new(config: &Config, plugins: Arc<Plugins>) -> Self {
-        let tenants = FolderTenants::new(config.tenants.dir.as_deref(), config.tenants.default.clone());
+        let tenants = {
+            let config::Tenants { dir, default, map, .. } = config.tenants.clone();
+            FolderTenants::mapped(dir.as_deref(), map, default)
+        };
         let policy = config.plugins.policy.clone();
         Self { plugins, tenants: Arc::new(tenants), policy, seen: Mutex::default(), known: Mutex::default() }
     }

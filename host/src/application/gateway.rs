@@ -3,7 +3,7 @@
 use super::call_task::{CallTask, Ending, Services};
 use super::limits;
 use super::orders::Directory;
-use super::ports::{IncomingCall, Observation, TenantError, TenantHint, Tenants};
+use super::ports::{Admission, Arrival, IncomingCall, Observation, TenantError, Tenants};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vg_domain::outcome::{EndCause, Outcome};
-use vg_domain::tenant::TenantSettings;
 
 /// How many calls, and how long their goodbye may take.
 #[derive(Clone, Debug)]
@@ -103,8 +102,8 @@ impl Gateway {
         // `JoinSet` is this owner's only way to spawn; every call is joined in `run`.
         calls.spawn(async move {
             let _live = live;
-            match settings(&*tenants, &call.tenant).await {
-                Ok(settings) => {
+            match settings(&*tenants, &Arrival::of(&call)).await {
+                Ok(Admission { settings, .. }) => {
                     let (_listed, orders) = directory.list(settings.tenant.clone(), call.call.clone());
                     Some(CallTask::new(services, call, settings, orders).run(ending).await)
                 }
@@ -135,8 +134,8 @@ impl Gateway {
     }
 }
 
-async fn settings(tenants: &dyn Tenants, hint: &TenantHint) -> Result<Arc<TenantSettings>, TenantError> {
-    let settings = tokio::time::timeout(limits::SETTINGS_BUDGET, tenants.settings(hint));
+async fn settings(tenants: &dyn Tenants, arrival: &Arrival) -> Result<Admission, TenantError> {
+    let settings = tokio::time::timeout(limits::SETTINGS_BUDGET, tenants.settings(arrival));
     settings.await.unwrap_or(Err(TenantError::Unavailable))
 }
 

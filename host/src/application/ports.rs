@@ -2,8 +2,10 @@
 //!
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
+mod arrival;
 mod desk;
 
+pub use arrival::*;
 pub use desk::*;
 
 use super::recording::RecordingTap;
@@ -34,6 +36,8 @@ pub struct IncomingCall {
     pub dialled: Pii<String>,
     /// How the tenant is found.
     pub tenant: TenantHint,
+    /// By which line of Asterisk it came, to be held against the tenant's trunks; none where it came by no Asterisk.
+    pub endpoint: Option<Endpoint>,
     /// Acts on this call.
     pub telephony: Box<dyn Telephony>,
     /// What happens to this call. Closed by the adapter when the leg no longer exists.
@@ -432,8 +436,11 @@ impl AgentError {
 
 /// Knows the tenants.
 pub trait Tenants: Send + Sync {
-    /// Settings of the tenant of a call.
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>>;
+    /// Whose call this is: found by name, by the operator's map or by default, and then confirmed by the number that was dialled and the line
+    /// by which it came.
+    fn settings<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>>;
+    /// Settings of a tenant by its name, with no call to confirm: for calls that the gateway makes, and for whoever looks.
+    fn named<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>>;
 }
 
 /// Why a tenant's settings are not to be had.
@@ -445,6 +452,12 @@ pub enum TenantError {
     /// The source of settings does not answer.
     #[error("tenant settings are unavailable")]
     Unavailable,
+    /// The number that was dialled is not the tenant's.
+    #[error("dialled number is not the tenant's")]
+    DidUnknown,
+    /// The call came by a line that is not the tenant's.
+    #[error("trunk is not the tenant's")]
+    TrunkMismatch,
 }
 
 impl TenantError {
@@ -453,6 +466,8 @@ impl TenantError {
         match self {
             Self::Unknown => "tenant_unknown",
             Self::Unavailable => "tenant_unavailable",
+            Self::DidUnknown => "did_unknown",
+            Self::TrunkMismatch => "trunk_mismatch",
         }
     }
 }

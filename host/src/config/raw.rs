@@ -1,5 +1,6 @@
 //! The configuration as it is written, and its way to [`Config`].
 
+use super::tenants::RawTenants;
 use super::{Asterisk, Config, Faults, LogFormat, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -100,13 +101,6 @@ struct RawRecord {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawTenants {
-    dir: Option<PathBuf>,
-    default: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct RawLog {
     format: Option<String>,
     level: Option<String>,
@@ -127,7 +121,7 @@ struct RawDrain {
 }
 
 /// A number, or a text that holds one: the environment has nothing else.
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+pub(super) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a whole number, 0 or more")]
     enum Written {
@@ -189,10 +183,7 @@ impl RawConfig {
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
-        config.tenants.dir = self.tenants.dir.filter(|dir| !dir.as_os_str().is_empty());
-        if let Some(default) = self.tenants.default {
-            config.tenants.default = (!default.is_empty()).then(|| TenantId::new(default));
-        }
+        self.tenants.resolve(&mut config.tenants, environment, faults);
         at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
         if let Some(grace_s) = self.drain.grace_s {
             config.drain.grace = Duration::from_secs(grace_s as u64);

@@ -185,6 +185,7 @@ impl<'a> Dial<'a> {
             caller: caller.number,
             dialled: caller.dialled,
             tenant: caller.tenant,
+            endpoint: Some(caller.endpoint),
             telephony: Box::new(AriTelephony::new(Arc::clone(core), call, channel.clone())),
             events,
             watcher: None,

@@ -36,11 +36,14 @@ pub(super) enum Event {
 #[derive(Debug, Deserialize)]
 pub(super) struct Channel {
     pub(super) id: String,
+    /// Technology, endpoint and a serial number, for example `PJSIP/trunk-a-0000001f`.
+    #[serde(default)]
+    pub(super) name: String,
     #[serde(default)]
     pub(super) caller: Party,
     #[serde(default)]
     pub(super) dialplan: Dialplan,
-    /// Only in answers that create a channel.
+    /// In answers that create a channel, and in events those that ari.conf names (`channelvars`).
     #[serde(default)]
     pub(super) channelvars: HashMap<String, String>,
 }

@@ -1,5 +1,6 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+use super::lines::{Lines, RawDid, RawTrunk};
 use super::{Role, Rung, TenantDraft};
 use crate::config::Faults;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -26,6 +27,8 @@ pub(super) struct RawTenant {
     speaking: RawLadder,
     prompts: RawPrompts,
     timing: RawTiming,
+    trunk: Vec<RawTrunk>,
+    did: Vec<RawDid>,
 }
 
 /// `[hearing]`, or `[[hearing]]` for each rung.
@@ -121,6 +124,7 @@ impl RawTenant {
         let speaking = self.speaking.resolve(Role::Speaking, file_text, faults);
         let prompts = self.prompts.resolve(faults);
         let timing = self.timing.resolve(faults);
+        let lines = Lines::resolve(self.trunk, self.did, faults);
         let (hearing, speaking) = (hearing?, speaking?);
         let settings = TenantSettings {
             tenant,
@@ -133,7 +137,7 @@ impl RawTenant {
             human: self.human,
             recording: self.recording,
         };
-        Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
+        Some(TenantDraft { settings, lines, rungs: [hearing, speaking].concat() })
     }
 }
 
@@ -234,7 +238,7 @@ impl RawTiming {
     }
 }
 
-fn needed(path: &str, value: Option<String>, faults: &mut Faults) -> Option<String> {
+pub(super) fn needed(path: &str, value: Option<String>, faults: &mut Faults) -> Option<String> {
     let value = value.filter(|text| !text.trim().is_empty());
     if value.is_none() {
         faults.add(path, "is needed");
