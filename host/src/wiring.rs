@@ -91,7 +91,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         emergency: Arc::new(emergency),
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
-    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits);
+    let gateway = Gateway::new(services, settings.tenants(), limits);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
@@ -206,7 +206,7 @@ async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)>
         let host = PluginHost::new(host_config(&config)).context("failed to start the plugin host")?;
         let plugins = Plugins::new(host, Some(links), &config.plugins).context("failed to open the plugin store")?;
         let plugins = Arc::new(plugins);
-        let settings = Settings::new(&config, Arc::clone(&plugins));
+        let settings = Settings::new(&config, Arc::clone(&plugins)).context("failed to prepare tenants")?;
         settings.refresh().context("failed to load policy, plugins and tenants")?;
         anyhow::Ok((plugins, Arc::new(settings)))
     });
@@ -289,6 +289,7 @@ impl Vitals for House {
             plugin_session_ends: self.plugins.session_ends(),
             links: by_fate(self.plugins.link_counts()),
             settings: self.settings.counts(),
+            tenants: self.settings.remote_stats(),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,
             rtp_out: media.packets_out,

@@ -6,6 +6,7 @@
 mod follower;
 
 use crate::adapters::recording::RecordingStats;
+use crate::adapters::tenants::RemoteStats;
 use crate::application::ports::{Observation, Observe};
 use follower::Follower;
 pub use follower::Paced;
@@ -89,6 +90,9 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
+    counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
+    counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
@@ -112,6 +116,8 @@ pub struct Readings {
     pub links: Vec<(&'static str, u64)>,
     /// Changes of settings since start: what, outcome, number.
     pub settings: Vec<(&'static str, &'static str, u64)>,
+    /// What was asked of a tenant-manager.
+    pub tenants: RemoteStats,
     /// Media legs now.
     pub media_legs_live: u64,
     /// RTP packets received since start.
@@ -175,6 +181,9 @@ struct Read {
     plugin_session_ends: IntCounterVec,
     plugin_links: IntCounterVec,
     settings_changes: IntCounterVec,
+    tenant_age_max: Gauge,
+    tenant_lookups: IntCounterVec,
+    tenant_requests: IntCounterVec,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
@@ -334,6 +343,9 @@ impl Read {
             plugin_session_ends: counters(registry, "vg_plugin_session_ends_total"),
             plugin_links: counters(registry, "vg_plugin_links_total"),
             settings_changes: counters(registry, "vg_settings_changes_total"),
+            tenant_age_max: plain_gauge(registry, "vg_tenant_age_max_seconds"),
+            tenant_lookups: counters(registry, "vg_tenant_lookups_total"),
+            tenant_requests: counters(registry, "vg_tenant_requests_total"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
             rtp_lost: plain_counter(registry, "vg_rtp_packets_lost_total"),
@@ -382,6 +394,13 @@ impl Read {
         for (what, outcome, total) in &readings.settings {
             advance(&self.settings_changes.with_label_values(&[what, outcome]), *total);
         }
+        for (outcome, total) in &readings.tenants.lookups {
+            advance(&self.tenant_lookups.with_label_values(&[outcome]), *total);
+        }
+        for (outcome, total) in &readings.tenants.requests {
+            advance(&self.tenant_requests.with_label_values(&[outcome]), *total);
+        }
+        self.tenant_age_max.set(readings.tenants.age_max.as_secs_f64());
         for (outcome, total) in &readings.ari_requests {
             advance(&self.ari_requests.with_label_values(&[outcome]), *total);
         }

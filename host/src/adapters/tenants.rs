@@ -2,8 +2,12 @@
 //! they began with.
 
 mod choice;
+mod json;
 mod lines;
 mod raw;
+mod remote;
+
+pub use remote::{RemoteStats, RemoteTenants, Review, ServiceError};
 
 use crate::application::ports::{Admission, Arrival, TenantError, Tenants};
 use crate::config::{self, Fault, Faults, TenantMap};

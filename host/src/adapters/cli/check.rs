@@ -3,6 +3,7 @@
 use super::terminal::say;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::{Settings, operator_cas};
+use crate::adapters::tenants::FolderTenants;
 use crate::config::{Config, Faults};
 use crate::wiring::{emergency, host_config};
 use anyhow::Context;
@@ -19,7 +20,10 @@ pub(super) async fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCo
     match checked {
         Ok(Checked { tenants, shortfalls }) => {
             shortfalls.iter().for_each(|line| say(format_args!("warning: {line}")));
-            say(format_args!("configuration is sound; tenants: {tenants}"));
+            match tenants {
+                Some(tenants) => say(format_args!("configuration is sound; tenants: {tenants}")),
+                None => say("configuration is sound; tenants are the tenant-manager's: `tenant test ID` tries one"),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(faults) => {
@@ -31,7 +35,8 @@ pub(super) async fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCo
 }
 
 struct Checked {
-    tenants: usize,
+    /// None where they are not the folder's.
+    tenants: Option<usize>,
     shortfalls: Vec<String>,
 }
 
@@ -39,18 +44,24 @@ struct Checked {
 fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     let host = PluginHost::new(host_config(config)).context("cannot start the plugin host")?;
     let plugins = Plugins::new(host, None, &config.plugins).context("cannot open the plugin store")?;
-    let settings = Settings::new(config, Arc::new(plugins));
     let mut faults = operator_cas(&config.plugins).err().unwrap_or_default();
+    let settings = match Settings::new(config, Arc::new(plugins)) {
+        Ok(settings) => settings,
+        Err(others) => {
+            faults.extend(others);
+            return Ok(Err(faults));
+        }
+    };
     if let Err(others) = settings.refresh() {
         faults.extend(others);
     }
     if let Err(error) = emergency(config) {
         faults.add("prompts.emergency", format_args!("{error:#}"));
     }
-    let tenants = settings.tenants().all();
+    let tenants = settings.folder().map(FolderTenants::all).unwrap_or_default();
     let mut shortfalls = settings.shortfalls();
     let wanting = tenants.iter().filter(|tenant| tenant.recording && config.recording.dir.is_none());
     shortfalls.extend(wanting.map(|tenant| format!("{}: is to be recorded, but there is no recording.dir", tenant.tenant)));
-    let checked = Checked { tenants: tenants.len(), shortfalls };
+    let checked = Checked { tenants: settings.folder().map(|_| tenants.len()), shortfalls };
     Ok(faults.or(checked))
 }
