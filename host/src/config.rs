@@ -55,6 +55,8 @@ pub struct Http {
     pub bind: SocketAddr,
     /// Whether `/v1/plugins` is served, to this machine alone.
     pub api: bool,
+    /// What Asterisk and other senders prove themselves with at `/v1/webhooks`; none: nobody sends.
+    pub webhook_secret: Option<Pii<String>>,
 }
 
 /// `[media]`
@@ -263,7 +265,7 @@ impl Config {
         Self {
             instance: slug(&machine.name),
             // Loopback: whoever wants to be reached from elsewhere says so.
-            http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)), api: false },
+            http: Http { bind: SocketAddr::from(([127, 0, 0, 1], 8080)), api: false, webhook_secret: None },
             media: Media {
                 bind: SocketAddr::from(([127, 0, 0, 1], 0)),
                 advertise: None,

@@ -11,6 +11,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
+use crate::adapters::webhook::{self, Webhook};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
@@ -21,6 +22,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
@@ -91,17 +93,21 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         emergency: Arc::new(emergency),
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
+    let webhook = webhook(&config, &settings, &plugins)?;
     let gateway = Gateway::new(services, settings.tenants(), limits);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let live = gateway.live_calls();
-    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
+    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings, webhook };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
     if config.http.api {
         mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
+    }
+    if let Some(webhook) = &vitals.webhook {
+        mounted = mounted.merge(webhook.router());
     }
     let router = http::router(metrics, Arc::clone(&vitals) as _, mounted);
 
@@ -267,6 +273,15 @@ struct House {
     stop: CancellationToken,
     /// The last to go: legs that end hand over what they have.
     recordings: Option<Arc<Recordings>>,
+    webhook: Option<Arc<Webhook>>,
+}
+
+/// The place where calls are announced, if anybody may announce them.
+fn webhook(config: &Config, settings: &Settings, plugins: &Arc<Plugins>) -> Result<Option<Arc<Webhook>>> {
+    let Some(secret) = config.http.webhook_secret.clone() else { return Ok(None) };
+    let (tenants, speaking) = (settings.tenants(), Arc::clone(plugins) as _);
+    let parts = webhook::Parts { secret, clock: Arc::new(SystemTime::now), tenants, speaking };
+    Ok(Some(Webhook::new(parts).context("failed to prepare the webhook")?))
 }
 
 impl Vitals for House {
@@ -290,6 +305,7 @@ impl Vitals for House {
             links: by_fate(self.plugins.link_counts()),
             settings: self.settings.counts(),
             tenants: self.settings.remote_stats(),
+            webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,
             rtp_out: media.packets_out,

@@ -97,6 +97,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
+    counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
 /// Bounds of turn latencies in seconds; 0.5, 1, 2 and 3 are bounds of the source design.
@@ -118,6 +119,8 @@ pub struct Readings {
     pub settings: Vec<(&'static str, &'static str, u64)>,
     /// What was asked of a tenant-manager.
     pub tenants: RemoteStats,
+    /// Calls announced by webhook since start: bounded outcome, number.
+    pub webhooks: Vec<(&'static str, u64)>,
     /// Media legs now.
     pub media_legs_live: u64,
     /// RTP packets received since start.
@@ -184,6 +187,7 @@ struct Read {
     tenant_age_max: Gauge,
     tenant_lookups: IntCounterVec,
     tenant_requests: IntCounterVec,
+    webhooks: IntCounterVec,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
@@ -346,6 +350,7 @@ impl Read {
             tenant_age_max: plain_gauge(registry, "vg_tenant_age_max_seconds"),
             tenant_lookups: counters(registry, "vg_tenant_lookups_total"),
             tenant_requests: counters(registry, "vg_tenant_requests_total"),
+            webhooks: counters(registry, "vg_webhooks_total"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
             rtp_lost: plain_counter(registry, "vg_rtp_packets_lost_total"),
@@ -399,6 +404,9 @@ impl Read {
         }
         for (outcome, total) in &readings.tenants.requests {
             advance(&self.tenant_requests.with_label_values(&[outcome]), *total);
+        }
+        for (outcome, total) in &readings.webhooks {
+            advance(&self.webhooks.with_label_values(&[outcome]), *total);
         }
         self.tenant_age_max.set(readings.tenants.age_max.as_secs_f64());
         for (outcome, total) in &readings.ari_requests {

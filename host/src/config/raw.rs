@@ -34,6 +34,7 @@ struct RawHttp {
     bind: Option<String>,
     #[serde(deserialize_with = "flag")]
     api: Option<bool>,
+    webhook_secret: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -178,6 +179,10 @@ impl RawConfig {
         }
         set(&mut config.http.bind, "http.bind", self.http.bind.as_deref(), address, faults);
         config.http.api = self.http.api.unwrap_or(config.http.api);
+        config.http.webhook_secret = self.http.webhook_secret.filter(|text| !text.is_empty()).and_then(|reference| {
+            let secret = secret::resolve(&reference, environment);
+            secret.map_err(|what| faults.add("http.webhook_secret", what)).ok()
+        });
         self.media.resolve(&mut config, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());

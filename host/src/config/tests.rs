@@ -142,7 +142,7 @@ fn all_faults_come_together_with_their_paths() {
             "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `prompts`, `recording`, \
              `plugins`, `tenants`, `log`, `limits`, `drain`",
             "drain.grace_s: expected a whole number, 0 or more",
-            "http.port: unknown field `port`, expected `bind` or `api`",
+            "http.port: unknown field `port`, expected one of `bind`, `api`, `webhook_secret`",
             "limits.calls_max: expected a whole number, 0 or more",
             "http.bind: expected ADDRESS:PORT, for example 127.0.0.1:8080",
             "media.codec: expected ulaw, alaw or g722",
