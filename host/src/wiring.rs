@@ -15,7 +15,7 @@ use crate::adapters::webhook::{self, Webhook};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
-use crate::application::ports::{Facts, IncomingCall};
+use crate::application::ports::{Facts, IncomingCall, TenantError};
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -29,6 +29,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId};
+use vg_domain::tenant::TenantSettings;
 use vg_media::Codec;
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
@@ -170,6 +171,19 @@ impl Running {
             sessions: self.vitals.plugins.host().live_sessions() as u64,
             asterisk: self.vitals.asterisks.iter().map(|asterisk| asterisk.stats().calls_live).sum(),
         }
+    }
+
+    /// A tenant's settings as its next call would have them.
+    ///
+    /// # Errors
+    /// Where there are none.
+    pub async fn tenant(&self, tenant: &TenantId) -> std::result::Result<Arc<TenantSettings>, TenantError> {
+        self.vitals.settings.tenants().named(tenant).await
+    }
+
+    /// Plugin sessions that ended, or did not open: plugin, bounded code, number.
+    pub fn session_ends(&self) -> Vec<(String, &'static str, u64)> {
+        self.vitals.plugins.session_ends()
     }
 
     /// How late frames left.
