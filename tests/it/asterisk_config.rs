@@ -109,6 +109,67 @@ async fn the_written_files_bring_an_announced_call_through_and_turn_away_what_is
     house.stop().await;
 }
 
+fn doctor(folder: &Path, toml: &str) -> (bool, String) {
+    std::fs::write(folder.join("voice-gateway.toml"), toml).unwrap();
+    let output = run(folder, &["doctor", "--asterisk"]);
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The row of that name, as it is printed.
+fn row<'a>(report: &'a str, name: &str) -> &'a str {
+    let rows = report.lines().filter(|line| line.starts_with("  "));
+    let found = rows.into_iter().find(|line| line.split_whitespace().nth(1) == Some(name));
+    found.unwrap_or_else(|| panic!("no row {name} in\n{report}")).trim()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_the_written_asterisk_well_and_names_what_is_not() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let (folder, toml) = folder(&asterisk, "vg-second");
+    let files = written(folder.path(), &asterisk, &toml, "127.0.0.1:1");
+    asterisk.takes(&files).await.unwrap();
+    let (well, report) = doctor(folder.path(), &toml);
+    assert!(well, "{report}");
+    assert!(row(&report, "vg-second").contains("Asterisk 22."), "{report}");
+    assert!(row(&report, "modules").starts_with("ok"), "{report}");
+    assert!(row(&report, "codec").starts_with("ok"), "{report}");
+    assert!(row(&report, "announcements").starts_with("ok"), "{report}");
+    assert!(
+        row(&report, "application").starts_with("warn") && row(&report, "application").contains("served by nobody"),
+        "{report}"
+    );
+    assert!(row(&report, "allow_transfer").contains("no: none of "), "{report}");
+    assert!(
+        row(&report, "sound").starts_with("ok") && row(&report, "sound").contains("is reached by it (from 127.0.0.1"),
+        "{report}"
+    );
+    // What was made to look is taken away.
+    assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
+
+    // A gateway is there, callers may transfer, a module is missing, and sound goes to an address where nobody listens.
+    let house = House::with(&toml).await.unwrap();
+    house.serves_all(Duration::from_secs(10)).await.unwrap();
+    let open = files.iter().map(|(name, text)| (name.clone(), text.replace("allow_transfer = no", "allow_transfer = yes")));
+    asterisk.takes(&open.collect::<Vec<_>>()).await.unwrap();
+    asterisk.cli("module unload func_curl.so").await.unwrap();
+    let elsewhere = format!("{toml}[media]\nadvertise = '127.0.0.9'\n");
+    let (well, report) = doctor(folder.path(), &elsewhere);
+    assert!(!well, "{report}");
+    assert!(row(&report, "application").starts_with("ok"), "{report}");
+    assert!(
+        row(&report, "allow_transfer").starts_with("warn") && row(&report, "allow_transfer").contains("vg-callers: "),
+        "{report}"
+    );
+    assert!(row(&report, "announcements").contains("func_curl.so is not running"), "{report}");
+    assert!(row(&report, "sound").starts_with("FAULT") && row(&report, "sound").contains("127.0.0.9"), "{report}");
+    assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
+    house.stop().await;
+
+    std::fs::write(folder.path().join("password"), "wrong").unwrap();
+    let (well, report) = doctor(folder.path(), &toml);
+    assert!(!well && row(&report, "vg-second").contains("user or password is refused"), "{report}");
+}
+
 /// Waits until a counter is 1.
 async fn until(house: &House, metric: &str) {
     let counted = async {

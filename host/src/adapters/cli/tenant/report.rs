@@ -60,8 +60,16 @@ impl Report {
         if !heard.answered {
             report.add(Verdict::Wrong, "answers", "one did not come to an end in time");
         }
-        for (who, code) in &heard.falls {
-            report.add(Verdict::Wrong, "fell", format_args!("{who}: {code}"));
+        let mut falls: Vec<(&(String, String), usize)> = Vec::new();
+        for fall in &heard.falls {
+            match falls.iter_mut().find(|(known, _)| *known == fall) {
+                Some((_, times)) => *times += 1,
+                None => falls.push((fall, 1)),
+            }
+        }
+        for ((who, code), times) in falls {
+            let times = if times == 1 { String::new() } else { format!(", {times} times") };
+            report.add(Verdict::Wrong, "fell", format_args!("{who}: {code}{times}"));
         }
         for (plugin, code, count) in ends {
             let sessions = if count == 1 { "1 session" } else { &format!("{count} sessions") };
@@ -167,6 +175,7 @@ mod tests {
     fn each_part_that_is_wrong_is_said_and_makes_the_whole_wrong() {
         let of = |heard: Heard, recording: Recording| Report::of(&tenants::demo(), heard, &recording, Vec::new());
         let good = || vec![turn("what time is it", "It is noon.")];
+        let trap = || ("hearing".to_owned(), "trap".to_owned());
         for (report, wrong) in [
             (of(heard(good()), recording(0, 1)), "WRONG  greeting  0.0 s audible"),
             (of(heard(Vec::new()), recording(1, 1)), "WRONG  words     question 1: nothing was understood"),
@@ -175,8 +184,8 @@ mod tests {
             (of(heard(vec![turn("x", "")]), recording(1, 1)), "WRONG  answer    \"\""),
             (of(Heard { answered: false, ..heard(good()) }, recording(1, 1)), "WRONG  answers   one did not come"),
             (
-                of(Heard { falls: vec![("hearing".into(), "trap".into())], ..heard(good()) }, recording(1, 1)),
-                "WRONG  fell      hearing: trap",
+                of(Heard { falls: vec![trap(), trap()], ..heard(good()) }, recording(1, 1)),
+                "WRONG  fell      hearing: trap, 2 times",
             ),
             (Report::without_settings("tenant_unknown"), "WRONG  settings  tenant_unknown"),
         ] {
