@@ -18,6 +18,7 @@ use futures_util::future::{BoxFuture, join};
 use kept::{Answer, Found, Kept, Lookups, Terms};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use toml::Table;
@@ -69,6 +70,8 @@ struct Reader {
     service: Service,
     review: Arc<dyn Review>,
     told: Mutex<BTreeMap<String, Faults>>,
+    /// Whether the last question came to nothing.
+    away: AtomicBool,
 }
 
 impl RemoteTenants {
@@ -92,7 +95,7 @@ impl RemoteTenants {
         };
         Ok(Self {
             choice: Choice::new(tenants.map.clone(), tenants.default.clone()),
-            reader: Arc::new(Reader { service, review, told: Mutex::default() }),
+            reader: Arc::new(Reader { service, review, told: Mutex::default(), away: AtomicBool::new(false) }),
             tenants: Kept::new(terms(TENANTS_MAX)),
             dids: Kept::new(terms(LINES_MAX)),
             trunks: Kept::new(terms(LINES_MAX)),
@@ -247,10 +250,23 @@ impl Reader {
         F: Future<Output = Result<V, Faults>>,
     {
         let kind = path.first().copied().unwrap_or_default();
-        match self.service.get(tenant, path, etag.as_deref()).await {
-            Ok(Reply::Unchanged) => Answer::Unchanged,
-            Ok(Reply::Absent) => Answer::Absent,
-            Ok(Reply::Body { body, etag }) => match read(body).await {
+        let reply = match self.service.get(tenant, path, etag.as_deref()).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                // Told once: while it is away every call would say the same.
+                if !self.away.swap(true, Relaxed) {
+                    tracing::warn!(tenant, kind, code = error.code(), "{error}: what is known serves on");
+                }
+                return Answer::Failed;
+            }
+        };
+        if self.away.swap(false, Relaxed) {
+            tracing::info!("tenant-manager answers again");
+        }
+        match reply {
+            Reply::Unchanged => Answer::Unchanged,
+            Reply::Absent => Answer::Absent,
+            Reply::Body { body, etag } => match read(body).await {
                 Ok(value) => {
                     self.is_told(tenant, kind, None);
                     Answer::New(value, etag)
@@ -271,10 +287,6 @@ impl Reader {
                     Answer::Failed
                 }
             },
-            Err(error) => {
-                tracing::warn!(tenant, kind, code = error.code(), "{error}");
-                Answer::Failed
-            }
         }
     }
 
