@@ -73,7 +73,11 @@ fn written(folder: &Path, asterisk: &Asterisk, toml: &str, gateway: &str) -> Vec
     let (pjsip, text) = read("pjsip.conf");
     let bind = format!("bind = 127.0.0.1:{}", asterisk.sip_port());
     let text = text.replace("bind = 0.0.0.0:5060", &bind).replace("vg-transport", "transport-udp");
-    vec![(pjsip, text), read("ari.conf"), read("extensions.conf"), read("http.conf"), read("chan_websocket.conf")]
+    // Its port is the machine's: several laboratories share it.
+    let (manager, users) = read("manager.conf");
+    let users = users.replace("enabled = yes", "enabled = no");
+    let others = ["ari.conf", "extensions.conf", "http.conf", "chan_websocket.conf", "websocket_client.conf"].map(read);
+    [vec![(pjsip, text), (manager, users)], others.to_vec()].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -143,6 +147,8 @@ async fn the_doctor_finds_the_written_asterisk_well_and_names_what_is_not() {
         row(&report, "sound").starts_with("ok") && row(&report, "sound").contains("is reached by it (from 127.0.0.1"),
         "{report}"
     );
+    let user = asterisk.cli("manager show user gateway").await.unwrap();
+    assert!(user.contains("call") && user.contains("originate"), "{user}");
     // What was made to look is taken away.
     assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
 
