@@ -12,4 +12,5 @@ pub mod recording;
 pub mod rtp;
 pub mod settings;
 pub mod tenants;
+pub mod webhook;
 pub mod cli;

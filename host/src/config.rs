@@ -8,11 +8,13 @@ mod http;
 mod raw;
 mod secret;
 mod source;
+mod tenants;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
+pub use tenants::{Line, TenantManager, TenantMap};
 
 use raw::RawConfig;
 use std::net::{IpAddr, SocketAddr};
@@ -188,6 +190,10 @@ pub struct Tenants {
     pub dir: Option<PathBuf>,
     /// Whose calls those are that name no tenant; none: they are refused.
     pub default: Option<TenantId>,
+    /// Whose calls those are that name no tenant and come by these numbers and lines.
+    pub map: TenantMap,
+    /// The service that knows the tenants; none: the folder does.
+    pub manager: Option<TenantManager>,
 }
 
 /// `[log]`
@@ -302,7 +308,7 @@ impl Config {
                 secrets: SecretsWithin::default(),
                 record: None,
             },
-            tenants: Tenants { dir: None, default: Some(TenantId::new("demo")) },
+            tenants: Tenants { dir: None, default: Some(TenantId::new("demo")), map: TenantMap::new(), manager: None },
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             limits: Limits { calls_max: 1000 },
             drain: Drain { grace: Duration::from_secs(30) },

@@ -13,6 +13,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
+use crate::adapters::webhook::{self, Webhook};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -20,7 +21,7 @@ use crate::application::limits;
 use crate::application::lines::Lines;
 use crate::application::orders::Directory;
 use crate::application::path::OnSilentPath;
-use crate::application::ports::{Facts, IncomingCall, Orders, Originator};
+use crate::application::ports::{Facts, IncomingCall, Orders, Originator, TenantError};
 use crate::application::refusing::RefusalWords;
 use crate::config::{self, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
@@ -29,11 +30,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId};
+use vg_domain::tenant::TenantSettings;
 use vg_media::Codec;
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
@@ -109,26 +112,30 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         },
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
-    let gateway = Gateway::new(services, Arc::clone(settings.tenants()) as _, limits).telling(refusals);
+    let webhook = webhook(&config, &settings, &plugins)?;
+    let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let asterisks = asterisks(&config, &shard, &incoming)?;
     let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
-    let house = House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop.clone(), recordings };
+    let stop_calls = stop.clone();
+    let house =
+        House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop_calls, recordings, webhook };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
     servers.spawn(upkeep);
     let tickets = Arc::new(Tickets::default());
-    let routes = ApiRoutes {
-        public: media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets)),
-        admin: http::vitals(metrics, Arc::clone(&vitals) as _),
-    };
+    let mut public = media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets));
+    if let Some(webhook) = &vitals.webhook {
+        public = public.merge(webhook.router());
+    }
+    let routes = ApiRoutes { public, admin: http::vitals(metrics, Arc::clone(&vitals) as _) };
     let behind = Behind {
         desk,
         orders: Arc::clone(&directory) as _,
         originator: Some(Arc::clone(&originator) as _),
-        tenants: Arc::clone(vitals.settings.tenants()) as _,
+        tenants: vitals.settings.tenants(),
         plugins: Arc::clone(&vitals.plugins),
         tickets,
         drain: stop.clone(),
@@ -205,6 +212,19 @@ impl Running {
         }
     }
 
+    /// A tenant's settings as its next call would have them.
+    ///
+    /// # Errors
+    /// Where there are none.
+    pub async fn tenant(&self, tenant: &TenantId) -> std::result::Result<Arc<TenantSettings>, TenantError> {
+        self.vitals.settings.tenants().named(tenant).await
+    }
+
+    /// Plugin sessions that ended, or did not open: plugin, bounded code, number.
+    pub fn session_ends(&self) -> Vec<(String, &'static str, u64)> {
+        self.vitals.plugins.session_ends()
+    }
+
     /// How late frames left.
     pub fn pacing(&self) -> Lateness {
         self.vitals.shard.stats().lateness
@@ -252,7 +272,7 @@ async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)>
         let host = PluginHost::new(host_config(&config)).context("failed to start the plugin host")?;
         let plugins = Plugins::new(host, Some(links), &config.plugins).context("failed to open the plugin store")?;
         let plugins = Arc::new(plugins);
-        let settings = Settings::new(&config, Arc::clone(&plugins));
+        let settings = Settings::new(&config, Arc::clone(&plugins)).context("failed to prepare tenants")?;
         settings.refresh().context("failed to load policy, plugins and tenants")?;
         anyhow::Ok((plugins, Arc::new(settings)))
     });
@@ -331,6 +351,15 @@ struct House {
     stop: CancellationToken,
     /// The last to go: legs that end hand over what they have.
     recordings: Option<Arc<Recordings>>,
+    webhook: Option<Arc<Webhook>>,
+}
+
+/// The place where calls are announced, if anybody may announce them.
+fn webhook(config: &Config, settings: &Settings, plugins: &Arc<Plugins>) -> Result<Option<Arc<Webhook>>> {
+    let Some(secret) = config.http.webhook_secret.clone() else { return Ok(None) };
+    let (tenants, speaking) = (settings.tenants(), Arc::clone(plugins) as _);
+    let parts = webhook::Parts { secret, clock: Arc::new(SystemTime::now), tenants, speaking };
+    Ok(Some(Webhook::new(parts).context("failed to prepare the webhook")?))
 }
 
 impl Vitals for House {
@@ -354,6 +383,8 @@ impl Vitals for House {
             links: by_fate(self.plugins.link_counts()),
             lines: self.lines.counts(),
             settings: self.settings.counts(),
+            tenants: self.settings.remote_stats(),
+            webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,
             rtp_out: media.packets_out,

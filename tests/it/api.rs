@@ -34,7 +34,7 @@ use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig, PhoneError};
 use voice_gateway::adapters::tenants::demo;
 use voice_gateway::application::desk::Desk;
 use voice_gateway::application::orders::Directory;
-use voice_gateway::application::ports::{Facts, Originate, OriginateError, Originator, TenantError, TenantHint, Tenants};
+use voice_gateway::application::ports::{Admission, Arrival, Facts, Originate, OriginateError, Originator, TenantError, Tenants};
 
 const ISSUER: &str = "https://id.example/";
 const AUDIENCE: &str = "voice-gateway";
@@ -92,9 +92,13 @@ fn started() -> Fact {
 struct OneTenant;
 
 impl Tenants for OneTenant {
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
-        let known = matches!(hint, TenantHint::Named(tenant) if tenant.as_str() == "demo");
-        ready(if known { Ok(Arc::new(demo())) } else { Err(TenantError::Unknown) }).boxed()
+    fn settings<'a>(&'a self, _: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>> {
+        // The API names its tenants.
+        ready(Err(TenantError::Unknown)).boxed()
+    }
+
+    fn named<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+        ready(if tenant.as_str() == "demo" { Ok(Arc::new(demo())) } else { Err(TenantError::Unknown) }).boxed()
     }
 }
 

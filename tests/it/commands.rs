@@ -224,6 +224,47 @@ fn phone_asks_in_both_formats_and_keeps_the_answer() {
 }
 
 #[test]
+fn a_tenant_is_dialled_before_it_goes_live_and_every_part_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo");
+    let tenants = folder.path().join("tenants");
+    std::fs::create_dir(&tenants).unwrap();
+    let text = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
+    std::fs::copy(demo.join("demo.jsgf"), tenants.join("demo.jsgf")).unwrap();
+    std::fs::write(tenants.join("good.toml"), &text).unwrap();
+    std::fs::write(tenants.join("deaf.toml"), text.replace("stt-local", "stt-missing")).unwrap();
+    std::fs::write(folder.path().join("voice-gateway.toml"), "[tenants]\ndir = 'tenants'\ndefault = ''\n").unwrap();
+    let question = demo.join("time.wav");
+    let tried = |id: &str| run(folder.path(), &["tenant", "test", id, "--wav", question.to_str().unwrap(), "--out", "heard.wav"]);
+
+    let good = tried("good");
+    let told = text_of(&good);
+    assert!(good.status.success(), "{told}");
+    for part in [
+        "ok     settings  en-US; hearing: stt-local; speaking: tts-local",
+        "ok     greeting  ",
+        "ok     words     \"what time is it\"",
+        "ok     answer    \"It is ",
+        "stt-local: 1 session",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let wav = vg_media::wav::read(&std::fs::read(folder.path().join("heard.wav")).unwrap()).unwrap();
+    assert!((wav.channels, rms(&wav.samples) > 100.0) == (2, true));
+
+    let deaf = tried("deaf");
+    let told = text_of(&deaf);
+    assert_eq!(deaf.status.code(), Some(1), "{told}");
+    assert!(told.contains("WRONG  fell      hearing: ") && told.contains("stt-missing: "), "{told}");
+    let nobody = tried("nobody");
+    assert_eq!((nobody.status.code(), text_of(&nobody).as_str()), (Some(1), "WRONG  settings  tenant_unknown\n"));
+}
+
+fn text_of(output: &Output) -> String {
+    text(&output.stdout)
+}
+
+#[test]
 fn tenant_bakes_a_grammar_of_its_own_and_inspects_the_result() {
     let folder = tempfile::tempdir().unwrap();
     let grammar = "#JSGF V1.0;\ngrammar own;\npublic <own> = what time is it | goodbye ;\n";

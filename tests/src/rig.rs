@@ -184,6 +184,7 @@ impl Rig {
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),
             tenant,
+            endpoint: None,
             telephony: Box::new(self.line(&acts, legs_tx)),
             events,
             watcher: Some(watcher),

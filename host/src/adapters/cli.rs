@@ -10,6 +10,7 @@ mod health;
 mod plugin;
 mod recording;
 mod serve;
+mod tenant;
 mod terminal;
 mod web;
 
@@ -50,6 +51,9 @@ enum Command {
     /// Things for Asterisk
     #[command(subcommand)]
     Asterisk(asterisk::Command),
+    /// Things for tenants
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     /// Things for plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -74,6 +78,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let config = sound(config())?;
             log_to_stderr(&config, Some("warn"))?;
             plugin::run(command, config).await
+        }
+        Command::Tenant(command) => {
+            let config = sound(config())?;
+            log_to_stderr(&config, Some("warn"))?;
+            tenant::run(command, config).await
         }
         Command::Recording(command) => recording::run(command).await,
         Command::Asterisk(command) => asterisk::run(command, &sound(config())?),
@@ -122,6 +131,6 @@ mod tests {
     fn the_list_of_commands_is_sound() {
         Arguments::command().debug_assert();
         let names: Vec<String> = Arguments::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["serve", "check", "doctor", "demo", "call", "asterisk", "plugin", "recording", "health"]);
+        assert_eq!(names, ["serve", "check", "doctor", "demo", "call", "asterisk", "tenant", "plugin", "recording", "health"]);
     }
 }

@@ -15,14 +15,12 @@ mod problem;
 mod rates;
 mod server;
 mod tickets;
-mod webhooks;
 
 pub use api::{ApiParts, ApiRoutes, api};
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use server::{Certificate, CertificateError, serve};
 pub use tickets::{TICKET_KEPT, TicketError, Tickets};
-pub use webhooks::{Reached, WebhookParts, webhooks};
 
 use crate::adapters::metrics::{Metrics, Readings};
 use axum::extract::State;

@@ -6,6 +6,7 @@
 mod follower;
 
 use crate::adapters::recording::RecordingStats;
+use crate::adapters::tenants::RemoteStats;
 use crate::application::lines::LineCounts;
 use crate::application::ports::{Observation, Observe};
 use crate::application::setup_clock::SetUpTimes;
@@ -96,11 +97,15 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
+    counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
+    counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
     counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
+    counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
 /// Bounds of turn latencies in seconds; 0.5, 1, 2 and 3 are bounds of the source design.
@@ -122,6 +127,10 @@ pub struct Readings {
     pub lines: LineCounts,
     /// Changes of settings since start: what, outcome, number.
     pub settings: Vec<(&'static str, &'static str, u64)>,
+    /// What was asked of a tenant-manager.
+    pub tenants: RemoteStats,
+    /// Calls announced by webhook since start: bounded outcome, number.
+    pub webhooks: Vec<(&'static str, u64)>,
     /// Media legs now.
     pub media_legs_live: u64,
     /// RTP packets received since start.
@@ -190,6 +199,10 @@ struct Read {
     plugin_links: IntCounterVec,
     lines: IntCounterVec,
     settings_changes: IntCounterVec,
+    tenant_age_max: Gauge,
+    tenant_lookups: IntCounterVec,
+    tenant_requests: IntCounterVec,
+    webhooks: IntCounterVec,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
@@ -367,6 +380,10 @@ impl Read {
             plugin_links: counters(registry, "vg_plugin_links_total"),
             lines: counters(registry, "vg_lines_total"),
             settings_changes: counters(registry, "vg_settings_changes_total"),
+            tenant_age_max: plain_gauge(registry, "vg_tenant_age_max_seconds"),
+            tenant_lookups: counters(registry, "vg_tenant_lookups_total"),
+            tenant_requests: counters(registry, "vg_tenant_requests_total"),
+            webhooks: counters(registry, "vg_webhooks_total"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
             rtp_lost: plain_counter(registry, "vg_rtp_packets_lost_total"),
@@ -414,6 +431,16 @@ impl Read {
         for (what, outcome, total) in &readings.settings {
             advance(&self.settings_changes.with_label_values(&[what, outcome]), *total);
         }
+        for (outcome, total) in &readings.tenants.lookups {
+            advance(&self.tenant_lookups.with_label_values(&[outcome]), *total);
+        }
+        for (outcome, total) in &readings.tenants.requests {
+            advance(&self.tenant_requests.with_label_values(&[outcome]), *total);
+        }
+        for (outcome, total) in &readings.webhooks {
+            advance(&self.webhooks.with_label_values(&[outcome]), *total);
+        }
+        self.tenant_age_max.set(readings.tenants.age_max.as_secs_f64());
         for (outcome, total) in &readings.ari_requests {
             advance(&self.ari_requests.with_label_values(&[outcome]), *total);
         }

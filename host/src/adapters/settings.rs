@@ -1,9 +1,13 @@
 //! What can change while calls run: the operator's policy, the plugins and the tenants. A change takes effect for the next session; what is faulty
 //! is told once and changes nothing.
 
+mod needed;
+
 use super::plugins::{Plugins, Stamp};
-use super::tenants::{Draft, FolderTenants};
+use super::tenants::{Draft, FolderTenants, RemoteStats, RemoteTenants};
+use crate::application::ports::Tenants;
 use crate::config::{self, Config, Faults};
+use needed::Needed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,12 +27,19 @@ const WISHES: usize = 4;
 /// Policy, plugins and tenants, and where they come from.
 pub struct Settings {
     plugins: Arc<Plugins>,
-    tenants: Arc<FolderTenants>,
+    needed: Arc<Needed>,
+    source: Source,
     policy: Option<PathBuf>,
     /// Held while a change is taken over: one at a time.
     seen: Mutex<Seen>,
     /// Held for a moment only.
     known: Mutex<Known>,
+}
+
+/// Where tenants come from.
+enum Source {
+    Folder(Arc<FolderTenants>),
+    Remote(Arc<RemoteTenants>),
 }
 
 /// The files as they were when they were last taken over; none before the first time.
@@ -43,7 +54,6 @@ struct Seen {
 
 #[derive(Default)]
 struct Known {
-    needed: BTreeSet<PluginId>,
     counts: BTreeMap<(&'static str, &'static str), u64>,
 }
 
@@ -56,21 +66,52 @@ pub fn wishes() -> (mpsc::Sender<LookNow>, mpsc::Receiver<LookNow>) {
 }
 
 impl Settings {
-    /// Nothing is read yet.
-    pub fn new(config: &Config, plugins: Arc<Plugins>) -> Self {
-        let tenants = FolderTenants::new(config.tenants.dir.as_deref(), config.tenants.default.clone());
+    /// Nothing is read yet, but for the system's certificates where tenants come by TLS.
+    ///
+    /// # Errors
+    /// Where the connection to a tenant-manager cannot be prepared.
+    pub fn new(config: &Config, plugins: Arc<Plugins>) -> Result<Self, Faults> {
+        let needed = Arc::new(Needed::new(Arc::clone(&plugins)));
+        let config::Tenants { dir, default, map, manager } = &config.tenants;
+        let source = match manager {
+            None => Source::Folder(Arc::new(FolderTenants::mapped(dir.as_deref(), map.clone(), default.clone()))),
+            Some(manager) => {
+                let cas = operator_cas(&config.plugins)?;
+                let remote = RemoteTenants::new(manager, &cas, &config.tenants, Arc::clone(&needed) as _);
+                Source::Remote(Arc::new(remote.map_err(|error| Faults::one("tenants", error))?))
+            }
+        };
         let policy = config.plugins.policy.clone();
-        Self { plugins, tenants: Arc::new(tenants), policy, seen: Mutex::default(), known: Mutex::default() }
+        Ok(Self { plugins, needed, source, policy, seen: Mutex::default(), known: Mutex::default() })
     }
 
     /// The tenants as they are now and will be.
-    pub fn tenants(&self) -> &Arc<FolderTenants> {
-        &self.tenants
+    pub fn tenants(&self) -> Arc<dyn Tenants> {
+        match &self.source {
+            Source::Folder(folder) => Arc::clone(folder) as _,
+            Source::Remote(remote) => Arc::clone(remote) as _,
+        }
+    }
+
+    /// The tenants of the folder; none where they come from elsewhere.
+    pub fn folder(&self) -> Option<&FolderTenants> {
+        match &self.source {
+            Source::Folder(folder) => Some(folder),
+            Source::Remote(_) => None,
+        }
+    }
+
+    /// What was asked of a tenant-manager; nothing where there is none.
+    pub fn remote_stats(&self) -> RemoteStats {
+        match &self.source {
+            Source::Folder(_) => RemoteStats::default(),
+            Source::Remote(remote) => remote.stats(),
+        }
     }
 
     /// Plugins that a tenant names at this moment.
     pub fn needed(&self) -> BTreeSet<PluginId> {
-        self.known().needed.clone()
+        self.needed.now()
     }
 
     /// What was taken over and what was refused since start: what, outcome, number.
@@ -86,7 +127,7 @@ impl Settings {
         let mut seen = self.seen();
         let policy = Some(Stamp::of(self.policy.clone()));
         let plugins = Some(self.plugins.stamp());
-        let tenants = Some(Stamp::of(self.tenants.dir().map(Path::to_owned)));
+        let tenants = Some(Stamp::of(self.folder().and_then(FolderTenants::dir).map(Path::to_owned)));
         let policy_changed = policy != seen.policy;
         let shelf_changed = policy_changed || plugins != seen.plugins;
         if !shelf_changed && tenants == seen.tenants {
@@ -97,23 +138,33 @@ impl Settings {
             let taken = self.take_policy(&mut faults);
             self.count_if(policy_changed, "policy", taken);
         }
-        let draft = self.tenants.read();
-        let needed = draft.plugins();
-        if shelf_changed || needed != self.needed() {
-            let taken = self.stock(&needed, &mut faults);
-            self.count_if(shelf_changed, "plugins", taken);
+        match &self.source {
+            Source::Folder(folder) => {
+                let draft = folder.read();
+                let needed = draft.plugins();
+                if shelf_changed || needed != self.needed() {
+                    let taken = self.stock(needed, &mut faults);
+                    self.count_if(shelf_changed, "plugins", taken);
+                }
+                let taken = self.take_tenants(folder, draft, &mut faults);
+                self.count_if(tenants != seen.tenants, "tenants", taken);
+            }
+            Source::Remote(remote) => {
+                if shelf_changed {
+                    let taken = self.stock(self.needed(), &mut faults);
+                    self.count_if(true, "plugins", taken);
+                    remote.review_again();
+                }
+            }
         }
-        let tenants_changed = tenants != seen.tenants;
-        let taken = self.take_tenants(draft, &mut faults);
-        self.count_if(tenants_changed, "tenants", taken);
-        self.known().needed = needed;
         *seen = Seen { policy, plugins, tenants, faults: faults.clone() };
         faults.or(())
     }
 
     /// What is wished by tenants and not permitted or not there, one line each.
     pub fn shortfalls(&self) -> Vec<String> {
-        let draft = self.tenants.read();
+        let Some(folder) = self.folder() else { return Vec::new() };
+        let draft = folder.read();
         let lines = draft.rungs().flat_map(|(tenant, rung)| {
             let shortfalls = self.plugins.shortfalls(tenant, &rung.provider);
             shortfalls.into_iter().map(move |line| format!("{tenant}: {}: {} {line}", rung.path, rung.provider.plugin))
@@ -193,8 +244,8 @@ impl Settings {
         true
     }
 
-    fn stock(&self, needed: &BTreeSet<PluginId>, faults: &mut Faults) -> bool {
-        match self.plugins.stock(needed) {
+    fn stock(&self, needed: BTreeSet<PluginId>, faults: &mut Faults) -> bool {
+        match self.needed.stock(needed) {
             Ok(stocked) => stocked.refused == 0,
             Err(error) => {
                 faults.add("plugins.dir", error);
@@ -203,8 +254,8 @@ impl Settings {
         }
     }
 
-    fn take_tenants(&self, draft: Draft, faults: &mut Faults) -> bool {
-        match self.tenants.take(draft, &|rung| self.plugins.judge(rung)) {
+    fn take_tenants(&self, folder: &FolderTenants, draft: Draft, faults: &mut Faults) -> bool {
+        match folder.take(draft, &|rung| self.plugins.judge(rung)) {
             Ok(()) => true,
             Err(wrong) => {
                 faults.extend(wrong);

@@ -1,12 +1,20 @@
 //! Tenants from a folder of `<tenant>.toml`, and the built-in `demo` tenant. Read again when a file changes: calls that are up keep the settings
 //! they began with.
 
+mod choice;
+mod json;
+mod lines;
 mod outbound;
 mod raw;
+mod remote;
 
-use crate::application::ports::{TenantError, TenantHint, Tenants};
-use crate::config::{self, Fault, Faults};
+pub use remote::{RemoteStats, RemoteTenants, Review, ServiceError};
+
+use crate::application::ports::{Admission, Arrival, TenantError, Tenants};
+use crate::config::{self, Fault, Faults, TenantMap};
+use choice::Choice;
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use lines::{Confirmed, Lines};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -52,7 +60,28 @@ pub type Judge<'a> = &'a dyn Fn(&Rung) -> Vec<Fault>;
 /// A tenant's file as it was read; nobody has looked at its options yet.
 struct TenantDraft {
     settings: TenantSettings,
+    lines: Lines,
     rungs: Vec<Rung>,
+}
+
+/// A tenant that is known: what its calls are served with, and what confirms them.
+#[derive(Clone, Debug, PartialEq)]
+struct Tenant {
+    settings: Arc<TenantSettings>,
+    lines: Arc<Lines>,
+}
+
+impl Tenant {
+    /// The same, but for parts that `before` has already: what did not change keeps its identity.
+    fn like(self, before: Option<&Tenant>) -> Self {
+        let Some(before) = before else { return self };
+        let same = |old: &Arc<TenantSettings>, new: Arc<TenantSettings>| if **old == *new { Arc::clone(old) } else { new };
+        Self { settings: same(&before.settings, self.settings), lines: self.lines }
+    }
+
+    fn admit(&self, Confirmed { did_id, trunk_id }: Confirmed) -> Admission {
+        Admission { settings: Arc::clone(&self.settings), did_id, trunk_id }
+    }
 }
 
 /// What the folder holds at one moment.
@@ -81,14 +110,19 @@ impl Draft {
 #[derive(Debug)]
 pub struct FolderTenants {
     dir: Option<PathBuf>,
-    default: Option<TenantId>,
-    known: RwLock<Arc<BTreeMap<TenantId, Arc<TenantSettings>>>>,
+    choice: Choice,
+    known: RwLock<Arc<BTreeMap<TenantId, Tenant>>>,
 }
 
 impl FolderTenants {
     /// The tenants of `dir`, none yet; without a folder there is only `demo`. `default` is whose calls those are that name no tenant.
     pub fn new(dir: Option<&Path>, default: Option<TenantId>) -> Self {
-        Self { dir: dir.map(Path::to_owned), default, known: RwLock::default() }
+        Self::mapped(dir, TenantMap::default(), default)
+    }
+
+    /// The same; `map` says whose calls those are that come by certain numbers and lines and name no tenant.
+    pub fn mapped(dir: Option<&Path>, map: TenantMap, default: Option<TenantId>) -> Self {
+        Self { dir: dir.map(Path::to_owned), choice: Choice::new(map, default), known: RwLock::default() }
     }
 
     /// Reads the folder as it is now. Blocks on the disk.
@@ -111,25 +145,24 @@ impl FolderTenants {
         for (slug, (file, tenant)) in draft.tenants {
             let id = TenantId::new(slug);
             match tenant.and_then(|tenant| judged(tenant, judge)) {
-                Ok(settings) => {
-                    // The very settings that are known already keep their identity.
-                    let same = before.get(&id).filter(|known| ***known == settings).cloned();
-                    known.insert(id, same.unwrap_or_else(|| Arc::new(settings)));
+                Ok(tenant) => {
+                    let tenant = tenant.like(before.get(&id));
+                    known.insert(id, tenant);
                 }
                 Err(others) => {
                     let place = |path: &str| file.as_ref().map_or(path.to_owned(), |file| format!("{}: {path}", file.display()));
                     others.iter().for_each(|Fault { path, what }| faults.add(place(path), what));
-                    known.extend(before.get(&id).map(|settings| (id, Arc::clone(settings))));
+                    known.extend(before.get(&id).map(|tenant| (id, tenant.clone())));
                 }
             }
         }
         // Who is not there any more is gone; but a folder that cannot be read does not make everybody go.
         if !folder_is_sound {
-            for (id, settings) in before.iter() {
-                known.entry(id.clone()).or_insert_with(|| Arc::clone(settings));
+            for (id, tenant) in before.iter() {
+                known.entry(id.clone()).or_insert_with(|| tenant.clone());
             }
         }
-        if let Some(missing) = self.default.as_ref().filter(|default| !known.contains_key(default)) {
+        if let Some(missing) = self.choice.fallback().filter(|default| !known.contains_key(default)) {
             faults.add("tenants.default", format_args!("there is no tenant {missing}"));
         }
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
@@ -138,7 +171,7 @@ impl FolderTenants {
 
     /// Every tenant's settings at this moment.
     pub fn all(&self) -> Vec<Arc<TenantSettings>> {
-        self.snapshot().values().cloned().collect()
+        self.snapshot().values().map(|tenant| Arc::clone(&tenant.settings)).collect()
     }
 
     /// Where they are read from.
@@ -146,19 +179,20 @@ impl FolderTenants {
         self.dir.as_deref()
     }
 
-    fn snapshot(&self) -> Arc<BTreeMap<TenantId, Arc<TenantSettings>>> {
+    fn snapshot(&self) -> Arc<BTreeMap<TenantId, Tenant>> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Tenants for FolderTenants {
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
-        let tenant = match hint {
-            TenantHint::Named(tenant) => Some(tenant),
-            TenantHint::Default => self.default.as_ref(),
-        };
+    fn settings<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>> {
         let known = self.snapshot();
-        let settings = tenant.and_then(|tenant| known.get(tenant)).cloned();
+        let tenant = self.choice.tenant(arrival).and_then(|tenant| known.get(tenant)).ok_or(TenantError::Unknown);
+        ready(tenant.and_then(|tenant| Ok(tenant.admit(tenant.lines.confirm(arrival)?)))).boxed()
+    }
+
+    fn named<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+        let settings = self.snapshot().get(tenant).map(|tenant| Arc::clone(&tenant.settings));
         ready(settings.ok_or(TenantError::Unknown)).boxed()
     }
 }
@@ -176,12 +210,12 @@ fn parse_demo() -> TenantDraft {
     .expect("the shipped tenant has no fault: a test reads it")
 }
 
-fn judged(tenant: TenantDraft, judge: Judge<'_>) -> Result<TenantSettings, Faults> {
+fn judged(tenant: TenantDraft, judge: Judge<'_>) -> Result<Tenant, Faults> {
     let mut faults = Faults::default();
     for rung in &tenant.rungs {
         judge(rung).into_iter().for_each(|fault| faults.add(format_args!("{}{}", rung.path, fault.path), fault.what));
     }
-    faults.or(tenant.settings)
+    faults.or(Tenant { settings: Arc::new(tenant.settings), lines: Arc::new(tenant.lines) })
 }
 
 /// Reads one tenant's file. `file_text` gives the text of a file that an option names as `{ file = "NAME" }`.

@@ -5,7 +5,7 @@ use super::call_task::{CallTask, Ending, Services};
 use super::limits;
 use super::orders::Directory;
 use super::originate::{Originating, Outgoing};
-use super::ports::{Dialler, IncomingCall, Observation, TenantError, TenantHint, Tenants};
+use super::ports::{self, Arrival, Dialler, IncomingCall, Observation, TenantError, TenantHint, Tenants};
 use super::refusing::{RefusalWords, Refuser};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -17,7 +17,6 @@ use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::Outcome;
 use vg_domain::refusal::Refusal;
-use vg_domain::tenant::TenantSettings;
 
 /// How many calls, and how long their goodbye may take.
 #[derive(Clone, Debug)]
@@ -201,8 +200,8 @@ impl Desk {
         let (admission, directory) = (Arc::clone(&self.admission), Arc::clone(&self.directory));
         async move {
             let (arrived, _seat) = (call.arrived, seat);
-            let settings = settings(&*tenants, &call.tenant).await.map_err(|error| error.refusal());
-            let seated = settings.and_then(|settings| Ok((admission.seat_of(&settings)?, settings)));
+            let confirmed = confirmed(&*tenants, &Arrival::of(&call)).await.map_err(|error| error.refusal());
+            let seated = confirmed.and_then(|confirmed| Ok((admission.seat_of(&confirmed.settings)?, confirmed.settings)));
             match seated {
                 Ok((_seat, settings)) => {
                     services.observe.observe(&Observation::CallStarted);
@@ -234,9 +233,9 @@ impl Desk {
     }
 }
 
-pub(super) async fn settings(tenants: &dyn Tenants, hint: &TenantHint) -> Result<Arc<TenantSettings>, TenantError> {
-    let settings = tokio::time::timeout(limits::SETTINGS_BUDGET, tenants.settings(hint));
-    settings.await.unwrap_or(Err(TenantError::Unavailable))
+async fn confirmed(tenants: &dyn Tenants, arrival: &Arrival) -> Result<ports::Admission, TenantError> {
+    let confirmed = tokio::time::timeout(limits::SETTINGS_BUDGET, tenants.settings(arrival));
+    confirmed.await.unwrap_or(Err(TenantError::Unavailable))
 }
 
 /// The world is told under the name that the call came with; nobody's, the empty one, where it came with none.

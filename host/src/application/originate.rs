@@ -2,11 +2,10 @@
 
 use super::admission::{Admission, Seat, TenantSeat};
 use super::call_leg::CallLeg;
-use super::gateway::settings;
 use super::limits;
 use super::orders::{Directory, Listed, Ordered};
 use super::ports::{
-    DialError, DialOrder, Dialler, Observation, Observe, Originate, OriginateError, Originator, TenantError, TenantHint, Tenants,
+    DialError, DialOrder, Dialler, Observation, Observe, Originate, OriginateError, Originator, TenantError, Tenants,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -40,7 +39,8 @@ pub(super) struct Outgoing {
 
 impl Originating {
     async fn make(&self, order: Originate) -> Result<CallId, OriginateError> {
-        let settings = settings(&*self.tenants, &TenantHint::Named(order.tenant.clone())).await.map_err(unsettled)?;
+        let named = tokio::time::timeout(limits::SETTINGS_BUDGET, self.tenants.named(&order.tenant)).await;
+        let settings = named.unwrap_or(Err(TenantError::Unavailable)).map_err(unsettled)?;
         let (route, detect_machines) = route(&settings, &order)?;
         let seat = self.admission.seat().map_err(|_| OriginateError::OverLimit)?;
         let tenant_seat = self.admission.seat_of(&settings).map_err(|_| OriginateError::OverLimit)?;

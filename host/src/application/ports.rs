@@ -3,10 +3,12 @@
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
 mod agent;
+mod arrival;
 mod desk;
 mod dialling;
 
 pub use agent::*;
+pub use arrival::*;
 pub use desk::*;
 pub use dialling::*;
 
@@ -44,6 +46,8 @@ pub struct IncomingCall {
     pub dialled: Pii<String>,
     /// How the tenant is found.
     pub tenant: TenantHint,
+    /// By which line of Asterisk it came, to be held against the tenant's trunks; none where it came by no Asterisk.
+    pub endpoint: Option<Endpoint>,
     /// Acts on this call.
     pub telephony: Box<dyn Telephony>,
     /// What happens to this call. Closed by the adapter when the leg no longer exists.
@@ -434,8 +438,11 @@ pub enum SpeakingEvent {
 
 /// Knows the tenants.
 pub trait Tenants: Send + Sync {
-    /// Settings of the tenant of a call.
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>>;
+    /// Whose call this is: found by name, by the operator's map or by default, and then confirmed by the number that was dialled and the line
+    /// by which it came.
+    fn settings<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>>;
+    /// Settings of a tenant by its name, with no call to confirm: for calls that the gateway makes, and for whoever looks.
+    fn named<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>>;
 }
 
 /// Why a tenant's settings are not to be had.
@@ -447,10 +454,10 @@ pub enum TenantError {
     /// The source of settings does not answer.
     #[error("tenant settings are unavailable")]
     Unavailable,
-    /// The dialled number is not the tenant's.
-    #[error("number is not the tenant's")]
+    /// The number that was dialled is not the tenant's.
+    #[error("dialled number is not the tenant's")]
     DidUnknown,
-    /// The call came by a trunk that is not the tenant's.
+    /// The call came by a line that is not the tenant's.
     #[error("trunk is not the tenant's")]
     TrunkMismatch,
 }

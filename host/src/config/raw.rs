@@ -3,6 +3,7 @@
 mod agent;
 
 use super::http::RawHttp;
+use super::tenants::RawTenants;
 use super::{Asterisk, Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets, secret};
 use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
@@ -103,13 +104,6 @@ struct RawRecord {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawTenants {
-    dir: Option<PathBuf>,
-    default: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 struct RawLog {
     format: Option<String>,
     level: Option<String>,
@@ -194,10 +188,7 @@ impl RawConfig {
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
-        config.tenants.dir = self.tenants.dir.filter(|dir| !dir.as_os_str().is_empty());
-        if let Some(default) = self.tenants.default {
-            config.tenants.default = (!default.is_empty()).then(|| TenantId::new(default));
-        }
+        self.tenants.resolve(&mut config.tenants, environment, faults);
         at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
         if let Some(grace_s) = self.drain.grace_s {
             config.drain.grace = Duration::from_secs(grace_s as u64);

@@ -1,7 +1,7 @@
 //! The HTTP side: its addresses, and what is served at which.
 
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Reached, Tickets, WebhookParts};
+use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Tickets};
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings;
 use crate::application::desk::Desk;
@@ -50,7 +50,7 @@ impl Front {
         Ok(self.admin.as_ref().map(TcpListener::local_addr).transpose()?)
     }
 
-    /// Serves `routes`, and the API and the webhook beside them where the operator wishes.
+    /// Serves `routes`, and the API beside them where the operator wishes.
     pub(super) async fn open(
         self,
         config: &Config,
@@ -59,11 +59,6 @@ impl Front {
         servers: &mut JoinSet<()>,
     ) -> Result<()> {
         let close = behind.close.clone();
-        if let Some(secret) = config.http.webhook_secret.clone() {
-            let reached = if config.http.tls.is_some() { Reached::Tls } else { Reached::Plain };
-            let tenants = Arc::clone(&behind.tenants);
-            routes.public = routes.public.merge(http::webhooks(WebhookParts { secret, tenants, reached }));
-        }
         if let Some((auth, keys)) = callers(config).await? {
             if let Some(keys) = keys {
                 servers.spawn(keys.keep(close.clone()));

@@ -102,6 +102,15 @@ impl Asterisk {
         run(cli).await
     }
 
+    /// Puts these files in the place of its own and reads everything anew.
+    pub async fn takes(&self, files: &[(String, String)]) -> Result<()> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        for (name, text) in files {
+            std::fs::write(etc.join(name), text).with_context(|| format!("failed to write {name}"))?;
+        }
+        self.cli("core reload").await.map(drop)
+    }
+
     /// Extensions 120 to 129 bring their sound to this gateway's media WebSocket from now on.
     pub async fn dials_media_at(&self, gateway: std::net::SocketAddr) -> Result<()> {
         let file = self.root.join(format!("srv/ast/{}/etc/websocket_client.conf", self.instance));

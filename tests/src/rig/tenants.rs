@@ -8,7 +8,7 @@ use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
 use vg_domain::transfer::{PlacePattern, TransferSettings};
-use voice_gateway::application::ports::{TenantError, TenantHint, Tenants};
+use voice_gateway::application::ports::{Admission, Arrival, TenantError, TenantHint, Tenants};
 
 /// Settings of the virtual tenant.
 pub fn settings() -> TenantSettings {
@@ -58,22 +58,28 @@ pub fn outbound() -> OutboundRules {
 pub(super) struct FakeTenants(pub(super) Arc<Shared>);
 
 impl Tenants for FakeTenants {
-    fn settings<'a>(&'a self, hint: &'a TenantHint) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+    fn settings<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>> {
         Box::pin(async move {
             let fault = self.0.script.lock().unwrap().tenant_fault.clone();
-            if let Some(fault) = fault {
-                return Err(fault);
+            match (fault, &arrival.hint) {
+                (Some(fault), _) => Err(fault),
+                (None, TenantHint::Default) => Ok(Admission::unconfirmed(Arc::new(settings()))),
+                (None, TenantHint::Named(name)) => self.named(name).await.map(Admission::unconfirmed),
             }
-            match hint {
-                TenantHint::Default => Ok(Arc::new(settings())),
-                TenantHint::Named(name) if name.as_str() == LIMITED => {
-                    let (tenant, calls_max) = (name.clone(), std::num::NonZeroUsize::new(1));
+        })
+    }
+
+    fn named<'a>(&'a self, tenant: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
+        Box::pin(async move {
+            let fault = self.0.script.lock().unwrap().tenant_fault.clone();
+            match (fault, tenant.as_str()) {
+                (Some(fault), _) => Err(fault),
+                (None, LIMITED) => {
+                    let (tenant, calls_max) = (tenant.clone(), std::num::NonZeroUsize::new(1));
                     Ok(Arc::new(TenantSettings { tenant, calls_max, outbound: Some(outbound()), ..settings() }))
                 }
-                TenantHint::Named(name) if name.as_str() == RECORDED => {
-                    Ok(Arc::new(TenantSettings { recording: true, ..settings() }))
-                }
-                TenantHint::Named(_) => Err(TenantError::Unknown),
+                (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
+                (None, _) => Err(TenantError::Unknown),
             }
         })
     }

@@ -157,7 +157,7 @@ impl<'a> Dial<'a> {
             }
         };
         let event = match originate::see(core, event) {
-            Seen::Ordinary(event) => event,
+            Seen::Ordinary(event) => *event,
             Seen::Taken => return None,
             Seen::Chore(chore) => {
                 self.chores.push(chore);
@@ -204,6 +204,7 @@ impl<'a> Dial<'a> {
             caller: caller.number,
             dialled: caller.dialled,
             tenant: caller.tenant,
+            endpoint: Some(caller.endpoint),
             telephony: Box::new(AriTelephony::new(Arc::clone(core), call, channel.clone())),
             events,
             watcher: None,

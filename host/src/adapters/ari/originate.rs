@@ -60,7 +60,7 @@ impl Stage {
 /// What an event of a dialled leg leads to.
 pub(super) enum Seen<'a> {
     /// It is no event of a leg that is being dialled.
-    Ordinary(Event),
+    Ordinary(Box<Event>),
     /// It was taken.
     Taken,
     /// It was taken, and something is to be asked of Asterisk.
@@ -70,7 +70,7 @@ pub(super) enum Seen<'a> {
 /// Looks at an event before anybody else does.
 pub(super) fn see(core: &Core, event: Event) -> Seen<'_> {
     let Some(channel) = channel_of(&event).filter(|channel| core.calls.is_dialled(channel)).map(str::to_owned) else {
-        return Seen::Ordinary(event);
+        return Seen::Ordinary(Box::new(event));
     };
     let Some(stage) = core.calls.stage(&channel).map(Stage::known) else {
         // Dialled by somebody who did not wait for the answer.
@@ -78,7 +78,7 @@ pub(super) fn see(core: &Core, event: Event) -> Seen<'_> {
             Event::StasisStart { args, .. } if is_outbound(args) && !core.calls.knows(&channel) => {
                 Seen::Chore(drop_leg(core, channel))
             }
-            _ => Seen::Ordinary(event),
+            _ => Seen::Ordinary(Box::new(event)),
         };
     };
     match (stage, event) {
@@ -109,7 +109,7 @@ pub(super) fn see(core: &Core, event: Event) -> Seen<'_> {
         }
         // On its way to `AMD()` it leaves the application; what else ends it is told by ChannelDestroyed.
         (_, Event::StasisEnd { .. } | Event::ChannelHangupRequest { .. } | Event::Dial { .. }) => Seen::Taken,
-        (_, event) => Seen::Ordinary(event),
+        (_, event) => Seen::Ordinary(Box::new(event)),
     }
 }
 

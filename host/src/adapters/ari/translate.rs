@@ -1,7 +1,7 @@
 //! From Asterisk's events to what they mean for calls. Pure.
 
 use super::wire::{Channel, Doing, Event};
-use crate::application::ports::TenantHint;
+use crate::application::ports::{Endpoint, TenantHint};
 use vg_domain::call::Progress;
 use vg_domain::ids::TenantId;
 use vg_domain::pii::Pii;
@@ -51,7 +51,11 @@ pub(super) struct Caller {
     pub(super) number: Pii<String>,
     pub(super) dialled: Pii<String>,
     pub(super) tenant: TenantHint,
+    pub(super) endpoint: Endpoint,
 }
+
+/// Variable of a channel that names its tenant, where the arguments do not: an endpoint's `set_var` for all calls of a trunk.
+const TENANT_VARIABLE: &str = "VG_TENANT";
 
 /// `is_ours` tells the channels that this gateway created.
 pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning {
@@ -83,19 +87,28 @@ fn caller(args: &[String], channel: Channel) -> Caller {
     Caller {
         channel: channel.id,
         number: Pii::new(channel.caller.number),
-        dialled: Pii::new(channel.dialplan.exten),
-        tenant: tenant(args),
+        dialled: Pii::new(dialled(args).unwrap_or(channel.dialplan.exten)),
+        tenant: tenant(args)
+            .or_else(|| channel.channelvars.get(TENANT_VARIABLE).and_then(|name| named(name)))
+            .unwrap_or(TenantHint::Default),
+        endpoint: Endpoint::of_channel(&channel.name),
     }
 }
 
 /// `tenant=NAME` anywhere, else the first argument as it is.
-fn tenant(args: &[String]) -> TenantHint {
-    let named = args.iter().find_map(|arg| arg.strip_prefix("tenant="));
+fn tenant(args: &[String]) -> Option<TenantHint> {
+    let written = args.iter().find_map(|arg| arg.strip_prefix("tenant="));
     let plain = args.first().filter(|arg| !arg.contains('=')).map(String::as_str);
-    match named.or(plain) {
-        Some(name) if !name.is_empty() => TenantHint::Named(TenantId::new(name)),
-        _ => TenantHint::Default,
-    }
+    written.or(plain).and_then(named)
+}
+
+/// `did=NUMBER`: in a subroutine of the dialplan the extension is not what was dialled.
+fn dialled(args: &[String]) -> Option<String> {
+    args.iter().find_map(|arg| arg.strip_prefix("did=")).filter(|number| !number.is_empty()).map(str::to_owned)
+}
+
+fn named(tenant: &str) -> Option<TenantHint> {
+    (!tenant.is_empty()).then(|| TenantHint::Named(TenantId::new(tenant)))
 }
 
 #[cfg(test)]
@@ -120,6 +133,7 @@ mod tests {
             number: Pii::new("5551234".into()),
             dialled: Pii::new("100".into()),
             tenant: TenantHint::Named(TenantId::new("100")),
+            endpoint: Endpoint::parse("PJSIP/caller").unwrap(),
         };
         let expected = [
             Meaning::Incoming(caller),
@@ -144,7 +158,8 @@ mod tests {
 
     #[test]
     fn the_tenant_is_named_by_key_or_by_the_first_argument() {
-        let hint = |args: &[&str]| tenant(&args.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let hint =
+            |args: &[&str]| tenant(&args.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap_or(TenantHint::Default);
         let demo = TenantHint::Named(TenantId::new("demo"));
         assert_eq!(hint(&["demo", "other"]), demo);
         assert_eq!(hint(&["lang=en", "tenant=demo"]), demo);
@@ -152,6 +167,28 @@ mod tests {
         assert_eq!(hint(&["tenant="]), TenantHint::Default);
         assert_eq!(hint(&[""]), TenantHint::Default);
         assert_eq!(hint(&[]), TenantHint::Default);
+    }
+
+    #[test]
+    fn arguments_win_over_the_channels_variable_and_headers_say_nothing() {
+        let caller = |args: &[&str], variables: &str| {
+            let event = format!(
+                r#"{{"type":"StasisStart","args":{args:?},"channel":{{"id":"1","name":"PJSIP/trunk-a-0000001f",
+                "dialplan":{{"exten":"s"}},"channelvars":{variables}}}}}"#
+            );
+            match translate(serde_json::from_str(&event).unwrap(), |_| false) {
+                Meaning::Incoming(caller) => caller,
+                other => panic!("{other:?}"),
+            }
+        };
+        let named = |name| TenantHint::Named(TenantId::new(name));
+        let both = caller(&["tenant=a", "did=+5511"], r#"{"VG_TENANT":"b"}"#);
+        assert_eq!((both.tenant, both.dialled.reveal().as_str()), (named("a"), "+5511"));
+        let variable = caller(&["did="], r#"{"VG_TENANT":"b"}"#);
+        assert_eq!((variable.tenant, variable.dialled.reveal().as_str()), (named("b"), "s"));
+        assert_eq!(variable.endpoint, Endpoint::parse("trunk-a").unwrap());
+        let nobody = caller(&[], r#"{"VG_TENANT":"","PJSIP_HEADER(read,X-Tenant)":"c","X-Tenant":"c"}"#);
+        assert_eq!(nobody.tenant, TenantHint::Default);
     }
 
     #[test]

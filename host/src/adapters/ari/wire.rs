@@ -50,11 +50,14 @@ pub(super) struct Channel {
     /// `Down`, `Ring`, `Ringing`, `Up` and others.
     #[serde(default)]
     pub(super) state: String,
+    /// Technology, endpoint and a serial number, for example `PJSIP/trunk-a-0000001f`.
+    #[serde(default)]
+    pub(super) name: String,
     #[serde(default)]
     pub(super) caller: Party,
     #[serde(default)]
     pub(super) dialplan: Dialplan,
-    /// Only in answers that create a channel.
+    /// In answers that create a channel, and in events those that ari.conf names (`channelvars`).
     #[serde(default)]
     pub(super) channelvars: HashMap<String, String>,
 }

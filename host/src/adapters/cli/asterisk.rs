@@ -2,8 +2,8 @@
 
 use super::terminal::say;
 use crate::config::Config;
-use anyhow::Context;
-use clap::Subcommand;
+use anyhow::{Context, ensure};
+use clap::{Args, Subcommand};
 use std::fmt::Write;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,48 +12,96 @@ use std::process::ExitCode;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Write http, ari, pjsip and extensions snippets that work with this gateway
-    Config {
-        /// Folder for one file each (readable by the owner only: ari.conf holds a password); default: all to stdout
-        #[arg(long, value_name = "DIR")]
-        dir: Option<PathBuf>,
-        /// Address or network from which callers (the trunk) come
-        #[arg(long, value_name = "CIDR", default_value = "127.0.0.1/32")]
-        callers: String,
-    },
+    /// Write snippets of Asterisk's configuration that work with this gateway
+    Config(Options),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Folder for one file each (readable by the owner only: some hold passwords); default: all to stdout
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Address or network from which callers (the trunk) come
+    #[arg(long, value_name = "CIDR", default_value = "127.0.0.1/32")]
+    callers: String,
+    /// Application of a further gateway, tried where the ones before take no call; several are tried in turn
+    #[arg(long = "next-app", value_name = "APP")]
+    next_apps: Vec<String>,
+    /// Where Asterisk reaches this gateway's HTTP side; default: http.bind
+    #[arg(long, value_name = "HOST:PORT")]
+    gateway: Option<String>,
 }
 
 /// What the snippets depend on.
 struct Choices<'a> {
-    app: String,
+    /// Tried in turn; never empty.
+    apps: Vec<String>,
     user: &'a str,
     password: &'a str,
+    ami_password: &'a str,
     http_port: u16,
+    gateway: String,
     callers: &'a str,
     codec: &'static str,
+    /// None where no gateway listens for announcements.
+    webhook_secret: Option<&'a str>,
 }
 
-const HTTP: &str = include_str!("asterisk/http.conf");
-const ARI: &str = include_str!("asterisk/ari.conf");
-const PJSIP: &str = include_str!("asterisk/pjsip.conf");
+/// A file of Asterisk's configuration.
+struct Snippet {
+    name: &'static str,
+    template: &'static str,
+}
+
+const fn snippet(name: &'static str, template: &'static str) -> Snippet {
+    Snippet { name, template }
+}
+
+/// What the dialplan consists of.
 const EXTENSIONS: &str = concat!(include_str!("asterisk/extensions.conf"), include_str!("asterisk/transfer.conf"));
+/// What is in it where calls are announced.
+const WEBHOOK: &str = include_str!("asterisk/webhook.conf");
+
+const SNIPPETS: [Snippet; 7] = [
+    snippet("http.conf", include_str!("asterisk/http.conf")),
+    snippet("ari.conf", include_str!("asterisk/ari.conf")),
+    snippet("pjsip.conf", include_str!("asterisk/pjsip.conf")),
+    snippet("extensions.conf", EXTENSIONS),
+    snippet("websocket_client.conf", include_str!("asterisk/websocket_client.conf")),
+    snippet("chan_websocket.conf", include_str!("asterisk/chan_websocket.conf")),
+    snippet("manager.conf", include_str!("asterisk/manager.conf")),
+];
+
+/// Asterisk's usual AMI port.
+const AMI_PORT: &str = "5038";
 
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
-    let Command::Config { dir, callers } = command;
+    let Command::Config(Options { dir, callers, next_apps, gateway }) = command;
     let configured = config.asterisk.first();
-    let made = made_password()?;
+    let (made, ami) = (made_password()?, made_password()?);
+    let own = configured.map_or_else(|| Config::app_default(&config.instance), |asterisk| asterisk.app.clone());
+    for app in &next_apps {
+        ensure!(is_app(app), "{app:?} is no name of an application: letters, digits, '-' and '_'");
+    }
     let choices = Choices {
-        app: configured.map_or_else(|| Config::app_default(&config.instance), |asterisk| asterisk.app.clone()),
+        apps: [vec![own], next_apps].concat(),
         user: configured.map_or("voice-gateway", |asterisk| asterisk.user.as_str()),
         password: configured.map_or(made.as_str(), |asterisk| asterisk.password.reveal().as_str()),
+        ami_password: &ami,
         http_port: configured.and_then(|asterisk| asterisk.url.port_or_known_default()).unwrap_or(8088),
+        gateway: gateway.unwrap_or_else(|| config.http.bind.to_string()),
         callers: &callers,
         codec: match config.media.codec {
             crate::config::RtpCodec::Ulaw => "ulaw,alaw",
             crate::config::RtpCodec::Alaw => "alaw,ulaw",
             crate::config::RtpCodec::G722 => "g722,ulaw,alaw",
         },
+        webhook_secret: config.http.webhook_secret.as_ref().map(|secret| secret.reveal().as_str()),
     };
+    ensure!(
+        choices.webhook_secret.is_none_or(fits_a_dialplan),
+        "http.webhook_secret has characters that a dialplan cannot hold: , ; ( ) $ and quotes"
+    );
     if let Some(dir) = &dir {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
@@ -77,20 +125,46 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-fn snippets(choices: &Choices<'_>) -> [(&'static str, String); 4] {
-    let fill = |template: &str| {
-        [
-            ("@APP@", choices.app.as_str()),
-            ("@USER@", choices.user),
-            ("@PASSWORD@", choices.password),
-            ("@HTTP_PORT@", &choices.http_port.to_string()),
-            ("@CALLERS@", choices.callers),
-            ("@CODECS@", choices.codec),
-        ]
-        .iter()
-        .fold(template.to_owned(), |text, (mark, value)| text.replace(mark, value))
+fn snippets(choices: &Choices<'_>) -> Vec<(&'static str, String)> {
+    let announce = choices.webhook_secret.map_or("", |_| " same => n,Gosub(vg-announce,s,1(${EXTEN}))\n");
+    let marks = [
+        // A line of its own, or none.
+        ("@ANNOUNCE@\n", announce.to_owned()),
+        ("@STASIS@", stasis(&choices.apps)),
+        ("@APP@", choices.apps[0].clone()),
+        ("@USER@", choices.user.to_owned()),
+        ("@PASSWORD@", choices.password.to_owned()),
+        ("@AMI_PASSWORD@", choices.ami_password.to_owned()),
+        ("@AMI_PORT@", AMI_PORT.to_owned()),
+        ("@HTTP_PORT@", choices.http_port.to_string()),
+        ("@HTTP_BASE@", format!("http://{}", choices.gateway)),
+        ("@WS_BASE@", format!("ws://{}", choices.gateway)),
+        ("@CALLERS@", choices.callers.to_owned()),
+        ("@CODECS@", choices.codec.to_owned()),
+        ("@WEBHOOK_SECRET@", choices.webhook_secret.unwrap_or_default().to_owned()),
+    ];
+    let fill = |text: String| marks.iter().fold(text, |text, (mark, value)| text.replace(mark, value));
+    let whole = |snippet: &Snippet| match (snippet.name, choices.webhook_secret) {
+        ("extensions.conf", Some(_)) => format!("{}{WEBHOOK}", snippet.template),
+        _ => snippet.template.to_owned(),
     };
-    [("http.conf", fill(HTTP)), ("ari.conf", fill(ARI)), ("pjsip.conf", fill(PJSIP)), ("extensions.conf", fill(EXTENSIONS))]
+    SNIPPETS.iter().map(|snippet| (snippet.name, fill(whole(snippet)))).collect()
+}
+
+/// One gateway after the other: `STASISSTATUS` says whether one took the call.
+fn stasis(apps: &[String]) -> String {
+    let tried = |app: &String| {
+        format!(" same => n,Stasis({app},did=${{EXTEN}})\n same => n,GotoIf($[\"${{STASISSTATUS}}\" = \"SUCCESS\"]?done)")
+    };
+    apps.iter().map(tried).collect::<Vec<_>>().join("\n")
+}
+
+fn is_app(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+}
+
+fn fits_a_dialplan(secret: &str) -> bool {
+    secret.chars().all(|c| c.is_ascii_graphic() && !",;()$\"'\\{}[]".contains(c))
 }
 
 fn made_password() -> anyhow::Result<String> {
@@ -117,46 +191,109 @@ mod tests {
 
     fn choices() -> Choices<'static> {
         Choices {
-            app: "vg-one".into(),
+            apps: vec!["vg-one".into()],
             user: "voice-gateway",
             password: "secret",
+            ami_password: "other",
             http_port: 8088,
+            gateway: "127.0.0.1:8080".into(),
             callers: "192.0.2.0/24",
             codec: "ulaw,alaw",
+            webhook_secret: None,
+        }
+    }
+
+    fn text_of(name: &str, choices: &Choices<'_>) -> String {
+        snippets(choices).into_iter().find(|(known, _)| *known == name).unwrap().1
+    }
+
+    /// Where each of these stands; they are there, in this order.
+    fn in_order(text: &str, parts: &[&str]) {
+        let mut from = 0;
+        for part in parts {
+            let at = text[from..].find(part).unwrap_or_else(|| panic!("{part} is not there, or too early:\n{text}"));
+            from += at + part.len();
         }
     }
 
     #[test]
     fn every_mark_is_filled_in() {
-        for (name, text) in snippets(&choices()) {
-            // An endpoint's host follows the same sign, and is never written in capitals.
-            let mark = text.split('@').skip(1).find(|rest| rest.starts_with(char::is_uppercase));
-            assert_eq!(mark, None, "{name}");
+        let all = Choices { webhook_secret: Some("hook"), apps: vec!["a".into(), "b".into()], ..choices() };
+        for choices in [choices(), all] {
+            for (name, text) in snippets(&choices) {
+                let mark = text
+                    .split('@')
+                    .nth(1)
+                    .filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase() || c == '_'));
+                assert_eq!(mark, None, "{name}: {text}");
+            }
         }
     }
 
     #[test]
     fn calls_do_not_live_for_ever_and_nobody_moves_the_agent_away() {
-        let [_, ari, pjsip, extensions] = snippets(&choices()).map(|(_, text)| text);
-        assert!(ari.contains("[voice-gateway]") && ari.contains("password = secret"));
+        let ari = text_of("ari.conf", &choices());
+        assert!(ari.contains("[voice-gateway]") && ari.contains("password = secret") && ari.contains("channelvars = VG_TENANT"));
+        let pjsip = text_of("pjsip.conf", &choices());
         assert!(pjsip.contains("allow_transfer = no") && pjsip.contains("match = 192.0.2.0/24"));
-        let line = |part: &str| extensions.lines().position(|line| line.contains(part));
-        let order = [line("TIMEOUT(absolute)="), line("Stasis(vg-one,tenant=demo)"), line("STASISSTATUS"), line("fallback,1")];
-        assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{order:?}");
+        let extensions = text_of("extensions.conf", &choices());
+        in_order(&extensions, &["TIMEOUT(absolute)=", "Stasis(vg-one,did=${EXTEN})", "STASISSTATUS", "fallback,1"]);
+        assert!(!extensions.contains("announce") && !extensions.contains("\n\n same"), "{extensions}");
+    }
+
+    #[test]
+    fn gateways_are_tried_in_turn_and_told_before_where_they_listen() {
+        let two = Choices { apps: vec!["vg-one".into(), "vg-two".into()], webhook_secret: Some("hook"), ..choices() };
+        let extensions = text_of("extensions.conf", &two);
+        in_order(
+            &extensions,
+            &[
+                "Gosub(vg-announce,s,1(${EXTEN}))",
+                "Stasis(vg-one,did=${EXTEN})",
+                "= \"SUCCESS\"]?done)",
+                "Stasis(vg-two,did=${EXTEN})",
+                "= \"SUCCESS\"]?done)",
+                "Goto(people,fallback,1)",
+                "[vg-announce]",
+                "Bearer hook",
+                "CURL(http://127.0.0.1:8080/v1/webhooks/asterisk,did=",
+            ],
+        );
+        assert!(
+            fits_a_dialplan("0aZ-_.~+/=")
+                && !["a b", "a,b", "a;b", "$x", "a)b", "ü"].iter().any(|secret| fits_a_dialplan(secret))
+        );
+        assert!(is_app("vg-two_2") && !["", "a,b", "a b", "a(b"].iter().any(|app| is_app(app)));
+    }
+
+    #[test]
+    fn asterisk_can_connect_by_itself_and_has_a_second_way() {
+        let client = text_of("websocket_client.conf", &choices());
+        in_order(
+            &client,
+            &["[vg-events]", "ws://127.0.0.1:8080/ari/ws", "username = voice-gateway", "password = secret", "/media/ws"],
+        );
+        in_order(
+            &text_of("ari.conf", &choices()),
+            &[";[vg-one]", ";type = outbound_websocket", ";websocket_client_id = vg-events"],
+        );
+        let manager = text_of("manager.conf", &choices());
+        in_order(&manager, &["bindaddr = 127.0.0.1", "port = 5038", "[voice-gateway]", "secret = other", "deny = ", "permit = "]);
+        assert!(text_of("chan_websocket.conf", &choices()).contains("control_message_format = json"));
     }
 
     #[test]
     fn the_place_that_the_demo_tenant_names_is_there() {
         let place = tenants::demo().human.unwrap();
         let (context, extension) = place.split_once(',').unwrap();
-        let [.., (_, extensions)] = snippets(&choices());
+        let extensions = text_of("extensions.conf", &choices());
         let (_, people) = extensions.split_once(&format!("[{context}]")).unwrap();
         assert!(people.contains(&format!("exten => {extension},1,")));
     }
 
     #[test]
     fn every_way_of_a_hand_over_leads_back_to_the_gateway() {
-        let [.., (_, extensions)] = snippets(&choices());
+        let extensions = text_of("extensions.conf", &choices());
         let context = |name: &str| {
             let (_, from) = extensions.split_once(&format!("[{name}]\n")).unwrap();
             from.split_once("\n[").map_or(from, |(context, _)| context).to_owned()

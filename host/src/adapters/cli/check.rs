@@ -4,6 +4,7 @@ use super::terminal::say;
 use crate::adapters::agent;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::{Settings, operator_cas};
+use crate::adapters::tenants::FolderTenants;
 use crate::config::{Config, Faults};
 use crate::wiring::{emergency, host_config, refusals};
 use anyhow::Context;
@@ -20,7 +21,10 @@ pub(super) async fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCo
     match checked {
         Ok(Checked { tenants, shortfalls }) => {
             shortfalls.iter().for_each(|line| say(format_args!("warning: {line}")));
-            say(format_args!("configuration is sound; tenants: {tenants}"));
+            match tenants {
+                Some(tenants) => say(format_args!("configuration is sound; tenants: {tenants}")),
+                None => say("configuration is sound; tenants are the tenant-manager's: `tenant test ID` tries one"),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(faults) => {
@@ -32,7 +36,8 @@ pub(super) async fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCo
 }
 
 struct Checked {
-    tenants: usize,
+    /// None where they are not the folder's.
+    tenants: Option<usize>,
     shortfalls: Vec<String>,
 }
 
@@ -40,8 +45,14 @@ struct Checked {
 fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     let host = PluginHost::new(host_config(config)).context("cannot start the plugin host")?;
     let plugins = Plugins::new(host, None, &config.plugins).context("cannot open the plugin store")?;
-    let settings = Settings::new(config, Arc::new(plugins));
     let mut faults = operator_cas(&config.plugins).err().unwrap_or_default();
+    let settings = match Settings::new(config, Arc::new(plugins)) {
+        Ok(settings) => settings,
+        Err(others) => {
+            faults.extend(others);
+            return Ok(Err(faults));
+        }
+    };
     if let Err(others) = settings.refresh() {
         faults.extend(others);
     }
@@ -54,10 +65,10 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     if let Err(error) = refusals(config) {
         faults.add("prompts.refusals", format_args!("{error:#}"));
     }
-    let tenants = settings.tenants().all();
+    let tenants = settings.folder().map(FolderTenants::all).unwrap_or_default();
     let mut shortfalls = settings.shortfalls();
     let wanting = tenants.iter().filter(|tenant| tenant.recording && config.recording.dir.is_none());
     shortfalls.extend(wanting.map(|tenant| format!("{}: is to be recorded, but there is no recording.dir", tenant.tenant)));
-    let checked = Checked { tenants: tenants.len(), shortfalls };
+    let checked = Checked { tenants: settings.folder().map(|_| tenants.len()), shortfalls };
     Ok(faults.or(checked))
 }

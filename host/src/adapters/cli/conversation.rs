@@ -2,7 +2,7 @@
 
 mod sound;
 
-pub(super) use sound::{answers_ms, audible_ms};
+pub(super) use sound::{answers_ms, audible_ms, greeting_ms};
 
 use super::terminal::say;
 use crate::adapters::media_ws::client::{Phone, PhoneState};
@@ -28,6 +28,8 @@ pub(super) struct Turn {
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
     pub(super) turns: Vec<Turn>,
+    /// Who fell, and why.
+    pub(super) falls: Vec<(String, String)>,
 }
 
 impl Transcript {
@@ -36,8 +38,10 @@ impl Transcript {
         if let Some(line) = line(&fact) {
             say(line);
         }
-        if let PhoneFact::Turn { heard, said, latency_ms, .. } = fact {
-            self.turns.push(Turn { heard, said, latency_ms });
+        match fact {
+            PhoneFact::Turn { heard, said, latency_ms, .. } => self.turns.push(Turn { heard, said, latency_ms }),
+            PhoneFact::Fell { who, code } => self.falls.push((who, code)),
+            _ => {}
         }
     }
 }

@@ -91,7 +91,12 @@ fn embedded(config: Config, options: &Options) -> Config {
         http: config::Http { bind: if options.serve { config.http.bind } else { free }, ..config.http },
         media: config::Media { bind: free, advertise: None, ..config.media },
         asterisk: Vec::new(),
-        tenants: config::Tenants { dir: options.tenants.clone(), default: Some(TenantId::new("demo")) },
+        tenants: config::Tenants {
+            dir: options.tenants.clone(),
+            default: Some(TenantId::new("demo")),
+            map: config::TenantMap::new(),
+            manager: None,
+        },
         ..config
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     report.extend("machine", machine::rows());
     let mut asterisks = Vec::new();
     for configured in &config.asterisk {
-        asterisks.extend(asterisk::rows(configured).await);
+        asterisks.extend(asterisk::rows(configured, &config).await);
     }
     if asterisks.is_empty() {
         let none = "none is configured: calls come by the media WebSocket only";

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use std::time::Duration;
@@ -18,7 +18,12 @@ const ANSWER_MAX: usize = 1 << 20;
 
 /// GETs a plain-http URL, with user and password where given.
 pub(super) async fn get(url: &str, credentials: Option<(&str, &str)>) -> anyhow::Result<(StatusCode, Bytes)> {
-    let mut request = Request::get(url);
+    request(Method::GET, url, credentials).await
+}
+
+/// The same with another method, and nothing in the body.
+pub(super) async fn request(method: Method, url: &str, credentials: Option<(&str, &str)>) -> anyhow::Result<(StatusCode, Bytes)> {
+    let mut request = Request::builder().method(method).uri(url);
     if let Some((user, password)) = credentials {
         request = request.header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
     }

@@ -6,7 +6,7 @@ use super::auth::{Admin, CallsRead, CallsWrite, Permit, Scope, is_tenant};
 use super::calls::time;
 use super::input::Named;
 use super::tickets::{TICKET_KEPT, TicketError};
-use crate::application::ports::{TenantError, TenantHint};
+use crate::application::ports::TenantError;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -33,7 +33,7 @@ pub(super) async fn settings(
     if !is_tenant(&id) || (caller.tenant.as_str() != id && !caller.has(Scope::Admin)) {
         return Err(unknown());
     }
-    match api.parts.tenants.settings(&TenantHint::Named(TenantId::new(id))).await {
+    match api.parts.tenants.named(&TenantId::new(id)).await {
         Ok(settings) => Ok(Json(row(&settings))),
         Err(TenantError::Unknown | TenantError::DidUnknown | TenantError::TrunkMismatch) => Err(unknown()),
         Err(error @ TenantError::Unavailable) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.code()).retry_after(5)),

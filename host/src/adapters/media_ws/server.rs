@@ -81,6 +81,8 @@ fn offer(
         caller: Pii::new(variable("caller").unwrap_or_default()),
         dialled: Pii::new(variable("dialled").unwrap_or_default()),
         tenant: variable("tenant").map_or(TenantHint::Default, |name| TenantHint::Named(TenantId::new(name))),
+        // Who may bring a call by this socket is decided at its door; it has no trunk.
+        endpoint: None,
         channel: if start.channel_id.is_empty() { start.connection_id } else { start.channel_id },
         telephony: Box::new(telephony),
         events,

@@ -3,6 +3,7 @@
 mod menu;
 mod transfer;
 
+use super::lines::{Lines, RawDid, RawTrunk};
 use super::outbound::RawOutbound;
 use super::{Role, Rung, TenantDraft};
 use crate::config::Faults;
@@ -36,6 +37,8 @@ pub(super) struct RawTenant {
     timing: RawTiming,
     limits: RawLimits,
     outbound: Option<RawOutbound>,
+    trunk: Vec<RawTrunk>,
+    did: Vec<RawDid>,
 }
 
 /// `[hearing]`, or `[[hearing]]` for each rung.
@@ -143,6 +146,7 @@ impl RawTenant {
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let transfer = self.transfer.resolve(faults);
         let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
+        let lines = Lines::resolve(self.trunk, self.did, faults);
         let (hearing, speaking) = (hearing?, speaking?);
         let settings = TenantSettings {
             tenant,
@@ -159,7 +163,7 @@ impl RawTenant {
             calls_max,
             outbound,
         };
-        Some(TenantDraft { settings, rungs: [hearing, speaking].concat() })
+        Some(TenantDraft { settings, lines, rungs: [hearing, speaking].concat() })
     }
 }
 
@@ -272,7 +276,7 @@ impl RawTiming {
     }
 }
 
-fn needed(path: &str, value: Option<String>, faults: &mut Faults) -> Option<String> {
+pub(super) fn needed(path: &str, value: Option<String>, faults: &mut Faults) -> Option<String> {
     let value = value.filter(|text| !text.trim().is_empty());
     if value.is_none() {
         faults.add(path, "is needed");

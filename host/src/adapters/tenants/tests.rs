@@ -1,5 +1,8 @@
 use super::*;
+use crate::application::ports::{Endpoint, TenantHint};
+use crate::config::Line;
 use std::time::Duration;
+use vg_domain::pii::Pii;
 use vg_domain::tenant::{Coding, Sound};
 use vg_domain::transfer::{OutsideWay, ReferPattern};
 
@@ -51,10 +54,16 @@ fn taken(dir: Option<&Path>, default: Option<&str>) -> FolderTenants {
     tenants
 }
 
+/// Settings for a call that came by no Asterisk.
+async fn of_hint(tenants: &FolderTenants, hint: TenantHint) -> Result<Arc<TenantSettings>, TenantError> {
+    let arrival = Arrival { hint, dialled: Pii::new(String::new()), endpoint: None };
+    tenants.settings(&arrival).await.map(|admission| admission.settings)
+}
+
 #[tokio::test]
 async fn without_a_folder_there_is_the_demo_tenant() {
     let tenants = taken(None, Some("demo"));
-    let settings = tenants.settings(&TenantHint::Default).await.unwrap();
+    let settings = of_hint(&tenants, TenantHint::Default).await.unwrap();
     assert_eq!(settings.tenant.as_str(), "demo");
     assert_eq!(settings.hearing.first().plugin.as_str(), "stt-local");
     let options: serde_json::Value = serde_json::from_str(&settings.hearing.first().options).unwrap();
@@ -65,14 +74,14 @@ async fn without_a_folder_there_is_the_demo_tenant() {
 async fn a_tenant_is_found_by_name_only() {
     let folder = folder(&[("acme.toml", WHOLE), ("words.txt", "sim não"), ("notes.md", "ignored")]);
     let tenants = taken(Some(folder.path()), None);
-    let settings = tenants.settings(&TenantHint::Named(TenantId::new("acme"))).await.unwrap();
+    let settings = of_hint(&tenants, TenantHint::Named(TenantId::new("acme"))).await.unwrap();
     assert_eq!(settings.hearing.first().options, r#"{"deep":{"words":"sim não"},"fast":true}"#);
     assert_eq!(settings.speaking.first().options, "{}");
     assert_eq!(settings.timing.barge_in, Duration::from_millis(300));
     assert_eq!(settings.timing.silence, Duration::from_secs(5));
     assert!(settings.recording && !demo().recording);
     for hint in [TenantHint::Named(TenantId::new("demo")), TenantHint::Default] {
-        assert_eq!(tenants.settings(&hint).await.unwrap_err(), TenantError::Unknown);
+        assert_eq!(of_hint(&tenants, hint).await.unwrap_err(), TenantError::Unknown);
     }
 }
 
@@ -83,7 +92,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
-             `hearing`, `speaking`, `prompts`, `timing`, `limits`, `outbound`",
+             `hearing`, `speaking`, `prompts`, `timing`, `limits`, `outbound`, `trunk`, `did`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",
@@ -145,7 +154,7 @@ const LADDER: &str = r#"
 async fn a_ladder_is_read_with_all_that_belongs_to_a_rung() {
     let folder = folder(&[("acme.toml", LADDER)]);
     let tenants = taken(Some(folder.path()), Some("acme"));
-    let settings = tenants.settings(&TenantHint::Default).await.unwrap();
+    let settings = of_hint(&tenants, TenantHint::Default).await.unwrap();
     let [first, second] = settings.hearing.rungs() else { panic!("two rungs are written") };
     assert_eq!((first.plugin.as_str(), second.plugin.as_str()), ("stt-a@1.2.0", "stt-local"));
     assert_eq!(first.options, r#"{"endpoint":"http://127.0.0.1:9"}"#);
@@ -190,17 +199,17 @@ async fn a_faulty_change_costs_its_own_tenant_nothing_but_the_change() {
     let folder = folder(&[("a.toml", LADDER), ("b.toml", LADDER)]);
     let tenants = taken(Some(folder.path()), Some("a"));
     let greeting = async |name: &str| {
-        let found = tenants.settings(&TenantHint::Named(TenantId::new(name))).await;
+        let found = of_hint(&tenants, TenantHint::Named(TenantId::new(name))).await;
         found.map(|settings| settings.greeting.clone())
     };
-    let unchanged = tenants.settings(&TenantHint::Default).await.unwrap();
+    let unchanged = of_hint(&tenants, TenantHint::Default).await.unwrap();
     std::fs::write(folder.path().join("a.toml"), LADDER.replace("[prompts]", "[prompt]")).unwrap();
     std::fs::write(folder.path().join("b.toml"), LADDER.replace("Olá.", "Oi.")).unwrap();
     assert_eq!(told(&folder, &tenants).len(), 4);
     assert_eq!(greeting("a").await.as_deref(), Ok("Olá."));
     assert_eq!(greeting("b").await.as_deref(), Ok("Oi."));
     // A call that is up holds what it began with; what did not change is the very same.
-    assert!(Arc::ptr_eq(&unchanged, &tenants.settings(&TenantHint::Default).await.unwrap()));
+    assert!(Arc::ptr_eq(&unchanged, &of_hint(&tenants, TenantHint::Default).await.unwrap()));
 
     std::fs::write(folder.path().join("a.toml"), LADDER.replace("Olá.", "Alô.")).unwrap();
     std::fs::remove_file(folder.path().join("b.toml")).unwrap();
@@ -255,7 +264,7 @@ fn with_control(control: &str) -> String {
 async fn transfers_and_menu_are_read_as_they_are_written() {
     let folder = folder(&[("acme.toml", &with_control(CONTROL)), ("words.txt", "x")]);
     let tenants = taken(Some(folder.path()), Some("acme"));
-    let settings = tenants.settings(&TenantHint::Default).await.unwrap();
+    let settings = of_hint(&tenants, TenantHint::Default).await.unwrap();
     assert_eq!(settings.transfer.ring, Duration::from_secs(20));
     let outside = &settings.transfer.external[0];
     let OutsideWay::Trunk { trunk, caller_id, .. } = &outside.way else { panic!("{outside:?}") };
@@ -306,4 +315,39 @@ fn what_the_shipped_tenant_shows_in_its_comments_can_be_written() {
     let settings = taken(Some(folder.path()), Some("demo")).all().pop().unwrap();
     assert_eq!(settings.menu.as_ref().map(|menu| menu.keys.len()), Some(5));
     assert_eq!(settings.transfer.external.len(), 1);
+}
+
+const OWN_LINES: &str = r#"
+    [[trunk]]
+    id = "trunk-1"
+    endpoint = "PJSIP/one"
+    [[did]]
+    id = "did-1"
+    number = "+551140028922"
+    trunk = "trunk-1"
+"#;
+
+#[tokio::test]
+async fn a_call_is_admitted_with_the_ids_that_confirmed_it_or_refused() {
+    let folder = folder(&[("acme.toml", &format!("{LADDER}{OWN_LINES}")), ("other.toml", LADDER)]);
+    let map = [(Line::parse("+551140028922").unwrap(), TenantId::new("acme"))].into_iter().collect();
+    let tenants = FolderTenants::mapped(Some(folder.path()), map, Some(TenantId::new("other")));
+    tenants.take(tenants.read(), &anything).unwrap();
+    let admitted = async |hint: TenantHint, dialled: &str, channel: &str| {
+        let endpoint = Some(Endpoint::of_channel(channel));
+        let arrival = Arrival { hint, dialled: Pii::new(dialled.to_owned()), endpoint };
+        let Admission { settings, did_id, trunk_id } = tenants.settings(&arrival).await?;
+        Ok((settings.tenant.to_string(), did_id, trunk_id))
+    };
+    let ids = (Some("did-1".to_owned()), Some("trunk-1".to_owned()));
+    let acme = ("acme".to_owned(), ids.0, ids.1);
+    assert_eq!(admitted(TenantHint::Default, "551140028922", "PJSIP/one-00000001").await, Ok(acme));
+    // Who lists nothing is asked nothing.
+    let other = ("other".to_owned(), None, None);
+    assert_eq!(admitted(TenantHint::Default, "1", "PJSIP/x-00000001").await, Ok(other));
+    let acme = || TenantHint::Named(TenantId::new("acme"));
+    assert_eq!(admitted(acme(), "551140028923", "PJSIP/one-00000001").await, Err(TenantError::DidUnknown));
+    assert_eq!(admitted(acme(), "551140028922", "PJSIP/two-00000001").await, Err(TenantError::TrunkMismatch));
+    // By name alone nothing is confirmed: that is for calls of our own.
+    assert_eq!(tenants.named(&TenantId::new("acme")).await.unwrap().tenant.as_str(), "acme");
 }

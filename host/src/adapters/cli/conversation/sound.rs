@@ -19,6 +19,12 @@ pub(crate) fn answers_ms(rate_hz: u32, caller: &[i16], agent: &[i16]) -> Vec<u64
     questions.iter().zip(until).map(|(question, to)| sound(question.1, to).iter().filter(|a| **a).count() as u64 * 20).collect()
 }
 
+/// How much sound the agent's track has before the caller says anything, in milliseconds.
+pub(crate) fn greeting_ms(rate_hz: u32, caller: &[i16], agent: &[i16]) -> u64 {
+    let until = frames(rate_hz, caller).position(|audible| audible).unwrap_or(usize::MAX);
+    frames(rate_hz, agent).take(until).filter(|audible| *audible).count() as u64 * 20
+}
+
 /// Whether each 20 ms of a track are sound.
 fn frames(rate_hz: u32, track: &[i16]) -> impl Iterator<Item = bool> {
     let size = (rate_hz as usize / 50).max(1);
@@ -53,6 +59,8 @@ mod tests {
         let agent = track(&[(true, 1.0), (false, 2.0), (true, 1.5), (false, 2.0), (true, 0.4), (false, 1.4)]);
         assert_eq!(answers_ms(8000, &caller, &agent), [1500, 400]);
         assert_eq!(audible_ms(8000, &agent), 2900);
+        assert_eq!(greeting_ms(8000, &caller, &agent), 1000);
+        assert_eq!(greeting_ms(8000, &[], &agent), 2900);
     }
 
     #[test]

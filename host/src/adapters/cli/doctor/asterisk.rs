@@ -1,8 +1,12 @@
 //! Asterisk as seen from here, by ARI.
 
+mod channels;
+mod questions;
+mod sound;
+
 use super::report::Row;
-use crate::adapters::cli::web;
-use crate::config::Asterisk;
+use crate::config::{Asterisk, Config};
+use questions::Questions;
 use serde::Deserialize;
 use std::time::Instant;
 
@@ -32,9 +36,10 @@ struct Module {
     status: String,
 }
 
-pub(super) async fn rows(asterisk: &Asterisk) -> Vec<Row> {
+pub(super) async fn rows(asterisk: &Asterisk, config: &Config) -> Vec<Row> {
+    let questions = Questions(asterisk);
     let begun = Instant::now();
-    let info = match ask::<Info>(asterisk, "info").await {
+    let info = match questions.get::<Info>("asterisk/info").await {
         Ok(info) => info,
         Err(why) => return vec![Row::fault(&asterisk.app, why)],
     };
@@ -42,24 +47,17 @@ pub(super) async fn rows(asterisk: &Asterisk) -> Vec<Row> {
     let mut rows = vec![version(&asterisk.app, &info.system.version)];
     let rtt_row = if rtt.as_millis() > 10 { Row::warning } else { Row::fine };
     rows.push(rtt_row(&"round trip", &format!("{:.1} ms by ARI", rtt.as_secs_f64() * 1000.0)));
-    match ask::<Vec<Module>>(asterisk, "modules").await {
-        Ok(modules) => rows.extend(module_rows(&modules)),
+    match questions.get::<Vec<Module>>("asterisk/modules").await {
+        Ok(modules) => {
+            rows.extend(module_rows(&modules));
+            rows.extend(channels::feature_rows(&modules, config));
+        }
         Err(why) => rows.push(Row::warning("modules", why)),
     }
+    rows.push(channels::app_row(questions).await);
+    rows.push(channels::transfer_row(questions).await);
+    rows.push(sound::row(questions, &config.media).await);
     rows
-}
-
-async fn ask<T: for<'de> Deserialize<'de>>(asterisk: &Asterisk, what: &str) -> Result<T, String> {
-    let url = format!("{}/ari/asterisk/{what}", asterisk.url.as_str().trim_end_matches('/'));
-    let credentials = Some((asterisk.user.as_str(), asterisk.password.reveal().as_str()));
-    match web::get(&url, credentials).await {
-        Ok((status, _)) if status == 401 => Err("user or password is refused".to_owned()),
-        Ok((status, body)) if status.is_success() => {
-            serde_json::from_slice(&body).map_err(|_| "the answer is not that of an Asterisk".to_owned())
-        }
-        Ok((status, _)) => Err(format!("answers {status}: is ARI enabled (ari.conf, http.conf)?")),
-        Err(error) => Err(format!("{error:#}")),
-    }
 }
 
 fn version(app: &str, version: &str) -> Row {
@@ -107,7 +105,7 @@ mod tests {
             user: "u".into(),
             password: vg_domain::pii::Pii::new("p".into()),
         };
-        let rows = rows(&asterisk).await;
+        let rows = rows(&asterisk, &Config::defaults(&crate::config::Machine::here())).await;
         assert_eq!(rows.len(), 1);
         assert!(format!("{:?}", rows[0]).contains("nobody answers there"));
     }
