@@ -1,7 +1,8 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
 use crate::adapters::agent::builtin::BuiltinAgent;
-use crate::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE, RestCounts};
+use crate::adapters::ami::{self, Ami, AmiConfig};
+use crate::adapters::ari::{self, Ari, AriConfig, REQUEST_DEADLINE, RestCounts, Source};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, EventSource, PluginState, Readiness, Vitals};
 use crate::adapters::media_ws;
@@ -15,7 +16,7 @@ use crate::application::call_task::{Prompt, Services};
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
 use crate::application::ports::{Facts, IncomingCall};
-use crate::config::{self, Config, Faults, RtpCodec};
+use crate::config::{self, AmiLogin, AsteriskMode, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -95,17 +96,23 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
-    let asterisks = asterisks(&config, &shard, &incoming)?;
+    let amis = amis(&config);
+    let asterisks = asterisks(&config, &amis, &shard, &incoming)?;
     let live = gateway.live_calls();
-    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, stop: stop.clone(), recordings };
+    let house = House { live, shard: Arc::clone(&shard), plugins, settings, asterisks, amis, stop: stop.clone(), recordings };
     let vitals = Arc::new(house);
     let mut mounted = media_ws::router(shard, incoming, config.media.silence);
     if config.http.api {
         mounted = mounted.merge(http::plugins(Arc::clone(&vitals.plugins)));
     }
+    mounted = mounted.merge(ari::router(&vitals.asterisks));
     let router = http::router(metrics, Arc::clone(&vitals) as _, mounted);
 
     let mut servers = JoinSet::new();
+    for ami in vitals.amis.iter().flatten() {
+        let (ami, close) = (Arc::clone(ami), close.clone());
+        servers.spawn(async move { ami.run(close).await });
+    }
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
         servers.spawn(async move { asterisk.run(close).await });
@@ -225,7 +232,25 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
     }
 }
 
-fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
+/// For each Asterisk its manager interface, where one is configured.
+fn amis(config: &Config) -> Vec<Option<Arc<Ami>>> {
+    let ami = |access: &config::AmiAccess| {
+        let login = match access.login {
+            AmiLogin::Challenge => ami::Login::Challenge,
+            AmiLogin::Plain => ami::Login::Plain,
+        };
+        let (address, user, password) = (access.address.clone(), access.user.clone(), access.password.clone());
+        Arc::new(Ami::new(AmiConfig { address, user, password, login, deadline: REQUEST_DEADLINE }))
+    };
+    config.asterisk.iter().map(|asterisk| asterisk.ami.as_ref().map(ami)).collect()
+}
+
+fn asterisks(
+    config: &Config,
+    amis: &[Option<Arc<Ami>>],
+    shard: &Arc<Shards>,
+    incoming: &mpsc::Sender<IncomingCall>,
+) -> Result<Vec<Arc<Ari>>> {
     let codec = match config.media.codec {
         RtpCodec::Ulaw => Codec::Pcmu,
         RtpCodec::Alaw => Codec::Pcma,
@@ -233,9 +258,9 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
     };
     let silence = config.media.silence;
     let inactivity = config.media.inactivity;
-    let ari = |asterisk: &config::Asterisk| {
+    let ari = |(asterisk, ami): (&config::Asterisk, &Option<Arc<Ami>>)| {
         let config = AriConfig {
-            url: asterisk.url.clone(),
+            mode: ari_mode(&asterisk.mode)?,
             app: asterisk.app.clone(),
             user: asterisk.user.clone(),
             password: asterisk.password.clone(),
@@ -244,9 +269,16 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
             inactivity,
             deadline: REQUEST_DEADLINE,
         };
-        Ok(Arc::new(Ari::new(config, Arc::clone(shard), incoming.clone())?))
+        Ok(Arc::new(Ari::new(config, ami.clone(), Arc::clone(shard), incoming.clone())?))
     };
-    config.asterisk.iter().map(ari).collect()
+    config.asterisk.iter().zip(amis).map(ari).collect()
+}
+
+/// With the operator's authorities read.
+pub(crate) fn ari_mode(mode: &AsteriskMode) -> Result<ari::Mode> {
+    let AsteriskMode::Dial { url, ca } = mode else { return Ok(ari::Mode::Accept) };
+    let read = |file: &std::path::PathBuf| std::fs::read(file).with_context(|| format!("failed to read {}", file.display()));
+    Ok(ari::Mode::Dial { url: url.clone(), ca: ca.as_ref().map(read).transpose()? })
 }
 
 /// The operator's own words, or the shipped ones.
@@ -264,6 +296,8 @@ struct House {
     plugins: Arc<Plugins>,
     settings: Arc<Settings>,
     asterisks: Vec<Arc<Ari>>,
+    /// As many as `asterisks`.
+    amis: Vec<Option<Arc<Ami>>>,
     stop: CancellationToken,
     /// The last to go: legs that end hand over what they have.
     recordings: Option<Arc<Recordings>>,
@@ -303,17 +337,40 @@ impl Vitals for House {
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
             ..Readings::default()
         };
-        let mut requests = BTreeMap::new();
-        for stats in self.asterisks.iter().map(|asterisk| asterisk.stats()) {
+        self.read_asterisks(&mut readings);
+        readings
+    }
+}
+
+impl House {
+    fn read_asterisks(&self, readings: &mut Readings) {
+        let (mut requests, mut faults) = (BTreeMap::new(), BTreeMap::new());
+        for asterisk in &self.asterisks {
+            let stats = asterisk.stats();
             for (outcome, count) in by_outcome(stats.requests) {
                 *requests.entry(outcome).or_default() += count;
             }
-            readings.ari_sockets_up += u64::from(stats.up);
+            for (code, count) in stats.connect_faults {
+                *faults.entry(code).or_default() += count;
+            }
+            let app = asterisk.app().to_owned();
+            let sources = [Source::None, Source::Ari, Source::Ami];
+            readings.asterisk.sources.extend(sources.map(|source| (app.clone(), source.code(), source == stats.source)));
+            readings.asterisk.rtts_s.extend(stats.rtt.map(|rtt| (app, rtt.as_secs_f64())));
+            readings.ari_sockets_up += stats.sockets;
             readings.ari_events_unknown += stats.events_unused;
             readings.ari_events_malformed += stats.events_malformed;
+            readings.asterisk.answers_late += stats.answers_late;
+            readings.asterisk.calls_adopted += stats.calls_adopted;
+            readings.asterisk.orphans_removed += stats.orphans_removed;
         }
         readings.ari_requests = requests.into_iter().collect();
-        readings
+        readings.asterisk.connect_faults = faults.into_iter().collect();
+        for stats in self.amis.iter().flatten().map(|ami| ami.stats()) {
+            readings.asterisk.ami_up += u64::from(stats.up);
+            readings.asterisk.ami_logins_refused += stats.logins_refused;
+            readings.asterisk.ami_malformed += stats.malformed;
+        }
     }
 }
 
@@ -326,9 +383,9 @@ fn paced(lateness: &Lateness) -> Paced {
     }
 }
 
-fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 5] {
-    let RestCounts { ok, gone, refused, deadline, unreachable } = requests;
-    [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable)]
+fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 6] {
+    let RestCounts { ok, gone, refused, deadline, unreachable, by_ami } = requests;
+    [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable), ("by_ami", by_ami)]
 }
 
 fn by_fate(links: LinkCounts) -> Vec<(&'static str, u64)> {

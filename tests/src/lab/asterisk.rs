@@ -22,6 +22,15 @@ pub struct Ari {
     pub app: String,
 }
 
+/// How Asterisk connects by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// One socket for all calls.
+    Persistent,
+    /// One for each call.
+    PerCall,
+}
+
 /// A running Asterisk. Dropping it kills it.
 #[derive(Debug)]
 pub struct Asterisk {
@@ -30,6 +39,7 @@ pub struct Asterisk {
     root: PathBuf,
     sip_port: u16,
     http_port: u16,
+    ami_port: u16,
     /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
     /// The same against stories of this process; given back after the lock.
@@ -64,9 +74,9 @@ impl Asterisk {
                 ports.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in {ports}"))?;
             Ok(number.parse()?)
         };
-        let (sip_port, http_port) = (port("SIP=")?, port("HTTP=")?);
+        let (sip_port, http_port, ami_port) = (port("SIP=")?, port("HTTP=")?, port("AMI=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk = Self { instance, process, root, sip_port, http_port, _lock: lock, _seat: seat };
+        let mut asterisk = Self { instance, process, root, sip_port, http_port, ami_port, _lock: lock, _seat: seat };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -82,6 +92,16 @@ impl Asterisk {
             password: "gateway-lab".to_owned(),
             app: "vg-test".to_owned(),
         }
+    }
+
+    /// Its manager interface, on loopback; user `gateway`, password `gateway-ami`.
+    pub fn ami_port(&self) -> u16 {
+        self.ami_port
+    }
+
+    /// Its HTTP server with ARI, on loopback.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
     }
 
     /// Where callers send their INVITE, on loopback.
@@ -105,6 +125,28 @@ impl Asterisk {
         );
         std::fs::write(&file, section).with_context(|| format!("failed to write {}", file.display()))?;
         self.cli("module reload res_websocket_client.so").await.map(drop)
+    }
+
+    /// From now on Asterisk connects its event socket of this application to a gateway by itself: one that stays, or, `per_call`, one for each call.
+    /// It shows the user `asterisk` and the password `asterisk-lab`.
+    pub async fn dials_ari_at(&self, gateway: std::net::SocketAddr, app: &str, connections: Connections) -> Result<()> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        let kind = match connections {
+            Connections::Persistent => "persistent",
+            Connections::PerCall => "per_call_config",
+        };
+        let client = format!(
+            "[vg-ari]\ntype = websocket_client\nconnection_type = {kind}\nprotocols = ari\nuri = ws://{gateway}/ari/ws\n\
+             username = asterisk\npassword = asterisk-lab\nconnection_timeout = 500\nreconnect_interval = 500\nreconnect_attempts = 4\n"
+        );
+        std::fs::write(etc.join("websocket_client.conf"), client)?;
+        let ari = etc.join("ari.conf");
+        let socket = format!(
+            "\n[{app}-socket]\ntype = outbound_websocket\nwebsocket_client_id = vg-ari\napps = {app}\nlocal_ari_user = gateway\n"
+        );
+        std::fs::write(&ari, std::fs::read_to_string(&ari)? + &socket)?;
+        self.cli("module reload res_websocket_client.so").await?;
+        self.cli("module reload res_ari.so").await.map(drop)
     }
 
     /// What Asterisk measured of a channel's RTP, as ARI tells it (`GET /channels/ID/rtp_statistics`).

@@ -23,7 +23,8 @@ pub(super) struct Built {
 
 /// The live calls of one Asterisk.
 pub(super) struct Calls {
-    /// `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
+    /// `<app>.`, `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
+    prefix: String,
     media_prefix: String,
     bridge_prefix: String,
     state: Mutex<State>,
@@ -47,7 +48,14 @@ struct Leg {
 
 impl Calls {
     pub(super) fn new(app: &str) -> Self {
-        Self { media_prefix: format!("{app}.media."), bridge_prefix: format!("{app}.bridge."), state: Mutex::default() }
+        // The name of a call's own application holds that of its channel.
+        let app: String = app.chars().map(|c| if matches!(c, ':' | '/' | '.' | '@' | ';') { '-' } else { c }).collect();
+        Self {
+            prefix: format!("{app}."),
+            media_prefix: format!("{app}.media."),
+            bridge_prefix: format!("{app}.bridge."),
+            state: Mutex::default(),
+        }
     }
 
     pub(super) fn names(&self, call: &CallId) -> Built {
@@ -56,6 +64,17 @@ impl Calls {
 
     pub(super) fn is_ours(&self, channel: &str) -> bool {
         channel.starts_with(&self.media_prefix)
+    }
+
+    /// Whether a channel's name is one that this gateway gives.
+    pub(super) fn is_named_by_us(&self, channel: &str) -> bool {
+        channel.starts_with(&self.prefix)
+    }
+
+    /// Whether a channel is that of a caller who is served.
+    pub(super) fn knows(&self, channel: &str) -> bool {
+        let state = self.lock();
+        state.legs.contains_key(channel) || state.unreleased.values().any(|caller| caller == channel)
     }
 
     /// Whether a channel or bridge is ours, and its call is not live.

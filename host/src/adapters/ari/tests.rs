@@ -37,7 +37,7 @@ async fn house_with(media_port: u16) -> House {
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(2);
     let config = AriConfig {
-        url: asterisk.url.clone(),
+        mode: Mode::Dial { url: asterisk.url.clone(), ca: None },
         app: "vg-test".into(),
         user: "user".into(),
         password: Pii::new("secret".into()),
@@ -46,7 +46,7 @@ async fn house_with(media_port: u16) -> House {
         inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
     };
-    let ari = Arc::new(Ari::new(config, Arc::clone(&shard), incoming).unwrap());
+    let ari = Arc::new(Ari::new(config, None, Arc::clone(&shard), incoming).unwrap());
     let stop = CancellationToken::new();
     let (running, token) = (Arc::clone(&ari), stop.clone());
     tokio::spawn(async move { running.run(token).await });

@@ -44,11 +44,11 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
             None => Meaning::Unused,
         },
         Event::ApplicationReplaced {} => Meaning::Replaced,
-        Event::Unused => Meaning::Unused,
+        Event::Unused | Event::ApplicationRegistered {} | Event::RestAnswer(_) => Meaning::Unused,
     }
 }
 
-fn caller(args: &[String], channel: Channel) -> Caller {
+pub(super) fn caller(args: &[String], channel: Channel) -> Caller {
     Caller {
         channel: channel.id,
         number: Pii::new(channel.caller.number),

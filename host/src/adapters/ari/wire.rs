@@ -1,6 +1,6 @@
 //! What Asterisk says, as far as it is used.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// An event of the event socket.
@@ -27,15 +27,82 @@ pub(super) enum Event {
     },
     /// Another socket took the application: this one stays open, and silent.
     ApplicationReplaced {},
+    /// Asterisk knows this socket's application.
+    ApplicationRegistered {},
+    /// The answer to a request that went over the event socket.
+    #[serde(rename = "RESTResponse")]
+    RestAnswer(RestAnswer),
     /// Any other type.
     #[serde(other)]
     Unused,
+}
+
+impl Event {
+    /// Every type that is used, for the filter at Asterisk: no other is sent.
+    pub(super) const USED: [&'static str; 8] = [
+        "StasisStart",
+        "StasisEnd",
+        "ChannelHangupRequest",
+        "ChannelDestroyed",
+        "ChannelDtmfReceived",
+        "ApplicationReplaced",
+        "ApplicationRegistered",
+        "RESTResponse",
+    ];
+}
+
+/// The beginning of whatever is said on an event socket: whose it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Addressed {
+    pub(super) application: String,
+}
+
+/// `RESTRequest`: a request over the event socket.
+#[derive(Debug, Serialize)]
+pub(super) struct RestRequest<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) request_id: &'a str,
+    pub(super) method: &'a str,
+    pub(super) uri: &'a str,
+    /// Here nothing is percent-encoded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) query_strings: Vec<QueryString<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message_body: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct QueryString<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
+}
+
+/// `RESTResponse`. Its body may hold numbers: never logged.
+#[derive(Deserialize)]
+pub(super) struct RestAnswer {
+    #[serde(default)]
+    pub(super) request_id: String,
+    pub(super) status_code: u16,
+    #[serde(default)]
+    pub(super) message_body: String,
+}
+
+impl std::fmt::Debug for RestAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RestAnswer({:?}, {})", self.request_id, self.status_code)
+    }
 }
 
 /// A channel, in events and answers.
 #[derive(Debug, Deserialize)]
 pub(super) struct Channel {
     pub(super) id: String,
+    /// Technology, endpoint and a number, for example `PJSIP/trunk-0000002a`.
+    #[serde(default)]
+    pub(super) name: String,
     #[serde(default)]
     pub(super) caller: Party,
     #[serde(default)]
@@ -63,6 +130,12 @@ pub(super) struct Dialplan {
     /// What was dialled: personal data, too.
     #[serde(default)]
     pub(super) exten: String,
+    /// What the channel is in, for example `Stasis`.
+    #[serde(default)]
+    pub(super) app_name: String,
+    /// Its arguments, as the dialplan wrote them.
+    #[serde(default)]
+    pub(super) app_data: String,
 }
 
 impl std::fmt::Debug for Dialplan {
@@ -89,7 +162,7 @@ pub(super) struct Status {
     pub(super) startup_time: String,
 }
 
-/// `GET /channels` and `GET /bridges`, as far as resynchronisation needs them.
+/// `GET /bridges`, as far as resynchronisation needs it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
@@ -99,4 +172,28 @@ pub(super) struct Named {
 #[derive(Debug, Deserialize)]
 pub(super) struct Variable {
     pub(super) value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variants of [`Event`], as this file writes them.
+    fn variants() -> Vec<String> {
+        let (_, from) = include_str!("wire.rs").split_once("pub(super) enum Event {").unwrap();
+        let (body, _) = from.split_once("\n}").unwrap();
+        let variant =
+            |line: &str| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)).map(str::to_owned);
+        body.lines().filter_map(|line| variant(line)).map(|line| line.split([' ', '(', ',']).next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn asterisk_is_asked_for_every_type_of_event_that_is_used() {
+        let wanted: Vec<_> = variants().into_iter().filter(|name| !["Unused", "RestAnswer"].contains(&name.as_str())).collect();
+        assert!(wanted.len() >= 7, "{wanted:?}");
+        for name in &wanted {
+            assert!(Event::USED.contains(&name.as_str()), "{name} is missing in Event::USED: Asterisk would not send it");
+        }
+        assert_eq!(Event::USED.len(), wanted.len() + 1, "with RESTResponse");
+    }
 }

@@ -46,7 +46,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         app: configured.map_or_else(|| Config::app_default(&config.instance), |asterisk| asterisk.app.clone()),
         user: configured.map_or("voice-gateway", |asterisk| asterisk.user.as_str()),
         password: configured.map_or(made.as_str(), |asterisk| asterisk.password.reveal().as_str()),
-        http_port: configured.and_then(|asterisk| asterisk.url.port_or_known_default()).unwrap_or(8088),
+        http_port: configured.and_then(|asterisk| asterisk.url()?.port_or_known_default()).unwrap_or(8088),
         callers: &callers,
         codec: match config.media.codec {
             crate::config::RtpCodec::Ulaw => "ulaw,alaw",

@@ -40,6 +40,12 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         links: vec![("asked", 1)],
         settings: vec![("tenants", "taken", 1)],
         media_busy_s: vec![("hear", 1.5)],
+        asterisk: AsteriskReadings {
+            sources: vec![("vg".into(), "ami", true)],
+            rtts_s: vec![("vg".into(), 0.001)],
+            connect_faults: vec![("certificate", 1)],
+            ..AsteriskReadings::default()
+        },
         ..Readings::default()
     };
     let text = observed().render(&readings);

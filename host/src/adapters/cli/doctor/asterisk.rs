@@ -1,10 +1,14 @@
 //! Asterisk as seen from here, by ARI.
 
 use super::report::Row;
-use crate::adapters::cli::web;
+use crate::adapters::ari::Probe;
 use crate::config::Asterisk;
+use crate::wiring;
 use serde::Deserialize;
-use std::time::Instant;
+use std::time::Duration;
+
+/// A way to Asterisk that takes longer is worth a warning: commands and the caller's sound take it, too.
+const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 /// Modules that a call needs, with what they are for.
 const NEEDED: [(&str, &str); 6] = [
@@ -33,33 +37,36 @@ struct Module {
 }
 
 pub(super) async fn rows(asterisk: &Asterisk) -> Vec<Row> {
-    let begun = Instant::now();
-    let info = match ask::<Info>(asterisk, "info").await {
+    let probe = match probe(asterisk) {
+        Ok(Some(probe)) => probe,
+        Ok(None) => return vec![Row::fine(&asterisk.app, "connects to this gateway by itself: nothing can be asked from here")],
+        Err(why) => return vec![Row::fault(&asterisk.app, format_args!("{why:#}"))],
+    };
+    let info = match probe.ask::<Info>("info").await {
         Ok(info) => info,
         Err(why) => return vec![Row::fault(&asterisk.app, why)],
     };
-    let rtt = begun.elapsed();
     let mut rows = vec![version(&asterisk.app, &info.system.version)];
-    let rtt_row = if rtt.as_millis() > 10 { Row::warning } else { Row::fine };
-    rows.push(rtt_row(&"round trip", &format!("{:.1} ms by ARI", rtt.as_secs_f64() * 1000.0)));
-    match ask::<Vec<Module>>(asterisk, "modules").await {
+    rows.push(match probe.round_trip().await {
+        Ok(took) => round_trip(took),
+        Err(why) => Row::warning("round trip", why),
+    });
+    match probe.ask::<Vec<Module>>("modules").await {
         Ok(modules) => rows.extend(module_rows(&modules)),
         Err(why) => rows.push(Row::warning("modules", why)),
     }
     rows
 }
 
-async fn ask<T: for<'de> Deserialize<'de>>(asterisk: &Asterisk, what: &str) -> Result<T, String> {
-    let url = format!("{}/ari/asterisk/{what}", asterisk.url.as_str().trim_end_matches('/'));
-    let credentials = Some((asterisk.user.as_str(), asterisk.password.reveal().as_str()));
-    match web::get(&url, credentials).await {
-        Ok((status, _)) if status == 401 => Err("user or password is refused".to_owned()),
-        Ok((status, body)) if status.is_success() => {
-            serde_json::from_slice(&body).map_err(|_| "the answer is not that of an Asterisk".to_owned())
-        }
-        Ok((status, _)) => Err(format!("answers {status}: is ARI enabled (ari.conf, http.conf)?")),
-        Err(error) => Err(format!("{error:#}")),
-    }
+fn probe(asterisk: &Asterisk) -> anyhow::Result<Option<Probe>> {
+    let mode = wiring::ari_mode(&asterisk.mode)?;
+    Ok(Probe::new(&mode, &asterisk.user, &asterisk.password)?)
+}
+
+fn round_trip(took: Duration) -> Row {
+    let told = format!("{:.1} ms by ARI", took.as_secs_f64() * 1000.0);
+    let row = if took > ROUND_TRIP { Row::warning } else { Row::fine };
+    row(&"round trip", &told)
 }
 
 fn version(app: &str, version: &str) -> Row {
@@ -82,6 +89,13 @@ fn module_rows(modules: &[Module]) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AsteriskMode;
+
+    #[test]
+    fn a_long_way_is_a_warning() {
+        assert_eq!(round_trip(Duration::from_millis(10)), Row::fine("round trip", "10.0 ms by ARI"));
+        assert_eq!(round_trip(Duration::from_micros(10_100)), Row::warning("round trip", "10.1 ms by ARI"));
+    }
 
     #[test]
     fn each_missing_module_is_named_with_its_purpose() {
@@ -102,10 +116,11 @@ mod tests {
     async fn an_asterisk_that_is_not_there_is_a_fault() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let asterisk = Asterisk {
-            url: format!("http://{closed}").parse().unwrap(),
+            mode: AsteriskMode::Dial { url: format!("http://{closed}").parse().unwrap(), ca: None },
             app: "vg-test".into(),
             user: "u".into(),
             password: vg_domain::pii::Pii::new("p".into()),
+            ami: None,
         };
         let rows = rows(&asterisk).await;
         assert_eq!(rows.len(), 1);
