@@ -39,6 +39,7 @@ pub struct Asterisk {
     root: PathBuf,
     sip_port: u16,
     http_port: u16,
+    https_port: u16,
     ami_port: u16,
     /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
@@ -74,9 +75,9 @@ impl Asterisk {
                 ports.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in {ports}"))?;
             Ok(number.parse()?)
         };
-        let (sip_port, http_port, ami_port) = (port("SIP=")?, port("HTTP=")?, port("AMI=")?);
+        let (sip_port, http_port, https_port, ami_port) = (port("SIP=")?, port("HTTP=")?, port("HTTPS=")?, port("AMI=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk = Self { instance, process, root, sip_port, http_port, ami_port, _lock: lock, _seat: seat };
+        let mut asterisk = Self { instance, process, root, sip_port, http_port, https_port, ami_port, _lock: lock, _seat: seat };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -136,17 +137,31 @@ impl Asterisk {
             Connections::PerCall => "per_call_config",
         };
         let client = format!(
-            "[vg-ari]\ntype = websocket_client\nconnection_type = {kind}\nprotocols = ari\nuri = ws://{gateway}/ari/ws\n\
+            "\n[{app}-client]\ntype = websocket_client\nconnection_type = {kind}\nprotocols = ari\nuri = ws://{gateway}/ari/ws\n\
              username = asterisk\npassword = asterisk-lab\nconnection_timeout = 500\nreconnect_interval = 500\nreconnect_attempts = 4\n"
         );
-        std::fs::write(etc.join("websocket_client.conf"), client)?;
-        let ari = etc.join("ari.conf");
         let socket = format!(
-            "\n[{app}-socket]\ntype = outbound_websocket\nwebsocket_client_id = vg-ari\napps = {app}\nlocal_ari_user = gateway\n"
+            "\n[{app}-socket]\ntype = outbound_websocket\nwebsocket_client_id = {app}-client\napps = {app}\nlocal_ari_user = gateway\n"
         );
-        std::fs::write(&ari, std::fs::read_to_string(&ari)? + &socket)?;
+        append(&etc.join("websocket_client.conf"), &client)?;
+        append(&etc.join("ari.conf"), &socket)?;
         self.cli("module reload res_websocket_client.so").await?;
         self.cli("module reload res_ari.so").await.map(drop)
+    }
+
+    /// From now on its HTTP server speaks TLS as well, with this certificate and key (PEM); gives the port.
+    pub async fn speaks_tls(&self, certificate: &str, key: &str) -> Result<u16> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        std::fs::write(etc.join("ari.crt"), certificate)?;
+        std::fs::write(etc.join("ari.key"), key)?;
+        let folder = format!("/srv/ast/{}/etc", self.instance);
+        let tls = format!(
+            "tlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\ntlscertfile = {folder}/ari.crt\ntlsprivatekey = {folder}/ari.key\n",
+            self.https_port
+        );
+        append(&etc.join("http.conf"), &tls)?;
+        self.cli("module reload http").await?;
+        Ok(self.https_port)
     }
 
     /// What Asterisk measured of a channel's RTP, as ARI tells it (`GET /channels/ID/rtp_statistics`).
@@ -202,6 +217,11 @@ impl Drop for Asterisk {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn append(file: &std::path::Path, text: &str) -> Result<()> {
+    let before = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    std::fs::write(file, before + text).with_context(|| format!("failed to write {}", file.display()))
 }
 
 pub(super) fn root() -> Result<PathBuf> {

@@ -14,7 +14,7 @@ use vg_domain::ids::UtteranceId;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_media::{Codec, Silence};
-use voice_gateway::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE};
+use voice_gateway::adapters::ari::{Ari, AriConfig, Mode, REQUEST_DEADLINE};
 use voice_gateway::adapters::media_ws;
 use voice_gateway::adapters::rtp::{ShardConfig, ShardStats, Shards};
 use voice_gateway::application::ports::{IncomingCall, LegEvent, MediaLeg, MouthCommand, Telephony, TelephonyEvent, TenantHint};
@@ -36,7 +36,7 @@ impl Operator {
         let (shards, tell, incoming) = parts()?;
         let ari = asterisk.ari();
         let config = AriConfig {
-            url: ari.url.parse()?,
+            mode: Mode::Dial { url: ari.url.parse()?, ca: None },
             app: ari.app,
             user: ari.user,
             password: Pii::new(ari.password),
@@ -45,7 +45,7 @@ impl Operator {
             inactivity: Some(Duration::from_secs(10)),
             deadline: REQUEST_DEADLINE,
         };
-        let ari = Arc::new(Ari::new(config, Arc::clone(&shards), tell)?);
+        let ari = Arc::new(Ari::new(config, None, Arc::clone(&shards), tell)?);
         let (stop, running) = (CancellationToken::new(), Arc::clone(&ari));
         let until = stop.clone();
         let work = async move {

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -11,21 +13,30 @@ use tokio::task::{JoinHandle, JoinSet};
 pub struct Proxy {
     local: SocketAddr,
     open: watch::Sender<bool>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl Proxy {
     /// Listens at a free port of loopback and passes everything to `port` of loopback.
+    #[expect(clippy::disallowed_methods, reason = "ended when the proxy is dropped")]
     pub async fn to(port: u16) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let local = listener.local_addr()?;
         let (open, opened) = watch::channel(true);
-        Ok(Self { local, open, task: tokio::spawn(pass(listener, port, opened)) })
+        let connections = Arc::<AtomicUsize>::default();
+        let task = tokio::spawn(pass(listener, port, opened, Arc::clone(&connections)));
+        Ok(Self { local, open, connections, task })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
+    }
+
+    /// Connections so far that were let through.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     /// Breaks every connection, and each new one at once.
@@ -45,11 +56,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(listener: TcpListener, port: u16, mut opened: watch::Receiver<bool>) {
+async fn pass(listener: TcpListener, port: u16, mut opened: watch::Receiver<bool>, count: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             Ok((mut near, _)) = listener.accept() => if *opened.borrow() {
+                count.fetch_add(1, Ordering::Relaxed);
                 connections.spawn(async move {
                     if let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await {
                         let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;

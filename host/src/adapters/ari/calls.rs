@@ -71,10 +71,14 @@ impl Calls {
         channel.starts_with(&self.prefix)
     }
 
-    /// Whether a channel is that of a caller who is served.
+    /// Whether a channel is one of a call that is served, the caller's or one that this gateway named.
     pub(super) fn knows(&self, channel: &str) -> bool {
         let state = self.lock();
-        state.legs.contains_key(channel) || state.unreleased.values().any(|caller| caller == channel)
+        let call = channel.strip_prefix(&self.prefix).and_then(|rest| rest.split_once('.')).map(|(_, call)| CallId::new(call));
+        state.legs.contains_key(channel)
+            || state.awaited.contains_key(channel)
+            || state.unreleased.values().any(|caller| caller == channel)
+            || call.is_some_and(|call| state.unreleased.contains_key(&call))
     }
 
     /// Whether a channel or bridge is ours, and its call is not live.
