@@ -257,3 +257,6 @@ async fn serve_one(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

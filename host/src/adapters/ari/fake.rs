@@ -42,6 +42,8 @@ struct Inner {
     /// Channel to whether it is in Stasis.
     channels: BTreeMap<String, bool>,
     bridges: BTreeSet<String>,
+    /// Of channels that are listed as in the application.
+    names: BTreeMap<String, &'static str>,
     log: Vec<String>,
     /// Requests whose line contains this are never answered.
     hang_at: Option<&'static str>,
@@ -113,6 +115,14 @@ impl Asterisk {
         });
     }
 
+    /// In the application, but its StasisStart is told to nobody. `name` tells the technology.
+    pub(super) fn comes_unseen(&self, channel: &str, name: &'static str) {
+        self.with(|inner| {
+            inner.channels.insert(channel.into(), true);
+            inner.names.insert(channel.into(), name);
+        });
+    }
+
     pub(super) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -131,6 +141,18 @@ impl Asterisk {
 
     fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         look(&mut self.house.inner.lock().unwrap())
+    }
+}
+
+impl Inner {
+    fn listed(&self, id: &str) -> Value {
+        match self.names.get(id) {
+            None => json!({ "id": id }),
+            Some(name) => {
+                let place = json!({"exten": "100", "app_name": "Stasis", "app_data": "vg-test,tenant=demo"});
+                json!({"id": id, "name": name, "caller": {"number": "5550100"}, "dialplan": place})
+            }
+        }
     }
 }
 
@@ -188,7 +210,9 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["asterisk", "info"]) => {
             axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
         }
-        (&Method::GET, ["channels"]) => names(inner.channels.keys().collect()),
+        (&Method::GET, ["channels"]) => axum::Json(inner.channels.keys().map(|id| inner.listed(id)).collect::<Vec<_>>()).into_response(),
+        (&Method::PUT, ["applications", "vg-test", "eventFilter"]) => StatusCode::NO_CONTENT.into_response(),
+        (&Method::GET, ["asterisk", "ping"]) => axum::Json(json!({"ping": "pong"})).into_response(),
         (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {
