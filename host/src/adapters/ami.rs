@@ -8,7 +8,7 @@ mod codec;
 mod connection;
 
 pub use action::{Action, Place, Unwritable};
-pub use codec::{Decoder, FIELDS_MAX, Fault, LINE_MAX, MESSAGE_MAX, Message, Said, fuzz};
+pub use codec::{Decoder, FIELDS_MAX, Fault, LINE_MAX, MESSAGE_MAX, Meaning, Message, Said, fuzz};
 
 use connection::Order;
 use std::sync::Arc;

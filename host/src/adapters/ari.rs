@@ -21,6 +21,7 @@ pub use accept::{PATH, router};
 pub use http::TrustError;
 pub use probe::{Probe, ProbeError};
 pub use rest::RestCounts;
+pub use wire::fuzz;
 
 use crate::adapters::ami::Ami;
 use crate::adapters::rtp::Shards;

@@ -26,14 +26,37 @@ pub struct Message {
     fields: Vec<(String, String)>,
 }
 
+/// What a message is, as far as it is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning<'a> {
+    /// The answer to an action that was taken.
+    Answer,
+    /// An action was refused: its channel is not there.
+    Gone,
+    /// An action was refused for another reason.
+    Refusal,
+    /// A channel is gone.
+    Hangup {
+        /// Its id, as ARI calls it.
+        channel: &'a str,
+    },
+    /// A key was pressed at the far side of a channel.
+    Digit {
+        /// Its id.
+        channel: &'a str,
+        /// The key.
+        digit: char,
+    },
+    /// Another event, or nothing.
+    Unused,
+}
+
 /// Why a message is refused. What follows it is read as if nothing had been.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A line, or the whole.
-    #[error("message is too long")]
     TooLong,
     /// A line without a colon.
-    #[error("line is no field")]
     NotAField,
 }
 
@@ -47,10 +70,42 @@ impl Fault {
     }
 }
 
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::TooLong => "message is too long",
+            Self::NotAField => "line is no field",
+        })
+    }
+}
+
+impl std::error::Error for Fault {}
+
 impl Message {
     /// The first field of this name, which may be written in any case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// What it is.
+    pub fn meaning(&self) -> Meaning<'_> {
+        let channel = self.get("Uniqueid").filter(|id| !id.is_empty());
+        match (self.get("Event"), self.get("Response"), channel) {
+            (Some("Hangup"), _, Some(channel)) => Meaning::Hangup { channel },
+            // The far side of a bridge is told of the same key as one that is sent.
+            (Some("DTMFEnd"), _, Some(channel)) if self.get("Direction") == Some("Received") => {
+                let digit = self.get("Digit").and_then(|digit| digit.chars().next());
+                digit.map_or(Meaning::Unused, |digit| Meaning::Digit { channel, digit })
+            }
+            (Some(_), ..) | (None, None, _) => Meaning::Unused,
+            (None, Some("Error"), _) => {
+                // Each action has a wording of its own for a channel that is not there.
+                let why = self.get("Message").unwrap_or_default().to_ascii_lowercase();
+                let gone = ["no such channel", "not exist", "not found"].iter().any(|part| why.contains(part));
+                if gone { Meaning::Gone } else { Meaning::Refusal }
+            }
+            (None, Some(_), _) => Meaning::Answer,
+        }
     }
 
     /// All fields in their order.
@@ -87,10 +142,10 @@ impl Decoder {
     pub fn handle(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             let (text, ends) = piece.strip_suffix(b"\n").map_or((piece, false), |text| (text, true));
-            if self.line.len() + text.len() <= LINE_MAX {
-                self.line.extend_from_slice(text);
-            } else {
-                // What is there stays, so that an overlong line is not taken for an empty one.
+            let room = LINE_MAX - self.line.len();
+            // As much of an overlong line as there is room for, so that it is not taken for an empty one.
+            self.line.extend_from_slice(&text[..text.len().min(room)]);
+            if text.len() > room {
                 self.fault = Some(Fault::TooLong);
             }
             if ends {
@@ -159,7 +214,14 @@ pub fn fuzz(bytes: &[u8]) -> Vec<&'static str> {
     assert_eq!(said, read(7), "pieces do not matter");
     let name = |said: &Result<Said, Fault>| match said {
         Ok(Said::Greeting(_)) => "greeting",
-        Ok(Said::Message(message)) => super::connection::kind(message),
+        Ok(Said::Message(message)) => match message.meaning() {
+            Meaning::Answer => "answer",
+            Meaning::Gone => "gone",
+            Meaning::Refusal => "refusal",
+            Meaning::Hangup { .. } => "hangup",
+            Meaning::Digit { .. } => "digit",
+            Meaning::Unused => "unused",
+        },
         Err(fault) => fault.code(),
     };
     said.iter().map(name).collect()
@@ -206,6 +268,7 @@ mod tests {
         assert_eq!(read(&format!("Event: x\r\nno field\r\n\r\n{good}"))[0], Err(Fault::NotAField));
         for wrong in [
             format!("Long: {}\r\n\r\n", "x".repeat(LINE_MAX)),
+            format!("{}\r\nSecond: line\r\n\r\n", "x".repeat(LINE_MAX + 1)),
             format!("{}\r\n", "a: b\r\n".repeat(FIELDS_MAX + 1)),
             format!("{}\r\n", format!("a: {}\r\n", "x".repeat(LINE_MAX / 2)).repeat(9)),
         ] {
@@ -216,6 +279,20 @@ mod tests {
         // Just as long as allowed.
         let said = read(&format!("L: {}\r\n{}\r\n", "x".repeat(LINE_MAX - 4), "a: b\r\n".repeat(FIELDS_MAX - 1)));
         assert_eq!(message(&said[0]).fields().count(), FIELDS_MAX);
+    }
+
+    /// Recorded from Asterisk 22.10.1: a message of each kind.
+    const RECORDED: &str = include_str!("fixtures/recorded.txt");
+
+    #[test]
+    fn every_recorded_message_is_read() {
+        let said = read(RECORDED);
+        assert!(said.iter().all(Result::is_ok), "{said:?}");
+        let count = |wanted: fn(Meaning<'_>) -> bool| said.iter().filter(|said| wanted(message(said).meaning())).count();
+        assert!(said.len() > 60, "{}", said.len());
+        assert!(count(|meaning| matches!(meaning, Meaning::Hangup { channel: "1795364428.35" })) >= 1);
+        assert!(count(|meaning| meaning == Meaning::Answer) >= 10);
+        assert!(count(|meaning| meaning == Meaning::Refusal) >= 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The connection: greeted, logged in, kept alive, read.
 
 use super::action::Action;
-use super::codec::{Decoder, Message, Said};
+use super::codec::{Decoder, Meaning, Message, Said};
 use super::{Ami, AmiError, AmiEvent, Login};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -233,17 +233,20 @@ impl<'a> Connection<'a> {
 
     fn on_message(&mut self, message: Message) {
         let id = message.get("ActionID").unwrap_or_default().to_owned();
-        if let Some(response) = message.get("Response")
-            && message.get("Event").is_none()
-        {
-            let outcome = if response == "Error" { Err(refusal(&message)) } else { Ok(message) };
-            return self.on_answer(id, outcome);
-        }
+        let meaning = message.meaning();
+        let event = match meaning {
+            Meaning::Answer => return self.on_answer(id, Ok(message)),
+            Meaning::Gone => return self.on_answer(id, Err(AmiError::Gone)),
+            Meaning::Refusal => return self.on_answer(id, Err(AmiError::Refused)),
+            Meaning::Hangup { channel } => Some(AmiEvent::Hangup { channel: channel.to_owned() }),
+            Meaning::Digit { channel, digit } => Some(AmiEvent::Digit { channel: channel.to_owned(), digit }),
+            Meaning::Unused => None,
+        };
         match self.waiting.get_mut(&id).and_then(|waiting| waiting.list.as_mut()) {
             Some(_) if message.get("EventList") == Some("Complete") => self.on_list_end(&id),
             Some((_, items)) if items.len() < ITEMS_MAX => items.push(message),
             Some(_) => {}
-            None => match event(&message) {
+            None => match event {
                 Some(event) => self.tell(event),
                 None => {
                     self.ami.counters.events_unused.fetch_add(1, Relaxed);
@@ -293,42 +296,6 @@ fn key(challenge: &str, secret: &str) -> String {
     use md5::{Digest, Md5};
     let digest = Md5::new().chain_update(challenge).chain_update(secret).finalize();
     digest.iter().fold(String::new(), |key, byte| format!("{key}{byte:02x}"))
-}
-
-/// Each action has a wording of its own for a channel that is not there.
-fn refusal(message: &Message) -> AmiError {
-    let why = message.get("Message").unwrap_or_default().to_ascii_lowercase();
-    let gone = ["no such channel", "not exist", "channel not found", "not found"].iter().any(|part| why.contains(part));
-    if gone { AmiError::Gone } else { AmiError::Refused }
-}
-
-fn event(message: &Message) -> Option<AmiEvent> {
-    let channel = || message.get("Uniqueid").filter(|id| !id.is_empty()).map(str::to_owned);
-    match message.get("Event")? {
-        "Hangup" => Some(AmiEvent::Hangup { channel: channel()? }),
-        // The far side of a bridge is told of the same key as one that is sent.
-        "DTMFEnd" if message.get("Direction") == Some("Received") => {
-            Some(AmiEvent::Digit { channel: channel()?, digit: message.get("Digit")?.chars().next()? })
-        }
-        _ => None,
-    }
-}
-
-/// For fuzzing: what a message is.
-pub(super) fn kind(message: &Message) -> &'static str {
-    match event(message) {
-        Some(AmiEvent::Hangup { .. }) => "hangup",
-        Some(AmiEvent::Digit { .. }) => "digit",
-        _ if message.get("Event").is_some() => "event",
-        _ => match message.get("Response") {
-            Some("Error") => match refusal(message) {
-                AmiError::Gone => "gone",
-                _ => "refusal",
-            },
-            Some(_) => "answer",
-            None => "unused",
-        },
-    }
 }
 
 #[cfg(test)]

@@ -210,7 +210,9 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["asterisk", "info"]) => {
             axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
         }
-        (&Method::GET, ["channels"]) => axum::Json(inner.channels.keys().map(|id| inner.listed(id)).collect::<Vec<_>>()).into_response(),
+        (&Method::GET, ["channels"]) => {
+            axum::Json(inner.channels.keys().map(|id| inner.listed(id)).collect::<Vec<_>>()).into_response()
+        }
         (&Method::PUT, ["applications", "vg-test", "eventFilter"]) => StatusCode::NO_CONTENT.into_response(),
         (&Method::GET, ["asterisk", "ping"]) => axum::Json(json!({"ping": "pong"})).into_response(),
         (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),

@@ -174,6 +174,29 @@ pub(super) struct Variable {
     pub(super) value: String,
 }
 
+/// A body for fuzzers: text of Asterisk, which may be anything. What it is taken for, or `refused`; and whether it says whose it is.
+pub fn fuzz(text: &[u8]) -> [&'static str; 2] {
+    let Ok(text) = std::str::from_utf8(text) else { return ["not_text"; 2] };
+    let addressed = match serde_json::from_str::<Addressed>(text) {
+        Ok(addressed) if addressed.application.is_empty() => "nobody",
+        Ok(_) => "addressed",
+        Err(_) => "refused",
+    };
+    let kind = match serde_json::from_str::<Event>(text) {
+        Ok(Event::StasisStart { .. }) => "start",
+        Ok(Event::StasisEnd { .. }) => "end",
+        Ok(Event::ChannelHangupRequest { .. }) => "hangup_request",
+        Ok(Event::ChannelDestroyed { .. }) => "destroyed",
+        Ok(Event::ChannelDtmfReceived { .. }) => "digit",
+        Ok(Event::ApplicationReplaced {}) => "replaced",
+        Ok(Event::ApplicationRegistered {}) => "registered",
+        Ok(Event::RestAnswer(_)) => "answer",
+        Ok(Event::Unused) => "unused",
+        Err(_) => "refused",
+    };
+    [kind, addressed]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +208,21 @@ mod tests {
         let variant =
             |line: &str| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)).map(str::to_owned);
         body.lines().filter_map(|line| variant(line)).map(|line| line.split([' ', '(', ',']).next().unwrap().to_owned()).collect()
+    }
+
+    /// Recorded from Asterisk 22.10.1: a message of each type, with each set of fields that was seen.
+    const RECORDED: &str = include_str!("fixtures/messages.jsonl");
+
+    #[test]
+    fn every_recorded_message_is_read() {
+        let mut used = std::collections::BTreeMap::<_, usize>::new();
+        for line in RECORDED.lines() {
+            let [kind, addressed] = fuzz(line.as_bytes());
+            assert_ne!(kind, "refused", "{line}");
+            assert_eq!(addressed, "addressed", "{line}");
+            *used.entry(kind).or_default() += 1;
+        }
+        assert_eq!(used.len(), 9, "every kind was recorded: {used:?}");
     }
 
     #[test]

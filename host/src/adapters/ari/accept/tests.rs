@@ -105,7 +105,10 @@ impl Asterisk {
 
     async fn answer(&mut self, request: &Value, status: u16, body: &str) {
         let id = &request["request_id"];
-        self.say(json!({"type": "RESTResponse", "request_id": id, "status_code": status, "message_body": body, "application": "vg"})).await;
+        self.say(
+            json!({"type": "RESTResponse", "request_id": id, "status_code": status, "message_body": body, "application": "vg"}),
+        )
+        .await;
     }
 
     async fn is_closed(&mut self) {
