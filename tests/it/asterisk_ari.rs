@@ -2,11 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+use base64::Engine;
+use futures_util::StreamExt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
+use vg_domain::pii::Pii;
 use vg_tests::house::{House, recording};
-use vg_tests::lab::{Asterisk, Connections, Proxy, SipCaller, tone_share};
+use vg_tests::lab::{Asterisk, Connections, Operator, Proxy, SipCaller, tone_share};
+use voice_gateway::adapters::ami::{Action, Ami, AmiConfig, AmiError, Login, Place};
+use voice_gateway::adapters::ari::Source;
 
 /// Longer than three attempts to reconnect take, and the fourth.
 const AWAY: Duration = Duration::from_secs(20);
@@ -282,6 +290,138 @@ async fn wrong_passwords_are_told_and_nobody_is_served() {
     tokio::time::timeout(SOON, tried).await.expect("asterisk tries, and tries again");
     assert_eq!(accepts.metric("vg_ari_sockets_up").await.unwrap(), 0.0);
     accepts.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_pressed_while_ari_is_away_come_by_ami_and_each_of_them_once() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let (mut operator, ari) = Operator::with_ami(&asterisk, proxy.local_addr().port()).await.unwrap();
+    let is_told_by = async |wanted: Source| {
+        let told = async {
+            while ari.source() != wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(AWAY, told).await.unwrap();
+    };
+    let (caller, line) = tokio::join!(SipCaller::dial(&asterisk, "100"), operator.takes());
+    let (caller, mut line) = (caller.unwrap(), line.unwrap());
+    let length = Duration::from_millis(120);
+    caller.press('1', length).unwrap();
+    line.until_digits(1).await.unwrap();
+    proxy.cut();
+    is_told_by(Source::Ami).await;
+    caller.press('2', length).unwrap();
+    line.until_digits(2).await.unwrap();
+    proxy.mend();
+    is_told_by(Source::Ari).await;
+    caller.press('3', length).unwrap();
+    line.until_digits(3).await.unwrap();
+    // What would come twice has come by now.
+    line.listen(Duration::from_millis(500)).await.unwrap();
+    assert_eq!(line.digits, ['1', '2', '3']);
+    caller.hang_up().await.unwrap();
+    line.until_over(SOON).await.unwrap();
+    line.release().await.unwrap();
+    operator.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_action_of_ami_is_understood_by_asterisk() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let ami = Arc::new(Ami::new(AmiConfig {
+        address: format!("127.0.0.1:{}", asterisk.ami_port()),
+        user: "gateway".to_owned(),
+        password: Pii::new("gateway-ami".to_owned()),
+        login: Login::Plain,
+        deadline: SOON,
+    }));
+    let stop = CancellationToken::new();
+    let (running, token) = (Arc::clone(&ami), stop.clone());
+    #[expect(clippy::disallowed_methods, reason = "ended by the token")]
+    let running = tokio::spawn(async move { running.run(token).await });
+    let up = async {
+        while !ami.is_up() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(SOON, up).await.unwrap();
+    let channel = || "vg-ami-1".to_owned();
+    let place = |context: &str, extension: &str| Place {
+        context: context.to_owned(),
+        extension: Pii::new(extension.to_owned()),
+        priority: "1".to_owned(),
+    };
+    let originate = Action::Originate {
+        channel_id: channel(),
+        endpoint: Pii::new("Local/200@from-sip/n".to_owned()),
+        to: place("people", "human"),
+        caller_id: Pii::new("\"Lab\" <5550100>".to_owned()),
+        timeout_ms: 5_000,
+        variables: vec![("ONE".to_owned(), Pii::new("first".to_owned())), ("TWO".to_owned(), Pii::new("2=3".to_owned()))],
+    };
+    ami.ask(originate).await.unwrap();
+    let get = async |variable: &str| {
+        let asked = Action::Getvar { channel: channel(), variable: variable.to_owned() };
+        ami.ask(asked).await.map(|answer| answer.get("Value").unwrap_or_default().to_owned())
+    };
+    let is_there = async { while get("TWO").await.is_err() {} };
+    tokio::time::timeout(SOON, is_there).await.unwrap();
+    assert_eq!((get("ONE").await, get("TWO").await), (Ok("first".to_owned()), Ok("2=3".to_owned())));
+    assert_eq!(get("DIALPLAN_EXISTS(people,human,1)").await, Ok("1".to_owned()));
+    let three = Pii::new("x".to_owned());
+    ami.ask(Action::Setvar { channel: channel(), variable: "THREE".to_owned(), value: three }).await.unwrap();
+    assert_eq!(get("THREE").await, Ok("x".to_owned()));
+    ami.ask(Action::PlayDtmf { channel: channel(), digit: Pii::new('5') }).await.unwrap();
+    let listed = ami.list(Action::CoreShowChannels).await.unwrap();
+    assert!(listed.iter().any(|item| item.get("Uniqueid") == Some("vg-ami-1")), "{listed:?}");
+    ami.ask(Action::Redirect { channel: channel(), to: place("from-sip", "201") }).await.unwrap();
+    let transfer = Action::BlindTransfer { channel: channel(), to: place("from-sip", "200") };
+    assert_eq!(ami.ask(transfer).await, Err(AmiError::Refused), "it is in no bridge");
+    ami.ask(Action::Hangup { channel: channel(), cause: 16 }).await.unwrap();
+    let is_gone = async { while get("ONE").await.is_ok() {} };
+    tokio::time::timeout(SOON, is_gone).await.unwrap();
+    for action in [
+        Action::Hangup { channel: channel(), cause: 16 },
+        Action::Redirect { channel: channel(), to: place("from-sip", "201") },
+        Action::Getvar { channel: channel(), variable: "ONE".to_owned() },
+        Action::Setvar { channel: channel(), variable: "ONE".to_owned(), value: Pii::new("x".to_owned()) },
+        Action::PlayDtmf { channel: channel(), digit: Pii::new('5') },
+        Action::BlindTransfer { channel: channel(), to: place("from-sip", "201") },
+        Action::Atxfer { channel: channel(), to: place("from-sip", "201") },
+        Action::CancelAtxfer { channel: channel() },
+    ] {
+        let named = action.encode("x").unwrap();
+        assert_eq!(ami.ask(action).await, Err(AmiError::Gone), "{named}");
+    }
+    assert_eq!(ami.stats().malformed, 0);
+    stop.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_whose_coming_nobody_heard_is_taken_in() {
+    let asterisk = Asterisk::start().await.unwrap();
+    // Another life of this gateway, which dies just when somebody comes.
+    let login = base64::engine::general_purpose::STANDARD.encode("gateway:gateway-lab");
+    let mut request = format!("ws://127.0.0.1:{}/ari/events?app=vg-test", asterisk.http_port()).into_client_request().unwrap();
+    request.headers_mut().insert("authorization", format!("Basic {login}").parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let next_life = async {
+        while !socket.next().await.unwrap().unwrap().to_text().unwrap().contains("StasisStart") {}
+        drop(socket);
+        dialling(asterisk.http_port(), "").await
+    };
+    let (caller, mut house) = tokio::join!(SipCaller::dial(&asterisk, "100"), next_life);
+    let mut caller = caller.unwrap();
+    greeted(&mut caller).await;
+    is_served(&mut house, &mut caller).await;
+    assert_eq!(house.metric("vg_ari_calls_adopted_total").await.unwrap(), 1.0);
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
 }
 
 /// A certificate for loopback, and its authority, in PEM.
