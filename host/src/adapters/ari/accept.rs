@@ -158,7 +158,7 @@ fn sort_call(
     stop: &CancellationToken,
 ) {
     let app = arrival.app.clone();
-    if !per_call.get(&app).is_some_and(|sockets| !sockets.is_closed()) {
+    if per_call.get(&app).is_none_or(|sockets| sockets.is_closed()) {
         let (sockets, taken) = mpsc::channel(NEWER_MAX);
         let (core, abandoned) = ari.core_of_call(&app);
         let stop = stop.clone();

@@ -207,7 +207,7 @@ mod tests {
         let (body, _) = from.split_once("\n}").unwrap();
         let variant =
             |line: &str| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)).map(str::to_owned);
-        body.lines().filter_map(|line| variant(line)).map(|line| line.split([' ', '(', ',']).next().unwrap().to_owned()).collect()
+        body.lines().filter_map(variant).map(|line| line.split([' ', '(', ',']).next().unwrap().to_owned()).collect()
     }
 
     /// Recorded from Asterisk 22.10.1: a message of each type, with each set of fields that was seen.
