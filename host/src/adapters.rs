@@ -1,6 +1,7 @@
 //! Everything that speaks to the world.
 
 pub mod agent;
+pub mod ami;
 pub mod ari;
 pub mod facts;
 pub mod http;

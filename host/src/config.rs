@@ -4,6 +4,7 @@
 //! its path. Every default stands in [`Config::defaults`], and `voice-gateway.example.toml` shows them (a test holds it to that).
 
 mod agent;
+mod asterisk;
 mod http;
 mod raw;
 mod secret;
@@ -110,14 +111,62 @@ pub enum RtpCodec {
 /// One `[[asterisk]]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asterisk {
-    /// Base URL of its HTTP server, for example `http://127.0.0.1:8088`.
-    pub url: url::Url,
-    /// Name of the Stasis application.
+    /// Who connects to whom.
+    pub mode: AsteriskMode,
+    /// Name of the Stasis application; where Asterisk connects, of the section `type = outbound_websocket` in its ari.conf.
     pub app: String,
-    /// ARI user.
+    /// ARI user; where Asterisk connects, the one that it has to show.
     pub user: String,
-    /// ARI password.
+    /// Its password.
     pub password: Pii<String>,
+    /// What carries events and commands while ARI is away; none: nothing does.
+    pub ami: Option<AmiAccess>,
+}
+
+impl Asterisk {
+    /// Where this gateway connects to it.
+    pub fn url(&self) -> Option<&url::Url> {
+        match &self.mode {
+            AsteriskMode::Dial { url, .. } => Some(url),
+            AsteriskMode::Accept => None,
+        }
+    }
+}
+
+/// Who connects to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AsteriskMode {
+    /// This gateway connects.
+    Dial {
+        /// Base URL of its HTTP server, for example `http://127.0.0.1:8088`.
+        url: url::Url,
+        /// File of the authorities (PEM) that its certificate must come from; none: the system's.
+        ca: Option<PathBuf>,
+    },
+    /// Asterisk connects, to `/ari/ws` of the HTTP side.
+    Accept,
+}
+
+/// The manager interface of an Asterisk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AmiAccess {
+    /// `host:port`.
+    pub address: String,
+    /// A user of manager.conf.
+    pub user: String,
+    /// Its secret.
+    pub password: Pii<String>,
+    /// How the secret is shown.
+    pub login: AmiLogin,
+}
+
+/// How the secret of a manager is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmiLogin {
+    /// By the answer to a challenge.
+    Challenge,
+    /// As it is.
+    Plain,
 }
 
 /// `[prompts]`

@@ -3,7 +3,8 @@
 mod front;
 
 use crate::adapters::agent::{self, Chosen};
-use crate::adapters::ari::{Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts};
+use crate::adapters::ami::{self, Ami, AmiConfig};
+use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
 use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::media_ws;
@@ -23,7 +24,7 @@ use crate::application::orders::Directory;
 use crate::application::path::OnSilentPath;
 use crate::application::ports::{Facts, IncomingCall, Orders, Originator, TenantError};
 use crate::application::refusing::RefusalWords;
-use crate::config::{self, Config, Faults, RtpCodec};
+use crate::config::{self, AmiLogin, AsteriskMode, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use front::{Behind, Front};
 use std::collections::BTreeMap;
@@ -116,17 +117,33 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
-    let asterisks = asterisks(&config, &shard, &incoming)?;
+    let amis = amis(&config);
+    let asterisks = asterisks(&config, &amis, &shard, &incoming)?;
     let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
     let stop_calls = stop.clone();
-    let house =
-        House { live, shard: Arc::clone(&shard), lines, plugins, settings, asterisks, stop: stop_calls, recordings, webhook };
+    let house = House {
+        live,
+        shard: Arc::clone(&shard),
+        lines,
+        plugins,
+        settings,
+        asterisks,
+        amis,
+        stop: stop_calls,
+        recordings,
+        webhook,
+    };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
     servers.spawn(upkeep);
+    for ami in vitals.amis.iter().flatten() {
+        let (ami, close) = (Arc::clone(ami), close.clone());
+        servers.spawn(async move { ami.run(close).await });
+    }
     let tickets = Arc::new(Tickets::default());
     let mut public = media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets));
+    public = public.merge(ari::router(&vitals.asterisks));
     if let Some(webhook) = &vitals.webhook {
         public = public.merge(webhook.router());
     }
@@ -299,7 +316,25 @@ fn shards(media: &config::Media) -> ShardConfig {
     ShardConfig { bind: media.bind, advertise: media.advertise, shards: media.shards, own_sockets }
 }
 
-fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<IncomingCall>) -> Result<Vec<Arc<Ari>>> {
+/// For each Asterisk its manager interface, where one is configured.
+fn amis(config: &Config) -> Vec<Option<Arc<Ami>>> {
+    let ami = |access: &config::AmiAccess| {
+        let login = match access.login {
+            AmiLogin::Challenge => ami::Login::Challenge,
+            AmiLogin::Plain => ami::Login::Plain,
+        };
+        let (address, user, password) = (access.address.clone(), access.user.clone(), access.password.clone());
+        Arc::new(Ami::new(AmiConfig { address, user, password, login, deadline: REQUEST_DEADLINE }))
+    };
+    config.asterisk.iter().map(|asterisk| asterisk.ami.as_ref().map(ami)).collect()
+}
+
+fn asterisks(
+    config: &Config,
+    amis: &[Option<Arc<Ami>>],
+    shard: &Arc<Shards>,
+    incoming: &mpsc::Sender<IncomingCall>,
+) -> Result<Vec<Arc<Ari>>> {
     let codec = match config.media.codec {
         RtpCodec::Ulaw => Codec::Pcmu,
         RtpCodec::Alaw => Codec::Pcma,
@@ -307,9 +342,9 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
     };
     let silence = config.media.silence;
     let inactivity = config.media.inactivity;
-    let ari = |asterisk: &config::Asterisk| {
+    let ari = |(asterisk, ami): (&config::Asterisk, &Option<Arc<Ami>>)| {
         let config = AriConfig {
-            url: asterisk.url.clone(),
+            mode: ari_mode(&asterisk.mode)?,
             app: asterisk.app.clone(),
             user: asterisk.user.clone(),
             password: asterisk.password.clone(),
@@ -318,9 +353,16 @@ fn asterisks(config: &Config, shard: &Arc<Shards>, incoming: &mpsc::Sender<Incom
             inactivity,
             deadline: REQUEST_DEADLINE,
         };
-        Ok(Arc::new(Ari::new(config, Arc::clone(shard), incoming.clone())?))
+        Ok(Arc::new(Ari::new(config, ami.clone(), Arc::clone(shard), incoming.clone())?))
     };
-    config.asterisk.iter().map(ari).collect()
+    config.asterisk.iter().zip(amis).map(ari).collect()
+}
+
+/// With the operator's authorities read.
+pub(crate) fn ari_mode(mode: &AsteriskMode) -> Result<ari::Mode> {
+    let AsteriskMode::Dial { url, ca } = mode else { return Ok(ari::Mode::Accept) };
+    let read = |file: &std::path::PathBuf| std::fs::read(file).with_context(|| format!("failed to read {}", file.display()));
+    Ok(ari::Mode::Dial { url: url.clone(), ca: ca.as_ref().map(read).transpose()? })
 }
 
 /// The operator's own words, or the shipped ones.
@@ -348,6 +390,8 @@ struct House {
     lines: Arc<Lines>,
     settings: Arc<Settings>,
     asterisks: Vec<Arc<Ari>>,
+    /// As many as `asterisks`.
+    amis: Vec<Option<Arc<Ami>>>,
     stop: CancellationToken,
     /// The last to go: legs that end hand over what they have.
     recordings: Option<Arc<Recordings>>,
@@ -399,17 +443,40 @@ impl Vitals for House {
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
             ..Readings::default()
         };
-        let mut requests = BTreeMap::new();
-        for stats in self.asterisks.iter().map(|asterisk| asterisk.stats()) {
+        self.read_asterisks(&mut readings);
+        readings
+    }
+}
+
+impl House {
+    fn read_asterisks(&self, readings: &mut Readings) {
+        let (mut requests, mut faults) = (BTreeMap::new(), BTreeMap::new());
+        for asterisk in &self.asterisks {
+            let stats = asterisk.stats();
             for (outcome, count) in by_outcome(stats.requests) {
                 *requests.entry(outcome).or_default() += count;
             }
-            readings.ari_sockets_up += u64::from(stats.up);
+            for (code, count) in stats.connect_faults {
+                *faults.entry(code).or_default() += count;
+            }
+            let app = asterisk.app().to_owned();
+            let sources = [Source::None, Source::Ari, Source::Ami];
+            readings.asterisk.sources.extend(sources.map(|source| (app.clone(), source.code(), source == stats.source)));
+            readings.asterisk.rtts_s.extend(stats.rtt.map(|rtt| (app, rtt.as_secs_f64())));
+            readings.ari_sockets_up += stats.sockets;
             readings.ari_events_unknown += stats.events_unused;
             readings.ari_events_malformed += stats.events_malformed;
+            readings.asterisk.answers_late += stats.answers_late;
+            readings.asterisk.calls_adopted += stats.calls_adopted;
+            readings.asterisk.orphans_removed += stats.orphans_removed;
         }
         readings.ari_requests = requests.into_iter().collect();
-        readings
+        readings.asterisk.connect_faults = faults.into_iter().collect();
+        for stats in self.amis.iter().flatten().map(|ami| ami.stats()) {
+            readings.asterisk.ami_up += u64::from(stats.up);
+            readings.asterisk.ami_logins_refused += stats.logins_refused;
+            readings.asterisk.ami_malformed += stats.malformed;
+        }
     }
 }
 
@@ -422,9 +489,9 @@ fn paced(lateness: &Lateness) -> Paced {
     }
 }
 
-fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 5] {
-    let RestCounts { ok, gone, refused, deadline, unreachable } = requests;
-    [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable)]
+fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 6] {
+    let RestCounts { ok, gone, refused, deadline, unreachable, by_ami } = requests;
+    [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable), ("by_ami", by_ami)]
 }
 
 fn by_fate(links: LinkCounts) -> Vec<(&'static str, u64)> {

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Instant;
 use vg_media::fuzz::{self, Mutator};
 use vg_tests::Size;
-use voice_gateway::adapters::media_ws;
+use voice_gateway::adapters::{ami, ari, media_ws};
 
 /// Counts by what was seen.
 type Seen = BTreeMap<&'static str, u64>;
@@ -142,4 +142,19 @@ fn every_message_of_the_media_socket_is_reached() {
     all(&seen, &["dtmf_end", "hangup", "unused", "refused", "not_text"]);
     let to_phone = feed("control", |text| vec![(media_ws::fuzz(text)[1], 1)]);
     all(&to_phone, &["answer", "hangup", "flush_media", "unused", "fact", "refused", "not_text"]);
+}
+
+#[test]
+fn every_message_of_an_event_socket_is_reached() {
+    let seen = feed("ari", |text| vec![(ari::fuzz(text)[0], 1)]);
+    all(&seen, &["start", "end", "hangup_request", "destroyed", "digit", "replaced", "registered", "answer", "unused"]);
+    all(&seen, &["refused", "not_text"]);
+    let addressed = feed("ari", |text| vec![(ari::fuzz(text)[1], 1)]);
+    all(&addressed, &["addressed", "nobody", "refused"]);
+}
+
+#[test]
+fn every_message_and_every_fault_of_a_manager_interface_is_reached() {
+    let seen = feed("ami", |bytes| ami::fuzz(bytes).into_iter().map(|what| (what, 1)).collect());
+    all(&seen, &["greeting", "answer", "gone", "refusal", "hangup", "digit", "unused", "too_long", "not_a_field"]);
 }

@@ -13,7 +13,8 @@ act=${1:?run, ready, cli, ports or stop} n=${2:-0}
 
 # Below the kernel's ephemeral ports (32768 and up), so that no test's own socket can be in the way.
 [ "$n" -ge 0 ] && [ "$n" -le 5 ] || { echo "instance $n: only 0 to 5 exist" >&2; exit 2; }
-SIP=$((15060 + n * 200)) CARRIER=$((15070 + n * 200)) HTTP=$((15088 + n * 200)) RTP0=$((20000 + n * 2000)) RTP1=$((21998 + n * 2000))
+SIP=$((15060 + n * 200)) CARRIER=$((15070 + n * 200)) HTTP=$((15088 + n * 200)) HTTPS=$((15089 + n * 200)) AMI=$((15038 + n * 200))
+RTP0=$((20000 + n * 2000)) RTP1=$((21998 + n * 2000))
 inst=/srv/ast/$n
 dir=$root$inst
 
@@ -36,7 +37,7 @@ run)
     rm -rf "$dir"
     for folder in etc lib/keys spool/recording run log cache; do mkdir -p "$dir/$folder"; done
     for file in "$here"/asterisk/*.conf; do
-        sed -e "s|@INST@|$inst|g; s|@N@|$n|g; s|@SIP@|$SIP|g; s|@CARRIER@|$CARRIER|g; s|@HTTP@|$HTTP|g; s|@RTP0@|$RTP0|g; s|@RTP1@|$RTP1|g" \
+        sed -e "s|@INST@|$inst|g; s|@N@|$n|g; s|@SIP@|$SIP|g; s|@CARRIER@|$CARRIER|g; s|@HTTP@|$HTTP|g; s|@HTTPS@|$HTTPS|g; s|@AMI@|$AMI|g; s|@RTP0@|$RTP0|g; s|@RTP1@|$RTP1|g" \
             "$file" > "$dir/etc/${file##*/}"
     done
     cp "$here/../../host/src/adapters/cli/asterisk/transfer.conf" "$dir/etc/vg-transfer.conf"
@@ -55,7 +56,7 @@ ready)
     done
     ;;
 cli) shift 2; rx "$*" ;;
-ports) printf 'SIP=%s\nHTTP=%s\nCARRIER=%s\n' "$SIP" "$HTTP" "$CARRIER" ;;
+ports) printf 'SIP=%s\nHTTP=%s\nHTTPS=%s\nAMI=%s\nCARRIER=%s\n' "$SIP" "$HTTP" "$HTTPS" "$AMI" "$CARRIER" ;;
 stop) stop ;;
 *) echo "unknown: $act" >&2; exit 2 ;;
 esac

@@ -54,7 +54,8 @@ impl House {
         Self::with_environment(toml, Vec::new()).await
     }
 
-    async fn with_environment(toml: &str, mut environment: Vec<(String, String)>) -> Result<Self> {
+    /// The same, with this environment: what references of secrets point to.
+    pub async fn with_environment(toml: &str, mut environment: Vec<(String, String)>) -> Result<Self> {
         environment.push(("VG__HTTP__BIND".to_owned(), "127.0.0.1:0".to_owned()));
         if !toml.contains("[plugins]") {
             environment.push(("VG__PLUGINS__DIR".to_owned(), plugins_dir().display().to_string()));

@@ -32,16 +32,18 @@ mod calm;
 mod caller;
 mod listen;
 mod operator;
+mod proxy;
 pub mod prompts;
 mod sound;
 mod voice;
 
-pub use asterisk::{Ari, Asterisk};
+pub use asterisk::{Ari, Asterisk, Connections};
 pub use callee::SipCallee;
 pub use caller::{CallRecord, EndedBy, Ringing, SipCaller, SipLine};
 pub use calm::Calm;
 pub use listen::{Likeness, Sameness, compare, likeness, rms, tone_share};
 pub use operator::{Line, Operator};
+pub use proxy::Proxy;
 pub use sound::Pacing;
 pub use voice::Voice;
 

@@ -3,6 +3,7 @@
 //! Names are `vg_<noun>_<unit>[_total]`; labels come from bounded sets only. Counting happens where things happen: what other
 //! adapters count by themselves is handed over as [`Readings`] when somebody scrapes.
 
+mod asterisk;
 mod follower;
 
 use crate::adapters::recording::RecordingStats;
@@ -10,6 +11,8 @@ use crate::adapters::tenants::RemoteStats;
 use crate::application::lines::LineCounts;
 use crate::application::ports::{Observation, Observe};
 use crate::application::setup_clock::SetUpTimes;
+use asterisk::AsteriskMetrics;
+pub use asterisk::AsteriskReadings;
 use follower::Follower;
 pub use follower::Paced;
 use prometheus::core::Collector;
@@ -60,10 +63,19 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 /// Every metric of the gateway, by name.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Metric] = &[
+    counter("vg_ami_logins_refused_total", &[], "Logins that a manager interface refused."),
+    counter("vg_ami_messages_malformed_total", &[], "Messages of manager interfaces that made no sense."),
+    gauge("vg_ami_up", &[], "Manager interfaces that are logged in."),
+    counter("vg_ari_answers_late_total", &[], "Answers over event sockets that came after their deadline."),
+    counter("vg_ari_calls_adopted_total", &[], "Calls whose coming was missed, and that were taken in later."),
+    counter("vg_ari_connect_faults_total", &["code"], "Event sockets that could not be connected: certificate, unreachable, deadline, tls, credentials, refused."),
     counter("vg_ari_events_malformed_total", &[], "Texts of the ARI event socket that were no event."),
     counter("vg_ari_events_unknown_total", &[], "ARI events of types that the gateway does not use."),
-    counter("vg_ari_requests_total", &["outcome"], "ARI requests by outcome: ok, refused, deadline, unreachable, gone."),
+    counter("vg_ari_orphans_removed_total", &[], "Bridges and channels removed whose call was gone."),
+    counter("vg_ari_requests_total", &["outcome"], "ARI requests by outcome: ok, refused, deadline, unreachable, gone; by_ami: how many of them AMI carried out."),
     gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
+    gauge("vg_asterisk_rtt_seconds", &["app"], "How long an Asterisk took to answer the last ping by ARI."),
+    gauge("vg_asterisk_source", &["app", "source"], "1 for who tells what happens at an Asterisk: ari, ami (while ARI is away) or none."),
     gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
     counter("vg_busy_seconds_total", &["work"], "CPU by work: receive, hear, speak, send (media threads), plugins, links (samples)."),
     counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
@@ -163,6 +175,8 @@ pub struct Readings {
     pub ari_events_malformed: u64,
     /// Event sockets that are connected.
     pub ari_sockets_up: u64,
+    /// The Asterisks.
+    pub asterisk: AsteriskReadings,
 }
 
 /// The metrics of this process. Shared by reference; every method may be called from anywhere.
@@ -215,6 +229,7 @@ struct Read {
     ari_unknown: IntCounter,
     ari_malformed: IntCounter,
     ari_sockets_up: Gauge,
+    asterisk: AsteriskMetrics,
     recordings_live: Gauge,
     recordings: IntCounterVec,
     recording_blocks_dropped: IntCounter,
@@ -396,6 +411,7 @@ impl Read {
             ari_unknown: plain_counter(registry, "vg_ari_events_unknown_total"),
             ari_malformed: plain_counter(registry, "vg_ari_events_malformed_total"),
             ari_sockets_up: plain_gauge(registry, "vg_ari_sockets_up"),
+            asterisk: AsteriskMetrics::new(registry),
         }
     }
 
@@ -403,6 +419,7 @@ impl Read {
         self.plugin_sessions_live.set(readings.plugin_sessions_live as f64);
         self.media_legs_live.set(readings.media_legs_live as f64);
         self.ari_sockets_up.set(readings.ari_sockets_up as f64);
+        self.asterisk.follow(&readings.asterisk);
         self.recordings_live.set(readings.recordings.live as f64);
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);

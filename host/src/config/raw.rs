@@ -4,7 +4,7 @@ mod agent;
 
 use super::http::RawHttp;
 use super::tenants::RawTenants;
-use super::{Asterisk, Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets, secret};
+use super::{Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
 use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -67,11 +67,17 @@ struct RawRecording {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct RawAsterisk {
-    url: Option<String>,
-    app: Option<String>,
-    user: Option<String>,
-    password: Option<String>,
+pub(super) struct RawAsterisk {
+    pub(super) mode: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) ca: Option<PathBuf>,
+    pub(super) app: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) ami: Option<String>,
+    pub(super) ami_user: Option<String>,
+    pub(super) ami_password: Option<String>,
+    pub(super) ami_login: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -196,7 +202,7 @@ impl RawConfig {
         for (index, raw) in self.asterisk.into_iter().enumerate() {
             config.asterisk.extend(raw.resolve(index, &config.instance, environment, faults));
         }
-        distinct_apps(&config.asterisk, faults);
+        super::asterisk::distinct_apps(&config.asterisk, faults);
         config
     }
 }
@@ -301,50 +307,6 @@ impl RawLog {
             Err(error) => Err(error.to_string()),
         };
         set(&mut config.log.level, "log.level", self.level.as_deref(), level, faults);
-    }
-}
-
-impl RawAsterisk {
-    fn resolve(self, index: usize, instance: &str, environment: &[(String, String)], faults: &mut Faults) -> Option<Asterisk> {
-        let mut needed = |key: &str, value: Option<String>| {
-            let value = value.filter(|text| !text.is_empty());
-            if value.is_none() {
-                faults.add(format_args!("asterisk[{index}].{key}"), "is needed");
-            }
-            value
-        };
-        let url = needed("url", self.url);
-        let user = needed("user", self.user);
-        let password = needed("password", self.password);
-        let url = url.and_then(|text| match text.parse::<url::Url>() {
-            Ok(url) if url.scheme() == "http" && url.has_host() => Some(url),
-            Ok(url) if url.scheme() == "https" => {
-                faults.add(format_args!("asterisk[{index}].url"), "https is not supported yet: use http on a trusted network");
-                None
-            }
-            _ => {
-                faults.add(format_args!("asterisk[{index}].url"), "expected a URL such as http://127.0.0.1:8088");
-                None
-            }
-        });
-        let password = password.and_then(|reference| match secret::resolve(&reference, environment) {
-            Ok(secret) => Some(secret),
-            Err(what) => {
-                faults.add(format_args!("asterisk[{index}].password"), what);
-                None
-            }
-        });
-        let app = self.app.filter(|app| !app.is_empty()).unwrap_or_else(|| Config::app_default(instance));
-        Some(Asterisk { url: url?, app, user: user?, password: password? })
-    }
-}
-
-/// The same app twice on the same Asterisk: the second socket would silence the first.
-fn distinct_apps(asterisks: &[Asterisk], faults: &mut Faults) {
-    for (index, one) in asterisks.iter().enumerate() {
-        if asterisks[..index].iter().any(|other| other.url == one.url && other.app == one.app) {
-            faults.add(format_args!("asterisk[{index}]"), "has the url and app of another entry");
-        }
     }
 }
 

@@ -256,4 +256,31 @@ fn a_section_that_is_no_section_is_a_fault() {
     assert_eq!(faults("http = 3", &[("VG__HTTP__BIND", "127.0.0.1:1")])[0], "VG__HTTP__BIND: http is not a section");
 }
 
+#[test]
+fn an_asterisk_dials_or_is_dialled_and_each_has_its_keys() {
+    let entry = |more: &str| format!("[[asterisk]]\nuser = 'u'\npassword = 'env:P'\n{more}\n");
+    let parsed = |more: &str| Config::parse(&entry(more), variables(&[("P", "p")]), &machine()).unwrap().asterisk.remove(0);
+    let dialled = parsed("url = 'https://pbx:8089'\nca = '/ca.pem'");
+    let url = "https://pbx:8089".parse().unwrap();
+    assert_eq!(dialled.mode, AsteriskMode::Dial { url, ca: Some("/ca.pem".into()) });
+    assert_eq!((parsed("mode = 'accept'").mode, dialled.ami), (AsteriskMode::Accept, None));
+    let ami = parsed("mode = 'accept'\nami = 'pbx:5038'\nami_user = 'm'\nami_password = 'env:P'").ami.unwrap();
+    assert_eq!((ami.address.as_str(), ami.password.reveal().as_str(), ami.login), ("pbx:5038", "p", AmiLogin::Challenge));
+    let faulty = |more: &str| faults(&entry(more), &[("P", "p")]);
+    assert_eq!(faulty("mode = 'both'"), ["asterisk[0].mode: expected dial or accept"]);
+    assert_eq!(faulty("url = 'http://pbx'\nca = '/ca.pem'"), ["asterisk[0].ca: is of no use: the url is not https"]);
+    let no_use = "is of no use: with mode = \"accept\" asterisk connects to this gateway";
+    assert_eq!(faulty("mode = 'accept'\nurl = 'http://pbx'"), [format!("asterisk[0].url: {no_use}")]);
+    assert_eq!(
+        faulty("mode = 'accept'\nami = 'pbx'\nami_login = 'sha1'"),
+        [
+            "asterisk[0].ami_user: is needed",
+            "asterisk[0].ami_password: is needed",
+            "asterisk[0].ami_login: expected md5 or plain",
+            "asterisk[0].ami: expected HOST:PORT, for example 127.0.0.1:5038",
+        ]
+    );
+    let twice = [entry("mode = 'accept'"), entry("mode = 'accept'")].concat();
+    assert_eq!(faults(&twice, &[("P", "p")]), ["asterisk[1]: has the user and app of another entry"]);
+}
 mod agent;

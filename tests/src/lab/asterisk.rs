@@ -22,6 +22,15 @@ pub struct Ari {
     pub app: String,
 }
 
+/// How Asterisk connects by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connections {
+    /// One socket for all calls.
+    Persistent,
+    /// One for each call.
+    PerCall,
+}
+
 /// A running Asterisk. Dropping it kills it.
 #[derive(Debug)]
 pub struct Asterisk {
@@ -31,6 +40,8 @@ pub struct Asterisk {
     sip_port: u16,
     http_port: u16,
     carrier_port: u16,
+    https_port: u16,
+    ami_port: u16,
     /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
     /// The same against stories of this process; given back after the lock.
@@ -66,8 +77,10 @@ impl Asterisk {
             Ok(number.parse()?)
         };
         let (sip_port, http_port, carrier_port) = (port("SIP=")?, port("HTTP=")?, port("CARRIER=")?);
+        let (https_port, ami_port) = (port("HTTPS=")?, port("AMI=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk = Self { instance, process, root, sip_port, http_port, carrier_port, _lock: lock, _seat: seat };
+        let mut asterisk =
+            Self { instance, process, root, sip_port, http_port, carrier_port, https_port, ami_port, _lock: lock, _seat: seat };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -83,6 +96,16 @@ impl Asterisk {
             password: "gateway-lab".to_owned(),
             app: "vg-test".to_owned(),
         }
+    }
+
+    /// Its manager interface, on loopback; user `gateway`, password `gateway-ami`.
+    pub fn ami_port(&self) -> u16 {
+        self.ami_port
+    }
+
+    /// Its HTTP server with ARI, on loopback.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
     }
 
     /// Where callers send their INVITE, on loopback.
@@ -120,6 +143,42 @@ impl Asterisk {
         );
         std::fs::write(&file, section).with_context(|| format!("failed to write {}", file.display()))?;
         self.cli("module reload res_websocket_client.so").await.map(drop)
+    }
+
+    /// From now on Asterisk connects its event socket of this application to a gateway by itself: one that stays, or, `per_call`, one for each call.
+    /// It shows the user `asterisk` and the password `asterisk-lab`.
+    pub async fn dials_ari_at(&self, gateway: std::net::SocketAddr, app: &str, connections: Connections) -> Result<()> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        let kind = match connections {
+            Connections::Persistent => "persistent",
+            Connections::PerCall => "per_call_config",
+        };
+        let client = format!(
+            "\n[{app}-client]\ntype = websocket_client\nconnection_type = {kind}\nprotocols = ari\nuri = ws://{gateway}/ari/ws\n\
+             username = asterisk\npassword = asterisk-lab\nconnection_timeout = 500\nreconnect_interval = 500\nreconnect_attempts = 4\n"
+        );
+        let socket = format!(
+            "\n[{app}-socket]\ntype = outbound_websocket\nwebsocket_client_id = {app}-client\napps = {app}\nlocal_ari_user = gateway\n"
+        );
+        append(&etc.join("websocket_client.conf"), &client)?;
+        append(&etc.join("ari.conf"), &socket)?;
+        self.cli("module reload res_websocket_client.so").await?;
+        self.cli("module reload res_ari.so").await.map(drop)
+    }
+
+    /// From now on its HTTP server speaks TLS as well, with this certificate and key (PEM); gives the port.
+    pub async fn speaks_tls(&self, certificate: &str, key: &str) -> Result<u16> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        std::fs::write(etc.join("ari.crt"), certificate)?;
+        std::fs::write(etc.join("ari.key"), key)?;
+        let folder = format!("/srv/ast/{}/etc", self.instance);
+        let tls = format!(
+            "tlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\ntlscertfile = {folder}/ari.crt\ntlsprivatekey = {folder}/ari.key\n",
+            self.https_port
+        );
+        append(&etc.join("http.conf"), &tls)?;
+        self.cli("module reload http").await?;
+        Ok(self.https_port)
     }
 
     /// What Asterisk measured of a channel's RTP, as ARI tells it (`GET /channels/ID/rtp_statistics`).
@@ -182,6 +241,11 @@ impl Drop for Asterisk {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+fn append(file: &std::path::Path, text: &str) -> Result<()> {
+    let before = std::fs::read_to_string(file).with_context(|| format!("failed to read {}", file.display()))?;
+    std::fs::write(file, before + text).with_context(|| format!("failed to write {}", file.display()))
 }
 
 pub(super) fn root() -> Result<PathBuf> {

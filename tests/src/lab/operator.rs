@@ -14,7 +14,8 @@ use vg_domain::ids::UtteranceId;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_media::{Codec, Silence};
-use voice_gateway::adapters::ari::{Ari, AriConfig, REQUEST_DEADLINE};
+use voice_gateway::adapters::ami::{Ami, AmiConfig, Login};
+use voice_gateway::adapters::ari::{Ari, AriConfig, Mode, REQUEST_DEADLINE};
 use voice_gateway::adapters::media_ws;
 use voice_gateway::adapters::rtp::{ShardConfig, ShardStats, Shards};
 use voice_gateway::application::ports::{IncomingCall, LegEvent, MediaLeg, MouthCommand, Telephony, TelephonyEvent, TenantHint};
@@ -33,10 +34,26 @@ pub struct Operator {
 impl Operator {
     /// Takes the calls of extension 100: RTP in this codec, packets of silence between utterances.
     pub async fn by_rtp(asterisk: &Asterisk, codec: Codec) -> Result<Self> {
+        Self::dialling(asterisk, asterisk.http_port(), codec, None).await.map(|(operator, _)| operator)
+    }
+
+    /// The same by whatever port leads to Asterisk's HTTP server, with AMI beside. The second tells who tells what happens.
+    pub async fn with_ami(asterisk: &Asterisk, http_port: u16) -> Result<(Self, Arc<Ari>)> {
+        let config = AmiConfig {
+            address: format!("127.0.0.1:{}", asterisk.ami_port()),
+            user: "gateway".to_owned(),
+            password: Pii::new("gateway-ami".to_owned()),
+            login: Login::Challenge,
+            deadline: REQUEST_DEADLINE,
+        };
+        Self::dialling(asterisk, http_port, Codec::Pcmu, Some(Arc::new(Ami::new(config)))).await
+    }
+
+    async fn dialling(asterisk: &Asterisk, http_port: u16, codec: Codec, ami: Option<Arc<Ami>>) -> Result<(Self, Arc<Ari>)> {
         let (shards, tell, incoming) = parts()?;
         let ari = asterisk.ari();
         let config = AriConfig {
-            url: ari.url.parse()?,
+            mode: Mode::Dial { url: format!("http://127.0.0.1:{http_port}").parse()?, ca: None },
             app: ari.app,
             user: ari.user,
             password: Pii::new(ari.password),
@@ -45,11 +62,16 @@ impl Operator {
             inactivity: Some(Duration::from_secs(10)),
             deadline: REQUEST_DEADLINE,
         };
-        let ari = Arc::new(Ari::new(config, Arc::clone(&shards), tell)?);
+        let ari = Arc::new(Ari::new(config, ami.clone(), Arc::clone(&shards), tell)?);
         let (stop, running) = (CancellationToken::new(), Arc::clone(&ari));
         let until = stop.clone();
         let work = async move {
-            running.run(until).await;
+            let ami = async {
+                if let Some(ami) = ami {
+                    ami.run(until.clone()).await;
+                }
+            };
+            tokio::join!(running.run(until.clone()), ami);
             Ok(())
         };
         let operator = Self::working(incoming, shards, stop, work);
@@ -59,7 +81,7 @@ impl Operator {
             }
         };
         tokio::time::timeout(PATIENCE, up).await.context("the event socket does not come up")?;
-        Ok(operator)
+        Ok((operator, ari))
     }
 
     /// Takes the calls of extensions 120 to 129, which Asterisk brings by chan_websocket.

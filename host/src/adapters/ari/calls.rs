@@ -26,7 +26,8 @@ pub(super) struct Built {
 
 /// The live calls of one Asterisk.
 pub(super) struct Calls {
-    /// `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
+    /// `<app>.`, `<app>.media.` and `<app>.bridge.`: a dot ends the app's name, which has none.
+    prefix: String,
     media_prefix: String,
     bridge_prefix: String,
     /// Of channels to people whom this gateway called.
@@ -87,7 +88,10 @@ struct Person {
 
 impl Calls {
     pub(super) fn new(app: &str) -> Self {
+        // The name of a call's own application holds that of its channel.
+        let app: String = app.chars().map(|c| if matches!(c, ':' | '/' | '.' | '@' | ';') { '-' } else { c }).collect();
         Self {
+            prefix: format!("{app}."),
             media_prefix: format!("{app}.media."),
             bridge_prefix: format!("{app}.bridge."),
             dialled_prefix: format!("{app}.out."),
@@ -169,6 +173,21 @@ impl Calls {
         channel.starts_with(&self.media_prefix) || channel.starts_with(&self.person_prefix)
     }
 
+    /// Whether a channel's name is one that this gateway gives.
+    pub(super) fn is_named_by_us(&self, channel: &str) -> bool {
+        channel.starts_with(&self.prefix)
+    }
+
+    /// Whether a channel is one of a call that is served, the caller's or one that this gateway named.
+    pub(super) fn knows(&self, channel: &str) -> bool {
+        let state = self.lock();
+        let call = channel.strip_prefix(&self.prefix).and_then(|rest| rest.split_once('.')).map(|(_, call)| call_of(call));
+        state.legs.contains_key(channel)
+            || state.awaited.contains_key(channel)
+            || state.unreleased.values().any(|unreleased| unreleased.channel == channel)
+            || call.is_some_and(|call| state.unreleased.contains_key(&call))
+    }
+
     /// Whether a channel or bridge is ours, and its call is not live.
     pub(super) fn is_orphan(&self, name: &str) -> bool {
         let prefixes = [&self.media_prefix, &self.bridge_prefix, &self.person_prefix];
@@ -223,11 +242,6 @@ impl Calls {
         if let Some(leg) = self.lock().legs.get_mut(channel) {
             leg.stage = stage;
         }
-    }
-
-    /// Whether a leg is in our application.
-    pub(super) fn knows(&self, channel: &str) -> bool {
-        self.lock().legs.contains_key(channel)
     }
 
     /// The caller for whom a media channel was built; none once that channel, or the call, is being released.

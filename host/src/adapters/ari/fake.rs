@@ -42,6 +42,8 @@ struct Inner {
     /// Channel to whether it is in Stasis.
     channels: BTreeMap<String, bool>,
     bridges: BTreeSet<String>,
+    /// Of channels that are listed as in the application.
+    names: BTreeMap<String, &'static str>,
     log: Vec<String>,
     /// Variables that were set, in order.
     variables: Vec<(String, String)>,
@@ -159,6 +161,14 @@ impl Asterisk {
         });
     }
 
+    /// In the application, but its StasisStart is told to nobody. `name` tells the technology.
+    pub(super) fn comes_unseen(&self, channel: &str, name: &'static str) {
+        self.with(|inner| {
+            inner.channels.insert(channel.into(), true);
+            inner.names.insert(channel.into(), name);
+        });
+    }
+
     pub(super) fn kill(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -196,6 +206,22 @@ impl Asterisk {
 
     fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         look(&mut self.house.inner.lock().unwrap())
+    }
+}
+
+impl Inner {
+    /// What `GET /channels` tells of a channel.
+    fn listed(&self, id: &str) -> Value {
+        let in_stasis = self.channels.get(id).copied().unwrap_or_default();
+        let (exten, default, data) = match self.names.get(id) {
+            Some(_) => ("100", "Stasis", "vg-test,tenant=demo"),
+            None => ("", if in_stasis { "Stasis" } else { "AppDial2" }, "vg-test,outbound"),
+        };
+        let does = self.elsewhere.get(id).copied().unwrap_or(default);
+        let data = self.app_data.get(id).copied().unwrap_or(data);
+        let place = json!({"exten": exten, "app_name": does, "app_data": data});
+        let name = self.names.get(id).cloned().unwrap_or_default();
+        json!({"id": id, "name": name, "caller": {"number": "5550100"}, "dialplan": place})
     }
 }
 
@@ -272,14 +298,10 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
         }
         (&Method::GET, ["channels"]) => {
-            let does = |in_stasis: bool| if in_stasis { "Stasis" } else { "AppDial2" };
-            let row = |(id, in_stasis): (&String, &bool)| {
-                let does = inner.elsewhere.get(id).copied().unwrap_or_else(|| does(*in_stasis));
-                let data = inner.app_data.get(id).copied().unwrap_or("vg-test,outbound");
-                json!({"id": id, "dialplan": {"app_name": does, "app_data": data}})
-            };
-            axum::Json(inner.channels.iter().map(row).collect::<Vec<_>>()).into_response()
+            axum::Json(inner.channels.keys().map(|id| inner.listed(id)).collect::<Vec<_>>()).into_response()
         }
+        (&Method::PUT, ["applications", "vg-test", "eventFilter"]) => StatusCode::NO_CONTENT.into_response(),
+        (&Method::GET, ["asterisk", "ping"]) => axum::Json(json!({"ping": "pong"})).into_response(),
         (&Method::GET, ["bridges"]) => names(inner.bridges.iter().collect()),
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {

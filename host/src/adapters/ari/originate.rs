@@ -5,7 +5,7 @@
 
 use super::calls::Built;
 use super::telephony::AriTelephony;
-use super::wire::{Channel, Event, Named, Variable};
+use super::wire::{Channel, Event, Variable};
 use super::{Ari, Core};
 use crate::application::ports::{DialError, DialOrder, Dialled, Dialler, TelephonyError, TelephonyEvent};
 use futures_util::future::BoxFuture;
@@ -124,8 +124,8 @@ fn channel_of(event: &Event) -> Option<&str> {
         Event::StasisStart { channel, .. }
         | Event::StasisEnd { channel }
         | Event::ChannelHangupRequest { channel }
-        | Event::ChannelDestroyed { channel, .. }
-        | Event::Dial { peer: channel, .. } => Some(&channel.id),
+        | Event::ChannelDestroyed { channel, .. } => Some(&channel.id),
+        Event::Dial { peer, .. } => Some(&peer.id),
         _ => None,
     }
 }
@@ -163,7 +163,7 @@ fn failure(cause: u32, told: Option<DialFailure>) -> DialFailure {
 }
 
 /// Makes up for answers that were given while nobody listened: such a leg is in our application already.
-pub(super) async fn catch_up(core: &Core, listed: &[Named]) {
+pub(super) async fn catch_up(core: &Core, listed: &[Channel]) {
     for channel in listed.iter().filter(|channel| channel.dialplan.app_name == "Stasis") {
         match core.calls.stage(&channel.id).map(Stage::known) {
             Some(Stage::Ringing { detect_machines: true, .. }) => {

@@ -1,25 +1,26 @@
 //! ARI's REST side. Every request has a deadline and a bounded error.
+//!
+//! Requests go over HTTP where this gateway dials, and over the event socket where Asterisk does. What can be done by AMI as well is done there
+//! while ARI is away.
 
+use super::by_ami;
+use super::http::HttpWire;
+use super::link::Link;
 use super::wire::Info;
-use super::{AriConfig, AriUrlError};
+use crate::adapters::ami::Ami;
 use crate::application::ports::TelephonyError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper::Method;
+use hyper::header::HeaderValue;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::timeout;
 use url::Url;
-
-/// The longest answer is the list of channels: about 500 bytes each.
-const ANSWER_MAX: usize = 8 << 20;
 
 /// Requests by outcome since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,51 +35,103 @@ pub struct RestCounts {
     pub deadline: u64,
     /// No connection, or it broke.
     pub unreachable: u64,
+    /// Carried out by AMI, since ARI was away; counted by their outcome as well.
+    pub by_ami: u64,
+}
+
+/// One request.
+pub(super) struct Ask<'a> {
+    pub(super) act: &'static str,
+    pub(super) method: Method,
+    pub(super) path: &'a [&'a str],
+    pub(super) query: &'a [(&'a str, &'a str)],
+    /// JSON.
+    pub(super) body: Option<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Bytes,
+}
+
+/// How requests reach Asterisk.
+pub(super) enum Wire {
+    Http(Box<HttpWire>),
+    Socket(Link),
 }
 
 /// See the module.
 pub(super) struct Rest {
-    client: Client<HttpConnector, Full<Bytes>>,
-    base: Url,
-    authorization: HeaderValue,
+    wire: Wire,
+    ami: Option<Arc<Ami>>,
+    /// ARI is away: AMI is asked first.
+    ami_first: AtomicBool,
     deadline: Duration,
-    counters: Counters,
+    counters: Arc<RestCounters>,
 }
 
+/// Shared by everything that talks to one Asterisk.
 #[derive(Default)]
-struct Counters {
+pub(super) struct RestCounters {
     ok: AtomicU64,
     gone: AtomicU64,
     refused: AtomicU64,
     deadline: AtomicU64,
     unreachable: AtomicU64,
+    by_ami: AtomicU64,
+}
+
+impl RestCounters {
+    pub(super) fn counts(&self) -> RestCounts {
+        RestCounts {
+            ok: self.ok.load(Relaxed),
+            gone: self.gone.load(Relaxed),
+            refused: self.refused.load(Relaxed),
+            deadline: self.deadline.load(Relaxed),
+            unreachable: self.unreachable.load(Relaxed),
+            by_ami: self.by_ami.load(Relaxed),
+        }
+    }
 }
 
 impl Rest {
-    pub(super) fn new(config: &AriConfig) -> Result<Self, AriUrlError> {
-        if config.url.scheme() != "http" || config.url.host().is_none() {
-            return Err(AriUrlError);
+    pub(super) fn new(wire: Wire, ami: Option<Arc<Ami>>, deadline: Duration, counters: Arc<RestCounters>) -> Self {
+        Self { wire, ami, ami_first: AtomicBool::new(false), deadline, counters }
+    }
+
+    /// The event socket's part, where requests go over it.
+    pub(super) fn link(&self) -> Option<&Link> {
+        match &self.wire {
+            Wire::Http(_) => None,
+            Wire::Socket(link) => Some(link),
         }
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(config.deadline));
-        let authorization = basic_authorization(&config.user, config.password.reveal()).ok_or(AriUrlError)?;
-        Ok(Self {
-            client: Client::builder(TokioExecutor::new()).build(connector),
-            base: config.url.clone(),
-            authorization,
-            deadline: config.deadline,
-            counters: Counters::default(),
-        })
+    }
+
+    /// Whether AMI is asked first.
+    pub(super) fn prefer_ami(&self, wish: bool) {
+        self.ami_first.store(wish, Relaxed);
+    }
+
+    /// Whether AMI is asked first, and is there.
+    pub(super) fn is_by_ami(&self) -> bool {
+        self.ami_first.load(Relaxed) && self.ami.as_ref().is_some_and(|ami| ami.is_up())
     }
 
     pub(super) async fn post(&self, act: &'static str, path: &[&str], query: &[(&str, &str)]) -> Result<(), TelephonyError> {
-        self.request(act, Method::POST, path, query).await.map(drop)
+        self.request(Ask { act, method: Method::POST, path, query, body: None }).await.map(drop)
+    }
+
+    /// With a JSON body.
+    pub(super) async fn put<T: Serialize>(&self, act: &'static str, path: &[&str], body: &T) -> Result<(), TelephonyError> {
+        let body = serde_json::to_string(body).map_err(|_| TelephonyError::Unsupported { act })?;
+        self.request(Ask { act, method: Method::PUT, path, query: &[], body: Some(body) }).await.map(drop)
     }
 
     /// What does not exist is as good as deleted.
     pub(super) async fn delete(&self, act: &'static str, path: &[&str], query: &[(&str, &str)]) -> Result<(), TelephonyError> {
-        match self.request(act, Method::DELETE, path, query).await {
+        match self.request(Ask { act, method: Method::DELETE, path, query, body: None }).await {
             Ok(_) | Err(TelephonyError::Gone) => Ok(()),
             Err(error) => Err(error),
         }
@@ -90,7 +143,7 @@ impl Rest {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, TelephonyError> {
-        let answer = self.request(act, Method::GET, path, query).await?;
+        let answer = self.request(Ask { act, method: Method::GET, path, query, body: None }).await?;
         self.parse(act, &answer)
     }
 
@@ -100,7 +153,7 @@ impl Rest {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<T, TelephonyError> {
-        let answer = self.request(act, Method::POST, path, query).await?;
+        let answer = self.request(Ask { act, method: Method::POST, path, query, body: None }).await?;
         self.parse(act, &answer)
     }
 
@@ -111,7 +164,7 @@ impl Rest {
         path: &[&str],
         body: &serde_json::Value,
     ) -> Result<T, TelephonyError> {
-        let answer = self.request_with(act, Method::POST, path, &[], Bytes::from(body.to_string())).await?;
+        let answer = self.request(Ask { act, method: Method::POST, path, query: &[], body: Some(body.to_string()) }).await?;
         self.parse(act, &answer)
     }
 
@@ -119,40 +172,13 @@ impl Rest {
         self.get("info", &["asterisk", "info"], &[]).await
     }
 
-    pub(super) fn counts(&self) -> RestCounts {
-        let counters = &self.counters;
-        RestCounts {
-            ok: counters.ok.load(Relaxed),
-            gone: counters.gone.load(Relaxed),
-            refused: counters.refused.load(Relaxed),
-            deadline: counters.deadline.load(Relaxed),
-            unreachable: counters.unreachable.load(Relaxed),
-        }
-    }
-
-    async fn request(
-        &self,
-        act: &'static str,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-    ) -> Result<Bytes, TelephonyError> {
-        self.request_with(act, method, path, query, Bytes::new()).await
-    }
-
-    /// `body`: JSON, or nothing.
-    async fn request_with(
-        &self,
-        act: &'static str,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<Bytes, TelephonyError> {
-        let outcome = match timeout(self.deadline, self.exchange(act, method, path, query, body)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(TelephonyError::Deadline { act }),
-        };
+    async fn request(&self, ask: Ask<'_>) -> Result<Bytes, TelephonyError> {
+        let act = ask.act;
+        let outcome = self.by_whoever_is_there(&ask).await.and_then(|Answer { status, body }| match status {
+            404 => Err(TelephonyError::Gone),
+            200..=299 => Ok(body),
+            _ => Err(TelephonyError::Refused { act, status }),
+        });
         let counter = match &outcome {
             Ok(_) => &self.counters.ok,
             Err(TelephonyError::Gone) => &self.counters.gone,
@@ -167,31 +193,33 @@ impl Rest {
         outcome
     }
 
-    async fn exchange(
-        &self,
-        act: &'static str,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, &str)],
-        body: Bytes,
-    ) -> Result<Bytes, TelephonyError> {
-        let json = !body.is_empty();
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() =
-            ari_url(&self.base, path, query).as_str().parse().map_err(|_| TelephonyError::Unsupported { act })?;
-        request.headers_mut().insert(AUTHORIZATION, self.authorization.clone());
-        if json {
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    /// ARI, and AMI where ARI is not to be had: at once while it is known to be away.
+    async fn by_whoever_is_there(&self, ask: &Ask<'_>) -> Result<Answer, TelephonyError> {
+        let ami = self.ami.as_ref().filter(|ami| ami.is_up()).and_then(|ami| Some((ami, by_ami::act(ask)?)));
+        match ami {
+            None => self.by_ari(ask).await,
+            Some((ami, act)) if self.ami_first.load(Relaxed) => self.by_ami(ami, act).await,
+            Some((ami, act)) => match self.by_ari(ask).await {
+                // Not sent: nothing is done twice.
+                Err(TelephonyError::Unreachable) => self.by_ami(ami, act).await,
+                outcome => outcome,
+            },
         }
-        let answer = self.client.request(request).await.map_err(|_| TelephonyError::Unreachable)?;
-        let status = answer.status();
-        let body = Limited::new(answer.into_body(), ANSWER_MAX).collect().await;
-        match status {
-            StatusCode::NOT_FOUND => Err(TelephonyError::Gone),
-            _ if status.is_success() => Ok(body.map_err(|_| TelephonyError::Unreachable)?.to_bytes()),
-            _ => Err(TelephonyError::Refused { act, status: status.as_u16() }),
-        }
+    }
+
+    async fn by_ari(&self, ask: &Ask<'_>) -> Result<Answer, TelephonyError> {
+        let exchange = async {
+            match &self.wire {
+                Wire::Http(http) => http.exchange(ask).await,
+                Wire::Socket(link) => link.exchange(ask).await,
+            }
+        };
+        timeout(self.deadline, exchange).await.unwrap_or(Err(TelephonyError::Deadline { act: ask.act }))
+    }
+
+    async fn by_ami(&self, ami: &Ami, act: by_ami::Act) -> Result<Answer, TelephonyError> {
+        self.counters.by_ami.fetch_add(1, Relaxed);
+        act.carry_out(ami).await
     }
 
     /// An answer that makes no sense is a refusal with the status of success.
@@ -201,6 +229,15 @@ impl Rest {
             tracing::warn!(act, line = error.line(), column = error.column(), "ari answer makes no sense");
             TelephonyError::Refused { act, status: 200 }
         })
+    }
+}
+
+impl Ask<'_> {
+    /// The path below `/ari/`, percent-encoded, without the query.
+    pub(super) fn path(&self) -> String {
+        let encode =
+            |segment: &&str| url::form_urlencoded::byte_serialize(segment.as_bytes()).collect::<String>().replace('+', "%20");
+        self.path.iter().map(encode).collect::<Vec<_>>().join("/")
     }
 }
 

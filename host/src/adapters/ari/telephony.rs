@@ -125,7 +125,11 @@ impl AriTelephony {
         // Without it nobody would tell us of the end of a channel that left our application.
         let source = format!("channel:{}", self.channel);
         let path = ["applications", &core.config.app, "subscription"];
-        core.rest.post(TRANSFER, &path, &[("eventSource", &source)]).await?;
+        match core.rest.post(TRANSFER, &path, &[("eventSource", &source)]).await {
+            // AMI tells of every end.
+            Err(TelephonyError::Unreachable) if core.rest.is_by_ami() => {}
+            outcome => outcome?,
+        }
         if !core.calls.part(&self.channel) {
             return Err(TelephonyError::Gone);
         }

@@ -39,7 +39,7 @@ async fn house_with(media_port: u16) -> House {
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(2);
     let config = AriConfig {
-        url: asterisk.url.clone(),
+        mode: Mode::Dial { url: asterisk.url.clone(), ca: None },
         app: "vg-test".into(),
         user: "user".into(),
         password: Pii::new("secret".into()),
@@ -48,7 +48,7 @@ async fn house_with(media_port: u16) -> House {
         inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
     };
-    let ari = Arc::new(Ari::new(config, Arc::clone(&shard), incoming).unwrap());
+    let ari = Arc::new(Ari::new(config, None, Arc::clone(&shard), incoming).unwrap());
     let stop = CancellationToken::new();
     let (running, token) = (Arc::clone(&ari), stop.clone());
     tokio::spawn(async move { running.run(token).await });
@@ -440,6 +440,47 @@ async fn what_happened_in_a_gap_is_made_up_for() {
     house.asterisk.say(&json!({"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": "c1"}}));
     assert_eq!(next(&mut stays).await, Some(TelephonyEvent::Digit('1')));
     assert_eq!(house.ari.stats().connects, 2);
+}
+
+#[tokio::test]
+async fn callers_who_came_in_a_gap_are_taken_in_and_remains_of_the_dead_are_not() {
+    let mut house = house().await;
+    let mut lives = house.call("c1").await;
+    let leg = set_up(&mut lives).await.unwrap();
+    house.asterisk.cut();
+    until("the gap is noticed", || !house.ari.is_up()).await;
+    let media = format!("vg-test.media.{}", lives.call);
+    house.asterisk.comes_unseen(&media, "UnicastRTP/127.0.0.1:9-0x1");
+    house.asterisk.comes_unseen("c1", "PJSIP/trunk-00000001");
+    house.asterisk.comes_unseen("c2", "PJSIP/trunk-00000002");
+    house.asterisk.comes_unseen("x3", "UnicastRTP/127.0.0.1:9-0x2");
+    house.asterisk.comes_unseen("vg-test.out.dead", "PJSIP/trunk-00000003");
+    house.asterisk.mend();
+    let adopted = timeout(SOON, house.calls.recv()).await.unwrap().unwrap();
+    assert_eq!((adopted.channel.as_str(), &adopted.tenant), ("c2", &TenantHint::Named(TenantId::new("demo"))));
+    assert_eq!((adopted.caller.reveal().as_str(), adopted.dialled.reveal().as_str()), ("5550100", "100"));
+    let bridge = format!("vg-test.bridge.{}", lives.call);
+    let wanted = ["c1", "c2", media.as_str(), bridge.as_str()];
+    until("remains are removed", || house.asterisk.left().len() == 4).await;
+    assert!(wanted.iter().all(|name| house.asterisk.left().iter().any(|left| left == name)), "{:?}", house.asterisk.left());
+    // Its StasisStart comes after all: it is no second call.
+    house.asterisk.caller_comes("c2");
+    house.asterisk.say(&json!({"type": "ChannelDtmfReceived", "digit": "5", "channel": {"id": "c1"}}));
+    assert_eq!(next(&mut lives).await, Some(TelephonyEvent::Digit('5')));
+    assert!(house.calls.try_recv().is_err());
+    assert_eq!(house.ari.stats().calls_adopted, 1);
+    drop((leg, adopted));
+}
+
+#[tokio::test]
+async fn asterisk_is_told_which_events_are_used_and_the_way_to_it_is_measured() {
+    let house = house().await;
+    until("both are asked", || {
+        let log = house.asterisk.log();
+        ["PUT applications/vg-test/eventFilter", "GET asterisk/ping"].iter().all(|line| log.iter().any(|asked| asked == line))
+    })
+    .await;
+    until("the way is measured", || house.ari.stats().rtt.is_some_and(|rtt| rtt < SOON)).await;
 }
 
 #[tokio::test]

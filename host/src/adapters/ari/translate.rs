@@ -1,6 +1,6 @@
 //! From Asterisk's events to what they mean for calls. Pure.
 
-use super::wire::{Channel, Doing, Event};
+use super::wire::{Channel, Dialplan, Event};
 use crate::application::ports::{Endpoint, TenantHint};
 use vg_domain::call::Progress;
 use vg_domain::ids::TenantId;
@@ -38,7 +38,7 @@ pub(super) enum Meaning {
 }
 
 /// How a channel came back, where it is in a `Stasis()` by which the dialplan gives channels back.
-pub(super) fn returned(doing: &Doing) -> Option<Returned> {
+pub(super) fn returned(doing: &Dialplan) -> Option<Returned> {
     let mut args = doing.app_data.split(',').skip(1);
     let gives_back = doing.app_name == "Stasis" && args.next() == Some(RETURNED);
     gives_back.then(|| Returned::of(args.next().unwrap_or_default()))
@@ -79,11 +79,11 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
             None => Meaning::Unused,
         },
         Event::ApplicationReplaced {} => Meaning::Replaced,
-        Event::Unused => Meaning::Unused,
+        Event::Unused | Event::ApplicationRegistered {} | Event::RestAnswer(_) => Meaning::Unused,
     }
 }
 
-fn caller(args: &[String], channel: Channel) -> Caller {
+pub(super) fn caller(args: &[String], channel: Channel) -> Caller {
     Caller {
         channel: channel.id,
         number: Pii::new(channel.caller.number),

@@ -1,6 +1,6 @@
 //! What Asterisk says, as far as it is used.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// An event of the event socket.
@@ -32,15 +32,80 @@ pub(super) enum Event {
     Dial {
         #[serde(default)]
         dialstatus: String,
-        caller: Option<Channel>,
+        caller: Option<Named>,
         /// Who is called.
-        peer: Channel,
+        peer: Named,
     },
     /// Another socket took the application: this one stays open, and silent.
     ApplicationReplaced {},
+    /// Asterisk knows this socket's application.
+    ApplicationRegistered {},
+    /// The answer to a request that went over the event socket.
+    #[serde(rename = "RESTResponse")]
+    RestAnswer(RestAnswer),
     /// Any other type.
     #[serde(other)]
     Unused,
+}
+
+impl Event {
+    /// Every type that is used, for the filter at Asterisk: no other is sent.
+    pub(super) const USED: [&'static str; 9] = [
+        "StasisStart",
+        "StasisEnd",
+        "ChannelHangupRequest",
+        "ChannelDestroyed",
+        "ChannelDtmfReceived",
+        "Dial",
+        "ApplicationReplaced",
+        "ApplicationRegistered",
+        "RESTResponse",
+    ];
+}
+
+/// The beginning of whatever is said on an event socket: whose it is.
+#[derive(Debug, Deserialize)]
+pub(super) struct Addressed {
+    pub(super) application: String,
+}
+
+/// `RESTRequest`: a request over the event socket.
+#[derive(Debug, Serialize)]
+pub(super) struct RestRequest<'a> {
+    #[serde(rename = "type")]
+    pub(super) kind: &'static str,
+    pub(super) request_id: &'a str,
+    pub(super) method: &'a str,
+    pub(super) uri: &'a str,
+    /// Here nothing is percent-encoded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) query_strings: Vec<QueryString<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) content_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) message_body: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct QueryString<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
+}
+
+/// `RESTResponse`. Its body may hold numbers: never logged.
+#[derive(Deserialize)]
+pub(super) struct RestAnswer {
+    #[serde(default)]
+    pub(super) request_id: String,
+    pub(super) status_code: u16,
+    #[serde(default)]
+    pub(super) message_body: String,
+}
+
+impl std::fmt::Debug for RestAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RestAnswer({:?}, {})", self.request_id, self.status_code)
+    }
 }
 
 /// A channel, in events and answers.
@@ -80,6 +145,12 @@ pub(super) struct Dialplan {
     /// What was dialled: personal data, too.
     #[serde(default)]
     pub(super) exten: String,
+    /// What the channel is in, for example `Stasis`.
+    #[serde(default)]
+    pub(super) app_name: String,
+    /// Its arguments, as the dialplan wrote them.
+    #[serde(default)]
+    pub(super) app_data: String,
 }
 
 impl std::fmt::Debug for Dialplan {
@@ -106,27 +177,77 @@ pub(super) struct Status {
     pub(super) startup_time: String,
 }
 
-/// `GET /channels` and `GET /bridges`, as far as resynchronisation needs them.
+/// A channel of a `Dial` event, or a bridge of `GET /bridges`: its name is all that matters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {
     pub(super) id: String,
-    /// Of channels: what they do.
-    #[serde(default)]
-    pub(super) dialplan: Doing,
-}
-
-/// What a channel does in the dialplan.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Doing {
-    #[serde(default)]
-    pub(super) app_name: String,
-    /// Its arguments, as the dialplan wrote them.
-    #[serde(default)]
-    pub(super) app_data: String,
 }
 
 /// `GET /channels/{id}/variable`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Variable {
     pub(super) value: String,
+}
+
+/// A body for fuzzers: text of Asterisk, which may be anything. What it is taken for, or `refused`; and whether it says whose it is.
+pub fn fuzz(text: &[u8]) -> [&'static str; 2] {
+    let Ok(text) = std::str::from_utf8(text) else { return ["not_text"; 2] };
+    let addressed = match serde_json::from_str::<Addressed>(text) {
+        Ok(addressed) if addressed.application.is_empty() => "nobody",
+        Ok(_) => "addressed",
+        Err(_) => "refused",
+    };
+    let kind = match serde_json::from_str::<Event>(text) {
+        Ok(Event::StasisStart { .. }) => "start",
+        Ok(Event::StasisEnd { .. }) => "end",
+        Ok(Event::ChannelHangupRequest { .. }) => "hangup_request",
+        Ok(Event::ChannelDestroyed { .. }) => "destroyed",
+        Ok(Event::ChannelDtmfReceived { .. }) => "digit",
+        Ok(Event::Dial { .. }) => "dial",
+        Ok(Event::ApplicationReplaced {}) => "replaced",
+        Ok(Event::ApplicationRegistered {}) => "registered",
+        Ok(Event::RestAnswer(_)) => "answer",
+        Ok(Event::Unused) => "unused",
+        Err(_) => "refused",
+    };
+    [kind, addressed]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The variants of [`Event`], as this file writes them.
+    fn variants() -> Vec<String> {
+        let (_, from) = include_str!("wire.rs").split_once("pub(super) enum Event {").unwrap();
+        let (body, _) = from.split_once("\n}").unwrap();
+        let variant =
+            |line: &str| line.strip_prefix("    ").filter(|line| line.starts_with(char::is_uppercase)).map(str::to_owned);
+        body.lines().filter_map(variant).map(|line| line.split([' ', '(', ',']).next().unwrap().to_owned()).collect()
+    }
+
+    /// Recorded from Asterisk 22.10.1: a message of each type, with each set of fields that was seen.
+    const RECORDED: &str = include_str!("fixtures/messages.jsonl");
+
+    #[test]
+    fn every_recorded_message_is_read() {
+        let mut used = std::collections::BTreeMap::<_, usize>::new();
+        for line in RECORDED.lines() {
+            let [kind, addressed] = fuzz(line.as_bytes());
+            assert_ne!(kind, "refused", "{line}");
+            assert_eq!(addressed, "addressed", "{line}");
+            *used.entry(kind).or_default() += 1;
+        }
+        assert_eq!(used.len(), 10, "every kind was recorded: {used:?}");
+    }
+
+    #[test]
+    fn asterisk_is_asked_for_every_type_of_event_that_is_used() {
+        let wanted: Vec<_> = variants().into_iter().filter(|name| !["Unused", "RestAnswer"].contains(&name.as_str())).collect();
+        assert!(wanted.len() >= 7, "{wanted:?}");
+        for name in &wanted {
+            assert!(Event::USED.contains(&name.as_str()), "{name} is missing in Event::USED: Asterisk would not send it");
+        }
+        assert_eq!(Event::USED.len(), wanted.len() + 1, "with RESTResponse");
+    }
 }

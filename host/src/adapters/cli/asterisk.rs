@@ -88,7 +88,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         user: configured.map_or("voice-gateway", |asterisk| asterisk.user.as_str()),
         password: configured.map_or(made.as_str(), |asterisk| asterisk.password.reveal().as_str()),
         ami_password: &ami,
-        http_port: configured.and_then(|asterisk| asterisk.url.port_or_known_default()).unwrap_or(8088),
+        http_port: configured.and_then(|asterisk| asterisk.url()?.port_or_known_default()).unwrap_or(8088),
         gateway: gateway.unwrap_or_else(|| config.http.bind.to_string()),
         callers: &callers,
         codec: match config.media.codec {

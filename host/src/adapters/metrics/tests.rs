@@ -47,6 +47,12 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         tenants: RemoteStats { requests: vec![("fetched", 1)], lookups: vec![("asked", 1)], ..RemoteStats::default() },
         webhooks: vec![("accepted", 1)],
         busy_s: vec![("hear", 1.5)],
+        asterisk: AsteriskReadings {
+            sources: vec![("vg".into(), "ami", true)],
+            rtts_s: vec![("vg".into(), 0.001)],
+            connect_faults: vec![("certificate", 1)],
+            ..AsteriskReadings::default()
+        },
         ..Readings::default()
     };
     let text = observed().render(&readings);

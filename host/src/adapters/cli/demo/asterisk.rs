@@ -7,7 +7,7 @@ use crate::adapters::cli::terminal::say;
 use crate::adapters::media_ws::PhoneFact;
 use crate::adapters::media_ws::client::Recording;
 use crate::application::ports::Facts;
-use crate::config::{Asterisk, Config};
+use crate::config::{Asterisk, AsteriskMode, Config};
 use crate::wiring::{self, Running};
 use anyhow::{Context, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -40,10 +40,11 @@ impl Facts for Listener {
 
 pub(super) async fn hold(config: Config) -> anyhow::Result<(Recording, Transcript)> {
     let asterisk = Asterisk {
-        url: said("VG_DEMO_ARI_URL")?.parse().context("VG_DEMO_ARI_URL is no URL")?,
+        mode: AsteriskMode::Dial { url: said("VG_DEMO_ARI_URL")?.parse().context("VG_DEMO_ARI_URL is no URL")?, ca: None },
         app: said("VG_DEMO_ARI_APP")?,
         user: said("VG_DEMO_ARI_USER")?,
         password: Pii::new(said("VG_DEMO_ARI_PASSWORD")?),
+        ami: None,
     };
     let (sender, mut facts) = mpsc::channel(FACTS_MAX);
     let config = Config { asterisk: vec![asterisk], ..config };

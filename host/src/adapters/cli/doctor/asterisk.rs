@@ -5,10 +5,15 @@ mod questions;
 mod sound;
 
 use super::report::Row;
+use crate::adapters::ari::Probe;
 use crate::config::{Asterisk, Config};
+use crate::wiring;
 use questions::Questions;
 use serde::Deserialize;
-use std::time::Instant;
+use std::time::Duration;
+
+/// A way to Asterisk that takes longer is worth a warning: commands and the caller's sound take it, too.
+const ROUND_TRIP: Duration = Duration::from_millis(10);
 
 /// Modules that a call needs, with what they are for.
 const NEEDED: [(&str, &str); 6] = [
@@ -37,27 +42,47 @@ struct Module {
 }
 
 pub(super) async fn rows(asterisk: &Asterisk, config: &Config) -> Vec<Row> {
-    let questions = Questions(asterisk);
-    let begun = Instant::now();
-    let info = match questions.get::<Info>("asterisk/info").await {
+    let probe = match probe(asterisk) {
+        Ok(Some(probe)) => probe,
+        Ok(None) => return vec![Row::fine(&asterisk.app, "connects to this gateway by itself: nothing can be asked from here")],
+        Err(why) => return vec![Row::fault(&asterisk.app, format_args!("{why:#}"))],
+    };
+    let info = match probe.ask::<Info>("info").await {
         Ok(info) => info,
         Err(why) => return vec![Row::fault(&asterisk.app, why)],
     };
-    let rtt = begun.elapsed();
     let mut rows = vec![version(&asterisk.app, &info.system.version)];
-    let rtt_row = if rtt.as_millis() > 10 { Row::warning } else { Row::fine };
-    rows.push(rtt_row(&"round trip", &format!("{:.1} ms by ARI", rtt.as_secs_f64() * 1000.0)));
-    match questions.get::<Vec<Module>>("asterisk/modules").await {
+    rows.push(match probe.round_trip().await {
+        Ok(took) => round_trip(took),
+        Err(why) => Row::warning("round trip", why),
+    });
+    match probe.ask::<Vec<Module>>("modules").await {
         Ok(modules) => {
             rows.extend(module_rows(&modules));
             rows.extend(channels::feature_rows(&modules, config));
         }
         Err(why) => rows.push(Row::warning("modules", why)),
     }
-    rows.push(channels::app_row(questions).await);
-    rows.push(channels::transfer_row(questions).await);
-    rows.push(sound::row(questions, &config.media).await);
+    match Questions::to(asterisk) {
+        Some(questions) => {
+            rows.push(channels::app_row(questions).await);
+            rows.push(channels::transfer_row(questions).await);
+            rows.push(sound::row(questions, &config.media).await);
+        }
+        None => rows.push(Row::warning("application, transfers, sound", "are looked at over plain http only")),
+    }
     rows
+}
+
+fn probe(asterisk: &Asterisk) -> anyhow::Result<Option<Probe>> {
+    let mode = wiring::ari_mode(&asterisk.mode)?;
+    Ok(Probe::new(&mode, &asterisk.user, &asterisk.password)?)
+}
+
+fn round_trip(took: Duration) -> Row {
+    let told = format!("{:.1} ms by ARI", took.as_secs_f64() * 1000.0);
+    let row = if took > ROUND_TRIP { Row::warning } else { Row::fine };
+    row(&"round trip", &told)
 }
 
 fn version(app: &str, version: &str) -> Row {
@@ -80,6 +105,13 @@ fn module_rows(modules: &[Module]) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::AsteriskMode;
+
+    #[test]
+    fn a_long_way_is_a_warning() {
+        assert_eq!(round_trip(Duration::from_millis(10)), Row::fine("round trip", "10.0 ms by ARI"));
+        assert_eq!(round_trip(Duration::from_micros(10_100)), Row::warning("round trip", "10.1 ms by ARI"));
+    }
 
     #[test]
     fn each_missing_module_is_named_with_its_purpose() {
@@ -100,10 +132,11 @@ mod tests {
     async fn an_asterisk_that_is_not_there_is_a_fault() {
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let asterisk = Asterisk {
-            url: format!("http://{closed}").parse().unwrap(),
+            mode: AsteriskMode::Dial { url: format!("http://{closed}").parse().unwrap(), ca: None },
             app: "vg-test".into(),
             user: "u".into(),
             password: vg_domain::pii::Pii::new("p".into()),
+            ami: None,
         };
         let rows = rows(&asterisk, &Config::defaults(&crate::config::Machine::here())).await;
         assert_eq!(rows.len(), 1);

@@ -34,7 +34,7 @@ struct Attribute {
 
 /// Whether somebody serves the application.
 pub(super) async fn app_row(questions: Questions<'_>) -> Row {
-    let app = &questions.0.app;
+    let app = &questions.asterisk.app;
     match questions.find::<serde_json::Value>(&format!("applications/{app}")).await {
         Ok(Some(_)) => Row::fine("application", format_args!("{app} is served")),
         Ok(None) => Row::warning(

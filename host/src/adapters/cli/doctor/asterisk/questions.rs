@@ -18,14 +18,23 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 /// An event, or a connection, is waited for so long.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// One Asterisk that is asked.
+/// One Asterisk that is asked, over plain HTTP.
 #[derive(Clone, Copy)]
-pub(super) struct Questions<'a>(pub(super) &'a Asterisk);
+pub(super) struct Questions<'a> {
+    pub(super) asterisk: &'a Asterisk,
+    base: &'a url::Url,
+}
 
 /// Events of an application of our own.
 pub(super) struct Events(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
-impl Questions<'_> {
+impl<'a> Questions<'a> {
+    /// None where it cannot be asked that way.
+    pub(super) fn to(asterisk: &'a Asterisk) -> Option<Self> {
+        let base = asterisk.url().filter(|url| url.scheme() == "http")?;
+        Some(Self { asterisk, base })
+    }
+
     /// `GET /ari/{path}`; none where there is no such thing.
     pub(super) async fn find<T: for<'de> Deserialize<'de>>(self, path: &str) -> Result<Option<T>, String> {
         let (status, body) = self.request(Method::GET, path, &[]).await?;
@@ -40,11 +49,6 @@ impl Questions<'_> {
         }
     }
 
-    /// The same for what must be there.
-    pub(super) async fn get<T: for<'de> Deserialize<'de>>(self, path: &str) -> Result<T, String> {
-        self.find(path).await?.ok_or_else(|| "answers 404: is ARI enabled (ari.conf, http.conf)?".to_owned())
-    }
-
     /// `POST` or `DELETE`.
     pub(super) async fn act(self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<(), String> {
         let (status, _) = self.request(method, path, query).await?;
@@ -56,7 +60,7 @@ impl Questions<'_> {
         let mut url = self.url("events", &[("app", app)]);
         url.set_scheme("ws").map_err(|()| "its URL is not http".to_owned())?;
         let mut request = url.as_str().into_client_request().map_err(|_| "its URL cannot be used".to_owned())?;
-        let login = STANDARD.encode(format!("{}:{}", self.0.user, self.0.password.reveal()));
+        let login = STANDARD.encode(format!("{}:{}", self.asterisk.user, self.asterisk.password.reveal()));
         let login = format!("Basic {login}").parse().map_err(|_| "user or password cannot stand in a header".to_owned())?;
         request.headers_mut().insert(AUTHORIZATION, login);
         match timeout(DEADLINE, connect_async(request)).await {
@@ -67,13 +71,13 @@ impl Questions<'_> {
     }
 
     async fn request(self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<(StatusCode, bytes::Bytes), String> {
-        let credentials = Some((self.0.user.as_str(), self.0.password.reveal().as_str()));
+        let credentials = Some((self.asterisk.user.as_str(), self.asterisk.password.reveal().as_str()));
         let answer = web::request(method, self.url(path, query).as_str(), credentials).await;
         answer.map_err(|error| format!("{error:#}"))
     }
 
     fn url(self, path: &str, query: &[(&str, &str)]) -> url::Url {
-        let mut url = self.0.url.clone();
+        let mut url = self.base.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("ari").extend(path.split('/'));
         }

@@ -1,0 +1,153 @@
+//! What happened while nobody listened: asked for, since Asterisk never repeats events.
+
+use super::Core;
+use super::originate;
+use super::translate::{Caller, caller, returned};
+use super::wire::{Channel, Event, Named};
+use crate::application::ports::{TelephonyError, TelephonyEvent};
+use serde_json::json;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// A channel that was just told to end is still listed for a moment: nobody is adopted before a second look.
+const SECOND_LOOK: Duration = Duration::from_millis(500);
+/// Technologies of channels that no caller uses: they carry sound between a call and a program.
+const OF_PROGRAMS: [&str; 6] = ["UnicastRTP/", "MulticastRTP/", "AudioSocket/", "WebSocket/", "Snoop/", "Announcer/"];
+
+/// When Asterisk started, as it says itself: another value means that all calls are lost.
+#[derive(Default)]
+pub(super) struct Boot(tokio::sync::Mutex<Option<String>>);
+
+/// A channel in our application that no call of ours knows.
+#[derive(Debug, PartialEq, Eq)]
+enum Stranger {
+    /// Somebody who waits to be served.
+    Caller,
+    /// What is left of a call.
+    Remains,
+}
+
+/// Finds out what happened in the gap: calls that are gone, things of ours whose call is gone, and callers whose coming was missed.
+pub(super) async fn resync(core: &Arc<Core>, boot: Arc<Boot>) -> Vec<Caller> {
+    // Taken first: a call that comes while Asterisk answers is missing in the answer, but not gone.
+    let known = core.calls.channels();
+    let restarted = boot.changed(core).await;
+    let (Ok(channels), Ok(bridges)) = (
+        core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await,
+        core.rest.get::<Vec<Named>>("list bridges", &["bridges"], &[]).await,
+    ) else {
+        tracing::warn!("asterisk could not be asked what is left");
+        return Vec::new();
+    };
+    end_missing(core, &known, &channels, if restarted { TelephonyEvent::Lost } else { TelephonyEvent::CallerGone });
+    // Who came back in the gap waits in our application, and nobody was told.
+    for (channel, how) in channels.iter().filter_map(|channel| Some((&channel.id, returned(&channel.dialplan)?))) {
+        core.calls.returned(channel, how);
+    }
+    originate::catch_up(core, &channels).await;
+    for channel in channels.iter().filter(|channel| is_orphan(core, channel)) {
+        remove_orphan(core, "channels", &channel.id).await;
+    }
+    for bridge in bridges.iter().filter(|bridge| core.calls.is_orphan(&bridge.id)) {
+        remove_orphan(core, "bridges", &bridge.id).await;
+    }
+    let strangers: HashSet<String> =
+        channels.into_iter().filter(|channel| stranger(core, channel).is_some()).map(|channel| channel.id).collect();
+    if strangers.is_empty() { Vec::new() } else { second_look(core, &strangers).await }
+}
+
+fn is_orphan(core: &Core, channel: &Channel) -> bool {
+    core.calls.is_orphan(&channel.id) || core.calls.is_dialled_orphan(&channel.id, &channel.dialplan.app_name)
+}
+
+async fn second_look(core: &Core, strangers: &HashSet<String>) -> Vec<Caller> {
+    sleep(SECOND_LOOK).await;
+    let Ok(channels) = core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await else { return Vec::new() };
+    let mut callers = Vec::new();
+    for channel in channels.into_iter().filter(|channel| strangers.contains(&channel.id)) {
+        match stranger(core, &channel) {
+            None => {}
+            Some(Stranger::Caller) => {
+                let args: Vec<String> = channel.dialplan.app_data.split(',').skip(1).map(str::to_owned).collect();
+                callers.push(caller(&args, channel));
+            }
+            Some(Stranger::Remains) => remove_orphan(core, "channels", &channel.id).await,
+        }
+    }
+    callers
+}
+
+fn stranger(core: &Core, channel: &Channel) -> Option<Stranger> {
+    let place = &channel.dialplan;
+    let here = place.app_name == "Stasis" && core.scope.holds(place.app_data.split(',').next()?, &channel.name);
+    if !here || core.calls.knows(&channel.id) {
+        return None;
+    }
+    let of_a_program = OF_PROGRAMS.iter().any(|technology| channel.name.starts_with(technology));
+    Some(if of_a_program || core.calls.is_named_by_us(&channel.id) { Stranger::Remains } else { Stranger::Caller })
+}
+
+/// By AMI, while ARI is away: calls that are gone.
+pub(super) async fn reconcile(core: &Arc<Core>) -> Vec<Caller> {
+    let known = core.calls.channels();
+    match core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await {
+        Ok(channels) => end_missing(core, &known, &channels, TelephonyEvent::CallerGone),
+        Err(error) => tracing::warn!(code = error.code(), "asterisk could not be asked by ami which calls are left"),
+    }
+    Vec::new()
+}
+
+fn end_missing(core: &Core, known: &[String], channels: &[Channel], event: TelephonyEvent) {
+    let left: HashSet<&str> = channels.iter().map(|channel| channel.id.as_str()).collect();
+    for channel in known.iter().filter(|channel| !left.contains(channel.as_str())) {
+        core.calls.end(channel, event.clone());
+    }
+}
+
+/// From now on Asterisk sends what is used, and no more: some twenty events of a call are for others. Where it cannot, they are counted as unused.
+pub(super) async fn set_filter(core: &Arc<Core>) -> Vec<Caller> {
+    let allowed: Vec<_> = Event::USED.iter().map(|name| json!({ "type": name })).collect();
+    let path = ["applications", core.config.app.as_str(), "eventFilter"];
+    if let Err(error) = core.rest.put("set event filter", &path, &json!({ "allowed": allowed })).await {
+        tracing::info!(app = core.config.app, code = error.code(), "asterisk does not filter its events");
+    }
+    Vec::new()
+}
+
+pub(super) async fn remove_orphan(core: &Core, kind: &'static str, name: &str) {
+    if core.rest.delete("remove orphan", &[kind, name], &[]).await.is_ok() {
+        core.counters.orphans_removed.fetch_add(1, Relaxed);
+    }
+}
+
+/// No sound, and perhaps no events: is the call still there?
+pub(super) async fn ask(core: &Arc<Core>, boot: Arc<Boot>, channel: String) -> Vec<Caller> {
+    match core.rest.get::<Channel>("ask for channel", &["channels", &channel], &[]).await {
+        Ok(_) | Err(TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. }) => {}
+        Err(TelephonyError::Gone) if boot.changed(core).await => core.calls.end(&channel, TelephonyEvent::Lost),
+        Err(TelephonyError::Gone) => core.calls.end(&channel, TelephonyEvent::CallerGone),
+        Err(TelephonyError::Deadline { .. } | TelephonyError::Unreachable) => {
+            core.calls.end(&channel, TelephonyEvent::Lost);
+        }
+    }
+    Vec::new()
+}
+
+impl Boot {
+    /// Whether Asterisk was restarted since this was last asked. False when it cannot be asked.
+    async fn changed(&self, core: &Core) -> bool {
+        let mut known = self.0.lock().await;
+        let Ok(info) = core.rest.info().await else { return false };
+        let now = info.status.startup_time;
+        match known.replace(now.clone()) {
+            Some(before) => before != now,
+            None => {
+                tracing::info!(app = core.config.app, version = info.system.version, "asterisk answers");
+                false
+            }
+        }
+    }
+}
