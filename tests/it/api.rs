@@ -257,7 +257,9 @@ async fn a_call_by_ticket_is_its_tenants_alone_to_see_read_and_end() {
     assert_eq!(transcript["lines"][0]["who"], "agent");
     assert_eq!(ask(at, "GET /v1/calls", &theirs, "").await.1, json!({ "calls": [] }));
     assert_eq!(ask(at, &format!("DELETE /v1/calls/{id}"), &theirs, "").await.0, 404);
-    assert_eq!(ask(at, "POST /v1/calls", &mine, r#"{"to":"+15550100"}"#).await.1["code"], "not_configured");
+    // This tenant has no rules for calls out.
+    let (status, refused) = ask(at, "POST /v1/calls", &mine, r#"{"to":"+15550100"}"#).await;
+    assert_eq!((status, &refused["code"]), (403, &json!("forbidden")));
 
     assert_eq!(ask(at, &format!("DELETE /v1/calls/{id}"), &mine, "").await.0, 204);
     house.fact("the call ends", |_, fact| matches!(fact, Fact::Ended(_)).then_some(())).await.unwrap();
