@@ -166,9 +166,10 @@ async fn ami_tells_and_acts_while_ari_is_blocked_and_gives_back() {
     assert!(hung_up.elapsed() < Duration::from_secs(1), "by an event, not by silence");
     // One asks for a person.
     says(&mut moves, "human.wav").await;
-    assert_eq!(ended(&mut house).await, EndCause::Transferred);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.fact("the hand-over", |_, fact| matches!(fact, Fact::Transferring { .. }).then_some(())).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let call = moves.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::Transferred);
     let last = &call.heard[call.heard.len().saturating_sub(call.rate_hz as usize / 2)..];
     assert!(tone_share(last, call.rate_hz, 1004.0) > 0.8, "the person's tone is not heard");
     // One talks on, and is told goodbye.

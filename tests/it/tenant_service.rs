@@ -77,7 +77,8 @@ async fn calls_are_served_by_what_the_service_says_and_by_what_it_said_while_it_
     assert_eq!(call(&house, "acme").await, "Acme here.");
     assert_eq!(house.metric("vg_tenant_requests_total{outcome=\"fetched\"}").await.unwrap(), 1.0);
     // Whom the service does not know.
-    assert!(timeout(PATIENCE, async { house.phone("stranger").await.unwrap().next_fact().await }).await.unwrap().is_none());
+    let told = timeout(PATIENCE, async { house.phone("stranger").await.unwrap().next_fact().await }).await.unwrap();
+    assert!(matches!(&told, Some(PhoneFact::Ended { cause, .. }) if cause == "tenant_unknown"), "{told:?}");
     assert_eq!(house.metric("vg_calls_refused_total{code=\"tenant_unknown\"}").await.unwrap(), 1.0);
 
     // Away: the old settings serve, and their age is told.

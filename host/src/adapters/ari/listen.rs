@@ -252,6 +252,10 @@ impl<'a> Listener<'a> {
 
     fn on_event(&mut self, event: Event) -> Option<Left> {
         let core = self.core;
+        if let Event::Unused = event {
+            core.counters.events_unused.fetch_add(1, Relaxed);
+            return None;
+        }
         let event = match originate::see(core, event) {
             Seen::Ordinary(event) => *event,
             Seen::Taken => return None,
@@ -302,9 +306,8 @@ impl<'a> Listener<'a> {
                 Some(caller) => core.calls.end(&caller, TelephonyEvent::Lost),
                 None => core.calls.end(&channel, TelephonyEvent::CallerGone),
             },
-            Meaning::Replaced | Meaning::Unused => {
-                core.counters.events_unused.fetch_add(1, Relaxed);
-            }
+            // Of those that are used, some say nothing here.
+            Meaning::Replaced | Meaning::Unused => {}
         }
     }
 

@@ -125,10 +125,9 @@ impl AriTelephony {
         // Without it nobody would tell us of the end of a channel that left our application.
         let source = format!("channel:{}", self.channel);
         let path = ["applications", &core.config.app, "subscription"];
-        match core.rest.post(TRANSFER, &path, &[("eventSource", &source)]).await {
-            // AMI tells of every end.
-            Err(TelephonyError::Unreachable) if core.rest.is_by_ami() => {}
-            outcome => outcome?,
+        // AMI tells of every end in any case.
+        if !core.rest.is_by_ami() {
+            core.rest.post(TRANSFER, &path, &[("eventSource", &source)]).await?;
         }
         if !core.calls.part(&self.channel) {
             return Err(TelephonyError::Gone);
