@@ -46,6 +46,16 @@ impl Story {
         Self { asterisk, house, _tenants: tenants }
     }
 
+    /// The agent hears and answers a caller who has come back.
+    async fn talks_on(&mut self, call: &CallId, caller: &mut SipCaller) {
+        caller.say(&telephone("time.wav")).await.unwrap();
+        let heard = self.house.fact("the question", |whose, fact| match fact {
+            Fact::Turn(record) if whose == call => Some(record.heard.clone()),
+            _ => None,
+        });
+        assert!(heard.await.unwrap().as_str().contains("time"));
+    }
+
     /// A caller who has been greeted.
     async fn caller(&mut self) -> (CallId, SipCaller) {
         let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
@@ -142,12 +152,7 @@ async fn caller_who_reaches_nobody_comes_back_and_is_understood_in_the_same_call
         caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
         caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
     }
-    caller.say(&telephone("time.wav")).await.unwrap();
-    let heard = story.house.fact("the question", |whose, fact| match fact {
-        Fact::Turn(record) if *whose == call => Some(record.heard.clone()),
-        _ => None,
-    });
-    assert!(heard.await.unwrap().as_str().contains("time"));
+    story.talks_on(&call, &mut caller).await;
     caller.hang_up().await.unwrap();
     assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;
@@ -275,12 +280,7 @@ async fn caller_waits_with_music_for_somebody_who_does_not_come_and_is_understoo
         }
         caller.hears_quiet(Duration::from_millis(700), Duration::from_secs(15)).await.unwrap();
     }
-    caller.say(&telephone("time.wav")).await.unwrap();
-    let heard = story.house.fact("the question", |whose, fact| match fact {
-        Fact::Turn(record) if *whose == call => Some(record.heard.clone()),
-        _ => None,
-    });
-    assert!(heard.await.unwrap().as_str().contains("time"));
+    story.talks_on(&call, &mut caller).await;
     caller.hang_up().await.unwrap();
     assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;
