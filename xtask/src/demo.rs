@@ -29,7 +29,7 @@ pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
     let program = ctx.target.join("debug/voice-gateway");
     let what = match program.exists() {
         true => "build the gateway",
-        false => "build the gateway (some 5 minutes this first time, most of it the WebAssembly engine)",
+        false => "build the gateway (5 to 10 minutes this first time, most of it the WebAssembly engine)",
     };
     ctx.step(what, || run(&mut build))?;
     let mut gateway = Command::new(&program);

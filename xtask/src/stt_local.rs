@@ -215,7 +215,7 @@ fn bake(ctx: &Context, sphinx: &Path, component: &Path, baked: &Path) -> Result<
     if profile == "release" {
         cargo.arg("--release");
     }
-    ctx.step("build the gateway, which bakes plugins (some 5 minutes the first time)", || run(&mut cargo))?;
+    ctx.step("build the gateway, which bakes plugins (5 to 10 minutes the first time)", || run(&mut cargo))?;
     let mut bake = Command::new(binary(profile));
     bake.args(["plugin", "bake"]).arg(component).arg(baked).arg(named("dict", &model.join("cmudict-en-us.dict")));
     let entries = fs::read_dir(model.join("en-us")).context("read the model's folder")?;
