@@ -11,6 +11,7 @@ mod judges;
 mod lab;
 mod plugins;
 mod registry;
+mod runner;
 mod setup;
 mod stt_local;
 mod templates;

@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
 use crate::context::{Context, run};
-use crate::{dist, fuzz, judges, lab, plugins, registry, setup, templates};
+use crate::{dist, fuzz, judges, lab, plugins, registry, runner, setup, templates};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -29,10 +29,13 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters).args(["--", "--show-output"]);
     // Long proofs read their size; the stories find Asterisk.
     cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx));
-    ctx.step("run the tests", || run(&mut cargo))?;
+    let unsteady = ctx.step("run the tests", || runner::tests(ctx, cargo))?;
     if filters.is_empty() {
         fuzz::fuzz(ctx, None, if size == "full" { fuzz::FULL_SECONDS } else { fuzz::CI_SECONDS })?;
         dist::prove_in_chroot(ctx)?;
+    }
+    for name in unsteady {
+        ctx.say(format_args!("unsteady: {name} failed once and held when it ran again, alone; its words are above"));
     }
     ctx.say(match size {
         "ci" => "all tests passed; long proofs ran at CI size, `cargo xtask test --full` runs them at full size",

@@ -1,0 +1,180 @@
+//! Cargo's test runner, read along: what failed is told again at the very end, and has one more chance, alone.
+//!
+//! Some stories hold real programs (Asterisk, vendors' SDKs) to real time on a machine that others use too. One that fails once and then holds
+//! alone is called unsteady, by its name, in the last lines; it is never silently taken for good.
+
+use crate::context::Context;
+use anyhow::{Context as _, Result, bail};
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Command, ExitStatus};
+
+/// More failures than this are no bad luck.
+const CHANCES: usize = 3;
+/// Lines of a failure's own words that are told again.
+const TOLD: usize = 200;
+
+/// What a run of the test runner said.
+#[derive(Debug, Default)]
+struct Record {
+    /// Tests that held.
+    held: usize,
+    /// Names of tests that failed, in order.
+    failed: Vec<String>,
+    /// What they said.
+    words: Vec<String>,
+    /// `-p vg-sim --test judges`: what cargo has to be asked for to run a failed target again.
+    targets: Vec<String>,
+    /// Whether the lines now are a failure's own words.
+    telling: bool,
+}
+
+impl Record {
+    /// Notes one line of output.
+    fn read(&mut self, line: &str) {
+        if let Some(name) = line.strip_prefix("test ").and_then(|rest| rest.strip_suffix(" ... FAILED")) {
+            self.failed.push(name.to_owned());
+        } else if line.starts_with("test ") && line.ends_with(" ... ok") {
+            self.held += 1;
+        } else if line == "failures:" {
+            self.telling = true;
+        } else if line.starts_with("test result:") {
+            self.telling = false;
+        } else if let Some(target) = line.strip_prefix("    `").and_then(|rest| rest.strip_suffix('`')) {
+            self.targets.push(target.to_owned());
+        }
+        if self.telling {
+            self.words.push(line.to_owned());
+        }
+    }
+
+    /// Whether one more chance is in order: named tests of named targets failed, and only a few.
+    fn pardonable(&self) -> bool {
+        (1..=CHANCES).contains(&self.failed.len()) && !self.targets.is_empty() && self.targets.len() <= self.failed.len()
+    }
+}
+
+/// Runs the tests; answers those that held only when they ran again, alone.
+pub fn tests(ctx: &Context, mut cargo: Command) -> Result<Vec<String>> {
+    let (status, record) = watch(&mut cargo)?;
+    if status.success() {
+        return Ok(Vec::new());
+    }
+    let chance = if record.pardonable() { again(ctx, &cargo, &record) } else { Ok(false) };
+    tell(&record)?;
+    match chance {
+        Ok(true) => Ok(record.failed),
+        Ok(false) => bail!("the tests ended with {status}; what failed is told above"),
+        Err(fault) => Err(fault.context("the second chance could not be given")),
+    }
+}
+
+/// The failed tests of each failed target, one at a time; whether each was found again and held.
+fn again(ctx: &Context, first: &Command, record: &Record) -> Result<bool> {
+    let mut held = 0;
+    for target in &record.targets {
+        ctx.say(format_args!("once more, alone: {} of {target}", record.failed.join(", ")));
+        let mut cargo = ctx.cargo();
+        cargo
+            .arg("test")
+            .args(target.split(' '))
+            .args(["--", "--show-output", "--test-threads", "1", "--exact"])
+            .args(&record.failed);
+        for (name, value) in first.get_envs() {
+            value.map(|value| cargo.env(name, value));
+        }
+        let (status, record) = watch(&mut cargo)?;
+        if !status.success() {
+            return Ok(false);
+        }
+        held += record.held;
+    }
+    Ok(held >= record.failed.len())
+}
+
+/// Runs a command, passing on what it says, and notes it.
+fn watch(command: &mut Command) -> Result<(ExitStatus, Record)> {
+    // One pipe for both: cargo names its targets on the one, tests speak on the other.
+    let (reader, writer) = io::pipe().context("a pipe for the test runner")?;
+    command.stdout(writer.try_clone()?).stderr(writer);
+    let child = command.spawn().context("start cargo test");
+    // The ends that write are kept in the command; the last of them has to go before the pipe can end.
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut record = Record::default();
+    let mut out = io::stdout().lock();
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        writeln!(out, "{line}")?;
+        record.read(&line);
+    }
+    Ok((child?.wait()?, record))
+}
+
+/// Says again what failed: the lines between are many.
+fn tell(record: &Record) -> Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "\n== what failed: {}", record.failed.join(", "))?;
+    for line in record.words.iter().take(TOLD) {
+        writeln!(out, "{line}")?;
+    }
+    if record.words.len() > TOLD {
+        writeln!(out, "[{} lines more, above]", record.words.len() - TOLD)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Record;
+
+    const RUN: &str = "\
+     Running tests/judges.rs (target/debug/deps/judges-443637a9f652bd86)
+
+running 2 tests
+test one ... ok
+test two::stories ... FAILED
+
+successes:
+
+---- one stdout ----
+fine
+
+failures:
+
+---- two::stories stdout ----
+1 of 3 cases are not as recorded
+
+failures:
+    two::stories
+
+test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.30s
+
+error: 1 target failed:
+    `-p vg-sim --test judges`";
+
+    fn read(text: &str) -> Record {
+        let mut record = Record::default();
+        text.lines().for_each(|line| record.read(line));
+        record
+    }
+
+    #[test]
+    fn a_failure_is_told_with_its_words_and_its_target() {
+        let record = read(RUN);
+        assert_eq!(record.failed, ["two::stories"]);
+        assert_eq!(record.targets, ["-p vg-sim --test judges"]);
+        assert!(record.words.iter().any(|line| line == "1 of 3 cases are not as recorded"));
+        assert!(!record.words.iter().any(|line| line == "fine"), "what held is not told again");
+        assert!(record.pardonable());
+    }
+
+    #[test]
+    fn many_failures_and_nameless_ones_have_no_second_chance() {
+        let many = format!("test a ... FAILED\ntest b ... FAILED\ntest c ... FAILED\n{RUN}");
+        assert!(!read(&many).pardonable());
+        let killed = RUN.replace("test two::stories ... FAILED\n", "");
+        assert!(!read(&killed).pardonable(), "a program that died named no test");
+        let two = format!("{RUN}\n    `-p vg-tests --test storm`");
+        assert!(!read(&two).pardonable(), "of the second target no test is named");
+    }
+}
