@@ -2,7 +2,7 @@
 
 mod front;
 
-use crate::adapters::agent::{self, Chosen};
+use crate::adapters::agent::{self, Chosen, Tally};
 use crate::adapters::ami::{self, Ami, AmiConfig};
 use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
 use crate::adapters::facts::LogFacts;
@@ -94,7 +94,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let metrics = Arc::new(Metrics::new());
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
-    let Chosen { agent, upkeep } = agent::choose(&config.agent, close.clone())?;
+    let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone())?;
     // No two processes may share the names of their events.
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
     let mut listeners = listeners;
@@ -132,6 +132,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         amis,
         stop: stop_calls,
         recordings,
+        answers,
         webhook,
     };
     let vitals = Arc::new(house);
@@ -395,6 +396,7 @@ struct House {
     stop: CancellationToken,
     /// The last to go: legs that end hand over what they have.
     recordings: Option<Arc<Recordings>>,
+    answers: Tally,
     webhook: Option<Arc<Webhook>>,
 }
 
@@ -425,6 +427,7 @@ impl Vitals for House {
             plugin_sessions: self.plugins.host().counts().sessions_opened,
             plugin_session_ends: self.plugins.session_ends(),
             links: by_fate(self.plugins.link_counts()),
+            agent_answers: self.answers.read(),
             lines: self.lines.counts(),
             settings: self.settings.counts(),
             tenants: self.settings.remote_stats(),

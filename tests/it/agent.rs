@@ -19,7 +19,7 @@ use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::rig::{Caller, Rig, settings};
-use voice_gateway::adapters::agent::{self, Chosen};
+use voice_gateway::adapters::agent::{self, Chosen, Tally};
 use voice_gateway::application::ports::{
     Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest, Question,
     Reach, Said,
@@ -33,6 +33,7 @@ const HASTY: Duration = Duration::from_millis(400);
 /// An agent as the gateway builds it from its configuration, and what runs beside it.
 struct Client {
     agent: Arc<dyn Agent>,
+    answers: Tally,
     close: CancellationToken,
     upkeep: tokio::task::JoinSet<()>,
 }
@@ -41,10 +42,10 @@ impl Client {
     fn of(toml: &str) -> Self {
         let config = Config::parse(toml, [("TOKEN".to_owned(), "sesame".to_owned())], &Machine::here()).unwrap();
         let close = CancellationToken::new();
-        let Chosen { agent, upkeep } = agent::choose(&config.agent, close.clone()).unwrap();
+        let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone()).unwrap();
         let mut running = tokio::task::JoinSet::new();
         running.spawn(upkeep);
-        Self { agent, close, upkeep: running }
+        Self { agent, answers, close, upkeep: running }
     }
 
     async fn open(&self) -> ConversationId {
@@ -291,6 +292,7 @@ async fn a_dropped_answer_ends_the_request_and_the_service_is_told() {
             drop(events);
             until("told", || orchestrator.brain.seen().aborted.contains(&turn)).await;
         }
+        until("counted", || client.answers.read() == [("cancelled", 2)]).await;
         // What was cancelled does not stand in the way of what comes next.
         assert_eq!(client.ask(question(&conversation, 3, "hello")).await, Answer::done("You said: hello."), "{way}");
         client.end().await;

@@ -13,8 +13,11 @@ mod patience;
 mod relay;
 mod remote;
 mod service;
+mod tally;
 mod tls;
 mod web;
+
+pub use tally::Tally;
 
 use crate::application::ports::Agent;
 use crate::config::{self, ChatAgent, Faults, RemoteAgent};
@@ -36,6 +39,8 @@ pub struct Chosen {
     pub agent: Arc<dyn Agent>,
     /// What has to run beside it until the token that was given is cancelled: keeps a connection open, and joins answers at the end.
     pub upkeep: BoxFuture<'static, ()>,
+    /// How its answers ended; stays empty for the built-in one, which has no way to fall.
+    pub answers: Tally,
 }
 
 /// The agent that the operator chose. Nobody is called: a service that is away makes no gateway unready.
@@ -44,7 +49,9 @@ pub struct Chosen {
 /// What of the configuration cannot be used, by its place.
 pub fn choose(config: &config::Agent, close: CancellationToken) -> Result<Chosen, Faults> {
     match config {
-        config::Agent::Builtin => Ok(Chosen { agent: Arc::new(BuiltinAgent::new()), upkeep: ready(()).boxed() }),
+        config::Agent::Builtin => {
+            Ok(Chosen { agent: Arc::new(BuiltinAgent::new()), upkeep: ready(()).boxed(), answers: Tally::default() })
+        }
         config::Agent::Http(remote) => Ok(start(HttpService::new(web(remote)?), remote, close)),
         config::Agent::Grpc(remote) => {
             let roots = tls::roots(remote)?;
@@ -69,8 +76,9 @@ fn fault(error: &SetUpError) -> Faults {
 }
 
 fn start(service: impl Service, remote: &RemoteAgent, close: CancellationToken) -> Chosen {
-    let agent = Arc::new(Remote::new(service, remote.answer));
-    Chosen { agent: Arc::clone(&agent) as _, upkeep: agent.run(close).boxed() }
+    let answers = Tally::default();
+    let agent = Arc::new(Remote::new(service, remote.answer, answers.clone()));
+    Chosen { agent: Arc::clone(&agent) as _, upkeep: agent.run(close).boxed(), answers }
 }
 
 /// The faults of a choice, for those who do not start it.

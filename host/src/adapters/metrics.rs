@@ -63,6 +63,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 /// Every metric of the gateway, by name.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Metric] = &[
+    counter("vg_agent_answers_total", &["outcome"], "Answers of an agent elsewhere by their end: ok, cancelled, or why they fell."),
     counter("vg_ami_logins_refused_total", &[], "Logins that a manager interface refused."),
     counter("vg_ami_messages_malformed_total", &[], "Messages of manager interfaces that made no sense."),
     gauge("vg_ami_up", &[], "Manager interfaces that are logged in."),
@@ -135,6 +136,8 @@ pub struct Readings {
     pub plugin_session_ends: Vec<(String, &'static str, u64)>,
     /// Links of plugins since start by their fate.
     pub links: Vec<(&'static str, u64)>,
+    /// How answers of an agent elsewhere ended.
+    pub agent_answers: Vec<(&'static str, u64)>,
     /// Lines of the gateway's own since start.
     pub lines: LineCounts,
     /// Changes of settings since start: what, outcome, number.
@@ -211,6 +214,7 @@ struct Read {
     plugin_sessions: IntCounter,
     plugin_session_ends: IntCounterVec,
     plugin_links: IntCounterVec,
+    agent_answers: IntCounterVec,
     lines: IntCounterVec,
     settings_changes: IntCounterVec,
     tenant_age_max: Gauge,
@@ -393,6 +397,7 @@ impl Read {
             plugin_sessions: plain_counter(registry, "vg_plugin_sessions_total"),
             plugin_session_ends: counters(registry, "vg_plugin_session_ends_total"),
             plugin_links: counters(registry, "vg_plugin_links_total"),
+            agent_answers: counters(registry, "vg_agent_answers_total"),
             lines: counters(registry, "vg_lines_total"),
             settings_changes: counters(registry, "vg_settings_changes_total"),
             tenant_age_max: plain_gauge(registry, "vg_tenant_age_max_seconds"),
@@ -439,6 +444,9 @@ impl Read {
         advance(&self.rtp_rejected.with_label_values(&["unknown_source"]), readings.rtp_unknown_source);
         for (plugin, code, total) in &readings.plugin_session_ends {
             advance(&self.plugin_session_ends.with_label_values(&[plugin.as_str(), code]), *total);
+        }
+        for (outcome, total) in &readings.agent_answers {
+            advance(&self.agent_answers.with_label_values(&[outcome]), *total);
         }
         advance(&self.lines.with_label_values(&["kept"]), readings.lines.hits);
         advance(&self.lines.with_label_values(&["spoken"]), readings.lines.misses);

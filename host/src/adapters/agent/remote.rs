@@ -3,6 +3,7 @@
 use super::patience::Patience;
 use super::relay::{PIECES_MAX, relay};
 use super::service::Service;
+use super::tally::Tally;
 use crate::application::limits::CONVERSATION_BUDGET;
 use crate::application::ports::{
     Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question,
@@ -29,12 +30,13 @@ pub(super) struct Remote<S> {
     service: Arc<S>,
     answers: TaskTracker,
     whole_within: Duration,
+    ends: Tally,
 }
 
 impl<S: Service> Remote<S> {
-    /// `whole_within`: the time for a whole answer.
-    pub(super) fn new(service: S, whole_within: Duration) -> Self {
-        Self { service: Arc::new(service), answers: TaskTracker::new(), whole_within }
+    /// `whole_within`: the time for a whole answer; `ends`: where answers are counted.
+    pub(super) fn new(service: S, whole_within: Duration, ends: Tally) -> Self {
+        Self { service: Arc::new(service), answers: TaskTracker::new(), whole_within, ends }
     }
 
     /// Keeps a connection open until `close`, then waits for the answers that are under way.
@@ -71,8 +73,8 @@ impl<S: Service> Agent for Remote<S> {
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         let (events, answer) = mpsc::channel(PIECES_MAX);
-        let (service, whole_within) = (Arc::clone(&self.service), self.whole_within);
-        self.answers.spawn(async move { relay(&*service, &question, events, whole_within).await });
+        let (service, whole_within, ends) = (Arc::clone(&self.service), self.whole_within, self.ends.clone());
+        self.answers.spawn(async move { ends.count(relay(&*service, &question, events, whole_within).await) });
         ready(Ok(answer)).boxed()
     }
 

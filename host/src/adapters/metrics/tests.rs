@@ -43,6 +43,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         ari_requests: vec![("ok", 1)],
         plugin_session_ends: vec![("stt-x".into(), "trap", 1)],
         links: vec![("asked", 1)],
+        agent_answers: vec![("ok", 1)],
         settings: vec![("tenants", "taken", 1)],
         tenants: RemoteStats { requests: vec![("fetched", 1)], lookups: vec![("asked", 1)], ..RemoteStats::default() },
         webhooks: vec![("accepted", 1)],
