@@ -227,7 +227,7 @@ impl Hearing for Plugins {
             let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
             let session = self.host.open_stt(plugin, start(format, &language, provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
-            Ok(Box::new(Listener { plugin: provider.plugin.clone(), to_plugin, session }) as Box<dyn Listen>)
+            Ok(Box::new(Listener { plugin: provider.plugin.clone(), to_plugin, session, told: 0 }) as Box<dyn Listen>)
         })
     }
 }

@@ -1,7 +1,9 @@
 //! A session's door to the outside: what it asks goes out under its grant, what came is handed in one at a time.
 
+mod line;
 mod link;
 
+pub use line::AudioLine;
 pub(crate) use link::{Gone, Link};
 
 use crate::counters::{Counters, LinkCounts, count};
@@ -9,10 +11,9 @@ use crate::dial::Dialer;
 use crate::grant::{Advised, Grant, Resolve};
 use crate::limits::{Deadlines, IN_PIECES, LINKS_OPEN};
 use crate::meter::Meter;
-use crate::outbox::{Outbound, Outbox, Pressure};
+use crate::outbox::{Outbound, Outbox, Overrun, Pressure};
 use crate::wire::{LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload};
 use crate::{http, websocket};
-use bytes::Bytes;
 use link::Told;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -93,7 +94,7 @@ impl Links {
             links: Arc::clone(self),
             grant,
             open: BTreeMap::new(),
-            route: None,
+            line: AudioLine::default(),
             at_once: VecDeque::new(),
             tell,
             told,
@@ -129,8 +130,7 @@ pub struct Door {
     links: Arc<Links>,
     grant: Arc<Grant>,
     open: BTreeMap<LinkId, Open>,
-    /// Where audio goes by itself, and what stands before each chunk.
-    route: Option<(LinkId, Vec<u8>)>,
+    line: AudioLine,
     /// Told without a task's doing.
     at_once: VecDeque<LinkInput>,
     tell: mpsc::Sender<Told>,
@@ -176,18 +176,23 @@ impl Door {
 
     /// From now on audio goes to this link, each chunk behind `prefix`, until the link ends. False where it is not open.
     pub fn route(&mut self, id: LinkId, prefix: Vec<u8>) -> bool {
-        let open = self.open.contains_key(&id);
-        self.route = open.then_some((id, prefix));
-        open
+        let Some(open) = self.open.get(&id) else {
+            self.line.cut_all();
+            return false;
+        };
+        self.line.lay(id, prefix, Arc::clone(&open.outbox), Arc::clone(&self.links));
+        true
+    }
+
+    /// For who has the audio: the way past this door's session.
+    pub fn line(&self) -> AudioLine {
+        self.line.clone()
     }
 
     /// Sends a chunk of audio where it is routed to, and says where that was; none where it is for the guest.
     pub fn take_audio(&mut self, chunk: &[u8]) -> Option<LinkId> {
-        let (id, prefix) = self.route.as_ref()?;
-        let id = *id;
-        let message = Bytes::from([prefix, chunk].concat());
-        count(&self.links.counters.chunks_routed);
-        if self.put(id, Outbound::Bytes(message)).is_err() {
+        let (id, put) = self.line.pass(chunk)?;
+        if self.pressed(id, put).is_err() {
             // Not the guest's doing: its link is stuck, and that is what it learns.
             self.forget(id);
             let detail = "the peer takes no more audio".to_owned();
@@ -254,7 +259,12 @@ impl Door {
 
     fn put(&mut self, id: LinkId, outbound: Outbound) -> Result<(), TooMuch> {
         let Some(open) = self.open.get(&id) else { return Ok(()) };
-        match open.outbox.put(outbound) {
+        let put = open.outbox.put(outbound);
+        self.pressed(id, put)
+    }
+
+    fn pressed(&mut self, id: LinkId, put: Result<Pressure, Overrun>) -> Result<(), TooMuch> {
+        match put {
             Ok(Pressure::Room) => Ok(()),
             Ok(Pressure::BecameFull) => {
                 self.at_once.push_back(LinkInput::Full(id));
@@ -268,9 +278,14 @@ impl Door {
         if let Some(open) = self.open.remove(&id) {
             open.task.abort();
         }
-        if self.route.as_ref().is_some_and(|(routed, _)| *routed == id) {
-            self.route = None;
-        }
+        self.line.cut(id);
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        // Its links go with it: what would be sent to them now is lost, and must not wait for ever.
+        self.line.cut_all();
     }
 }
 

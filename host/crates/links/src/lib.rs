@@ -23,7 +23,7 @@ mod websocket;
 pub mod wire;
 
 pub use counters::LinkCounts;
-pub use door::{Door, Links, LinksConfig, LinksError, TooMuch};
+pub use door::{AudioLine, Door, Links, LinksConfig, LinksError, TooMuch};
 pub use grant::Grant;
 pub use limits::Deadlines;
 pub use meter::{Meter, Metered};

@@ -68,6 +68,12 @@ impl Outbox {
         Ok(if became_full { Pressure::BecameFull } else { Pressure::Room })
     }
 
+    /// Whether so many bytes more are taken without a word to the session.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        let waiting = self.lock();
+        !waiting.finished && !waiting.full && waiting.bytes + bytes <= OUT_HIGH_BYTES
+    }
+
     /// The next thing, when there is one. Only one task may wait.
     pub(crate) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Taken> {
         let mut waiting = self.lock();

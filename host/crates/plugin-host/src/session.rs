@@ -25,6 +25,7 @@ use drive::drive;
 use roles::{Listening, Role, Speaking};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use vg_links::AudioLine;
 
 /// A session that listens. Dropping it ends it.
 pub struct SttSession {
@@ -32,6 +33,8 @@ pub struct SttSession {
     pub input: mpsc::Sender<SttInput>,
     /// What it says: 32 deep. Closes after [`SttEvent::Ended`].
     pub events: mpsc::Receiver<SttEvent>,
+    /// Past the guest, for audio that it has routed to a link: counts what went into `input`. May be left unused.
+    pub line: AudioLine,
 }
 
 /// A session that speaks. Dropping it ends it.
@@ -117,6 +120,14 @@ pub struct Opening {
     pub on_end: Option<OnEnd>,
 }
 
+impl Opening {
+    /// What is recorded has to pass the recorder: then no audio goes past the session.
+    fn line(&self) -> AudioLine {
+        let door = self.door.as_ref().filter(|_| self.recorder.is_none());
+        door.map_or_else(AudioLine::default, |door| door.line())
+    }
+}
+
 impl From<SessionTag> for Opening {
     fn from(tag: SessionTag) -> Self {
         Self { tag, ..Self::default() }
@@ -138,8 +149,10 @@ impl PluginHost {
         start: SessionStart,
         opening: impl Into<Opening>,
     ) -> Result<SttSession, SessionError> {
-        let (input, events) = self.open::<Listening>(plugin, start, opening.into())?;
-        Ok(SttSession { input, events })
+        let opening = opening.into();
+        let line = opening.line();
+        let (input, events) = self.open::<Listening>(plugin, start, opening)?;
+        Ok(SttSession { input, events, line })
     }
 
     /// Opens a session that speaks. Does not block: the guest starts on its own task, and a failure to start is its first event.

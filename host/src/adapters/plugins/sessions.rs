@@ -13,6 +13,8 @@ pub(super) struct Listener {
     pub(super) plugin: PluginId,
     pub(super) to_plugin: ToPlugin,
     pub(super) session: SttSession,
+    /// Inputs that the session was told, those that went past it aside.
+    pub(super) told: u64,
 }
 
 impl Listen for Listener {
@@ -23,12 +25,17 @@ impl Listen for Listener {
             // The session has ended: its last event says why, and what it is told no longer matters.
             Err(TrySendError::Closed(())) => return Ok(()),
         };
-        room.send(match input {
-            HearingInput::Audio(pcm) => SttInput::Audio(self.to_plugin.bytes(&pcm)),
+        let input = match input {
+            HearingInput::Audio(pcm) => match self.session.line.send(self.told, self.to_plugin.bytes(&pcm)) {
+                Ok(()) => return Ok(()),
+                Err(chunk) => SttInput::Audio(chunk),
+            },
             HearingInput::SpeechStarted(ms) => SttInput::Edge(SpeechEdge::Started(ms)),
             HearingInput::SpeechEnded(ms) => SttInput::Edge(SpeechEdge::Ended(ms)),
             HearingInput::Finalize => SttInput::Finalize,
-        });
+        };
+        room.send(input);
+        self.told += 1;
         Ok(())
     }
 

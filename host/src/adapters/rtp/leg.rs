@@ -21,6 +21,10 @@ const FRAME: Duration = Duration::from_millis(20);
 /// The start of speech goes on in shorter pieces, so that the first partial words come early.
 const CHUNK_AT_START_MS: usize = 40;
 const START_MS: usize = 400;
+/// Where nobody has spoken for [`QUIET_AFTER_MS`], pieces are longer: each costs the same, and an edge sends what there is at once.
+const CHUNK_WHEN_QUIET_MS: usize = 200;
+/// Longer than services of speech take to call an utterance ended: until then they get their silence as quickly as speech.
+const QUIET_AFTER_MS: usize = 2_000;
 /// Edges and marks wait here while their owner is busy. An owner so far behind is taken for dead.
 const PENDING_MAX: usize = 256;
 /// Counts are handed on in every so many turns, three times a second.
@@ -65,17 +69,7 @@ impl Leg {
         commands: mpsc::Receiver<MouthCommand>,
         events: mpsc::Sender<LegEvent>,
     ) -> Self {
-        let samples_per_ms = config.rate_hz as usize / 1000;
-        let out = Outbox {
-            events,
-            pending: VecDeque::new(),
-            chunk: Vec::with_capacity(CHUNK_MS * samples_per_ms),
-            samples_per_ms,
-            start_left_ms: 0,
-            dropped_ms: 0,
-            tape: None,
-            air: None,
-        };
+        let out = Outbox::new(events, config.rate_hz as usize / 1000);
         let (codec, silence, told) = (config.codec, config.silence, LegCounts::default());
         Self { ear, mouth, reporter, codec, silence, path: None, commands, stalled: None, out, told, turns: 0 }
     }
@@ -313,12 +307,28 @@ struct Outbox {
     samples_per_ms: usize,
     /// How much of the start of speech is still to go on in short pieces.
     start_left_ms: usize,
+    /// Since when nobody speaks, in what was passed on; none while somebody does.
+    quiet_ms: Option<usize>,
     dropped_ms: u64,
     tape: Option<Taped>,
     air: Option<AirWatch>,
 }
 
 impl Outbox {
+    fn new(events: mpsc::Sender<LegEvent>, samples_per_ms: usize) -> Self {
+        Self {
+            events,
+            pending: VecDeque::new(),
+            chunk: Vec::with_capacity(CHUNK_MS * samples_per_ms),
+            samples_per_ms,
+            start_left_ms: 0,
+            quiet_ms: Some(0),
+            dropped_ms: 0,
+            tape: None,
+            air: None,
+        }
+    }
+
     fn keep(&mut self, event: LegEvent) {
         self.pending.push_back(event);
     }
@@ -336,15 +346,25 @@ impl Outbox {
         if self.chunk.is_empty() {
             return;
         }
-        let full = CHUNK_MS * self.samples_per_ms;
+        let full = self.target_ms().max(CHUNK_MS) * self.samples_per_ms;
         let pcm = std::mem::replace(&mut self.chunk, Vec::with_capacity(full));
         let length_ms = pcm.len() / self.samples_per_ms;
         self.start_left_ms = self.start_left_ms.saturating_sub(length_ms);
+        self.quiet_ms = self.quiet_ms.map(|quiet_ms| quiet_ms + length_ms);
         // An edge must not be overtaken by the sound after it.
         self.flush_pending();
         let fits = self.pending.is_empty() && self.events.try_send(LegEvent::Audio(AudioChunk { pcm })).is_ok();
         if !fits {
             self.dropped_ms += length_ms as u64;
+        }
+    }
+
+    /// How long the piece is to be that is being gathered.
+    fn target_ms(&self) -> usize {
+        match self.quiet_ms {
+            _ if self.start_left_ms > 0 => CHUNK_AT_START_MS,
+            Some(quiet_ms) if quiet_ms >= QUIET_AFTER_MS => CHUNK_WHEN_QUIET_MS,
+            _ => CHUNK_MS,
         }
     }
 }
@@ -358,8 +378,7 @@ impl EarSink for Outbox {
             air.heard(frame.at);
         }
         self.chunk.extend_from_slice(frame.samples);
-        let target_ms = if self.start_left_ms > 0 { CHUNK_AT_START_MS } else { CHUNK_MS };
-        if self.chunk.len() >= target_ms * self.samples_per_ms {
+        if self.chunk.len() >= self.target_ms() * self.samples_per_ms {
             self.flush_chunk();
         }
     }
@@ -375,11 +394,11 @@ impl EarSink for Outbox {
         self.flush_chunk();
         match edge {
             Edge::SpeechStarted { at, position_ms } => {
-                self.start_left_ms = START_MS;
+                (self.start_left_ms, self.quiet_ms) = (START_MS, None);
                 self.keep(LegEvent::SpeechStarted { at, position_ms });
             }
             Edge::SpeechEnded { last_voiced, position_ms } => {
-                self.start_left_ms = 0;
+                (self.start_left_ms, self.quiet_ms) = (0, Some(0));
                 self.keep(LegEvent::SpeechEnded { last_voiced, position_ms });
             }
         }
@@ -415,6 +434,41 @@ impl Stillness {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Lengths of the pieces in which so much sound is passed on.
+    fn pieces(out: &mut Outbox, events: &mut mpsc::Receiver<LegEvent>, sound_ms: usize) -> Vec<usize> {
+        let frame =
+            Frame { samples: &[0; 160], wire: &[0; 160], position: 0, at: Instant::now(), voiced: false, concealed: false };
+        (0..sound_ms / 20).for_each(|_| out.frame(frame));
+        std::iter::from_fn(|| events.try_recv().ok())
+            .filter_map(|event| if let LegEvent::Audio(chunk) = event { Some(chunk.pcm.len() / 8) } else { None })
+            .collect()
+    }
+
+    #[test]
+    fn sound_goes_on_in_short_pieces_where_it_is_urgent_and_in_long_ones_where_nobody_speaks() {
+        let (events, mut told) = mpsc::channel(64);
+        let mut out = Outbox::new(events, 8);
+        let (now, position_ms) = (Instant::now(), 0);
+        assert_eq!(
+            pieces(&mut out, &mut told, 2_400),
+            [[100; 20].as_slice(), &[200, 200]].concat(),
+            "silence from the beginning"
+        );
+        assert!(pieces(&mut out, &mut told, 60).is_empty());
+        out.edge(Edge::SpeechStarted { at: now, position_ms });
+        assert_eq!(
+            pieces(&mut out, &mut told, 600),
+            [60, 40, 40, 40, 40, 40, 40, 40, 40, 40, 40, 100, 100],
+            "what waited goes at once"
+        );
+        out.edge(Edge::SpeechEnded { last_voiced: now, position_ms });
+        assert_eq!(
+            pieces(&mut out, &mut told, 2_200),
+            [[100; 20].as_slice(), &[200]].concat(),
+            "the end of an utterance is urgent, too"
+        );
+    }
 
     #[test]
     fn a_standstill_is_told_at_its_limit_and_once_in_each_stretch() {

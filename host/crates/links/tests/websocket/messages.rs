@@ -101,6 +101,34 @@ async fn audio_that_is_routed_goes_behind_its_prefix_until_the_link_ends() {
 }
 
 #[tokio::test]
+async fn audio_goes_past_a_session_that_has_dealt_with_everything_and_never_overtakes() {
+    let server = Server::plain().await;
+    let (mut guest, mut peer) = server.pair(Terms::default()).await;
+    let line = guest.door.line();
+    assert_eq!(line.send(0, vec![1]), Err(vec![1]), "nothing is routed yet");
+    assert!(guest.door.route(LINK, b"> ".to_vec()));
+    assert_eq!(line.send(0, vec![2]), Ok(()));
+    assert_eq!(received(&mut peer).await.unwrap(), binary(vec![b'>', b' ', 2]));
+    assert_eq!(line.send(1, vec![3]), Err(vec![3]), "an input before it is still to be dealt with");
+    line.settle(1);
+    assert_eq!(line.send(1, vec![4]), Ok(()));
+    assert_eq!(received(&mut peer).await.unwrap(), binary(vec![b'>', b' ', 4]));
+    assert_eq!(guest.links.counts().chunks_routed, 2);
+    guest.apply(LinkEffect::Close(LINK));
+    assert_eq!(line.send(1, vec![5]), Err(vec![5]), "the link is gone");
+}
+
+#[tokio::test]
+async fn audio_goes_past_no_session_whose_door_is_gone() {
+    let server = Server::plain().await;
+    let (mut guest, _peer) = server.pair(Terms::default()).await;
+    let line = guest.door.line();
+    assert!(guest.door.route(LINK, Vec::new()));
+    drop(guest);
+    assert_eq!(line.send(0, vec![1]), Err(vec![1]));
+}
+
+#[tokio::test]
 async fn what_is_sent_before_the_link_is_open_waits_for_it() {
     let server = Server::plain().await;
     let mut guest = server.guest(Terms::default());

@@ -1,7 +1,7 @@
 //! Sides that do not keep up.
 
 use crate::rig::{LINK, PATIENCE, Server, Terms, binary, client_frame, received};
-use futures_util::SinkExt;
+use futures_util::{FutureExt, SinkExt};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -107,6 +107,19 @@ async fn audio_that_a_stuck_peer_does_not_take_ends_its_link_not_its_session() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn audio_goes_past_the_session_only_where_it_would_not_have_to_be_told_that_the_link_is_full() {
+    let server = Server::narrow();
+    let (mut guest, _peer) = server.raw_pair(Terms::default()).await;
+    guest.fill(LINK).await;
+    let line = guest.door.line();
+    let past = (0..1_000).take_while(|_| line.send(0, vec![0; 3200]).is_ok()).count();
+    assert!(past < 30, "{past}: the session would not know");
+    let refused = (0..1_000).any(|_| guest.door.apply(LinkEffect::SendBytes(LINK, Payload(vec![0; 3200]))).is_err());
+    assert!(refused, "it is the session that overruns, having been told");
+    assert!(std::iter::from_fn(|| guest.door.next().now_or_never()).any(|input| input == LinkInput::Full(LINK)));
 }
 
 /// One worker, hence one lane for all.

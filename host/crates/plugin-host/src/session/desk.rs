@@ -17,6 +17,8 @@ struct Wake {
 
 pub(crate) struct Desk<R: Role> {
     inbox: VecDeque<R::Input>,
+    /// Inputs of its owner so far.
+    told: u64,
     /// What came from links, in its order; told before what the owner says.
     news: VecDeque<R::Input>,
     /// Events the owner has not taken yet. *Invariant:* while there are any, the guest gets only `cancel`, `end` and real timers.
@@ -40,6 +42,7 @@ impl<R: Role> Desk<R> {
     pub(crate) fn new(start: SessionStart) -> Self {
         Self {
             inbox: VecDeque::from([R::start(start)]),
+            told: 0,
             news: VecDeque::new(),
             owed: VecDeque::new(),
             timers: Vec::new(),
@@ -57,6 +60,7 @@ impl<R: Role> Desk<R> {
 
     /// Takes an input in. What a `cancel` forgets is forgotten here, so that the guest never works on it.
     pub(crate) fn take_in(&mut self, input: R::Input) {
+        self.told += 1;
         match R::rank(&input) {
             Rank::Foreign => return,
             Rank::Cancel => self.inbox.retain(|waiting| R::rank(waiting) != Rank::Forgettable),
@@ -81,6 +85,11 @@ impl<R: Role> Desk<R> {
         } else {
             self.urgent().or_else(|| self.due(now, false))
         }
+    }
+
+    /// How many inputs of its owner were dealt with, where none of them waits.
+    pub(crate) fn settled(&self) -> Option<u64> {
+        self.inbox.is_empty().then_some(self.told)
     }
 
     /// When [`Desk::next`] may have something without any news.

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
 use tokio::time::{Sleep, sleep_until};
+use vg_links::AudioLine;
 use vg_links::wire::Signed;
 
 /// The owner has dropped the session's events.
@@ -34,10 +35,11 @@ pub(crate) async fn drive<R: Role>(
     tools: Tools,
     seat: Seat,
 ) {
+    let line = opening.line();
     let Opening { tag, door, recorder, on_end } = opening;
     let visit = plugin.visit();
     let mut desk = Desk::<R>::new(start);
-    let outside = Outside { door, recorder };
+    let outside = Outside { door, recorder, line };
     if let Ok(end) = talk(&plugin, tag.clone(), outside, &mut desk, inbox, &outbox, &tools).await {
         visit.end(&end);
         report(&plugin, &tag, &end);
@@ -53,6 +55,7 @@ pub(crate) async fn drive<R: Role>(
 struct Outside {
     door: Option<Box<dyn Way>>,
     recorder: Option<Recorder>,
+    line: AudioLine,
 }
 
 /// Until the guest ends; guest and links are gone on return.
@@ -109,6 +112,9 @@ async fn talk<R: Role>(
                 }
             }
             None => {
+                if let Some(told) = desk.settled() {
+                    outside.line.settle(told);
+                }
                 let wake_at = desk.wake_at().map_or(expires_at, |at| at.min(expires_at)).into();
                 // One that rings too early is set anew then: a guest that puts off a timer with each piece of sound costs no more.
                 if wake_at < alarm.deadline() || alarm.is_elapsed() {

@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll};
 use vg_links::wire::{LinkEffect, LinkId, LinkInput};
-use vg_links::{Door, TooMuch};
+use vg_links::{AudioLine, Door, TooMuch};
 
 /// A session's way to the outside: a [`Door`], or what stands in its place in a test or a bench.
 pub trait Way: Send {
@@ -17,6 +17,11 @@ pub trait Way: Send {
 
     /// See [`Door::take_audio`].
     fn take_audio(&mut self, chunk: &[u8]) -> Option<LinkId>;
+
+    /// See [`Door::line`]. Without one every chunk goes through the session.
+    fn line(&self) -> AudioLine {
+        AudioLine::default()
+    }
 
     /// See [`Door::poll_next`].
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<LinkInput>;
@@ -33,6 +38,10 @@ impl Way for Door {
 
     fn take_audio(&mut self, chunk: &[u8]) -> Option<LinkId> {
         self.take_audio(chunk)
+    }
+
+    fn line(&self) -> AudioLine {
+        self.line()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<LinkInput> {

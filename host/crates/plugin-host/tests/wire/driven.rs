@@ -165,7 +165,7 @@ async fn a_dropped_session_is_ended() {
 #[tokio::test]
 async fn an_owner_who_drops_only_the_input_gets_the_end() {
     let rig = rig();
-    let SttSession { input, mut events } = listener(&rig, "{}");
+    let SttSession { input, mut events, .. } = listener(&rig, "{}");
     drop(input);
     assert!(matches!(next(&mut events).await, Some(SttEvent::Ended(end)) if end.code() == "done"));
 }
