@@ -201,16 +201,14 @@ impl Window {
         at(&self.metrics.1) - at(&self.metrics.0)
     }
 
-    /// The bound below which a share of a distribution's values lay, in ms; infinite where it has no such bound.
+    /// The bound below which a share of the window's values lay, in ms; infinite where it has no such bound.
     fn quantile_ms(&self, metric: &str, label: &str, share: f64) -> f64 {
-        let comma = if label.is_empty() { "" } else { "," };
-        let begin = format!("{metric}_bucket{{{label}{comma}le=\"");
-        let bound = |name: &String| name.strip_prefix(&begin)?.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok();
-        let mut buckets: Vec<(f64, f64)> =
-            self.metrics.1.keys().filter_map(|name| Some((bound(name)?, self.gained(name)))).collect();
-        buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let wanted = buckets.last().map_or(0.0, |(_, all)| all * share);
-        buckets.iter().find(|(_, within)| *within >= wanted).map_or(0.0, |(bound, _)| bound * 1000.0)
+        quantile_ms(&self.metrics.1, metric, label, share, |name| self.gained(name))
+    }
+
+    /// The same of everything since the gateway's start.
+    fn quantile_ms_so_far(&self, metric: &str, label: &str, share: f64) -> f64 {
+        quantile_ms(&self.metrics.1, metric, label, share, |name| self.metrics.1[name])
     }
 
     /// Packets that were refused, and those that never came. Both ends are read one after the other: a round of all callers may be on its way.
@@ -224,6 +222,23 @@ impl Window {
     fn call_seconds(&self) -> f64 {
         (self.calls_up * self.seconds).max(1.0)
     }
+}
+
+/// The bound below which a share of what `within` counts lay, in ms.
+fn quantile_ms(
+    metrics: &BTreeMap<String, f64>,
+    metric: &str,
+    label: &str,
+    share: f64,
+    within: impl Fn(&str) -> f64,
+) -> f64 {
+    let comma = if label.is_empty() { "" } else { "," };
+    let begin = format!("{metric}_bucket{{{label}{comma}le=\"");
+    let bound = |name: &str| name.strip_prefix(&begin)?.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok();
+    let mut buckets: Vec<(f64, f64)> = metrics.keys().filter_map(|name| Some((bound(name)?, within(name)))).collect();
+    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let wanted = buckets.last().map_or(0.0, |(_, all)| all * share);
+    buckets.iter().find(|(_, within)| *within >= wanted).map_or(0.0, |(bound, _)| bound * 1000.0)
 }
 
 /// The gateway's threads that share everything but sound.
@@ -296,6 +311,8 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
     let generator_busy = (window.generator.1.cpu_s - window.generator.0.cpu_s) / window.seconds;
     let lateness = |share: f64| window.quantile_ms("vg_pacing_lateness_seconds", "", share);
     let turn = |part: &str, share: f64| window.quantile_ms("vg_turn_latency_seconds", &format!("part=\"{part}\""), share);
+    // Calls are set up before the window begins.
+    let setup = |share: f64| window.quantile_ms_so_far("vg_call_setup_seconds", "part=\"over_asterisk\"", share);
     let ms = |way: Option<[Duration; 2]>| way.map(|way| way.map(|took| took.as_secs_f64() * 1000.0));
     let (turns, latency_s) = (
         window.gained("vg_turn_latency_seconds_count{part=\"total\"}"),
@@ -327,6 +344,7 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
         turn_mean_ms: latency_s * 1000.0 / turns.max(1.0),
         turn_ms: [turn("total", 0.5), turn("total", 0.95)],
         gateway_share_ms: [turn("gateway", 0.5), turn("gateway", 0.99)],
+        setup_ms: [setup(0.5), setup(0.99)],
         mouth_to_vendor_ms: ms(window.to_vendor),
         vendor_to_ear_ms: ms(window.to_caller),
         rss_mb_per_call: (after.rss_mb - idle.rss_mb) / window.calls_up.max(1.0),

@@ -47,6 +47,9 @@ pub struct Report {
     pub turn_ms: [f64; 2],
     /// The gateway's own share of a turn: without the wait for more words, vendor and agent; half and 99 of 100 at most.
     pub gateway_share_ms: [f64; 2],
+    /// From a call's arrival to the greeting's first audible packet without Asterisk's own time; half and 99 of 100 of all calls at most, to the
+    /// bounds of the gateway's histogram.
+    pub setup_ms: [f64; 2],
     /// From a caller's mouth to the vendor's ear, half and 99 of 100 at most; none where sound is resampled on the way.
     pub mouth_to_vendor_ms: Option<[f64; 2]>,
     /// From the vendor's mouth to a caller's ear.
@@ -72,6 +75,7 @@ impl fmt::Display for Report {
         write!(f, "| {:.0} | {half:.2} / {most:.2} / {nearly_all:.2} ", self.dropped)?;
         write!(f, "| {} | {} ", way(self.mouth_to_vendor_ms), way(self.vendor_to_ear_ms))?;
         write!(f, "| {:.0} / {:.0} ", self.turn_ms[0], self.turn_ms[1])?;
+        write!(f, "| {:.0} / {:.0} ", self.setup_ms[0], self.setup_ms[1])?;
         write!(f, "| {:.0} / {:.0} | {:.2} ", self.gateway_share_ms[0], self.gateway_share_ms[1], self.rss_mb_per_call)?;
         writeln!(f, "| {:.0} % | {} |", self.generator_busy * 100.0, parts.join(", "))?;
         if let Some(why) = &self.not_measurable {
@@ -82,7 +86,7 @@ impl fmt::Display for Report {
 }
 
 /// The table's head.
-pub const HEAD: &str = "| Calls | up | CPU, ms per call-second | bare loop | ratio | media alone | of its cores | packets in / out per call-second | dropped | late p50 / p99 / p99.9, ms | mouth to vendor p50 / p99, ms | vendor to ear | turn p50 / p95, ms | gateway's share p50 / p99, ms | MB per call | generator | CPU by part |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+pub const HEAD: &str = "| Calls | up | CPU, ms per call-second | bare loop | ratio | media alone | of its cores | packets in / out per call-second | dropped | late p50 / p99 / p99.9, ms | mouth to vendor p50 / p99, ms | vendor to ear | turn p50 / p95, ms | set-up p50 / p99, ms | gateway's share p50 / p99, ms | MB per call | generator | CPU by part |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 const WIDTH: f64 = 60.0;
 
