@@ -234,7 +234,7 @@ pub(in crate::adapters::http) enum TransferWish {
         /// Its name.
         #[schema(pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
         target: String,
-        /// Blind without it.
+        // No line of description: beside an inline schema it would become "and an object", which no mode is.
         #[serde(default)]
         #[schema(inline)]
         mode: TransferMode,
@@ -248,7 +248,7 @@ pub(in crate::adapters::http) enum TransferWish {
         /// Its name.
         #[schema(pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
         target: String,
-        /// Blind without it.
+        // No line of description: beside an inline schema it would become "and an object", which no mode is.
         #[serde(default)]
         #[schema(inline)]
         mode: TransferMode,
@@ -262,7 +262,7 @@ pub(in crate::adapters::http) enum TransferWish {
         /// The number (E.164).
         #[schema(pattern = r"^\+[1-9][0-9]{1,14}$")]
         target: String,
-        /// Blind without it.
+        // No line of description: beside an inline schema it would become "and an object", which no mode is.
         #[serde(default)]
         #[schema(inline)]
         mode: TransferMode,
@@ -273,7 +273,7 @@ pub(in crate::adapters::http) enum TransferWish {
     },
 }
 
-/// How.
+/// How: blind without it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::adapters::http) enum TransferMode {
