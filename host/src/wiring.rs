@@ -14,7 +14,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
-use crate::adapters::webhook::{self, Webhook};
+use crate::adapters::webhook::{self, Transport, Webhook};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -404,7 +404,8 @@ struct House {
 fn webhook(config: &Config, settings: &Settings, plugins: &Arc<Plugins>) -> Result<Option<Arc<Webhook>>> {
     let Some(secret) = config.http.webhook_secret.clone() else { return Ok(None) };
     let (tenants, speaking) = (settings.tenants(), Arc::clone(plugins) as _);
-    let parts = webhook::Parts { secret, clock: Arc::new(SystemTime::now), tenants, speaking };
+    let transport = if config.http.tls.is_some() { Transport::Tls } else { Transport::Plain };
+    let parts = webhook::Parts { secret, transport, clock: Arc::new(SystemTime::now), tenants, speaking };
     Ok(Some(Webhook::new(parts).context("failed to prepare the webhook")?))
 }
 

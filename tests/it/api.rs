@@ -177,6 +177,8 @@ async fn tried(issuer: &Issuer, stand: &Stand, config: &str, arguments: &[&str])
         .args(["--header", &format!("Authorization: Bearer {token}")])
         .args(["--max-examples", "40", "--seed", "7", "--request-timeout", "20"])
         .args(["--continue-on-failure", "--warnings", "off", "--suppress-health-check", "all"])
+        // The stand has no secret for it, so it is not there.
+        .args(["--exclude-path", "/v1/webhooks/asterisk"])
         .args(arguments)
         .env("NO_COLOR", "1")
         .env("NO_PROXY", "127.0.0.1")

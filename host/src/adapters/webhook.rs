@@ -3,28 +3,32 @@
 //! Nothing depends on it: a call whose webhook never came is served the same, only later. Whoever sends is answered at once (202), since a dialplan
 //! waits for the answer.
 
+mod describe;
 mod proof;
 
+pub(in crate::adapters) use describe::description;
 pub use proof::Clock;
 
 use crate::adapters::http::Problem;
 use crate::application::ports::{Arrival, Endpoint, Speak, Speaking, SpeakingRequest, TenantHint, Tenants};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use proof::Door;
+use proof::{Door, Privacy};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use utoipa::ToSchema;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::pii::Pii;
 use vg_domain::tenant::TenantSettings;
@@ -48,10 +52,21 @@ const RATE_HZ: u32 = 8_000;
 /// Characters of a tenant's name.
 const NAME_MAX: usize = 128;
 
+/// What the gateway's own connections are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TLS, all of them.
+    Tls,
+    /// Plain HTTP, all of them.
+    Plain,
+}
+
 /// What the webhook needs of the gateway.
 pub struct Parts {
     /// What senders share with the gateway.
     pub secret: Pii<String>,
+    /// What requests come by: over plain HTTP only this machine may show the secret itself.
+    pub transport: Transport,
     /// The wall clock, to which timestamps of senders are held.
     pub clock: Clock,
     /// Whose settings are made ready.
@@ -63,6 +78,7 @@ pub struct Parts {
 /// The webhook: its route, and what it counts.
 pub struct Webhook {
     door: Door,
+    transport: Transport,
     tenants: Arc<dyn Tenants>,
     speaking: Arc<dyn Speaking>,
     permits: Arc<Semaphore>,
@@ -75,13 +91,19 @@ pub struct Webhook {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refusal(StatusCode, &'static str);
 
-/// What a sender says of a call. Holds a number: not printed.
-#[derive(Default, Deserialize)]
+/// A call that is on its way. All of it may be left out.
+// Holds a number: not printed.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Coming {
+    /// Whose call it is, by name; whose number or endpoint it is, without it.
+    #[schema(max_length = 128)]
     tenant: Option<String>,
+    /// The number that was dialled.
     did: Option<String>,
+    /// Whose trunk it came by: `PJSIP/NAME` or `NAME`.
     endpoint: Option<String>,
+    /// The channel's name, of which the endpoint is taken where it is not said.
     channel: Option<String>,
 }
 
@@ -91,9 +113,10 @@ impl Webhook {
     /// # Errors
     /// Where the system has no randomness.
     pub fn new(parts: Parts) -> Result<Arc<Self>, getrandom::Error> {
-        let Parts { secret, clock, tenants, speaking } = parts;
+        let Parts { secret, transport, clock, tenants, speaking } = parts;
         Ok(Arc::new(Self {
             door: Door::new(&secret, clock)?,
+            transport,
             tenants,
             speaking,
             permits: Arc::new(Semaphore::new(AT_A_TIME)),
@@ -103,7 +126,7 @@ impl Webhook {
         }))
     }
 
-    /// The route, to be merged into the gateway's own.
+    /// The route, to be merged into the gateway's own. It has to be served with [`ConnectInfo`] of [`SocketAddr`]: who comes from nowhere is not here.
     pub fn router(self: &Arc<Self>) -> Router {
         Router::new().route("/v1/webhooks/asterisk", post(take)).with_state(Arc::clone(self))
     }
@@ -111,6 +134,14 @@ impl Webhook {
     /// Requests by outcome since the start; bounded.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
         lock(&self.counts).iter().map(|(outcome, count)| (*outcome, *count)).collect()
+    }
+
+    fn privacy(&self, peer: Option<SocketAddr>) -> Privacy {
+        match self.transport {
+            Transport::Tls => Privacy::Closed,
+            Transport::Plain if peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) => Privacy::Closed,
+            Transport::Plain => Privacy::Open,
+        }
     }
 
     fn count(&self, outcome: &'static str) {
@@ -193,7 +224,8 @@ async fn take(State(webhook): State<Arc<Webhook>>, request: Request) -> Response
 async fn accept(webhook: &Arc<Webhook>, request: Request) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
     // Before the body is read: who has nothing to show is not listened to.
-    let proof = webhook.door.proof(&head.headers)?;
+    let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
+    let proof = webhook.door.proof(&head.headers, webhook.privacy(peer))?;
     let body = match timeout(BODY, to_bytes(body, BODY_MAX)).await {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => return Err(Refusal(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large")),

@@ -20,6 +20,7 @@ use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId, TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
 use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::parties::Direction;
 
 /// Takes what calls tell, and answers what was told lately.
 pub struct Desk {
@@ -31,6 +32,8 @@ pub struct Desk {
 pub struct Card {
     /// Its name.
     pub call: CallId,
+    /// Who began it.
+    pub direction: Direction,
     /// How it stands.
     pub state: CallState,
     /// When it was offered.
@@ -213,8 +216,10 @@ impl Inner {
     }
 
     fn note(&mut self, call: &CallId, tenant: &TenantId, fact: &Fact, now: SystemTime) {
-        if matches!(fact, Fact::Started(_)) && !self.numbers.contains_key(call) {
-            self.begin(call, tenant, now);
+        if let Fact::Started(parties) = fact
+            && !self.numbers.contains_key(call)
+        {
+            self.begin(call, tenant, parties.direction, now);
         }
         let Some((owner, number)) = self.numbers.get(call) else { return };
         let Some(kept) = self.shelves.get_mut(owner).and_then(|shelf| shelf.calls.get_mut(number)) else { return };
@@ -239,7 +244,7 @@ impl Inner {
         }
     }
 
-    fn begin(&mut self, call: &CallId, tenant: &TenantId, now: SystemTime) {
+    fn begin(&mut self, call: &CallId, tenant: &TenantId, direction: Direction, now: SystemTime) {
         let shelf = self.shelves.entry(tenant.clone()).or_default();
         if self.numbers.len() >= limits::DESK_CALLS
             && let Some((_, kept)) = shelf.calls.pop_first()
@@ -253,6 +258,7 @@ impl Inner {
         let number = shelf.begun;
         let card = Card {
             call: call.clone(),
+            direction,
             state: CallState::Ringing,
             started_at: now,
             answered_at: None,

@@ -83,6 +83,8 @@ fn document() -> OpenApi {
             }
         }
     }
+    // Has its own proofs and answers.
+    document.merge(crate::adapters::webhook::description());
     document
 }
 

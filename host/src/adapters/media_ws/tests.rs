@@ -24,13 +24,21 @@ impl Drop for House {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the test's own server")]
 async fn house() -> House {
+    house_for(None, Arc::default()).await
+}
+
+/// Where all sockets seem to come from `peer`.
+#[expect(clippy::disallowed_methods, reason = "the test's own server")]
+async fn house_for(peer: Option<SocketAddr>, tickets: Arc<Tickets>) -> House {
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(4);
-    let service = router(Arc::clone(&shard), incoming, Silence::Comfort, Arc::default())
-        .into_make_service_with_connect_info::<SocketAddr>();
+    let mut routes = router(Arc::clone(&shard), incoming, Silence::Comfort, tickets);
+    if let Some(peer) = peer {
+        routes = routes.layer(axum::Extension(ConnectInfo(peer)));
+    }
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listener = TcpListener::bind(bind).await.unwrap();
     let url = Url::parse(&format!("ws://{}/media/ws", listener.local_addr().unwrap())).unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
@@ -170,6 +178,26 @@ async fn a_page_from_elsewhere_is_refused() {
     assert_eq!(status("https://elsewhere.example").await, 403);
     assert_eq!(status("null").await, 403);
     assert_eq!(status("http://127.0.0.1:8080").await, 101);
+}
+
+#[tokio::test]
+async fn from_another_machine_a_socket_takes_a_ticket_that_holds_and_takes_it_once() {
+    let tickets = Arc::new(Tickets::default());
+    let house = house_for(Some("192.0.2.7:4000".parse().unwrap()), Arc::clone(&tickets)).await;
+    let status = async |query: &str| {
+        let mut url = house.url.clone();
+        url.set_query(Some(query));
+        match tokio_tungstenite::connect_async(url.as_str()).await {
+            Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => answer.status().as_u16(),
+            Ok((_, answer)) => answer.status().as_u16(),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let ticket = format!("ticket={}", tickets.issue(&TenantId::new("acme")).unwrap());
+    assert_eq!(status("facts=1").await, 403);
+    assert_eq!(status("ticket=made-up").await, 403);
+    assert_eq!(status(&ticket).await, 101);
+    assert_eq!(status(&ticket).await, 403);
 }
 
 #[tokio::test]

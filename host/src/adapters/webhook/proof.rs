@@ -1,6 +1,6 @@
 //! Who may send: by the shared secret as a bearer token (what `CURL()` can), or by a signature that holds for one request.
 //!
-//! A bearer token can be sent again by whoever sees it, so it belongs on a connection that nobody sees: TLS, or this machine. A signature can not:
+//! A bearer token can be sent again by whoever sees it, so it is taken only from a connection that nobody sees: TLS, or this machine. A signature can not:
 //! `x-vg-signature: sha256=HEX` is HMAC-SHA256 (RFC 2104) over `TIMESTAMP.NONCE.BODY`, with `x-vg-timestamp` in Unix seconds and `x-vg-nonce`.
 
 use super::Refusal;
@@ -25,7 +25,18 @@ const BEARER: &str = "Bearer ";
 const UNAUTHORIZED: Refusal = Refusal(StatusCode::UNAUTHORIZED, "unauthorized");
 const EXPIRED: Refusal = Refusal(StatusCode::UNAUTHORIZED, "expired");
 const REPLAYED: Refusal = Refusal(StatusCode::CONFLICT, "replayed");
+/// The token was shown to whoever listens: said before it is compared, so that it tells nobody whether it is right.
+const IN_THE_CLEAR: Refusal = Refusal(StatusCode::FORBIDDEN, "bearer_needs_tls");
 const BUSY: Refusal = Refusal(StatusCode::SERVICE_UNAVAILABLE, "busy");
+
+/// Who can read what comes on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Privacy {
+    /// Only its two ends: TLS, or both are this machine.
+    Closed,
+    /// Whoever is on the way.
+    Open,
+}
 
 /// What a request shows, as far as its head tells.
 #[derive(Debug)]
@@ -67,10 +78,10 @@ impl Door {
     ///
     /// # Errors
     /// Where it shows nothing that could be right.
-    pub(super) fn proof(&self, headers: &HeaderMap) -> Result<Proof, Refusal> {
+    pub(super) fn proof(&self, headers: &HeaderMap, privacy: Privacy) -> Result<Proof, Refusal> {
         let mut tags = headers.get_all("x-vg-signature").iter();
         match (tags.next(), tags.next()) {
-            (None, _) => self.bearer(headers),
+            (None, _) => self.bearer(headers, privacy),
             (Some(tag), None) => {
                 let tag = tag.to_str().ok().and_then(|tag| hex(tag.strip_prefix("sha256=")?)).ok_or(UNAUTHORIZED)?;
                 let timestamp = only(headers, "x-vg-timestamp").ok_or(UNAUTHORIZED)?;
@@ -108,14 +119,16 @@ impl Door {
         seen.take(nonce, at, (self.clock)())
     }
 
-    fn bearer(&self, headers: &HeaderMap) -> Result<Proof, Refusal> {
+    fn bearer(&self, headers: &HeaderMap, privacy: Privacy) -> Result<Proof, Refusal> {
         let shown = only(headers, header::AUTHORIZATION.as_str()).and_then(|value| {
             let (scheme, token) = value.split_at_checked(BEARER.len())?;
             scheme.eq_ignore_ascii_case(BEARER).then_some(token)
         });
-        hmac::verify(&self.compare, shown.ok_or(UNAUTHORIZED)?.as_bytes(), self.bearer.as_ref())
-            .map(|()| Proof::Bearer)
-            .map_err(|_| UNAUTHORIZED)
+        let shown = shown.ok_or(UNAUTHORIZED)?;
+        if privacy == Privacy::Open {
+            return Err(IN_THE_CLEAR);
+        }
+        hmac::verify(&self.compare, shown.as_bytes(), self.bearer.as_ref()).map(|()| Proof::Bearer).map_err(|_| UNAUTHORIZED)
     }
 }
 

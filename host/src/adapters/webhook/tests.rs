@@ -10,6 +10,7 @@ use std::time::UNIX_EPOCH;
 use vg_domain::ids::PluginId;
 
 const SECRET: &str = "a shared secret";
+const HERE: &str = "127.0.0.1:4000";
 const NOW: u64 = 1_800_000_000;
 const NONCE: &str = "0123456789abcdef";
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -67,15 +68,20 @@ struct Scene {
     webhook: Arc<Webhook>,
     house: Arc<House>,
     now: Arc<Mutex<u64>>,
+    peer: Option<SocketAddr>,
 }
 
 fn scene() -> Scene {
+    scene_by(Transport::Plain, Some(HERE))
+}
+
+fn scene_by(transport: Transport, peer: Option<&str>) -> Scene {
     let (house, now) = (Arc::new(House::default()), Arc::new(Mutex::new(NOW)));
     let told = Arc::clone(&now);
     let clock: Clock = Arc::new(move || UNIX_EPOCH + Duration::from_secs(*lock(&told)));
-    let parts =
-        Parts { secret: Pii::new(SECRET.into()), clock, tenants: Arc::clone(&house) as _, speaking: Arc::clone(&house) as _ };
-    Scene { webhook: Webhook::new(parts).unwrap(), house, now }
+    let (tenants, speaking) = (Arc::clone(&house) as _, Arc::clone(&house) as _);
+    let parts = Parts { secret: Pii::new(SECRET.into()), transport, clock, tenants, speaking };
+    Scene { webhook: Webhook::new(parts).unwrap(), house, now, peer: peer.map(|peer| peer.parse().unwrap()) }
 }
 
 impl Scene {
@@ -83,6 +89,9 @@ impl Scene {
         let mut request = Request::builder().method(Method::POST).uri("/v1/webhooks/asterisk");
         if !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", FORM);
+        }
+        if let Some(peer) = self.peer {
+            request = request.extension(ConnectInfo(peer));
         }
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -269,4 +278,27 @@ async fn only_so_many_calls_are_made_ready_at_a_time_and_none_for_ever() {
     scene.settle().await;
     assert_eq!(scene.count("tenant_unavailable"), AT_A_TIME as u64);
     assert_eq!(scene.send(&[BEARER], "tenant=demo").await, ok(202));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_secret_itself_is_not_taken_from_another_machine_in_the_clear() {
+    let elsewhere = [Some("192.0.2.7:4000"), Some("[2001:db8::7]:4000"), Some("[::ffff:192.0.2.7]:4000"), None];
+    for peer in elsewhere {
+        let scene = scene_by(Transport::Plain, peer);
+        assert_eq!(scene.send(&[BEARER], BODY_TEXT).await, refused(403, "bearer_needs_tls"), "{peer:?}");
+        // Nobody learns by it which secret is right, and what a proxy says of itself changes nothing.
+        let wrong = ("authorization", "Bearer another secret");
+        assert_eq!(scene.send(&[wrong], BODY_TEXT).await, refused(403, "bearer_needs_tls"), "{peer:?}");
+        let proxied = [BEARER, ("x-forwarded-for", "127.0.0.1"), ("x-forwarded-proto", "https")];
+        assert_eq!(scene.send(&proxied, BODY_TEXT).await, refused(403, "bearer_needs_tls"), "{peer:?}");
+        assert_eq!(scene.send(&[], BODY_TEXT).await, refused(401, "unauthorized"), "{peer:?}");
+        assert_eq!((scene.arrivals(), scene.count("bearer_needs_tls")), (0, 3), "{peer:?}");
+        assert_eq!(scene.signed(NOW, NONCE, BODY_TEXT).await, ok(202), "{peer:?}");
+        let sealed = scene_by(Transport::Tls, peer);
+        assert_eq!(sealed.send(&[BEARER], BODY_TEXT).await, ok(202), "{peer:?}");
+        assert_eq!(sealed.send(&[wrong], BODY_TEXT).await, refused(401, "unauthorized"), "{peer:?}");
+    }
+    for here in [HERE, "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+        assert_eq!(scene_by(Transport::Plain, Some(here)).send(&[BEARER], BODY_TEXT).await, ok(202), "{here}");
+    }
 }

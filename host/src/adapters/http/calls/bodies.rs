@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use vg_domain::ids::TenantId;
+use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{self, Transfer, TransferTarget};
 
@@ -30,6 +31,8 @@ const RINGS_S: u64 = 30;
 pub(in crate::adapters::http) struct CallRow {
     /// Its name.
     id: String,
+    /// Who began it: `inbound` is somebody who called the tenant, `outbound` a call that the gateway made.
+    direction: DirectionName,
     /// How it stands.
     state: StateName,
     /// When it was offered (RFC 3339).
@@ -55,12 +58,33 @@ impl From<&Card> for CallRow {
     fn from(card: &Card) -> Self {
         Self {
             id: card.call.to_string(),
+            direction: card.direction.into(),
             state: card.state.into(),
             started_at: time(card.started_at),
             answered_at: card.answered_at.map(time),
             ended_at: card.ended.map(|ended| time(ended.at)),
             cause: card.ended.map(|ended| ended.cause.code()),
             turns: card.turns,
+        }
+    }
+}
+
+/// Who began a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = Direction)]
+pub(in crate::adapters::http) enum DirectionName {
+    /// Somebody called the tenant.
+    Inbound,
+    /// The gateway called somebody.
+    Outbound,
+}
+
+impl From<Direction> for DirectionName {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Inbound => Self::Inbound,
+            Direction::Outbound => Self::Outbound,
         }
     }
 }
@@ -210,7 +234,7 @@ pub(in crate::adapters::http) enum TransferWish {
         /// Its name.
         #[schema(pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
         target: String,
-        /// Blind without it.
+        // No line of description: beside an inline schema it would become "and an object", which no mode is.
         #[serde(default)]
         #[schema(inline)]
         mode: TransferMode,
@@ -224,7 +248,7 @@ pub(in crate::adapters::http) enum TransferWish {
         /// Its name.
         #[schema(pattern = r"^[A-Za-z0-9_.-]{1,64}$")]
         target: String,
-        /// Blind without it.
+        // No line of description: beside an inline schema it would become "and an object", which no mode is.
         #[serde(default)]
         #[schema(inline)]
         mode: TransferMode,
@@ -238,7 +262,7 @@ pub(in crate::adapters::http) enum TransferWish {
         /// The number (E.164).
         #[schema(pattern = r"^\+[1-9][0-9]{1,14}$")]
         target: String,
-        /// Blind without it.
+        // No line of description: beside an inline schema it would become "and an object", which no mode is.
         #[serde(default)]
         #[schema(inline)]
         mode: TransferMode,
@@ -249,7 +273,7 @@ pub(in crate::adapters::http) enum TransferWish {
     },
 }
 
-/// How.
+/// How: blind without it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::adapters::http) enum TransferMode {

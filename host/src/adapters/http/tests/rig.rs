@@ -6,6 +6,8 @@ use crate::application::desk::Desk;
 use crate::application::ports::{
     Admission, Arrival, CallOrder, Facts, OrderError, Orders, Originate, OriginateError, Originator, TenantError, Tenants,
 };
+use axum::Extension;
+use axum::extract::ConnectInfo;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_util::future::{BoxFuture, FutureExt, ready};
@@ -228,6 +230,8 @@ pub(super) struct Wishes {
     pub(super) cors_origins: Vec<&'static str>,
     pub(super) originates: bool,
     pub(super) open: bool,
+    /// Where all requests come from, as the server sees it; none: from where they do.
+    pub(super) peer: Option<SocketAddr>,
 }
 
 impl Wishes {
@@ -241,7 +245,7 @@ impl Wishes {
     }
 
     fn with(keys: Keys) -> Self {
-        Self { keys, requests_per_s: None, cors_origins: Vec::new(), originates: true, open: false }
+        Self { keys, requests_per_s: None, cors_origins: Vec::new(), originates: true, open: false, peer: None }
     }
 }
 
@@ -286,7 +290,11 @@ impl Server {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
-        let served = serve(listener, front(routes.public.merge(routes.admin)), None, close.clone());
+        let mut router = front(routes.public.merge(routes.admin));
+        if let Some(peer) = wishes.peer {
+            router = router.layer(Extension(ConnectInfo(peer)));
+        }
+        let served = serve(listener, router, None, close.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(served);
         Self { at, desk, calls, tickets, drain, close }

@@ -14,6 +14,8 @@ use vg_domain::event::Fact;
 use vg_domain::ids::{TenantId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::parties::{Direction, Parties};
+use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -95,6 +97,18 @@ async fn a_tenant_sees_its_calls_newest_first_by_pages_and_nobody_elses() {
     ] {
         let (status, code) = desk.ask(&format!("GET /v1/calls?{query}"), "").await.problem();
         assert!(status == 400 && code.starts_with("bad_"), "{query}: {status} {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_says_who_began_it() {
+    let desk = Desk::open().await;
+    desk.call("acme", "in");
+    let nobody = || Pii::new(String::new());
+    let parties = Parties { direction: Direction::Outbound, ..Parties::inbound(nobody(), nobody()) };
+    desk.server.tell("acme", "out", &Fact::Started(Arc::new(parties)));
+    for (call, direction) in [("in", "inbound"), ("out", "outbound")] {
+        assert_eq!(desk.ask(&format!("GET /v1/calls/{call}"), "").await.json()["direction"], direction);
     }
 }
 
