@@ -143,13 +143,15 @@ impl FromStr for Pattern {
 }
 
 impl Pattern {
-    /// Whether it is one of these numbers.
+    /// Whether it allows the number: it is one of these, and what is dear is named by itself.
     pub fn matches(&self, number: &Number) -> bool {
-        let number = number.reveal();
-        if PREMIUM.iter().any(|range| number.starts_with(range) && !self.text.starts_with(range)) {
-            return false;
-        }
-        let number = number.as_bytes();
+        let dear = |range: &&str| number.reveal().starts_with(range) && !self.text.starts_with(range);
+        !PREMIUM.iter().any(dear) && self.covers(number)
+    }
+
+    /// Whether it is one of these numbers, however dear: a pattern that forbids means all that it says.
+    pub fn covers(&self, number: &Number) -> bool {
+        let number = number.reveal().as_bytes();
         let Some((head, rest)) = number.split_at_checked(self.head.len()) else { return false };
         let fits = |(place, c): (&Place, &u8)| match place {
             Place::Exactly(wanted) => c == wanted,
