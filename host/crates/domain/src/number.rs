@@ -188,6 +188,9 @@ mod tests {
             assert_eq!(read(brazil, text).as_deref(), Some("+5511999998888"), "{text}");
         }
         assert_eq!(read(brazil, "2001").as_deref(), Some("2001"));
+        // Six digits are an extension's still, seven are a number of the country.
+        assert_eq!(read(brazil, "200123").as_deref(), Some("200123"));
+        assert_eq!(read(brazil, "2001234").as_deref(), Some("+552001234"));
         assert_eq!(read(None, "11999998888").as_deref(), Some("11999998888"));
         assert_eq!(read(None, "+4930123456").as_deref(), Some("+4930123456"));
     }
@@ -248,6 +251,8 @@ mod tests {
         assert!(!matches("+8.", "+88161234567"), "a satellite");
         assert!(matches("+49900.", "+499001234567"), "named by itself");
         assert!(matches("+499001234567", "+499001234567"));
+        assert!(!matches("+", "+499001234567") && !matches("+4!", "+499001234567") && !matches("+4490!", "+49900123456"));
+        assert!(!matches("+4!", "+448711234567") && !matches("+448.", "+448711234567"), "a shorter one names no range within it");
     }
 
     #[test]
