@@ -1,6 +1,6 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
-mod front;
+pub(crate) mod front;
 
 use crate::adapters::agent::{self, Chosen, Tally};
 use crate::adapters::ami::{self, Ami, AmiConfig};

@@ -105,6 +105,9 @@ pub(super) struct RawHttp {
     webhook_secret: Option<String>,
 }
 
+/// Characters of a secret that opens a door.
+const SECRET_MIN: usize = 16;
+
 /// How callers are known.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Known {
@@ -121,7 +124,10 @@ impl RawHttp {
             http.requests_per_s = NonZeroU32::new(u32::try_from(per_s).unwrap_or(u32::MAX));
         }
         http.webhook_secret = self.webhook_secret.as_deref().filter(|text| !text.is_empty()).and_then(|reference| {
-            let secret = secret::resolve(reference, environment);
+            let secret = secret::resolve(reference, environment).and_then(|secret| match secret.reveal().len() {
+                SECRET_MIN.. => Ok(secret),
+                _ => Err(format!("is too short to keep anybody out: {SECRET_MIN} characters at least, better 32")),
+            });
             secret.map_err(|what| faults.add("http.webhook_secret", what)).ok()
         });
         http.tls = self.tls(faults);

@@ -176,6 +176,15 @@ fn secrets_come_from_the_environment_or_a_file() {
 }
 
 #[test]
+fn a_secret_that_could_be_guessed_opens_no_door() {
+    let text = "[http]\nwebhook_secret = 'env:S'";
+    let short = faults(text, &[("S", "fifteen-letters")]);
+    assert!(short.len() == 1 && short[0].starts_with("http.webhook_secret: is too short"), "{short:?}");
+    assert!(!short[0].contains("fifteen"), "{short:?}");
+    assert!(Config::parse(text, variables(&[("S", "sixteen-letters-")]), &machine()).is_ok());
+}
+
+#[test]
 fn one_app_serves_one_entry() {
     let entry = "[[asterisk]]\nurl = 'http://x'\nuser = 'u'\npassword = 'env:P'\n";
     assert_eq!(faults(&[entry, entry].concat(), &[("P", "p")]), ["asterisk[1]: has the url and app of another entry"]);

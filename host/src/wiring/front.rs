@@ -9,6 +9,7 @@ use crate::application::ports::{Orders, Originator, Tenants};
 use crate::config::{self, Config};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -100,7 +101,9 @@ fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
 }
 
 async fn listen(bind: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(bind).await.with_context(|| format!("failed to listen on {bind}"))
+    TcpListener::bind(bind).await.with_context(|| {
+        format!("failed to listen on {bind} (another gateway? `http.bind` and `http.admin_bind` choose other addresses)")
+    })
 }
 
 fn serve(
@@ -139,10 +142,7 @@ async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
     let plugins = config.plugins.clone();
     let work = tokio::task::spawn_blocking(move || {
         let config::Tokens { jwks_url, key, issuer, audience, leeway } = tokens;
-        let one = key.map(|file| {
-            let pem = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
-            Key::from_pem(&pem).with_context(|| format!("failed to use the key of {}", file.display()))
-        });
+        let one = key.map(|file| token_key(&file));
         let cas = settings::operator_cas(&plugins).context("failed to read the operator's authorities")?;
         let set =
             jwks_url.map(|url| Jwks::new(url, &cas).map(Arc::new)).transpose().context("failed to prepare the token keys")?;
@@ -150,4 +150,50 @@ async fn callers(config: &Config) -> Result<Option<(Auth, Option<Arc<Jwks>>)>> {
         anyhow::Ok(Some((Auth::Tokens(Tokens { keys, issuer, audience, leeway }), set)))
     });
     work.await.context("failed to read the token keys")?
+}
+
+fn token_key(file: &Path) -> Result<Key> {
+    let pem = std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))?;
+    Key::from_pem(&pem).with_context(|| format!("failed to use the key of {}", file.display()))
+}
+
+/// The files without which the HTTP side would not start, each fault with its setting. Reads the disk; for `check`.
+pub(crate) fn faulty_files(config: &Config) -> Vec<(&'static str, anyhow::Error)> {
+    let mut faulty = Vec::new();
+    if let Some(config::Tls { cert, key }) = config.http.tls.clone()
+        && let Err(error) = Certificate::read(cert, key)
+    {
+        faulty.push(("http.tls_cert", error.into()));
+    }
+    if let config::Api::Tokens(config::Tokens { key: Some(file), .. }) = &config.http.api {
+        faulty.extend(token_key(file).err().map(|error| ("http.jwt_key", error)));
+    }
+    faulty
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Machine, Tls};
+
+    #[test]
+    fn a_certificate_or_a_key_of_tokens_that_cannot_be_read_is_known_before_anything_is_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = folder.path().join("nowhere.pem");
+        let mut config = Config::defaults(&Machine::here());
+        assert!(faulty_files(&config).is_empty());
+        config.http.tls = Some(Tls { cert: nowhere.clone(), key: nowhere.clone() });
+        config.http.api = config::Api::Tokens(config::Tokens {
+            jwks_url: None,
+            key: Some(nowhere.clone()),
+            issuer: "https://id.example/".into(),
+            audience: "voice-gateway".into(),
+            leeway: std::time::Duration::ZERO,
+        });
+        let faulty = faulty_files(&config);
+        assert_eq!(faulty.iter().map(|(at, _)| *at).collect::<Vec<_>>(), ["http.tls_cert", "http.jwt_key"]);
+        for (at, error) in faulty {
+            assert!(format!("{error:#}").contains("nowhere.pem"), "{at}: {error:#}");
+        }
+    }
 }

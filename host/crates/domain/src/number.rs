@@ -143,13 +143,15 @@ impl FromStr for Pattern {
 }
 
 impl Pattern {
-    /// Whether it is one of these numbers.
+    /// Whether it allows the number: it is one of these, and what is dear is named by itself.
     pub fn matches(&self, number: &Number) -> bool {
-        let number = number.reveal();
-        if PREMIUM.iter().any(|range| number.starts_with(range) && !self.text.starts_with(range)) {
-            return false;
-        }
-        let number = number.as_bytes();
+        let dear = |range: &&str| number.reveal().starts_with(range) && !self.text.starts_with(range);
+        !PREMIUM.iter().any(dear) && self.covers(number)
+    }
+
+    /// Whether it is one of these numbers, however dear: a pattern that forbids means all that it says.
+    pub fn covers(&self, number: &Number) -> bool {
+        let number = number.reveal().as_bytes();
         let Some((head, rest)) = number.split_at_checked(self.head.len()) else { return false };
         let fits = |(place, c): (&Place, &u8)| match place {
             Place::Exactly(wanted) => c == wanted,
@@ -186,6 +188,9 @@ mod tests {
             assert_eq!(read(brazil, text).as_deref(), Some("+5511999998888"), "{text}");
         }
         assert_eq!(read(brazil, "2001").as_deref(), Some("2001"));
+        // Six digits are an extension's still, seven are a number of the country.
+        assert_eq!(read(brazil, "200123").as_deref(), Some("200123"));
+        assert_eq!(read(brazil, "2001234").as_deref(), Some("+552001234"));
         assert_eq!(read(None, "11999998888").as_deref(), Some("11999998888"));
         assert_eq!(read(None, "+4930123456").as_deref(), Some("+4930123456"));
     }
@@ -246,6 +251,8 @@ mod tests {
         assert!(!matches("+8.", "+88161234567"), "a satellite");
         assert!(matches("+49900.", "+499001234567"), "named by itself");
         assert!(matches("+499001234567", "+499001234567"));
+        assert!(!matches("+", "+499001234567") && !matches("+4!", "+499001234567") && !matches("+4490!", "+49900123456"));
+        assert!(!matches("+4!", "+448711234567") && !matches("+448.", "+448711234567"), "a shorter one names no range within it");
     }
 
     #[test]

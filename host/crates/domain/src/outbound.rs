@@ -86,8 +86,8 @@ impl OutboundRules {
     pub fn route(&self, to: &str, from: Option<&str>) -> Result<Route, RouteError> {
         let read = |text| self.plan.read(text).map_err(|_| RouteError::NotANumber);
         let to = read(to)?;
-        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(&to));
-        if !any(&self.patterns) || any(&self.denied) {
+        let allowed = self.patterns.iter().any(|pattern| pattern.matches(&to));
+        if !allowed || self.denied.iter().any(|pattern| pattern.covers(&to)) {
             return Err(RouteError::OutsidePatterns);
         }
         let from = from.map(read).transpose()?.unwrap_or_else(|| self.caller_id.clone());
@@ -189,6 +189,16 @@ mod tests {
         ] {
             assert_eq!(rules.route(to, from), Err(error), "{to} {from:?}");
         }
+    }
+
+    #[test]
+    fn what_is_denied_stays_denied_where_a_pattern_names_a_dear_range_within_it() {
+        let allowed = vec!["+44.".parse().unwrap(), "+44871.".parse().unwrap()];
+        let mut rules = OutboundRules { patterns: allowed, denied: Vec::new(), ..rules() };
+        assert!(rules.route("+448711234567", None).is_ok());
+        rules.denied = vec!["+448!".parse().unwrap()];
+        assert_eq!(rules.route("+448711234567", None), Err(RouteError::OutsidePatterns));
+        assert!(rules.route("+442071234567", None).is_ok());
     }
 
     #[test]

@@ -28,10 +28,10 @@ pub enum ProbeError {
     #[error("TLS is not spoken there, or in no version in common")]
     Tls,
     /// No connection, or no answer in time.
-    #[error("nobody answers there")]
+    #[error("nobody answers there: is Asterisk up, and is this the address of its http.conf?")]
     Unreachable,
     /// User or password.
-    #[error("user or password is refused")]
+    #[error("user or password is refused: they are those of a section of ari.conf")]
     Credentials,
     /// Another status than success.
     #[error("answers {0}: is ARI enabled (ari.conf, http.conf)?")]

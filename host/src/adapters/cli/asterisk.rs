@@ -2,10 +2,11 @@
 
 use super::terminal::say;
 use crate::config::Config;
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use std::fmt::Write;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -78,6 +79,7 @@ const AMI_PORT: &str = "5038";
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let Command::Config(Options { dir, callers, next_apps, gateway }) = command;
     let configured = config.asterisk.first();
+    ensure!(is_network(&callers), "--callers {callers:?} is no address or network: for example 192.0.2.10 or 192.0.2.0/24");
     let (made, ami) = (made_password()?, made_password()?);
     let own = configured.map_or_else(|| Config::app_default(&config.instance), |asterisk| asterisk.app.clone());
     for app in &next_apps {
@@ -163,6 +165,14 @@ fn is_app(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
 }
 
+/// An address, alone or with the length of its network's prefix. Anything else could be a line of its own in `pjsip.conf`.
+fn is_network(text: &str) -> bool {
+    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+    let Ok(address) = address.parse::<IpAddr>() else { return false };
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|length| length <= longest))
+}
+
 fn fits_a_dialplan(secret: &str) -> bool {
     secret.chars().all(|c| c.is_ascii_graphic() && !",;()$\"'\\{}[]".contains(c))
 }
@@ -180,12 +190,47 @@ fn made_password() -> anyhow::Result<String> {
 /// Never over a file that is there: it may be in use.
 fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let file = match file {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            bail!("{} is there already and may be in use: name another --dir, or move it away", path.display())
+        }
+        file => file,
+    };
     file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn callers_are_an_address_or_a_network_and_nothing_else() {
+        for good in ["192.0.2.10", "192.0.2.0/24", "0.0.0.0/0", "2001:db8::/32", "::1"] {
+            assert!(is_network(good), "{good}");
+        }
+        for bad in [
+            "",
+            "nonsense",
+            "192.0.2.0/33",
+            "192.0.2.0/",
+            "192.0.2/24",
+            "::/129",
+            "1.2.3.4/24/1",
+            "1.2.3.4\nallow_transfer = yes",
+        ] {
+            assert!(!is_network(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_there_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.conf");
+        write_private(&path, "first").unwrap();
+        let error = write_private(&path, "second").unwrap_err().to_string();
+        assert!(error.contains("is there already") && error.contains("--dir"), "{error}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first");
+    }
     use crate::adapters::tenants;
     use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 

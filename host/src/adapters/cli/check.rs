@@ -6,6 +6,7 @@ use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::adapters::tenants::FolderTenants;
 use crate::config::{Config, Faults};
+use crate::wiring::front::faulty_files;
 use crate::wiring::{emergency, host_config, refusals};
 use anyhow::Context;
 use std::process::ExitCode;
@@ -58,6 +59,9 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     }
     if let Err(others) = agent::check(&config.agent) {
         faults.extend(others);
+    }
+    for (at, error) in faulty_files(config) {
+        faults.add(at, format_args!("{error:#}"));
     }
     if let Err(error) = emergency(config) {
         faults.add("prompts.emergency", format_args!("{error:#}"));

@@ -31,7 +31,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
         asterisks.extend(asterisk::rows(configured, &config).await);
     }
     if asterisks.is_empty() {
-        let none = "none is configured: calls come by the media WebSocket only";
+        let none = "none is configured ([[asterisk]]): calls come by the media WebSocket only";
         asterisks.push(if options.asterisk { Row::fault("asterisk", none) } else { Row::fine("asterisk", none) });
     }
     report.extend("asterisk", asterisks);

@@ -338,3 +338,30 @@ fn is_local(text: &str) -> bool {
         None => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn off(peer: &str, headers: &[(&'static str, &'static str)]) -> Result<Caller, AuthError> {
+        let headers =
+            headers.iter().map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)));
+        whoever_is_here(peer.parse().unwrap(), &headers.collect(), Some(&TenantId::new("demo")))
+    }
+
+    #[test]
+    fn without_tokens_each_sign_of_another_machine_is_enough_to_be_refused() {
+        for peer in ["127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert!(off(peer, &[("host", "localhost:8080")]).is_ok(), "{peer}");
+        }
+        let here = "127.0.0.1:9";
+        for (peer, headers) in [
+            ("192.0.2.1:9", &[("host", "localhost")][..]),
+            (here, &[("host", "rebound.example")]),
+            (here, &[("origin", "https://page.example"), ("host", "localhost")]),
+            (here, &[("x-forwarded-for", "127.0.0.1")]),
+        ] {
+            assert_eq!(off(peer, headers), Err(AuthError::NotThisMachine), "{peer} {headers:?}");
+        }
+    }
+}

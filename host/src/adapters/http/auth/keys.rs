@@ -109,3 +109,31 @@ impl Key {
         &self.decoding
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(jwk: &str) -> usize {
+        Key::set(format!("{{\"keys\":[{jwk}]}}").as_bytes()).unwrap().len()
+    }
+
+    fn ec(more: &str) -> String {
+        let place = URL_SAFE_NO_PAD.encode([7; 32]);
+        format!(r#"{{"kty":"EC","crv":"P-256","x":"{place}","y":"{place}"{more}}}"#)
+    }
+
+    fn rsa(bytes: usize) -> String {
+        format!(r#"{{"kty":"RSA","e":"AQAB","n":"{}"}}"#, URL_SAFE_NO_PAD.encode(vec![7; bytes]))
+    }
+
+    #[test]
+    fn of_a_set_only_keys_for_signatures_of_known_kinds_and_enough_bits_are_taken() {
+        assert_eq!(known(&ec("")), 1);
+        assert_eq!(known(&ec(r#","use":"sig","alg":"ES256""#)), 1);
+        assert_eq!(known(&ec(r#","use":"enc""#)), 0, "a key for encryption");
+        assert_eq!(known(&ec(r#","alg":"ES384""#)), 0, "a key for another algorithm");
+        assert_eq!(known(&rsa(256)), 1);
+        assert_eq!(known(&rsa(128)), 0, "1024 bits");
+    }
+}

@@ -39,7 +39,7 @@ impl<'a> Questions<'a> {
     pub(super) async fn find<T: for<'de> Deserialize<'de>>(self, path: &str) -> Result<Option<T>, String> {
         let (status, body) = self.request(Method::GET, path, &[]).await?;
         match status {
-            StatusCode::UNAUTHORIZED => Err("user or password is refused".to_owned()),
+            StatusCode::UNAUTHORIZED => Err("user or password is refused: they are those of a section of ari.conf".to_owned()),
             StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {
                 let answer = serde_json::from_slice(&body).map_err(|_| "the answer is not that of an Asterisk".to_owned())?;
