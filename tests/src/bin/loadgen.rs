@@ -225,13 +225,7 @@ impl Window {
 }
 
 /// The bound below which a share of what `within` counts lay, in ms.
-fn quantile_ms(
-    metrics: &BTreeMap<String, f64>,
-    metric: &str,
-    label: &str,
-    share: f64,
-    within: impl Fn(&str) -> f64,
-) -> f64 {
+fn quantile_ms(metrics: &BTreeMap<String, f64>, metric: &str, label: &str, share: f64, within: impl Fn(&str) -> f64) -> f64 {
     let comma = if label.is_empty() { "" } else { "," };
     let begin = format!("{metric}_bucket{{{label}{comma}le=\"");
     let bound = |name: &str| name.strip_prefix(&begin)?.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok();

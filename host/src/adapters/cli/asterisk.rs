@@ -42,6 +42,8 @@ struct Choices<'a> {
     ami_password: &'a str,
     http_port: u16,
     gateway: String,
+    /// Whether the gateway's address is served over TLS.
+    sealed: bool,
     callers: &'a str,
     codec: &'static str,
     /// None where no gateway listens for announcements.
@@ -92,6 +94,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         ami_password: &ami,
         http_port: configured.and_then(|asterisk| asterisk.url()?.port_or_known_default()).unwrap_or(8088),
         gateway: gateway.unwrap_or_else(|| config.http.bind.to_string()),
+        sealed: config.http.tls.is_some(),
         callers: &callers,
         codec: match config.media.codec {
             crate::config::RtpCodec::Ulaw => "ulaw,alaw",
@@ -129,6 +132,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
 
 fn snippets(choices: &Choices<'_>) -> Vec<(&'static str, String)> {
     let announce = choices.webhook_secret.map_or("", |_| " same => n,Gosub(vg-announce,s,1(${EXTEN}))\n");
+    let s = if choices.sealed { "s" } else { "" };
     let marks = [
         // A line of its own, or none.
         ("@ANNOUNCE@\n", announce.to_owned()),
@@ -139,8 +143,8 @@ fn snippets(choices: &Choices<'_>) -> Vec<(&'static str, String)> {
         ("@AMI_PASSWORD@", choices.ami_password.to_owned()),
         ("@AMI_PORT@", AMI_PORT.to_owned()),
         ("@HTTP_PORT@", choices.http_port.to_string()),
-        ("@HTTP_BASE@", format!("http://{}", choices.gateway)),
-        ("@WS_BASE@", format!("ws://{}", choices.gateway)),
+        ("@HTTP_BASE@", format!("http{s}://{}", choices.gateway)),
+        ("@WS_BASE@", format!("ws{s}://{}", choices.gateway)),
         ("@CALLERS@", choices.callers.to_owned()),
         ("@CODECS@", choices.codec.to_owned()),
         ("@WEBHOOK_SECRET@", choices.webhook_secret.unwrap_or_default().to_owned()),
@@ -242,6 +246,7 @@ mod tests {
             ami_password: "other",
             http_port: 8088,
             gateway: "127.0.0.1:8080".into(),
+            sealed: false,
             callers: "192.0.2.0/24",
             codec: "ulaw,alaw",
             webhook_secret: None,
@@ -304,6 +309,8 @@ mod tests {
                 "CURL(http://127.0.0.1:8080/v1/webhooks/asterisk,did=",
             ],
         );
+        let sealed = text_of("extensions.conf", &Choices { sealed: true, ..two });
+        assert!(sealed.contains("CURL(https://127.0.0.1:8080/"), "{sealed}");
         assert!(
             fits_a_dialplan("0aZ-_.~+/=")
                 && !["a b", "a,b", "a;b", "$x", "a)b", "ü"].iter().any(|secret| fits_a_dialplan(secret))
