@@ -97,8 +97,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone())?;
     // No two processes may share the names of their events.
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
-    let mut listeners = listeners;
-    listeners.push(Arc::clone(&desk) as _);
+    // The desk first: who hears of something and asks for it finds it there.
+    let listeners = std::iter::once(Arc::clone(&desk) as _).chain(listeners).collect();
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,

@@ -257,7 +257,13 @@ fn a_tenant_is_dialled_before_it_goes_live_and_every_part_is_told() {
     assert_eq!(deaf.status.code(), Some(1), "{told}");
     assert!(told.contains("WRONG  fell      hearing: ") && told.contains("stt-missing: "), "{told}");
     let nobody = tried("nobody");
-    assert_eq!((nobody.status.code(), text_of(&nobody).as_str()), (Some(1), "WRONG  settings  tenant_unknown\n"));
+    assert_eq!(
+        (nobody.status.code(), text_of(&nobody).as_str()),
+        (
+            Some(1),
+            "WRONG  settings  tenant_unknown: no file of that name in tenants.dir, or the tenant-manager does not know it\n"
+        )
+    );
 }
 
 fn text_of(output: &Output) -> String {
