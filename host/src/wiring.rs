@@ -2,7 +2,7 @@
 
 pub(crate) mod front;
 
-use crate::adapters::agent::{self, Chosen, Tally};
+use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::{self, Ami, AmiConfig};
 use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
 use crate::adapters::facts::LogFacts;
@@ -14,6 +14,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
+use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
 use crate::application::call_task::{Prompt, Services};
 use crate::application::desk::Desk;

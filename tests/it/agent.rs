@@ -19,7 +19,8 @@ use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::rig::{Caller, Rig, settings};
-use voice_gateway::adapters::agent::{self, Chosen, Tally};
+use voice_gateway::adapters::agent::{self, Chosen};
+use voice_gateway::adapters::tally::Tally;
 use voice_gateway::application::ports::{
     Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest, Question,
     Reach, Said,

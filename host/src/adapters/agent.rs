@@ -13,12 +13,10 @@ mod patience;
 mod relay;
 mod remote;
 mod service;
-mod tally;
 mod tls;
 mod web;
 
-pub use tally::Tally;
-
+use crate::adapters::tally::Tally;
 use crate::application::ports::Agent;
 use crate::config::{self, ChatAgent, Faults, RemoteAgent};
 use builtin::BuiltinAgent;

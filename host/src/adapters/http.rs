@@ -18,6 +18,7 @@ mod tickets;
 
 pub use api::{ApiParts, ApiRoutes, api};
 pub use openapi::openapi;
+pub(in crate::adapters) use openapi::problem as problem_response;
 pub use problem::Problem;
 pub use server::{Certificate, CertificateError, serve};
 pub use tickets::{TICKET_KEPT, TicketError, Tickets};

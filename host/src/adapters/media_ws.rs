@@ -10,6 +10,7 @@ mod server;
 
 pub use control::{Format, LatencyMs, PhoneFact, fuzz};
 
+use crate::adapters::here::{is_here, leads_here};
 use crate::adapters::http::{Problem, Tickets};
 use crate::adapters::rtp::Shards;
 use crate::application::ports::{IncomingCall, TenantHint};
@@ -20,10 +21,10 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use url::{Host, Url};
+use url::Url;
 use vg_media::Silence;
 
 /// Bytes of one message: a frame has at most 640, a control message some hundreds.
@@ -61,7 +62,7 @@ async fn accept(
 ) -> Response {
     let admitted = match wishes.ticket {
         Some(ticket) => door.tickets.redeem(&ticket).map(|tenant| Some(TenantHint::Named(tenant))),
-        None => (peer.ip().to_canonical().is_loopback() && origin_is_local(&headers)).then_some(None),
+        None => (is_here(peer) && origin_is_local(&headers)).then_some(None),
     };
     let Some(tenant) = admitted else {
         tracing::warn!("media socket refused: neither from this machine nor with a ticket that holds");
@@ -78,13 +79,7 @@ async fn accept(
 /// A browser on this machine may show a page from anywhere, and that page may connect here: it says so in `Origin`.
 fn origin_is_local(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let url = origin.to_str().ok().and_then(|origin| Url::parse(origin).ok());
-    match url.as_ref().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
-        None => false,
-    }
+    origin.to_str().is_ok_and(|origin| Url::parse(origin).is_ok_and(|url| leads_here(&url)))
 }
 
 #[cfg(test)]

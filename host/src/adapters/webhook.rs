@@ -9,7 +9,9 @@ mod proof;
 pub(in crate::adapters) use describe::description;
 pub use proof::Clock;
 
+use crate::adapters::here::is_here;
 use crate::adapters::http::Problem;
+use crate::adapters::tally::Tally;
 use crate::application::ports::{Arrival, Endpoint, Speak, Speaking, SpeakingRequest, TenantHint, Tenants};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -19,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use proof::{Door, Privacy};
 use serde::Deserialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -84,7 +86,7 @@ pub struct Webhook {
     permits: Arc<Semaphore>,
     working: Mutex<JoinSet<()>>,
     warmed: Mutex<HashMap<TenantId, Instant>>,
-    counts: Mutex<BTreeMap<&'static str, u64>>,
+    counts: Tally,
 }
 
 /// Why a request is not taken: the status, and the bounded code of metric and problem.
@@ -122,7 +124,7 @@ impl Webhook {
             permits: Arc::new(Semaphore::new(AT_A_TIME)),
             working: Mutex::default(),
             warmed: Mutex::default(),
-            counts: Mutex::default(),
+            counts: Tally::default(),
         }))
     }
 
@@ -133,19 +135,15 @@ impl Webhook {
 
     /// Requests by outcome since the start; bounded.
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        lock(&self.counts).iter().map(|(outcome, count)| (*outcome, *count)).collect()
+        self.counts.read()
     }
 
     fn privacy(&self, peer: Option<SocketAddr>) -> Privacy {
         match self.transport {
             Transport::Tls => Privacy::Closed,
-            Transport::Plain if peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) => Privacy::Closed,
+            Transport::Plain if peer.is_some_and(is_here) => Privacy::Closed,
             Transport::Plain => Privacy::Open,
         }
-    }
-
-    fn count(&self, outcome: &'static str) {
-        *lock(&self.counts).entry(outcome).or_default() += 1;
     }
 
     /// Begins to make a call ready.
@@ -166,7 +164,7 @@ impl Webhook {
                 Ok(Err(error)) => error.code(),
                 Err(_) => "tenant_unavailable",
             };
-            webhook.count(outcome);
+            webhook.counts.count(outcome);
         });
         Ok(())
     }
@@ -214,7 +212,7 @@ async fn over(mut session: Box<dyn Speak>) {
 
 async fn take(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
     let taken = accept(&webhook, request).await;
-    webhook.count(taken.map_or_else(|refusal| refusal.1, |()| "accepted"));
+    webhook.counts.count(taken.map_or_else(|refusal| refusal.1, |()| "accepted"));
     match taken {
         Ok(()) => StatusCode::ACCEPTED.into_response(),
         Err(Refusal(status, code)) => Problem::new(status, code).into_response(),

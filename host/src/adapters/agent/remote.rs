@@ -3,7 +3,7 @@
 use super::patience::Patience;
 use super::relay::{PIECES_MAX, relay};
 use super::service::Service;
-use super::tally::Tally;
+use crate::adapters::tally::Tally;
 use crate::application::limits::CONVERSATION_BUDGET;
 use crate::application::ports::{
     Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question,

@@ -4,6 +4,7 @@ use super::terminal::say;
 use crate::config::Config;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
+use ipnet::IpNet;
 use std::fmt::Write;
 use std::io::{ErrorKind, Write as _};
 use std::net::IpAddr;
@@ -171,10 +172,7 @@ fn is_app(name: &str) -> bool {
 
 /// An address, alone or with the length of its network's prefix. Anything else could be a line of its own in `pjsip.conf`.
 fn is_network(text: &str) -> bool {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    prefix.is_none_or(|prefix| prefix.parse::<u8>().is_ok_and(|length| length <= longest))
+    text.parse::<IpAddr>().is_ok() || text.parse::<IpNet>().is_ok()
 }
 
 fn fits_a_dialplan(secret: &str) -> bool {
@@ -206,6 +204,8 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapters::tenants;
+    use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
     #[test]
     fn callers_are_an_address_or_a_network_and_nothing_else() {
@@ -235,8 +235,6 @@ mod tests {
         assert!(error.contains("is there already") && error.contains("--dir"), "{error}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "first");
     }
-    use crate::adapters::tenants;
-    use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
     fn choices() -> Choices<'static> {
         Choices {

@@ -13,16 +13,17 @@ pub use jwks::{Jwks, JwksError};
 pub use keys::{Key, KeyError};
 
 use super::Problem;
+use crate::adapters::here::{is_here, leads_here};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Validation, decode};
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use url::{Host, Url};
+use url::Url;
 use vg_domain::ids::TenantId;
 
 /// Bytes of a token.
@@ -312,13 +313,12 @@ pub(super) fn is_tenant(name: &str) -> bool {
 
 /// A proxy on this machine would make everybody look like this machine, and so would a page in a browser here: neither is taken for it.
 fn whoever_is_here(peer: SocketAddr, headers: &HeaderMap, tenant: Option<&TenantId>) -> Result<Caller, AuthError> {
-    let here = peer.ip().to_canonical().is_loopback();
     let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
     let local = |name| match headers.get(name) {
         None => true,
         Some(value) => value.to_str().is_ok_and(is_local),
     };
-    if !here || forwarded || !local(header::ORIGIN) || !local(header::HOST) {
+    if !is_here(peer) || forwarded || !local(header::ORIGIN) || !local(header::HOST) {
         return Err(AuthError::NotThisMachine);
     }
     let tenant = match headers.get("x-tenant-id") {
@@ -331,12 +331,7 @@ fn whoever_is_here(peer: SocketAddr, headers: &HeaderMap, tenant: Option<&Tenant
 /// An origin, or a host with or without a port, that means this machine.
 fn is_local(text: &str) -> bool {
     let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
-    match url.as_ref().ok().and_then(Url::host) {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
-        None => false,
-    }
+    url.is_ok_and(|url| leads_here(&url))
 }
 
 #[cfg(test)]

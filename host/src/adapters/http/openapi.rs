@@ -117,7 +117,8 @@ fn usual(acts: bool, with_body: bool) -> [(StatusCode, &'static str, bool); 12] 
     ]
 }
 
-fn problem(what: &str) -> Response {
+/// A problem document, and what it is told for.
+pub(in crate::adapters) fn problem(what: &str) -> Response {
     let content = Content::new(Some(Ref::from_schema_name("ProblemDocument")));
     ResponseBuilder::new().description(what).content("application/problem+json", content).build()
 }

@@ -1,8 +1,23 @@
 //! The webhook in the API's description.
 
 use super::Coming;
+use crate::adapters::http::problem_response as problem;
 use utoipa::OpenApi;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+/// What a sender is told whose call is not made ready.
+const PROBLEMS: [(&str, &str); 9] = [
+    ("401", "The secret or the signature is not good (`unauthorized`), or its time has passed (`expired`)"),
+    ("403", "The secret itself came over plain HTTP from another machine (`bearer_needs_tls`): sign, or use TLS"),
+    ("404", "`http.webhook_secret` is not set: nobody announces calls here"),
+    ("408", "The body did not come in time"),
+    ("409", "The nonce was used before"),
+    ("413", "The body is too large"),
+    ("415", "The body is neither a form nor JSON"),
+    ("422", "The values make no sense"),
+    ("503", "Enough calls are being made ready"),
+];
 
 #[derive(OpenApi)]
 #[openapi(paths(announce), components(schemas(Coming)), tags((name = "webhooks")))]
@@ -11,6 +26,9 @@ struct Description;
 /// What is to be added to the description: the route, and how senders prove themselves.
 pub(in crate::adapters) fn description() -> utoipa::openapi::OpenApi {
     let mut document = Description::openapi();
+    for operation in document.paths.paths.values_mut().filter_map(|item| item.post.as_mut()) {
+        operation.responses.responses.extend(PROBLEMS.map(|(status, what)| (status.to_owned(), RefOr::T(problem(what)))));
+    }
     let secret = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .description(Some("`http.webhook_secret` itself: over TLS, or from the gateway's own machine"))
@@ -34,26 +52,6 @@ pub(in crate::adapters) fn description() -> utoipa::openapi::OpenApi {
             pattern = r"^[A-Za-z0-9_-]{16,64}$"),
     ),
     request_body(content((Coming = "application/x-www-form-urlencoded"), (Coming = "application/json"))),
-    responses(
-        (status = 202, description = "It is begun; nobody waits for it"),
-        (status = 401, description = "The secret or the signature is not good (`unauthorized`), or its time has passed (`expired`)",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 403, description = "The secret itself came over plain HTTP from another machine (`bearer_needs_tls`): sign, or use TLS",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 404, description = "`http.webhook_secret` is not set: nobody announces calls here",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 408, description = "The body did not come in time",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 409, description = "The nonce was used before",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 413, description = "The body is too large",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 415, description = "The body is neither a form nor JSON",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 422, description = "The values make no sense",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-        (status = 503, description = "Enough calls are being made ready",
-            body = ref("#/components/schemas/ProblemDocument"), content_type = "application/problem+json"),
-    ))]
+    responses((status = 202, description = "It is begun; nobody waits for it")))]
 #[expect(dead_code, reason = "the description's path; the route itself takes any body and reads it late")]
 fn announce() {}

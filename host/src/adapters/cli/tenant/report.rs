@@ -38,14 +38,11 @@ impl Report {
     /// There was nothing to call with.
     pub(super) fn without_settings(code: &'static str) -> Self {
         let mut report = Self::default();
-        match code {
-            "tenant_unknown" => report.add(
-                Verdict::Wrong,
-                "settings",
-                "tenant_unknown: no file of that name in tenants.dir, or the tenant-manager does not know it",
-            ),
-            code => report.add(Verdict::Wrong, "settings", code),
-        }
+        let what = match code {
+            "tenant_unknown" => "tenant_unknown: no file of that name in tenants.dir, or the tenant-manager does not know it",
+            code => code,
+        };
+        report.add(Verdict::Wrong, "settings", what);
         report
     }
 

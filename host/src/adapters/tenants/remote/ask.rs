@@ -1,5 +1,6 @@
 //! One question to the tenant-manager: bounded in time and size, tried again where that may help.
 
+use crate::adapters::tally::Tally;
 use crate::config::TenantManager;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
@@ -7,8 +8,7 @@ use reqwest::{Client, Response, StatusCode};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -93,7 +93,7 @@ pub(super) struct Service {
     base: Url,
     authorization: Option<HeaderValue>,
     permits: Semaphore,
-    counts: Mutex<BTreeMap<&'static str, u64>>,
+    counts: Tally,
 }
 
 impl Service {
@@ -114,7 +114,7 @@ impl Service {
             Ok(value)
         };
         let authorization = config.token.as_ref().map(|token| bearer(token.reveal())).transpose()?;
-        Ok(Self { client, base: config.url.clone(), authorization, permits: Semaphore::new(AT_A_TIME), counts: Mutex::default() })
+        Ok(Self { client, base: config.url.clone(), authorization, permits: Semaphore::new(AT_A_TIME), counts: Tally::default() })
     }
 
     /// `GET /api/v1/tenants/{tenant}/telephony/{path}`. Nothing of the path is logged: it may hold a number.
@@ -137,12 +137,12 @@ impl Service {
 
     /// Questions by outcome since the start.
     pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(outcome, count)| (*outcome, *count)).collect()
+        self.counts.read()
     }
 
     /// Counts an answer that came and makes no sense.
     pub(super) fn count(&self, outcome: &'static str) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(outcome).or_default() += 1;
+        self.counts.count(outcome);
     }
 
     async fn tries(&self, url: &Url, etag: Option<&str>, until: Instant) -> Result<Reply, AskError> {

@@ -1,10 +1,10 @@
-//! How answers of an agent elsewhere ended.
+//! Counts of what has no place of its own in the metrics yet: they are read when somebody asks for those.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Sums since start, by code: `ok`, `cancelled`, or why it fell. Cheap to clone: all clones are one.
-#[derive(Clone, Default)]
+/// Sums since start by a bounded code, for example how something ended. Cheap to clone: all clones are one.
+#[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
 impl Tally {
