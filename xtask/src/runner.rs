@@ -6,7 +6,7 @@
 use crate::context::Context;
 use anyhow::{Context as _, Result, bail};
 use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 /// More failures than this are no bad luck.
 const CHANCES: usize = 3;
@@ -82,11 +82,11 @@ fn again(ctx: &Context, first: &Command, record: &Record) -> Result<bool> {
         for (name, value) in first.get_envs() {
             value.map(|value| cargo.env(name, value));
         }
-        let (status, record) = watch(&mut cargo)?;
+        let (status, second) = watch(&mut cargo)?;
         if !status.success() {
             return Ok(false);
         }
-        held += record.held;
+        held += second.held;
     }
     Ok(held >= record.failed.len())
 }
@@ -96,9 +96,9 @@ fn watch(command: &mut Command) -> Result<(ExitStatus, Record)> {
     // One pipe for both: cargo names its targets on the one, tests speak on the other.
     let (reader, writer) = io::pipe().context("a pipe for the test runner")?;
     command.stdout(writer.try_clone()?).stderr(writer);
-    let child = command.spawn().context("start cargo test");
+    let mut child = command.spawn().context("start cargo test")?;
     // The ends that write are kept in the command; the last of them has to go before the pipe can end.
-    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     let mut record = Record::default();
     let mut out = io::stdout().lock();
     for line in BufReader::new(reader).split(b'\n') {
@@ -107,7 +107,7 @@ fn watch(command: &mut Command) -> Result<(ExitStatus, Record)> {
         writeln!(out, "{line}")?;
         record.read(&line);
     }
-    Ok((child?.wait()?, record))
+    Ok((child.wait()?, record))
 }
 
 /// Says again what failed: the lines between are many.

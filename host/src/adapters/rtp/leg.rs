@@ -299,16 +299,20 @@ fn utterance(tag: UtteranceTag) -> UtteranceId {
     UtteranceId(tag.0)
 }
 
+/// What the caller does since the last edge, and how many milliseconds of it were passed on.
+#[derive(Clone, Copy, Debug)]
+enum Voice {
+    Speech(usize),
+    Quiet(usize),
+}
+
 /// The way to the owner: sound may be dropped, everything else is kept until it fits.
 struct Outbox {
     events: mpsc::Sender<LegEvent>,
     pending: VecDeque<LegEvent>,
     chunk: Vec<i16>,
     samples_per_ms: usize,
-    /// How much of the start of speech is still to go on in short pieces.
-    start_left_ms: usize,
-    /// Since when nobody speaks, in what was passed on; none while somebody does.
-    quiet_ms: Option<usize>,
+    voice: Voice,
     dropped_ms: u64,
     tape: Option<Taped>,
     air: Option<AirWatch>,
@@ -321,8 +325,7 @@ impl Outbox {
             pending: VecDeque::new(),
             chunk: Vec::with_capacity(CHUNK_MS * samples_per_ms),
             samples_per_ms,
-            start_left_ms: 0,
-            quiet_ms: Some(0),
+            voice: Voice::Quiet(0),
             dropped_ms: 0,
             tape: None,
             air: None,
@@ -349,8 +352,8 @@ impl Outbox {
         let full = self.target_ms().max(CHUNK_MS) * self.samples_per_ms;
         let pcm = std::mem::replace(&mut self.chunk, Vec::with_capacity(full));
         let length_ms = pcm.len() / self.samples_per_ms;
-        self.start_left_ms = self.start_left_ms.saturating_sub(length_ms);
-        self.quiet_ms = self.quiet_ms.map(|quiet_ms| quiet_ms + length_ms);
+        let (Voice::Speech(passed_ms) | Voice::Quiet(passed_ms)) = &mut self.voice;
+        *passed_ms += length_ms;
         // An edge must not be overtaken by the sound after it.
         self.flush_pending();
         let fits = self.pending.is_empty() && self.events.try_send(LegEvent::Audio(AudioChunk { pcm })).is_ok();
@@ -361,10 +364,10 @@ impl Outbox {
 
     /// How long the piece is to be that is being gathered.
     fn target_ms(&self) -> usize {
-        match self.quiet_ms {
-            _ if self.start_left_ms > 0 => CHUNK_AT_START_MS,
-            Some(quiet_ms) if quiet_ms >= QUIET_AFTER_MS => CHUNK_WHEN_QUIET_MS,
-            _ => CHUNK_MS,
+        match self.voice {
+            Voice::Speech(..START_MS) => CHUNK_AT_START_MS,
+            Voice::Quiet(QUIET_AFTER_MS..) => CHUNK_WHEN_QUIET_MS,
+            Voice::Speech(_) | Voice::Quiet(_) => CHUNK_MS,
         }
     }
 }
@@ -394,11 +397,11 @@ impl EarSink for Outbox {
         self.flush_chunk();
         match edge {
             Edge::SpeechStarted { at, position_ms } => {
-                (self.start_left_ms, self.quiet_ms) = (START_MS, None);
+                self.voice = Voice::Speech(0);
                 self.keep(LegEvent::SpeechStarted { at, position_ms });
             }
             Edge::SpeechEnded { last_voiced, position_ms } => {
-                (self.start_left_ms, self.quiet_ms) = (0, Some(0));
+                self.voice = Voice::Quiet(0);
                 self.keep(LegEvent::SpeechEnded { last_voiced, position_ms });
             }
         }

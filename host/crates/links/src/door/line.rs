@@ -4,7 +4,7 @@ use super::Links;
 use crate::counters::count;
 use crate::outbox::{Outbound, Outbox, Overrun, Pressure};
 use crate::wire::LinkId;
-use bytes::Bytes;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -40,7 +40,7 @@ impl AudioLine {
             return Err(chunk);
         };
         // Room was there, and far more before it is too much.
-        let _ = laid.put(chunk);
+        let _ = laid.put(chunk.into());
         Ok(())
     }
 
@@ -71,7 +71,7 @@ impl AudioLine {
     pub(super) fn pass(&self, chunk: &[u8]) -> Option<(LinkId, Result<Pressure, Overrun>)> {
         let laid = self.laid();
         let laid = laid.as_ref()?;
-        Some((laid.id, laid.put(chunk.to_vec())))
+        Some((laid.id, laid.put(chunk.into())))
     }
 
     fn laid(&self) -> MutexGuard<'_, Option<Laid>> {
@@ -80,9 +80,10 @@ impl AudioLine {
 }
 
 impl Laid {
-    fn put(&self, chunk: Vec<u8>) -> Result<Pressure, Overrun> {
+    /// Copies the chunk at most once.
+    fn put(&self, chunk: Cow<'_, [u8]>) -> Result<Pressure, Overrun> {
         count(&self.links.counters.chunks_routed);
-        let message = if self.prefix.is_empty() { Bytes::from(chunk) } else { [&*self.prefix, &*chunk].concat().into() };
-        self.outbox.put(Outbound::Bytes(message))
+        let message = if self.prefix.is_empty() { chunk.into_owned() } else { [&*self.prefix, &*chunk].concat() };
+        self.outbox.put(Outbound::Bytes(message.into()))
     }
 }
