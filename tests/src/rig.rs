@@ -45,6 +45,8 @@ pub struct Script {
     pub speaking_falls: VecDeque<&'static str>,
     /// The agent takes a conversation never, rather than at once.
     pub agent_is_deaf: bool,
+    /// How long the agent takes for an answer; 300 ms where nothing is said.
+    pub agent_takes: Option<Duration>,
     /// The listener's mailbox takes nothing.
     pub listener_is_stuck: bool,
     /// No recording begins.
@@ -539,11 +541,12 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one, "number" for digits.
+    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         self.0.questions.lock().unwrap().push(question.clone());
+        let takes = self.0.script.lock().unwrap().agent_takes.unwrap_or(Duration::from_millis(300));
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(takes).await;
             let (tx, rx) = mpsc::channel(4);
             let command = match question.text.as_str() {
                 "goodbye" => Some(AgentCommand::HangUp),

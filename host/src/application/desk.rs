@@ -5,9 +5,11 @@
 
 mod log;
 mod telling;
+mod timeline;
 
 pub use log::{Event, Place, Reading};
 pub use telling::{Data, Value};
+pub use timeline::{Fallen, Handed, Step, Timeline, Waits};
 
 use super::limits;
 use super::ports::Facts;
@@ -144,6 +146,7 @@ struct Shelf {
 struct Kept {
     card: Card,
     transcript: Transcript,
+    timeline: Timeline,
 }
 
 impl Desk {
@@ -171,6 +174,11 @@ impl Desk {
     /// What was said in a call of a tenant.
     pub fn transcript(&self, tenant: &TenantId, call: &CallId) -> Option<Transcript> {
         self.lock().kept(tenant, call).map(|kept| kept.transcript.clone())
+    }
+
+    /// What explains a call of a tenant.
+    pub fn explain(&self, tenant: &TenantId, call: &CallId) -> Option<(Card, Timeline)> {
+        self.lock().kept(tenant, call).map(|kept| (kept.card.clone(), kept.timeline.clone()))
     }
 
     /// Events of a tenant that follow `after`, at most `limit`.
@@ -221,11 +229,12 @@ impl Inner {
         {
             self.begin(call, tenant, parties.direction, now);
         }
-        let Some((owner, number)) = self.numbers.get(call) else { return };
+        let Some((owner, number)) = self.numbers.get(call).filter(|(owner, _)| owner == tenant) else { return };
         let Some(kept) = self.shelves.get_mut(owner).and_then(|shelf| shelf.calls.get_mut(number)) else { return };
         if kept.card.ended.is_some() {
             return;
         }
+        kept.timeline.note(now, fact);
         match fact {
             Fact::Answered(_) => {
                 kept.card.answered_at = Some(now);
@@ -251,7 +260,7 @@ impl Inner {
         {
             self.numbers.remove(&kept.card.call);
             if kept.card.ended.is_some() {
-                self.ended_bytes = self.ended_bytes.saturating_sub(kept.transcript.bytes);
+                self.ended_bytes = self.ended_bytes.saturating_sub(kept.bytes());
             }
         }
         shelf.begun += 1;
@@ -267,14 +276,14 @@ impl Inner {
             number,
         };
         self.numbers.insert(call.clone(), (tenant.clone(), number));
-        shelf.calls.insert(number, Kept { card, transcript: Transcript::default() });
+        shelf.calls.insert(number, Kept { card, transcript: Transcript::default(), timeline: Timeline::default() });
     }
 
     fn forget_the_oldest(&mut self) {
         while self.ended.len() > limits::DESK_ENDED_CALLS || self.ended_bytes > limits::DESK_ENDED_BYTES {
             let Some((tenant, number)) = self.ended.pop_front() else { return };
             if let Some(kept) = self.shelves.get_mut(&tenant).and_then(|shelf| shelf.calls.remove(&number)) {
-                self.ended_bytes = self.ended_bytes.saturating_sub(kept.transcript.bytes);
+                self.ended_bytes = self.ended_bytes.saturating_sub(kept.bytes());
                 self.numbers.remove(&kept.card.call);
             }
         }
@@ -289,7 +298,7 @@ impl Kept {
         self.transcript.add(at, who, text.as_str());
     }
 
-    /// How many bytes of text it keeps from now on.
+    /// How many bytes it keeps from now on.
     fn end(&mut self, outcome: &Outcome, at: SystemTime) -> usize {
         self.card.state = match outcome.cause {
             EndCause::Transferred => CallState::Transferred,
@@ -297,7 +306,11 @@ impl Kept {
         };
         self.card.turns = outcome.turns;
         self.card.ended = Some(Ended { at, cause: outcome.cause });
-        self.transcript.bytes
+        self.bytes()
+    }
+
+    fn bytes(&self) -> usize {
+        self.transcript.bytes + self.timeline.bytes()
     }
 }
 

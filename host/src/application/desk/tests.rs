@@ -60,7 +60,7 @@ fn transcripts_are_bounded_each_and_all_together() {
         desk.publish(&call, &acme(), &ended());
     }
     let inner = desk.lock();
-    let kept: usize = inner.shelves[&acme()].calls.values().map(|kept| kept.transcript.bytes).sum();
+    let kept: usize = inner.shelves[&acme()].calls.values().map(Kept::bytes).sum();
     assert!(kept == inner.ended_bytes && kept <= limits::DESK_ENDED_BYTES, "{kept} bytes, counted {}", inner.ended_bytes);
 }
 

@@ -30,18 +30,18 @@ const RINGS_S: u64 = 30;
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::adapters::http) struct CallRow {
     /// Its name.
-    id: String,
+    pub(super) id: String,
     /// Who began it: `inbound` is somebody who called the tenant, `outbound` a call that the gateway made.
-    direction: DirectionName,
+    pub(super) direction: DirectionName,
     /// How it stands.
-    state: StateName,
+    pub(super) state: StateName,
     /// When it was offered (RFC 3339).
     #[schema(format = DateTime)]
-    started_at: String,
+    pub(super) started_at: String,
     /// When it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, nullable = false)]
-    answered_at: Option<String>,
+    pub(super) answered_at: Option<String>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, nullable = false)]
@@ -49,9 +49,9 @@ pub(in crate::adapters::http) struct CallRow {
     /// Why it ended, for example `caller_hung_up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    cause: Option<&'static str>,
+    pub(super) cause: Option<&'static str>,
     /// Turns that got an answer.
-    turns: u32,
+    pub(super) turns: u32,
 }
 
 impl From<&Card> for CallRow {

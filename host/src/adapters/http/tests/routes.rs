@@ -120,6 +120,7 @@ async fn another_tenants_call_is_not_there_whatever_is_asked() {
     let all = [
         ("GET /v1/calls/up", ""),
         ("GET /v1/calls/up/transcript", ""),
+        ("GET /v1/calls/up/explain", ""),
         ("DELETE /v1/calls/up", ""),
         ("POST /v1/calls/up/transfer", r#"{"kind":"queue","target":"sales"}"#),
         ("POST /v1/calls/up/dtmf", r#"{"digits":"1"}"#),
