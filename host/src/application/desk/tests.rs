@@ -80,6 +80,24 @@ fn clauses_of_an_utterance_are_one_line_and_a_turn_that_grows_is_told_once() {
 }
 
 #[test]
+fn another_tenants_fact_changes_nothing_of_a_call() {
+    let desk = Desk::new("e");
+    let (call, other) = (CallId::new("c"), TenantId::new("other"));
+    desk.publish(&call, &acme(), &started());
+    desk.publish(&call, &acme(), &Fact::Answered(vg_domain::dialling::AnsweredBy::Gateway));
+    say(&desk, &call, 1, "Good day.");
+    let before = (desk.explain(&acme(), &call), desk.transcript(&acme(), &call));
+    let text = Mask::new().mask_agent("Evening.");
+    for fact in [started(), Fact::Saying { utterance: UtteranceId(2), text }, Fact::PathSilent("heard"), ended()] {
+        desk.publish(&call, &other, &fact);
+    }
+    assert_eq!((desk.explain(&acme(), &call), desk.transcript(&acme(), &call)), before);
+    // Nor is it the other's, or counted as ended.
+    assert_eq!((desk.call(&other, &call), desk.calls(&other, None, None, 9).cards.len()), (None, 0));
+    assert_eq!(desk.lock().ended.len(), 0);
+}
+
+#[test]
 fn a_tenant_with_few_events_keeps_them_whatever_the_others_do() {
     let desk = Desk::new("e");
     let quiet = TenantId::new("quiet");

@@ -273,6 +273,10 @@ async fn a_post_that_is_sent_again_is_answered_again_and_not_done_again() {
     assert_eq!(otherwise.problem(), (422, "idempotency_key_reused".to_owned()));
     let elsewhere = desk.with_key("k1", "POST /v1/calls/up/say", body).await;
     assert_eq!(elsewhere.problem(), (422, "idempotency_key_reused".to_owned()));
+    let mut colleague = claims("acme", EVERYTHING);
+    colleague["sub"] = json!("colleague");
+    let theirs = desk.server.ask("POST /v1/calls", &desk.signer.token(&colleague), "idempotency-key: k1\r\n", body).await;
+    assert_eq!(theirs.problem(), (422, "idempotency_key_reused".to_owned()), "another person's answer is not given away");
     // A refusal is an answer as well, and the key of another tenant is another key.
     let refused = desk.with_key("k2", "POST /v1/calls", "{}").await;
     assert_eq!(desk.with_key("k2", "POST /v1/calls", "{}").await.problem(), refused.problem());
