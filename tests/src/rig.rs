@@ -6,7 +6,7 @@
 mod line;
 mod tenants;
 
-pub use tenants::{LIMITED, RECORDED, outbound, settings};
+pub use tenants::{CONFIRMED, LIMITED, RECORDED, outbound, settings};
 
 use futures_util::future::BoxFuture;
 use line::{FakeDialler, FakeLine};

@@ -19,10 +19,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::watch;
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, TenantId, TurnId, UtteranceId};
+use vg_domain::ids::{CallId, DidId, TenantId, TrunkId, TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
 use vg_domain::outcome::{EndCause, Outcome};
-use vg_domain::parties::Direction;
+use vg_domain::parties::{Direction, Parties};
 
 /// Takes what calls tell, and answers what was told lately.
 pub struct Desk {
@@ -36,6 +36,10 @@ pub struct Card {
     pub call: CallId,
     /// Who began it.
     pub direction: Direction,
+    /// The tenant's number that was dialled, by its id, where the tenant lists its numbers.
+    pub did: Option<DidId>,
+    /// The tenant's trunk by which it came, where the tenant lists its trunks.
+    pub trunk: Option<TrunkId>,
     /// How it stands.
     pub state: CallState,
     /// When it was offered.
@@ -227,7 +231,7 @@ impl Inner {
         if let Fact::Started(parties) = fact
             && !self.numbers.contains_key(call)
         {
-            self.begin(call, tenant, parties.direction, now);
+            self.begin(call, tenant, parties, now);
         }
         let Some((owner, number)) = self.numbers.get(call).filter(|(owner, _)| owner == tenant) else { return };
         let Some(kept) = self.shelves.get_mut(owner).and_then(|shelf| shelf.calls.get_mut(number)) else { return };
@@ -253,7 +257,7 @@ impl Inner {
         }
     }
 
-    fn begin(&mut self, call: &CallId, tenant: &TenantId, direction: Direction, now: SystemTime) {
+    fn begin(&mut self, call: &CallId, tenant: &TenantId, parties: &Parties, now: SystemTime) {
         let shelf = self.shelves.entry(tenant.clone()).or_default();
         if self.numbers.len() >= limits::DESK_CALLS
             && let Some((_, kept)) = shelf.calls.pop_first()
@@ -267,7 +271,9 @@ impl Inner {
         let number = shelf.begun;
         let card = Card {
             call: call.clone(),
-            direction,
+            direction: parties.direction,
+            did: parties.did.clone(),
+            trunk: parties.trunk.clone(),
             state: CallState::Ringing,
             started_at: now,
             answered_at: None,

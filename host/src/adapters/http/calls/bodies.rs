@@ -33,6 +33,14 @@ pub(in crate::adapters::http) struct CallRow {
     pub(super) id: String,
     /// Who began it: `inbound` is somebody who called the tenant, `outbound` a call that the gateway made.
     pub(super) direction: DirectionName,
+    /// The tenant's number that was dialled, by the id that the tenant's settings give it; absent where they list no numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    did_id: Option<String>,
+    /// The tenant's trunk by which it came, by its id; absent where the settings list no trunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    trunk_id: Option<String>,
     /// How it stands.
     pub(super) state: StateName,
     /// When it was offered (RFC 3339).
@@ -59,6 +67,8 @@ impl From<&Card> for CallRow {
         Self {
             id: card.call.to_string(),
             direction: card.direction.into(),
+            did_id: card.did.as_ref().map(ToString::to_string),
+            trunk_id: card.trunk.as_ref().map(ToString::to_string),
             state: card.state.into(),
             started_at: time(card.started_at),
             answered_at: card.answered_at.map(time),

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::event::Fact;
-use vg_domain::ids::{TenantId, TurnId, UtteranceId};
+use vg_domain::ids::{DidId, TenantId, TrunkId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
@@ -108,8 +108,22 @@ async fn a_call_says_who_began_it() {
     let parties = Parties { direction: Direction::Outbound, ..Parties::inbound(nobody(), nobody()) };
     desk.server.tell("acme", "out", &Fact::Started(Arc::new(parties)));
     for (call, direction) in [("in", "inbound"), ("out", "outbound")] {
-        assert_eq!(desk.ask(&format!("GET /v1/calls/{call}"), "").await.json()["direction"], direction);
+        let card = desk.ask(&format!("GET /v1/calls/{call}"), "").await.json();
+        assert_eq!(card["direction"], direction);
+        assert!(card.get("did_id").is_none() && card.get("trunk_id").is_none(), "{card}");
     }
+}
+
+#[tokio::test]
+async fn a_call_says_by_which_number_and_trunk_of_its_tenant_it_came() {
+    let desk = Desk::open().await;
+    let nobody = || Pii::new("+15550100".to_owned());
+    let (did, trunk) = (Some(DidId::new("did-7")), Some(TrunkId::new("trunk-7")));
+    let parties = Parties { did, trunk, ..Parties::inbound(nobody(), nobody()) };
+    desk.server.tell("acme", "in", &Fact::Started(Arc::new(parties)));
+    let card = desk.ask("GET /v1/calls/in", "").await;
+    assert_eq!((&card.json()["did_id"], &card.json()["trunk_id"]), (&json!("did-7"), &json!("trunk-7")));
+    assert!(!card.body.contains("15550100"), "{card:?}");
 }
 
 #[tokio::test]
