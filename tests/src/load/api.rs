@@ -203,7 +203,7 @@ mod tests {
                     if asked == 1 {
                         tokio::time::sleep(Duration::from_millis(200)).await;
                     }
-                    let status = if nth % 3 == 0 { "429 Too Many Requests" } else { "200 OK" };
+                    let status = if nth.is_multiple_of(3) { "429 Too Many Requests" } else { "200 OK" };
                     // In two pieces, as a network may have it.
                     stream.write_all(format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n").as_bytes()).await.unwrap();
                     stream.write_all(b"\r\nhello").await.unwrap();

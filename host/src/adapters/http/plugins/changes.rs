@@ -23,7 +23,9 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 use vg_domain::ids::PluginId;
 use vg_plugin_host::LoadError;
 use vg_plugin_store::{Digest, FolderError, NewPlugin, OpenError, PLUGIN_BYTES_MAX, PluginName, Signature};
@@ -46,11 +48,17 @@ pub(in crate::adapters::http) struct Under {
     id: String,
 }
 
-/// A component (WebAssembly).
-#[derive(ToSchema)]
-#[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "only described: it is read piece by piece")]
-pub(in crate::adapters::http) struct Component(Vec<u8>);
+/// A component, as far as it is described: it is read piece by piece.
+pub(in crate::adapters::http) enum Component {}
+
+impl PartialSchema for Component {
+    fn schema() -> RefOr<Schema> {
+        let binary = SchemaFormat::KnownFormat(KnownFormat::Binary);
+        ObjectBuilder::new().schema_type(Type::String).format(Some(binary)).description(Some("WebAssembly")).into()
+    }
+}
+
+impl ToSchema for Component {}
 
 /// Whether it is a component that comes, which is read piece by piece and takes its time.
 pub(in crate::adapters::http) fn comes_in_pieces(method: &Method, uri: &Uri) -> bool {
