@@ -22,8 +22,8 @@ use vg_tests::rig::{Caller, Rig, settings};
 use voice_gateway::adapters::agent::{self, Chosen};
 use voice_gateway::adapters::tally::Tally;
 use voice_gateway::application::ports::{
-    Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest, Question,
-    Reach, Said,
+    Agent, AgentError, AgentEvent, AgentProfile, CallOrder, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest,
+    Question, Reach, Said, TelephonyEvent,
 };
 use voice_gateway::config::{Config, Machine};
 
@@ -514,6 +514,34 @@ async fn a_whole_call_is_held_with_an_orchestrator_that_stumbles() {
             json!([{"said": "Nobody can answer now.", "heard": "Nobody can answer now.", "state": "whole"}]),
             "{way}"
         );
+        rig.stop().await;
+        client.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_elsewhere_says_who_it_is_and_what_the_human_is_told() {
+    for (way, orchestrator, client) in streaming().await {
+        let rig = Rig::with_agent(1, Arc::clone(&client.agent));
+        let mut caller = rig.call().await;
+        let who = |fact: &Fact| if let Fact::Agent(profile) = fact { Some(profile.clone()) } else { None };
+        let polly = AgentProfile { id: "parrot-1".to_owned(), name: Some("Polly".to_owned()) };
+        assert_eq!(caller.fact(who).await, polly, "{way}");
+        caller.listen().await;
+        // Whoever orders the hand-over says to whom; what there is to say is the agent's.
+        let target = TransferTarget::Queue("returns".to_owned());
+        let wish = Transfer { target, mode: TransferMode::Attended, summary: None };
+        let person = async {
+            caller.until_act("consult returns").await;
+            caller.happens(TelephonyEvent::PersonAnswered).await;
+            let (_, whisper) = caller.listen().await;
+            assert!(whisper > 0, "{way}: the person is told");
+            caller.until_act("join").await;
+        };
+        let (ordered, ()) = tokio::join!(rig.order(0, CallOrder::Transfer(wish)), person);
+        assert_eq!(ordered, Ok(()), "{way}");
+        let told = json!({"reason": "operator", "kind": "queue", "target": "returns", "mode": "attended"});
+        assert_eq!(orchestrator.brain.seen().handovers, [told], "{way}");
         rig.stop().await;
         client.end().await;
     }

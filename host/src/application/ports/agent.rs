@@ -11,7 +11,10 @@ use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::TenantSettings;
-use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
+use vg_domain::transfer::Transfer;
+
+pub use vg_domain::event::AgentProfile;
+pub use vg_domain::transfer::{HandoverAdvice, HandoverReason};
 
 /// Thinks.
 pub trait Agent: Send + Sync {
@@ -136,15 +139,6 @@ pub enum AgentEvent {
     Fell(&'static str),
 }
 
-/// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentProfile {
-    /// As the service names it.
-    pub id: String,
-    /// For people, where it has one.
-    pub name: Option<String>,
-}
-
 /// The caller is to be handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandoverRequest {
@@ -154,39 +148,6 @@ pub struct HandoverRequest {
     pub reason: HandoverReason,
     /// To whom and how, where that is known.
     pub wish: Option<Transfer>,
-}
-
-/// Whose wish a handover is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HandoverReason {
-    /// The caller's, by a key or by words that the gateway knows.
-    Caller,
-    /// Of somebody who used the API.
-    Operator,
-    /// The gateway's: nobody else is left to listen, think or speak.
-    Trouble,
-}
-
-impl HandoverReason {
-    /// Bounded label, as the protocol writes it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Operator => "operator",
-            Self::Trouble => "trouble",
-        }
-    }
-}
-
-/// The agent's word on a handover.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HandoverAdvice {
-    /// To whom; none leaves it to the gateway. What a tenant may reach is its settings' to say.
-    pub target: Option<TransferTarget>,
-    /// How.
-    pub mode: TransferMode,
-    /// What the human is told, as the agent wrote it: unmasked.
-    pub summary: Option<String>,
 }
 
 /// Why the agent did not do what it was asked.

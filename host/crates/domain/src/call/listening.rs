@@ -1,7 +1,7 @@
 //! The caller's turn: from the first sound to the words.
 
 use super::phase::{Floor, Turn};
-use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, Finalizing, HandoverStep, Next, Phase, SetUp, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
 use crate::keypad::Keypad;
@@ -41,7 +41,7 @@ impl Call {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Answering { step: SetUp::Quiet } => self.machine_speaks(None),
-            Phase::Answering { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
+            Phase::Answering { .. } | Phase::Advising { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             // Who speaks in place of choosing is listened to.
             Phase::Keying { keypad: Keypad::Menu { .. } } if !self.deaf => {
                 self.caller_speaks = true;
@@ -90,7 +90,7 @@ impl Call {
                     self.timers.arm(CallReason::EndOfTurn, due);
                 }
             }
-            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } => {
+            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
                 self.timers.cancel(CallReason::BargeIn);
                 if self.caller_speaks && !self.deaf {
                     // Its words must not be taken for the beginning of the next turn.
@@ -134,7 +134,11 @@ impl Call {
     fn on_words(&mut self, now: Instant, text: &MaskedText, count: impl FnOnce(&mut Self, &MaskedText)) -> Verdict {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
-            Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {
+            Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Advising { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. } => {
                 return Verdict::Taken;
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Listening { .. } => {}
@@ -198,6 +202,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return,
@@ -226,24 +231,48 @@ impl Call {
     pub(super) fn hearing_fell(&mut self, now: Instant, code: &'static str) -> Verdict {
         match self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
-            Phase::Handover { .. } | Phase::Ending { .. } | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
+            // The caller may yet have to be listened to; but nobody waits for that now.
+            Phase::Advising { .. } | Phase::Handover { step: HandoverStep::Asked, .. } if !self.given_up => {
+                self.note_hearing_fall(code);
+                return Verdict::Taken;
+            }
+            Phase::Advising { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
             Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. } => {}
         }
-        self.fell(Role::Hearing, code);
-        self.finalizing = Finalizing::default();
-        self.hearing_falls += 1;
-        if self.hearing_falls > HEARING_RESTARTS_MAX {
-            if self.go_on_by_keypad(now) == Verdict::Refused {
-                self.give_up(now);
-            }
+        self.note_hearing_fall(code);
+        if self.is_listener_lost() {
+            self.do_without_listener(now);
         } else {
-            self.push(CallAction::StartHearing);
             self.close_turn(now);
         }
         Verdict::Taken
+    }
+
+    /// Starts a listener again, unless it has fallen too often.
+    fn note_hearing_fall(&mut self, code: &'static str) {
+        self.fell(Role::Hearing, code);
+        self.finalizing = Finalizing::default();
+        self.hearing_falls += 1;
+        if !self.is_listener_lost() {
+            self.push(CallAction::StartHearing);
+        }
+    }
+
+    pub(super) fn is_listener_lost(&self) -> bool {
+        self.hearing_falls > HEARING_RESTARTS_MAX
+    }
+
+    /// Nobody can listen any more: by the keypad, or to a person.
+    pub(super) fn do_without_listener(&mut self, now: Instant) {
+        if self.go_on_by_keypad(now) == Verdict::Refused {
+            self.give_up(now);
+        }
     }
 }

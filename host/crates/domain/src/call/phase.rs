@@ -57,6 +57,11 @@ pub enum Phase {
         /// What follows.
         next: Next,
     },
+    /// The caller is to be handed over, and the agent is asked what it knows of that.
+    Advising {
+        /// To whom and how; none for the tenant's person.
+        wish: Option<Transfer>,
+    },
     /// The caller is being handed to a person.
     Handover {
         /// To whom, and how.
@@ -85,6 +90,7 @@ impl Phase {
             Self::Keying { .. } => "keying",
             Self::Thinking { .. } => "thinking",
             Self::Speaking { .. } => "speaking",
+            Self::Advising { .. } => "advising",
             Self::Handover { .. } => "handover",
             Self::Ending { .. } => "ending",
             Self::Ended(_) => "ended",
@@ -103,6 +109,7 @@ impl Phase {
             | Self::Listening { .. }
             | Self::Keying { .. }
             | Self::Thinking { .. }
+            | Self::Advising { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
             | Self::Ended(_) => None,
@@ -120,6 +127,7 @@ impl Phase {
             | Self::Listening { .. }
             | Self::Keying { .. }
             | Self::Thinking { .. }
+            | Self::Advising { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
             | Self::Ended(_) => None,

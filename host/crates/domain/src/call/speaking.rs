@@ -4,6 +4,7 @@ use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::UtteranceId;
+use crate::transfer::TransferMode;
 use crate::turn::{Moment, TurnRecord};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,7 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => false,
@@ -162,6 +164,7 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
+            | Phase::Advising { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
         }
@@ -174,7 +177,7 @@ impl Call {
             Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
             Next::Menu => self.open_menu(now),
             Next::Keypad(keypad) => self.begin_keying(now, keypad),
-            Next::Human => self.hand_over(now),
+            Next::Human => self.hand_over(now, TransferMode::Blind, None),
             Next::Transfer(wish) => self.transfer(now, &wish),
         }
     }
@@ -265,6 +268,7 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => false,
@@ -294,6 +298,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => None,

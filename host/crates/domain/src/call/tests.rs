@@ -1,5 +1,6 @@
 //! The call under test, and its actions as short lines.
 
+mod advising;
 mod chaos;
 mod consulting;
 mod dialing;
@@ -17,7 +18,7 @@ use crate::mask::Heard;
 use crate::parties::Direction;
 use crate::pii::Pii;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
-use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget, Way};
+use crate::transfer::{HandoverAdvice, PlacePattern, TransferMode, TransferSettings, TransferTarget, Way};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
@@ -164,6 +165,11 @@ impl Desk {
         self.tell(CallInput::Audible { utterance, at });
     }
 
+    /// The agent knows nothing of the hand-over that it was asked about.
+    fn no_advice(&mut self) -> Vec<String> {
+        self.tell(CallInput::Advised(HandoverAdvice::default()))
+    }
+
     /// An utterance is spoken to its end.
     fn utter(&mut self, utterance: u32) -> Vec<String> {
         self.audio(utterance);
@@ -187,6 +193,10 @@ fn line(action: &CallAction) -> String {
         CallAction::Transfer(handover) => {
             let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
             format!("transfer to {}{summary}", way_line(&handover.way))
+        }
+        CallAction::SeekAdvice { reason, wish } => {
+            let wish = wish.as_ref().map_or("a person".into(), |wish| format!("{:?}, {}", wish.target, wish.mode.code()));
+            format!("seek advice ({}): {wish}", reason.code())
         }
         CallAction::Consult(handover) => format!("consult {}", way_line(&handover.way)),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
@@ -221,6 +231,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
         Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
+        Fact::Agent(profile) => format!("agent {}", profile.id),
         Fact::Turn(record) => {
             let how = if record.interrupted { " (interrupted)" } else { "" };
             let total = record.latency.map_or("-".into(), |latency| latency.total_ms.to_string());

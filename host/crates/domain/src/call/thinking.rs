@@ -51,6 +51,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -92,6 +93,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -119,6 +121,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -130,6 +133,10 @@ impl Call {
         let turn = match &self.phase {
             Phase::Dialing { .. } | Phase::Answering { .. } => {
                 let _ = self.conversation_failed(DEADLINE);
+                return;
+            }
+            Phase::Advising { .. } => {
+                let _ = self.advice_failed(now, DEADLINE);
                 return;
             }
             Phase::Thinking { turn, .. } => turn.id,

@@ -100,5 +100,5 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
         assert!(desk.call.outcome().is_some(), "seed {seed}");
         assert_eq!(desk.call.poll_timeout(), None, "seed {seed}");
     }
-    assert_eq!(reached.len(), 11, "every phase is reached: {reached:?}");
+    assert_eq!(reached.len(), 12, "every phase is reached: {reached:?}");
 }

@@ -55,6 +55,7 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     let mut desk = Desk::thinking(with_human(), "hello");
     desk.done(1, Some(AgentCommand::Human));
     desks.push(("handover: asked", desk));
+    desks.push(("advising", advising::person_wanted()));
     desks.push(("handover: away", handover::away()));
     let mut desk = handover::away();
     desk.tell(CallInput::HandoverProgress(Progress::Answered));
@@ -119,6 +120,9 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::SpeakingFell { utterance, code: "code" },
         CallInput::SayOrdered("A notice.".into()),
         CallInput::TransferOrdered(handover::to_queue("sales", None)),
+        CallInput::TransferCalledOff,
+        CallInput::Advised(HandoverAdvice::default()),
+        CallInput::AdviceFailed { code: "code" },
         CallInput::PersonAnswered,
         CallInput::PersonMet,
         CallInput::PersonJoined,

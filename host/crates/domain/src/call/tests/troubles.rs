@@ -182,8 +182,8 @@ fn a_person_takes_over_where_nobody_listens() {
     for _ in 0..3 {
         desk.tell(CallInput::HearingFell { code: "trap" });
     }
-    let actions = desk.tell(CallInput::HearingFell { code: "trap" });
-    assert_eq!(actions[1..], ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
+    assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" })[1], "seek advice (trouble): a person");
+    assert_eq!(desk.no_advice(), ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
     let failed = desk.tell(CallInput::HandoverFailed { code: "refused" });
     assert_eq!(failed, ["- transfer failed: human, blind, refused", "play emergency 2"]);
     assert_eq!(desk.utter(2), ["hang up: providers_exhausted", "Release"]);
