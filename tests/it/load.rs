@@ -52,5 +52,7 @@ fn a_few_callers_are_answered_and_every_figure_is_one() {
     assert!(whole > 0.0 && floor > 0.0 && (ratio - whole / floor).abs() < 0.01, "{last}");
     let media = figure("/media_ratio_to_floor");
     assert!(media > 0.0 && media < ratio, "media is a part of the whole: {last}");
-    assert!(figure("/rss_mb_per_call") > 0.0 && figure("/lateness_ms/2") > 0.0, "{last}");
+    assert!(figure("/lateness_ms/2") > 0.0, "{last}");
+    // What the start had used goes back to the system meanwhile, which may be more than six calls need.
+    assert!(figure("/rss_mb_per_call") < 20.0, "{last}");
 }
