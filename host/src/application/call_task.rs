@@ -4,6 +4,7 @@ mod orders;
 mod path;
 mod recorded;
 
+use super::breakers::Breakers;
 use super::call_leg::CallLeg;
 use super::hearing::Listener;
 use super::limits;
@@ -11,7 +12,7 @@ use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
+    Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
     Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::Recorder;
@@ -40,6 +41,8 @@ pub struct Services {
     pub hearing: Arc<dyn Hearing>,
     /// Text to speech.
     pub speaking: Arc<dyn Speaking>,
+    /// Which of the tenants' providers are worth asking.
+    pub breakers: Arc<Breakers>,
     /// Answers.
     pub agent: Arc<dyn Agent>,
     /// Facts of calls, to the outside.
@@ -130,14 +133,14 @@ impl CallTask {
         let hearing = HearingRequest {
             call: call.clone(),
             tenant: tenant.clone(),
-            ladder: settings.hearing.clone(),
+            provider: settings.hearing.first().clone(),
             language: settings.language.clone(),
             rate_hz,
         };
         let speaking = SpeakingRequest {
             call: call.clone(),
             tenant,
-            ladder: settings.speaking.clone(),
+            provider: settings.speaking.first().clone(),
             language: settings.language.clone(),
             rate_hz,
             lines: settings.lines(),
@@ -146,9 +149,19 @@ impl CallTask {
             call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
             line: Line::new(telephony),
-            listener: Listener::new(Arc::clone(&services.hearing), hearing),
+            listener: Listener::new(
+                Arc::clone(&services.hearing),
+                Arc::clone(&services.breakers),
+                settings.hearing.clone(),
+                hearing,
+            ),
             thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
-            speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
+            speaker: Speaker::new(
+                Arc::clone(&services.speaking),
+                Arc::clone(&services.breakers),
+                settings.speaking.clone(),
+                speaking,
+            ),
             conversation: Some(conversation(&call, &settings, &parties)),
             telephony_events: Some(events),
             leg_events: None,
@@ -227,9 +240,12 @@ impl CallTask {
             }
             CallAction::Answer => self.line.act(Act::Answer).await,
             CallAction::StartHearing => {
-                if let Err(fall) = self.listener.start() {
-                    self.hearing_fell(fall.code);
-                }
+                let started = self.listener.start();
+                self.on_listener(started);
+            }
+            CallAction::StartNextHearing => {
+                let started = self.listener.start_next();
+                self.on_listener(started);
             }
             CallAction::FinalizeHearing => self.listener.finalize(),
             CallAction::PrepareSpeaking => self.speaker.prepare(),
@@ -238,6 +254,7 @@ impl CallTask {
             CallAction::Say { utterance, text } => self.speaker.say(utterance, text.as_str()),
             CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
             CallAction::Hush { .. } => self.speaker.hush(),
+            CallAction::GoOnWithAnotherVoice => self.speaker.go_on_with_another(),
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
             }
@@ -297,8 +314,8 @@ impl CallTask {
 
     fn plugin_of(&self, role: Role) -> Option<PluginId> {
         match role {
-            Role::Hearing => Some(self.settings.hearing.first().plugin.clone()),
-            Role::Speaking => Some(self.settings.speaking.first().plugin.clone()),
+            Role::Hearing => Some(self.listener.plugin().clone()),
+            Role::Speaking => Some(self.speaker.plugin().clone()),
             Role::Thinking => None,
         }
     }
@@ -416,7 +433,12 @@ impl CallTask {
                 };
                 self.on_path_silent(code).await;
             }
-            Some(LegEvent::DeadAir { .. }) => self.services.observe.observe(&Observation::DeadAir),
+            Some(LegEvent::DeadAir { .. }) => {
+                self.services.observe.observe(&Observation::DeadAir);
+                if let Some(utterance) = self.speaker.stalled() {
+                    self.tell(CallInput::SpeakingFell { utterance, code: "stalled" });
+                }
+            }
             // Whoever is on hold or saves packets is still there; one who is gone is found by asking Asterisk, or by saying nothing again and again.
             Some(LegEvent::Inactive) => self.services.observe.observe(&Observation::Inactive),
             Some(LegEvent::Lost) => self.tell(CallInput::AsteriskLost),
@@ -439,6 +461,12 @@ impl CallTask {
             }
             HearingEvent::Finalized => self.tell(CallInput::Finalized),
             HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
+        }
+    }
+
+    fn on_listener(&mut self, started: Result<(), Fall>) {
+        if let Err(fall) = started {
+            self.hearing_fell(fall.code);
         }
     }
 
@@ -497,7 +525,7 @@ enum Asked {
 }
 
 /// tokio's clock, so that a paused one moves the call as well.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

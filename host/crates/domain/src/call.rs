@@ -25,6 +25,7 @@ use crate::outcome::{EndCause, Outcome};
 use crate::parties::Parties;
 use crate::tenant::TenantSettings;
 use crate::transfer::{Handover, HandoverAdvice, HandoverReason, Returned, Transfer};
+use listening::HearingFalls;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -263,6 +264,8 @@ pub enum CallAction {
     Answer,
     /// Open a listening session (again).
     StartHearing,
+    /// Open one of the ladder's next listener.
+    StartNextHearing,
     /// The turn is over: give the last words.
     FinalizeHearing,
     /// Speech will be needed soon: open a speaking session.
@@ -296,6 +299,8 @@ pub enum CallAction {
         /// Which one.
         utterance: UtteranceId,
     },
+    /// Let the ladder's next speaker say what has not been said of what is open; there is one.
+    GoOnWithAnotherVoice,
     /// Play the built-in emergency recording in place of what is left of the utterance: needs no provider.
     /// `UtteranceEnded` follows as for any other.
     PlayEmergency {
@@ -387,8 +392,8 @@ pub struct Call {
     finalizing: Finalizing,
     /// Silences in a row without words between them.
     silences: u32,
-    /// Falls in a row without final words between them.
-    hearing_falls: u32,
+    /// Falls of listeners.
+    hearing_falls: HearingFalls,
     /// Falls in a row without a whole utterance between them.
     speaking_falls: u32,
     /// The agent does not know the conversation.
@@ -436,7 +441,7 @@ impl Call {
             caller_speaks: false,
             finalizing: Finalizing::default(),
             silences: 0,
-            hearing_falls: 0,
+            hearing_falls: HearingFalls::default(),
             speaking_falls: 0,
             conversation_failed: false,
             deaf: false,
@@ -559,12 +564,8 @@ impl Call {
     }
 
     fn fell(&mut self, who: Role, code: &'static str) {
-        let plugin = match who {
-            Role::Hearing => Some(self.settings.hearing.first().plugin.clone()),
-            Role::Speaking => Some(self.settings.speaking.first().plugin.clone()),
-            Role::Thinking => None,
-        };
-        self.emit(Fact::Fell { who, plugin, code });
+        // Who does that part is the application's to know.
+        self.emit(Fact::Fell { who, plugin: None, code });
     }
 
     /// Goes to another phase. Alarms of the old one are forgotten.

@@ -58,7 +58,7 @@ pub enum Fact {
     Fell {
         /// Whose part it was.
         who: Role,
-        /// Which plugin, where it is one.
+        /// Which plugin, where it is one; the call itself leaves it open.
         plugin: Option<PluginId>,
         /// Bounded label.
         code: &'static str,

@@ -19,6 +19,7 @@ pub mod transfer;
 pub mod keypad;
 pub mod turn;
 pub mod speech;
+pub mod breaker;
 pub mod event;
 pub mod refusal;
 pub mod outcome;

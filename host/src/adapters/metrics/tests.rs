@@ -1,6 +1,7 @@
 use super::*;
 use std::collections::BTreeSet;
 use vg_domain::dialling::AnsweredBy;
+use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::outcome::EndCause;
 
 fn observed() -> Metrics {
@@ -12,6 +13,7 @@ fn observed() -> Metrics {
         Observation::CallEnded(EndCause::CallerHungUp),
         Observation::CallLeaked("session"),
         Observation::RungFell { role: "hearing", code: "trap" },
+        Observation::BreakerTurned { role: "hearing", tenant: TenantId::new("demo"), plugin: PluginId::new("stt-x"), open: true },
         Observation::AudioDropped { ms: 1500 },
         Observation::InputRefused { phase: "greeting", input: "finalized" },
         Observation::NotRecorded("no_folder"),

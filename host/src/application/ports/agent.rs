@@ -10,6 +10,7 @@ use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
+use vg_domain::speech::spoken_to;
 use vg_domain::tenant::TenantSettings;
 use vg_domain::transfer::Transfer;
 
@@ -108,23 +109,17 @@ impl Reach {
     }
 }
 
-/// How fast voices speak, in characters a second: about 150 English words a minute.
-const CHARS_PER_S: u64 = 15;
-
 impl Said {
     /// The words that the caller heard, cut before a word. An estimate where it was interrupted: the voice is taken to speak
     /// 15 characters a second.
     pub fn heard(&self) -> &str {
         let text = self.text.as_str();
-        let chars = match self.reach {
+        let spoken_ms = match self.reach {
             Reach::Whole => return text,
-            Reach::Interrupted { spoken_ms: Some(spoken_ms) } => spoken_ms.saturating_mul(CHARS_PER_S) / 1_000,
-            Reach::Interrupted { spoken_ms: None } | Reach::Lost => 0,
+            Reach::Interrupted { spoken_ms } => spoken_ms.unwrap_or(0),
+            Reach::Lost => 0,
         };
-        let Some((at, _)) = usize::try_from(chars).ok().and_then(|chars| text.char_indices().nth(chars)) else { return text };
-        let whole_word = text[at..].starts_with(char::is_whitespace);
-        let words = if whole_word { &text[..at] } else { &text[..text[..at].rfind(char::is_whitespace).unwrap_or(0)] };
-        words.trim_end()
+        text[..spoken_to(text, spoken_ms)].trim_end()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Handing the caller over: to a person, a queue, an extension or a number outside, and what becomes of a caller who comes back.
 
+use super::listening::HearingFalls;
 use super::phase::{HandoverStep, Progress};
 use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, Verdict};
 use crate::event::Fact;
@@ -189,7 +190,7 @@ impl Call {
 
     pub(super) fn go_on_without_them(&mut self, now: Instant) {
         // A listener may have been found meanwhile; what it heard of others is not the caller's.
-        (self.deaf, self.hearing_falls, self.caller_speaks) = (false, 0, false);
+        (self.deaf, self.hearing_falls, self.caller_speaks) = (false, HearingFalls::default(), false);
         self.finalizing = Finalizing::default();
         self.push(CallAction::StartHearing);
         self.say_that_nobody_is_reached(now);

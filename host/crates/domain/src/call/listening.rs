@@ -12,10 +12,22 @@ use std::time::{Duration, Instant};
 
 /// Nobody speaks for longer without a pause; noise does.
 const TURN_MAX: Duration = Duration::from_secs(60);
-/// So often a listener is started again before the call does without one (source design, section 9: 3 attempts).
+/// So often each listener of the ladder is started again before the call does without (source design, section 9: 3 attempts).
 const HEARING_RESTARTS_MAX: u32 = 3;
+/// A listener that keeps falling for so long makes way for the next one before that: the caller waits for an answer.
+const HEARING_PATIENCE: Duration = Duration::from_secs(2);
 /// The caller who is silent so often in a row is not there.
 const SILENCES_MAX: u32 = 3;
+
+/// Falls of listeners in a row, without final words between them.
+#[derive(Debug, Default)]
+pub(super) struct HearingFalls {
+    all: u32,
+    /// Of the listener that fell last.
+    of_one: u32,
+    /// When that one fell first.
+    since: Option<Instant>,
+}
 
 impl Call {
     /// Gives the caller the floor for a new turn.
@@ -123,7 +135,7 @@ impl Call {
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
         self.on_words(now, text, |call, text| {
             // Partials do not count: a listener may guess and fall again and again.
-            call.hearing_falls = 0;
+            call.hearing_falls = HearingFalls::default();
             if let Phase::Listening { turn } = &mut call.phase {
                 turn.words = turn.words.followed_by(text);
             }
@@ -178,7 +190,7 @@ impl Call {
             return self.late();
         };
         self.finalizing = Finalizing { pending, unwanted: self.finalizing.unwanted.saturating_sub(1) };
-        self.hearing_falls = 0;
+        self.hearing_falls = HearingFalls::default();
         if pending == 0 {
             self.close_turn(now);
         }
@@ -233,7 +245,7 @@ impl Call {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
             // The caller may yet have to be listened to; but nobody waits for that now.
             Phase::Advising { .. } | Phase::Handover { step: HandoverStep::Asked, .. } if !self.given_up => {
-                self.note_hearing_fall(code);
+                self.note_hearing_fall(now, code);
                 return Verdict::Taken;
             }
             Phase::Advising { .. }
@@ -246,27 +258,38 @@ impl Call {
             | Phase::Thinking { .. }
             | Phase::Speaking { .. } => {}
         }
-        self.note_hearing_fall(code);
+        self.note_hearing_fall(now, code);
         if self.is_listener_lost() {
             self.do_without_listener(now);
-        } else {
-            self.close_turn(now);
+        } else if matches!(&self.phase, Phase::Listening { turn } if turn.floor == Floor::Closed) {
+            // The new one hears again what was said and is not final; the deadline for it stays.
+            self.finalizing.pending += 1;
+            self.push(CallAction::FinalizeHearing);
         }
         Verdict::Taken
     }
 
-    /// Starts a listener again, unless it has fallen too often.
-    fn note_hearing_fall(&mut self, code: &'static str) {
+    /// Starts a listener again, or the next one, unless all have fallen too often.
+    fn note_hearing_fall(&mut self, now: Instant, code: &'static str) {
         self.fell(Role::Hearing, code);
         self.finalizing = Finalizing::default();
-        self.hearing_falls += 1;
+        let has_others = self.settings.hearing.rungs().len() > 1;
+        let falls = &mut self.hearing_falls;
+        falls.all += 1;
+        falls.of_one += 1;
+        let since = *falls.since.get_or_insert(now);
+        let makes_way = has_others && (falls.of_one >= HEARING_RESTARTS_MAX || now - since >= HEARING_PATIENCE);
+        if makes_way {
+            (falls.of_one, falls.since) = (0, None);
+        }
         if !self.is_listener_lost() {
-            self.push(CallAction::StartHearing);
+            self.push(if makes_way { CallAction::StartNextHearing } else { CallAction::StartHearing });
         }
     }
 
     pub(super) fn is_listener_lost(&self) -> bool {
-        self.hearing_falls > HEARING_RESTARTS_MAX
+        let listeners = u32::try_from(self.settings.hearing.rungs().len()).unwrap_or(u32::MAX);
+        self.hearing_falls.all > HEARING_RESTARTS_MAX.saturating_mul(listeners)
     }
 
     /// Nobody can listen any more: by the keypad, or to a person.

@@ -247,6 +247,8 @@ pub struct Utterance {
     pub(super) voice: Voice,
     /// Every clause of it has been given.
     pub(super) complete: bool,
+    /// Speakers that fell over it.
+    pub(super) falls: usize,
 }
 
 impl Utterance {

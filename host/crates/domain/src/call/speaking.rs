@@ -81,7 +81,7 @@ impl Call {
 
     pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
-        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false }));
+        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0 }));
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
     }
 
@@ -187,6 +187,11 @@ impl Call {
         match voice {
             None => return self.late(),
             Some(Voice::Emergency) => self.utterance_over(now),
+            Some(Voice::Speaker) if self.leaves_another_voice() => {
+                self.fell(Role::Speaking, code);
+                self.push(CallAction::GoOnWithAnotherVoice);
+                self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
+            }
             // The person is then told nothing; the caller does not wait for it.
             Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
                 self.fell(Role::Speaking, code);
@@ -204,6 +209,15 @@ impl Call {
             }
         }
         Verdict::Taken
+    }
+
+    /// Counts a fall over what is being said: is there a speaker that has not fallen over it?
+    fn leaves_another_voice(&mut self) -> bool {
+        let speakers = self.settings.speaking.rungs().len();
+        self.phase.utterance_mut().is_some_and(|utterance| {
+            utterance.falls += 1;
+            utterance.falls < speakers
+        })
     }
 
     pub(super) fn speech_deadline(&mut self, now: Instant) {

@@ -207,6 +207,8 @@ fn line(action: &CallAction) -> String {
         | CallAction::ConnectMedia
         | CallAction::Answer
         | CallAction::StartHearing
+        | CallAction::StartNextHearing
+        | CallAction::GoOnWithAnotherVoice
         | CallAction::FinalizeHearing
         | CallAction::PrepareSpeaking
         | CallAction::LeaveMedia
