@@ -13,6 +13,7 @@ mod tenants;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
+pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
 pub use tenants::{Line, TenantManager, TenantMap};

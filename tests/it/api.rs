@@ -203,14 +203,14 @@ async fn schemathesis_finds_no_error_of_ours_and_no_break_of_the_description() {
     let mut stand = Stand::open(&issuer).await;
     // A stream has no end to wait for; it has stories of its own.
     let told = tried(&issuer, &stand, "", &["--exclude-path", "/v1/events"]).await;
-    assert!(told.contains("15 selected / 17 total") && generated(&told) > 500, "{told}");
+    assert!(told.contains("16 selected / 18 total") && generated(&told) > 500, "{told}");
 
     // Made-up names lead nowhere: once more with a call and a tenant that are there.
     let known = "[[operations]]\ninclude-path-regex = \"^/v1/calls/\"\nparameters = { id = \"up-1\" }\n\
                  [[operations]]\ninclude-path-regex = \"^/v1/tenants/\"\nparameters = { id = \"demo\" }\n";
     let named = ["--include-path-regex", "^/v1/(calls|tenants)/", "--phases", "coverage,fuzzing"];
     let told = tried(&issuer, &stand, known, &named).await;
-    assert!(told.contains("9 selected / 17 total") && generated(&told) > 200, "{told}");
+    assert!(told.contains("9 selected / 18 total") && generated(&told) > 200, "{told}");
     stand.close.cancel();
     stand.tasks.abort_all();
 }
@@ -267,6 +267,9 @@ async fn a_call_by_ticket_is_its_tenants_alone_to_see_read_and_end() {
     house.fact("the call ends", |_, fact| matches!(fact, Fact::Ended(_)).then_some(())).await.unwrap();
     let (_, call) = ask(at, &format!("GET /v1/calls/{id}"), &mine, "").await;
     assert_eq!((&call["state"], &call["cause"]), (&json!("ended"), &json!("stopped")));
+    let (_, explained) = ask(at, &format!("GET /v1/calls/{id}/explain"), &mine, "").await;
+    assert_eq!(explained["call"], call);
+    assert_eq!(ask(at, &format!("GET /v1/calls/{id}/explain"), &theirs, "").await.0, 404);
     drop(phone);
 
     // What is the operator's is at the operator's address alone.

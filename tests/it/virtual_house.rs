@@ -7,8 +7,11 @@ use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
-use vg_tests::rig::{Caller, Rig};
-use voice_gateway::application::ports::{AudioChunk, LegEvent, MouthCommand, Observation, Reach, TelephonyEvent, TenantHint};
+use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Rig};
+use voice_gateway::application::desk::{Desk, Value};
+use voice_gateway::application::ports::{
+    AudioChunk, Facts, LegEvent, MouthCommand, Observation, Reach, TelephonyEvent, TenantHint,
+};
 
 /// Asks and listens to the answer; gives the turn's record.
 async fn ask(caller: &mut Caller, words: &str) -> TurnRecord {
@@ -58,6 +61,27 @@ async fn caller_is_greeted_asks_and_is_answered() {
     assert_eq!(caller.ended().await, EndCause::AgentHungUp);
     assert_eq!(caller.acts(), ["ring", "connect-media", "answer", "hang-up agent_hung_up", "release"]);
     nothing_left(&rig).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_confirmed_a_call_is_told_with_its_begin_and_stands_on_its_card() {
+    let rig = Rig::start(2);
+    let desk = Desk::new("story");
+    for (name, line) in [(CONFIRMED, Some(("did-1", "trunk-1"))), (LIMITED, None)] {
+        let tenant = TenantId::new(name);
+        let mut caller = rig.call_as(TenantHint::Named(tenant.clone())).await;
+        caller.listen().await;
+        let (call, _, started) = rig.published().into_iter().rfind(|(_, _, fact)| matches!(fact, Fact::Started(_))).unwrap();
+        desk.publish(&call, &tenant, &started);
+        let card = desk.call(&tenant, &call).unwrap();
+        let ids = card.did.as_ref().zip(card.trunk.as_ref()).map(|(did, trunk)| (did.as_str(), trunk.as_str()));
+        assert_eq!(ids, line, "{name}");
+        let reading = desk.read(&tenant, &desk.newest(&tenant).at(0), 1);
+        let told = ["did_id", "trunk_id"].map(|name| reading.events[0].data.get(name).cloned());
+        assert_eq!(told, [line.map(|ids| Value::Text(ids.0.into())), line.map(|ids| Value::Text(ids.1.into()))], "{name}");
+        caller.hang_up().await;
+        caller.ended().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

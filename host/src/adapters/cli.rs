@@ -6,6 +6,7 @@ mod check;
 mod conversation;
 mod demo;
 mod doctor;
+mod explain;
 mod health;
 mod plugin;
 mod recording;
@@ -60,6 +61,8 @@ enum Command {
     /// Things for recordings of calls
     #[command(subcommand)]
     Recording(recording::Command),
+    /// One page about a call of a running gateway: who waited for whom, who fell, why it ended
+    Explain(explain::Options),
     /// Ask a running gateway whether it is live; the exit code says it
     Health(health::Options),
 }
@@ -73,6 +76,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = || Config::load(file.as_deref(), std::env::vars(), &Machine::here());
     match arguments.command {
         Command::Check => check::run(config()).await,
+        Command::Explain(options) => explain::run(options, config().ok().as_ref()).await,
         Command::Health(options) => health::run(options, config().ok().as_ref()).await,
         Command::Plugin(command) => {
             let config = sound(config())?;
@@ -131,6 +135,8 @@ mod tests {
     fn the_list_of_commands_is_sound() {
         Arguments::command().debug_assert();
         let names: Vec<String> = Arguments::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        assert_eq!(names, ["serve", "check", "doctor", "demo", "call", "asterisk", "tenant", "plugin", "recording", "health"]);
+        let known =
+            ["serve", "check", "doctor", "demo", "call", "asterisk", "tenant", "plugin", "recording", "explain", "health"];
+        assert_eq!(names, known);
     }
 }

@@ -300,7 +300,8 @@ impl Metrics {
             self.turns_interrupted.inc();
         }
         let Some(latency) = latency else { return self.turns_unanchored.inc() };
-        for (part, ms) in parts(latency) {
+        let parts = latency.parts().map(|part| (part.name, part.ms));
+        for (part, ms) in parts.into_iter().chain([("total", latency.total_ms)]) {
             self.latency(part).observe(f64::from(ms) / 1000.0);
         }
     }
@@ -321,20 +322,6 @@ impl Default for Metrics {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// The parts of a turn by their names, total last.
-pub fn parts(latency: &LatencyParts) -> [(&'static str, u32); 8] {
-    [
-        ("endpoint_wait", latency.endpoint_wait_ms),
-        ("stt", latency.stt_ms),
-        ("agent", latency.agent_ms),
-        ("clause", latency.clause_ms),
-        ("tts", latency.tts_ms),
-        ("playout", latency.playout_ms),
-        ("gateway", latency.gateway_ms),
-        ("total", latency.total_ms),
-    ]
 }
 
 impl Observe for Metrics {

@@ -18,7 +18,7 @@ use lines::{Confirmed, Lines};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::tenant::{Provider, TenantSettings};
 
 const DEMO: &str = include_str!("../../demo/tenants/demo.toml");
@@ -80,7 +80,8 @@ impl Tenant {
     }
 
     fn admit(&self, Confirmed { did_id, trunk_id }: Confirmed) -> Admission {
-        Admission { settings: Arc::clone(&self.settings), did_id, trunk_id }
+        let (did, trunk) = (did_id.map(DidId::new), trunk_id.map(TrunkId::new));
+        Admission { settings: Arc::clone(&self.settings), did, trunk }
     }
 }
 

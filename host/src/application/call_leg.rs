@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vg_domain::call::CallInput;
 use vg_domain::event::Fact;
-use vg_domain::ids::CallId;
+use vg_domain::ids::{CallId, DidId, TrunkId};
 use vg_domain::parties::{Direction, Parties};
 
 /// What a call task is given.
@@ -28,19 +28,18 @@ impl CallLeg {
         Self { call, parties, telephony: leg.telephony, events: leg.events, watcher: None }
     }
 
+    /// The leg of somebody who calls, by this number and trunk of the tenant.
+    pub(super) fn offered(incoming: IncomingCall, did: Option<DidId>, trunk: Option<TrunkId>) -> Self {
+        let IncomingCall { call, caller, dialled, telephony, events, watcher, .. } = incoming;
+        let parties = Arc::new(Parties { did, trunk, ..Parties::inbound(caller, dialled) });
+        Self { call, parties, telephony, events, watcher }
+    }
+
     /// What the call is told first.
     pub(super) fn first_input(parties: &Parties) -> CallInput {
         match parties.direction {
             Direction::Inbound => CallInput::Offered,
             Direction::Outbound => CallInput::Dialed,
         }
-    }
-}
-
-impl From<IncomingCall> for CallLeg {
-    fn from(incoming: IncomingCall) -> Self {
-        let parties = Arc::new(Parties::inbound(incoming.caller, incoming.dialled));
-        let IncomingCall { call, telephony, events, watcher, .. } = incoming;
-        Self { call, parties, telephony, events, watcher }
     }
 }

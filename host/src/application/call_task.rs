@@ -121,14 +121,9 @@ pub struct CallTask {
 
 impl CallTask {
     /// A call of a tenant whose settings are known.
-    pub fn new(
-        services: Services,
-        leg: impl Into<CallLeg>,
-        settings: Arc<TenantSettings>,
-        orders: mpsc::Receiver<Ordered>,
-    ) -> Self {
+    pub fn new(services: Services, leg: CallLeg, settings: Arc<TenantSettings>, orders: mpsc::Receiver<Ordered>) -> Self {
         let rate_hz = 16_000;
-        let CallLeg { call, parties, telephony, events, watcher } = leg.into();
+        let CallLeg { call, parties, telephony, events, watcher } = leg;
         let tenant = settings.tenant.clone();
         let hearing = HearingRequest {
             call: call.clone(),

@@ -5,9 +5,11 @@
 
 mod log;
 mod telling;
+mod timeline;
 
 pub use log::{Event, Place, Reading};
 pub use telling::{Data, Value};
+pub use timeline::{Fallen, Handed, Step, Timeline, Waits};
 
 use super::limits;
 use super::ports::Facts;
@@ -17,10 +19,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::watch;
 use vg_domain::event::{AgentProfile, Fact};
-use vg_domain::ids::{CallId, TenantId, TurnId, UtteranceId};
+use vg_domain::ids::{CallId, DidId, TenantId, TrunkId, TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
 use vg_domain::outcome::{EndCause, Outcome};
-use vg_domain::parties::Direction;
+use vg_domain::parties::{Direction, Parties};
 
 /// Takes what calls tell, and answers what was told lately.
 pub struct Desk {
@@ -34,6 +36,10 @@ pub struct Card {
     pub call: CallId,
     /// Who began it.
     pub direction: Direction,
+    /// The tenant's number that was dialled, by its id, where the tenant lists its numbers.
+    pub did: Option<DidId>,
+    /// The tenant's trunk by which it came, where the tenant lists its trunks.
+    pub trunk: Option<TrunkId>,
     /// How it stands.
     pub state: CallState,
     /// When it was offered.
@@ -146,6 +152,7 @@ struct Shelf {
 struct Kept {
     card: Card,
     transcript: Transcript,
+    timeline: Timeline,
 }
 
 impl Desk {
@@ -173,6 +180,11 @@ impl Desk {
     /// What was said in a call of a tenant.
     pub fn transcript(&self, tenant: &TenantId, call: &CallId) -> Option<Transcript> {
         self.lock().kept(tenant, call).map(|kept| kept.transcript.clone())
+    }
+
+    /// What explains a call of a tenant.
+    pub fn explain(&self, tenant: &TenantId, call: &CallId) -> Option<(Card, Timeline)> {
+        self.lock().kept(tenant, call).map(|kept| (kept.card.clone(), kept.timeline.clone()))
     }
 
     /// Events of a tenant that follow `after`, at most `limit`.
@@ -221,13 +233,14 @@ impl Inner {
         if let Fact::Started(parties) = fact
             && !self.numbers.contains_key(call)
         {
-            self.begin(call, tenant, parties.direction, now);
+            self.begin(call, tenant, parties, now);
         }
-        let Some((owner, number)) = self.numbers.get(call) else { return };
+        let Some((owner, number)) = self.numbers.get(call).filter(|(owner, _)| owner == tenant) else { return };
         let Some(kept) = self.shelves.get_mut(owner).and_then(|shelf| shelf.calls.get_mut(number)) else { return };
         if kept.card.ended.is_some() {
             return;
         }
+        kept.timeline.note(now, fact);
         match fact {
             Fact::Answered(_) => {
                 kept.card.answered_at = Some(now);
@@ -247,21 +260,23 @@ impl Inner {
         }
     }
 
-    fn begin(&mut self, call: &CallId, tenant: &TenantId, direction: Direction, now: SystemTime) {
+    fn begin(&mut self, call: &CallId, tenant: &TenantId, parties: &Parties, now: SystemTime) {
         let shelf = self.shelves.entry(tenant.clone()).or_default();
         if self.numbers.len() >= limits::DESK_CALLS
             && let Some((_, kept)) = shelf.calls.pop_first()
         {
             self.numbers.remove(&kept.card.call);
             if kept.card.ended.is_some() {
-                self.ended_bytes = self.ended_bytes.saturating_sub(kept.transcript.bytes);
+                self.ended_bytes = self.ended_bytes.saturating_sub(kept.bytes());
             }
         }
         shelf.begun += 1;
         let number = shelf.begun;
         let card = Card {
             call: call.clone(),
-            direction,
+            direction: parties.direction,
+            did: parties.did.clone(),
+            trunk: parties.trunk.clone(),
             state: CallState::Ringing,
             started_at: now,
             answered_at: None,
@@ -271,14 +286,14 @@ impl Inner {
             number,
         };
         self.numbers.insert(call.clone(), (tenant.clone(), number));
-        shelf.calls.insert(number, Kept { card, transcript: Transcript::default() });
+        shelf.calls.insert(number, Kept { card, transcript: Transcript::default(), timeline: Timeline::default() });
     }
 
     fn forget_the_oldest(&mut self) {
         while self.ended.len() > limits::DESK_ENDED_CALLS || self.ended_bytes > limits::DESK_ENDED_BYTES {
             let Some((tenant, number)) = self.ended.pop_front() else { return };
             if let Some(kept) = self.shelves.get_mut(&tenant).and_then(|shelf| shelf.calls.remove(&number)) {
-                self.ended_bytes = self.ended_bytes.saturating_sub(kept.transcript.bytes);
+                self.ended_bytes = self.ended_bytes.saturating_sub(kept.bytes());
                 self.numbers.remove(&kept.card.call);
             }
         }
@@ -293,7 +308,7 @@ impl Kept {
         self.transcript.add(at, who, text.as_str());
     }
 
-    /// How many bytes of text it keeps from now on.
+    /// How many bytes it keeps from now on.
     fn end(&mut self, outcome: &Outcome, at: SystemTime) -> usize {
         self.card.state = match outcome.cause {
             EndCause::Transferred => CallState::Transferred,
@@ -301,7 +316,11 @@ impl Kept {
         };
         self.card.turns = outcome.turns;
         self.card.ended = Some(Ended { at, cause: outcome.cause });
-        self.transcript.bytes
+        self.bytes()
+    }
+
+    fn bytes(&self) -> usize {
+        self.transcript.bytes + self.timeline.bytes()
     }
 }
 

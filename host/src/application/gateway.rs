@@ -1,6 +1,7 @@
 //! Admits calls, runs a task for each, and joins them all.
 
 use super::admission::{Admission, Seat};
+use super::call_leg::CallLeg;
 use super::call_task::{CallTask, Ending, Services};
 use super::limits;
 use super::orders::Directory;
@@ -205,12 +206,13 @@ impl Desk {
         async move {
             let (arrived, _seat) = (call.arrived, seat);
             let confirmed = confirmed(&*tenants, &Arrival::of(&call)).await.map_err(|error| error.refusal());
-            let seated = confirmed.and_then(|confirmed| Ok((admission.seat_of(&confirmed.settings)?, confirmed.settings)));
+            let seated = confirmed.and_then(|confirmed| Ok((admission.seat_of(&confirmed.settings)?, confirmed)));
             match seated {
-                Ok((_seat, settings)) => {
+                Ok((_seat, ports::Admission { settings, did, trunk })) => {
                     services.observe.observe(&Observation::CallStarted);
                     let (_listed, orders) = directory.list(settings.tenant.clone(), call.call.clone());
-                    Some(CallTask::new(services, call, settings, orders).offered_at(arrived).run(ending).await)
+                    let leg = CallLeg::offered(call, did, trunk);
+                    Some(CallTask::new(services, leg, settings, orders).offered_at(arrived).run(ending).await)
                 }
                 Err(refusal) => {
                     tell_of_refusal(&services, &call, refusal);

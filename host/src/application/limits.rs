@@ -70,7 +70,7 @@ pub const DESK_CALLS: usize = 32_768;
 /// Ended calls that can still be read. Full: the one that ended first is forgotten.
 pub const DESK_ENDED_CALLS: usize = 1_000;
 
-/// Bytes of ended calls' transcripts. Full: as above.
+/// Bytes of ended calls' transcripts and timelines. Full: as above.
 pub const DESK_ENDED_BYTES: usize = 16 << 20;
 
 /// Lines of a call's transcript. Full: the first is dropped, and the transcript says that it is cut.
@@ -78,6 +78,12 @@ pub const DESK_TRANSCRIPT_LINES: usize = 1_000;
 
 /// Bytes of a call's transcript. Full: as above.
 pub const DESK_TRANSCRIPT_BYTES: usize = 64 << 10;
+
+/// Steps of a call's timeline. Full: the first is dropped and counted; sums and falls stay whole.
+pub const DESK_TIMELINE_STEPS: usize = 256;
+
+/// Falls of a call that are told apart by who fell and why. Full: further ones are counted together.
+pub const DESK_FALLS: usize = 32;
 
 /// Events of a tenant that can be read again. Full: the oldest is forgotten; who reads from before it is told of the gap.
 pub const DESK_EVENTS_PER_TENANT: usize = 4_096;

@@ -67,6 +67,8 @@ impl Originating {
             to: route.to.to_pii(),
             agent: order.agent,
             metadata: Pii::new(order.metadata),
+            did: None,
+            trunk: None,
         });
         let (listed, orders) = self.directory.list(settings.tenant.clone(), call.clone());
         let leg = CallLeg::dialled(call.clone(), parties, leg);

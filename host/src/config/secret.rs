@@ -6,7 +6,7 @@ use vg_domain::pii::Pii;
 ///
 /// # Errors
 /// A sentence that names the reference, never the value.
-pub(super) fn resolve(reference: &str, environment: &[(String, String)]) -> Result<Pii<String>, String> {
+pub(crate) fn resolve(reference: &str, environment: &[(String, String)]) -> Result<Pii<String>, String> {
     match reference.split_once(':') {
         Some(("env", name)) => match environment.iter().find(|(known, _)| known == name) {
             Some((_, value)) if !value.is_empty() => Ok(Pii::new(value.clone())),

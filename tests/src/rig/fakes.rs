@@ -153,11 +153,12 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after 300 ms; "goodbye" hangs up, "human" asks for one, "number" for digits.
+    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         self.0.questions.lock().unwrap().push(question.clone());
+        let takes = self.0.script.lock().unwrap().agent_takes.unwrap_or(Duration::from_millis(300));
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(takes).await;
             let (tx, rx) = mpsc::channel(4);
             let command = match question.text.as_str() {
                 "goodbye" => Some(AgentCommand::HangUp),

@@ -3,7 +3,7 @@
 use super::Shared;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
-use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
@@ -44,6 +44,9 @@ pub const LADDER: &str = "ladder";
 /// A tenant that may have one call.
 pub const LIMITED: &str = "limited";
 
+/// A tenant whose calls come by a number and a trunk of its own: `did-1` and `trunk-1`.
+pub const CONFIRMED: &str = "confirmed";
+
 /// Rules of a tenant that may call people in Brazil.
 pub fn outbound() -> OutboundRules {
     let plan = NumberPlan { country: Some("55".to_owned()) };
@@ -67,6 +70,11 @@ impl Tenants for FakeTenants {
             match (fault, &arrival.hint) {
                 (Some(fault), _) => Err(fault),
                 (None, TenantHint::Default) => Ok(Admission::unconfirmed(Arc::new(settings()))),
+                (None, TenantHint::Named(name)) if name.as_str() == CONFIRMED => Ok(Admission {
+                    settings: Arc::new(TenantSettings { tenant: name.clone(), ..settings() }),
+                    did: Some(DidId::new("did-1")),
+                    trunk: Some(TrunkId::new("trunk-1")),
+                }),
                 (None, TenantHint::Named(name)) => self.named(name).await.map(Admission::unconfirmed),
             }
         })

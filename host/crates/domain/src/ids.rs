@@ -42,6 +42,14 @@ text_id! {
     ConversationId
 }
 text_id! {
+    /// A number of a tenant's own, as the tenant's source names it; never the number itself.
+    DidId
+}
+text_id! {
+    /// A trunk of a tenant's own, as the tenant's source names it.
+    TrunkId
+}
+text_id! {
     /// A speech plugin, for example `stt-local`.
     PluginId
 }

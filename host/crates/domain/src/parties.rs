@@ -1,5 +1,6 @@
 //! Who speaks with whom.
 
+use crate::ids::{DidId, TrunkId};
 use crate::pii::Pii;
 use std::collections::BTreeMap;
 
@@ -35,12 +36,17 @@ pub struct Parties {
     pub agent: Option<String>,
     /// What came with the call, for the agent.
     pub metadata: Pii<BTreeMap<String, String>>,
+    /// The tenant's number that was dialled, where the tenant lists its numbers and the gateway was called.
+    pub did: Option<DidId>,
+    /// The tenant's trunk by which the call came, where the tenant lists its trunks.
+    pub trunk: Option<TrunkId>,
 }
 
 impl Parties {
-    /// Somebody calls.
+    /// Somebody calls; nothing is confirmed.
     pub fn inbound(from: Pii<String>, to: Pii<String>) -> Self {
-        Self { direction: Direction::Inbound, from, to, agent: None, metadata: Pii::new(BTreeMap::new()) }
+        let metadata = Pii::new(BTreeMap::new());
+        Self { direction: Direction::Inbound, from, to, agent: None, metadata, did: None, trunk: None }
     }
 
     /// The number of the person, whoever began.

@@ -25,6 +25,72 @@ pub struct LatencyParts {
     pub total_ms: u32,
 }
 
+/// Whose time a part of a turn is: who could make it shorter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The tenant's own wish: silence that is waited for.
+    Setting,
+    /// Who hears or speaks.
+    Provider,
+    /// Who answers; the way to and from a remote agent is in it.
+    Agent,
+    /// This gateway.
+    Gateway,
+}
+
+impl Owner {
+    /// Every owner.
+    pub const ALL: [Self; 4] = [Self::Setting, Self::Provider, Self::Agent, Self::Gateway];
+
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Setting => "setting",
+            Self::Provider => "provider",
+            Self::Agent => "agent",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// One of [`LatencyParts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Bounded label.
+    pub name: &'static str,
+    /// Whose time it is.
+    pub owner: Owner,
+    /// How long.
+    pub ms: u32,
+}
+
+impl LatencyParts {
+    /// Every part but the total, in the order of a turn; the gateway's share of what lies between comes last.
+    pub fn parts(&self) -> [Part; 7] {
+        let part = |name, owner, ms| Part { name, owner, ms };
+        [
+            part("endpoint_wait", Owner::Setting, self.endpoint_wait_ms),
+            part("stt", Owner::Provider, self.stt_ms),
+            part("agent", Owner::Agent, self.agent_ms),
+            part("clause", Owner::Agent, self.clause_ms),
+            part("tts", Owner::Provider, self.tts_ms),
+            part("playout", Owner::Gateway, self.playout_ms),
+            part("gateway", Owner::Gateway, self.gateway_ms),
+        ]
+    }
+
+    /// How much of it is whose.
+    pub fn of(&self, owner: Owner) -> u32 {
+        self.parts().iter().filter(|part| part.owner == owner).map(|part| part.ms).sum()
+    }
+
+    /// Who was waited for longest; the first of equals.
+    pub fn waited_for(&self) -> Owner {
+        let longest = |one: Owner, other: Owner| if self.of(other) > self.of(one) { other } else { one };
+        Owner::ALL.into_iter().fold(Owner::Setting, longest)
+    }
+}
+
 /// A turn that got an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnRecord {
@@ -118,13 +184,7 @@ mod tests {
     use crate::dice::{Dice, some_moment};
 
     fn sum(parts: &LatencyParts) -> u32 {
-        parts.endpoint_wait_ms
-            + parts.stt_ms
-            + parts.agent_ms
-            + parts.clause_ms
-            + parts.tts_ms
-            + parts.playout_ms
-            + parts.gateway_ms
+        parts.parts().iter().map(|part| part.ms).sum()
     }
 
     const ALL: [Moment; MOMENTS] = [
@@ -158,6 +218,24 @@ mod tests {
             total_ms: 971,
         };
         assert_eq!(timeline.parts(), Some(expected));
+    }
+
+    #[test]
+    fn each_part_has_an_owner_and_whoever_has_most_was_waited_for() {
+        let parts = LatencyParts {
+            endpoint_wait_ms: 500,
+            stt_ms: 300,
+            agent_ms: 100,
+            clause_ms: 20,
+            tts_ms: 201,
+            playout_ms: 30,
+            gateway_ms: 4,
+            total_ms: 1_155,
+        };
+        assert_eq!(Owner::ALL.map(|owner| parts.of(owner)), [500, 501, 120, 34]);
+        assert_eq!(parts.waited_for(), Owner::Provider);
+        assert_eq!(LatencyParts { stt_ms: 299, ..parts }.waited_for(), Owner::Setting);
+        assert_eq!(parts.parts().iter().map(|part| part.ms).sum::<u32>(), parts.total_ms);
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! `/v1/calls`: the calls of the token's tenant. Another tenant's call is not there.
 
 mod bodies;
+mod explained;
 
 pub(super) use bodies::time;
 use bodies::{CallRow, CallsPage, Digits, NewCall, Originated, RecordingWish, Said, Transcript, TransferWish};
+use explained::Explained;
 
 use super::Problem;
 use super::api::Api;
 use super::auth::{CallsRead, CallsWrite, Permit};
-use super::input::{Ask, Body, Named};
+use super::input::{Ask, Body, Named, prefers_text};
 use crate::application::desk::CallState;
 use crate::application::ports::{CallOrder, OrderError, OriginateError};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -122,6 +124,24 @@ pub(super) async fn transcript(
 ) -> Result<Json<Transcript>, Problem> {
     let transcript = api.parts.desk.transcript(&caller.tenant, &CallId::new(id.clone())).ok_or_else(unknown)?;
     Ok(Json(Transcript::new(id, transcript)))
+}
+
+/// One page per call: who waited for whom, who fell, why it ended. No word that was said, no number. JSON for programs; a page of text for people
+/// where `Accept` prefers `text/plain`.
+#[utoipa::path(get, path = "/v1/calls/{id}/explain", operation_id = "explain_call", tag = "calls",
+    params(("id" = String, Path, description = "The call"), ("accept" = Option<String>, Header, description = "`text/plain` for the page")),
+    security(("token" = ["calls:read"])),
+    responses((status = 200, description = "What explains it so far", content((Explained = "application/json"), (String = "text/plain")))))]
+pub(super) async fn explain(
+    State(api): State<Arc<Api>>,
+    caller: Permit<CallsRead>,
+    Named(id): Named,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (card, timeline) = api.parts.desk.explain(&caller.tenant, &CallId::new(id)).ok_or_else(unknown)?;
+    let explained = Explained::new(&card, timeline);
+    let answer = if prefers_text(&headers) { explained.to_string().into_response() } else { Json(explained).into_response() };
+    Ok(([(header::VARY, "accept")], answer).into_response())
 }
 
 /// Makes a call. It exists and rings or will ring when this answers; how it goes on is told by its events.

@@ -5,8 +5,8 @@ use super::problem::FieldError;
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 /// Characters of a name in a path.
@@ -38,6 +38,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Ask<T> {
             Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad_query").detail(error.body_text())),
         }
     }
+}
+
+/// Whether a page of text is wanted rather than JSON (RFC 9110, 12.5.1). Where both are wanted alike, or neither, it is JSON.
+pub(super) fn prefers_text(headers: &HeaderMap) -> bool {
+    let written = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let ranges: Vec<&str> = written.flat_map(|value| value.split(',')).collect();
+    let wanted = |exact: &str, wide: &str| {
+        // The most exact range counts, whatever wider ones say.
+        [exact, wide, "*/*"].into_iter().find_map(|name| ranges.iter().find_map(|range| quality(range, name))).unwrap_or(0.0)
+    };
+    wanted("text/plain", "text/*") > wanted("application/json", "application/*")
+}
+
+/// How much a range is wanted, where it is of that name.
+fn quality(range: &str, name: &str) -> Option<f32> {
+    let mut parts = range.split(';').map(str::trim);
+    parts.next().filter(|part| part.eq_ignore_ascii_case(name))?;
+    let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    Some(weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0)))
 }
 
 /// A body that is one JSON object, and makes sense.
@@ -91,5 +110,34 @@ impl Faults {
 
     pub(super) fn all(self) -> Vec<FieldError> {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn text_is_told_only_to_who_would_rather_have_it() {
+        for (accept, text) in [
+            (&[][..], false),
+            (&["*/*"], false),
+            (&["application/json"], false),
+            (&["text/plain"], true),
+            (&["TEXT/plain; charset=utf-8"], true),
+            (&["text/*, application/json;q=0.9"], true),
+            (&["text/plain;q=0.5, application/json"], false),
+            (&["text/plain;q=0.5, */*;q=0.1"], true),
+            (&["text/plain;q=0, */*"], false),
+            (&["application/json;q=0.2", "text/plain;q=0.4"], true),
+            (&["text/html"], false),
+            (&["text/plain;q=many"], false),
+        ] {
+            let accepts = accept.iter().map(|value| (header::ACCEPT, HeaderValue::from_static(value)));
+            let mut map = HeaderMap::new();
+            map.extend(accepts.map(|(name, value)| (Some(name), value)));
+            assert_eq!(prefers_text(&map), text, "{accept:?}");
+        }
     }
 }

@@ -233,6 +233,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_still_being_done_is_not_done_again_however_long_it_takes() {
+        let once = Arc::new(Once::default());
+        let Ok(Turn::Do(doing)) = begin(&once, "acme", "slow") else { panic!("it is new") };
+        for _ in 0..2 {
+            tokio::time::advance(KEPT + SWEEP).await;
+            once.sweep();
+            assert_eq!(begin(&once, "acme", "slow").err(), Some("idempotency_key_in_use"));
+        }
+        doing.answered(StatusCode::CREATED.into_response()).await;
+        // It counts from its begin: long over.
+        assert!(matches!(begin(&once, "acme", "slow"), Ok(Turn::Do(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_tenant_that_has_used_up_its_keys_is_refused_and_none_of_its_own_or_of_others_is_forgotten() {
         let once = Arc::new(Once::default());
         for key in 0..KEYS_MAX {

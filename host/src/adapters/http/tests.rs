@@ -1,5 +1,6 @@
 mod acts;
 mod attacks;
+mod explained;
 mod rig;
 mod rotation;
 mod routes;

@@ -336,11 +336,10 @@ async fn a_call_is_admitted_with_the_ids_that_confirmed_it_or_refused() {
     let admitted = async |hint: TenantHint, dialled: &str, channel: &str| {
         let endpoint = Some(Endpoint::of_channel(channel));
         let arrival = Arrival { hint, dialled: Pii::new(dialled.to_owned()), endpoint };
-        let Admission { settings, did_id, trunk_id } = tenants.settings(&arrival).await?;
-        Ok((settings.tenant.to_string(), did_id, trunk_id))
+        let Admission { settings, did, trunk } = tenants.settings(&arrival).await?;
+        Ok((settings.tenant.to_string(), did, trunk))
     };
-    let ids = (Some("did-1".to_owned()), Some("trunk-1".to_owned()));
-    let acme = ("acme".to_owned(), ids.0, ids.1);
+    let acme = ("acme".to_owned(), Some(DidId::new("did-1")), Some(TrunkId::new("trunk-1")));
     assert_eq!(admitted(TenantHint::Default, "551140028922", "PJSIP/one-00000001").await, Ok(acme));
     // Who lists nothing is asked nothing.
     let other = ("other".to_owned(), None, None);

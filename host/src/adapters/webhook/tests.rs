@@ -213,6 +213,8 @@ async fn whoever_cannot_prove_it_is_turned_away() {
         ("no algorithm", of(&good[7..])),
         ("shouted algorithm", of(&upper)),
         ("a sign for a digit", of(&plus)),
+        ("two signatures in one header", of(&format!("{good}{}", &good["sha256=".len()..]))),
+        ("a list of signatures", of(&format!("{good},{good}"))),
         ("no time", without("x-vg-timestamp")),
         ("no nonce", without("x-vg-nonce")),
         ("two signatures", [of(&good), vec![("x-vg-signature", good.clone())]].concat()),
@@ -224,6 +226,10 @@ async fn whoever_cannot_prove_it_is_turned_away() {
         ("a nonce with a dot", with("x-vg-nonce", "0123456789.abcdef")),
         // A wrong signature is not made good by a right token.
         ("a wrong signature with the token", [of(&other_secret), token("Bearer a shared secret")].concat()),
+        (
+            "two signatures with the token",
+            [of(&good), vec![("x-vg-signature", good.clone())], token("Bearer a shared secret")].concat(),
+        ),
     ] {
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         assert_eq!(scene.send(&headers, BODY_TEXT).await, refused(401, "unauthorized"), "{what}");
@@ -237,6 +243,25 @@ async fn whoever_cannot_prove_it_is_turned_away() {
     assert_eq!(scene.arrivals(), 0);
     // The nonce of all these refused ones is not used up: nobody can spoil another's request.
     assert_eq!(scene.signed(NOW, NONCE, BODY_TEXT).await, ok(202));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonce_out_of_bounds_or_with_a_dot_is_refused_even_where_it_is_signed() {
+    let scene = scene();
+    for (nonce, expected) in [
+        ("n".repeat(16), ok(202)),
+        ("n".repeat(64), ok(202)),
+        ("n".repeat(15), refused(401, "unauthorized")),
+        ("n".repeat(65), refused(401, "unauthorized")),
+        (String::new(), refused(401, "unauthorized")),
+        // With a dot the border between nonce and body could be moved: the same signature would be good for another body.
+        ("0123456789.abcdef".to_owned(), refused(401, "unauthorized")),
+        ("0123456789abcdef.".to_owned(), refused(401, "unauthorized")),
+    ] {
+        assert_eq!(scene.signed(NOW, &nonce, BODY_TEXT).await, expected, "{nonce}");
+    }
+    scene.settle().await;
+    assert_eq!(scene.arrivals(), 2);
 }
 
 #[tokio::test(start_paused = true)]

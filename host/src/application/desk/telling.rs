@@ -21,7 +21,12 @@ pub type Data = BTreeMap<&'static str, Value>;
 /// The kind of an event and what is told; none where a fact is not for others (words that may still change).
 pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
     let told = match fact {
-        Fact::Started(parties) => ("call.started", Data::from([("direction", word(parties.direction.code()))])),
+        Fact::Started(parties) => {
+            let mut data = Data::from([("direction", word(parties.direction.code()))]);
+            data.extend(parties.did.as_ref().map(|did| ("did_id", word(did.as_str()))));
+            data.extend(parties.trunk.as_ref().map(|trunk| ("trunk_id", word(trunk.as_str()))));
+            ("call.started", data)
+        }
         Fact::Answered(by) => ("call.answered", Data::from([("by", word(by.code()))])),
         Fact::Refused(refusal) => ("call.refused", Data::from([("code", word(refusal.code()))])),
         Fact::PathSilent(code) => ("quality.path_silent", Data::from([("code", word(code))])),

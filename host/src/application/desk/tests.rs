@@ -60,7 +60,7 @@ fn transcripts_are_bounded_each_and_all_together() {
         desk.publish(&call, &acme(), &ended());
     }
     let inner = desk.lock();
-    let kept: usize = inner.shelves[&acme()].calls.values().map(|kept| kept.transcript.bytes).sum();
+    let kept: usize = inner.shelves[&acme()].calls.values().map(Kept::bytes).sum();
     assert!(kept == inner.ended_bytes && kept <= limits::DESK_ENDED_BYTES, "{kept} bytes, counted {}", inner.ended_bytes);
 }
 
@@ -77,6 +77,24 @@ fn clauses_of_an_utterance_are_one_line_and_a_turn_that_grows_is_told_once() {
     }
     let lines: Vec<String> = desk.transcript(&acme(), &call).unwrap().lines.into_iter().map(|line| line.text).collect();
     assert_eq!(lines, ["Good day. How are you?", "i would like to"]);
+}
+
+#[test]
+fn another_tenants_fact_changes_nothing_of_a_call() {
+    let desk = Desk::new("e");
+    let (call, other) = (CallId::new("c"), TenantId::new("other"));
+    desk.publish(&call, &acme(), &started());
+    desk.publish(&call, &acme(), &Fact::Answered(vg_domain::dialling::AnsweredBy::Gateway));
+    say(&desk, &call, 1, "Good day.");
+    let before = (desk.explain(&acme(), &call), desk.transcript(&acme(), &call));
+    let text = Mask::new().mask_agent("Evening.");
+    for fact in [started(), Fact::Saying { utterance: UtteranceId(2), text }, Fact::PathSilent("heard"), ended()] {
+        desk.publish(&call, &other, &fact);
+    }
+    assert_eq!((desk.explain(&acme(), &call), desk.transcript(&acme(), &call)), before);
+    // Nor is it the other's, or counted as ended.
+    assert_eq!((desk.call(&other, &call), desk.calls(&other, None, None, 9).cards.len()), (None, 0));
+    assert_eq!(desk.lock().ended.len(), 0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{IncomingCall, TenantHint};
 use std::fmt;
 use std::sync::Arc;
+use vg_domain::ids::{DidId, TrunkId};
 use vg_domain::pii::Pii;
 use vg_domain::tenant::TenantSettings;
 
@@ -30,15 +31,15 @@ pub struct Admission {
     /// The tenant's settings.
     pub settings: Arc<TenantSettings>,
     /// Id of the tenant's number that was dialled; none where the tenant lists no numbers.
-    pub did_id: Option<String>,
+    pub did: Option<DidId>,
     /// Id of the tenant's trunk by which the call came; none where the tenant lists no trunks.
-    pub trunk_id: Option<String>,
+    pub trunk: Option<TrunkId>,
 }
 
 impl Admission {
     /// With nothing confirmed.
     pub fn unconfirmed(settings: Arc<TenantSettings>) -> Self {
-        Self { settings, did_id: None, trunk_id: None }
+        Self { settings, did: None, trunk: None }
     }
 }
 

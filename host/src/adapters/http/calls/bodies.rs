@@ -30,18 +30,26 @@ const RINGS_S: u64 = 30;
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::adapters::http) struct CallRow {
     /// Its name.
-    id: String,
+    pub(super) id: String,
     /// Who began it: `inbound` is somebody who called the tenant, `outbound` a call that the gateway made.
-    direction: DirectionName,
+    pub(super) direction: DirectionName,
+    /// The tenant's number that was dialled, by the id that the tenant's settings give it; absent where they list no numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    did_id: Option<String>,
+    /// The tenant's trunk by which it came, by its id; absent where the settings list no trunks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    trunk_id: Option<String>,
     /// How it stands.
-    state: StateName,
+    pub(super) state: StateName,
     /// When it was offered (RFC 3339).
     #[schema(format = DateTime)]
-    started_at: String,
+    pub(super) started_at: String,
     /// When it was answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, nullable = false)]
-    answered_at: Option<String>,
+    pub(super) answered_at: Option<String>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, nullable = false)]
@@ -49,13 +57,13 @@ pub(in crate::adapters::http) struct CallRow {
     /// Why it ended, for example `caller_hung_up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    cause: Option<&'static str>,
+    pub(super) cause: Option<&'static str>,
     /// Who answers, where the agent has said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     agent: Option<AgentRow>,
     /// Turns that got an answer.
-    turns: u32,
+    pub(super) turns: u32,
 }
 
 /// Who answers in a call.
@@ -81,6 +89,8 @@ impl From<&Card> for CallRow {
         Self {
             id: card.call.to_string(),
             direction: card.direction.into(),
+            did_id: card.did.as_ref().map(ToString::to_string),
+            trunk_id: card.trunk.as_ref().map(ToString::to_string),
             state: card.state.into(),
             started_at: time(card.started_at),
             answered_at: card.answered_at.map(time),

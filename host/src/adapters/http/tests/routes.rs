@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::event::Fact;
-use vg_domain::ids::{TenantId, TurnId, UtteranceId};
+use vg_domain::ids::{DidId, TenantId, TrunkId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
@@ -108,7 +108,9 @@ async fn a_call_says_who_began_it() {
     let parties = Parties { direction: Direction::Outbound, ..Parties::inbound(nobody(), nobody()) };
     desk.server.tell("acme", "out", &Fact::Started(Arc::new(parties)));
     for (call, direction) in [("in", "inbound"), ("out", "outbound")] {
-        assert_eq!(desk.ask(&format!("GET /v1/calls/{call}"), "").await.json()["direction"], direction);
+        let card = desk.ask(&format!("GET /v1/calls/{call}"), "").await.json();
+        assert_eq!(card["direction"], direction);
+        assert!(card.get("did_id").is_none() && card.get("trunk_id").is_none(), "{card}");
     }
 }
 
@@ -122,6 +124,18 @@ async fn a_call_says_who_answers_in_it_once_that_is_known() {
 }
 
 #[tokio::test]
+async fn a_call_says_by_which_number_and_trunk_of_its_tenant_it_came() {
+    let desk = Desk::open().await;
+    let nobody = || Pii::new("+15550100".to_owned());
+    let (did, trunk) = (Some(DidId::new("did-7")), Some(TrunkId::new("trunk-7")));
+    let parties = Parties { did, trunk, ..Parties::inbound(nobody(), nobody()) };
+    desk.server.tell("acme", "in", &Fact::Started(Arc::new(parties)));
+    let card = desk.ask("GET /v1/calls/in", "").await;
+    assert_eq!((&card.json()["did_id"], &card.json()["trunk_id"]), (&json!("did-7"), &json!("trunk-7")));
+    assert!(!card.body.contains("15550100"), "{card:?}");
+}
+
+#[tokio::test]
 async fn another_tenants_call_is_not_there_whatever_is_asked() {
     let desk = Desk::open().await;
     desk.call("acme", "up");
@@ -129,6 +143,7 @@ async fn another_tenants_call_is_not_there_whatever_is_asked() {
     let all = [
         ("GET /v1/calls/up", ""),
         ("GET /v1/calls/up/transcript", ""),
+        ("GET /v1/calls/up/explain", ""),
         ("DELETE /v1/calls/up", ""),
         ("POST /v1/calls/up/transfer", r#"{"kind":"queue","target":"sales"}"#),
         ("DELETE /v1/calls/up/transfer", ""),
@@ -284,6 +299,10 @@ async fn a_post_that_is_sent_again_is_answered_again_and_not_done_again() {
     assert_eq!(otherwise.problem(), (422, "idempotency_key_reused".to_owned()));
     let elsewhere = desk.with_key("k1", "POST /v1/calls/up/say", body).await;
     assert_eq!(elsewhere.problem(), (422, "idempotency_key_reused".to_owned()));
+    let mut colleague = claims("acme", EVERYTHING);
+    colleague["sub"] = json!("colleague");
+    let theirs = desk.server.ask("POST /v1/calls", &desk.signer.token(&colleague), "idempotency-key: k1\r\n", body).await;
+    assert_eq!(theirs.problem(), (422, "idempotency_key_reused".to_owned()), "another person's answer is not given away");
     // A refusal is an answer as well, and the key of another tenant is another key.
     let refused = desk.with_key("k2", "POST /v1/calls", "{}").await;
     assert_eq!(desk.with_key("k2", "POST /v1/calls", "{}").await.problem(), refused.problem());

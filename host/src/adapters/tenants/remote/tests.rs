@@ -153,7 +153,10 @@ impl Scene {
     async fn call(&self, dialled: &str, channel: &str) -> Result<(Option<String>, Option<String>), TenantError> {
         let endpoint = Some(Endpoint::of_channel(channel));
         let arrival = Arrival { hint: TenantHint::Default, dialled: Pii::new(dialled.into()), endpoint };
-        self.tenants.settings(&arrival).await.map(|admission| (admission.did_id, admission.trunk_id))
+        self.tenants
+            .settings(&arrival)
+            .await
+            .map(|admission| (admission.did.map(|id| id.to_string()), admission.trunk.map(|id| id.to_string())))
     }
 
     fn requests(&self, outcome: &str) -> u64 {

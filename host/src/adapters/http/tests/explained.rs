@@ -1,0 +1,129 @@
+//! One page per call.
+
+use super::rig::*;
+use serde_json::json;
+use vg_domain::dialling::AnsweredBy;
+use vg_domain::event::{Fact, Role};
+use vg_domain::ids::{PluginId, TurnId, UtteranceId};
+use vg_domain::mask::{Heard, Mask};
+use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::transfer::TransferMode;
+use vg_domain::turn::{LatencyParts, TurnRecord};
+
+const SECRET: &str = "my name is Smith";
+
+fn turn(turn: u32, latency: Option<LatencyParts>) -> Fact {
+    let text = || Mask::new().mask_final(Heard::new(SECRET.to_owned()));
+    Fact::Turn(TurnRecord { turn: TurnId(turn), heard: text(), said: text(), latency, interrupted: turn == 2 })
+}
+
+fn told() -> Vec<Fact> {
+    let text = || Mask::new().mask_final(Heard::new(SECRET.to_owned()));
+    let quick = LatencyParts {
+        endpoint_wait_ms: 500,
+        stt_ms: 20,
+        agent_ms: 200,
+        gateway_ms: 30,
+        total_ms: 750,
+        ..LatencyParts::default()
+    };
+    let slow =
+        LatencyParts { endpoint_wait_ms: 500, agent_ms: 1_900, clause_ms: 100, total_ms: 2_500, ..LatencyParts::default() };
+    let queue = "queue";
+    vec![
+        started(),
+        Fact::Answered(AnsweredBy::Gateway),
+        Fact::Saying { utterance: UtteranceId(1), text: text() },
+        Fact::Heard { turn: TurnId(1), text: text() },
+        turn(1, Some(quick)),
+        Fact::Fell { who: Role::Hearing, plugin: Some(PluginId::new("stt-a")), code: "trap" },
+        Fact::Heard { turn: TurnId(2), text: text() },
+        Fact::Interrupted { utterance: UtteranceId(3), spoken_ms: 320 },
+        turn(2, Some(slow)),
+        turn(3, None),
+        Fact::NotUnderstood { turn: TurnId(4) },
+        Fact::PathSilent("heard"),
+        Fact::Escalated { target: "internal,+15550100".to_owned() },
+        Fact::Transferring { kind: queue, mode: TransferMode::Blind },
+        Fact::TransferFailed { kind: queue, mode: TransferMode::Blind, code: "busy" },
+        Fact::Referred { kind: "external" },
+        Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 3 }),
+    ]
+}
+
+#[tokio::test]
+async fn a_call_is_explained_to_programs_and_to_people_without_a_word_or_a_number() {
+    let signer = Signer::ed();
+    let server = Server::start(Wishes::of(&signer)).await;
+    told().iter().for_each(|fact| server.tell("acme", "up", fact));
+    let token = signer.token(&claims("acme", "calls:read"));
+
+    let answer = server.ask("GET /v1/calls/up/explain", &token, "", "").await;
+    assert!(answer.status == 200 && answer.head.contains("content-type: application/json"), "{answer:?}");
+    let explained = answer.json();
+    assert_eq!((&explained["call"]["id"], &explained["call"]["cause"]), (&json!("up"), &json!("caller_hung_up")));
+    let waits = &explained["waits"];
+    assert_eq!((&waits["turns"], &waits["total_ms"]), (&json!(2), &json!(3_250)));
+    let owners = json!([
+        { "owner": "setting", "ms": 1_000 }, { "owner": "provider", "ms": 20 },
+        { "owner": "agent", "ms": 2_200 }, { "owner": "gateway", "ms": 30 },
+    ]);
+    assert_eq!(waits["owners"], owners);
+    assert_eq!((&waits["longest"]["turn"], &waits["longest"]["waited_for"]), (&json!(2), &json!("agent")));
+    assert_eq!(explained["falls"], json!([{ "role": "hearing", "plugin": "stt-a", "code": "trap", "times": 1 }]));
+    let steps = explained["steps"].as_array().unwrap();
+    let kinds: Vec<&str> = steps.iter().map(|step| step["event"]["kind"].as_str().unwrap()).collect();
+    assert_eq!(
+        kinds,
+        [
+            "began",
+            "answered",
+            "heard",
+            "turn",
+            "fell",
+            "heard",
+            "interrupted",
+            "turn",
+            "turn",
+            "not_understood",
+            "path_silent",
+            "escalated",
+            "handing_over",
+            "not_handed_over",
+            "referred",
+            "ended"
+        ]
+    );
+
+    let page = server.ask("GET /v1/calls/up/explain", &token, "accept: text/plain\r\n", "").await;
+    assert!(page.head.contains("content-type: text/plain; charset=utf-8") && page.head.contains("vary: accept"), "{page:?}");
+    // Moments are of this run; the page is cut where they begin.
+    let lines = page.body.lines().filter(|line| !line.contains(" at 2") && !line.contains("over after"));
+    let page_without_moments: Vec<String> = lines
+        .map(|line| line.split_once(" s  ").filter(|_| line.contains('+')).map_or(line, |(_, told)| told).to_owned())
+        .collect();
+    insta::assert_snapshot!("explained", page_without_moments.join("\n"));
+    for answer in [&answer, &page] {
+        assert!(!answer.body.contains("Smith") && !answer.body.contains("15550100"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_goes_on_is_explained_so_far_and_only_to_its_tenant() {
+    let signer = Signer::ed();
+    let server = Server::start(Wishes::of(&signer)).await;
+    server.tell("acme", "up", &started());
+    let mine = signer.token(&claims("acme", "calls:read"));
+    let page = server.ask("GET /v1/calls/up/explain", &mine, "accept: text/plain\r\n", "").await.body;
+    for part in ["not answered, 0 turns", "it is ringing", "nobody: no spoken turn", "who fell\n  nobody\n", "the call began"] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+    for (token, what, status, code) in [
+        (signer.token(&claims("other", "calls:read")), "GET /v1/calls/up/explain", 404, "call_unknown"),
+        (mine.clone(), "GET /v1/calls/nowhere/explain", 404, "call_unknown"),
+        (signer.token(&claims("acme", "calls:write")), "GET /v1/calls/up/explain", 403, "scope_missing"),
+        (mine, "POST /v1/calls/up/explain", 405, "method_not_allowed"),
+    ] {
+        assert_eq!(server.ask(what, &token, "", "").await.problem(), (status, code.to_owned()), "{what}");
+    }
+}
