@@ -17,6 +17,8 @@ pub mod tenant;
 pub mod mask;
 pub mod transfer;
 pub mod keypad;
+pub mod finish;
+pub mod pause;
 pub mod turn;
 pub mod speech;
 pub mod event;
