@@ -44,6 +44,8 @@ pub enum Judge {
     Silent,
 }
 
+/// Sounds that one listener writes and the next does not.
+const HESITATIONS: &[&str] = &["um", "uh", "uhm", "er", "erm", "ah", "eh", "hm", "hmm", "mm", "ahn"];
 /// So many words at the start may be greetings, fillers or "so" before what is meant begins.
 const LEADS_MAX: usize = 4;
 /// A number of so many digits is whole: telephone numbers with their area code have nine and more.
@@ -64,6 +66,19 @@ impl Judge {
     pub fn of(language: &str) -> Self {
         let primary = language.split(['-', '_']).next().unwrap_or_default();
         Lexicon::of(&primary.to_lowercase()).map_or(Self::Silent, Self::Reader)
+    }
+
+    /// Whether two readings of what was said differ in more than writing: capitals, punctuation, hesitation, numbers as words or digits.
+    pub fn differ(self, a: &str, b: &str) -> bool {
+        self.meaning(a) != self.meaning(b)
+    }
+
+    fn meaning(self, text: &str) -> Vec<String> {
+        let words = plain_words(text).into_iter().filter(|word| !HESITATIONS.contains(&word.as_str())).collect();
+        match self {
+            Self::Reader(lexicon) => lexicon.with_digits(words),
+            Self::Silent => words,
+        }
     }
 
     /// Judges all of a turn's words so far.
@@ -162,7 +177,7 @@ impl<'a> Reading<'a> {
     }
 
     fn digits_of(&self, word: &str) -> Option<usize> {
-        if self.lexicon.digits.contains(&word) {
+        if self.lexicon.number(word).is_some_and(|number| number < 10) {
             return Some(1);
         }
         let digits = word.bytes().filter(u8::is_ascii_digit).count();

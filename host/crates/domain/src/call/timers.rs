@@ -3,8 +3,9 @@
 use super::CallReason;
 use std::time::Instant;
 
-const REASONS: [CallReason; 8] = [
+const REASONS: [CallReason; 9] = [
     CallReason::EndOfTurn,
+    CallReason::StableWords,
     CallReason::FinalDeadline,
     CallReason::Silence,
     CallReason::AgentDeadline,

@@ -38,13 +38,46 @@ pub struct Lexicon {
     pub(super) close_pairs: &'static [(&'static str, &'static str)],
     /// "and", "or": they close a list.
     pub(super) joins: &'static [&'static str],
-    /// Single digits as words.
-    pub(super) digits: &'static [&'static str],
+    /// Numbers below a hundred as words.
+    pub(super) numbers: &'static [(&'static str, u32)],
     /// What numbers are called.
     pub(super) number_cues: &'static [&'static str],
 }
 
 impl Lexicon {
+    /// What a word counts.
+    pub(super) fn number(&self, word: &str) -> Option<u32> {
+        self.numbers.iter().find(|(known, _)| *known == word).map(|(_, number)| *number)
+    }
+
+    /// Words with their numbers in digits, and digits without gaps: `twenty two` and `22`, `five five` and `55` are the same.
+    pub(super) fn with_digits(&self, words: Vec<String>) -> Vec<String> {
+        let mut written: Vec<String> = Vec::with_capacity(words.len());
+        // The last word is a ten, which a digit may complete.
+        let mut ten: Option<u32> = None;
+        let mut words = words.into_iter().peekable();
+        while let Some(word) = words.next() {
+            let follows = words.peek().and_then(|next| self.number(next)).is_some_and(|number| (1..10).contains(&number));
+            if ten.is_some() && follows && self.joins.contains(&word.as_str()) {
+                continue;
+            }
+            let number = self.number(&word);
+            let digits = match (ten.take(), number) {
+                (Some(tens), Some(ones @ 1..10)) => {
+                    written.pop();
+                    Some((tens + ones).to_string())
+                }
+                (_, Some(number)) => {
+                    ten = (number >= 20 && number % 10 == 0).then_some(number);
+                    Some(number.to_string())
+                }
+                (_, None) => word.bytes().all(|byte| byte.is_ascii_digit()).then(|| word.clone()),
+            };
+            written.push(digits.map_or(word, |digits| format!("#{digits}")));
+        }
+        join_digits(written)
+    }
+
     /// The words of a language by its primary tag.
     pub(super) fn of(primary: &str) -> Option<&'static Self> {
         match primary {
@@ -54,4 +87,16 @@ impl Lexicon {
             _ => None,
         }
     }
+}
+
+/// Neighbouring numbers, which are marked with `#`, as one.
+fn join_digits(words: Vec<String>) -> Vec<String> {
+    let mut joined: Vec<String> = Vec::with_capacity(words.len());
+    for word in words {
+        match (joined.last_mut().filter(|last| last.starts_with('#')), word.strip_prefix('#')) {
+            (Some(last), Some(digits)) => last.push_str(digits),
+            _ => joined.push(word),
+        }
+    }
+    joined
 }

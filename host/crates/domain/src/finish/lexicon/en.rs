@@ -65,6 +65,10 @@ pub(super) static WORDS: Lexicon = Lexicon {
     polite: &["please", "thanks", "bye", "goodbye", "cheers"],
     close_pairs: &[("thank", "you"), ("very", "much"), ("that's", "all"), ("that's", "it"), ("is", "all"), ("isn't", "it")],
     joins: &["and", "or"],
-    digits: &["zero", "oh", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"],
+    numbers: &[
+        ("zero", 0), ("oh", 0), ("one", 1), ("two", 2), ("three", 3), ("four", 4), ("five", 5), ("six", 6), ("seven", 7), ("eight", 8), ("nine", 9), ("ten", 10),
+        ("eleven", 11), ("twelve", 12), ("thirteen", 13), ("fourteen", 14), ("fifteen", 15), ("sixteen", 16), ("seventeen", 17), ("eighteen", 18), ("nineteen", 19),
+        ("twenty", 20), ("thirty", 30), ("forty", 40), ("fifty", 50), ("sixty", 60), ("seventy", 70), ("eighty", 80), ("ninety", 90),
+    ],
     number_cues: &["number", "code", "pin", "phone", "zip", "address", "digits", "extension", "reference"],
 };

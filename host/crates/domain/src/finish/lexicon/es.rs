@@ -50,6 +50,11 @@ pub(super) static WORDS: Lexicon = Lexicon {
     polite: &["gracias", "adiós", "chao", "chau", "verdad", "sí"],
     close_pairs: &[("por", "favor"), ("es", "todo"), ("nada", "más"), ("de", "acuerdo"), ("hasta", "luego"), ("otra", "vez")],
     joins: &["y", "e", "o", "u", "ni"],
-    digits: &["cero", "uno", "una", "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve"],
+    numbers: &[
+        ("cero", 0), ("uno", 1), ("una", 1), ("dos", 2), ("tres", 3), ("cuatro", 4), ("cinco", 5), ("seis", 6), ("siete", 7), ("ocho", 8), ("nueve", 9), ("diez", 10),
+        ("once", 11), ("doce", 12), ("trece", 13), ("catorce", 14), ("quince", 15), ("dieciséis", 16), ("diecisiete", 17), ("dieciocho", 18), ("diecinueve", 19),
+        ("veinte", 20), ("veintiuno", 21), ("veintidós", 22), ("veintitrés", 23), ("veinticuatro", 24), ("veinticinco", 25), ("treinta", 30), ("cuarenta", 40),
+        ("cincuenta", 50), ("sesenta", 60), ("setenta", 70), ("ochenta", 80), ("noventa", 90),
+    ],
     number_cues: &["número", "código", "teléfono", "móvil", "celular", "clave", "dni", "extensión", "referencia"],
 };

@@ -47,6 +47,11 @@ pub(super) static WORDS: Lexicon = Lexicon {
     polite: &["obrigado", "obrigada", "tchau", "valeu", "sim", "né", "tá"],
     close_pairs: &[("por", "favor"), ("só", "isso"), ("é", "isso"), ("tá", "bom"), ("de", "novo")],
     joins: &["e", "ou"],
-    digits: &["zero", "um", "uma", "dois", "duas", "três", "quatro", "cinco", "seis", "meia", "sete", "oito", "nove"],
+    numbers: &[
+        ("zero", 0), ("um", 1), ("uma", 1), ("dois", 2), ("duas", 2), ("três", 3), ("quatro", 4), ("cinco", 5), ("seis", 6), ("meia", 6), ("sete", 7), ("oito", 8),
+        ("nove", 9), ("dez", 10), ("onze", 11), ("doze", 12), ("treze", 13), ("catorze", 14), ("quatorze", 14), ("quinze", 15), ("dezesseis", 16), ("dezessete", 17),
+        ("dezoito", 18), ("dezenove", 19), ("vinte", 20), ("trinta", 30), ("quarenta", 40), ("cinquenta", 50), ("sessenta", 60), ("setenta", 70), ("oitenta", 80),
+        ("noventa", 90),
+    ],
     number_cues: &["número", "código", "telefone", "celular", "cep", "cpf", "senha", "ramal", "protocolo", "endereço", "pedido"],
 };
