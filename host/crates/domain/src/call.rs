@@ -15,6 +15,7 @@ mod ending;
 mod rebuilt;
 
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
+pub use timers::CallReason;
 pub use turn_end::TurnEnd;
 
 use crate::dialling::{AnsweredBy, DialFailure};
@@ -333,29 +334,6 @@ pub enum CallAction {
         /// Bounded label of the input.
         input: &'static str,
     },
-}
-
-/// Why a call wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CallReason {
-    /// The caller has paused long enough: the turn is over.
-    EndOfTurn,
-    /// Words that may change have stood long enough to ask the agent with them.
-    StableWords,
-    /// The last words did not come.
-    FinalDeadline,
-    /// The caller says nothing.
-    Silence,
-    /// The agent says nothing.
-    AgentDeadline,
-    /// No audio of an utterance came.
-    SpeechDeadline,
-    /// Caller speech over the agent has lasted long enough to count.
-    BargeIn,
-    /// No key comes, or no further one.
-    KeyDeadline,
-    /// An end that does not come.
-    EndDeadline,
 }
 
 /// One call, from its offer until everything it held is released.

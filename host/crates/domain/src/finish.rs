@@ -169,7 +169,7 @@ impl<'a> Reading<'a> {
             NUMBER_DIGITS.. => Some(Guess::Whole),
             _ if cue => Some(Guess::Number),
             // An article that is a digit as well.
-            ..=QUANTITY_DIGITS => None,
+            1..=QUANTITY_DIGITS => None,
             _ if words > 1 => Some(Guess::Number),
             // `1999`, `4711`: one word to the listener.
             _ => Some(Guess::Whole),
@@ -255,4 +255,4 @@ impl<'a> Reading<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

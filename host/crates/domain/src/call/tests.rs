@@ -5,6 +5,7 @@ mod consulting;
 mod dialing;
 mod handover;
 mod keying;
+mod pauses;
 mod stories;
 mod table;
 mod troubles;

@@ -106,7 +106,8 @@ impl Call {
         turn.timeline.note(Moment::EndpointDue, due);
         turn.timeline.note(Moment::Decided, now);
         // What came since the caller paused, from a listener that guesses, is all there is.
-        let settled = paused.is_some_and(|since| turn.guessed && turn.rest.is_none() && turn.final_at.is_some_and(|at| at > since));
+        let settled =
+            paused.is_some_and(|since| turn.guessed && turn.rest.is_none() && turn.final_at.is_some_and(|at| at > since));
         self.finalizing.begin(now, timing.final_deadline);
         self.timers.arm(CallReason::FinalDeadline, now + timing.final_deadline);
         self.push(CallAction::FinalizeHearing);

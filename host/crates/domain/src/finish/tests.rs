@@ -46,7 +46,8 @@ fn ends_are_guessed_as_they_are_labelled() {
     for (language, labelled) in labelled() {
         assert!(labelled.whole.len() + labelled.open.len() + labelled.on.len() >= 120, "{language}");
         for (label, words) in labelled.all() {
-            let parts = [("seen", 0), ("unseen", 1)].map(|(part, from)| (part, words.iter().skip(from).step_by(2).collect::<Vec<_>>()));
+            let parts =
+                [("seen", 0), ("unseen", 1)].map(|(part, from)| (part, words.iter().skip(from).step_by(2).collect::<Vec<_>>()));
             for (part, words) in parts {
                 let [settled, whole, unknown, held] = shares(&language, &words);
                 println!("{language} {label:<5} {part:<6} ({:>2}): {settled:>3} {whole:>3} {unknown:>3} {held:>3}", words.len());

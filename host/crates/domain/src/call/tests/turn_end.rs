@@ -51,7 +51,10 @@ fn words_that_have_stood_for_a_while_are_asked_at_once() {
     assert_eq!(desk.tell(CallInput::Finalized), NONE);
     desk.audio(2);
     let turn = desk.after(500).tell(CallInput::UtteranceEnded { utterance: UtteranceId(2) });
-    assert_eq!(turn[0], "- turn 1: where is my order -> On its way., 1250 ms", "250 of waiting, 300 of the agent, 700 of the story");
+    assert_eq!(
+        turn[0], "- turn 1: where is my order -> On its way., 1250 ms",
+        "250 of waiting, 300 of the agent, 700 of the story"
+    );
     assert_eq!(desk.ends, ["in_time"]);
 }
 
