@@ -14,6 +14,7 @@ use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::EndCause;
 use vg_domain::parties::Direction;
+use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
@@ -66,26 +67,28 @@ impl Client {
 #[derive(Debug, PartialEq)]
 struct Answer {
     text: String,
+    expect: Option<Expect>,
     end: AgentEvent,
 }
 
 impl Answer {
     async fn of(mut events: mpsc::Receiver<AgentEvent>) -> Self {
-        let mut text = String::new();
+        let (mut text, mut expect) = (String::new(), None);
         loop {
             match events.recv().await.expect("an answer has an end") {
                 AgentEvent::Text(piece) => text.push_str(&piece),
-                end => return Self { text, end },
+                AgentEvent::Expects(expected) => expect = Some(expected),
+                end => return Self { text, expect, end },
             }
         }
     }
 
     fn done(text: &str) -> Self {
-        Self { text: text.to_owned(), end: AgentEvent::Done(None) }
+        Self { text: text.to_owned(), expect: None, end: AgentEvent::Done(None) }
     }
 
     fn fell(text: &str, code: &'static str) -> Self {
-        Self { text: text.to_owned(), end: AgentEvent::Fell(code) }
+        Self { text: text.to_owned(), expect: None, end: AgentEvent::Fell(code) }
     }
 }
 
@@ -162,6 +165,9 @@ async fn every_protocol_carries_a_whole_conversation() {
         ] {
             assert_eq!(client.ask(question(&conversation, turn, words)).await.end, AgentEvent::Done(Some(command)), "{way}");
         }
+
+        let asks_back = Answer { expect: Some(Expect::YesNo), ..Answer::done("You said: are you sure.") };
+        assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
 
         let who = client.agent.who(&conversation).await;
         assert_eq!(who, Ok(AgentProfile { id: "parrot-1".to_owned(), name: Some("Polly".to_owned()) }), "{way}");

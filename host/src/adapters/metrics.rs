@@ -116,6 +116,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
     counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
     counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
+    counter("vg_turn_ends_total", &["outcome"], "Ends of callers' turns: in_time; missed (waited for as long as the settings allow, though the words were finished); false_cut (the caller went on); corrected (the last words said something else than what the agent was asked with)."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
@@ -200,6 +201,7 @@ pub struct Metrics {
     breakers_open: GaugeVec,
     transfers: IntCounterVec,
     turns: IntCounter,
+    turn_ends: IntCounterVec,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
@@ -265,6 +267,7 @@ impl Metrics {
             breakers_open: gauges(&registry, "vg_breakers_open"),
             transfers: counters(&registry, "vg_transfers_total"),
             turns: plain_counter(&registry, "vg_turns_total"),
+            turn_ends: counters(&registry, "vg_turn_ends_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
@@ -355,6 +358,7 @@ impl Observe for Metrics {
                 self.breakers_open.with_label_values(&[role]).add(change);
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
+            Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
             Observation::NotRecorded(code) => {
                 tracing::warn!(code, "call is not recorded");

@@ -270,6 +270,7 @@ impl CallTask {
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
+            CallAction::EndJudged(end) => self.services.observe.observe(&Observation::EndJudged(end)),
             CallAction::Refused { phase, input } => {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });
             }
@@ -474,6 +475,7 @@ impl CallTask {
             Thought::Opened => CallInput::ConversationOpened,
             Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
+            Thought::Answer(turn, AgentEvent::Expects(expect)) => CallInput::AgentExpects { turn, expect },
             Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
             Thought::Advice(Ok(advice)) => CallInput::Advised(advice),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use vg_domain::call::Progress;
+use vg_domain::call::{Progress, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
@@ -516,6 +516,8 @@ pub enum Observation {
     },
     /// A turn got its answer.
     TurnEnded(vg_domain::turn::TurnRecord),
+    /// The end of a caller's turn turned out so.
+    EndJudged(TurnEnd),
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

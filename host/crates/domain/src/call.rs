@@ -5,6 +5,7 @@ mod timers;
 mod setup;
 mod dialing;
 mod listening;
+mod turn_end;
 mod thinking;
 mod speaking;
 mod keying;
@@ -15,14 +16,18 @@ mod ending;
 mod rebuilt;
 
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
+pub use timers::CallReason;
+pub use turn_end::TurnEnd;
 
 use crate::dialling::{AnsweredBy, DialFailure};
 use crate::event::{Fact, Role};
+use crate::finish::Judge;
 use crate::ids::{TurnId, UtteranceId};
 use crate::keypad::Collect;
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::parties::Parties;
+use crate::pause::{Expect, Pauses};
 use crate::tenant::TenantSettings;
 use crate::transfer::{Handover, HandoverAdvice, HandoverReason, Returned, Transfer};
 use listening::HearingFalls;
@@ -30,6 +35,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 use timers::Timers;
+use turn_end::{Ended, Finalizing};
 
 /// What happened.
 #[derive(Debug)]
@@ -132,6 +138,13 @@ pub enum CallInput {
         /// Words as the agent gave them, unmasked.
         text: String,
     },
+    /// What the agent expects the caller to say after its answer; for that one turn.
+    AgentExpects {
+        /// The turn that it answers.
+        turn: TurnId,
+        /// What it expects.
+        expect: Expect,
+    },
     /// The agent's answer is complete.
     AgentDone {
         /// The turn that it answers.
@@ -223,6 +236,7 @@ impl CallInput {
             Self::Finalized => "finalized",
             Self::HearingFell { .. } => "hearing_fell",
             Self::AgentText { .. } => "agent_text",
+            Self::AgentExpects { .. } => "agent_expects",
             Self::AgentDone { .. } => "agent_done",
             Self::AgentFell { .. } => "agent_fell",
             Self::SpeechAudio { .. } => "speech_audio",
@@ -272,7 +286,8 @@ pub enum CallAction {
     PrepareSpeaking,
     /// Ask the agent.
     Ask {
-        /// Asked again with the same turn where the caller went on after a pause: the new words replace the old.
+        /// Asked again with the same turn where the caller went on after a pause, or the listener changed the words: the new ones replace the
+        /// old, and an answer to those is no longer wanted.
         turn: TurnId,
         /// What the caller said.
         text: MaskedText,
@@ -335,6 +350,8 @@ pub enum CallAction {
     Release,
     /// Tell the world.
     Emit(Fact),
+    /// How the end of a turn turned out; counted.
+    EndJudged(TurnEnd),
     /// An input made no sense in this phase; counted.
     Refused {
         /// Bounded label of the phase.
@@ -342,27 +359,6 @@ pub enum CallAction {
         /// Bounded label of the input.
         input: &'static str,
     },
-}
-
-/// Why a call wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CallReason {
-    /// The caller has paused long enough: the turn is over.
-    EndOfTurn,
-    /// The last words did not come.
-    FinalDeadline,
-    /// The caller says nothing.
-    Silence,
-    /// The agent says nothing.
-    AgentDeadline,
-    /// No audio of an utterance came.
-    SpeechDeadline,
-    /// Caller speech over the agent has lasted long enough to count.
-    BargeIn,
-    /// No key comes, or no further one.
-    KeyDeadline,
-    /// An end that does not come.
-    EndDeadline,
 }
 
 /// One call, from its offer until everything it held is released.
@@ -389,7 +385,18 @@ pub struct Call {
     /// Turns that got an answer.
     turns: u32,
     caller_speaks: bool,
+    /// When the caller last began to speak.
+    speech_since: Option<Instant>,
     finalizing: Finalizing,
+    /// Guesses whether turns are over.
+    judge: Judge,
+    /// How the caller pauses.
+    pauses: Pauses,
+    /// What the agent expects of the caller's turn.
+    expect: Expect,
+    /// What it expects of the one after the answer that it gives.
+    hint: Expect,
+    ended: Option<Ended>,
     /// Silences in a row without words between them.
     silences: u32,
     /// Falls of listeners.
@@ -408,14 +415,6 @@ pub struct Call {
     interrupted: Option<UtteranceId>,
 }
 
-/// `FinalizeHearing`s that are not answered yet; they are answered in order.
-#[derive(Debug, Default)]
-struct Finalizing {
-    pending: u32,
-    /// So many of the first ones belong to speech whose words are dropped.
-    unwanted: u32,
-}
-
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -428,6 +427,7 @@ impl Call {
     /// A call that is not yet known to wait; its first input is [`CallInput::Offered`], or [`CallInput::Dialed`] where the gateway made it.
     pub fn new(settings: Arc<TenantSettings>, parties: Arc<Parties>) -> Self {
         Self {
+            judge: Judge::of(&settings.language),
             settings,
             parties,
             answered_by: AnsweredBy::Gateway,
@@ -439,7 +439,12 @@ impl Call {
             last_utterance: UtteranceId(0),
             turns: 0,
             caller_speaks: false,
+            speech_since: None,
             finalizing: Finalizing::default(),
+            pauses: Pauses::default(),
+            expect: Expect::default(),
+            hint: Expect::default(),
+            ended: None,
             silences: 0,
             hearing_falls: HearingFalls::default(),
             speaking_falls: 0,
@@ -473,6 +478,7 @@ impl Call {
             CallInput::Finalized => self.finalized(now),
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
             CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
+            CallInput::AgentExpects { turn, expect } => self.agent_expects(turn, expect),
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
@@ -521,6 +527,7 @@ impl Call {
         while let Some((due, reason)) = self.timers.take_due(now) {
             match reason {
                 CallReason::EndOfTurn => self.end_of_turn(now, due),
+                CallReason::StableWords => self.wait_for_stable_words(now),
                 CallReason::FinalDeadline => self.final_deadline(now),
                 CallReason::Silence => self.silence(now),
                 CallReason::AgentDeadline => self.agent_deadline(now),
@@ -570,6 +577,7 @@ impl Call {
 
     /// Goes to another phase. Alarms of the old one are forgotten.
     fn enter(&mut self, phase: Phase) {
+        self.judge_end(&phase);
         self.timers.clear();
         self.phase = phase;
     }

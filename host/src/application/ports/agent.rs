@@ -9,6 +9,7 @@ use vg_domain::call::AgentCommand;
 use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
+use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::speech::spoken_to;
 use vg_domain::tenant::TenantSettings;
@@ -128,6 +129,8 @@ impl Said {
 pub enum AgentEvent {
     /// More words.
     Text(String),
+    /// What the caller is expected to say to it.
+    Expects(Expect),
     /// The answer is complete; last event.
     Done(Option<AgentCommand>),
     /// The answer will not be completed; last event. Bounded code.

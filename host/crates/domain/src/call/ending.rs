@@ -1,6 +1,6 @@
 //! Ways out: a goodbye, a hang-up.
 
-use super::{Call, CallAction, CallReason, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
 use crate::dialling::DialFailure;
 use crate::event::Fact;
 use crate::outcome::{EndCause, Outcome};
@@ -102,6 +102,7 @@ impl Call {
 
     fn end(&mut self, cause: EndCause) {
         let outcome = Outcome { cause, turns: self.turns };
+        self.finalizing = Finalizing::default();
         self.emit(Fact::Ended(outcome.clone()));
         self.enter(Phase::Ended(outcome));
     }

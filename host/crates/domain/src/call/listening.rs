@@ -11,7 +11,7 @@ use crate::turn::{Moment, Timeline};
 use std::time::{Duration, Instant};
 
 /// Nobody speaks for longer without a pause; noise does.
-const TURN_MAX: Duration = Duration::from_secs(60);
+pub(super) const TURN_MAX: Duration = Duration::from_secs(60);
 /// So often each listener of the ladder is started again before the call does without (source design, section 9: 3 attempts).
 const HEARING_RESTARTS_MAX: u32 = 3;
 /// A listener that keeps falling for so long makes way for the next one before that: the caller waits for an answer.
@@ -32,6 +32,7 @@ pub(super) struct HearingFalls {
 impl Call {
     /// Gives the caller the floor for a new turn.
     pub(super) fn listen(&mut self, now: Instant) {
+        self.forget_last_words();
         if let Some(line) = self.ordered.pop_front() {
             return self.say_line(now, line, Next::Listen);
         }
@@ -61,21 +62,26 @@ impl Call {
             }
             Phase::Keying { .. } => {}
             Phase::Listening { turn } => {
-                let first = turn.floor == Floor::Quiet;
+                let (first, closed) = (turn.floor == Floor::Quiet, turn.floor == Floor::Closed);
+                let last_voiced = turn.timeline.at(Moment::LastVoiced);
                 turn.floor = Floor::Speech;
                 turn.timeline = Timeline::default();
+                if closed && turn.went_on_after.is_none() {
+                    turn.went_on_after = Some(turn.all_words());
+                }
                 if first {
                     self.push(CallAction::PrepareSpeaking);
                 }
+                self.learn_pause(last_voiced, started);
                 self.timers.clear();
                 self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
             }
-            // A false cut: the caller had only paused.
+            // The caller had only paused.
             Phase::Thinking { turn, .. } => {
-                let turn = Turn { floor: Floor::Speech, timeline: Timeline::default(), ..turn.clone() };
+                let turn = turn.clone();
+                self.learn_pause(turn.timeline.at(Moment::LastVoiced), started);
                 self.push(CallAction::CancelAsk { turn: turn.id });
-                self.enter(Phase::Listening { turn });
-                self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
+                self.resume_turn(now, turn);
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } => {
                 if self.is_interruptible() {
@@ -84,6 +90,7 @@ impl Call {
             }
         }
         self.caller_speaks = true;
+        self.speech_since = Some(started);
         Verdict::Taken
     }
 
@@ -94,21 +101,16 @@ impl Call {
             Phase::Answering { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             Phase::Listening { turn } => {
                 if turn.floor != Floor::Closed {
-                    turn.floor = Floor::Pause;
+                    turn.floor = Floor::Pause { since: last_voiced };
                     turn.timeline.note(Moment::LastVoiced, last_voiced);
                     self.timers.clear();
-                    // The pause may be reported when it has already lasted long enough.
-                    let due = (last_voiced + self.settings.timing.endpoint_wait).max(now);
-                    self.timers.arm(CallReason::EndOfTurn, due);
+                    self.wait_for_more(now);
                 }
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
                 self.timers.cancel(CallReason::BargeIn);
                 if self.caller_speaks && !self.deaf {
-                    // Its words must not be taken for the beginning of the next turn.
-                    self.push(CallAction::FinalizeHearing);
-                    self.finalizing.pending += 1;
-                    self.finalizing.unwanted = self.finalizing.pending;
+                    self.drop_words_so_far(now);
                 }
             }
         }
@@ -124,20 +126,35 @@ impl Call {
     }
 
     pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        if self.is_confirming() {
+            return Verdict::Taken;
+        }
         self.on_words(now, text, |call, text| {
-            if let Phase::Listening { turn } = &call.phase {
-                let (turn, text) = (turn.id, turn.words.followed_by(text));
+            if let Phase::Listening { turn } = &mut call.phase {
+                turn.take_partial(now, text);
+                let (turn, text) = (turn.id, turn.all_words());
                 call.emit(Fact::Hearing { turn, text });
             }
         })
     }
 
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        if self.is_confirming() {
+            self.take_last_words(text);
+            return Verdict::Taken;
+        }
+        if let Phase::Listening { turn } = &mut self.phase
+            && text.is_empty()
+            && !self.finalizing.drops(now)
+        {
+            turn.rest = None;
+        }
         self.on_words(now, text, |call, text| {
             // Partials do not count: a listener may guess and fall again and again.
             call.hearing_falls = HearingFalls::default();
             if let Phase::Listening { turn } = &mut call.phase {
-                turn.words = turn.words.followed_by(text);
+                turn.take_final(text);
+                turn.final_at = Some(now);
             }
         })
     }
@@ -155,7 +172,7 @@ impl Call {
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Listening { .. } => {}
         }
-        if text.is_empty() || self.finalizing.unwanted > 0 {
+        if text.is_empty() || self.finalizing.drops(now) {
             return Verdict::Taken;
         }
         if self.caller_speaks && self.is_interruptible() {
@@ -163,36 +180,19 @@ impl Call {
         }
         if let Phase::Listening { turn } = &mut self.phase {
             // A voice so soft that only the listener noticed it.
-            if turn.floor == Floor::Quiet {
-                turn.floor = Floor::Pause;
-                self.push(CallAction::PrepareSpeaking);
-                self.timers.clear();
-                self.timers.arm(CallReason::EndOfTurn, now + self.settings.timing.endpoint_wait);
+            let unnoticed = turn.timeline.at(Moment::LastVoiced).is_none();
+            match turn.floor {
+                Floor::Quiet => {
+                    turn.floor = Floor::Pause { since: now };
+                    self.push(CallAction::PrepareSpeaking);
+                    self.timers.clear();
+                }
+                Floor::Pause { .. } if unnoticed => turn.floor = Floor::Pause { since: now },
+                Floor::Pause { .. } | Floor::Speech | Floor::Closed => {}
             }
             count(self, text);
-        }
-        Verdict::Taken
-    }
-
-    pub(super) fn end_of_turn(&mut self, now: Instant, due: Instant) {
-        if let Phase::Listening { turn } = &mut self.phase {
-            turn.floor = Floor::Closed;
-            turn.timeline.note(Moment::EndpointDue, due);
-            turn.timeline.note(Moment::Decided, now);
-            self.finalizing.pending += 1;
-            self.push(CallAction::FinalizeHearing);
-            self.timers.arm(CallReason::FinalDeadline, now + self.settings.timing.final_deadline);
-        }
-    }
-
-    pub(super) fn finalized(&mut self, now: Instant) -> Verdict {
-        let Some(pending) = self.finalizing.pending.checked_sub(1) else {
-            return self.late();
-        };
-        self.finalizing = Finalizing { pending, unwanted: self.finalizing.unwanted.saturating_sub(1) };
-        self.hearing_falls = HearingFalls::default();
-        if pending == 0 {
-            self.close_turn(now);
+            self.wait_for_more(now);
+            self.wait_for_stable_words(now);
         }
         Verdict::Taken
     }
@@ -203,7 +203,7 @@ impl Call {
     }
 
     /// Goes on with the words of a turn that waited for them.
-    fn close_turn(&mut self, now: Instant) {
+    pub(super) fn close_turn(&mut self, now: Instant) {
         let turn = match &self.phase {
             Phase::Listening { turn } if turn.floor == Floor::Closed => turn.clone(),
             Phase::Listening { .. }
@@ -219,12 +219,11 @@ impl Call {
             | Phase::Ending { .. }
             | Phase::Ended(_) => return,
         };
-        if turn.words.is_empty() {
+        if turn.all_words().is_empty() {
             self.emit(Fact::NotUnderstood { turn: turn.id });
             self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
         } else {
-            self.silences = 0;
-            self.ask(now, turn);
+            self.ask_what_was_heard(now, turn);
         }
     }
 
@@ -258,13 +257,13 @@ impl Call {
             | Phase::Thinking { .. }
             | Phase::Speaking { .. } => {}
         }
+        let confirming = self.is_confirming();
         self.note_hearing_fall(now, code);
         if self.is_listener_lost() {
             self.do_without_listener(now);
-        } else if matches!(&self.phase, Phase::Listening { turn } if turn.floor == Floor::Closed) {
-            // The new one hears again what was said and is not final; the deadline for it stays.
-            self.finalizing.pending += 1;
-            self.push(CallAction::FinalizeHearing);
+        } else if confirming || matches!(&self.phase, Phase::Listening { turn } if turn.floor == Floor::Closed) {
+            // The new one hears again what was said and is not final; where that is waited for, the deadline stays.
+            self.finalize_again(now, confirming);
         }
         Verdict::Taken
     }

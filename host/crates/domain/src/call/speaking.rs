@@ -258,8 +258,10 @@ impl Call {
 
     /// The caller has taken the floor.
     pub(super) fn interrupt(&mut self, now: Instant) {
-        self.cut_short();
-        self.listen(now);
+        if self.take_back_answer(now) == Verdict::Refused {
+            self.cut_short();
+            self.listen(now);
+        }
     }
 
     /// The caller does not want to hear the rest.
@@ -289,7 +291,7 @@ impl Call {
         }
     }
 
-    fn hush(&mut self) -> Option<Reply> {
+    pub(super) fn hush(&mut self) -> Option<Reply> {
         self.cancel_answer();
         match &mut self.phase {
             Phase::Thinking { turn, .. } => {

@@ -6,9 +6,11 @@ mod consulting;
 mod dialing;
 mod handover;
 mod keying;
+mod pauses;
 mod stories;
 mod table;
 mod troubles;
+mod turn_end;
 
 use super::*;
 use crate::dice::some_moment;
@@ -57,19 +59,21 @@ fn masked(words: &str) -> MaskedText {
 struct Desk {
     call: Call,
     now: Instant,
+    /// How turns ended so far; not among the actions.
+    ends: Vec<&'static str>,
 }
 
 impl Desk {
     fn new(settings: TenantSettings) -> Self {
         let parties = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
-        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment() }
+        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new() }
     }
 
     /// A call that the gateway makes; the called side rings.
     fn dialing(settings: TenantSettings) -> Self {
         let inbound = Parties::inbound(Pii::new("gateway".into()), Pii::new("person".into()));
         let parties = Parties { direction: Direction::Outbound, ..inbound };
-        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment() };
+        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new() };
         desk.tell(CallInput::Dialed);
         desk
     }
@@ -125,7 +129,14 @@ impl Desk {
     }
 
     fn actions(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.call.poll_action()).map(|action| line(&action)).collect()
+        let mut lines = Vec::new();
+        while let Some(action) = self.call.poll_action() {
+            match action {
+                CallAction::EndJudged(end) => self.ends.push(end.code()),
+                action => lines.push(line(&action)),
+            }
+        }
+        lines
     }
 
     fn speech(&mut self) -> Vec<String> {
@@ -136,6 +147,10 @@ impl Desk {
     fn pause(&mut self) -> Vec<String> {
         let last_voiced = self.now;
         self.tell(CallInput::SpeechEnded { last_voiced })
+    }
+
+    fn partial(&mut self, words: &str) -> Vec<String> {
+        self.tell(CallInput::Partial(masked(words)))
     }
 
     fn words(&mut self, words: &str) -> Vec<String> {
@@ -201,6 +216,7 @@ fn line(action: &CallAction) -> String {
         CallAction::Consult(handover) => format!("consult {}", way_line(&handover.way)),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
+        CallAction::EndJudged(end) => format!("end judged: {}", end.code()),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
         CallAction::Ring
         | CallAction::OpenConversation

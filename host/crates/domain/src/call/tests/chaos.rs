@@ -3,6 +3,7 @@
 use super::*;
 use crate::dice::Dice;
 use crate::outbound::OnMachine;
+use crate::tenant::Bounds;
 
 const CALLS: u64 = 1500;
 const STEPS: u64 = 300;
@@ -12,6 +13,7 @@ fn hasty() -> TenantSettings {
     let zero = Duration::ZERO;
     let timing = Timing {
         endpoint_wait: zero,
+        endpoint_bounds: Some(Bounds { floor: zero, ceiling: zero }),
         silence: zero,
         barge_in: zero,
         agent_deadline: zero,

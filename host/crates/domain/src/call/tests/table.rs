@@ -107,6 +107,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::Finalized,
         CallInput::HearingFell { code: "code" },
         CallInput::AgentText { turn, text: "A clause, and".into() },
+        CallInput::AgentExpects { turn, expect: Expect::YesNo },
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },
         CallInput::AgentDone { turn, command: Some(AgentCommand::HangUp) },
