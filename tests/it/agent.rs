@@ -177,7 +177,7 @@ async fn every_protocol_carries_a_whole_conversation() {
         let advice = HandoverAdvice {
             target: Some(TransferTarget::Queue("sales".to_owned())),
             mode: TransferMode::Attended,
-            summary: Some("Spoke 5 times.".to_owned()),
+            summary: Some("Spoke 6 times.".to_owned()),
         };
         assert_eq!(client.agent.hand_over(handover).await, Ok(advice), "{way}");
 

@@ -1,14 +1,21 @@
 use super::*;
-use serde::Deserialize;
 use std::collections::BTreeMap;
+use toml::{Table, Value};
 
 /// The labelled ends, by language.
 pub(crate) fn labelled() -> BTreeMap<String, Labelled> {
-    toml::from_str(include_str!("../../fixtures/turn-ends.toml")).unwrap()
+    let table: Table = include_str!("../../fixtures/turn-ends.toml").parse().unwrap();
+    let words = |labelled: &Value, label: &str| {
+        labelled[label].as_array().unwrap().iter().map(|words| words.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let of = |labelled: &Value| {
+        let [whole, open, on] = ["whole", "open", "on"].map(|label| words(labelled, label));
+        Labelled { whole, open, on }
+    };
+    table.iter().map(|(language, labelled)| (language.clone(), of(labelled))).collect()
 }
 
 /// Ends of one language; see the fixture.
-#[derive(Deserialize)]
 pub(crate) struct Labelled {
     pub(crate) whole: Vec<String>,
     pub(crate) open: Vec<String>,

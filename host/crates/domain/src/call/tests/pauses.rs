@@ -7,14 +7,13 @@ use crate::dice::Dice;
 use crate::finish::tests::labelled;
 use crate::finish::{Guess, Judge};
 use crate::tenant::Bounds;
-use serde::Deserialize;
+use toml::{Table, Value};
 
 const CALLS: u64 = 400;
 const TURNS: u32 = 12;
 /// The voice activity detector reports a pause so late, and shorter ones not at all.
 const HANGOVER_MS: u64 = 200;
 
-#[derive(Deserialize)]
 struct Fixture {
     pauses: PauseTable,
     tempo: TempoTable,
@@ -22,7 +21,6 @@ struct Fixture {
     words: WordShares,
 }
 
-#[derive(Deserialize)]
 struct PauseTable {
     count: u64,
     bin_ms: f64,
@@ -35,24 +33,63 @@ struct PauseTable {
     p95_ms: f64,
 }
 
-#[derive(Deserialize)]
 struct TempoTable {
     percentiles: Vec<f64>,
     median_ms: Vec<f64>,
     pauses_each: f64,
 }
 
-#[derive(Deserialize)]
 struct Within {
     open_question: f64,
     closed_question: f64,
     confirmation: f64,
 }
 
-#[derive(Deserialize)]
 struct WordShares {
     held: f64,
     settled: f64,
+}
+
+impl Fixture {
+    fn read() -> Self {
+        let table: Table = include_str!("../../../fixtures/pauses.toml").parse().unwrap();
+        let number = |section: &str, key: &str| number(&table[section][key]);
+        let numbers =
+            |section: &str, key: &str| table[section][key].as_array().unwrap().iter().map(self::number).collect::<Vec<_>>();
+        let counts = |section: &str, key: &str| {
+            let counts = table[section][key].as_array().unwrap().iter();
+            counts.map(|count| u64::try_from(count.as_integer().unwrap()).unwrap()).collect::<Vec<_>>()
+        };
+        let count = |section: &str, key: &str| u64::try_from(table[section][key].as_integer().unwrap()).unwrap();
+        Self {
+            pauses: PauseTable {
+                count: count("pauses", "count"),
+                bin_ms: number("pauses", "bin_ms"),
+                first_ms: number("pauses", "first_ms"),
+                bins: counts("pauses", "bins"),
+                longer: count("pauses", "longer"),
+                median_ms: number("pauses", "median_ms"),
+                p75_ms: number("pauses", "p75_ms"),
+                p90_ms: number("pauses", "p90_ms"),
+                p95_ms: number("pauses", "p95_ms"),
+            },
+            tempo: TempoTable {
+                percentiles: numbers("tempo", "percentiles"),
+                median_ms: numbers("tempo", "median_ms"),
+                pauses_each: number("tempo", "pauses_each"),
+            },
+            within: Within {
+                open_question: number("within", "open_question"),
+                closed_question: number("within", "closed_question"),
+                confirmation: number("within", "confirmation"),
+            },
+            words: WordShares { held: number("words", "held"), settled: number("words", "settled") },
+        }
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_float().or_else(|| value.as_integer().map(|number| number as f64)).unwrap()
 }
 
 /// Draws callers and their pauses.
@@ -65,7 +102,7 @@ struct People {
 
 impl People {
     fn new() -> Self {
-        let fixture: Fixture = toml::from_str(include_str!("../../../fixtures/pauses.toml")).unwrap();
+        let fixture = Fixture::read();
         let table = &fixture.pauses;
         assert_eq!(table.bins.iter().sum::<u64>() + table.longer, table.count);
         let middles = |at: usize| (table.first_ms + (at as f64 + 0.5) * table.bin_ms).ln();
