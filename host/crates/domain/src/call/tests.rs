@@ -13,6 +13,7 @@ mod troubles;
 mod turn_end;
 
 use super::*;
+use crate::dialling::DialFailure;
 use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::{Collect, Menu, MenuAction, MenuStart};
@@ -20,7 +21,7 @@ use crate::mask::Heard;
 use crate::parties::Direction;
 use crate::pii::Pii;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
-use crate::transfer::{HandoverAdvice, PlacePattern, TransferMode, TransferSettings, TransferTarget, Way};
+use crate::transfer::{HandoverAdvice, PlacePattern, Returned, TransferMode, TransferSettings, TransferTarget, Way};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
