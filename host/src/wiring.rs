@@ -157,7 +157,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         orders: Arc::clone(&directory) as _,
         originator: Some(Arc::clone(&originator) as _),
         tenants: vitals.settings.tenants(),
-        plugins: Arc::clone(&vitals.plugins),
+        settings: Arc::clone(&vitals.settings),
         tickets,
         drain: stop.clone(),
         close: close.clone(),

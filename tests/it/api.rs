@@ -26,15 +26,19 @@ use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::Parties;
 use vg_domain::pii::Pii;
 use vg_domain::tenant::TenantSettings;
-use vg_tests::house::House;
+use vg_plugin_host::{HostConfig, PluginHost};
+use vg_tests::house::{House, plugins_dir};
 use voice_gateway::adapters::http::auth::{Auth, Key, Keys, Tokens};
-use voice_gateway::adapters::http::{ApiParts, Tickets, api, front, serve};
+use voice_gateway::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig, PhoneError};
+use voice_gateway::adapters::plugins::Plugins;
+use voice_gateway::adapters::settings::Settings;
 use voice_gateway::adapters::tenants::demo;
 use voice_gateway::application::desk::Desk;
 use voice_gateway::application::orders::Directory;
 use voice_gateway::application::ports::{Admission, Arrival, Facts, Originate, OriginateError, Originator, TenantError, Tenants};
+use voice_gateway::config::{Config, Machine};
 
 const ISSUER: &str = "https://id.example/";
 const AUDIENCE: &str = "voice-gateway";
@@ -102,11 +106,27 @@ impl Tenants for OneTenant {
     }
 }
 
-/// An API with calls that are up and calls that are over.
+/// An API with calls that are up and calls that are over, and a plugin.
 struct Stand {
     at: SocketAddr,
     close: CancellationToken,
     tasks: JoinSet<()>,
+    _folder: tempfile::TempDir,
+}
+
+/// A folder with one plugin, under a policy that vouches for nothing else.
+fn settings(folder: &Path) -> Arc<Settings> {
+    let dir = folder.join("plugins");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::copy(plugins_dir().join("test/probe-stt.wasm"), dir.join("probe-stt.wasm")).unwrap();
+    let toml = format!("[plugins]\ndir = {dir:?}\nstore = {:?}\ncache_dir = {:?}\n", folder.join("store"), folder.join("cache"));
+    let config = Config::parse(&toml, [], &Machine::here()).unwrap();
+    let host = PluginHost::new(HostConfig::new(config.plugins.cache_dir.clone())).unwrap();
+    let plugins = Plugins::new(host, None, &config.plugins).unwrap();
+    let settings = Settings::new(&config, Arc::new(plugins)).unwrap();
+    // The demo's tenant misses its plugins here.
+    let _ = settings.refresh();
+    Arc::new(settings)
 }
 
 impl Stand {
@@ -139,13 +159,15 @@ impl Stand {
             audience: AUDIENCE.to_owned(),
             leeway: Duration::from_secs(5),
         };
+        let folder = tempfile::tempdir().unwrap();
         let routes = api(ApiParts {
             auth: Auth::Tokens(tokens),
             orders: directory,
             originator: Some(Arc::new(Callers { desk: Some(Arc::clone(&desk)), ..Callers::default() })),
             desk,
             tenants: Arc::new(OneTenant),
-            plugins: None,
+            settings: Some(settings(folder.path())),
+            operators: Operators::Here,
             tickets: Arc::new(Tickets::default()),
             drain: CancellationToken::new(),
             close: close.clone(),
@@ -156,7 +178,7 @@ impl Stand {
         let at = listener.local_addr().unwrap();
         let served = serve(listener, front(routes.public.merge(routes.admin)), None, close.clone());
         tasks.spawn(async move { served.await.unwrap() });
-        Self { at, close, tasks }
+        Self { at, close, tasks, _folder: folder }
     }
 }
 
@@ -203,14 +225,14 @@ async fn schemathesis_finds_no_error_of_ours_and_no_break_of_the_description() {
     let mut stand = Stand::open(&issuer).await;
     // A stream has no end to wait for; it has stories of its own.
     let told = tried(&issuer, &stand, "", &["--exclude-path", "/v1/events"]).await;
-    assert!(told.contains("16 selected / 18 total") && generated(&told) > 500, "{told}");
+    assert!(told.contains("18 selected / 20 total") && generated(&told) > 500, "{told}");
 
     // Made-up names lead nowhere: once more with a call and a tenant that are there.
     let known = "[[operations]]\ninclude-path-regex = \"^/v1/calls/\"\nparameters = { id = \"up-1\" }\n\
                  [[operations]]\ninclude-path-regex = \"^/v1/tenants/\"\nparameters = { id = \"demo\" }\n";
     let named = ["--include-path-regex", "^/v1/(calls|tenants)/", "--phases", "coverage,fuzzing"];
     let told = tried(&issuer, &stand, known, &named).await;
-    assert!(told.contains("10 selected / 18 total") && generated(&told) > 200, "{told}");
+    assert!(told.contains("10 selected / 20 total") && generated(&told) > 200, "{told}");
     stand.close.cancel();
     stand.tasks.abort_all();
 }
@@ -273,7 +295,14 @@ async fn a_call_by_ticket_is_its_tenants_alone_to_see_read_and_end() {
     drop(phone);
 
     // What is the operator's is at the operator's address alone.
-    let operator = issuer.token("demo", "admin");
+    let operator = issuer.token("demo", "admin plugins:write");
+    // Plugins are looked at here and changed there.
+    assert_eq!(ask(at, "GET /v1/plugins", &operator, "").await.0, 200);
+    for (at, status) in [(at, 405), (admin, 415)] {
+        assert_eq!(ask(at, "POST /v1/plugins?id=stt-a", &operator, "{}").await.0, status);
+    }
+    assert_eq!(ask(at, "DELETE /v1/plugins/stt-a", &operator, "").await.0, 404);
+    assert_eq!(ask(admin, "DELETE /v1/plugins/stt-local", &operator, "").await.1["code"], "plugin_in_use");
     for what in ["GET /metrics", "GET /health/live", "POST /v1/admin/drain"] {
         assert_eq!(ask(at, what, &operator, "").await.0, 404, "{what}");
     }

@@ -17,7 +17,7 @@ use vg_domain::tenant::TenantSettings;
 use vg_tests::program;
 use vg_tests::rig::{Caller, Rig};
 use voice_gateway::adapters::http::auth::Auth;
-use voice_gateway::adapters::http::{ApiParts, Tickets, api, front, serve};
+use voice_gateway::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
 use voice_gateway::application::desk::Desk;
 use voice_gateway::application::orders::Directory;
 use voice_gateway::application::ports::{Admission, Arrival, Facts, TenantError, Tenants};
@@ -71,7 +71,8 @@ async fn served(facts: &[(CallId, TenantId, Fact)], close: &CancellationToken, t
         orders: Arc::new(Directory::default()),
         originator: None,
         tenants: Arc::new(Nobody),
-        plugins: None,
+        settings: None,
+        operators: Operators::Here,
         tickets: Arc::new(Tickets::default()),
         drain: CancellationToken::new(),
         close: close.clone(),

@@ -16,7 +16,7 @@ mod rates;
 mod server;
 mod tickets;
 
-pub use api::{ApiParts, ApiRoutes, api};
+pub use api::{ApiParts, ApiRoutes, Operators, api};
 pub use openapi::openapi;
 pub(in crate::adapters) use openapi::problem as problem_response;
 pub use problem::Problem;

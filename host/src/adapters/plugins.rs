@@ -1,5 +1,6 @@
 //! Speech plugins as listeners and speakers of calls: loaded, permitted, opened under a grant, counted, and replaced while calls run.
 
+mod changes;
 mod outcomes;
 mod permits;
 mod records;
@@ -9,6 +10,7 @@ mod sound;
 mod stamp;
 mod standing;
 
+pub use changes::ChangeError;
 pub use shelf::Stocked;
 pub use stamp::Stamp;
 pub use standing::{Absent, Held, Holding, Standing};
@@ -36,7 +38,7 @@ use vg_plugin_host::policy::{Policy, Shortfall, TenantWish};
 use vg_plugin_host::session::{Opening, Way};
 use vg_plugin_host::slot::Report;
 use vg_plugin_host::{Plugin, PluginHost, SessionError};
-use vg_plugin_store::StoreError;
+use vg_plugin_store::{NewPlugin, PluginName, StoreError};
 
 /// A telephone's.
 const LEG_HZ: u32 = 8000;
@@ -97,6 +99,35 @@ impl Plugins {
             self.permits.forget();
         }
         Ok(stocked)
+    }
+
+    /// A place for a component that comes by another way than the operator's hand.
+    ///
+    /// # Errors
+    /// Where the folder cannot be written.
+    pub fn begin(&self, plugin: &PluginName) -> Result<NewPlugin, ChangeError> {
+        Ok(self.shelf.begin(plugin)?)
+    }
+
+    /// Puts it into the folder, if somebody vouches for it and it works; gives its digest. [`stock`](Self::stock) takes it over. Blocks for seconds.
+    ///
+    /// # Errors
+    /// Why not; then nothing has changed.
+    pub fn put(&self, draft: NewPlugin) -> Result<String, ChangeError> {
+        self.shelf.put(&self.host, &self.permits.policy(), draft)
+    }
+
+    /// Takes a plugin out of the folder. Sessions that are up go on. [`stock`](Self::stock) makes it so.
+    ///
+    /// # Errors
+    /// Where one of `needed` means it, or it is not there.
+    pub fn take_away(&self, plugin: &PluginName, needed: &BTreeSet<PluginId>) -> Result<(), ChangeError> {
+        self.shelf.take_away(plugin, needed)
+    }
+
+    /// One plugin of the shelf.
+    pub fn one(&self, id: &PluginId) -> Option<Listed> {
+        self.all().into_iter().find(|listed| listed.id == *id)
     }
 
     /// Changes with whatever a [`stock`](Self::stock) would take over.

@@ -3,7 +3,7 @@
 
 mod needed;
 
-use super::plugins::{Plugins, Stamp};
+use super::plugins::{Absent, ChangeError, Plugins, Stamp};
 use super::tenants::{Draft, FolderTenants, RemoteStats, RemoteTenants};
 use crate::application::ports::Tenants;
 use crate::config::{self, Config, Faults};
@@ -18,6 +18,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use vg_domain::ids::PluginId;
 use vg_plugin_host::policy::Policy;
+use vg_plugin_store::{NewPlugin, PluginName};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -107,6 +108,38 @@ impl Settings {
             Source::Folder(_) => RemoteStats::default(),
             Source::Remote(remote) => remote.stats(),
         }
+    }
+
+    /// The plugins themselves.
+    pub fn plugins(&self) -> &Arc<Plugins> {
+        &self.plugins
+    }
+
+    /// Puts a component into the folder of plugins and takes it over: beside live calls, whose sessions keep what they have. Blocks for seconds.
+    ///
+    /// # Errors
+    /// Why not; then nothing has changed.
+    pub fn put(&self, draft: NewPlugin) -> Result<(), ChangeError> {
+        let id = PluginId::new(draft.plugin().name());
+        let digest = self.plugins.put(draft)?;
+        // What else is wrong with the settings is told, and is nothing of this plugin's.
+        let _ = self.refresh_and_tell();
+        match self.plugins.one(&id).map(|listed| listed.holds) {
+            Some(Ok(held)) if held.versions().iter().any(|version| version.digest == digest) => Ok(()),
+            Some(Err(absent)) => Err(ChangeError::Absent(absent)),
+            // Somebody's hand was quicker.
+            Some(Ok(_)) | None => Err(Absent::Changed.into()),
+        }
+    }
+
+    /// Takes a plugin out of the folder, unless a tenant names it that is known at this moment. Blocks.
+    ///
+    /// # Errors
+    /// Why not; then nothing has changed.
+    pub fn take_away(&self, plugin: &PluginName) -> Result<(), ChangeError> {
+        self.plugins.take_away(plugin, &self.needed())?;
+        let _ = self.refresh_and_tell();
+        Ok(())
     }
 
     /// Plugins that a tenant names at this moment.
@@ -206,19 +239,22 @@ impl Settings {
 
     async fn refresh_off_the_workers(self: &Arc<Self>) -> Result<(), Faults> {
         let settings = Arc::clone(self);
-        let result = tokio::task::spawn_blocking(move || {
-            let told = settings.seen().faults.clone();
-            let result = settings.refresh();
-            if let Err(faults) = &result
-                && *faults != told
-            {
-                faults.iter().for_each(|fault| {
-                    tracing::error!(path = fault.path, fault = fault.what, "settings are faulty: the old ones stay")
-                });
-            }
-            result
-        });
+        let result = tokio::task::spawn_blocking(move || settings.refresh_and_tell());
         result.await.unwrap_or_else(|error| Err(Faults::one("settings", error)))
+    }
+
+    /// Faults are told once.
+    fn refresh_and_tell(&self) -> Result<(), Faults> {
+        let told = self.seen().faults.clone();
+        let result = self.refresh();
+        if let Err(faults) = &result
+            && *faults != told
+        {
+            faults.iter().for_each(|fault| {
+                tracing::error!(path = fault.path, fault = fault.what, "settings are faulty: the old ones stay")
+            });
+        }
+        result
     }
 
     fn take_policy(&self, faults: &mut Faults) -> bool {

@@ -1,9 +1,8 @@
 //! The HTTP side: its addresses, and what is served at which.
 
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Tickets};
-use crate::adapters::plugins::Plugins;
-use crate::adapters::settings;
+use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Operators, Tickets};
+use crate::adapters::settings::{self, Settings};
 use crate::application::desk::Desk;
 use crate::application::ports::{Orders, Originator, Tenants};
 use crate::config::{self, Config};
@@ -27,7 +26,7 @@ pub(super) struct Behind {
     pub(super) orders: Arc<dyn Orders>,
     pub(super) originator: Option<Arc<dyn Originator>>,
     pub(super) tenants: Arc<dyn Tenants>,
-    pub(super) plugins: Arc<Plugins>,
+    pub(super) settings: Arc<Settings>,
     pub(super) tickets: Arc<Tickets>,
     pub(super) drain: CancellationToken,
     pub(super) close: CancellationToken,
@@ -84,14 +83,15 @@ impl Front {
 }
 
 fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
-    let Behind { desk, orders, originator, tenants, plugins, tickets, drain, close } = behind;
+    let Behind { desk, orders, originator, tenants, settings, tickets, drain, close } = behind;
     ApiParts {
         auth,
         desk,
         orders,
         originator,
         tenants,
-        plugins: Some(plugins),
+        settings: Some(settings),
+        operators: if config.http.admin_bind.is_some() { Operators::Apart } else { Operators::Here },
         tickets,
         drain,
         close,

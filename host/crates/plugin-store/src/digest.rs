@@ -14,6 +14,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// Of bytes that come piece by piece.
+    pub(crate) fn of_pieces(pieces: Sha256) -> Self {
+        Self(pieces.finalize().into())
+    }
+
     /// 64 lower-case hexadecimal digits, without the algorithm.
     pub fn hex(&self) -> String {
         use fmt::Write;

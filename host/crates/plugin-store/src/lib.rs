@@ -6,7 +6,8 @@
 //! bounded code and a remedy. It does not know WebAssembly engines, sessions or tenants.
 //!
 //! Modules in flow order: a [`reference`](Reference) is pulled from a [`Registry`], kept in the [`Store`], held against
-//! the [`TrustPolicy`] whose keys were made by [`sign`], and handed out by [`open`].
+//! the [`TrustPolicy`] whose keys were made by [`sign`], and handed out by [`open`]. What a gateway itself puts into the folder of plugins goes
+//! through a [`Folder`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -15,13 +16,17 @@ mod limits;
 mod reference;
 pub mod sign;
 mod trust;
+mod disk;
 mod store;
+mod folder;
 mod credentials;
 mod registry;
 mod open;
 
 pub use credentials::{Credentials, CredentialsError};
 pub use digest::{Digest, DigestError};
+pub use folder::{Folder, FolderError, NewPlugin};
+pub use limits::PLUGIN_BYTES_MAX;
 pub use open::{OpenError, Opened, open};
 pub use reference::{OciReference, PluginName, Reference, ReferenceError};
 pub use registry::{Artifact, PlainHttp, Pulled, Pushed, Registry, RegistryError, RegistryOptions, SIGNATURE_ANNOTATION};

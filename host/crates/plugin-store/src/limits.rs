@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A component, on disk or from a registry; larger ones are refused before they are read. The host loads none larger either.
-pub(crate) const PLUGIN_BYTES_MAX: u64 = 256 << 20;
+pub const PLUGIN_BYTES_MAX: u64 = 256 << 20;
 
 /// A signature file has four lines; more is no signature.
 pub(crate) const SIGNATURE_BYTES_MAX: u64 = 4 << 10;

@@ -9,16 +9,15 @@
 //! Several processes may share a store. A crash at any byte leaves the old state or the new one. Nothing is believed: a plugin
 //! is held against its digest whenever it is read, and a damaged one is refused until it is put again.
 
-mod disk;
 mod sweep;
 
 pub use sweep::{Keep, Swept};
 
 use crate::digest::Digest;
+use crate::disk::{self, Disk, Pen};
 use crate::limits::{PLUGIN_BYTES_MAX, RECORD_BYTES_MAX, SIGNATURE_BYTES_MAX};
 use crate::reference::{PluginName, Reference};
 use crate::sign::Signature;
-use disk::{Disk, Pen};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;

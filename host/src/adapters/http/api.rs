@@ -7,6 +7,7 @@ use super::rates::Rates;
 use super::tickets::Tickets;
 use super::{Problem, admin, audit, calls, events, openapi, plugins};
 use crate::adapters::plugins::Plugins;
+use crate::adapters::settings::Settings;
 use crate::application::desk::Desk;
 use crate::application::ports::{Orders, Originator, Tenants};
 use axum::Router;
@@ -20,6 +21,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -45,8 +47,10 @@ pub struct ApiParts {
     pub originator: Option<Arc<dyn Originator>>,
     /// Who knows tenants.
     pub tenants: Arc<dyn Tenants>,
-    /// Plugins; none for an empty list of them.
-    pub plugins: Option<Arc<Plugins>>,
+    /// Policy, plugins and their folder; none for an empty list of them that nobody changes.
+    pub settings: Option<Arc<Settings>>,
+    /// Where the operator's part is served.
+    pub operators: Operators,
     /// Tickets for `/media/ws`.
     pub tickets: Arc<Tickets>,
     /// Cancelling it begins the drain.
@@ -59,18 +63,35 @@ pub struct ApiParts {
     pub cors_origins: Vec<HeaderValue>,
 }
 
+/// Where the operator's part of the API is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operators {
+    /// Where everything is.
+    Here,
+    /// At an address of their own: changes to plugins are not even known at the public one.
+    Apart,
+}
+
 pub(super) struct Api {
     pub(super) parts: ApiParts,
     pub(super) streams: Streams,
+    /// Held by who changes plugins: one at a time, since a component may be large and takes a processor for seconds.
+    pub(super) changing: Arc<Semaphore>,
+    pub(super) once: Arc<Once>,
     rates: Rates,
-    once: Arc<Once>,
+}
+
+impl Api {
+    pub(super) fn plugins(&self) -> Option<&Arc<Plugins>> {
+        self.parts.settings.as_ref().map(|settings| settings.plugins())
+    }
 }
 
 /// The routes of the API: those for everybody, and those of the operator.
 pub struct ApiRoutes {
     /// Calls, events, tenants, plugins, tickets; and the API's description.
     pub public: Router,
-    /// `/v1/admin/…`
+    /// `/v1/admin/…`, and changes to plugins where the operator's part is apart.
     pub admin: Router,
 }
 
@@ -78,16 +99,25 @@ pub struct ApiRoutes {
 pub fn api(parts: ApiParts) -> ApiRoutes {
     let cors = cors(&parts.cors_origins);
     let rates = Rates::new(parts.requests_per_s);
-    let api = Arc::new(Api { parts, streams: Streams::default(), rates, once: Arc::default() });
+    let operators_apart = parts.operators == Operators::Apart;
+    let changing = Arc::new(Semaphore::new(1));
+    let api = Arc::new(Api { parts, streams: Streams::default(), changing, once: Arc::default(), rates });
     let guarded = |routes: Router<Arc<Api>>| {
         let routes = routes.method_not_allowed_fallback(super::method_not_allowed);
         routes.layer(middleware::from_fn_with_state(Arc::clone(&api), guard)).with_state(Arc::clone(&api))
     };
-    let mut public = guarded(public().split_for_parts().0).merge(openapi::pages());
+    let (mut everybodys, mut theirs) = (public().split_for_parts().0, operators().split_for_parts().0);
+    let changes = changes().split_for_parts().0;
+    if operators_apart {
+        theirs = theirs.merge(changes)
+    } else {
+        everybodys = everybodys.merge(changes)
+    }
+    let mut public = guarded(everybodys).merge(openapi::pages());
     if let Some(cors) = cors {
         public = public.layer(cors);
     }
-    ApiRoutes { public, admin: guarded(operators().split_for_parts().0) }
+    ApiRoutes { public, admin: guarded(theirs) }
 }
 
 /// The routes with their description; see [`openapi`].
@@ -113,6 +143,11 @@ pub(super) fn operators() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(admin::drain))
 }
 
+/// Changes to what all tenants share.
+pub(super) fn changes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(plugins::changes::put)).routes(routes!(plugins::changes::take_away))
+}
+
 async fn guard(
     State(api): State<Arc<Api>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
@@ -134,7 +169,12 @@ async fn guard(
         return next.run(request).await;
     }
     let (request, act) = audit::Act::of(request, &caller).await;
-    let response = acted(&api, &caller, request, next).await;
+    let response = if plugins::comes_in_pieces(request.method(), request.uri()) {
+        // Reads its body itself, and knows itself whether it was done before.
+        next.run(request).await
+    } else {
+        acted(&api, &caller, request, next).await
+    };
     act.ended(&response);
     response
 }

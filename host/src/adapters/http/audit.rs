@@ -7,6 +7,10 @@ use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+/// What an act was done to, where its path does not say it: put into an answer's extensions. Letters, digits and `-_@.` only.
+#[derive(Clone)]
+pub(super) struct On(pub(super) String);
+
 /// An act on its way. It is written down when this is dropped, whatever became of it.
 pub(super) struct Act {
     who: Caller,
@@ -33,6 +37,9 @@ impl Act {
     /// How it went.
     pub(super) fn ended(mut self, response: &Response) {
         let code = response.extensions().get::<Problem>().map(Problem::code);
+        if let Some(On(what)) = response.extensions().get::<On>() {
+            self.on = Some(what.clone());
+        }
         self.outcome = Some((response.status(), code));
     }
 }

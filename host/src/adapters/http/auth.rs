@@ -57,7 +57,7 @@ pub enum Scope {
     CallsRead,
     /// Make calls and act on them.
     CallsWrite,
-    /// Look at plugins and try options.
+    /// Look at plugins and try options; with `admin`, put and remove them.
     PluginsWrite,
     /// Act on the gateway, and look at every tenant's settings.
     Admin,

@@ -1,6 +1,6 @@
 //! What holds for every request: it has an id, an end, and headers that keep browsers from guessing.
 
-use super::Problem;
+use super::{Problem, plugins};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -12,6 +12,8 @@ use uuid::Uuid;
 
 /// From a request's head to its answer's; bodies that stream come after it.
 const ANSWER: Duration = Duration::from_secs(40);
+/// The same where a component comes and is compiled.
+const ANSWER_TO_A_PLUGIN: Duration = Duration::from_secs(600);
 /// The header.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of an id that is taken over.
@@ -32,7 +34,8 @@ pub(super) struct RequestId(pub(super) String);
 pub(super) async fn edge(mut request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     request.extensions_mut().insert(RequestId(id.clone()));
-    let answer = timeout(ANSWER, next.run(request)).await;
+    let slow = plugins::comes_in_pieces(request.method(), request.uri());
+    let answer = timeout(if slow { ANSWER_TO_A_PLUGIN } else { ANSWER }, next.run(request)).await;
     let mut response = answer.unwrap_or_else(|_| Problem::new(StatusCode::GATEWAY_TIMEOUT, "deadline").into_response());
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         *response.body_mut() = Body::from(problem.document(Some(&id)));

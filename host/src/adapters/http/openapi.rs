@@ -63,6 +63,7 @@ fn document() -> OpenApi {
     let mut document = Description::openapi();
     document.merge(api::public().into_openapi());
     document.merge(api::operators().into_openapi());
+    document.merge(api::changes().into_openapi());
     let token = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")

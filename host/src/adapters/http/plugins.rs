@@ -1,4 +1,8 @@
-//! `/v1/plugins`: what plugins are and wish, and whether options satisfy their schema.
+//! `/v1/plugins`: what plugins are and wish, whether options satisfy their schema, and how they come and go.
+
+pub(super) mod changes;
+
+pub(super) use changes::comes_in_pieces;
 
 use super::Problem;
 use super::api::Api;
@@ -20,12 +24,15 @@ use vg_plugin_host::slot::{Role, VersionState};
 #[utoipa::path(get, path = "/v1/plugins", operation_id = "list_plugins", tag = "plugins", security(("token" = ["plugins:write"])),
     responses((status = 200, description = "`plugins`, a list", body = Object, content_type = "application/json")))]
 pub(super) async fn list(State(api): State<Arc<Api>>, _: Permit<PluginsWrite>) -> Json<Value> {
-    let all = api.parts.plugins.as_ref().map(|plugins| plugins.all()).unwrap_or_default();
-    let rows = all.into_iter().map(|Listed { id, holds, shortfalls }| match holds {
+    let all = api.plugins().map(|plugins| plugins.all()).unwrap_or_default();
+    Json(json!({ "plugins": all.into_iter().map(row).collect::<Vec<_>>() }))
+}
+
+fn row(Listed { id, holds, shortfalls }: Listed) -> Value {
+    match holds {
         Ok(held) => held_row(&id, &held, &shortfalls),
         Err(absent) => absent_row(&id, &absent),
-    });
-    Json(json!({ "plugins": rows.collect::<Vec<_>>() }))
+    }
 }
 
 fn held_row(id: &PluginId, held: &Held, shortfalls: &[Shortfall]) -> Value {
@@ -75,8 +82,7 @@ pub(super) async fn check(
     options: Result<Json<Value>, JsonRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Json(options) = options.map_err(no_json)?;
-    let plugins = api.parts.plugins.as_ref();
-    match plugins.and_then(|plugins| plugins.check_options(&PluginId::new(id), &options)) {
+    match api.plugins().and_then(|plugins| plugins.check_options(&PluginId::new(id), &options)) {
         None => Err(Problem::new(StatusCode::NOT_FOUND, "plugin_not_found")),
         Some(faults) if faults.is_empty() => Ok(Json(json!({ "valid": true }))),
         Some(faults) => {

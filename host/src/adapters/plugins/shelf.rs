@@ -5,24 +5,24 @@ use super::standing::{Absent, Held, Holding, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use vg_domain::ids::PluginId;
 use vg_plugin_host::api::Compute;
 use vg_plugin_host::options::OptionsSchema;
 use vg_plugin_host::policy::{Policy, Terms};
 use vg_plugin_host::slot::Report;
 use vg_plugin_host::{Loading, PluginHost, Trust};
-use vg_plugin_store::{Digest, Reference, Store, StoreError, TrustPolicy, open};
+use vg_plugin_store::{Digest, Folder, Opened, Reference, Store, StoreError, TrustPolicy, open};
 
 /// What a place was filled from: the same again is not loaded again.
 #[derive(Clone, PartialEq, Eq)]
-struct Cause {
-    found: Found,
-    terms: Terms,
+pub(super) struct Cause {
+    pub(super) found: Found,
+    pub(super) terms: Terms,
 }
 
 #[derive(Clone, PartialEq, Eq)]
-enum Found {
+pub(super) enum Found {
     Nowhere(Lack),
     File(PathBuf, Stamp),
     Stored(Reference, Digest),
@@ -30,22 +30,26 @@ enum Found {
 
 /// Why neither folder nor store has a plugin.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Lack {
+pub(super) enum Lack {
     Missing,
     Ambiguous,
     /// The id is no reference.
     Name,
 }
 
-struct Place {
-    cause: Cause,
-    holds: Holding,
+pub(super) struct Place {
+    pub(super) cause: Cause,
+    pub(super) holds: Holding,
 }
 
 /// Plugins by the names that tenants write.
 pub(super) struct Shelf {
     dir: PathBuf,
-    store: Store,
+    /// The same, where this gateway changes it.
+    pub(super) folder: Folder,
+    /// Held while the folder is read or changed: a plugin is two files.
+    pub(super) changing: Mutex<()>,
+    pub(super) store: Store,
     /// Where the store keeps what names mean.
     refs: PathBuf,
     places: RwLock<Arc<BTreeMap<PluginId, Place>>>,
@@ -64,7 +68,16 @@ impl Shelf {
     /// # Errors
     /// Where the store's folder cannot be made.
     pub(super) fn new(dir: PathBuf, store: &Path) -> Result<Self, StoreError> {
-        Ok(Self { dir, store: Store::open(store)?, refs: store.join("refs"), places: RwLock::default() })
+        let shelf = Self {
+            folder: Folder::new(dir.clone()),
+            dir,
+            changing: Mutex::default(),
+            store: Store::open(store)?,
+            refs: store.join("refs"),
+            places: RwLock::default(),
+        };
+        shelf.recover();
+        Ok(shelf)
     }
 
     /// Takes over what lies in the folder, and of the store what is `needed`. Blocks for seconds where something has to be compiled; what has not
@@ -73,6 +86,7 @@ impl Shelf {
     /// # Errors
     /// Where the folder cannot be read.
     pub(super) fn stock(&self, host: &PluginHost, policy: &Policy, needed: &BTreeSet<PluginId>) -> io::Result<Stocked> {
+        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot();
         let mut found = self.files()?;
         for id in needed {
@@ -141,7 +155,7 @@ impl Shelf {
         Stamp::of([self.dir.clone(), self.refs.clone()].into_iter().chain(assets))
     }
 
-    fn snapshot(&self) -> Arc<BTreeMap<PluginId, Place>> {
+    pub(super) fn snapshot(&self) -> Arc<BTreeMap<PluginId, Place>> {
         Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -193,25 +207,34 @@ impl Shelf {
             Found::Stored(reference, _) => reference.clone(),
         };
         let name = plain(id.as_str());
-        let opened = open(&reference, &self.store, &trust(&cause.terms)?)?;
-        let digest = opened.admitted.digest.hex();
-        if !cause.terms.digests.is_empty() && !cause.terms.digests.contains(&digest) {
-            return Err(Absent::Pinned { name: name.to_owned(), digest });
-        }
-        let trust = if cause.terms.first_party { Trust::FirstParty } else { Trust::Unknown };
-        let loading = Loading { name, path: &opened.path, trust, limits: cause.terms.limits };
-        let plugin = host.load_with(loading)?;
-        // What was admitted is what was loaded, whoever wrote to the file meanwhile.
-        if plugin.digest() != digest {
-            return Err(Absent::Changed);
-        }
-        if plugin.descriptor().compute == Compute::Heavy && !cause.terms.heavy {
-            return Err(Absent::Heavy);
-        }
-        let schema = OptionsSchema::of(plugin.descriptor());
-        let signer = opened.admitted.signer.map(|signer| signer.key.to_string());
-        Ok(Standing { plugin, schema, signer })
+        load(host, name, admit(&reference, &self.store, name, &cause.terms)?, &cause.terms)
     }
+}
+
+/// What a reference means, where these terms let it in.
+pub(super) fn admit(reference: &Reference, store: &Store, name: &str, terms: &Terms) -> Result<Opened, Absent> {
+    let opened = open(reference, store, &trust(terms)?)?;
+    let digest = opened.admitted.digest.hex();
+    if !terms.digests.is_empty() && !terms.digests.contains(&digest) {
+        return Err(Absent::Pinned { name: name.to_owned(), digest });
+    }
+    Ok(opened)
+}
+
+/// What was admitted, compiled and asked what it is. Blocks for seconds where it was not compiled before.
+pub(super) fn load(host: &PluginHost, name: &str, opened: Opened, terms: &Terms) -> Result<Standing, Absent> {
+    let trust = if terms.first_party { Trust::FirstParty } else { Trust::Unknown };
+    let plugin = host.load_with(Loading { name, path: &opened.path, trust, limits: terms.limits })?;
+    // What was admitted is what was loaded, whoever wrote to the file meanwhile.
+    if plugin.digest() != opened.admitted.digest.hex() {
+        return Err(Absent::Changed);
+    }
+    if plugin.descriptor().compute == Compute::Heavy && !terms.heavy {
+        return Err(Absent::Heavy);
+    }
+    let schema = OptionsSchema::of(plugin.descriptor());
+    let signer = opened.admitted.signer.map(|signer| signer.key.to_string());
+    Ok(Standing { plugin, schema, signer })
 }
 
 /// The name that a policy knows a plugin by.

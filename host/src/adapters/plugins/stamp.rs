@@ -21,13 +21,16 @@ struct Mark {
 }
 
 impl Stamp {
-    /// Of these files; of a folder among them also the files in it. What is not there leaves no mark.
+    /// Of these files; of a folder among them also the files in it, but for hidden ones. What is not there leaves no mark.
     pub fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut stamp = Self::default();
         for path in paths {
             stamp.add(&path);
             for entry in std::fs::read_dir(&path).into_iter().flatten().flatten() {
-                stamp.add(&entry.path());
+                // What is hidden is work in progress: an editor's, or our own.
+                if !entry.file_name().as_encoded_bytes().starts_with(b".") {
+                    stamp.add(&entry.path());
+                }
             }
         }
         stamp
@@ -51,6 +54,16 @@ mod tests {
     use super::*;
     use std::fs;
     use std::os::unix::fs::symlink;
+
+    #[test]
+    fn work_in_progress_in_a_hidden_folder_does_not_show() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join(".incoming")).unwrap();
+        let look = || Stamp::of([root.path().to_owned()]);
+        let before = look();
+        fs::write(root.path().join(".incoming/half"), "half").unwrap();
+        assert_eq!(look(), before);
+    }
 
     #[test]
     fn every_way_to_change_a_folder_shows() {

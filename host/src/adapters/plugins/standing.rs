@@ -39,9 +39,28 @@ pub enum Absent {
         /// What lies there.
         digest: String,
     },
+    /// It came by the API, and nobody vouches for these very bytes.
+    #[error("the policy vouches for it neither by digest nor by key: add to policy: [plugin.{name:?}] digests = [\"{digest}\"]")]
+    Untrusted {
+        /// Of the plugin.
+        name: String,
+        /// Of what came.
+        digest: String,
+    },
     /// It is no plugin of this host.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Its options' schema cannot be used.
+    #[error("the schema of its options cannot be used: {0}")]
+    Schema(SchemaError),
+    /// A plugin of another kind has that name.
+    #[error("it is of kind {is}, and what has its name is of kind {was}")]
+    OtherKind {
+        /// The one that is there.
+        was: &'static str,
+        /// The one that came.
+        is: &'static str,
+    },
     /// It fell before the first caller heard of it.
     #[error("it fell in its first session, which no caller was in: {0}")]
     Probe(&'static str),
@@ -68,7 +87,10 @@ impl Absent {
             Self::Name(_) => "plugin-name",
             Self::Refused(error) => error.code(),
             Self::Pinned { .. } => "digest-not-pinned",
+            Self::Untrusted { .. } => "not-vouched-for",
             Self::Load(error) => error.code(),
+            Self::Schema(_) => "schema-refused",
+            Self::OtherKind { .. } => "other-kind",
             Self::Probe(_) => "probe-fell",
             Self::Tried(_) => "trial-fell",
             Self::Changed => "changed-while-loaded",
@@ -115,6 +137,11 @@ impl Held {
     /// Every version that serves, is tried, or still has sessions.
     pub fn versions(&self) -> Vec<VersionState> {
         self.slot.versions()
+    }
+
+    /// Whether that component fell when it was tried.
+    pub(super) fn has_refused(&self, digest: &str) -> bool {
+        self.slot.refused().iter().any(|refused| refused == digest)
     }
 
     pub(super) fn for_session(&self) -> (Arc<Standing>, Report) {

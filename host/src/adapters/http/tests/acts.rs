@@ -33,6 +33,8 @@ async fn each_act_is_one_line_with_who_what_and_how_it_went_and_without_what_was
     server.ask("POST /v1/calls/up/say", &all, id, r#"{"text":"a secret word"}"#).await;
     server.ask("POST /v1/calls", &all, "", r#"{"to":"+15550100"}"#).await;
     server.ask("DELETE /v1/calls/nowhere", &all, "", "").await;
+    server.ask("POST /v1/plugins?id=stt-a", &all, "content-type: application/wasm\r\n", "").await;
+    server.ask("DELETE /v1/plugins/stt-a", &all, "", "").await;
     server.ask("POST /v1/admin/drain", &reader, "", "").await;
     server.ask("GET /v1/calls", &all, "", "").await;
     server.ask("DELETE /v1/calls/up", "", "", "").await;
@@ -47,6 +49,8 @@ async fn each_act_is_one_line_with_who_what_and_how_it_went_and_without_what_was
             ["POST /v1/calls/{id}/say", "up", "done"],
             ["POST /v1/calls", "-", "done"],
             ["DELETE /v1/calls/{id}", "nowhere", "call_unknown"],
+            ["POST /v1/plugins", "stt-a", "not_configured"],
+            ["DELETE /v1/plugins/{id}", "stt-a", "not_configured"],
             ["POST /v1/admin/drain", "-", "scope_missing"],
         ]
     );

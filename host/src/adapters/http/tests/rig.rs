@@ -1,7 +1,7 @@
 //! An API on a loopback port with nobody real behind it, an issuer of tokens, and a client that sees every byte.
 
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
-use crate::adapters::http::{ApiParts, Tickets, api, front, serve};
+use crate::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
 use crate::application::desk::Desk;
 use crate::application::ports::{
     Admission, Arrival, CallOrder, Facts, OrderError, Orders, Originate, OriginateError, Originator, TenantError, Tenants,
@@ -281,7 +281,8 @@ impl Server {
             orders: Arc::clone(&calls) as _,
             originator: wishes.originates.then(|| Arc::clone(&calls) as _),
             tenants: Arc::new(FakeTenants),
-            plugins: None,
+            settings: None,
+            operators: Operators::Here,
             tickets: Arc::clone(&tickets),
             drain: drain.clone(),
             close: close.clone(),
