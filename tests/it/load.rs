@@ -7,7 +7,7 @@ use std::process::Command;
 use vg_tests::program;
 
 /// The last line that it prints, for a few calls whose vendor hears such sound.
-fn run(sound: &str) -> Value {
+fn run(sound: &str, more: &[&str]) -> Value {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
     let ran = Command::new(env!("CARGO_BIN_EXE_loadgen"))
         .arg("--gateway")
@@ -15,6 +15,7 @@ fn run(sound: &str) -> Value {
         .arg("--plugins")
         .arg(plugins)
         .args(["--calls", "6", "--seconds", "8", "--sound", sound, "--json"])
+        .args(more)
         .output()
         .unwrap();
     let (told, complaint) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
@@ -24,14 +25,14 @@ fn run(sound: &str) -> Value {
 
 #[test]
 fn a_vendor_that_hears_16_khz_knows_the_callers_words() {
-    let last = run("pcm-16000");
+    let last = run("pcm-16000", &[]);
     assert!(last["turns"].as_f64().unwrap() > 0.0, "nobody was answered: {last}");
     assert!(last["mouth_to_vendor_ms"].is_null(), "no mark survives resampling: {last}");
 }
 
 #[test]
 fn a_few_callers_are_answered_and_every_figure_is_one() {
-    let last = run("mulaw-8000");
+    let last = run("mulaw-8000", &["--api-rps", "50", "--api-rounds", "1"]);
     let figure = |path: &str| last.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} is no figure: {last}"));
     assert_eq!(last["curve"].as_array().map(Vec::len), Some(1));
     assert_eq!((figure("/calls"), figure("/calls_up")), (6.0, 6.0));
@@ -45,6 +46,12 @@ fn a_few_callers_are_answered_and_every_figure_is_one() {
     assert!(figure("/mouth_to_vendor_ms/0") > 20.0 && figure("/vendor_to_ear_ms/0") > 0.0, "{last}");
     for part in ["rx", "dsp_vad", "speak", "tx", "plugin", "vendor_socket", "events"] {
         assert!(figure(&format!("/parts/{part}")) > 0.0, "{part}: {last}");
+    }
+    // Beside them somebody looked at the calls fifty times a second.
+    assert!((25.0..=55.0).contains(&figure("/beside/per_s")), "{last}");
+    assert_eq!((figure("/beside/refused"), figure("/beside/unanswered")), (0.0, 0.0));
+    for part in ["answer_ms/0", "answer_ms/1", "lateness_ms/1", "quiet_lateness_ms/1", "ratio"] {
+        assert!(figure(&format!("/beside/{part}")) > 0.0, "{part}: {last}");
     }
     let (whole, floor, ratio) =
         (figure("/cpu_ms_per_call_second"), figure("/floor_ms_per_call_second"), figure("/ratio_to_floor"));

@@ -2,7 +2,9 @@
 //!
 //! One process holds all of it and runs on other processors than the gateway, so that the gateway's CPU is its own. `loadgen` is the program.
 
+pub mod api;
 pub mod asterisk;
+pub mod beside;
 pub mod callers;
 pub mod floor;
 pub mod gateway;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use vg_sim::{Format, Tap};
+use vg_tests::load::beside::beside;
 use vg_tests::load::callers::Callers;
 use vg_tests::load::gateway::{Gateway, Used, used};
 use vg_tests::load::marks::Way;
@@ -48,6 +49,12 @@ struct Options {
     /// Pause between a caller's sentences, in milliseconds
     #[arg(long, default_value_t = 6000)]
     pause_ms: u64,
+    /// Requests to the API in a second, beside the calls; 0: none
+    #[arg(long, default_value_t = 0)]
+    api_rps: usize,
+    /// How many times calls are looked at without requests and with them, in turn, each as long as is measured
+    #[arg(long, default_value_t = 3)]
+    api_rounds: usize,
     /// The last line is the result as JSON
     #[arg(long)]
     json: bool,
@@ -123,12 +130,16 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
     settle(&mut scene, calls).await?;
     let Scene { gateway, callers, sim, .. } = &scene;
     let window = measure(options, gateway, callers).await?;
+    let beside = match options.api_rps {
+        0 => None,
+        per_s => Some(beside(gateway, per_s, options.api_rounds.max(1), options.seconds).await?),
+    };
     let out_share = out_share(&window);
     let floor_ms = bare_loop(options, callers, calls, out_share).await?;
     if let Some(offence) = sim.offences().first() {
         bail!("the gateway's plugins broke a vendor's rules: {}", offence.what);
     }
-    Ok(summary(calls, &window, &idle, floor_ms, cpus(&options.cpus)))
+    Ok(report::Report { beside, ..summary(calls, &window, &idle, floor_ms, cpus(&options.cpus)) })
 }
 
 /// Hides a mark in what the vendor says, in the pause behind the first word; hears those of callers.
@@ -344,6 +355,7 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
         rss_mb_per_call: (after.rss_mb - idle.rss_mb) / window.calls_up.max(1.0),
         generator_busy,
         generator_stalls: window.stalls,
+        beside: None,
         not_measurable: why.iter().find(|(is, _)| *is).map(|(_, why)| (*why).to_owned()),
     }
 }

@@ -1,5 +1,6 @@
 //! A gateway as an operator runs it, on processors of its own, and what it costs.
 
+use super::api::{AUDIENCE, ISSUER, Issuer};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,6 +11,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use vg_plugin_store::Digest;
+
+/// The only tenant.
+const TENANT: &str = "load";
 
 /// How long it may take to compile its plugins and listen.
 const START: Duration = Duration::from_secs(120);
@@ -40,6 +44,7 @@ pub struct Setup<'a> {
 pub struct Gateway {
     process: Child,
     http: SocketAddr,
+    issuer: Issuer,
     _folder: tempfile::TempDir,
 }
 
@@ -66,6 +71,8 @@ impl Gateway {
     pub async fn start(setup: &Setup<'_>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = write_config(setup, folder.path())?;
+        let issuer = Issuer::new()?;
+        fs::write(folder.path().join("issuer.pem"), issuer.pem())?;
         let http = free_port()?;
         let log = fs::File::create(folder.path().join("log"))?;
         let process = Command::new("taskset")
@@ -82,7 +89,7 @@ impl Gateway {
             .stdin(Stdio::null())
             .spawn()
             .context("start the gateway by taskset")?;
-        let mut gateway = Self { process, http, _folder: folder };
+        let mut gateway = Self { process, http, issuer, _folder: folder };
         let begun = Instant::now();
         while gateway.metric("vg_ari_sockets_up").await.unwrap_or(0.0) < 1.0 {
             if let Some(status) = gateway.process.try_wait()? {
@@ -99,6 +106,11 @@ impl Gateway {
     /// What it has logged.
     pub fn log(&self) -> String {
         fs::read_to_string(self._folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where its API is, and a token to look at its calls.
+    pub fn api(&self) -> (SocketAddr, String) {
+        (self.http, self.issuer.token(TENANT))
     }
 
     /// Its process.
@@ -164,11 +176,12 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
         ladder("hearing", "stt-http", sound, ""),
         ladder("speaking", "tts-http", "mulaw-8000", ", voice = \"twice\""),
     );
-    fs::write(tenants.join("load.toml"), tenant)?;
+    fs::write(tenants.join(format!("{TENANT}.toml")), tenant)?;
     fs::write(folder.join("policy.toml"), policy)?;
     let config = format!(
-        "[media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
-         [tenants]\ndir = \"{0}/tenants\"\ndefault = \"load\"\n\
+        "[http]\napi = true\njwt_key = \"{0}/issuer.pem\"\njwt_issuer = \"{ISSUER}\"\njwt_audience = \"{AUDIENCE}\"\nrequests_per_s = 0\n\
+         [media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
+         [tenants]\ndir = \"{0}/tenants\"\ndefault = \"{TENANT}\"\n\
          [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{0}/cache\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
          [[asterisk]]\nurl = \"{asterisk}\"\napp = \"load\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n",
         folder.display(),

@@ -1,5 +1,6 @@
 //! What a run says.
 
+use super::beside::Beside;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +61,8 @@ pub struct Report {
     pub generator_busy: f64,
     /// Ticks at which the generator was late.
     pub generator_stalls: u64,
+    /// What requests to the API beside them cost the calls, where there were any. The other figures are without them.
+    pub beside: Option<Beside>,
     /// Why the figures say nothing about the gateway, where they do not.
     pub not_measurable: Option<String>,
 }
@@ -78,6 +81,9 @@ impl fmt::Display for Report {
         write!(f, "| {:.0} / {:.0} ", self.setup_ms[0], self.setup_ms[1])?;
         write!(f, "| {:.0} / {:.0} | {:.2} ", self.gateway_share_ms[0], self.gateway_share_ms[1], self.rss_mb_per_call)?;
         writeln!(f, "| {:.0} % | {} |", self.generator_busy * 100.0, parts.join(", "))?;
+        if let Some(beside) = &self.beside {
+            write!(f, "{beside}")?;
+        }
         if let Some(why) = &self.not_measurable {
             writeln!(f, "  not measurable here: {why}")?;
         }
