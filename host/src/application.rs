@@ -8,6 +8,7 @@ pub mod ports;
 pub mod recording;
 
 pub mod admission;
+pub mod breakers;
 pub mod call_leg;
 pub mod call_task;
 pub mod desk;

@@ -16,6 +16,7 @@ use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards}
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
+use crate::application::breakers::Breakers;
 use crate::application::call_task::{Prompt, Services};
 use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -103,6 +104,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
+        breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
         agent,
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::clone(&metrics) as _,

@@ -14,6 +14,7 @@ use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::EndCause;
 use vg_domain::parties::Direction;
+use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
@@ -22,8 +23,8 @@ use vg_tests::rig::{Caller, Rig, settings};
 use voice_gateway::adapters::agent::{self, Chosen};
 use voice_gateway::adapters::tally::Tally;
 use voice_gateway::application::ports::{
-    Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest, Question,
-    Reach, Said,
+    Agent, AgentError, AgentEvent, AgentProfile, CallOrder, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest,
+    Question, Reach, Said, TelephonyEvent,
 };
 use voice_gateway::config::{Config, Machine};
 
@@ -66,26 +67,28 @@ impl Client {
 #[derive(Debug, PartialEq)]
 struct Answer {
     text: String,
+    expect: Option<Expect>,
     end: AgentEvent,
 }
 
 impl Answer {
     async fn of(mut events: mpsc::Receiver<AgentEvent>) -> Self {
-        let mut text = String::new();
+        let (mut text, mut expect) = (String::new(), None);
         loop {
             match events.recv().await.expect("an answer has an end") {
                 AgentEvent::Text(piece) => text.push_str(&piece),
-                end => return Self { text, end },
+                AgentEvent::Expects(expected) => expect = Some(expected),
+                end => return Self { text, expect, end },
             }
         }
     }
 
     fn done(text: &str) -> Self {
-        Self { text: text.to_owned(), end: AgentEvent::Done(None) }
+        Self { text: text.to_owned(), expect: None, end: AgentEvent::Done(None) }
     }
 
     fn fell(text: &str, code: &'static str) -> Self {
-        Self { text: text.to_owned(), end: AgentEvent::Fell(code) }
+        Self { text: text.to_owned(), expect: None, end: AgentEvent::Fell(code) }
     }
 }
 
@@ -163,6 +166,9 @@ async fn every_protocol_carries_a_whole_conversation() {
             assert_eq!(client.ask(question(&conversation, turn, words)).await.end, AgentEvent::Done(Some(command)), "{way}");
         }
 
+        let asks_back = Answer { expect: Some(Expect::YesNo), ..Answer::done("You said: are you sure.") };
+        assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
+
         let who = client.agent.who(&conversation).await;
         assert_eq!(who, Ok(AgentProfile { id: "parrot-1".to_owned(), name: Some("Polly".to_owned()) }), "{way}");
         let target = TransferTarget::Extension("200".to_owned());
@@ -171,7 +177,7 @@ async fn every_protocol_carries_a_whole_conversation() {
         let advice = HandoverAdvice {
             target: Some(TransferTarget::Queue("sales".to_owned())),
             mode: TransferMode::Attended,
-            summary: Some("Spoke 5 times.".to_owned()),
+            summary: Some("Spoke 6 times.".to_owned()),
         };
         assert_eq!(client.agent.hand_over(handover).await, Ok(advice), "{way}");
 
@@ -514,6 +520,34 @@ async fn a_whole_call_is_held_with_an_orchestrator_that_stumbles() {
             json!([{"said": "Nobody can answer now.", "heard": "Nobody can answer now.", "state": "whole"}]),
             "{way}"
         );
+        rig.stop().await;
+        client.end().await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_elsewhere_says_who_it_is_and_what_the_human_is_told() {
+    for (way, orchestrator, client) in streaming().await {
+        let rig = Rig::with_agent(1, Arc::clone(&client.agent));
+        let mut caller = rig.call().await;
+        let who = |fact: &Fact| if let Fact::Agent(profile) = fact { Some(profile.clone()) } else { None };
+        let polly = AgentProfile { id: "parrot-1".to_owned(), name: Some("Polly".to_owned()) };
+        assert_eq!(caller.fact(who).await, polly, "{way}");
+        caller.listen().await;
+        // Whoever orders the hand-over says to whom; what there is to say is the agent's.
+        let target = TransferTarget::Queue("returns".to_owned());
+        let wish = Transfer { target, mode: TransferMode::Attended, summary: None };
+        let person = async {
+            caller.until_act("consult returns").await;
+            caller.happens(TelephonyEvent::PersonAnswered).await;
+            let (_, whisper) = caller.listen().await;
+            assert!(whisper > 0, "{way}: the person is told");
+            caller.until_act("join").await;
+        };
+        let (ordered, ()) = tokio::join!(rig.order(0, CallOrder::Transfer(wish)), person);
+        assert_eq!(ordered, Ok(()), "{way}");
+        let told = json!({"reason": "operator", "kind": "queue", "target": "returns", "mode": "attended"});
+        assert_eq!(orchestrator.brain.seen().handovers, [told], "{way}");
         rig.stop().await;
         client.end().await;
     }

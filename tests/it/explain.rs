@@ -105,11 +105,11 @@ fn a_rung_that_fell_and_a_turn_that_waited_for_the_agent_are_what_the_page_says(
         let page = String::from_utf8(told.stdout).unwrap();
         let has = |part: &str| page.lines().any(|line| line.trim().starts_with(part));
         assert!(told.status.success(), "{page}");
-        // Two turns of 500 ms of silence each; the agent took 300 ms and 1900 ms.
+        // Two turns of 250 and 500 ms of silence, as their words asked for; the agent took 300 ms and 1900 ms.
         for part in [
             &format!("call {call}"),
             "agent           2.20 s",
-            "setting         1.00 s",
+            "setting         0.75 s",
             "longest: turn 2, ",
             "hearing (stt-fake): trap, 1 time",
         ] {

@@ -199,6 +199,25 @@ async fn person_who_does_not_answer_leaves_the_caller_with_the_agent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn attended_hand_over_that_is_called_off_leaves_the_caller_with_the_agent() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    assert_eq!(rig.order(0, CallOrder::CallOffTransfer).await, Err(OrderError::NotNow), "none is under way");
+    let called_off = async {
+        caller.until_act("consult sales").await;
+        assert_eq!(rig.order(0, CallOrder::CallOffTransfer).await, Ok(()));
+    };
+    let (ordered, ()) = tokio::join!(rig.order(0, attended()), called_off);
+    assert_eq!(ordered, Err(OrderError::Failed("cancelled")));
+    assert_eq!(rig.order(0, CallOrder::CallOffTransfer).await, Err(OrderError::NotNow), "not twice");
+    caller.listen().await;
+    assert_eq!(caller.acts()[3..], ["consult sales", "resume"]);
+    caller.hang_up().await;
+    assert_eq!(caller.ended().await, EndCause::CallerHungUp);
+}
+
+#[tokio::test(start_paused = true)]
 async fn digits_of_a_card_reach_the_agent_as_a_card_and_the_world_as_digits() {
     let rig = Rig::start(1);
     let mut caller = rig.call().await;

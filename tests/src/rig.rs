@@ -3,38 +3,34 @@
 //! A [`Rig`] is a gateway; [`Rig::call`] places a call and gives its [`Caller`], who speaks by saying so, since the fake
 //! listener hears what the caller's script says, and who hears what the Mouth is told to play.
 
+mod fakes;
 mod line;
 mod tenants;
 
-pub use tenants::{CONFIRMED, LIMITED, RECORDED, outbound, settings};
+pub use tenants::{CONFIRMED, LADDER, LIMITED, RECORDED, outbound, settings};
 
-use futures_util::future::BoxFuture;
+use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, Observations, Published};
 use line::{FakeDialler, FakeLine};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tenants::FakeTenants;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
-use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
+use voice_gateway::application::breakers::Breakers;
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::orders::Directory;
 use voice_gateway::application::path::OnSilentPath;
 use voice_gateway::application::ports::*;
-use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
+use voice_gateway::application::recording::{RecordingRequest, RecordingSource};
 use voice_gateway::application::refusing::RefusalWords;
-
-/// Samples a fake speaker gives for a clause: 200 ms at 16 kHz.
-const CLAUSE_SAMPLES: usize = 3_200;
 
 /// What the fake providers do from now on.
 #[derive(Default)]
@@ -43,6 +39,10 @@ pub struct Script {
     pub hearing_falls: VecDeque<&'static str>,
     /// Codes with which the next speaking sessions refuse to open.
     pub speaking_falls: VecDeque<&'static str>,
+    /// Plugins whose sessions open and fall: listeners at once, speakers in the middle of their first clause.
+    pub falling: Vec<&'static str>,
+    /// Speakers that say a second of their first clause, and then nothing more.
+    pub stalling: Vec<&'static str>,
     /// The agent takes a conversation never, rather than at once.
     pub agent_is_deaf: bool,
     /// How long the agent takes for an answer; 300 ms where nothing is said.
@@ -78,11 +78,18 @@ struct Shared {
     facts: Mutex<Vec<(CallId, TenantId, Fact)>>,
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
+    spoken: Mutex<Vec<String>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
     questions: Mutex<Vec<Question>>,
     closed: Mutex<Vec<ConversationId>>,
     calls: AtomicUsize,
     conversations: Mutex<Vec<ConversationRequest>>,
+}
+
+impl Shared {
+    fn is_falling(&self, plugin: &PluginId) -> bool {
+        self.script.lock().unwrap().falling.contains(&plugin.as_str())
+    }
 }
 
 /// The far end of one call.
@@ -137,6 +144,7 @@ impl Rig {
         let services = Services {
             hearing: Arc::new(FakeHearing(Arc::clone(&shared))),
             speaking: Arc::new(FakeSpeaking(Arc::clone(&shared))),
+            breakers: Arc::new(Breakers::new(Arc::new(Observations(Arc::clone(&shared))))),
             agent,
             facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
@@ -246,6 +254,11 @@ impl Rig {
         self.shared.facts.lock().unwrap().clone()
     }
 
+    /// What speakers spoke to its end so far.
+    pub fn spoken(&self) -> Vec<String> {
+        self.shared.spoken.lock().unwrap().clone()
+    }
+
     /// What the listeners were told so far, by kind.
     pub fn listener_inputs(&self) -> Vec<&'static str> {
         self.shared.listener_inputs.lock().unwrap().clone()
@@ -324,6 +337,12 @@ impl Caller {
                 }
             }
         }
+    }
+
+    /// Takes the next piece of sound, and reports that it is audible.
+    pub async fn hear_some(&mut self) {
+        let MouthCommand::Say { utterance, .. } = self.command().await else { panic!("nothing is said") };
+        self.report(LegEvent::Audible { utterance, at: now() }).await;
     }
 
     /// The next order to the Mouth; panics after 60 virtual seconds. What else the leg is told is kept in `told`.
@@ -422,164 +441,4 @@ impl Caller {
 /// tokio's (paused) clock.
 pub fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-struct FakeRecorder(Arc<Shared>);
-
-impl Recorder for FakeRecorder {
-    fn start(&self, request: RecordingRequest) -> Result<Recording, RecordingError> {
-        if self.0.script.lock().unwrap().recorder_is_behind {
-            return Err(RecordingError::Busy);
-        }
-        let (recording, source) = recording::ends();
-        self.0.recordings.lock().unwrap().push((request, source));
-        Ok(recording)
-    }
-}
-
-struct FakeHearing(Arc<Shared>);
-
-impl Hearing for FakeHearing {
-    fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
-        if let Some(code) = self.0.script.lock().unwrap().hearing_falls.pop_front() {
-            return Err(Fall { plugin: request.ladder.first().plugin.clone(), code });
-        }
-        let (tx, events) = mpsc::channel(32);
-        self.0.listeners.lock().unwrap().push_back(tx);
-        Ok(Box::new(FakeListener { shared: Arc::clone(&self.0), events }))
-    }
-}
-
-struct FakeListener {
-    shared: Arc<Shared>,
-    events: mpsc::Receiver<HearingEvent>,
-}
-
-impl Listen for FakeListener {
-    fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput> {
-        if self.shared.script.lock().unwrap().listener_is_stuck {
-            return Err(input);
-        }
-        let kind = match input {
-            HearingInput::Audio(_) => "audio",
-            HearingInput::SpeechStarted(_) => "speech-started",
-            HearingInput::SpeechEnded(_) => "speech-ended",
-            HearingInput::Finalize => "finalize",
-        };
-        self.shared.listener_inputs.lock().unwrap().push(kind);
-        Ok(())
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
-        self.events.poll_recv(cx)
-    }
-}
-
-struct FakeSpeaking(Arc<Shared>);
-
-impl Speaking for FakeSpeaking {
-    fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        if let Some(code) = self.0.script.lock().unwrap().speaking_falls.pop_front() {
-            return Err(Fall { plugin: request.ladder.first().plugin.clone(), code });
-        }
-        let plugin = request.ladder.first().plugin.clone();
-        Ok(Box::new(FakeSpeaker { plugin, rate_hz: request.rate_hz, events: VecDeque::new(), waker: None }))
-    }
-}
-
-struct FakeSpeaker {
-    plugin: PluginId,
-    rate_hz: u32,
-    events: VecDeque<SpeakingEvent>,
-    waker: Option<std::task::Waker>,
-}
-
-impl Speak for FakeSpeaker {
-    fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
-        match input {
-            SpeakingInput::Text(_) => {
-                self.events.push_back(SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: vec![1_000; CLAUSE_SAMPLES] });
-            }
-            SpeakingInput::Flush(mark) => self.events.push_back(SpeakingEvent::Flushed(mark)),
-            SpeakingInput::Cancel => {
-                self.events.clear();
-                self.events.push_back(SpeakingEvent::Cancelled);
-            }
-        }
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
-        Ok(())
-    }
-
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-        match self.events.pop_front() {
-            Some(event) => Poll::Ready(Some(event)),
-            None => {
-                self.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
-        }
-    }
-
-    fn plugin(&self) -> &PluginId {
-        &self.plugin
-    }
-}
-
-struct FakeAgent(Arc<Shared>);
-
-impl Agent for FakeAgent {
-    fn open(&self, request: ConversationRequest) -> BoxFuture<'_, Result<ConversationId, AgentError>> {
-        let deaf = self.0.script.lock().unwrap().agent_is_deaf;
-        self.0.conversations.lock().unwrap().push(request.clone());
-        Box::pin(async move {
-            if deaf {
-                return std::future::pending().await;
-            }
-            Ok(ConversationId::new(request.call.as_str()))
-        })
-    }
-
-    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits.
-    fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
-        self.0.questions.lock().unwrap().push(question.clone());
-        let takes = self.0.script.lock().unwrap().agent_takes.unwrap_or(Duration::from_millis(300));
-        Box::pin(async move {
-            tokio::time::sleep(takes).await;
-            let (tx, rx) = mpsc::channel(4);
-            let command = match question.text.as_str() {
-                "goodbye" => Some(AgentCommand::HangUp),
-                "human" => Some(AgentCommand::Human),
-                "number" => {
-                    let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
-                    Some(AgentCommand::Collect(Collect::new(19, Some('#'), first, between)))
-                }
-                _ => None,
-            };
-            tx.send(AgentEvent::Text(format!("You said: {}.", question.text.as_str()))).await.unwrap();
-            tx.send(AgentEvent::Done(command)).await.unwrap();
-            Ok(rx)
-        })
-    }
-
-    fn close(&self, conversation: &ConversationId) {
-        self.0.closed.lock().unwrap().push(conversation.clone());
-    }
-}
-
-struct Published(Arc<Shared>);
-
-impl Facts for Published {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
-        self.0.facts.lock().unwrap().push((call.clone(), tenant.clone(), fact.clone()));
-    }
-}
-
-struct Observations(Arc<Shared>);
-
-impl Observe for Observations {
-    fn observe(&self, observation: &Observation) {
-        self.0.observations.lock().unwrap().push(observation.clone());
-    }
 }

@@ -13,6 +13,7 @@ impl Facts for LogFacts {
         match fact {
             Fact::Started(parties) => tracing::info!(%call, %tenant, direction = parties.direction.code(), "call started"),
             Fact::Answered(by) => tracing::info!(%call, %tenant, by = by.code(), "call answered"),
+            Fact::Agent(profile) => tracing::info!(%call, %tenant, agent = profile.id, "agent known"),
             Fact::Hearing { turn, .. } => tracing::trace!(%call, %tenant, %turn, "hearing"),
             Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),

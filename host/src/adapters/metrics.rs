@@ -77,6 +77,8 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
     gauge("vg_asterisk_rtt_seconds", &["app"], "How long an Asterisk took to answer the last ping by ARI."),
     gauge("vg_asterisk_source", &["app", "source"], "1 for who tells what happens at an Asterisk: ari, ami (while ARI is away) or none."),
+    counter("vg_breaker_turns_total", &["role", "state"], "Breakers of tenants' providers that opened after falls in a row, or closed again."),
+    gauge("vg_breakers_open", &["role"], "Tenants' providers that are asked only where nobody else is left."),
     gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
     counter("vg_busy_seconds_total", &["work"], "CPU by work: receive, hear, speak, send (media threads), plugins, links (samples)."),
     counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
@@ -114,6 +116,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
     counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
     counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
+    counter("vg_turn_ends_total", &["outcome"], "Ends of callers' turns: in_time; missed (waited for as long as the settings allow, though the words were finished); false_cut (the caller went on); corrected (the last words said something else than what the agent was asked with)."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
@@ -194,8 +197,11 @@ pub struct Metrics {
     inputs_refused: IntCounterVec,
     audio_dropped_s: Counter,
     rung_falls: IntCounterVec,
+    breaker_turns: IntCounterVec,
+    breakers_open: GaugeVec,
     transfers: IntCounterVec,
     turns: IntCounter,
+    turn_ends: IntCounterVec,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
@@ -257,8 +263,11 @@ impl Metrics {
             inputs_refused: counters(&registry, "vg_call_inputs_refused_total"),
             audio_dropped_s: registered(&registry, Counter::with_opts(opts("vg_caller_audio_dropped_seconds_total"))),
             rung_falls: counters(&registry, "vg_rung_falls_total"),
+            breaker_turns: counters(&registry, "vg_breaker_turns_total"),
+            breakers_open: gauges(&registry, "vg_breakers_open"),
             transfers: counters(&registry, "vg_transfers_total"),
             turns: plain_counter(&registry, "vg_turns_total"),
+            turn_ends: counters(&registry, "vg_turn_ends_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
@@ -342,7 +351,14 @@ impl Observe for Metrics {
                 tracing::warn!(role, code, "rung fell");
                 self.rung_falls.with_label_values(&[role, code]).inc();
             }
+            Observation::BreakerTurned { role, tenant, plugin, open } => {
+                let (state, change) = if *open { ("open", 1.0) } else { ("closed", -1.0) };
+                tracing::warn!(role, %tenant, %plugin, state, "breaker turned");
+                self.breaker_turns.with_label_values(&[role, state]).inc();
+                self.breakers_open.with_label_values(&[role]).add(change);
+            }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
+            Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
             Observation::NotRecorded(code) => {
                 tracing::warn!(code, "call is not recorded");

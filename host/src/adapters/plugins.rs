@@ -29,7 +29,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use vg_domain::ids::{CallId, PluginId, TenantId};
-use vg_domain::tenant::{Ladder, Provider};
+use vg_domain::tenant::Provider;
 use vg_plugin_host::api::{AudioFormat, Kind, OptionFault, SessionStart, SessionTag};
 use vg_plugin_host::links::grant::Grant;
 use vg_plugin_host::links::secrets::LocalStore;
@@ -204,21 +204,14 @@ impl Plugins {
         [("plugins", self.host.busy()), ("links", links)]
     }
 
-    /// The first rung that opens. The fall of the first one is told where none does: it is the tenant's first choice that lacks.
-    fn climb<T>(&self, ladder: &Ladder, language: &str, open: impl Fn(&Provider) -> Result<T, &'static str>) -> Result<T, Fall> {
-        let mut first = None;
-        for provider in ladder.rungs() {
-            let opened = if speaks(&provider.languages, language) { open(provider) } else { Err("unsupported") };
-            match opened {
-                Ok(session) => return Ok(session),
-                Err(code) => {
-                    tracing::debug!(plugin = %provider.plugin, code, "a rung does not open");
-                    self.outcomes.count(shelf::plain(provider.plugin.as_str()), code);
-                    first = first.or(Some(Fall { plugin: provider.plugin.clone(), code }));
-                }
-            }
-        }
-        Err(first.unwrap_or_else(|| Fall { plugin: ladder.first().plugin.clone(), code: "unsupported" }))
+    /// A session of that provider, or why there is none; counted.
+    fn serve<T>(&self, provider: &Provider, language: &str, open: impl Fn() -> Result<T, &'static str>) -> Result<T, Fall> {
+        let opened = if speaks(&provider.languages, language) { open() } else { Err("unsupported") };
+        opened.map_err(|code| {
+            tracing::debug!(plugin = %provider.plugin, code, "a rung does not open");
+            self.outcomes.count(shelf::plain(provider.plugin.as_str()), code);
+            Fall { plugin: provider.plugin.clone(), code }
+        })
     }
 
     /// The version of a plugin for this session; whether it opens is another question.
@@ -249,14 +242,14 @@ impl Plugins {
 
 impl Hearing for Plugins {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
-        let HearingRequest { call, tenant, ladder, language, rate_hz } = request;
-        self.climb(&ladder, &language, |provider| {
-            let (standing, report) = self.for_session(provider, &language)?;
+        let HearingRequest { call, tenant, provider, language, rate_hz } = request;
+        self.serve(&provider, &language, || {
+            let (standing, report) = self.for_session(&provider, &language)?;
             let plugin: &Arc<Plugin> = &standing.plugin;
             let format = sound::heard_in(&plugin.descriptor().formats, rate_hz, provider.sound).ok_or("unsupported")?;
             let to_plugin = ToPlugin::new(rate_hz, format).ok_or("unsupported")?;
-            let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
-            let session = self.host.open_stt(plugin, start(format, &language, provider), opening);
+            let opening = self.opening(&tenant, &call, &provider, (&standing, report))?;
+            let session = self.host.open_stt(plugin, start(format, &language, &provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
             Ok(Box::new(Listener { plugin: provider.plugin.clone(), to_plugin, session, told: 0 }) as Box<dyn Listen>)
         })
@@ -265,13 +258,13 @@ impl Hearing for Plugins {
 
 impl Speaking for Plugins {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        let SpeakingRequest { call, tenant, ladder, language, rate_hz, .. } = request;
-        self.climb(&ladder, &language, |provider| {
-            let (standing, report) = self.for_session(provider, &language)?;
+        let SpeakingRequest { call, tenant, provider, language, rate_hz, .. } = request;
+        self.serve(&provider, &language, || {
+            let (standing, report) = self.for_session(&provider, &language)?;
             let formats = &standing.plugin.descriptor().formats;
             let format = sound::spoken_in(formats, rate_hz, provider.sound).ok_or("unsupported")?;
-            let opening = self.opening(&tenant, &call, provider, (&standing, report))?;
-            let session = self.host.open_tts(&standing.plugin, start(format, &language, provider), opening);
+            let opening = self.opening(&tenant, &call, &provider, (&standing, report))?;
+            let session = self.host.open_tts(&standing.plugin, start(format, &language, &provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
             Ok(Box::new(Speaker { plugin: provider.plugin.clone(), format, session }) as Box<dyn Speak>)
         })

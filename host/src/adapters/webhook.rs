@@ -185,7 +185,7 @@ impl Webhook {
         let request = SpeakingRequest {
             call: CallId::new(uuid::Uuid::now_v7().to_string()),
             tenant: settings.tenant.clone(),
-            ladder: settings.speaking.clone(),
+            provider: settings.speaking.first().clone(),
             language: settings.language.clone(),
             rate_hz: RATE_HZ,
             lines: settings.lines(),

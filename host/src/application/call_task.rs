@@ -4,6 +4,7 @@ mod orders;
 mod path;
 mod recorded;
 
+use super::breakers::Breakers;
 use super::call_leg::CallLeg;
 use super::hearing::Listener;
 use super::limits;
@@ -11,7 +12,7 @@ use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, ConversationRequest, Facts, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
+    Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
     Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::Recorder;
@@ -40,6 +41,8 @@ pub struct Services {
     pub hearing: Arc<dyn Hearing>,
     /// Text to speech.
     pub speaking: Arc<dyn Speaking>,
+    /// Which of the tenants' providers are worth asking.
+    pub breakers: Arc<Breakers>,
     /// Answers.
     pub agent: Arc<dyn Agent>,
     /// Facts of calls, to the outside.
@@ -125,14 +128,14 @@ impl CallTask {
         let hearing = HearingRequest {
             call: call.clone(),
             tenant: tenant.clone(),
-            ladder: settings.hearing.clone(),
+            provider: settings.hearing.first().clone(),
             language: settings.language.clone(),
             rate_hz,
         };
         let speaking = SpeakingRequest {
             call: call.clone(),
             tenant,
-            ladder: settings.speaking.clone(),
+            provider: settings.speaking.first().clone(),
             language: settings.language.clone(),
             rate_hz,
             lines: settings.lines(),
@@ -141,9 +144,19 @@ impl CallTask {
             call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
             line: Line::new(telephony),
-            listener: Listener::new(Arc::clone(&services.hearing), hearing),
+            listener: Listener::new(
+                Arc::clone(&services.hearing),
+                Arc::clone(&services.breakers),
+                settings.hearing.clone(),
+                hearing,
+            ),
             thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
-            speaker: Speaker::new(Arc::clone(&services.speaking), speaking),
+            speaker: Speaker::new(
+                Arc::clone(&services.speaking),
+                Arc::clone(&services.breakers),
+                settings.speaking.clone(),
+                speaking,
+            ),
             conversation: Some(conversation(&call, &settings, &parties)),
             telephony_events: Some(events),
             leg_events: None,
@@ -222,9 +235,12 @@ impl CallTask {
             }
             CallAction::Answer => self.line.act(Act::Answer).await,
             CallAction::StartHearing => {
-                if let Err(fall) = self.listener.start() {
-                    self.hearing_fell(fall.code);
-                }
+                let started = self.listener.start();
+                self.on_listener(started);
+            }
+            CallAction::StartNextHearing => {
+                let started = self.listener.start_next();
+                self.on_listener(started);
             }
             CallAction::FinalizeHearing => self.listener.finalize(),
             CallAction::PrepareSpeaking => self.speaker.prepare(),
@@ -233,9 +249,11 @@ impl CallTask {
             CallAction::Say { utterance, text } => self.speaker.say(utterance, text.as_str()),
             CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
             CallAction::Hush { .. } => self.speaker.hush(),
+            CallAction::GoOnWithAnotherVoice => self.speaker.go_on_with_another(),
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
             }
+            CallAction::SeekAdvice { reason, wish } => self.thinker.seek_advice(reason, wish),
             CallAction::Transfer(handover) => self.line.act(Act::Transfer(handover)).await,
             CallAction::LeaveMedia => {
                 self.leave_leg();
@@ -252,6 +270,7 @@ impl CallTask {
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
+            CallAction::EndJudged(end) => self.services.observe.observe(&Observation::EndJudged(end)),
             CallAction::Refused { phase, input } => {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });
             }
@@ -291,8 +310,8 @@ impl CallTask {
 
     fn plugin_of(&self, role: Role) -> Option<PluginId> {
         match role {
-            Role::Hearing => Some(self.settings.hearing.first().plugin.clone()),
-            Role::Speaking => Some(self.settings.speaking.first().plugin.clone()),
+            Role::Hearing => Some(self.listener.plugin().clone()),
+            Role::Speaking => Some(self.speaker.plugin().clone()),
             Role::Thinking => None,
         }
     }
@@ -410,7 +429,12 @@ impl CallTask {
                 };
                 self.on_path_silent(code).await;
             }
-            Some(LegEvent::DeadAir { .. }) => self.services.observe.observe(&Observation::DeadAir),
+            Some(LegEvent::DeadAir { .. }) => {
+                self.services.observe.observe(&Observation::DeadAir);
+                if let Some(utterance) = self.speaker.stalled() {
+                    self.tell(CallInput::SpeakingFell { utterance, code: "stalled" });
+                }
+            }
             // Whoever is on hold or saves packets is still there; one who is gone is found by asking Asterisk, or by saying nothing again and again.
             Some(LegEvent::Inactive) => self.services.observe.observe(&Observation::Inactive),
             Some(LegEvent::Lost) => self.tell(CallInput::AsteriskLost),
@@ -436,6 +460,12 @@ impl CallTask {
         }
     }
 
+    fn on_listener(&mut self, started: Result<(), Fall>) {
+        if let Err(fall) = started {
+            self.hearing_fell(fall.code);
+        }
+    }
+
     fn hearing_fell(&mut self, code: &'static str) {
         self.tell(CallInput::HearingFell { code });
     }
@@ -445,8 +475,12 @@ impl CallTask {
             Thought::Opened => CallInput::ConversationOpened,
             Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
+            Thought::Answer(turn, AgentEvent::Expects(expect)) => CallInput::AgentExpects { turn, expect },
             Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
+            Thought::Advice(Ok(advice)) => CallInput::Advised(advice),
+            Thought::Advice(Err(code)) => CallInput::AdviceFailed { code },
+            Thought::Known(profile) => return self.emit(Fact::Agent(profile)),
         };
         self.tell(input);
     }
@@ -488,7 +522,7 @@ enum Asked {
 }
 
 /// tokio's clock, so that a paused one moves the call as well.
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::watch;
-use vg_domain::event::Fact;
+use vg_domain::event::{AgentProfile, Fact};
 use vg_domain::ids::{CallId, DidId, TenantId, TrunkId, TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
 use vg_domain::outcome::{EndCause, Outcome};
@@ -48,6 +48,8 @@ pub struct Card {
     pub answered_at: Option<SystemTime>,
     /// How it ended, where it has.
     pub ended: Option<Ended>,
+    /// Who answers, where the agent has said so.
+    pub agent: Option<AgentProfile>,
     /// Turns that got an answer.
     pub turns: u32,
     /// Counts from 1 in the order in which the tenant's calls began.
@@ -246,6 +248,7 @@ impl Inner {
             }
             Fact::Heard { turn, text } => kept.said(now, Speaker::Caller(*turn), text),
             Fact::Saying { utterance, text } => kept.said(now, Speaker::Agent(*utterance), text),
+            Fact::Agent(profile) => kept.card.agent = Some(profile.clone()),
             Fact::Turn(_) => kept.card.turns += 1,
             Fact::Ended(outcome) => {
                 let place = (owner.clone(), *number);
@@ -278,6 +281,7 @@ impl Inner {
             started_at: now,
             answered_at: None,
             ended: None,
+            agent: None,
             turns: 0,
             number,
         };

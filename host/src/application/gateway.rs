@@ -100,6 +100,9 @@ impl Gateway {
     /// Serves calls until `stop`, then drains: no new call, a goodbye for those that are up, a cut after the grace.
     pub async fn run(self, mut incoming: mpsc::Receiver<IncomingCall>, stop: CancellationToken) -> Drained {
         let Self { services, tenants, limits, admission, directory, words, outgoing: (_, mut outgoing) } = self;
+        let breakers = Arc::clone(&services.breakers);
+        let probing = breakers.run(Arc::clone(&services.hearing), Arc::clone(&services.speaking), stop.clone());
+        tokio::pin!(probing);
         let desk = Desk { services, tenants, limits, admission, directory };
         let ending = Ending { drain: stop.clone(), stop: CancellationToken::new() };
         let refuser = Refuser::new(words, ending.stop.clone());
@@ -110,6 +113,7 @@ impl Gateway {
                 () = stop.cancelled() => break,
                 Some(ended) = tasks.calls.join_next() => desk.on_ended(ended),
                 Some(_) = tasks.refusals.join_next() => {}
+                () = &mut probing => break,
                 Some(call) = outgoing.recv() => desk.make(&mut tasks, call),
                 call = incoming.recv() => match call {
                     Some(call) => desk.admit(&mut tasks, call),

@@ -1,27 +1,85 @@
 //! Listening: the caller's sound goes to a session, its words come back through the mask.
 
+use super::breakers::{Breakers, Climber, Sample};
 use super::limits;
 use super::ports::{AudioChunk, Fall, Hearing, HearingEvent, HearingInput, HearingRequest, Listen};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use vg_domain::ids::PluginId;
+use vg_domain::tenant::Ladder;
 
-/// Feeds one session after another; keeps what a slow session has not taken.
+/// Feeds one session after another; keeps what a slow session has not taken, and what one that falls may take with it.
 pub(super) struct Listener {
     hearing: Arc<dyn Hearing>,
     request: HearingRequest,
+    climber: Climber,
     session: Option<Box<dyn Listen>>,
     backlog: VecDeque<HearingInput>,
     backlog_ms: u64,
     /// Nobody is to be heard: sound is let go, and that is no loss.
     stopped: bool,
-    /// Where the caller's speech began, while it lasts: a new session is told.
-    speech_since_ms: Option<u64>,
+    /// The caller's speech whose words are not final.
+    speech: Option<Speech>,
+    /// The newest sound of it.
+    replay: Replay,
+}
+
+/// A stretch of the caller's speech, in milliseconds since the leg's first sample.
+#[derive(Clone, Copy)]
+struct Speech {
+    since_ms: u64,
+    until_ms: Option<u64>,
+}
+
+/// The newest sound, in the pieces in which it came.
+#[derive(Default)]
+struct Replay {
+    pieces: VecDeque<Vec<i16>>,
+    samples: usize,
+}
+
+impl Replay {
+    /// One piece more; what is older than `samples_max` is let go, and its memory used again.
+    fn keep(&mut self, pcm: &[i16], samples_max: usize) {
+        self.samples += pcm.len();
+        let mut spare = Vec::new();
+        while self.samples > samples_max
+            && let Some(oldest) = self.pieces.pop_front()
+        {
+            self.samples -= oldest.len();
+            spare = oldest;
+        }
+        if self.samples > 0 {
+            spare.clear();
+            spare.extend_from_slice(pcm);
+            self.pieces.push_back(spare);
+        }
+    }
+
+    fn clear(&mut self) {
+        (self.pieces, self.samples) = (VecDeque::new(), 0);
+    }
 }
 
 impl Listener {
-    pub(super) fn new(hearing: Arc<dyn Hearing>, request: HearingRequest) -> Self {
-        Self { hearing, request, session: None, backlog: VecDeque::new(), backlog_ms: 0, stopped: false, speech_since_ms: None }
+    pub(super) fn new(hearing: Arc<dyn Hearing>, breakers: Arc<Breakers>, ladder: Ladder, request: HearingRequest) -> Self {
+        Self {
+            hearing,
+            climber: Climber::new(breakers, request.tenant.clone(), ladder),
+            request,
+            session: None,
+            backlog: VecDeque::new(),
+            backlog_ms: 0,
+            stopped: false,
+            speech: None,
+            replay: Replay::default(),
+        }
+    }
+
+    /// Who listens, or was the last to.
+    pub(super) fn plugin(&self) -> &PluginId {
+        &self.climber.provider().plugin
     }
 
     /// Rate of the sound that will come, for sessions opened from now on.
@@ -31,28 +89,46 @@ impl Listener {
 
     /// The sound that will come is another leg's: what is left of the old one belongs to nobody.
     pub(super) fn begin_anew(&mut self) {
-        self.session = None;
-        self.backlog.clear();
-        self.backlog_ms = 0;
-        self.speech_since_ms = None;
+        (self.session, self.speech) = (None, None);
+        self.forget();
     }
 
-    /// Opens a session in place of the one before.
+    /// Opens a session in place of the one before, which hears again what was said and is not final.
     pub(super) fn start(&mut self) -> Result<(), Fall> {
         (self.session, self.stopped) = (None, false);
-        self.session = Some(self.hearing.open(self.request.clone())?);
-        if let Some(since_ms) = self.speech_since_ms {
-            self.backlog.push_front(HearingInput::SpeechStarted(since_ms));
+        let (hearing, request) = (&self.hearing, &self.request);
+        let session =
+            self.climber.open(|provider| hearing.open(HearingRequest { provider: provider.clone(), ..request.clone() }))?;
+        self.session = Some(session);
+        self.request.provider = self.climber.provider().clone();
+        // All of the backlog's sound is among it.
+        (self.backlog, self.backlog_ms) = (VecDeque::new(), 0);
+        self.backlog.extend(self.speech.map(|speech| HearingInput::SpeechStarted(speech.since_ms)));
+        for pcm in &self.replay.pieces {
+            self.backlog_ms += self.duration_ms(pcm.len());
+            self.backlog.push_back(HearingInput::Audio(pcm.clone()));
         }
+        let until_ms = self.speech.and_then(|speech| speech.until_ms);
+        self.backlog.extend(until_ms.map(HearingInput::SpeechEnded));
         self.hand_over();
         Ok(())
     }
 
+    /// The same, of the ladder's next provider.
+    pub(super) fn start_next(&mut self) -> Result<(), Fall> {
+        self.climber.climb();
+        self.start()
+    }
+
     /// Nobody is to be heard for a while.
     pub(super) fn stop(&mut self) {
-        (self.session, self.speech_since_ms, self.stopped) = (None, None, true);
-        self.backlog.clear();
-        self.backlog_ms = 0;
+        (self.session, self.speech, self.stopped) = (None, None, true);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        (self.backlog, self.backlog_ms) = (VecDeque::new(), 0);
+        self.replay.clear();
     }
 
     /// More sound. Returns how many milliseconds had to be dropped.
@@ -61,18 +137,26 @@ impl Listener {
             return 0;
         }
         self.backlog_ms += self.duration_ms(chunk.pcm.len());
+        let kept_ms = if self.speech.is_some() { limits::HEARING_REPLAY_MS } else { limits::HEARING_PREROLL_MS };
+        self.replay.keep(&chunk.pcm, samples(kept_ms, self.request.rate_hz));
         self.backlog.push_back(HearingInput::Audio(chunk.pcm));
         self.hand_over();
         self.drop_oldest()
     }
 
     pub(super) fn speech_started(&mut self, position_ms: u64) {
-        self.speech_since_ms = (!self.stopped).then_some(position_ms);
+        if !self.stopped {
+            // Where the words of a stretch before are not final, both are one.
+            let since_ms = self.speech.map_or(position_ms, |speech| speech.since_ms);
+            self.speech = Some(Speech { since_ms, until_ms: None });
+        }
         self.tell(HearingInput::SpeechStarted(position_ms));
     }
 
     pub(super) fn speech_ended(&mut self, position_ms: u64) {
-        self.speech_since_ms = None;
+        if let Some(speech) = &mut self.speech {
+            speech.until_ms = Some(position_ms);
+        }
         self.tell(HearingInput::SpeechEnded(position_ms));
     }
 
@@ -87,19 +171,35 @@ impl Listener {
             return std::future::pending().await;
         };
         match poll_fn(|cx| session.poll_event(cx)).await {
-            Some(HearingEvent::Fell(fall)) => {
-                self.session = None;
-                HearingEvent::Fell(fall)
-            }
+            Some(HearingEvent::Fell(fall)) => self.on_fall(fall),
             Some(event) => {
+                self.on_event(&event);
                 self.hand_over();
                 event
             }
             None => {
-                self.session = None;
-                let plugin = self.request.ladder.first().plugin.clone();
-                HearingEvent::Fell(Fall { plugin, code: "ended" })
+                let plugin = self.plugin().clone();
+                self.on_fall(Fall { plugin, code: "ended" })
             }
+        }
+    }
+
+    fn on_fall(&mut self, fall: Fall) -> HearingEvent {
+        self.session = None;
+        self.climber.fell(Sample::Hearing(self.request.clone()));
+        HearingEvent::Fell(fall)
+    }
+
+    fn on_event(&mut self, event: &HearingEvent) {
+        let over = match event {
+            HearingEvent::Final(_) | HearingEvent::Finalized => true,
+            HearingEvent::Partial(_) | HearingEvent::Fell(_) => false,
+        };
+        if over {
+            self.climber.served();
+            // What was said before is known; who still speaks goes on.
+            self.replay.clear();
+            self.speech = self.speech.filter(|speech| speech.until_ms.is_none());
         }
     }
 
@@ -146,4 +246,8 @@ impl Listener {
 
 fn ms(samples: usize, rate_hz: u32) -> u64 {
     samples as u64 * 1_000 / u64::from(rate_hz.max(1))
+}
+
+fn samples(ms: u64, rate_hz: u32) -> usize {
+    usize::try_from(ms * u64::from(rate_hz) / 1_000).unwrap_or(usize::MAX)
 }

@@ -9,6 +9,12 @@ pub const LINE_ACTS: usize = 8;
 /// Caller audio that waits for a listener, in milliseconds. Full: the oldest is dropped and observed.
 pub const HEARING_BACKLOG_MS: u64 = 2_000;
 
+/// Speech whose words are not final and that a new listener hears again, in milliseconds (source design, section 9). Full: the oldest is forgotten.
+pub const HEARING_REPLAY_MS: u64 = 2_000;
+
+/// Sound before the caller is known to speak that a new listener hears again, in milliseconds. Full: the same.
+pub const HEARING_PREROLL_MS: u64 = 300;
+
 /// Sound that waits for the leg's queue, in commands. Full: the speaker is not read (the vendor's connection pushes back).
 pub const MOUTH_BACKLOG: usize = 32;
 

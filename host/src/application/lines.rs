@@ -1,7 +1,7 @@
 //! Lines that a gateway says word for word in every call, greeting first: spoken once by the tenant's speaker, then kept.
 //!
 //! A wrapper around whoever opens speaking sessions. What is not such a line goes through untouched, as does a line that stands behind something
-//! that is still being spoken: order is never changed. Only the first rung's voice is kept, so that a fallback's does not outlive the fall.
+//! that is still being spoken: order is never changed. Every provider's voice is kept apart: a fallback's does not outlive the fall.
 
 use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
 use std::collections::{HashMap, VecDeque};
@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
-use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::ids::TenantId;
 use vg_domain::tenant::Provider;
 
 /// Samples of all kept lines together: 32 MiB, more than half an hour at 8 kHz. When full: the line that was said longest ago goes.
@@ -78,8 +78,7 @@ impl Speaking for Lines {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         let kept = Arc::clone(&self.kept);
         let inner = self.inner.open(request.clone())?;
-        let is_first = inner.plugin() == &request.ladder.first().plugin;
-        Ok(Box::new(Session { inner, kept, request, is_first, open: 0, cancels: 0, text: Text::None, said: VecDeque::new() }))
+        Ok(Box::new(Session { inner, kept, request, open: 0, cancels: 0, text: Text::None, said: VecDeque::new() }))
     }
 }
 
@@ -113,8 +112,6 @@ struct Session {
     inner: Box<dyn Speak>,
     kept: Arc<Kept>,
     request: SpeakingRequest,
-    /// The first rung serves.
-    is_first: bool,
     /// Utterances that the session beneath has not flushed.
     open: u32,
     /// `Cancelled` answers that are still to come: what comes before them belongs to nobody.
@@ -141,7 +138,7 @@ impl Session {
     fn key(&self, text: &str) -> Option<Key> {
         self.request.lines.iter().any(|line| line == text).then(|| Key {
             tenant: self.request.tenant.clone(),
-            provider: self.request.ladder.first().clone(),
+            provider: self.request.provider.clone(),
             language: self.request.language.clone(),
             rate_hz: self.request.rate_hz,
             text: text.to_owned(),
@@ -159,7 +156,7 @@ impl Session {
 
     /// The session is told that text: is it to be learned?
     fn note(&mut self, text: &str) {
-        let key = self.key(text).filter(|_| self.is_first && self.open == 0 && matches!(self.text, Text::None));
+        let key = self.key(text).filter(|_| self.open == 0 && matches!(self.text, Text::None));
         self.text = match key {
             Some(key) => {
                 self.kept.misses.fetch_add(1, Relaxed);
@@ -252,10 +249,6 @@ impl Speak for Session {
             Some(_) | None => {}
         }
         Poll::Ready(event)
-    }
-
-    fn plugin(&self) -> &PluginId {
-        self.inner.plugin()
     }
 }
 

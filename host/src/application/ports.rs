@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use vg_domain::call::Progress;
+use vg_domain::call::{Progress, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
@@ -27,7 +27,7 @@ use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
-use vg_domain::tenant::{Ladder, TenantSettings};
+use vg_domain::tenant::{Provider, TenantSettings};
 use vg_domain::transfer::{Handover, Returned};
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
@@ -308,7 +308,7 @@ pub struct AudioChunk {
 
 /// Opens listening sessions.
 pub trait Hearing: Send + Sync {
-    /// A new session of the first provider that can serve. Must not block: the session starts behind its mailbox.
+    /// A new session of that provider. Must not block: the session starts behind its mailbox.
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall>;
 }
 
@@ -319,8 +319,8 @@ pub struct HearingRequest {
     pub call: CallId,
     /// For budgets and policy.
     pub tenant: TenantId,
-    /// Who may serve, first choice first.
-    pub ladder: Ladder,
+    /// Who is to serve.
+    pub provider: Provider,
     /// BCP 47 tag.
     pub language: String,
     /// Rate of the samples that will come.
@@ -374,7 +374,7 @@ pub struct Fall {
 
 /// Opens speaking sessions.
 pub trait Speaking: Send + Sync {
-    /// A new session of the first provider that can serve. Must not block.
+    /// A new session of that provider. Must not block.
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall>;
 }
 
@@ -385,8 +385,8 @@ pub struct SpeakingRequest {
     pub call: CallId,
     /// For budgets and policy.
     pub tenant: TenantId,
-    /// Who may serve, first choice first.
-    pub ladder: Ladder,
+    /// Who is to serve.
+    pub provider: Provider,
     /// BCP 47 tag.
     pub language: String,
     /// Rate of the leg: the plugin is asked for it where it offers it.
@@ -401,8 +401,6 @@ pub trait Speak: Send {
     fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput>;
     /// The next thing it says; `None` once it has ended.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>>;
-    /// Who speaks.
-    fn plugin(&self) -> &PluginId;
 }
 
 /// What a speaker is told.
@@ -505,8 +503,21 @@ pub enum Observation {
         /// Bounded code.
         code: &'static str,
     },
+    /// A tenant's provider is asked no longer, or again.
+    BreakerTurned {
+        /// Whose part it does.
+        role: &'static str,
+        /// Whose provider it is.
+        tenant: TenantId,
+        /// Which plugin.
+        plugin: PluginId,
+        /// It is asked no longer.
+        open: bool,
+    },
     /// A turn got its answer.
     TurnEnded(vg_domain::turn::TurnRecord),
+    /// The end of a caller's turn turned out so.
+    EndJudged(TurnEnd),
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

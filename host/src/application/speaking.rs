@@ -3,6 +3,7 @@
 //! A session speaks in order, so the sound it gives belongs to the oldest utterance that it has not yet flushed. After a
 //! cancel everything up to `Cancelled` belongs to nobody.
 
+use super::breakers::{Breakers, Climber, Sample};
 use super::call_task::Prompt;
 use super::limits;
 use super::ports::{Fall, MouthCommand, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
@@ -10,7 +11,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::sync::mpsc;
-use vg_domain::ids::UtteranceId;
+use vg_domain::ids::{PluginId, UtteranceId};
+use vg_domain::speech::spoken_to;
+use vg_domain::tenant::Ladder;
 
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,10 +28,13 @@ pub(super) enum Spoken {
 pub(super) struct Speaker {
     speaking: Arc<dyn Speaking>,
     request: SpeakingRequest,
+    climber: Climber,
     session: Option<Box<dyn Speak>>,
     to_session: VecDeque<SpeakingInput>,
-    /// Utterances whose text is with the session, oldest first, with whether sound of them came.
-    open: VecDeque<(UtteranceId, bool)>,
+    /// Utterances that no session has flushed, oldest first.
+    open: VecDeque<Open>,
+    /// They fell: the call decides what becomes of them, and until then nobody is told more of them.
+    fell: bool,
     /// `Cancelled` answers that are still to come.
     cancels: u32,
     mouth: Option<mpsc::Sender<MouthCommand>>,
@@ -36,25 +42,48 @@ pub(super) struct Speaker {
     /// Orders beside what is said: a handful in a call.
     orders: VecDeque<MouthCommand>,
     fallen: VecDeque<Spoken>,
-    /// The newest utterance that fell: what becomes of it is decided by the call.
-    last_fallen: Option<UtteranceId>,
+}
+
+/// An utterance that a session speaks.
+struct Open {
+    utterance: UtteranceId,
+    /// What the session was told of it.
+    text: String,
+    /// No more text follows.
+    ended: bool,
+    /// So much of it has come, in milliseconds.
+    sounded_ms: u64,
+}
+
+impl Open {
+    /// What the next voice is to say: from the word on in which the one before fell.
+    fn leave_the_rest(&mut self) {
+        let rest = self.text.split_off(spoken_to(&self.text, self.sounded_ms));
+        (self.text, self.sounded_ms) = (rest.trim_start().to_owned(), 0);
+    }
 }
 
 impl Speaker {
-    pub(super) fn new(speaking: Arc<dyn Speaking>, request: SpeakingRequest) -> Self {
+    pub(super) fn new(speaking: Arc<dyn Speaking>, breakers: Arc<Breakers>, ladder: Ladder, request: SpeakingRequest) -> Self {
         Self {
             speaking,
+            climber: Climber::new(breakers, request.tenant.clone(), ladder),
             request,
             session: None,
             to_session: VecDeque::new(),
             open: VecDeque::new(),
+            fell: false,
             cancels: 0,
             mouth: None,
             to_mouth: VecDeque::new(),
             orders: VecDeque::new(),
             fallen: VecDeque::new(),
-            last_fallen: None,
         }
+    }
+
+    /// Who speaks, or was the last to.
+    pub(super) fn plugin(&self) -> &PluginId {
+        &self.climber.provider().plugin
     }
 
     /// Where sound goes from now on, and the rate that suits it best.
@@ -77,39 +106,92 @@ impl Speaker {
 
     /// Opens a session if there is none. A failure is reported when there is something to say.
     pub(super) fn prepare(&mut self) {
+        let _ = self.ready();
+    }
+
+    fn ready(&mut self) -> Result<(), Fall> {
         if self.session.is_none() {
-            self.session = self.speaking.open(self.request.clone()).ok();
+            let (speaking, request) = (&self.speaking, &self.request);
+            let open = |provider: &_| speaking.open(SpeakingRequest { provider: Clone::clone(provider), ..request.clone() });
+            self.session = Some(self.climber.open(open)?);
+            self.request.provider = self.climber.provider().clone();
         }
+        Ok(())
     }
 
     /// Speaks a clause of an utterance.
     pub(super) fn say(&mut self, utterance: UtteranceId, text: &str) {
-        if self.session.is_none() {
-            match self.speaking.open(self.request.clone()) {
-                Ok(session) => self.session = Some(session),
-                Err(fall) => return self.fall(utterance, fall),
-            }
+        match self.open.back_mut().filter(|last| last.utterance == utterance) {
+            Some(last) => last.text = format!("{} {text}", last.text.trim_end()),
+            None => self.open.push_back(Open { utterance, text: text.to_owned(), ended: false, sounded_ms: 0 }),
         }
-        if self.open.back().is_none_or(|(last, _)| *last != utterance) {
-            self.open.push_back((utterance, false));
+        if self.fell {
+            return;
         }
-        self.tell(SpeakingInput::Text(text.to_owned()));
+        match self.ready() {
+            Ok(()) => self.tell(SpeakingInput::Text(text.to_owned())),
+            Err(fall) => self.fall(&fall),
+        }
     }
 
     /// No further clause of the utterance follows.
     pub(super) fn end(&mut self, utterance: UtteranceId) {
-        if self.open.iter().any(|(open, _)| *open == utterance) {
-            self.tell(SpeakingInput::Flush(utterance.0));
-        } else if self.last_fallen != Some(utterance) {
+        match self.open.iter_mut().find(|open| open.utterance == utterance) {
+            Some(open) => {
+                open.ended = true;
+                if !self.fell {
+                    self.tell(SpeakingInput::Flush(utterance.0));
+                }
+            }
             // It had no text: its end depends on the leg alone.
-            self.to_mouth.push_back(MouthCommand::End { utterance });
+            None => self.to_mouth.push_back(MouthCommand::End { utterance }),
         }
+    }
+
+    /// Lets the ladder's next provider say what is left of what fell, or stands still.
+    pub(super) fn go_on_with_another(&mut self) {
+        if !self.fell {
+            self.climber.fell(Sample::Speaking(self.request.clone()));
+        }
+        self.let_go();
+        self.climber.climb();
+        if let Err(fall) = self.ready() {
+            return self.fall(&fall);
+        }
+        for mut open in std::mem::take(&mut self.open) {
+            open.leave_the_rest();
+            if !open.text.is_empty() {
+                self.tell(SpeakingInput::Text(open.text.clone()));
+            }
+            match (open.ended, open.text.is_empty()) {
+                (true, true) => self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance }),
+                (ended, _) => {
+                    if ended {
+                        self.tell(SpeakingInput::Flush(open.utterance.0));
+                    }
+                    self.open.push_back(open);
+                }
+            }
+        }
+    }
+
+    /// The utterance that has stood still, if one has: all of it was told, some of it has sounded, and nothing of it waits.
+    pub(super) fn stalled(&self) -> Option<UtteranceId> {
+        let open = self.open.front().filter(|open| open.ended && open.sounded_ms > 0)?;
+        (!self.fell && self.to_mouth.is_empty()).then_some(open.utterance)
+    }
+
+    /// The session, and what is on its way to it, goes.
+    fn let_go(&mut self) {
+        (self.session, self.cancels, self.fell) = (None, 0, false);
+        self.to_session.clear();
     }
 
     /// Stops within one frame and forgets everything that was to be said.
     pub(super) fn hush(&mut self) {
         self.to_mouth.clear();
         self.to_mouth.push_back(MouthCommand::Hush);
+        self.fell = false;
         if !self.open.is_empty() {
             self.open.clear();
             self.to_session.clear();
@@ -120,9 +202,17 @@ impl Speaker {
         }
     }
 
-    /// Plays sound that needs no session.
+    /// Plays sound that needs no session, in place of what is left of the utterance.
     pub(super) fn play(&mut self, utterance: UtteranceId, prompt: &Prompt) {
-        self.open.retain(|(open, _)| *open != utterance);
+        let before = self.open.len();
+        self.open.retain(|open| open.utterance != utterance);
+        if self.open.len() < before {
+            if !self.fell {
+                self.climber.fell(Sample::Speaking(self.request.clone()));
+            }
+            // What it may yet say of it belongs to nobody.
+            self.let_go();
+        }
         let (rate_hz, pcm) = prompt.at(self.request.rate_hz);
         self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm: pcm.to_vec() });
         self.to_mouth.push_back(MouthCommand::End { utterance });
@@ -159,19 +249,27 @@ impl Speaker {
     }
 
     fn on_event(&mut self, event: Option<SpeakingEvent>) -> Option<Spoken> {
-        let plugin = self.request.ladder.first().plugin.clone();
-        match event.unwrap_or(SpeakingEvent::Fell(Fall { plugin, code: "ended" })) {
+        match event.unwrap_or_else(|| SpeakingEvent::Fell(self.fall_of("ended"))) {
             SpeakingEvent::Audio { .. } | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
             SpeakingEvent::Audio { rate_hz, pcm } => {
-                let (utterance, sounded) = self.open.front_mut()?;
-                let first = !std::mem::replace(sounded, true);
-                let utterance = *utterance;
+                let open = self.open.front_mut()?;
+                let first = open.sounded_ms == 0;
+                // A piece shorter than a millisecond is one all the same: it is no silence.
+                open.sounded_ms += (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1)));
+                let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
                 first.then_some(Spoken::Audio(utterance))
             }
             SpeakingEvent::Flushed(mark) => {
-                let flushed = self.open.pop_front_if(|(utterance, _)| utterance.0 == mark)?;
-                self.to_mouth.push_back(MouthCommand::End { utterance: flushed.0 });
+                let flushed = self.open.front().filter(|open| open.utterance.0 == mark)?;
+                if flushed.sounded_ms == 0 && flushed.text.contains(char::is_alphanumeric) {
+                    // It says that all is said, and has said nothing.
+                    let fall = self.fall_of("no_audio");
+                    return self.on_event(Some(SpeakingEvent::Fell(fall)));
+                }
+                self.climber.served();
+                let utterance = self.open.pop_front()?.utterance;
+                self.to_mouth.push_back(MouthCommand::End { utterance });
                 None
             }
             SpeakingEvent::Cancelled => {
@@ -179,28 +277,30 @@ impl Speaker {
                 None
             }
             SpeakingEvent::Fell(fall) => {
-                self.session = None;
-                self.cancels = 0;
-                self.to_session.clear();
-                for (utterance, _) in std::mem::take(&mut self.open) {
-                    self.fall(utterance, fall.clone());
-                }
+                self.climber.fell(Sample::Speaking(self.request.clone()));
+                self.let_go();
+                self.fall(&fall);
                 None
             }
         }
     }
 
-    fn fall(&mut self, utterance: UtteranceId, fall: Fall) {
-        self.last_fallen = Some(utterance);
-        self.fallen.push_back(Spoken::Fell(utterance, fall));
+    fn fall_of(&self, code: &'static str) -> Fall {
+        Fall { plugin: self.plugin().clone(), code }
+    }
+
+    /// What is open has fallen.
+    fn fall(&mut self, fall: &Fall) {
+        self.fell = !self.open.is_empty();
+        self.fallen.extend(self.open.iter().map(|open| Spoken::Fell(open.utterance, fall.clone())));
     }
 
     fn tell(&mut self, input: SpeakingInput) {
         self.to_session.push_back(input);
         self.hand_over();
         if self.to_session.len() > limits::SPEAKING_BACKLOG {
-            let plugin = self.request.ladder.first().plugin.clone();
-            self.on_event(Some(SpeakingEvent::Fell(Fall { plugin, code: "backlog" })));
+            let fall = self.fall_of("backlog");
+            self.on_event(Some(SpeakingEvent::Fell(fall)));
         }
     }
 

@@ -1,21 +1,25 @@
 //! Asking the agent: at most one answer streams at a time.
 
 use super::limits;
-use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, Question};
+use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, HandoverRequest, Question};
 use super::said::Sayings;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use vg_domain::event::Fact;
+use vg_domain::event::{AgentProfile, Fact};
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
+use vg_domain::transfer::{HandoverAdvice, HandoverReason, Transfer};
 
 /// What the agent did.
 pub(super) enum Thought {
     Opened,
     OpenFailed(&'static str),
     Answer(TurnId, AgentEvent),
+    /// Who answers in the conversation.
+    Known(AgentProfile),
+    Advice(Result<HandoverAdvice, &'static str>),
 }
 
 enum State {
@@ -33,6 +37,9 @@ enum Opening {
     Again(BoxFuture<'static, ConversationId>),
 }
 
+/// Something that is asked beside the answers; none where nothing is.
+type Aside<T> = Option<BoxFuture<'static, Result<T, AgentError>>>;
+
 /// One conversation with the agent.
 pub(super) struct Thinker {
     agent: Arc<dyn Agent>,
@@ -42,6 +49,8 @@ pub(super) struct Thinker {
     within: Duration,
     opening: Opening,
     state: State,
+    lookup: Aside<AgentProfile>,
+    advice: Aside<HandoverAdvice>,
 }
 
 impl Drop for Thinker {
@@ -55,7 +64,16 @@ impl Drop for Thinker {
 impl Thinker {
     /// `within`: the time for an answer's first words, and from one word to the next.
     pub(super) fn new(agent: Arc<dyn Agent>, within: Duration) -> Self {
-        Self { agent, conversation: None, sayings: Sayings::default(), within, opening: Opening::Over, state: State::Idle }
+        Self {
+            agent,
+            conversation: None,
+            sayings: Sayings::default(),
+            within,
+            opening: Opening::Over,
+            state: State::Idle,
+            lookup: None,
+            advice: None,
+        }
     }
 
     /// Takes a fact of the call: the agent is told what the caller heard.
@@ -90,18 +108,42 @@ impl Thinker {
         }
     }
 
+    /// Tells the agent that the caller is to be handed over, and asks what it knows of that. What was asked before is forgotten.
+    pub(super) fn seek_advice(&mut self, reason: HandoverReason, wish: Option<Transfer>) {
+        let (agent, conversation) = (Arc::clone(&self.agent), self.conversation.clone());
+        let asking = async move {
+            let conversation = conversation.ok_or(AgentError::UnknownConversation)?;
+            agent.hand_over(HandoverRequest { conversation, reason, wish }).await
+        };
+        self.advice = Some(asking.boxed());
+    }
+
     /// The next thing the agent does. Cancel-safe; pending while nothing is under way.
     pub(super) async fn next(&mut self) -> Thought {
         tokio::select! {
             biased;
             opened = self.opening.next() => self.on_opened(opened),
+            advice = answer(&mut self.advice) => Thought::Advice(match advice {
+                Ok(advice) => Ok(advice),
+                // An agent that has no such verb leaves it to the gateway.
+                Err(AgentError::Unsupported) => Ok(HandoverAdvice::default()),
+                Err(error) => Err(error.code()),
+            }),
+            profile = found(&mut self.lookup) => Thought::Known(profile),
             thought = self.state.next() => thought,
         }
+    }
+
+    /// Asks who answers; nobody waits for it.
+    fn look_up(&mut self, conversation: &ConversationId) {
+        let (agent, conversation) = (Arc::clone(&self.agent), conversation.clone());
+        self.lookup = Some(async move { agent.who(&conversation).await }.boxed());
     }
 
     fn on_opened(&mut self, opened: Result<ConversationId, (ConversationRequest, AgentError)>) -> Thought {
         match opened {
             Ok(conversation) => {
+                self.look_up(&conversation);
                 self.conversation = Some(conversation);
                 Thought::Opened
             }
@@ -110,6 +152,22 @@ impl Thinker {
                 Thought::OpenFailed(error.code())
             }
         }
+    }
+}
+
+/// What was asked aside, once. Cancel-safe; pending while nothing is asked.
+async fn answer<T>(aside: &mut Aside<T>) -> Result<T, AgentError> {
+    let Some(asking) = aside else { return std::future::pending().await };
+    let answer = asking.await;
+    *aside = None;
+    answer
+}
+
+/// The same, where only an answer is news: who does not say who it is talks all the same.
+async fn found<T>(aside: &mut Aside<T>) -> T {
+    match answer(aside).await {
+        Ok(found) => found,
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -160,7 +218,7 @@ impl State {
                 Self::Answering(turn, answer) => {
                     let turn = *turn;
                     let event = answer.recv().await.unwrap_or(AgentEvent::Fell("ended"));
-                    if !matches!(event, AgentEvent::Text(_)) {
+                    if !matches!(event, AgentEvent::Text(_) | AgentEvent::Expects(_)) {
                         *self = Self::Idle;
                     }
                     return Thought::Answer(turn, event);

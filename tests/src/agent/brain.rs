@@ -59,6 +59,8 @@ pub struct Answer {
     pub pieces: Vec<String>,
     /// What else is to be done, as `docs/agent.md` writes it.
     pub command: Option<Value>,
+    /// What it expects of the caller.
+    pub expect: Option<&'static str>,
 }
 
 /// Nobody knows the conversation.
@@ -132,8 +134,9 @@ impl Brain {
     }
 }
 
-/// A parrot with three tricks.
+/// A parrot with a few tricks.
 pub(super) fn think(turn: &Turn) -> Answer {
+    let expect = (turn.text == "are you sure").then_some("yesno");
     let (text, command) = match turn.text.as_str() {
         "goodbye" => ("Bye.".to_owned(), Some(json!({"action": "hang_up"}))),
         "human" => ("One moment.".to_owned(), Some(json!({"action": "human"}))),
@@ -145,5 +148,5 @@ pub(super) fn think(turn: &Turn) -> Answer {
         text => (format!("You said: {text}."), None),
     };
     // As a model gives them: a word at a time.
-    Answer { pieces: text.split_inclusive(' ').map(str::to_owned).collect(), command }
+    Answer { pieces: text.split_inclusive(' ').map(str::to_owned).collect(), command, expect }
 }

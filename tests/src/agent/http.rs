@@ -103,10 +103,12 @@ async fn transfer(
 
 fn answered(shape: Shape, answer: &Answer) -> Response {
     let text = |text: &String| json!({"type": "text", "text": text});
-    let done = json!({"type": "done", "command": answer.command});
+    let done = json!({"type": "done", "command": answer.command, "expect": answer.expect});
     let events: Vec<Value> = answer.pieces.iter().map(text).chain([done]).collect();
     match shape {
-        Shape::Plain => Json(json!({"text": answer.pieces.concat(), "command": answer.command})).into_response(),
+        Shape::Plain => {
+            Json(json!({"text": answer.pieces.concat(), "command": answer.command, "expect": answer.expect})).into_response()
+        }
         Shape::Sse => stream_of("text/event-stream", stream::iter(events.into_iter().map(|event| Ok(sse(&event)))).boxed()),
         Shape::Ndjson => {
             stream_of("application/x-ndjson", stream::iter(events.into_iter().map(|event| Ok(format!("{event}\n")))).boxed())

@@ -38,6 +38,9 @@ pub fn settings() -> TenantSettings {
 /// A tenant whose calls are recorded.
 pub const RECORDED: &str = "recorded";
 
+/// A tenant with two of each provider: `stt-fake`, `stt-second`, `tts-fake`, `tts-second`.
+pub const LADDER: &str = "ladder";
+
 /// A tenant that may have one call.
 pub const LIMITED: &str = "limited";
 
@@ -85,6 +88,14 @@ impl Tenants for FakeTenants {
                 (None, LIMITED) => {
                     let (tenant, calls_max) = (tenant.clone(), std::num::NonZeroUsize::new(1));
                     Ok(Arc::new(TenantSettings { tenant, calls_max, outbound: Some(outbound()), ..settings() }))
+                }
+                (None, LADDER) => {
+                    let two = |first: &str, second: &str| {
+                        let provider = |plugin: &str| Provider::new(PluginId::new(plugin), "{}");
+                        Ladder::new(provider(first), [provider(second)])
+                    };
+                    let (hearing, speaking) = (two("stt-fake", "stt-second"), two("tts-fake", "tts-second"));
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), hearing, speaking, ..settings() }))
                 }
                 (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
                 (None, _) => Err(TenantError::Unknown),

@@ -1,226 +1,43 @@
 //! The call: phases, inputs and actions.
 
+mod input;
 mod phase;
 mod timers;
 mod setup;
 mod dialing;
 mod listening;
+mod turn_end;
 mod thinking;
 mod speaking;
 mod keying;
 mod handover;
+mod advising;
 mod consulting;
 mod ending;
 mod rebuilt;
 
+pub use input::CallInput;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
+pub use timers::CallReason;
+pub use turn_end::TurnEnd;
 
-use crate::dialling::{AnsweredBy, DialFailure};
+use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
+use crate::finish::Judge;
 use crate::ids::{TurnId, UtteranceId};
 use crate::keypad::Collect;
 use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::parties::Parties;
+use crate::pause::{Expect, Pauses};
 use crate::tenant::TenantSettings;
-use crate::transfer::{Handover, Returned, Transfer};
+use crate::transfer::{Handover, HandoverReason, Transfer};
+use listening::HearingFalls;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 use timers::Timers;
-
-/// What happened.
-#[derive(Debug)]
-pub enum CallInput {
-    /// A caller waits; the first input of an inbound call. Answered by `Ring` and `OpenConversation`.
-    Offered,
-    /// Somebody is being called; the first input of an outbound call. Answered by `OpenConversation`.
-    Dialed,
-    /// Who was called has answered. Answered by `ConnectMedia`, once the agent knows the conversation.
-    Up(AnsweredBy),
-    /// Who was called was not reached.
-    NotReached(DialFailure),
-    /// The agent knows the conversation. Answered by `ConnectMedia`; after `ConversationFailed` at any time, and the agent is asked from then on.
-    ConversationOpened,
-    /// The agent is not to be had; the call goes on and the fallback line is said in place of answers.
-    ConversationFailed {
-        /// Bounded label.
-        code: &'static str,
-    },
-    /// Sound can flow. Answered by `Answer`; by `StartHearing` and the greeting where the call was answered already.
-    MediaConnected,
-    /// The call was answered. Answered by `StartHearing` and the greeting.
-    Answered,
-    /// The media leg was built anew: what was being said is lost.
-    MediaRebuilt,
-    /// Setting up failed at the telephony side.
-    SetUpFailed {
-        /// Bounded label.
-        code: &'static str,
-    },
-    /// The caller hung up.
-    CallerGone,
-    /// Asterisk or the media connection is gone.
-    AsteriskLost,
-    /// Somebody beside the call, an operator or the API, wants this said, after what is being said.
-    SayOrdered(String),
-    /// Somebody beside the call wants the caller handed over.
-    TransferOrdered(Transfer),
-    /// The caller's leg has parted for good, without a way back.
-    HandoverDone,
-    /// The caller's leg is in the dialplan, and comes back where nobody is reached. Answered by `LeaveMedia`.
-    HandoverParted,
-    /// Whoever the dialplan calls for the caller is being called, or has answered.
-    HandoverProgress(Progress),
-    /// The dialplan gave the caller back. Answered by `ConnectMedia`.
-    HandoverReturned(Returned),
-    /// The person who is called for an attended hand-over has answered. Answered by `Meet`.
-    PersonAnswered,
-    /// The media leg is with the person. Answered by the summary, and then by `Join`.
-    PersonMet,
-    /// Caller and person talk.
-    PersonJoined,
-    /// The person does not answer, or has hung up.
-    PersonGone(Returned),
-    /// The media leg is with the caller again.
-    Resumed,
-    /// A step of the hand-over failed; the call goes on.
-    HandoverFailed {
-        /// Bounded label.
-        code: &'static str,
-    },
-    /// Everything of the call is released. Last input.
-    Released,
-    /// The caller began to speak at that moment (at the socket).
-    SpeechStarted {
-        /// First voiced sample.
-        at: Instant,
-    },
-    /// The caller paused; the moment of the last voiced sample (at the socket).
-    SpeechEnded {
-        /// Last voiced sample.
-        last_voiced: Instant,
-    },
-    /// A key was pressed: `0`-`9`, `*`, `#`, `A`-`D`.
-    Digit(char),
-    /// Words that may change.
-    Partial(MaskedText),
-    /// Words that will not change. May be empty.
-    Final(MaskedText),
-    /// The answer to `FinalizeHearing`.
-    Finalized,
-    /// The listener cannot go on.
-    HearingFell {
-        /// Bounded label.
-        code: &'static str,
-    },
-    /// A piece of the agent's answer.
-    AgentText {
-        /// The turn that it answers.
-        turn: TurnId,
-        /// Words as the agent gave them, unmasked.
-        text: String,
-    },
-    /// The agent's answer is complete.
-    AgentDone {
-        /// The turn that it answers.
-        turn: TurnId,
-        /// What it wants besides speaking.
-        command: Option<AgentCommand>,
-    },
-    /// The agent cannot answer.
-    AgentFell {
-        /// The turn that it does not answer.
-        turn: TurnId,
-        /// Bounded label.
-        code: &'static str,
-    },
-    /// First samples of an utterance came from the speaker.
-    SpeechAudio {
-        /// Whose samples.
-        utterance: UtteranceId,
-    },
-    /// First audible sample of an utterance left at that moment.
-    Audible {
-        /// Which one.
-        utterance: UtteranceId,
-        /// At the socket.
-        at: Instant,
-    },
-    /// The last sample of an utterance has left.
-    UtteranceEnded {
-        /// Which one.
-        utterance: UtteranceId,
-    },
-    /// The answer to `Hush`: so much of it had been played, in milliseconds.
-    Hushed {
-        /// What was being played.
-        utterance: UtteranceId,
-        /// How much of it had left, in milliseconds.
-        spoken_ms: u64,
-    },
-    /// The speaker cannot go on with this utterance.
-    SpeakingFell {
-        /// Which one.
-        utterance: UtteranceId,
-        /// Bounded label.
-        code: &'static str,
-    },
-    /// Say goodbye and end.
-    Drain,
-    /// End now.
-    Stop(EndCause),
-}
-
-impl CallInput {
-    /// Bounded label of the input.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Offered => "offered",
-            Self::Dialed => "dialed",
-            Self::Up(_) => "up",
-            Self::NotReached(_) => "not_reached",
-            Self::ConversationOpened => "conversation_opened",
-            Self::ConversationFailed { .. } => "conversation_failed",
-            Self::MediaConnected => "media_connected",
-            Self::Answered => "answered",
-            Self::MediaRebuilt => "media_rebuilt",
-            Self::SetUpFailed { .. } => "set_up_failed",
-            Self::CallerGone => "caller_gone",
-            Self::AsteriskLost => "asterisk_lost",
-            Self::SayOrdered(_) => "say_ordered",
-            Self::TransferOrdered(_) => "transfer_ordered",
-            Self::PersonAnswered => "person_answered",
-            Self::PersonMet => "person_met",
-            Self::PersonJoined => "person_joined",
-            Self::PersonGone(_) => "person_gone",
-            Self::Resumed => "resumed",
-            Self::HandoverDone => "handover_done",
-            Self::HandoverParted => "handover_parted",
-            Self::HandoverProgress(_) => "handover_progress",
-            Self::HandoverReturned(_) => "handover_returned",
-            Self::HandoverFailed { .. } => "handover_failed",
-            Self::Released => "released",
-            Self::SpeechStarted { .. } => "speech_started",
-            Self::SpeechEnded { .. } => "speech_ended",
-            Self::Digit(_) => "digit",
-            Self::Partial(_) => "partial",
-            Self::Final(_) => "final",
-            Self::Finalized => "finalized",
-            Self::HearingFell { .. } => "hearing_fell",
-            Self::AgentText { .. } => "agent_text",
-            Self::AgentDone { .. } => "agent_done",
-            Self::AgentFell { .. } => "agent_fell",
-            Self::SpeechAudio { .. } => "speech_audio",
-            Self::Audible { .. } => "audible",
-            Self::UtteranceEnded { .. } => "utterance_ended",
-            Self::Hushed { .. } => "hushed",
-            Self::SpeakingFell { .. } => "speaking_fell",
-            Self::Drain => "drain",
-            Self::Stop(_) => "stop",
-        }
-    }
-}
+use turn_end::{Ended, Finalizing};
 
 /// What the agent wants besides speaking, carried out after its words were heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,13 +67,16 @@ pub enum CallAction {
     Answer,
     /// Open a listening session (again).
     StartHearing,
+    /// Open one of the ladder's next listener.
+    StartNextHearing,
     /// The turn is over: give the last words.
     FinalizeHearing,
     /// Speech will be needed soon: open a speaking session.
     PrepareSpeaking,
     /// Ask the agent.
     Ask {
-        /// Asked again with the same turn where the caller went on after a pause: the new words replace the old.
+        /// Asked again with the same turn where the caller went on after a pause, or the listener changed the words: the new ones replace the
+        /// old, and an answer to those is no longer wanted.
         turn: TurnId,
         /// What the caller said.
         text: MaskedText,
@@ -283,11 +103,20 @@ pub enum CallAction {
         /// Which one.
         utterance: UtteranceId,
     },
+    /// Let the ladder's next speaker say what has not been said of what is open; there is one.
+    GoOnWithAnotherVoice,
     /// Play the built-in emergency recording in place of what is left of the utterance: needs no provider.
     /// `UtteranceEnded` follows as for any other.
     PlayEmergency {
         /// Which one.
         utterance: UtteranceId,
+    },
+    /// Tell the agent that the caller is to be handed over, and ask what it knows of that. A later one takes the place of an earlier one.
+    SeekAdvice {
+        /// Whose wish it is.
+        reason: HandoverReason,
+        /// To whom and how; none for the tenant's person.
+        wish: Option<Transfer>,
     },
     /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
     Transfer(Handover),
@@ -310,6 +139,8 @@ pub enum CallAction {
     Release,
     /// Tell the world.
     Emit(Fact),
+    /// How the end of a turn turned out; counted.
+    EndJudged(TurnEnd),
     /// An input made no sense in this phase; counted.
     Refused {
         /// Bounded label of the phase.
@@ -317,27 +148,6 @@ pub enum CallAction {
         /// Bounded label of the input.
         input: &'static str,
     },
-}
-
-/// Why a call wants to be woken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CallReason {
-    /// The caller has paused long enough: the turn is over.
-    EndOfTurn,
-    /// The last words did not come.
-    FinalDeadline,
-    /// The caller says nothing.
-    Silence,
-    /// The agent says nothing.
-    AgentDeadline,
-    /// No audio of an utterance came.
-    SpeechDeadline,
-    /// Caller speech over the agent has lasted long enough to count.
-    BargeIn,
-    /// No key comes, or no further one.
-    KeyDeadline,
-    /// An end that does not come.
-    EndDeadline,
 }
 
 /// One call, from its offer until everything it held is released.
@@ -364,11 +174,22 @@ pub struct Call {
     /// Turns that got an answer.
     turns: u32,
     caller_speaks: bool,
+    /// When the caller last began to speak.
+    speech_since: Option<Instant>,
     finalizing: Finalizing,
+    /// Guesses whether turns are over.
+    judge: Judge,
+    /// How the caller pauses.
+    pauses: Pauses,
+    /// What the agent expects of the caller's turn.
+    expect: Expect,
+    /// What it expects of the one after the answer that it gives.
+    hint: Expect,
+    ended: Option<Ended>,
     /// Silences in a row without words between them.
     silences: u32,
-    /// Falls in a row without final words between them.
-    hearing_falls: u32,
+    /// Falls of listeners.
+    hearing_falls: HearingFalls,
     /// Falls in a row without a whole utterance between them.
     speaking_falls: u32,
     /// The agent does not know the conversation.
@@ -383,14 +204,6 @@ pub struct Call {
     interrupted: Option<UtteranceId>,
 }
 
-/// `FinalizeHearing`s that are not answered yet; they are answered in order.
-#[derive(Debug, Default)]
-struct Finalizing {
-    pending: u32,
-    /// So many of the first ones belong to speech whose words are dropped.
-    unwanted: u32,
-}
-
 /// What became of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
@@ -403,6 +216,7 @@ impl Call {
     /// A call that is not yet known to wait; its first input is [`CallInput::Offered`], or [`CallInput::Dialed`] where the gateway made it.
     pub fn new(settings: Arc<TenantSettings>, parties: Arc<Parties>) -> Self {
         Self {
+            judge: Judge::of(&settings.language),
             settings,
             parties,
             answered_by: AnsweredBy::Gateway,
@@ -414,9 +228,14 @@ impl Call {
             last_utterance: UtteranceId(0),
             turns: 0,
             caller_speaks: false,
+            speech_since: None,
             finalizing: Finalizing::default(),
+            pauses: Pauses::default(),
+            expect: Expect::default(),
+            hint: Expect::default(),
+            ended: None,
             silences: 0,
-            hearing_falls: 0,
+            hearing_falls: HearingFalls::default(),
             speaking_falls: 0,
             conversation_failed: false,
             deaf: false,
@@ -448,6 +267,7 @@ impl Call {
             CallInput::Finalized => self.finalized(now),
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
             CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
+            CallInput::AgentExpects { turn, expect } => self.agent_expects(turn, expect),
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
@@ -456,7 +276,10 @@ impl Call {
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
             CallInput::SpeakingFell { utterance, code } => self.speaking_fell(now, utterance, code),
             CallInput::SayOrdered(line) => self.say_ordered(now, line),
-            CallInput::TransferOrdered(wish) => self.transfer_ordered(now, &wish),
+            CallInput::TransferOrdered(wish) => self.transfer_ordered(now, wish),
+            CallInput::TransferCalledOff => self.call_off_handover(now),
+            CallInput::Advised(advice) => self.advised(now, advice),
+            CallInput::AdviceFailed { code } => self.advice_failed(now, code),
             CallInput::PersonAnswered => self.person_answered(now),
             CallInput::PersonMet => self.person_met(now),
             CallInput::PersonJoined => self.person_joined(now),
@@ -493,6 +316,7 @@ impl Call {
         while let Some((due, reason)) = self.timers.take_due(now) {
             match reason {
                 CallReason::EndOfTurn => self.end_of_turn(now, due),
+                CallReason::StableWords => self.wait_for_stable_words(now),
                 CallReason::FinalDeadline => self.final_deadline(now),
                 CallReason::Silence => self.silence(now),
                 CallReason::AgentDeadline => self.agent_deadline(now),
@@ -521,6 +345,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. } => None,
         }
@@ -535,16 +360,13 @@ impl Call {
     }
 
     fn fell(&mut self, who: Role, code: &'static str) {
-        let plugin = match who {
-            Role::Hearing => Some(self.settings.hearing.first().plugin.clone()),
-            Role::Speaking => Some(self.settings.speaking.first().plugin.clone()),
-            Role::Thinking => None,
-        };
-        self.emit(Fact::Fell { who, plugin, code });
+        // Who does that part is the application's to know.
+        self.emit(Fact::Fell { who, plugin: None, code });
     }
 
     /// Goes to another phase. Alarms of the old one are forgotten.
     fn enter(&mut self, phase: Phase) {
+        self.judge_end(&phase);
         self.timers.clear();
         self.phase = phase;
     }
@@ -558,6 +380,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. } => Verdict::Taken,
         }

@@ -29,6 +29,11 @@ impl Dice {
         self.next() % limit
     }
 
+    /// A number from 0 to just below 1.
+    pub(crate) fn part(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
     /// One of several things.
     pub(crate) fn pick<'a, T>(&mut self, things: &'a [T]) -> &'a T {
         &things[usize::try_from(self.below(things.len() as u64)).unwrap()]

@@ -50,13 +50,15 @@ pub enum Fact {
         /// How much of it had been heard, in milliseconds.
         spoken_ms: u64,
     },
+    /// The agent has said who answers in this conversation.
+    Agent(AgentProfile),
     /// A turn got its answer.
     Turn(TurnRecord),
     /// A provider or the agent fell; the code is bounded.
     Fell {
         /// Whose part it was.
         who: Role,
-        /// Which plugin, where it is one.
+        /// Which plugin, where it is one; the call itself leaves it open.
         plugin: Option<PluginId>,
         /// Bounded label.
         code: &'static str,
@@ -100,6 +102,15 @@ pub enum Fact {
     },
     /// The call is over.
     Ended(Outcome),
+}
+
+/// Who answers in a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentProfile {
+    /// As the agent's service names it.
+    pub id: String,
+    /// For people, where it has one.
+    pub name: Option<String>,
 }
 
 /// Who does a part of the work.

@@ -5,7 +5,7 @@
 //!
 //! Modules stand in the order in which a call flows through them.
 
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout))]
 
 pub mod ids;
 pub mod pii;
@@ -17,8 +17,11 @@ pub mod tenant;
 pub mod mask;
 pub mod transfer;
 pub mod keypad;
+pub mod finish;
+pub mod pause;
 pub mod turn;
 pub mod speech;
+pub mod breaker;
 pub mod event;
 pub mod refusal;
 pub mod outcome;

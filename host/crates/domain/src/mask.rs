@@ -59,6 +59,11 @@ impl MaskedText {
         self.0.trim().is_empty()
     }
 
+    /// Digits at its end are held back, since a card number may come of them.
+    pub fn holds_back(&self) -> bool {
+        self.0.trim_end().ends_with(card::HELD)
+    }
+
     /// This text and then `next`, with a space between.
     #[must_use]
     pub fn followed_by(&self, next: &Self) -> Self {

@@ -197,8 +197,11 @@ pub struct Prompts {
 /// When the gateway acts by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Silence of the caller after which the turn is over, from the last voiced sample.
+    /// Silence of the caller after which the turn is over, from the last voiced sample. Where there are bounds: of a caller of whom nothing
+    /// is known and whose words tell nothing; all other waits follow from it.
     pub endpoint_wait: Duration,
+    /// Between what the wait follows caller and words; none for a wait that is always the same.
+    pub endpoint_bounds: Option<Bounds>,
     /// Caller silence after which `not_understood` is said.
     pub silence: Duration,
     /// Caller speech shorter than this does not interrupt the agent. Must exceed the voice activity detector's hangover (200 ms): an end
@@ -212,11 +215,27 @@ pub struct Timing {
     pub final_deadline: Duration,
 }
 
+/// The shortest and the longest wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// No wait is shorter. The voice activity detector reports a pause after 200 ms.
+    pub floor: Duration,
+    /// No wait is longer. *Invariant:* at least `floor`.
+    pub ceiling: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { floor: Duration::from_millis(250), ceiling: Duration::from_millis(1_500) }
+    }
+}
+
 impl Default for Timing {
     /// The source design's section 9 where it gives a figure (silence 5 s, agent 10 s, speech 5 s).
     fn default() -> Self {
         Self {
             endpoint_wait: Duration::from_millis(500),
+            endpoint_bounds: Some(Bounds::default()),
             silence: Duration::from_secs(5),
             barge_in: Duration::from_millis(300),
             agent_deadline: Duration::from_secs(10),

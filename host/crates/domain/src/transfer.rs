@@ -59,6 +59,39 @@ impl TransferMode {
     }
 }
 
+/// Whose wish it is that a caller is handed over, where it is not the agent's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HandoverReason {
+    /// The caller's, by a key.
+    Caller,
+    /// Of somebody who used the API.
+    Operator,
+    /// The gateway's: nobody else is left to listen or to speak.
+    Trouble,
+}
+
+impl HandoverReason {
+    /// Bounded label, as the agent's protocol writes it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Operator => "operator",
+            Self::Trouble => "trouble",
+        }
+    }
+}
+
+/// The agent's word on a hand-over that is not its own wish. The default leaves all to the gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HandoverAdvice {
+    /// To whom. What a tenant may reach is its settings' to say.
+    pub target: Option<TransferTarget>,
+    /// How.
+    pub mode: TransferMode,
+    /// What the human is told, as the agent wrote it: unmasked.
+    pub summary: Option<String>,
+}
+
 /// A place in the dialplan: context and extension, each of letters, digits and `-_.+*#`, so that neither says more to Asterisk than a name.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Place {
@@ -281,6 +314,11 @@ impl TransferSettings {
             (Way::Refer(_), TransferMode::Attended) => Err(TransferRefusal::NoConsulting),
             (Way::Refer(_) | Way::Dialplan { .. }, _) => Ok(Handover { kind, way, mode, summary, ring }),
         }
+    }
+
+    /// Whether no wish comes to anything.
+    pub fn reaches_nobody(&self) -> bool {
+        self.queue.is_none() && self.extension.is_none() && self.external.is_empty()
     }
 
     fn outside(&self, number: &str) -> Result<Way, TransferRefusal> {

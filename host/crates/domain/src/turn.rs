@@ -142,6 +142,11 @@ impl Timeline {
         self.0[moment as usize + 1..].fill(None);
     }
 
+    /// When it was.
+    pub(crate) fn at(&self, moment: Moment) -> Option<Instant> {
+        self.0[moment as usize]
+    }
+
     /// Notes a moment the first time it comes.
     pub(crate) fn note_first(&mut self, moment: Moment, at: Instant) {
         self.0[moment as usize].get_or_insert(at);

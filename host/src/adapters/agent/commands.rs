@@ -1,9 +1,10 @@
 //! What an agent elsewhere wants besides speaking, as every protocol writes it. What comes is foreign: checked and bounded.
 
-use super::service::Fault;
+use super::service::{Fault, Piece};
 use crate::application::ports::HandoverAdvice;
 use serde::{Deserialize, Serialize};
 use vg_domain::call::AgentCommand;
+use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
@@ -98,6 +99,11 @@ fn mode(mode: Option<&str>) -> Result<TransferMode, Fault> {
         Some("attended") => Ok(TransferMode::Attended),
         Some(_) => Err(Fault::Garbage),
     }
+}
+
+/// What an answer expects of the caller, as a piece of it. What is not known is passed over: it is a hint.
+pub(super) fn expects(code: Option<&str>) -> Option<Piece> {
+    code.and_then(Expect::parse).map(Piece::Expects)
 }
 
 /// An id that a service gave: it stands in URLs and logs.

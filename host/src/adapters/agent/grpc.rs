@@ -9,6 +9,7 @@ use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvic
 use http::uri::PathAndQuery;
 use messages::{Conversation, Empty, Handover, NewConversation, Profile, Transfer, Turn, TurnEvent};
 use prost::Message;
+use std::collections::VecDeque;
 use std::time::Duration;
 use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
@@ -98,7 +99,7 @@ impl Service for GrpcService {
         let request = self.request(Turn::of(question), left);
         let codec = ProstCodec::<Turn, TurnEvent>::default();
         let answer = self.client().await?.server_streaming(request, PathAndQuery::from_static(TURN), codec).await;
-        answer.map(|answer| Stream(answer.into_inner())).map_err(|status| fault(&status))
+        answer.map(|answer| Stream { events: answer.into_inner(), pieces: VecDeque::new() }).map_err(|status| fault(&status))
     }
 
     /// Dropping the stream has told it (RST_STREAM).
@@ -119,18 +120,21 @@ impl Service for GrpcService {
 }
 
 /// An answer that is on its way.
-pub(super) struct Stream(Streaming<TurnEvent>);
+pub(super) struct Stream {
+    events: Streaming<TurnEvent>,
+    /// Read, and not given on.
+    pieces: VecDeque<Piece>,
+}
 
 impl Answer for Stream {
     async fn next(&mut self) -> Result<Option<Piece>, Fault> {
         loop {
-            match self.0.message().await {
+            if let Some(piece) = self.pieces.pop_front() {
+                return Ok(Some(piece));
+            }
+            match self.events.message().await {
                 Ok(None) => return Ok(None),
-                Ok(Some(event)) => {
-                    if let Some(piece) = event.piece()? {
-                        return Ok(Some(piece));
-                    }
-                }
+                Ok(Some(event)) => event.read(&mut self.pieces)?,
                 Err(status) => return Err(fault(&status)),
             }
         }

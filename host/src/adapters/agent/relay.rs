@@ -93,6 +93,11 @@ impl Attempt {
                     self.words += text.len();
                     AgentEvent::Text(text)
                 }
+                Piece::Expects(expect) => {
+                    // No word: it keeps nothing alive.
+                    let _ = events.send(AgentEvent::Expects(expect)).await;
+                    continue;
+                }
                 Piece::Done(command) => AgentEvent::Done(command),
             };
             let complete = matches!(event, AgentEvent::Done(_));

@@ -82,7 +82,8 @@ impl<S: Service> Agent for Remote<S> {
         let conversation = conversation.clone();
         async move {
             let patience = Patience::until(Instant::now() + LOOKUP_WITHIN);
-            Ok(patience.try_for(|left| self.service.who(&conversation, left)).await?)
+            let found = patience.try_for(|left| self.service.who(&conversation, left)).await;
+            Ok(found.inspect_err(|fault| tracing::debug!(code = fault.code(), "agent does not say who answers"))?)
         }
         .boxed()
     }

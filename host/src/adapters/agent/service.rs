@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 use vg_domain::call::AgentCommand;
 use vg_domain::ids::{ConversationId, TurnId};
+use vg_domain::pause::Expect;
 
 /// An agent elsewhere: one try of each verb, without patience. `left` is the time in which the answer is of use.
 pub(super) trait Service: Send + Sync + 'static {
@@ -39,6 +40,8 @@ pub(super) trait Answer: Send {
 pub(super) enum Piece {
     /// More words.
     Text(String),
+    /// What the caller is expected to say to it.
+    Expects(Expect),
     /// It is complete.
     Done(Option<AgentCommand>),
 }

@@ -98,6 +98,7 @@ async fn said(mut state: watch::Receiver<PhoneState>) -> bool {
 fn line(fact: &PhoneFact) -> Option<String> {
     Some(match fact {
         PhoneFact::Started | PhoneFact::Hearing { .. } => return None,
+        PhoneFact::Agent { id, name } => format!("  --      {} answers", name.as_ref().unwrap_or(id)),
         PhoneFact::Answered => "  --      answered".to_owned(),
         PhoneFact::Heard { text, .. } => format!("  caller  {text}"),
         PhoneFact::NotUnderstood { .. } => "  caller  (not understood)".to_owned(),

@@ -56,6 +56,9 @@ fn row(settings: &TenantSettings) -> Value {
         },
         "timing": {
             "endpoint_wait_ms": timing.endpoint_wait.as_millis() as u64,
+            "endpoint_adaptive": timing.endpoint_bounds.is_some(),
+            "endpoint_floor_ms": timing.endpoint_bounds.map(|bounds| bounds.floor.as_millis() as u64),
+            "endpoint_ceiling_ms": timing.endpoint_bounds.map(|bounds| bounds.ceiling.as_millis() as u64),
             "silence_ms": timing.silence.as_millis() as u64,
             "barge_in_ms": timing.barge_in.as_millis() as u64,
             "agent_deadline_ms": timing.agent_deadline.as_millis() as u64,

@@ -127,7 +127,7 @@ pub(super) fn public() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calls::show, calls::hang_up))
         .routes(routes!(calls::transcript))
         .routes(routes!(calls::explain))
-        .routes(routes!(calls::transfer))
+        .routes(routes!(calls::transfer, calls::call_off_transfer))
         .routes(routes!(calls::dtmf))
         .routes(routes!(calls::say))
         .routes(routes!(calls::recording))

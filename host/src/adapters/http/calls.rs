@@ -192,6 +192,17 @@ pub(super) async fn transfer(
     order(&api, &caller.tenant, id, CallOrder::Transfer(wish.into_transfer())).await
 }
 
+/// Calls off a hand-over while the caller is still here: the caller goes on with the agent. Who ordered it is answered `cancelled`.
+#[utoipa::path(delete, path = "/v1/calls/{id}/transfer", operation_id = "call_off_transfer", tag = "calls", params(("id" = String, Path, description = "The call")),
+    security(("token" = ["calls:write"])), responses((status = 204, description = "It is called off")))]
+pub(super) async fn call_off_transfer(
+    State(api): State<Arc<Api>>,
+    caller: Permit<CallsWrite>,
+    Named(id): Named,
+) -> Result<StatusCode, Problem> {
+    order(&api, &caller.tenant, id, CallOrder::CallOffTransfer).await
+}
+
 /// Sends keys to the caller's leg.
 #[utoipa::path(post, path = "/v1/calls/{id}/dtmf", operation_id = "send_dtmf", tag = "calls", params(("id" = String, Path, description = "The call")),
     request_body = Digits, security(("token" = ["calls:write"])), responses((status = 204, description = "They are sent"),

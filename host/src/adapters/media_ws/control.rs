@@ -106,6 +106,13 @@ pub enum PhoneFact {
     Started,
     /// The call was answered.
     Answered,
+    /// Who answers.
+    Agent {
+        /// As the agent's service names it.
+        id: String,
+        /// For people, where it has one.
+        name: Option<String>,
+    },
     /// The caller is being understood; may change.
     Hearing {
         /// Which turn.
@@ -236,6 +243,7 @@ impl From<&Fact> for PhoneFact {
             },
             Fact::Fell { who, code, .. } => Self::Fell { who: who.code().into(), code: (*code).into() },
             Fact::Escalated { .. } => Self::Escalated,
+            Fact::Agent(profile) => Self::Agent { id: profile.id.clone(), name: profile.name.clone() },
             Fact::PathSilent(code) => Self::Fell { who: "media".into(), code: (*code).into() },
             Fact::Refused(refusal) => Self::Ended { cause: refusal.code().into(), turns: 0 },
             Fact::Transferring { kind, .. } => Self::Transferring { kind: (*kind).into() },

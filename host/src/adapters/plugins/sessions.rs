@@ -92,8 +92,4 @@ impl Speak for Speaker {
             return Poll::Ready(Some(event));
         }
     }
-
-    fn plugin(&self) -> &PluginId {
-        &self.plugin
-    }
 }

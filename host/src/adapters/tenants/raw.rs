@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_domain::tenant::{Access, Ladder, Prompts, Provider, Share, Sound, TenantSettings, Timing};
+use vg_domain::tenant::{Access, Bounds, Ladder, Prompts, Provider, Share, Sound, TenantSettings, Timing};
 use vg_domain::transfer::Place;
 use vg_plugin_host::links::grant::HostRule;
 use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
@@ -83,10 +83,16 @@ struct RawLimits {
     calls_max: Option<usize>,
 }
 
+/// The longest wait for the end of a turn, in waits for a caller of whom nothing is known.
+const CEILING_WAITS: u32 = 3;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawTiming {
     endpoint_wait_ms: Option<u32>,
+    endpoint_adaptive: Option<bool>,
+    endpoint_floor_ms: Option<u32>,
+    endpoint_ceiling_ms: Option<u32>,
     silence_ms: Option<u32>,
     barge_in_ms: Option<u32>,
     agent_deadline_ms: Option<u32>,
@@ -256,6 +262,28 @@ impl RawLimits {
 }
 
 impl RawTiming {
+    /// Between what the wait for the end of a turn adapts. A bound that is not written gives way to what is.
+    fn bounds(&self, wait: Duration, faults: &mut Faults) -> Option<Bounds> {
+        let written = [("floor", self.endpoint_floor_ms), ("ceiling", self.endpoint_ceiling_ms)];
+        for (name, _) in written.into_iter().filter(|(_, ms)| *ms == Some(0)) {
+            faults.add(format_args!("timing.endpoint_{name}_ms"), "must be at least 1");
+        }
+        let [floor, ceiling] = written.map(|(_, ms)| ms.map(|ms| Duration::from_millis(ms.into())));
+        if self.endpoint_adaptive == Some(false) {
+            for (name, _) in written.into_iter().filter(|(_, ms)| ms.is_some()) {
+                faults.add(format_args!("timing.endpoint_{name}_ms"), "a wait that does not adapt has no bounds");
+            }
+            return None;
+        }
+        let floor = floor.unwrap_or(Bounds::default().floor.min(wait));
+        let ceiling = ceiling.unwrap_or(wait * CEILING_WAITS);
+        if !(floor..=ceiling).contains(&wait) {
+            faults.add("timing.endpoint_wait_ms", "must lie between endpoint_floor_ms and endpoint_ceiling_ms");
+            return None;
+        }
+        Some(Bounds { floor, ceiling })
+    }
+
     fn resolve(self, faults: &mut Faults) -> Timing {
         let mut timing = Timing::default();
         for (key, slot, written) in [
@@ -272,6 +300,7 @@ impl RawTiming {
                 Some(ms) => *slot = Duration::from_millis(ms.into()),
             }
         }
+        timing.endpoint_bounds = self.bounds(timing.endpoint_wait, faults);
         timing
     }
 }

@@ -3,7 +3,7 @@ use crate::application::ports::{Endpoint, TenantHint};
 use crate::config::Line;
 use std::time::Duration;
 use vg_domain::pii::Pii;
-use vg_domain::tenant::{Coding, Sound};
+use vg_domain::tenant::{Bounds, Coding, Sound};
 use vg_domain::transfer::{OutsideWay, ReferPattern};
 
 const WHOLE: &str = r#"
@@ -108,6 +108,33 @@ fn faults_of_all_files_come_together_with_file_and_path() {
             "tenants.default: there is no tenant demo",
         ]
     );
+}
+
+#[test]
+fn the_wait_for_the_end_of_a_turn_adapts_within_bounds_or_is_always_the_same() {
+    let ms = Duration::from_millis;
+    let bounds = |floor, ceiling| Some(Bounds { floor: ms(floor), ceiling: ms(ceiling) });
+    for (written, wait, expected) in [
+        ("", 500, bounds(250, 1_500)),
+        ("endpoint_wait_ms = 700", 700, bounds(250, 2_100)),
+        ("endpoint_wait_ms = 200", 200, bounds(200, 600)),
+        ("endpoint_floor_ms = 400\nendpoint_ceiling_ms = 500", 500, bounds(400, 500)),
+        ("endpoint_wait_ms = 640\nendpoint_adaptive = false", 640, None),
+    ] {
+        let folder = folder(&[("acme.toml", &format!("{WHOLE}\n{written}")), ("words.txt", "")]);
+        let timing = taken(Some(folder.path()), None).all().pop().unwrap().timing.clone();
+        assert_eq!((timing.endpoint_wait, timing.endpoint_bounds), (ms(wait), expected), "{written}");
+    }
+    let outside = "endpoint_wait_ms: must lie between endpoint_floor_ms and endpoint_ceiling_ms";
+    for (written, fault) in [
+        ("endpoint_floor_ms = 501", outside),
+        ("endpoint_ceiling_ms = 499", outside),
+        ("endpoint_floor_ms = 0", "endpoint_floor_ms: must be at least 1"),
+        ("endpoint_adaptive = false\nendpoint_ceiling_ms = 900", "endpoint_ceiling_ms: a wait that does not adapt has no bounds"),
+    ] {
+        let text = format!("{WHOLE}\n{written}");
+        assert_eq!(faults(&[("acme.toml", &text), ("words.txt", "")], "acme")[0], format!("acme.toml: timing.{fault}"));
+    }
 }
 
 #[test]

@@ -7,7 +7,6 @@ use ring::hmac;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Context;
 use std::time::UNIX_EPOCH;
-use vg_domain::ids::PluginId;
 
 const SECRET: &str = "a shared secret";
 const HERE: &str = "127.0.0.1:4000";
@@ -40,7 +39,7 @@ impl Tenants for House {
     }
 }
 
-struct Speaker(PluginId);
+struct Speaker;
 
 impl Speak for Speaker {
     fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
@@ -50,17 +49,13 @@ impl Speak for Speaker {
     fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
         Poll::Pending
     }
-
-    fn plugin(&self) -> &PluginId {
-        &self.0
-    }
 }
 
 impl Speaking for House {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         assert_eq!(request.tenant.as_str(), "demo");
         self.opened.fetch_add(1, Relaxed);
-        Ok(Box::new(Speaker(request.ladder.first().plugin.clone())))
+        Ok(Box::new(Speaker))
     }
 }
 

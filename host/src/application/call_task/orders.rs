@@ -56,6 +56,11 @@ impl CallTask {
                 }
                 Err(error) => Err(error),
             },
+            CallOrder::CallOffTransfer if !self.call.can_call_off_handover() => Err(OrderError::NotNow),
+            CallOrder::CallOffTransfer => {
+                self.tell(CallInput::TransferCalledOff);
+                Ok(())
+            }
             CallOrder::Recording(order) => self.on_recording_order(order),
         };
         // Who asked may have gone.

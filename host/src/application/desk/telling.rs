@@ -38,6 +38,11 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             data.insert("code", word(code));
             ("call.transfer_failed", data)
         }
+        Fact::Agent(profile) => {
+            let mut data = Data::from([("agent_id", word(&profile.id))]);
+            data.extend(profile.name.as_ref().map(|name| ("name", word(name))));
+            ("call.agent_known", data)
+        }
         Fact::Hearing { .. } => return None,
         Fact::Heard { turn, text } => ("stt.transcribed", Data::from([("turn", number(turn.0)), ("text", word(text.as_str()))])),
         Fact::NotUnderstood { turn } => ("call.not_understood", Data::from([("turn", number(turn.0))])),

@@ -1,8 +1,7 @@
 use super::*;
 use std::future::poll_fn;
 use std::sync::atomic::AtomicUsize;
-use vg_domain::ids::CallId;
-use vg_domain::tenant::Ladder;
+use vg_domain::ids::{CallId, PluginId};
 
 const GREETING: &str = "Welcome.";
 
@@ -12,20 +11,17 @@ struct Voice {
     told: Arc<AtomicUsize>,
     /// Says nothing before it is told to.
     slow: bool,
-    fallen_back: bool,
 }
 
 struct Speaker {
     told: Arc<AtomicUsize>,
     said: VecDeque<SpeakingEvent>,
     slow: bool,
-    plugin: PluginId,
 }
 
 impl Speaking for Voice {
     fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        let plugin = PluginId::new(if self.fallen_back { "tts-second" } else { "tts-first" });
-        Ok(Box::new(Speaker { told: Arc::clone(&self.told), said: VecDeque::new(), slow: self.slow, plugin }))
+        Ok(Box::new(Speaker { told: Arc::clone(&self.told), said: VecDeque::new(), slow: self.slow }))
     }
 }
 
@@ -47,17 +43,13 @@ impl Speak for Speaker {
         }
         self.said.pop_front().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
     }
-
-    fn plugin(&self) -> &PluginId {
-        &self.plugin
-    }
 }
 
 fn request() -> SpeakingRequest {
     SpeakingRequest {
         call: CallId::new("1"),
         tenant: TenantId::new("acme"),
-        ladder: Ladder::new(provider("tts-first"), [provider("tts-second")]),
+        provider: provider("tts-first"),
         language: "en-US".into(),
         rate_hz: 8_000,
         lines: [GREETING.to_owned(), "Goodbye.".to_owned()].into(),
@@ -158,16 +150,16 @@ async fn after_a_cancel_nothing_stale_is_learned_and_nothing_is_said_before_its_
 }
 
 #[tokio::test]
-async fn a_fallbacks_voice_is_not_kept() {
-    let voice = Voice { fallen_back: true, ..Voice::default() };
+async fn every_providers_voice_is_its_own() {
+    let voice = Voice::default();
     let told = Arc::clone(&voice.told);
     let lines = Lines::over(Arc::new(voice));
-    for _ in 0..2 {
-        let mut session = lines.open(request()).unwrap();
+    for (name, so_far) in [("tts-first", 2), ("tts-second", 4), ("tts-first", 4), ("tts-second", 4)] {
+        let mut session = lines.open(SpeakingRequest { provider: provider(name), ..request() }).unwrap();
         say(&mut *session, 1, &[GREETING]);
         heard(&mut *session).await;
+        assert_eq!(told.load(Relaxed), so_far, "{name}");
     }
-    assert_eq!(told.load(Relaxed), 4);
 }
 
 #[tokio::test]

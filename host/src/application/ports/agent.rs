@@ -9,9 +9,14 @@ use vg_domain::call::AgentCommand;
 use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
+use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
+use vg_domain::speech::spoken_to;
 use vg_domain::tenant::TenantSettings;
-use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
+use vg_domain::transfer::Transfer;
+
+pub use vg_domain::event::AgentProfile;
+pub use vg_domain::transfer::{HandoverAdvice, HandoverReason};
 
 /// Thinks.
 pub trait Agent: Send + Sync {
@@ -105,23 +110,17 @@ impl Reach {
     }
 }
 
-/// How fast voices speak, in characters a second: about 150 English words a minute.
-const CHARS_PER_S: u64 = 15;
-
 impl Said {
     /// The words that the caller heard, cut before a word. An estimate where it was interrupted: the voice is taken to speak
     /// 15 characters a second.
     pub fn heard(&self) -> &str {
         let text = self.text.as_str();
-        let chars = match self.reach {
+        let spoken_ms = match self.reach {
             Reach::Whole => return text,
-            Reach::Interrupted { spoken_ms: Some(spoken_ms) } => spoken_ms.saturating_mul(CHARS_PER_S) / 1_000,
-            Reach::Interrupted { spoken_ms: None } | Reach::Lost => 0,
+            Reach::Interrupted { spoken_ms } => spoken_ms.unwrap_or(0),
+            Reach::Lost => 0,
         };
-        let Some((at, _)) = usize::try_from(chars).ok().and_then(|chars| text.char_indices().nth(chars)) else { return text };
-        let whole_word = text[at..].starts_with(char::is_whitespace);
-        let words = if whole_word { &text[..at] } else { &text[..text[..at].rfind(char::is_whitespace).unwrap_or(0)] };
-        words.trim_end()
+        text[..spoken_to(text, spoken_ms)].trim_end()
     }
 }
 
@@ -130,19 +129,12 @@ impl Said {
 pub enum AgentEvent {
     /// More words.
     Text(String),
+    /// What the caller is expected to say to it.
+    Expects(Expect),
     /// The answer is complete; last event.
     Done(Option<AgentCommand>),
     /// The answer will not be completed; last event. Bounded code.
     Fell(&'static str),
-}
-
-/// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentProfile {
-    /// As the service names it.
-    pub id: String,
-    /// For people, where it has one.
-    pub name: Option<String>,
 }
 
 /// The caller is to be handed over.
@@ -154,39 +146,6 @@ pub struct HandoverRequest {
     pub reason: HandoverReason,
     /// To whom and how, where that is known.
     pub wish: Option<Transfer>,
-}
-
-/// Whose wish a handover is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HandoverReason {
-    /// The caller's, by a key or by words that the gateway knows.
-    Caller,
-    /// Of somebody who used the API.
-    Operator,
-    /// The gateway's: nobody else is left to listen, think or speak.
-    Trouble,
-}
-
-impl HandoverReason {
-    /// Bounded label, as the protocol writes it.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Operator => "operator",
-            Self::Trouble => "trouble",
-        }
-    }
-}
-
-/// The agent's word on a handover.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HandoverAdvice {
-    /// To whom; none leaves it to the gateway. What a tenant may reach is its settings' to say.
-    pub target: Option<TransferTarget>,
-    /// How.
-    pub mode: TransferMode,
-    /// What the human is told, as the agent wrote it: unmasked.
-    pub summary: Option<String>,
 }
 
 /// Why the agent did not do what it was asked.

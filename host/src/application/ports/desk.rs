@@ -19,6 +19,8 @@ pub enum CallOrder {
     Digits(String),
     /// Hand the caller over.
     Transfer(Transfer),
+    /// Call off the hand-over that is under way: the caller goes on with the agent.
+    CallOffTransfer,
     /// What becomes of the recording.
     Recording(RecordingOrder),
 }

@@ -130,7 +130,7 @@ impl Call {
     }
 
     /// The person is let go, and the caller goes on with the agent.
-    fn nobody_comes(&mut self, now: Instant, code: &'static str) {
+    pub(super) fn nobody_comes(&mut self, now: Instant, code: &'static str) {
         let Phase::Handover { handover, step } = &mut self.phase else { return };
         let (kind, mode) = (handover.kind, handover.mode);
         let hush = match std::mem::replace(step, HandoverStep::Resuming) {

@@ -1,6 +1,6 @@
 //! Ways out: a goodbye, a hang-up.
 
-use super::{Call, CallAction, CallReason, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
 use crate::dialling::DialFailure;
 use crate::event::Fact;
 use crate::outcome::{EndCause, Outcome};
@@ -21,7 +21,8 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
-            | Phase::Speaking { .. } => {
+            | Phase::Speaking { .. }
+            | Phase::Advising { .. } => {
                 self.clear_floor();
                 self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::Drained));
             }
@@ -54,6 +55,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. } => {
                 self.clear_floor();
                 leave(self);
@@ -88,6 +90,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. } => {
                 self.clear_floor();
                 self.end(EndCause::Stopped);
@@ -99,6 +102,7 @@ impl Call {
 
     fn end(&mut self, cause: EndCause) {
         let outcome = Outcome { cause, turns: self.turns };
+        self.finalizing = Finalizing::default();
         self.emit(Fact::Ended(outcome.clone()));
         self.enter(Phase::Ended(outcome));
     }
@@ -112,7 +116,12 @@ impl Call {
             Phase::Greeting { .. } | Phase::Speaking { .. } => self.give_up_waiting(now),
             Phase::Handover { .. } => self.handover_deadline(now),
             Phase::Ending { cause } => self.end(cause),
-            Phase::Offered | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Ended(_) => {}
+            Phase::Offered
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Advising { .. }
+            | Phase::Ended(_) => {}
         }
     }
 }

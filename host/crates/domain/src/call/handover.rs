@@ -1,10 +1,11 @@
 //! Handing the caller over: to a person, a queue, an extension or a number outside, and what becomes of a caller who comes back.
 
+use super::listening::HearingFalls;
 use super::phase::{HandoverStep, Progress};
 use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, Verdict};
 use crate::event::Fact;
 use crate::outcome::EndCause;
-use crate::transfer::{Handover, Place, Returned, Transfer, TransferMode, Way};
+use crate::transfer::{Handover, HandoverReason, Place, Returned, Transfer, TransferMode, TransferRefusal, Way};
 use std::time::{Duration, Instant};
 
 /// A leg that has not parted in this time will not; and a media leg that is not there again in this time will not be.
@@ -14,12 +15,12 @@ pub(super) const AWAY_MAX: Duration = Duration::from_secs(4 * 3600);
 
 impl Call {
     /// Hands the caller to a person, if the tenant has one.
-    pub(super) fn hand_over(&mut self, now: Instant) {
+    pub(super) fn hand_over(&mut self, now: Instant, mode: TransferMode, summary: Option<&str>) {
         let human = self.settings.human.clone();
         match human.as_deref().and_then(Place::parse).zip(human.clone()) {
             Some((place, target)) => {
                 let ring = self.settings.transfer.ring;
-                let (way, mode, summary) = (Way::to(place), TransferMode::Blind, None);
+                let (way, summary) = (Way::to(place), summary.map(|summary| self.mask.mask_agent(summary)));
                 self.begin_handover(now, Handover { kind: "human", way, mode, summary, ring });
                 self.emit(Fact::Escalated { target });
             }
@@ -29,8 +30,7 @@ impl Call {
 
     /// Hands the caller to somebody in particular, if the tenant's settings allow it.
     pub(super) fn transfer(&mut self, now: Instant, wish: &Transfer) {
-        let summary = wish.summary.as_deref().map(|summary| self.mask.mask_agent(summary));
-        match self.settings.transfer.resolve(wish, summary) {
+        match self.resolve(wish) {
             Ok(handover) => self.begin_handover(now, handover),
             Err(refusal) => {
                 self.emit(Fact::TransferFailed { kind: wish.target.kind(), mode: wish.mode, code: refusal.code() });
@@ -39,12 +39,17 @@ impl Call {
         }
     }
 
-    pub(super) fn transfer_ordered(&mut self, now: Instant, wish: &Transfer) -> Verdict {
+    pub(super) fn resolve(&mut self, wish: &Transfer) -> Result<Handover, TransferRefusal> {
+        let summary = wish.summary.as_deref().map(|summary| self.mask.mask_agent(summary));
+        self.settings.transfer.resolve(wish, summary)
+    }
+
+    pub(super) fn transfer_ordered(&mut self, now: Instant, wish: Transfer) -> Verdict {
         if !self.can_be_handed_over() {
             return Verdict::Refused;
         }
         self.clear_floor();
-        self.transfer(now, wish);
+        self.seek_advice(now, HandoverReason::Operator, Some(wish));
         Verdict::Taken
     }
 
@@ -56,13 +61,14 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => false,
         }
     }
 
-    fn begin_handover(&mut self, now: Instant, handover: Handover) {
+    pub(super) fn begin_handover(&mut self, now: Instant, handover: Handover) {
         self.emit(Fact::Transferring { kind: handover.kind, mode: handover.mode });
         match handover.mode {
             TransferMode::Blind => {
@@ -78,13 +84,15 @@ impl Call {
     pub(super) fn give_up(&mut self, now: Instant) {
         self.given_up = true;
         self.clear_floor();
-        self.hand_over(now);
+        self.seek_advice(now, HandoverReason::Trouble, None);
     }
 
     /// The call goes on without the person that was wanted, or ends where there is no one else either.
     fn do_without_a_person(&mut self, now: Instant) {
         if self.given_up {
             self.say_emergency(now, Next::Quit(EndCause::ProvidersExhausted));
+        } else if self.is_listener_lost() {
+            self.do_without_listener(now);
         } else {
             self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
         }
@@ -93,6 +101,8 @@ impl Call {
     pub(super) fn say_that_nobody_is_reached(&mut self, now: Instant) {
         if self.given_up {
             self.do_without_a_person(now);
+        } else if self.is_listener_lost() {
+            self.do_without_listener(now);
         } else {
             self.say_line(now, self.settings.prompts.transfer_failed.clone(), Next::Listen);
         }
@@ -112,7 +122,8 @@ impl Call {
                 *cause = EndCause::Transferred;
                 Verdict::Taken
             }
-            Phase::Handover { .. }
+            Phase::Advising { .. }
+            | Phase::Handover { .. }
             | Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -179,7 +190,7 @@ impl Call {
 
     pub(super) fn go_on_without_them(&mut self, now: Instant) {
         // A listener may have been found meanwhile; what it heard of others is not the caller's.
-        (self.deaf, self.hearing_falls, self.caller_speaks) = (false, 0, false);
+        (self.deaf, self.hearing_falls, self.caller_speaks) = (false, HearingFalls::default(), false);
         self.finalizing = Finalizing::default();
         self.push(CallAction::StartHearing);
         self.say_that_nobody_is_reached(now);
@@ -222,6 +233,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
         }

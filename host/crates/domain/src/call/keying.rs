@@ -7,7 +7,7 @@ use crate::keypad::{Keyed, Keypad, MenuAction, MenuStart};
 use crate::mask::{Heard, MaskedText};
 use crate::outcome::EndCause;
 use crate::pii::Pii;
-use crate::transfer::{Transfer, TransferMode};
+use crate::transfer::{HandoverReason, Transfer, TransferMode};
 use std::time::Instant;
 
 /// What the world is told in place of digits that were keyed in.
@@ -42,7 +42,7 @@ impl Call {
                 Next::Quit(_) | Next::Human | Next::Transfer(_) => {}
             },
             Phase::Handover { .. } => self.key_while_waiting(now, key),
-            Phase::Thinking { .. } | Phase::Ending { .. } => {}
+            Phase::Thinking { .. } | Phase::Advising { .. } | Phase::Ending { .. } => {}
         }
         Verdict::Taken
     }
@@ -128,8 +128,11 @@ impl Call {
                 let words = self.mask.mask_final(Heard::new(words));
                 self.ask_for(now, words, None);
             }
-            MenuAction::Human => self.hand_over(now),
-            MenuAction::Transfer(target) => self.transfer(now, &Transfer { target, mode: TransferMode::Blind, summary: None }),
+            MenuAction::Human => self.seek_advice(now, HandoverReason::Caller, None),
+            MenuAction::Transfer(target) => {
+                let wish = Transfer { target, mode: TransferMode::Blind, summary: None };
+                self.seek_advice(now, HandoverReason::Caller, Some(wish));
+            }
             MenuAction::HangUp => {
                 self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::AgentHungUp));
             }

@@ -1,7 +1,7 @@
 //! The caller's turn: from the first sound to the words.
 
 use super::phase::{Floor, Turn};
-use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, Finalizing, HandoverStep, Next, Phase, SetUp, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
 use crate::keypad::Keypad;
@@ -11,15 +11,28 @@ use crate::turn::{Moment, Timeline};
 use std::time::{Duration, Instant};
 
 /// Nobody speaks for longer without a pause; noise does.
-const TURN_MAX: Duration = Duration::from_secs(60);
-/// So often a listener is started again before the call does without one (source design, section 9: 3 attempts).
+pub(super) const TURN_MAX: Duration = Duration::from_secs(60);
+/// So often each listener of the ladder is started again before the call does without (source design, section 9: 3 attempts).
 const HEARING_RESTARTS_MAX: u32 = 3;
+/// A listener that keeps falling for so long makes way for the next one before that: the caller waits for an answer.
+const HEARING_PATIENCE: Duration = Duration::from_secs(2);
 /// The caller who is silent so often in a row is not there.
 const SILENCES_MAX: u32 = 3;
+
+/// Falls of listeners in a row, without final words between them.
+#[derive(Debug, Default)]
+pub(super) struct HearingFalls {
+    all: u32,
+    /// Of the listener that fell last.
+    of_one: u32,
+    /// When that one fell first.
+    since: Option<Instant>,
+}
 
 impl Call {
     /// Gives the caller the floor for a new turn.
     pub(super) fn listen(&mut self, now: Instant) {
+        self.forget_last_words();
         if let Some(line) = self.ordered.pop_front() {
             return self.say_line(now, line, Next::Listen);
         }
@@ -41,7 +54,7 @@ impl Call {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Answering { step: SetUp::Quiet } => self.machine_speaks(None),
-            Phase::Answering { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
+            Phase::Answering { .. } | Phase::Advising { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             // Who speaks in place of choosing is listened to.
             Phase::Keying { keypad: Keypad::Menu { .. } } if !self.deaf => {
                 self.caller_speaks = true;
@@ -49,21 +62,26 @@ impl Call {
             }
             Phase::Keying { .. } => {}
             Phase::Listening { turn } => {
-                let first = turn.floor == Floor::Quiet;
+                let (first, closed) = (turn.floor == Floor::Quiet, turn.floor == Floor::Closed);
+                let last_voiced = turn.timeline.at(Moment::LastVoiced);
                 turn.floor = Floor::Speech;
                 turn.timeline = Timeline::default();
+                if closed && turn.went_on_after.is_none() {
+                    turn.went_on_after = Some(turn.all_words());
+                }
                 if first {
                     self.push(CallAction::PrepareSpeaking);
                 }
+                self.learn_pause(last_voiced, started);
                 self.timers.clear();
                 self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
             }
-            // A false cut: the caller had only paused.
+            // The caller had only paused.
             Phase::Thinking { turn, .. } => {
-                let turn = Turn { floor: Floor::Speech, timeline: Timeline::default(), ..turn.clone() };
+                let turn = turn.clone();
+                self.learn_pause(turn.timeline.at(Moment::LastVoiced), started);
                 self.push(CallAction::CancelAsk { turn: turn.id });
-                self.enter(Phase::Listening { turn });
-                self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
+                self.resume_turn(now, turn);
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } => {
                 if self.is_interruptible() {
@@ -72,6 +90,7 @@ impl Call {
             }
         }
         self.caller_speaks = true;
+        self.speech_since = Some(started);
         Verdict::Taken
     }
 
@@ -82,21 +101,16 @@ impl Call {
             Phase::Answering { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             Phase::Listening { turn } => {
                 if turn.floor != Floor::Closed {
-                    turn.floor = Floor::Pause;
+                    turn.floor = Floor::Pause { since: last_voiced };
                     turn.timeline.note(Moment::LastVoiced, last_voiced);
                     self.timers.clear();
-                    // The pause may be reported when it has already lasted long enough.
-                    let due = (last_voiced + self.settings.timing.endpoint_wait).max(now);
-                    self.timers.arm(CallReason::EndOfTurn, due);
+                    self.wait_for_more(now);
                 }
             }
-            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } => {
+            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
                 self.timers.cancel(CallReason::BargeIn);
                 if self.caller_speaks && !self.deaf {
-                    // Its words must not be taken for the beginning of the next turn.
-                    self.push(CallAction::FinalizeHearing);
-                    self.finalizing.pending += 1;
-                    self.finalizing.unwanted = self.finalizing.pending;
+                    self.drop_words_so_far(now);
                 }
             }
         }
@@ -112,20 +126,35 @@ impl Call {
     }
 
     pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        if self.is_confirming() {
+            return Verdict::Taken;
+        }
         self.on_words(now, text, |call, text| {
-            if let Phase::Listening { turn } = &call.phase {
-                let (turn, text) = (turn.id, turn.words.followed_by(text));
+            if let Phase::Listening { turn } = &mut call.phase {
+                turn.take_partial(now, text);
+                let (turn, text) = (turn.id, turn.all_words());
                 call.emit(Fact::Hearing { turn, text });
             }
         })
     }
 
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        if self.is_confirming() {
+            self.take_last_words(text);
+            return Verdict::Taken;
+        }
+        if let Phase::Listening { turn } = &mut self.phase
+            && text.is_empty()
+            && !self.finalizing.drops(now)
+        {
+            turn.rest = None;
+        }
         self.on_words(now, text, |call, text| {
             // Partials do not count: a listener may guess and fall again and again.
-            call.hearing_falls = 0;
+            call.hearing_falls = HearingFalls::default();
             if let Phase::Listening { turn } = &mut call.phase {
-                turn.words = turn.words.followed_by(text);
+                turn.take_final(text);
+                turn.final_at = Some(now);
             }
         })
     }
@@ -134,12 +163,16 @@ impl Call {
     fn on_words(&mut self, now: Instant, text: &MaskedText, count: impl FnOnce(&mut Self, &MaskedText)) -> Verdict {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
-            Phase::Keying { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {
+            Phase::Keying { .. }
+            | Phase::Thinking { .. }
+            | Phase::Advising { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. } => {
                 return Verdict::Taken;
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Listening { .. } => {}
         }
-        if text.is_empty() || self.finalizing.unwanted > 0 {
+        if text.is_empty() || self.finalizing.drops(now) {
             return Verdict::Taken;
         }
         if self.caller_speaks && self.is_interruptible() {
@@ -147,36 +180,19 @@ impl Call {
         }
         if let Phase::Listening { turn } = &mut self.phase {
             // A voice so soft that only the listener noticed it.
-            if turn.floor == Floor::Quiet {
-                turn.floor = Floor::Pause;
-                self.push(CallAction::PrepareSpeaking);
-                self.timers.clear();
-                self.timers.arm(CallReason::EndOfTurn, now + self.settings.timing.endpoint_wait);
+            let unnoticed = turn.timeline.at(Moment::LastVoiced).is_none();
+            match turn.floor {
+                Floor::Quiet => {
+                    turn.floor = Floor::Pause { since: now };
+                    self.push(CallAction::PrepareSpeaking);
+                    self.timers.clear();
+                }
+                Floor::Pause { .. } if unnoticed => turn.floor = Floor::Pause { since: now },
+                Floor::Pause { .. } | Floor::Speech | Floor::Closed => {}
             }
             count(self, text);
-        }
-        Verdict::Taken
-    }
-
-    pub(super) fn end_of_turn(&mut self, now: Instant, due: Instant) {
-        if let Phase::Listening { turn } = &mut self.phase {
-            turn.floor = Floor::Closed;
-            turn.timeline.note(Moment::EndpointDue, due);
-            turn.timeline.note(Moment::Decided, now);
-            self.finalizing.pending += 1;
-            self.push(CallAction::FinalizeHearing);
-            self.timers.arm(CallReason::FinalDeadline, now + self.settings.timing.final_deadline);
-        }
-    }
-
-    pub(super) fn finalized(&mut self, now: Instant) -> Verdict {
-        let Some(pending) = self.finalizing.pending.checked_sub(1) else {
-            return self.late();
-        };
-        self.finalizing = Finalizing { pending, unwanted: self.finalizing.unwanted.saturating_sub(1) };
-        self.hearing_falls = 0;
-        if pending == 0 {
-            self.close_turn(now);
+            self.wait_for_more(now);
+            self.wait_for_stable_words(now);
         }
         Verdict::Taken
     }
@@ -187,7 +203,7 @@ impl Call {
     }
 
     /// Goes on with the words of a turn that waited for them.
-    fn close_turn(&mut self, now: Instant) {
+    pub(super) fn close_turn(&mut self, now: Instant) {
         let turn = match &self.phase {
             Phase::Listening { turn } if turn.floor == Floor::Closed => turn.clone(),
             Phase::Listening { .. }
@@ -198,16 +214,16 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return,
         };
-        if turn.words.is_empty() {
+        if turn.all_words().is_empty() {
             self.emit(Fact::NotUnderstood { turn: turn.id });
             self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
         } else {
-            self.silences = 0;
-            self.ask(now, turn);
+            self.ask_what_was_heard(now, turn);
         }
     }
 
@@ -226,24 +242,59 @@ impl Call {
     pub(super) fn hearing_fell(&mut self, now: Instant, code: &'static str) -> Verdict {
         match self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
-            Phase::Handover { .. } | Phase::Ending { .. } | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
+            // The caller may yet have to be listened to; but nobody waits for that now.
+            Phase::Advising { .. } | Phase::Handover { step: HandoverStep::Asked, .. } if !self.given_up => {
+                self.note_hearing_fall(now, code);
+                return Verdict::Taken;
+            }
+            Phase::Advising { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Speaking { next: Next::Quit(_), .. } => return Verdict::Taken,
             Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. } => {}
         }
-        self.fell(Role::Hearing, code);
-        self.finalizing = Finalizing::default();
-        self.hearing_falls += 1;
-        if self.hearing_falls > HEARING_RESTARTS_MAX {
-            if self.go_on_by_keypad(now) == Verdict::Refused {
-                self.give_up(now);
-            }
-        } else {
-            self.push(CallAction::StartHearing);
-            self.close_turn(now);
+        let confirming = self.is_confirming();
+        self.note_hearing_fall(now, code);
+        if self.is_listener_lost() {
+            self.do_without_listener(now);
+        } else if confirming || matches!(&self.phase, Phase::Listening { turn } if turn.floor == Floor::Closed) {
+            // The new one hears again what was said and is not final; where that is waited for, the deadline stays.
+            self.finalize_again(now, confirming);
         }
         Verdict::Taken
+    }
+
+    /// Starts a listener again, or the next one, unless all have fallen too often.
+    fn note_hearing_fall(&mut self, now: Instant, code: &'static str) {
+        self.fell(Role::Hearing, code);
+        self.finalizing = Finalizing::default();
+        let has_others = self.settings.hearing.rungs().len() > 1;
+        let falls = &mut self.hearing_falls;
+        falls.all += 1;
+        falls.of_one += 1;
+        let since = *falls.since.get_or_insert(now);
+        let makes_way = has_others && (falls.of_one >= HEARING_RESTARTS_MAX || now - since >= HEARING_PATIENCE);
+        if makes_way {
+            (falls.of_one, falls.since) = (0, None);
+        }
+        if !self.is_listener_lost() {
+            self.push(if makes_way { CallAction::StartNextHearing } else { CallAction::StartHearing });
+        }
+    }
+
+    pub(super) fn is_listener_lost(&self) -> bool {
+        let listeners = u32::try_from(self.settings.hearing.rungs().len()).unwrap_or(u32::MAX);
+        self.hearing_falls.all > HEARING_RESTARTS_MAX.saturating_mul(listeners)
+    }
+
+    /// Nobody can listen any more: by the keypad, or to a person.
+    pub(super) fn do_without_listener(&mut self, now: Instant) {
+        if self.go_on_by_keypad(now) == Verdict::Refused {
+            self.give_up(now);
+        }
     }
 }

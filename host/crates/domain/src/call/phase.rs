@@ -57,6 +57,11 @@ pub enum Phase {
         /// What follows.
         next: Next,
     },
+    /// The caller is to be handed over, and the agent is asked what it knows of that.
+    Advising {
+        /// To whom and how; none for the tenant's person.
+        wish: Option<Transfer>,
+    },
     /// The caller is being handed to a person.
     Handover {
         /// To whom, and how.
@@ -85,6 +90,7 @@ impl Phase {
             Self::Keying { .. } => "keying",
             Self::Thinking { .. } => "thinking",
             Self::Speaking { .. } => "speaking",
+            Self::Advising { .. } => "advising",
             Self::Handover { .. } => "handover",
             Self::Ending { .. } => "ending",
             Self::Ended(_) => "ended",
@@ -103,6 +109,7 @@ impl Phase {
             | Self::Listening { .. }
             | Self::Keying { .. }
             | Self::Thinking { .. }
+            | Self::Advising { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
             | Self::Ended(_) => None,
@@ -120,6 +127,7 @@ impl Phase {
             | Self::Listening { .. }
             | Self::Keying { .. }
             | Self::Thinking { .. }
+            | Self::Advising { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
             | Self::Ended(_) => None,
@@ -187,11 +195,23 @@ pub enum Progress {
 #[derive(Clone, Debug)]
 pub struct Turn {
     pub(super) id: TurnId,
+    /// Words that will not change.
     pub(super) words: MaskedText,
+    /// What follows them, as far as it can be told.
+    pub(super) rest: Option<Partial>,
+    /// Whether the listener guesses before it is sure.
+    pub(super) guessed: bool,
+    /// When the last words came that will not change.
+    pub(super) final_at: Option<Instant>,
     pub(super) floor: Floor,
     pub(super) timeline: Timeline,
-    /// The words that the world was told; a turn that is taken up again is told once more only where they have changed.
+    /// The words with which the agent was asked and that the world was told; a turn that is taken up again is told once more only where they
+    /// have changed.
     pub(super) told: MaskedText,
+    /// Before its end the caller was waited for as long as the settings allow.
+    pub(super) waited_longest: bool,
+    /// The caller went on when the turn was taken to be over with these words.
+    pub(super) went_on_after: Option<MaskedText>,
     /// What the world is told in place of the words, where they are keys.
     pub(super) instead: Option<MaskedText>,
 }
@@ -201,9 +221,14 @@ impl Turn {
         Self {
             id,
             words: MaskedText::default(),
+            rest: None,
+            guessed: false,
+            final_at: None,
             floor,
             timeline: Timeline::default(),
             told: MaskedText::default(),
+            waited_longest: false,
+            went_on_after: None,
             instead: None,
         }
     }
@@ -213,10 +238,36 @@ impl Turn {
         self.id
     }
 
-    /// The words, as the world may know them.
+    /// The words with which the agent was asked, as the world may know them.
     pub(super) fn public_words(&self) -> &MaskedText {
-        self.instead.as_ref().unwrap_or(&self.words)
+        self.instead.as_ref().unwrap_or(&self.told)
     }
+
+    /// Everything that was said so far, as far as it can be told.
+    pub(super) fn all_words(&self) -> MaskedText {
+        self.rest.as_ref().map_or_else(|| self.words.clone(), |rest| self.words.followed_by(&rest.text))
+    }
+
+    pub(super) fn take_partial(&mut self, now: Instant, text: &MaskedText) {
+        self.guessed = true;
+        if self.rest.as_ref().is_none_or(|rest| rest.text != *text) {
+            self.rest = Some(Partial { text: text.clone(), since: now });
+        }
+    }
+
+    /// Words that will not change stand for those that might have.
+    pub(super) fn take_final(&mut self, text: &MaskedText) {
+        self.words = self.words.followed_by(text);
+        self.rest = None;
+    }
+}
+
+/// Words that may change.
+#[derive(Clone, Debug)]
+pub(super) struct Partial {
+    pub(super) text: MaskedText,
+    /// They have not changed since.
+    pub(super) since: Instant,
 }
 
 /// What the caller does with the floor while it is the caller's turn.
@@ -227,7 +278,10 @@ pub(super) enum Floor {
     /// Speaks.
     Speech,
     /// Has paused: the turn is over if the pause lasts.
-    Pause,
+    Pause {
+        /// The last voiced sample; the last words where no voice was noticed.
+        since: Instant,
+    },
     /// Has finished; the last words are on their way.
     Closed,
 }
@@ -239,6 +293,8 @@ pub struct Utterance {
     pub(super) voice: Voice,
     /// Every clause of it has been given.
     pub(super) complete: bool,
+    /// Speakers that fell over it.
+    pub(super) falls: usize,
 }
 
 impl Utterance {

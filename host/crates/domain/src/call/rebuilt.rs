@@ -17,7 +17,8 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
-            | Phase::Speaking { .. } => {}
+            | Phase::Speaking { .. }
+            | Phase::Advising { .. } => {}
         }
         self.caller_speaks = false;
         self.finalizing = Finalizing::default();
@@ -40,6 +41,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}

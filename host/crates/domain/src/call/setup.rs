@@ -29,6 +29,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => Verdict::Refused,
@@ -71,6 +72,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => self.out_of_step(),
@@ -125,6 +127,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => None,
@@ -143,6 +146,7 @@ impl Call {
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
             | Phase::Speaking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ended(_) => Verdict::Refused,
         }

@@ -4,6 +4,7 @@ use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::UtteranceId;
+use crate::transfer::TransferMode;
 use crate::turn::{Moment, TurnRecord};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,7 @@ impl Call {
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => false,
@@ -79,7 +81,7 @@ impl Call {
 
     pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
-        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false }));
+        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0 }));
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
     }
 
@@ -162,6 +164,7 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
+            | Phase::Advising { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
         }
@@ -174,7 +177,7 @@ impl Call {
             Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
             Next::Menu => self.open_menu(now),
             Next::Keypad(keypad) => self.begin_keying(now, keypad),
-            Next::Human => self.hand_over(now),
+            Next::Human => self.hand_over(now, TransferMode::Blind, None),
             Next::Transfer(wish) => self.transfer(now, &wish),
         }
     }
@@ -184,6 +187,11 @@ impl Call {
         match voice {
             None => return self.late(),
             Some(Voice::Emergency) => self.utterance_over(now),
+            Some(Voice::Speaker) if self.leaves_another_voice() => {
+                self.fell(Role::Speaking, code);
+                self.push(CallAction::GoOnWithAnotherVoice);
+                self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
+            }
             // The person is then told nothing; the caller does not wait for it.
             Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
                 self.fell(Role::Speaking, code);
@@ -201,6 +209,15 @@ impl Call {
             }
         }
         Verdict::Taken
+    }
+
+    /// Counts a fall over what is being said: is there a speaker that has not fallen over it?
+    fn leaves_another_voice(&mut self) -> bool {
+        let speakers = self.settings.speaking.rungs().len();
+        self.phase.utterance_mut().is_some_and(|utterance| {
+            utterance.falls += 1;
+            utterance.falls < speakers
+        })
     }
 
     pub(super) fn speech_deadline(&mut self, now: Instant) {
@@ -241,8 +258,10 @@ impl Call {
 
     /// The caller has taken the floor.
     pub(super) fn interrupt(&mut self, now: Instant) {
-        self.cut_short();
-        self.listen(now);
+        if self.take_back_answer(now) == Verdict::Refused {
+            self.cut_short();
+            self.listen(now);
+        }
     }
 
     /// The caller does not want to hear the rest.
@@ -265,13 +284,14 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => false,
         }
     }
 
-    fn hush(&mut self) -> Option<Reply> {
+    pub(super) fn hush(&mut self) -> Option<Reply> {
         self.cancel_answer();
         match &mut self.phase {
             Phase::Thinking { turn, .. } => {
@@ -294,6 +314,7 @@ impl Call {
             | Phase::Answering { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => None,

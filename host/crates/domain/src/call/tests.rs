@@ -1,15 +1,19 @@
 //! The call under test, and its actions as short lines.
 
+mod advising;
 mod chaos;
 mod consulting;
 mod dialing;
 mod handover;
 mod keying;
+mod pauses;
 mod stories;
 mod table;
 mod troubles;
+mod turn_end;
 
 use super::*;
+use crate::dialling::DialFailure;
 use crate::dice::some_moment;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::{Collect, Menu, MenuAction, MenuStart};
@@ -17,7 +21,7 @@ use crate::mask::Heard;
 use crate::parties::Direction;
 use crate::pii::Pii;
 use crate::tenant::{Ladder, Prompts, Provider, Timing};
-use crate::transfer::{PlacePattern, TransferMode, TransferSettings, TransferTarget, Way};
+use crate::transfer::{HandoverAdvice, PlacePattern, Returned, TransferMode, TransferSettings, TransferTarget, Way};
 use std::time::Duration;
 
 fn settings() -> TenantSettings {
@@ -56,19 +60,21 @@ fn masked(words: &str) -> MaskedText {
 struct Desk {
     call: Call,
     now: Instant,
+    /// How turns ended so far; not among the actions.
+    ends: Vec<&'static str>,
 }
 
 impl Desk {
     fn new(settings: TenantSettings) -> Self {
         let parties = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
-        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment() }
+        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new() }
     }
 
     /// A call that the gateway makes; the called side rings.
     fn dialing(settings: TenantSettings) -> Self {
         let inbound = Parties::inbound(Pii::new("gateway".into()), Pii::new("person".into()));
         let parties = Parties { direction: Direction::Outbound, ..inbound };
-        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment() };
+        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new() };
         desk.tell(CallInput::Dialed);
         desk
     }
@@ -124,7 +130,14 @@ impl Desk {
     }
 
     fn actions(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.call.poll_action()).map(|action| line(&action)).collect()
+        let mut lines = Vec::new();
+        while let Some(action) = self.call.poll_action() {
+            match action {
+                CallAction::EndJudged(end) => self.ends.push(end.code()),
+                action => lines.push(line(&action)),
+            }
+        }
+        lines
     }
 
     fn speech(&mut self) -> Vec<String> {
@@ -135,6 +148,10 @@ impl Desk {
     fn pause(&mut self) -> Vec<String> {
         let last_voiced = self.now;
         self.tell(CallInput::SpeechEnded { last_voiced })
+    }
+
+    fn partial(&mut self, words: &str) -> Vec<String> {
+        self.tell(CallInput::Partial(masked(words)))
     }
 
     fn words(&mut self, words: &str) -> Vec<String> {
@@ -164,6 +181,11 @@ impl Desk {
         self.tell(CallInput::Audible { utterance, at });
     }
 
+    /// The agent knows nothing of the hand-over that it was asked about.
+    fn no_advice(&mut self) -> Vec<String> {
+        self.tell(CallInput::Advised(HandoverAdvice::default()))
+    }
+
     /// An utterance is spoken to its end.
     fn utter(&mut self, utterance: u32) -> Vec<String> {
         self.audio(utterance);
@@ -188,15 +210,22 @@ fn line(action: &CallAction) -> String {
             let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
             format!("transfer to {}{summary}", way_line(&handover.way))
         }
+        CallAction::SeekAdvice { reason, wish } => {
+            let wish = wish.as_ref().map_or("a person".into(), |wish| format!("{:?}, {}", wish.target, wish.mode.code()));
+            format!("seek advice ({}): {wish}", reason.code())
+        }
         CallAction::Consult(handover) => format!("consult {}", way_line(&handover.way)),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
+        CallAction::EndJudged(end) => format!("end judged: {}", end.code()),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
         CallAction::Ring
         | CallAction::OpenConversation
         | CallAction::ConnectMedia
         | CallAction::Answer
         | CallAction::StartHearing
+        | CallAction::StartNextHearing
+        | CallAction::GoOnWithAnotherVoice
         | CallAction::FinalizeHearing
         | CallAction::PrepareSpeaking
         | CallAction::LeaveMedia
@@ -221,6 +250,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
         Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
+        Fact::Agent(profile) => format!("agent {}", profile.id),
         Fact::Turn(record) => {
             let how = if record.interrupted { " (interrupted)" } else { "" };
             let total = record.latency.map_or("-".into(), |latency| latency.total_ms.to_string());

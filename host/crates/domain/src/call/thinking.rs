@@ -6,6 +6,7 @@ use crate::event::{Fact, Role};
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
+use crate::pause::Expect;
 use crate::speech::ClauseSplitter;
 use crate::turn::Moment;
 use std::time::Instant;
@@ -19,15 +20,17 @@ impl Call {
     /// Asks the agent what the caller said in `turn`.
     pub(super) fn ask(&mut self, now: Instant, mut turn: Turn) {
         turn.timeline.note(Moment::Worded, now);
-        if turn.told != turn.words {
-            turn.told = turn.words.clone();
+        let words = turn.all_words();
+        if turn.told != words {
+            turn.told = words.clone();
             self.emit(Fact::Heard { turn: turn.id, text: turn.public_words().clone() });
         }
         if self.conversation_failed {
             return self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
         }
         turn.timeline.note(Moment::Asked, now);
-        self.push(CallAction::Ask { turn: turn.id, text: turn.words.clone() });
+        self.hint = Expect::default();
+        self.push(CallAction::Ask { turn: turn.id, text: words });
         self.enter(Phase::Thinking { turn, asked_at: now, answer: ClauseSplitter::new() });
         self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
     }
@@ -51,6 +54,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -65,6 +69,7 @@ impl Call {
             Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
                 asked.timeline.note_first(Moment::FirstText, now);
                 let clauses = answer.finish();
+                self.expect = std::mem::take(&mut self.hint);
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
                     (true, Some(command)) => {
@@ -80,6 +85,7 @@ impl Call {
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.finish();
+                self.expect = std::mem::take(&mut self.hint);
                 self.speak_clauses(&clauses);
                 let next = next_of(command);
                 self.complete_reply(now, next);
@@ -92,6 +98,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -119,6 +126,7 @@ impl Call {
             | Phase::Greeting { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
@@ -130,6 +138,10 @@ impl Call {
         let turn = match &self.phase {
             Phase::Dialing { .. } | Phase::Answering { .. } => {
                 let _ = self.conversation_failed(DEADLINE);
+                return;
+            }
+            Phase::Advising { .. } => {
+                let _ = self.advice_failed(now, DEADLINE);
                 return;
             }
             Phase::Thinking { turn, .. } => turn.id,

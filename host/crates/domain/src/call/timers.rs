@@ -1,10 +1,33 @@
 //! When the call wants to be woken.
 
-use super::CallReason;
 use std::time::Instant;
 
-const REASONS: [CallReason; 8] = [
+/// Why a call wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CallReason {
+    /// The caller has paused long enough: the turn is over.
+    EndOfTurn,
+    /// Words that may change have stood long enough to ask the agent with them.
+    StableWords,
+    /// The last words did not come.
+    FinalDeadline,
+    /// The caller says nothing.
+    Silence,
+    /// The agent says nothing.
+    AgentDeadline,
+    /// No audio of an utterance came.
+    SpeechDeadline,
+    /// Caller speech over the agent has lasted long enough to count.
+    BargeIn,
+    /// No key comes, or no further one.
+    KeyDeadline,
+    /// An end that does not come.
+    EndDeadline,
+}
+
+const REASONS: [CallReason; 9] = [
     CallReason::EndOfTurn,
+    CallReason::StableWords,
     CallReason::FinalDeadline,
     CallReason::Silence,
     CallReason::AgentDeadline,

@@ -6,6 +6,8 @@ use std::ops::Range;
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// A growing number of so many digits may become a card number; most order numbers are shorter.
 const HELD_DIGITS_MIN: usize = 7;
+/// What stands for them.
+pub(super) const HELD: &str = "[digits]";
 /// So many words after a cue a verification code is still expected ("is, let me look, it says").
 const CUE_REACH: u8 = 8;
 
@@ -38,7 +40,7 @@ pub(super) fn mask_growing(text: &str, trail: &Trail) -> String {
     if search.run.tail().len() >= HELD_DIGITS_MIN
         && let Some(span) = span_of(&search.run.atoms[search.run.masked..])
     {
-        search.found.push((span, "[digits]"));
+        search.found.push((span, HELD));
     }
     replace(text, &search.found)
 }

@@ -28,11 +28,13 @@ fn put(folder: &Folder, wasm: &[u8], key: Option<&SecretKey>) -> Result<(), Fold
     folder.place(draft)
 }
 
-/// Component, and whether there is a signature.
-type Found = Option<(Vec<u8>, bool)>;
+/// A component and whether it is signed, where there is one.
+type Lying = Option<(Vec<u8>, bool)>;
+
 type Act<'a> = &'a dyn Fn(&Folder) -> Result<(), FolderError>;
 
-fn found(dir: &Path) -> Found {
+/// Component, and whether there is a signature.
+fn found(dir: &Path) -> Lying {
     let wasm = fs::read(dir.join("stt-acme.wasm")).ok()?;
     Some((wasm, dir.join("stt-acme.wasm.minisig").is_file()))
 }
@@ -134,7 +136,7 @@ fn a_crash_at_any_step_leaves_the_old_plugin_or_the_new_one_and_never_a_mixture(
     let keys = tempfile::tempdir().unwrap();
     let key = key(keys.path());
     let old = Some((b"old".to_vec(), true));
-    let acts: [(&str, Found, Act<'_>); 3] = [
+    let acts: [(&str, Lying, Act<'_>); 3] = [
         ("signed", Some((b"new".to_vec(), true)), &|folder| put(folder, b"new", Some(&key))),
         ("unsigned", Some((b"new".to_vec(), false)), &|folder| put(folder, b"new", None)),
         ("removed", None, &|folder| folder.remove(&name())),

@@ -5,7 +5,7 @@ use crate::adapters::agent::commands::{self, Place};
 use crate::adapters::agent::service::{Fault, Piece};
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Reach, Said};
 use prost::{Message, Oneof};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use vg_domain::call::AgentCommand;
 
 #[derive(Clone, PartialEq, Message)]
@@ -125,6 +125,8 @@ enum Event {
 struct Done {
     #[prost(message, optional, tag = "1")]
     command: Option<Command>,
+    #[prost(string, tag = "2")]
+    expect: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -160,13 +162,17 @@ pub(super) struct Transfer {
 }
 
 impl TurnEvent {
-    /// None where it is an event that this gateway does not know.
-    pub(super) fn piece(self) -> Result<Option<Piece>, Fault> {
+    /// Nothing of an event that this gateway does not know.
+    pub(super) fn read(self, into: &mut VecDeque<Piece>) -> Result<(), Fault> {
         match self.event {
-            None => Ok(None),
-            Some(Event::Text(text)) => Ok(Some(Piece::Text(text))),
-            Some(Event::Done(Done { command })) => Ok(Some(Piece::Done(command.map(Command::parse).transpose()?))),
+            None => {}
+            Some(Event::Text(text)) => into.push_back(Piece::Text(text)),
+            Some(Event::Done(Done { command, expect })) => {
+                into.extend(commands::expects(Some(&expect)));
+                into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
+            }
         }
+        Ok(())
     }
 }
 

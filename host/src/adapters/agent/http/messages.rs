@@ -96,6 +96,7 @@ enum Event {
         text: String,
     },
     Done {
+        expect: Option<String>,
         command: Option<Command>,
     },
     Error {},
@@ -108,6 +109,7 @@ enum Event {
 struct Whole {
     #[serde(default)]
     text: String,
+    expect: Option<String>,
     command: Option<Command>,
 }
 
@@ -129,11 +131,16 @@ impl Reader for TurnReader {
             Self::Whole => {
                 let whole: Whole = serde_json::from_str(document).map_err(|_| Fault::Garbage)?;
                 let command = whole.command.map(Command::parse).transpose()?;
-                into.extend([Piece::Text(whole.text), Piece::Done(command)]);
+                into.push_back(Piece::Text(whole.text));
+                into.extend(commands::expects(whole.expect.as_deref()));
+                into.push_back(Piece::Done(command));
             }
             Self::Events => match serde_json::from_str(document).map_err(|_| Fault::Garbage)? {
                 Event::Text { text } => into.push_back(Piece::Text(text)),
-                Event::Done { command } => into.push_back(Piece::Done(command.map(Command::parse).transpose()?)),
+                Event::Done { expect, command } => {
+                    into.extend(commands::expects(expect.as_deref()));
+                    into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
+                }
                 Event::Error {} => return Err(Fault::Failed),
                 Event::Other => {}
             },

@@ -4,7 +4,7 @@ use super::StateName;
 use crate::adapters::http::input::{Faults, Sensible};
 use crate::adapters::http::problem::FieldError;
 use crate::application::desk::{self, Card};
-use crate::application::ports::{Originate, RecordingOrder};
+use crate::application::ports::{AgentProfile, Originate, RecordingOrder};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -58,8 +58,30 @@ pub(in crate::adapters::http) struct CallRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub(super) cause: Option<&'static str>,
+    /// Who answers, where the agent has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    agent: Option<AgentRow>,
     /// Turns that got an answer.
     pub(super) turns: u32,
+}
+
+/// Who answers in a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Agent)]
+pub(in crate::adapters::http) struct AgentRow {
+    /// As the agent's service names it.
+    id: String,
+    /// For people, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    name: Option<String>,
+}
+
+impl From<&AgentProfile> for AgentRow {
+    fn from(profile: &AgentProfile) -> Self {
+        Self { id: profile.id.clone(), name: profile.name.clone() }
+    }
 }
 
 impl From<&Card> for CallRow {
@@ -74,6 +96,7 @@ impl From<&Card> for CallRow {
             answered_at: card.answered_at.map(time),
             ended_at: card.ended.map(|ended| time(ended.at)),
             cause: card.ended.map(|ended| ended.cause.code()),
+            agent: card.agent.as_ref().map(AgentRow::from),
             turns: card.turns,
         }
     }

@@ -1,7 +1,7 @@
 //! What the API answers to who may ask.
 
 use super::rig::*;
-use crate::application::ports::{CallOrder, RecordingOrder};
+use crate::application::ports::{AgentProfile, CallOrder, RecordingOrder};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -115,6 +115,15 @@ async fn a_call_says_who_began_it() {
 }
 
 #[tokio::test]
+async fn a_call_says_who_answers_in_it_once_that_is_known() {
+    let desk = Desk::open().await;
+    desk.call("acme", "up");
+    assert_eq!(desk.ask("GET /v1/calls/up", "").await.json()["agent"], json!(null));
+    desk.server.tell("acme", "up", &Fact::Agent(AgentProfile { id: "parrot-1".into(), name: Some("Polly".into()) }));
+    assert_eq!(desk.ask("GET /v1/calls/up", "").await.json()["agent"], json!({ "id": "parrot-1", "name": "Polly" }));
+}
+
+#[tokio::test]
 async fn a_call_says_by_which_number_and_trunk_of_its_tenant_it_came() {
     let desk = Desk::open().await;
     let nobody = || Pii::new("+15550100".to_owned());
@@ -137,6 +146,7 @@ async fn another_tenants_call_is_not_there_whatever_is_asked() {
         ("GET /v1/calls/up/explain", ""),
         ("DELETE /v1/calls/up", ""),
         ("POST /v1/calls/up/transfer", r#"{"kind":"queue","target":"sales"}"#),
+        ("DELETE /v1/calls/up/transfer", ""),
         ("POST /v1/calls/up/dtmf", r#"{"digits":"1"}"#),
         ("POST /v1/calls/up/say", r#"{"text":"hello"}"#),
         ("POST /v1/calls/up/recording", r#"{"action":"pause"}"#),
@@ -174,6 +184,7 @@ async fn orders_reach_the_call_as_they_were_given() {
         ("POST /v1/calls/up/say", r#"{"text":"One moment."}"#),
         ("POST /v1/calls/up/recording", r#"{"action":"pause"}"#),
         ("POST /v1/calls/up/transfer", external),
+        ("DELETE /v1/calls/up/transfer", ""),
     ] {
         let answer = desk.ask(what, body).await;
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{what}");
@@ -192,6 +203,7 @@ async fn orders_reach_the_call_as_they_were_given() {
             CallOrder::Say("One moment.".to_owned()),
             CallOrder::Recording(RecordingOrder::Pause),
             CallOrder::Transfer(transfer),
+            CallOrder::CallOffTransfer,
         ]
     );
     for (call, status, code) in [

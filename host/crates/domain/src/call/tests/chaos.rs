@@ -3,6 +3,7 @@
 use super::*;
 use crate::dice::Dice;
 use crate::outbound::OnMachine;
+use crate::tenant::Bounds;
 
 const CALLS: u64 = 1500;
 const STEPS: u64 = 300;
@@ -12,6 +13,7 @@ fn hasty() -> TenantSettings {
     let zero = Duration::ZERO;
     let timing = Timing {
         endpoint_wait: zero,
+        endpoint_bounds: Some(Bounds { floor: zero, ceiling: zero }),
         silence: zero,
         barge_in: zero,
         agent_deadline: zero,
@@ -100,5 +102,5 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
         assert!(desk.call.outcome().is_some(), "seed {seed}");
         assert_eq!(desk.call.poll_timeout(), None, "seed {seed}");
     }
-    assert_eq!(reached.len(), 11, "every phase is reached: {reached:?}");
+    assert_eq!(reached.len(), 12, "every phase is reached: {reached:?}");
 }

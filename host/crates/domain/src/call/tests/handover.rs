@@ -109,7 +109,10 @@ fn an_order_to_hand_over_interrupts_what_is_said_but_no_other_hand_over() {
     let mut desk = Desk::speaking(with_queues());
     let actions = desk.tell(CallInput::TransferOrdered(to_queue("sales", None)));
     assert_eq!(actions[..2], ["cancel ask 1", "hush 2"]);
-    assert_eq!(actions[3..], ["- transferring: queue, blind", "transfer to queues,sales"]);
+    assert_eq!(actions[3..], ["seek advice (operator): Queue(\"sales\"), blind"]);
+    let again = desk.tell(CallInput::TransferOrdered(to_queue("sales", None)));
+    assert_eq!(again, ["refuse transfer_ordered while advising"]);
+    assert_eq!(desk.no_advice(), ["- transferring: queue, blind", "transfer to queues,sales"]);
     let again = desk.tell(CallInput::TransferOrdered(to_queue("sales", None)));
     assert_eq!(again, ["refuse transfer_ordered while handover"]);
 }
@@ -126,10 +129,11 @@ fn a_caller_who_is_referred_elsewhere_does_not_come_back_and_nobody_claims_to_kn
         CallInput::TransferOrdered(Transfer { target, mode, summary: None })
     };
     let mut desk = Desk::listening(TenantSettings { transfer, ..with_human() });
-    let asked_first = desk.tell(wish(TransferMode::Attended));
+    desk.tell(wish(TransferMode::Attended));
+    let asked_first = desk.no_advice();
     assert_eq!(asked_first[0], "- transfer failed: external, attended, no_consulting");
-    let referred = desk.tell(wish(TransferMode::Blind));
-    assert_eq!(referred[1..], ["- transferring: external, blind", "transfer to sip:+493012345678@sbc.example"]);
+    desk.tell(wish(TransferMode::Blind));
+    assert_eq!(desk.no_advice(), ["- transferring: external, blind", "transfer to sip:+493012345678@sbc.example"]);
     assert_eq!(desk.tell(CallInput::HandoverDone), ["- referred: external", "Release"]);
     assert_eq!(desk.tell(CallInput::Released), ["- ended: transferred, 0 turns"]);
 }

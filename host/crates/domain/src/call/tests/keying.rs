@@ -55,8 +55,8 @@ fn keys(desk: &mut Desk, keys: &str) -> Vec<String> {
 fn a_menu_follows_the_greeting_and_its_keys_act() {
     for (key, first) in [
         ("1", "say 3: We are open."),
-        ("3", "- transferring: queue, blind"),
-        ("0", "- transferring: human, blind"),
+        ("3", "seek advice (caller): Queue(\"sales\"), blind"),
+        ("0", "seek advice (caller): a person"),
         ("*", "say 3: Goodbye."),
     ] {
         let mut desk = Desk::greeting(with_menu());
@@ -118,8 +118,8 @@ fn where_nobody_can_listen_any_more_the_menu_takes_over_for_good() {
     desk.utter(4);
     assert_eq!(desk.wake(CallReason::KeyDeadline)[0], format!("say 5: {PROMPT}"));
     desk.utter(5);
-    let given_up = desk.wake(CallReason::KeyDeadline);
-    assert_eq!(given_up[..2], ["- transferring: human, blind", "transfer to queues,human"]);
+    assert_eq!(desk.wake(CallReason::KeyDeadline), ["seek advice (trouble): a person"]);
+    assert_eq!(desk.no_advice()[..2], ["- transferring: human, blind", "transfer to queues,human"]);
 }
 
 #[test]

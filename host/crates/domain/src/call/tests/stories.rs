@@ -21,8 +21,8 @@ fn an_offered_call_is_set_up_in_order_and_greeted() {
 fn a_question_is_heard_asked_and_answered_clause_by_clause() {
     let mut desk = Desk::listening(settings());
     assert_eq!(desk.speech(), ["PrepareSpeaking"]);
-    assert_eq!(desk.after(300).tell(CallInput::Partial(masked("what"))), ["- hearing 1: what"]);
-    assert_eq!(desk.after(600).pause(), [""; 0]);
+    // A listener that has said nothing yet: nothing is asked before its last words.
+    assert_eq!(desk.after(900).pause(), [""; 0]);
     assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
     assert_eq!(desk.after(80).words("what time"), [""; 0]);
     assert_eq!(desk.tell(CallInput::Partial(masked("is it"))), ["- hearing 1: what time is it"]);

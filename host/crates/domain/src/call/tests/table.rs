@@ -55,6 +55,7 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     let mut desk = Desk::thinking(with_human(), "hello");
     desk.done(1, Some(AgentCommand::Human));
     desks.push(("handover: asked", desk));
+    desks.push(("advising", advising::person_wanted()));
     desks.push(("handover: away", handover::away()));
     let mut desk = handover::away();
     desk.tell(CallInput::HandoverProgress(Progress::Answered));
@@ -106,6 +107,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::Finalized,
         CallInput::HearingFell { code: "code" },
         CallInput::AgentText { turn, text: "A clause, and".into() },
+        CallInput::AgentExpects { turn, expect: Expect::YesNo },
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },
         CallInput::AgentDone { turn, command: Some(AgentCommand::HangUp) },
@@ -119,6 +121,9 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::SpeakingFell { utterance, code: "code" },
         CallInput::SayOrdered("A notice.".into()),
         CallInput::TransferOrdered(handover::to_queue("sales", None)),
+        CallInput::TransferCalledOff,
+        CallInput::Advised(HandoverAdvice::default()),
+        CallInput::AdviceFailed { code: "code" },
         CallInput::PersonAnswered,
         CallInput::PersonMet,
         CallInput::PersonJoined,

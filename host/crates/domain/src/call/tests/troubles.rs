@@ -182,24 +182,79 @@ fn a_person_takes_over_where_nobody_listens() {
     for _ in 0..3 {
         desk.tell(CallInput::HearingFell { code: "trap" });
     }
-    let actions = desk.tell(CallInput::HearingFell { code: "trap" });
-    assert_eq!(actions[1..], ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
+    assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" })[1], "seek advice (trouble): a person");
+    assert_eq!(desk.no_advice(), ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
     let failed = desk.tell(CallInput::HandoverFailed { code: "refused" });
     assert_eq!(failed, ["- transfer failed: human, blind, refused", "play emergency 2"]);
     assert_eq!(desk.utter(2), ["hang up: providers_exhausted", "Release"]);
 }
 
 #[test]
-fn a_listener_that_falls_while_its_last_words_are_awaited_does_not_hold_up_the_turn() {
-    let mut desk = Desk::listening(settings());
-    desk.speech();
+fn a_listener_that_falls_while_its_last_words_are_awaited_hears_them_again_within_the_same_time() {
+    let closed = || {
+        let mut desk = Desk::listening(settings());
+        desk.speech();
+        desk.words("hello");
+        desk.after(500).pause();
+        desk.wake(CallReason::EndOfTurn);
+        let (deadline, _) = desk.call.poll_timeout().unwrap();
+        let fell = desk.after(100).tell(CallInput::HearingFell { code: "trap" });
+        assert_eq!(fell, ["- hearing fell: trap", "StartHearing", "FinalizeHearing"]);
+        assert_eq!(
+            desk.call.poll_timeout(),
+            Some((deadline, CallReason::FinalDeadline)),
+            "the turn has no more time than before"
+        );
+        desk
+    };
+    let mut desk = closed();
+    desk.words("again");
+    assert_eq!(desk.tell(CallInput::Finalized), ["- heard 1: hello again", "ask 1: hello again"]);
+    assert_eq!(closed().wake(CallReason::FinalDeadline), ["- heard 1: hello", "ask 1: hello"]);
+}
+
+fn with_two_of_each() -> TenantSettings {
+    let ladder = |first: &str, second: &str| {
+        Ladder::new(Provider::new(PluginId::new(first), "{}"), [Provider::new(PluginId::new(second), "{}")])
+    };
+    TenantSettings { hearing: ladder("stt-a", "stt-b"), speaking: ladder("tts-a", "tts-b"), ..with_human() }
+}
+
+#[test]
+fn each_listener_of_a_ladder_has_three_tries_or_two_seconds() {
+    let fall = |desk: &mut Desk| desk.tell(CallInput::HearingFell { code: "trap" })[1].clone();
+    let mut desk = Desk::listening(with_two_of_each());
+    let tries: Vec<String> = (0..6).map(|_| fall(&mut desk)).collect();
+    let (again, next) = ("StartHearing", "StartNextHearing");
+    assert_eq!(tries, [again, again, next, again, again, next]);
+    assert_eq!(fall(&mut desk), "seek advice (trouble): a person", "nobody is left");
+
+    let mut desk = Desk::listening(with_two_of_each());
+    assert_eq!(fall(&mut desk), again);
+    assert_eq!(fall(desk.after(2_000)), next, "who waits for the caller's words has no time for a third try");
     desk.words("hello");
-    desk.after(500).pause();
-    desk.wake(CallReason::EndOfTurn);
-    assert_eq!(
-        desk.tell(CallInput::HearingFell { code: "trap" }),
-        ["- hearing fell: trap", "StartHearing", "- heard 1: hello", "ask 1: hello"]
-    );
+    assert_eq!([fall(&mut desk), fall(&mut desk), fall(&mut desk)], [again, again, next], "words end the row");
+}
+
+#[test]
+fn each_speaker_of_a_ladder_has_a_try_at_an_utterance_before_the_recording_has() {
+    let mut desk = Desk::speaking(with_two_of_each());
+    let fell = desk.tell(CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" });
+    assert_eq!(fell, ["- speaking fell: trap", "GoOnWithAnotherVoice"]);
+    // The answer still streams in, and the other voice keeps its time.
+    desk.text(1, " is three. And");
+    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "cancel ask 1", "play emergency 2"]);
+    desk.utter(2);
+    assert_eq!(desk.phase(), "listening");
+
+    let mut desk = Desk::speaking(with_two_of_each());
+    desk.tell(CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" });
+    desk.done(1, None);
+    desk.utter(2);
+    desk.ask("and then");
+    desk.text(2, "Well, it");
+    let fell = desk.tell(CallInput::SpeakingFell { utterance: UtteranceId(3), code: "trap" });
+    assert_eq!(fell[1], "GoOnWithAnotherVoice", "every utterance has all of them");
 }
 
 #[test]

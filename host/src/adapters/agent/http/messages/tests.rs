@@ -6,6 +6,7 @@ use vg_domain::call::AgentCommand;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::parties::Direction;
+use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
@@ -74,6 +75,11 @@ fn answers_are_read_whole_and_in_pieces() {
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Hi"}"#), Ok(vec![words("Hi")]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","command":{"action":"hang_up"}}"#), Ok(vec![hang_up]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done"}"#), Ok(vec![Piece::Done(None)]));
+    let yes_or_no = [Piece::Expects(Expect::YesNo), Piece::Done(None)];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"yesno"}"#), Ok(yes_or_no.to_vec()));
+    let digits = vec![words("Your number?"), Piece::Expects(Expect::Digits), Piece::Done(None)];
+    assert_eq!(read(TurnReader::Whole, r#"{"text":"Your number?","expect":"digits"}"#), Ok(digits));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"a song"}"#), Ok(vec![Piece::Done(None)]), "only a hint");
     assert_eq!(read(TurnReader::Events, r#"{"type":"thinking","about":7}"#), Ok(vec![]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"error","code":"model_down"}"#), Err(Fault::Failed));
 }

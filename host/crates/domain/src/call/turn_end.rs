@@ -1,0 +1,330 @@
+//! The end of the caller's turn: when it has come, with which words the agent is asked, and how it turned out.
+
+use super::listening::HearingFalls;
+use super::phase::{Floor, Turn};
+use super::{Call, CallAction, CallReason, Phase, Verdict};
+use crate::ids::TurnId;
+use crate::mask::MaskedText;
+use crate::pause::Expect;
+use crate::turn::{Moment, Timeline};
+use std::time::{Duration, Instant};
+
+/// Words that may change are taken for what was said when they have not changed for so long.
+const STABLE: Duration = Duration::from_millis(200);
+/// Nobody answers a sound sooner (M. Heldner, J. Edlund, "Pauses, gaps and overlaps in conversations", Journal of Phonetics 38, 2010): who
+/// begins to speak within it was going on, and had not heard that it was somebody else's turn.
+const REACTION: Duration = Duration::from_millis(200);
+
+/// How the end of a turn turned out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TurnEnd {
+    /// The caller said no more.
+    InTime,
+    /// The caller said no more, but was waited for as long as the settings allow although the words were finished.
+    Missed,
+    /// The caller went on.
+    FalseCut,
+    /// The agent had been asked with words that the listener then changed, and was asked again.
+    Corrected,
+}
+
+impl TurnEnd {
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InTime => "in_time",
+            Self::Missed => "missed",
+            Self::FalseCut => "false_cut",
+            Self::Corrected => "corrected",
+        }
+    }
+}
+
+/// A turn whose end was acted upon; how it turns out is not known yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    turn: TurnId,
+    missed: bool,
+}
+
+/// `FinalizeHearing`s that are not answered yet; they are answered in order.
+#[derive(Debug, Default)]
+pub(super) struct Finalizing {
+    pending: u32,
+    /// So many of the first ones belong to speech whose words are dropped.
+    unwanted: u32,
+    /// With so many of the first ones, the words with which the agent was asked are final. None: they are, or it was not asked.
+    confirming: u32,
+    /// Who has not answered by then will not.
+    until: Option<Instant>,
+}
+
+impl Finalizing {
+    fn begin(&mut self, now: Instant, within: Duration) {
+        self.give_up_late(now);
+        self.pending += 1;
+        self.until = Some(now + within);
+    }
+
+    fn give_up_late(&mut self, now: Instant) {
+        if self.until.is_some_and(|until| until <= now) {
+            *self = Self::default();
+        }
+    }
+
+    /// The turn that was being confirmed is over.
+    fn drop_confirming(&mut self) {
+        self.unwanted = self.unwanted.max(std::mem::take(&mut self.confirming));
+    }
+
+    pub(super) fn drops(&mut self, now: Instant) -> bool {
+        self.give_up_late(now);
+        self.unwanted > 0
+    }
+}
+
+impl Call {
+    /// The pause after which the turn is over begins, or the words that it is judged by have changed.
+    pub(super) fn wait_for_more(&mut self, now: Instant) {
+        let Phase::Listening { turn } = &self.phase else { return };
+        let Floor::Pause { since } = turn.floor else { return };
+        let guess = self.judge.guess(turn.all_words().as_str());
+        let wait = self.pauses.wait(&self.settings.timing, self.expect, guess);
+        // The pause may be reported when it has already lasted long enough.
+        self.timers.arm(CallReason::EndOfTurn, (since + wait).max(now));
+    }
+
+    pub(super) fn end_of_turn(&mut self, now: Instant, due: Instant) {
+        let timing = &self.settings.timing;
+        let Phase::Listening { turn } = &mut self.phase else { return };
+        let paused = match turn.floor {
+            Floor::Pause { since } => Some(since),
+            Floor::Quiet | Floor::Speech | Floor::Closed => None,
+        };
+        turn.waited_longest =
+            paused.zip(timing.endpoint_bounds).is_some_and(|(since, bounds)| due.duration_since(since) >= bounds.ceiling);
+        turn.floor = Floor::Closed;
+        turn.timeline.note(Moment::EndpointDue, due);
+        turn.timeline.note(Moment::Decided, now);
+        // What came since the caller paused, from a listener that guesses, is all there is.
+        let settled =
+            paused.is_some_and(|since| turn.guessed && turn.rest.is_none() && turn.final_at.is_some_and(|at| at > since));
+        self.finalizing.begin(now, timing.final_deadline);
+        self.timers.arm(CallReason::FinalDeadline, now + timing.final_deadline);
+        self.push(CallAction::FinalizeHearing);
+        if settled {
+            self.ask_before_the_last_words(now);
+        } else if paused.is_some() {
+            self.wait_for_stable_words(now);
+        }
+    }
+
+    /// The agent is asked with the words there are as soon as they have stood for a while; the last ones correct them where they differ.
+    pub(super) fn wait_for_stable_words(&mut self, now: Instant) {
+        let Phase::Listening { turn } = &self.phase else { return };
+        if turn.floor != Floor::Closed {
+            return;
+        }
+        match &turn.rest {
+            // Digits that are held back are no words to ask with.
+            Some(rest) if !rest.text.holds_back() && rest.since + STABLE <= now => self.ask_before_the_last_words(now),
+            Some(rest) if !rest.text.holds_back() => self.timers.arm(CallReason::StableWords, rest.since + STABLE),
+            Some(_) | None => self.timers.cancel(CallReason::StableWords),
+        }
+    }
+
+    fn ask_before_the_last_words(&mut self, now: Instant) {
+        let Phase::Listening { turn } = &self.phase else { return };
+        let turn = turn.clone();
+        self.ask_what_was_heard(now, turn);
+        if matches!(self.phase, Phase::Thinking { .. }) {
+            self.finalizing.confirming = self.finalizing.pending;
+        }
+    }
+
+    /// Asks the agent what was said in a turn that has ended.
+    pub(super) fn ask_what_was_heard(&mut self, now: Instant, mut turn: Turn) {
+        self.silences = 0;
+        let words = turn.all_words();
+        if turn.went_on_after.take().is_some_and(|before| self.judge.differ(before.as_str(), words.as_str())) {
+            self.push(CallAction::EndJudged(TurnEnd::FalseCut));
+        }
+        self.ask_of_ended(now, turn);
+    }
+
+    fn ask_of_ended(&mut self, now: Instant, turn: Turn) {
+        let missed = turn.waited_longest && self.judge.guess(turn.all_words().as_str()).is_finished();
+        let ended = Ended { turn: turn.id, missed };
+        self.ask(now, turn);
+        self.ended = Some(ended);
+    }
+
+    pub(super) fn finalized(&mut self, now: Instant) -> Verdict {
+        let Some(pending) = self.finalizing.pending.checked_sub(1) else {
+            return self.late();
+        };
+        self.finalizing.pending = pending;
+        self.finalizing.unwanted = self.finalizing.unwanted.saturating_sub(1);
+        self.hearing_falls = HearingFalls::default();
+        if self.finalizing.confirming > 0 {
+            self.finalizing.confirming -= 1;
+            if self.finalizing.confirming == 0 {
+                self.correct(now);
+            }
+        } else if pending == 0 {
+            self.close_turn(now);
+        }
+        Verdict::Taken
+    }
+
+    /// A new listener is asked for the last words, for which one that fell was asked before.
+    pub(super) fn finalize_again(&mut self, now: Instant, confirming: bool) {
+        self.push(CallAction::FinalizeHearing);
+        self.finalizing.begin(now, self.settings.timing.final_deadline);
+        if confirming {
+            self.finalizing.confirming = self.finalizing.pending;
+        }
+    }
+
+    /// Last words of a turn in which the agent was already asked.
+    pub(super) fn take_last_words(&mut self, text: &MaskedText) {
+        let mine = self.finalizing.confirming == 1;
+        if let Some(turn) = self.asked_turn_mut().filter(|_| mine) {
+            turn.take_final(text);
+        }
+    }
+
+    /// Whether the agent was asked before the last words were known, and its answer is still the current one.
+    pub(super) fn is_confirming(&self) -> bool {
+        self.finalizing.confirming > 0
+    }
+
+    /// All words of a turn are known for which the agent was asked with less: it is asked again where that makes a difference.
+    fn correct(&mut self, now: Instant) {
+        // Who speaks meanwhile is being listened to; what was not said will be.
+        if self.caller_speaks {
+            return;
+        }
+        let judge = self.judge;
+        let Some(turn) = self.asked_turn_mut() else { return };
+        let words = turn.all_words();
+        if words.is_empty() || !judge.differ(turn.told.as_str(), words.as_str()) {
+            return;
+        }
+        let turn = turn.clone();
+        self.push(CallAction::EndJudged(TurnEnd::Corrected));
+        // The agent is told how much of its wrong answer was heard.
+        if turn.timeline.at(Moment::Audible).is_some() {
+            self.interrupted = self.phase.utterance_mut().map(|utterance| utterance.id);
+        }
+        if matches!(self.phase, Phase::Speaking { .. }) {
+            // It was no answer to what was said: it is not on record.
+            let _ = self.hush();
+        }
+        self.ask_of_ended(now, turn);
+    }
+
+    /// The turn that the agent answers, or has answered as far as it is being said.
+    fn asked_turn_mut(&mut self) -> Option<&mut Turn> {
+        match &mut self.phase {
+            Phase::Thinking { turn, .. } => Some(turn),
+            Phase::Speaking { reply, .. } => reply.as_mut().map(|reply| &mut reply.turn),
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Listening { .. }
+            | Phase::Keying { .. }
+            | Phase::Advising { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => None,
+        }
+    }
+
+    /// The caller's turn is another one from now on: what is still to come of the old one's words is nobody's.
+    pub(super) fn forget_last_words(&mut self) {
+        self.finalizing.drop_confirming();
+    }
+
+    /// Speech over the gateway's own ended without consequence: its words must not be taken for the beginning of the next turn.
+    pub(super) fn drop_words_so_far(&mut self, now: Instant) {
+        self.push(CallAction::FinalizeHearing);
+        self.finalizing.begin(now, self.settings.timing.final_deadline);
+        self.finalizing.unwanted = self.finalizing.pending;
+    }
+
+    /// The caller goes on with a turn that was taken to be over.
+    pub(super) fn resume_turn(&mut self, now: Instant, turn: Turn) {
+        let went_on_after = turn.went_on_after.clone().or_else(|| Some(turn.told.clone()));
+        let turn = Turn { floor: Floor::Speech, timeline: Timeline::default(), went_on_after, ..turn };
+        if std::mem::take(&mut self.finalizing.confirming) > 0 {
+            // They are the beginning of what the turn will be.
+            self.finalizing.unwanted = 0;
+        }
+        self.enter(Phase::Listening { turn });
+        self.timers.arm(CallReason::EndOfTurn, now + super::listening::TURN_MAX);
+    }
+
+    /// Takes the floor back for a caller who began to speak before the answer could be heard. Refused where it was heard.
+    pub(super) fn take_back_answer(&mut self, now: Instant) -> Verdict {
+        let Some(since) = self.speech_since else { return Verdict::Refused };
+        let Phase::Speaking { reply: Some(reply), .. } = &self.phase else { return Verdict::Refused };
+        let timeline = &reply.turn.timeline;
+        let Some(last_voiced) = timeline.at(Moment::LastVoiced) else { return Verdict::Refused };
+        match timeline.at(Moment::Audible) {
+            Some(at) if since >= at + REACTION => return Verdict::Refused,
+            // Too much was said to take it back; the caller had not finished all the same.
+            Some(_) => {
+                self.pauses.learn(since.saturating_duration_since(last_voiced));
+                self.ended = None;
+                self.push(CallAction::EndJudged(TurnEnd::FalseCut));
+                return Verdict::Refused;
+            }
+            None => {}
+        }
+        self.pauses.learn(since.saturating_duration_since(last_voiced));
+        if let Some(reply) = self.hush() {
+            self.push(CallAction::PrepareSpeaking);
+            self.resume_turn(now, reply.turn);
+        }
+        Verdict::Taken
+    }
+
+    /// Learns from a pause that was one within the turn.
+    pub(super) fn learn_pause(&mut self, since: Option<Instant>, until: Instant) {
+        if let Some(since) = since {
+            self.pauses.learn(until.saturating_duration_since(since));
+        }
+    }
+
+    /// It is known now how the last end turned out: the call has gone on to something else.
+    pub(super) fn judge_end(&mut self, next: &Phase) {
+        let goes_on = |ended: &Ended| match next {
+            Phase::Thinking { turn, .. } | Phase::Listening { turn } => turn.id == ended.turn,
+            Phase::Speaking { reply, .. } => reply.as_ref().is_some_and(|reply| reply.turn.id == ended.turn),
+            Phase::Offered
+            | Phase::Dialing { .. }
+            | Phase::Answering { .. }
+            | Phase::Greeting { .. }
+            | Phase::Keying { .. }
+            | Phase::Advising { .. }
+            | Phase::Handover { .. }
+            | Phase::Ending { .. }
+            | Phase::Ended(_) => false,
+        };
+        if let Some(ended) = self.ended.take_if(|ended| !goes_on(ended)) {
+            self.push(CallAction::EndJudged(if ended.missed { TurnEnd::Missed } else { TurnEnd::InTime }));
+        }
+    }
+
+    pub(super) fn agent_expects(&mut self, turn: TurnId, expect: Expect) -> Verdict {
+        match self.asked_turn_mut() {
+            Some(asked) if asked.id == turn => {
+                self.hint = expect;
+                Verdict::Taken
+            }
+            Some(_) | None => self.late(),
+        }
+    }
+}

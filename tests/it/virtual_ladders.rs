@@ -1,0 +1,117 @@
+//! Stories of the virtual house about providers that fall: who takes over, what the caller hears, and who is asked in the next call.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
+
+use std::time::Duration;
+use vg_domain::event::{Fact, Role};
+use vg_domain::ids::{PluginId, TenantId};
+use vg_tests::rig::{Caller, LADDER, Rig, now};
+use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
+
+async fn call(rig: &Rig) -> Caller {
+    rig.call_as(TenantHint::Named(TenantId::new(LADDER))).await
+}
+
+async fn fell(caller: &mut Caller, role: Role) -> (String, &'static str) {
+    caller
+        .fact(|fact| match fact {
+            Fact::Fell { who, plugin, code } if *who == role => Some((plugin.as_ref().unwrap().to_string(), *code)),
+            _ => None,
+        })
+        .await
+}
+
+fn turned(rig: &Rig) -> Vec<String> {
+    let turned = |seen: Observation| match seen {
+        Observation::BreakerTurned { role, plugin, open, .. } => Some(format!("{role} {plugin} {open}")),
+        _ => None,
+    };
+    rig.observations().into_iter().filter_map(turned).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_voice_goes_on_where_one_fell_and_is_asked_first_until_that_one_is_back() {
+    let rig = Rig::start(8);
+    rig.script(|script| script.falling = vec!["tts-fake"]);
+    let mut calls = Vec::new();
+    for _ in 0..3 {
+        let mut caller = call(&rig).await;
+        let (_, samples) = caller.listen().await;
+        assert_eq!(fell(&mut caller, Role::Speaking).await, ("tts-fake".to_owned(), "trap"));
+        assert_eq!(samples, 16_000 + 3_200, "a second by the one, the rest by the other, no gap and no recording between");
+        calls.push(caller);
+    }
+    // 15 characters had been spoken; the word in which it fell is said whole.
+    assert_eq!(rig.spoken(), ["virtual house."; 3]);
+    assert_eq!(turned(&rig), ["speaking tts-fake true"]);
+    let mut caller = call(&rig).await;
+    assert_eq!(caller.listen().await.1, 3_200, "nobody waits for it any more");
+    assert_eq!(rig.spoken()[3], "Welcome to the virtual house.");
+    rig.script(|script| script.falling.clear());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(turned(&rig), ["speaking tts-fake true", "speaking tts-fake false"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_listener_takes_over_after_three_tries_and_the_turn_goes_on() {
+    let rig = Rig::start(8);
+    rig.script(|script| script.falling = vec!["stt-fake"]);
+    let mut caller = call(&rig).await;
+    caller.listen().await;
+    for _ in 0..3 {
+        assert_eq!(fell(&mut caller, Role::Hearing).await, ("stt-fake".to_owned(), "trap"));
+    }
+    caller.say("what time is it").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("what time is it").await;
+    caller.listen().await;
+    assert_eq!(turned(&rig), ["hearing stt-fake true"]);
+    let falls = || rig.observations().iter().filter(|seen| matches!(seen, Observation::RungFell { .. })).count();
+    let mut next = call(&rig).await;
+    next.listen().await;
+    assert_eq!(falls(), 3, "the next call begins with the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_listener_hears_again_what_was_said_and_is_not_final() {
+    let rig = Rig::start(1);
+    let mut caller = call(&rig).await;
+    caller.listen().await;
+    caller.report(LegEvent::SpeechStarted { at: now(), position_ms: 5_000 }).await;
+    for _ in 0..30 {
+        caller.report(LegEvent::Audio(AudioChunk { pcm: vec![0; 1_600] })).await;
+    }
+    caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 8_000 }).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let before = rig.listener_inputs().len();
+    let fall = Fall { plugin: PluginId::new("stt-fake"), code: "trap" };
+    caller.listener().send(HearingEvent::Fell(fall)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let again = rig.listener_inputs().split_off(before);
+    let mut expected = vec!["speech-started"];
+    expected.extend(["audio"; 20]);
+    expected.push("speech-ended");
+    assert_eq!(again, expected, "two seconds of it");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("what time is it").await;
+    caller.listen().await;
+    // What is final is not heard again.
+    let before = rig.listener_inputs().len();
+    caller.listener().send(HearingEvent::Fell(Fall { plugin: PluginId::new("stt-fake"), code: "trap" })).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(rig.listener_inputs().split_off(before), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_that_stands_still_is_taken_for_fallen() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.stalling = vec!["tts-fake"]);
+    let mut caller = call(&rig).await;
+    caller.hear_some().await;
+    // The first words came, and then nothing: the leg notices that neither side is heard.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    caller.report(LegEvent::DeadAir { heard_ago_ms: 3_000, said_ago_ms: 1_000 }).await;
+    assert_eq!(fell(&mut caller, Role::Speaking).await, ("tts-fake".to_owned(), "stalled"));
+    caller.listen().await;
+    assert_eq!(rig.spoken(), ["virtual house."]);
+}
