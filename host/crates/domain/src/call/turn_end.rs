@@ -178,8 +178,7 @@ impl Call {
 
     /// Last words of a turn in which the agent was already asked.
     pub(super) fn take_last_words(&mut self, text: &MaskedText) {
-        let mine = self.finalizing.confirming == 1;
-        if let Some(turn) = self.asked_turn_mut().filter(|_| mine) {
+        if let Some(turn) = self.asked_turn_mut() {
             turn.take_final(text);
         }
     }
@@ -261,18 +260,17 @@ impl Call {
         let Phase::Speaking { reply: Some(reply), .. } = &self.phase else { return Verdict::Refused };
         let timeline = &reply.turn.timeline;
         let Some(last_voiced) = timeline.at(Moment::LastVoiced) else { return Verdict::Refused };
-        match timeline.at(Moment::Audible) {
-            Some(at) if since >= at + REACTION => return Verdict::Refused,
-            // Too much was said to take it back; the caller had not finished all the same.
-            Some(_) => {
-                self.pauses.learn(since.saturating_duration_since(last_voiced));
-                self.ended = None;
-                self.push(CallAction::EndJudged(TurnEnd::FalseCut));
-                return Verdict::Refused;
-            }
-            None => {}
+        let audible = timeline.at(Moment::Audible);
+        if audible.is_some_and(|at| since >= at + REACTION) {
+            return Verdict::Refused;
         }
         self.pauses.learn(since.saturating_duration_since(last_voiced));
+        if audible.is_some() {
+            // Too much was said to take it back; the caller had not finished all the same.
+            self.ended = None;
+            self.push(CallAction::EndJudged(TurnEnd::FalseCut));
+            return Verdict::Refused;
+        }
         if let Some(reply) = self.hush() {
             self.push(CallAction::PrepareSpeaking);
             self.resume_turn(now, reply.turn);
