@@ -81,6 +81,11 @@ async fn the_agent_is_asked_before_the_last_words_and_again_where_they_say_somet
         rig.questions().iter().map(|question| (question.turn.0, question.text.as_str().to_owned())).collect();
     assert_eq!(asked, [(1, "where is my order".to_owned()), (1, "where is my order from monday".to_owned())]);
 
+    // Nothing of the first answer was heard, and the agent is told so.
+    let said: Vec<(String, String)> =
+        rig.questions()[1].said.iter().map(|said| (said.text.as_str().to_owned(), said.heard().to_owned())).collect();
+    assert_eq!(said.last(), Some(&("You said: where is my order.".to_owned(), String::new())));
+
     // Last words that say the same cost nothing: the answer was heard before they came.
     caller.say("thank you").await;
     let said = caller.listen().await;

@@ -114,7 +114,7 @@ impl Call {
     }
 
     pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
-        if self.is_confirming() {
+        if self.is_confirming(now) {
             return Verdict::Taken;
         }
         self.on_words(now, text, |call, text| {
@@ -127,7 +127,7 @@ impl Call {
     }
 
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
-        if self.is_confirming() {
+        if self.is_confirming(now) {
             self.take_last_words(text);
             return Verdict::Taken;
         }

@@ -100,8 +100,8 @@ fn an_answer_that_nobody_has_heard_gives_way_to_the_corrected_words() {
     desk.after(200).text(1, "On its way. It");
     desk.after(200).words("where is my order from monday");
     let actions = desk.tell(CallInput::Finalized);
-    assert_eq!(actions[..2], ["cancel ask 1", "hush 2"]);
-    assert_eq!(actions[2..], ["- heard 1: where is my order from monday", "ask 1: where is my order from monday"]);
+    assert_eq!(actions[..3], ["cancel ask 1", "hush 2", "- interrupted 2 after 0 ms"]);
+    assert_eq!(actions[3..], ["- heard 1: where is my order from monday", "ask 1: where is my order from monday"]);
     assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 0 }), NONE);
     desk.answer(1, 3);
     assert_eq!(desk.phase(), "listening");
@@ -114,8 +114,8 @@ fn of_a_wrong_answer_that_was_heard_in_part_the_agent_is_told_how_much() {
     desk.done(1, Some(AgentCommand::HangUp));
     desk.audio(2);
     desk.after(400).words("where is my order from monday");
-    assert_eq!(desk.tell(CallInput::Finalized)[0], "hush 2");
-    assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 400 }), ["- interrupted 2 after 400 ms"]);
+    assert_eq!(desk.tell(CallInput::Finalized)[..2], ["hush 2", "- interrupted 2 after 400 ms"]);
+    assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 420 }), NONE, "it is told once");
     desk.text(1, "It came. ");
     desk.done(1, None);
     assert_eq!(desk.utter(3).len(), 1, "one turn is on record, and nobody hangs up");
@@ -305,6 +305,18 @@ fn a_late_guess_at_old_words_does_not_make_a_cough_an_interruption() {
 }
 
 #[test]
+fn words_interrupt_an_answer_though_the_last_ones_before_it_never_came() {
+    for (after_ms, phase) in [(1_900, "speaking"), (2_000, "listening")] {
+        let mut desk = asked_early("where is my order");
+        desk.text(1, "On its way. It");
+        desk.audio(2);
+        desk.after(after_ms).speech();
+        desk.partial("no wait");
+        assert_eq!(desk.phase(), phase);
+    }
+}
+
+#[test]
 fn a_caller_who_is_cut_again_and_again_is_given_more_time() {
     let mut desk = Desk::listening(settings());
     for _ in 0..12 {
@@ -398,6 +410,19 @@ fn a_caller_who_goes_on_while_the_last_words_are_awaited_was_cut() {
     desk.words("is late");
     desk.tell(CallInput::Finalized);
     assert_eq!(desk.ends, ["false_cut"]);
+    // Words that come with the answer to the first end are from before it: who only coughed was not cut.
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    desk.after(500).pause();
+    desk.wake(CallReason::EndOfTurn);
+    desk.after(20).speech();
+    desk.after(50).pause();
+    desk.words("my order is late");
+    desk.tell(CallInput::Finalized);
+    desk.wake(CallReason::EndOfTurn);
+    desk.tell(CallInput::Finalized);
+    desk.answer(1, 2);
+    assert_eq!(desk.ends, ["in_time"]);
 }
 
 #[test]
@@ -405,7 +430,7 @@ fn a_caller_who_went_on_before_the_answer_could_be_heard_keeps_the_turn() {
     let mut desk = asked_early("where is my order");
     desk.after(200).text(1, "On its way. It");
     desk.after(100).speech();
-    assert_eq!(desk.wake(CallReason::BargeIn), ["cancel ask 1", "hush 2", "PrepareSpeaking"]);
+    assert_eq!(desk.wake(CallReason::BargeIn), ["cancel ask 1", "hush 2", "- interrupted 2 after 0 ms", "PrepareSpeaking"]);
     desk.words("where is my order");
     desk.tell(CallInput::Finalized);
     desk.after(200).partial("from monday please");
