@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
 use std::time::Duration;
+use vg_domain::call::TurnEnd;
 use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
@@ -82,6 +83,45 @@ async fn what_confirmed_a_call_is_told_with_its_begin_and_stands_on_its_card() {
         caller.hang_up().await;
         caller.ended().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_is_asked_before_the_last_words_and_again_where_they_say_something_else() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    // The listener's last words take 1.9 seconds, as those of slow vendors do.
+    caller.say("where is my order").await;
+    tokio::time::sleep(Duration::from_millis(1_900)).await;
+    assert_eq!(rig.questions().last().map(|question| question.text.as_str().to_owned()).as_deref(), Some("where is my order"));
+    caller.understood("where is my order from monday").await;
+    // What the Mouth was told of the first answer, and then of the second.
+    caller.listen().await;
+    caller.listen().await;
+    let turn = caller.fact(|fact| if let Fact::Turn(record) = fact { Some(record.clone()) } else { None }).await;
+    assert_eq!(turn.heard.as_str(), "where is my order from monday");
+    assert_eq!(turn.said.as_str(), "You said: where is my order from monday.");
+    let asked: Vec<(u32, String)> =
+        rig.questions().iter().map(|question| (question.turn.0, question.text.as_str().to_owned())).collect();
+    assert_eq!(asked, [(1, "where is my order".to_owned()), (1, "where is my order from monday".to_owned())]);
+
+    // Nothing of the first answer was heard, and the agent is told so.
+    let said: Vec<(String, String)> =
+        rig.questions()[1].said.iter().map(|said| (said.text.as_str().to_owned(), said.heard().to_owned())).collect();
+    assert_eq!(said.last(), Some(&("You said: where is my order.".to_owned(), String::new())));
+
+    // Last words that say the same cost nothing: the answer was heard before they came.
+    caller.say("thank you").await;
+    let said = caller.listen().await;
+    assert!(said.1 > 0);
+    caller.understood("Thank you.").await;
+    let turn = caller.fact(|fact| if let Fact::Turn(record) = fact { Some(record.clone()) } else { None }).await;
+    assert_eq!((turn.heard.as_str(), turn.latency.map(|parts| parts.stt_ms)), ("thank you", Some(0)));
+    drop(caller);
+    nothing_left(&rig).await;
+    let ends =
+        rig.observations().into_iter().filter_map(|seen| if let Observation::EndJudged(end) = seen { Some(end) } else { None });
+    assert_eq!(ends.collect::<Vec<_>>(), [TurnEnd::Corrected, TurnEnd::InTime, TurnEnd::InTime]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,7 +43,8 @@ pub enum Fact {
         /// A clause of it.
         text: MaskedText,
     },
-    /// The caller spoke over an utterance; so many milliseconds of it had been heard.
+    /// An utterance was cut short: the caller spoke over it, or what it answered was not what had been said. So many milliseconds of it had been
+    /// heard.
     Interrupted {
         /// Which utterance.
         utterance: UtteranceId,

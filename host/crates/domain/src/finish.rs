@@ -187,13 +187,10 @@ impl<'a> Reading<'a> {
 
     /// Nothing but words that answer.
     fn is_answer(&self) -> bool {
-        let answers = |word: &String| {
-            let word = word.as_str();
-            self.lexicon.answers.contains(&word) || self.lexicon.polite.contains(&word)
-        };
-        // A mere "well" or "so" answers nothing.
-        let says = |word: &String| self.lexicon.answers.contains(&word.as_str());
-        self.words.len() <= ANSWER_WORDS && self.words.iter().all(answers) && self.words.iter().any(says)
+        let Lexicon { answers, with_answers, polite, .. } = self.lexicon;
+        let says = |word: &String| answers.contains(&word.as_str());
+        let fits = |word: &String| says(word) || [with_answers, polite].iter().any(|list| list.contains(&word.as_str()));
+        self.words.len() <= ANSWER_WORDS && self.words.iter().all(fits) && self.words.iter().any(says)
     }
 
     /// "Yes I do", "no we haven't", "it is".
@@ -220,9 +217,11 @@ impl<'a> Reading<'a> {
         if self.lexicon.open.contains(&last) {
             return !(self.asks(core) && self.lexicon.ends_question.contains(&last));
         }
-        let [first, second, ..] = core else { return false };
-        let question = self.lexicon.ask_pairs.contains(&(first.as_str(), second.as_str()));
-        core.len() <= CONDITION_WORDS && !question && self.lexicon.conditions.contains(&first.as_str())
+        let [first, second, more @ ..] = core else { return false };
+        if self.lexicon.ask_pairs.contains(&(first.as_str(), second.as_str())) {
+            return more.is_empty();
+        }
+        core.len() <= CONDITION_WORDS && self.lexicon.conditions.contains(&first.as_str())
     }
 
     /// A question from its first word on, of three words at least: "what", "can you" are no questions yet.

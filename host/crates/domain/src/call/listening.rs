@@ -126,7 +126,7 @@ impl Call {
     }
 
     pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
-        if self.is_confirming() {
+        if self.is_confirming(now) {
             return Verdict::Taken;
         }
         self.on_words(now, text, |call, text| {
@@ -139,7 +139,7 @@ impl Call {
     }
 
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
-        if self.is_confirming() {
+        if self.is_confirming(now) {
             self.take_last_words(text);
             return Verdict::Taken;
         }
@@ -257,7 +257,7 @@ impl Call {
             | Phase::Thinking { .. }
             | Phase::Speaking { .. } => {}
         }
-        let confirming = self.is_confirming();
+        let confirming = self.is_confirming(now);
         self.note_hearing_fall(now, code);
         if self.is_listener_lost() {
             self.do_without_listener(now);

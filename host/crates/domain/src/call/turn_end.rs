@@ -1,8 +1,9 @@
 //! The end of the caller's turn: when it has come, with which words the agent is asked, and how it turned out.
 
 use super::listening::HearingFalls;
-use super::phase::{Floor, Turn};
+use super::phase::{Floor, Reply, Turn};
 use super::{Call, CallAction, CallReason, Phase, Verdict};
+use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
 use crate::pause::Expect;
@@ -166,6 +167,14 @@ impl Call {
         self.finalizing.pending = pending;
         self.finalizing.unwanted = self.finalizing.unwanted.saturating_sub(1);
         self.hearing_falls = HearingFalls::default();
+        if let Phase::Listening { turn } = &mut self.phase
+            && (turn.floor != Floor::Closed || pending > 0)
+            && turn.went_on_after.is_some()
+            && !turn.words.is_empty()
+        {
+            // Words from before the caller went on, though they came later.
+            turn.went_on_after = Some(turn.words.clone());
+        }
         if self.finalizing.confirming > 0 {
             self.finalizing.confirming -= 1;
             if self.finalizing.confirming == 0 {
@@ -188,14 +197,14 @@ impl Call {
 
     /// Last words of a turn in which the agent was already asked.
     pub(super) fn take_last_words(&mut self, text: &MaskedText) {
-        let mine = self.finalizing.confirming == 1;
-        if let Some(turn) = self.asked_turn_mut().filter(|_| mine) {
+        if let Some(turn) = self.asked_turn_mut() {
             turn.take_final(text);
         }
     }
 
-    /// Whether the agent was asked before the last words were known, and its answer is still the current one.
-    pub(super) fn is_confirming(&self) -> bool {
+    /// Whether words that come now are the last ones of a turn in which the agent was already asked.
+    pub(super) fn is_confirming(&mut self, now: Instant) -> bool {
+        self.finalizing.give_up_late(now);
         self.finalizing.confirming > 0
     }
 
@@ -213,15 +222,19 @@ impl Call {
         }
         let turn = turn.clone();
         self.push(CallAction::EndJudged(TurnEnd::Corrected));
-        // The agent is told how much of its wrong answer was heard.
-        if turn.timeline.at(Moment::Audible).is_some() {
-            self.interrupted = self.phase.utterance_mut().map(|utterance| utterance.id);
-        }
-        if matches!(self.phase, Phase::Speaking { .. }) {
-            // It was no answer to what was said: it is not on record.
-            let _ = self.hush();
-        }
+        self.withdraw_answer(now);
         self.ask_of_ended(now, turn);
+    }
+
+    /// Stops an answer that was none to what was said. It is not on record; how much of it was heard the agent is told at once, for it is asked
+    /// anew before the Mouth has stopped.
+    fn withdraw_answer(&mut self, now: Instant) -> Option<Reply> {
+        let Phase::Speaking { utterance, reply: Some(reply), .. } = &self.phase else { return None };
+        let (utterance, audible) = (utterance.id, reply.turn.timeline.at(Moment::Audible));
+        let reply = self.hush();
+        let spoken_ms = audible.map_or(0, |at| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX));
+        self.emit(Fact::Interrupted { utterance, spoken_ms });
+        reply
     }
 
     /// The turn that the agent answers, or has answered as far as it is being said.
@@ -272,19 +285,18 @@ impl Call {
         let Phase::Speaking { reply: Some(reply), .. } = &self.phase else { return Verdict::Refused };
         let timeline = &reply.turn.timeline;
         let Some(last_voiced) = timeline.at(Moment::LastVoiced) else { return Verdict::Refused };
-        match timeline.at(Moment::Audible) {
-            Some(at) if since >= at + REACTION => return Verdict::Refused,
-            // Too much was said to take it back; the caller had not finished all the same.
-            Some(_) => {
-                self.pauses.learn(since.saturating_duration_since(last_voiced));
-                self.ended = None;
-                self.push(CallAction::EndJudged(TurnEnd::FalseCut));
-                return Verdict::Refused;
-            }
-            None => {}
+        let audible = timeline.at(Moment::Audible);
+        if audible.is_some_and(|at| since >= at + REACTION) {
+            return Verdict::Refused;
         }
         self.pauses.learn(since.saturating_duration_since(last_voiced));
-        if let Some(reply) = self.hush() {
+        if audible.is_some() {
+            // Too much was said to take it back; the caller had not finished all the same.
+            self.ended = None;
+            self.push(CallAction::EndJudged(TurnEnd::FalseCut));
+            return Verdict::Refused;
+        }
+        if let Some(reply) = self.withdraw_answer(now) {
             self.push(CallAction::PrepareSpeaking);
             self.resume_turn(now, reply.turn);
         }

@@ -29,6 +29,8 @@ pub struct Lexicon {
     pub(super) conditions: &'static [&'static str],
     /// Answers are made of these.
     pub(super) answers: &'static [&'static str],
+    /// ... and of these beside them.
+    pub(super) with_answers: &'static [&'static str],
     /// "I", "it" and others of "yes I do".
     pub(super) reply_subjects: &'static [&'static str],
     /// "do", "haven't" and others of "no I haven't".

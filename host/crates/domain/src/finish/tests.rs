@@ -79,3 +79,84 @@ fn ends_are_guessed_as_they_are_labelled() {
         }
     }
 }
+
+#[test]
+fn words_are_read_by_rules() {
+    use Guess::{Listing, Number, Open, Settled, Unknown, Whole};
+    for (language, words, expected) in [
+        ("en", "", Unknown),
+        ("en", " ... ", Unknown),
+        ("en", "good morning", Unknown),
+        ("en", "hello um", Open),
+        // What a listener that punctuates knows better.
+        ("en", "You shipped it on Monday?", Settled),
+        ("en", "You shipped it on Monday.", Whole),
+        ("en", "you shipped it,", Open),
+        ("en", "you shipped it…", Open),
+        // Lists.
+        ("en", "i need milk, eggs, bread", Listing),
+        ("en", "i need milk, eggs, and bread", Whole),
+        ("en", "i need milk, eggs,", Listing),
+        ("es", "necesito leche, huevos, pan", Listing),
+        ("es", "necesito leche, huevos y pan", Whole),
+        ("en", "i called yesterday, and nobody who was there could help", Whole),
+        // Numbers.
+        ("en", "it is five five one", Number),
+        ("en", "it is 555 12", Number),
+        ("en", "it is 555-123-4567", Whole),
+        ("en", "it is five five five one two three four five six seven", Whole),
+        ("en", "my order number is 12", Number),
+        ("en", "two tickets for 12", Whole),
+        ("en", "it was in 1999", Whole),
+        ("en", "it is 12:30", Whole),
+        ("en", "that would be 20%", Whole),
+        ("en", "it is [digits]", Number),
+        ("en", "it is [card]", Settled),
+        ("pt", "é um um nove", Number),
+        ("pt", "quero um", Open),
+        // Answers, and what only looks like one.
+        ("en", "yes we do", Settled),
+        ("en", "no i can't", Settled),
+        ("en", "it is", Settled),
+        ("en", "so it is", Open),
+        ("en", "because we do", Open),
+        ("en", "no thank you that's all", Settled),
+        ("en", "you", Whole),
+        ("en", "thank you", Settled),
+        // Words that end a question and no statement.
+        ("en", "who am i talking to", Settled),
+        ("en", "i am talking to", Open),
+        ("es", "qué hora es", Settled),
+        ("es", "mi número es", Open),
+        ("en", "what", Open),
+        ("en", "can you", Open),
+        // Halves.
+        ("en", "if it rains", Open),
+        ("en", "when will it come", Settled),
+        ("fr", "je voudrais un", Unknown),
+    ] {
+        assert_eq!(guess(language, words), expected, "{language}: {words}");
+    }
+}
+
+#[test]
+fn two_readings_differ_in_what_was_said_only() {
+    for (language, a, b, differ) in [
+        ("en", "Yes, please!", "yes please", false),
+        ("en", "um it's uh nine", "It’s 9.", false),
+        ("en", "twenty one", "21", false),
+        ("en", "twenty one", "20", true),
+        ("en", "five five five one", "5551", false),
+        ("en", "five five five one", "555", true),
+        ("en", "twenty and one", "21", false),
+        ("pt", "vinte e dois", "22", false),
+        ("es", "treinta y cinco años", "35 años", false),
+        ("es", "treinta y cinco años", "30 y 5 años", true),
+        ("de", "Ja, bitte.", "ja bitte", false),
+        ("en", "the red one", "the red two", true),
+        ("en", "no", "now", true),
+        ("en", "", "um", false),
+    ] {
+        assert_eq!(Judge::of(language).differ(a, b), differ, "{language}: {a} / {b}");
+    }
+}

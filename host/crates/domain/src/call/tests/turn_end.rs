@@ -110,8 +110,8 @@ fn an_answer_that_nobody_has_heard_gives_way_to_the_corrected_words() {
     desk.after(200).text(1, "On its way. It");
     desk.after(200).words("where is my order from monday");
     let actions = desk.tell(CallInput::Finalized);
-    assert_eq!(actions[..2], ["cancel ask 1", "hush 2"]);
-    assert_eq!(actions[2..], ["- heard 1: where is my order from monday", "ask 1: where is my order from monday"]);
+    assert_eq!(actions[..3], ["cancel ask 1", "hush 2", "- interrupted 2 after 0 ms"]);
+    assert_eq!(actions[3..], ["- heard 1: where is my order from monday", "ask 1: where is my order from monday"]);
     assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 0 }), NONE);
     desk.answer(1, 3);
     assert_eq!(desk.phase(), "listening");
@@ -124,8 +124,8 @@ fn of_a_wrong_answer_that_was_heard_in_part_the_agent_is_told_how_much() {
     desk.done(1, Some(AgentCommand::HangUp));
     desk.audio(2);
     desk.after(400).words("where is my order from monday");
-    assert_eq!(desk.tell(CallInput::Finalized)[0], "hush 2");
-    assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 400 }), ["- interrupted 2 after 400 ms"]);
+    assert_eq!(desk.tell(CallInput::Finalized)[..2], ["hush 2", "- interrupted 2 after 400 ms"]);
+    assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 420 }), NONE, "it is told once");
     desk.text(1, "It came. ");
     desk.done(1, None);
     assert_eq!(desk.utter(3).len(), 1, "one turn is on record, and nobody hangs up");
@@ -242,6 +242,116 @@ fn a_short_sound_over_the_answer_takes_no_last_words_away() {
 }
 
 #[test]
+fn a_caller_who_speaks_over_the_answer_is_not_spoken_to_by_a_corrected_one() {
+    let mut desk = asked_early("where is my order");
+    desk.text(1, "On its way. It");
+    desk.audio(2);
+    desk.after(300).speech();
+    desk.words("where is my order from monday");
+    assert_eq!(desk.tell(CallInput::Finalized), NONE);
+    assert_eq!(desk.wake(CallReason::BargeIn)[1], "hush 2");
+    assert_eq!(desk.ends, ["in_time"]);
+}
+
+#[test]
+fn a_turn_that_is_taken_back_keeps_its_last_words_whatever_was_heard_meanwhile() {
+    let mut desk = asked_early("where is my order");
+    desk.text(1, "On its way. It");
+    desk.after(100).speech();
+    assert_eq!(desk.after(100).pause(), ["FinalizeHearing"]);
+    desk.after(100).speech();
+    desk.wake(CallReason::BargeIn);
+    desk.words("where is my order");
+    desk.tell(CallInput::Finalized);
+    desk.tell(CallInput::Finalized);
+    desk.after(300).partial("from monday please");
+    desk.after(300).pause();
+    assert_eq!(desk.wake(CallReason::EndOfTurn)[2], "ask 1: where is my order from monday please");
+}
+
+#[test]
+fn a_voice_that_only_the_listener_noticed_has_paused_since_its_last_words() {
+    let mut desk = Desk::listening(settings());
+    for words in ["i ordered", "i ordered a jacket", "i ordered a jacket last", "i ordered a jacket last week"] {
+        desk.after(400).partial(words);
+        assert_eq!(desk.phase(), "listening");
+    }
+    assert_eq!(desk.waits(), 500);
+}
+
+#[test]
+fn what_an_answer_expected_that_was_taken_back_is_forgotten() {
+    let mut desk = asked_early("where is my order");
+    desk.tell(CallInput::AgentExpects { turn: TurnId(1), expect: Expect::YesNo });
+    desk.words("where is my order from monday");
+    desk.tell(CallInput::Finalized);
+    desk.answer(1, 2);
+    desk.says("that is what i ordered");
+    assert_eq!(desk.waits(), 500);
+}
+
+#[test]
+fn last_words_of_a_turn_that_was_closed_twice_are_all_its_own() {
+    let mut desk = Desk::listening(settings());
+    desk.says("where is");
+    desk.after(240).partial("where is my order");
+    desk.wake(CallReason::EndOfTurn);
+    desk.after(50).says("from monday please");
+    assert_eq!(desk.wake(CallReason::EndOfTurn)[2], "ask 1: from monday please");
+    desk.words("where is my order");
+    assert_eq!(desk.tell(CallInput::Finalized), NONE);
+    desk.words("from monday please");
+    assert_eq!(desk.tell(CallInput::Finalized)[1], "ask 1: where is my order from monday please");
+}
+
+#[test]
+fn a_late_guess_at_old_words_does_not_make_a_cough_an_interruption() {
+    let mut desk = asked_early("where is my order");
+    desk.text(1, "On its way. It");
+    desk.audio(2);
+    desk.after(300).speech();
+    assert_eq!(desk.after(50).partial("where is my order from"), NONE);
+    assert_eq!(desk.phase(), "speaking");
+}
+
+#[test]
+fn words_interrupt_an_answer_though_the_last_ones_before_it_never_came() {
+    for (after_ms, phase) in [(1_900, "speaking"), (2_000, "listening")] {
+        let mut desk = asked_early("where is my order");
+        desk.text(1, "On its way. It");
+        desk.audio(2);
+        desk.after(after_ms).speech();
+        desk.partial("no wait");
+        assert_eq!(desk.phase(), phase);
+    }
+}
+
+#[test]
+fn a_caller_who_is_cut_again_and_again_is_given_more_time() {
+    let mut desk = Desk::listening(settings());
+    for _ in 0..12 {
+        desk.says("i ordered a jacket last week");
+        desk.wake(CallReason::EndOfTurn);
+        assert_eq!(desk.phase(), "thinking");
+        desk.now += Duration::from_millis(1_100).saturating_sub(Duration::from_millis(600));
+    }
+    desk.says("i ordered a jacket last week");
+    assert!((550..900).contains(&desk.waits()));
+
+    let mut desk = Desk::listening(settings());
+    for _ in 0..12 {
+        desk.says("i ordered a jacket last week");
+        desk.wake(CallReason::EndOfTurn);
+        desk.text(1, "Well. It");
+        desk.after(500).speech();
+        desk.wake(CallReason::BargeIn);
+        assert_eq!(desk.phase(), "listening");
+    }
+    desk.says("i ordered a jacket last week");
+    assert!((550..900).contains(&desk.waits()));
+}
+
+#[test]
 fn finished_words_shorten_the_wait_and_open_ones_lengthen_it() {
     let mut waits = Vec::new();
     for words in ["where is my order", "i ordered a jacket last week", "i ordered a jacket and"] {
@@ -310,6 +420,19 @@ fn a_caller_who_goes_on_while_the_last_words_are_awaited_was_cut() {
     desk.words("is late");
     desk.tell(CallInput::Finalized);
     assert_eq!(desk.ends, ["false_cut"]);
+    // Words that come with the answer to the first end are from before it: who only coughed was not cut.
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    desk.after(500).pause();
+    desk.wake(CallReason::EndOfTurn);
+    desk.after(20).speech();
+    desk.after(50).pause();
+    desk.words("my order is late");
+    desk.tell(CallInput::Finalized);
+    desk.wake(CallReason::EndOfTurn);
+    desk.tell(CallInput::Finalized);
+    desk.answer(1, 2);
+    assert_eq!(desk.ends, ["in_time"]);
 }
 
 #[test]
@@ -317,7 +440,7 @@ fn a_caller_who_went_on_before_the_answer_could_be_heard_keeps_the_turn() {
     let mut desk = asked_early("where is my order");
     desk.after(200).text(1, "On its way. It");
     desk.after(100).speech();
-    assert_eq!(desk.wake(CallReason::BargeIn), ["cancel ask 1", "hush 2", "PrepareSpeaking"]);
+    assert_eq!(desk.wake(CallReason::BargeIn), ["cancel ask 1", "hush 2", "- interrupted 2 after 0 ms", "PrepareSpeaking"]);
     desk.words("where is my order");
     desk.tell(CallInput::Finalized);
     desk.after(200).partial("from monday please");

@@ -53,9 +53,12 @@ pub(super) static WORDS: Lexicon = Lexicon {
     ],
     conditions: &["if", "when", "because", "since", "while", "after", "before", "although", "unless"],
     answers: &[
-        "yes", "yeah", "yep", "yup", "no", "nope", "nah", "sure", "right", "correct", "exactly", "okay", "ok", "alright", "fine", "perfect", "great", "absolutely",
-        "definitely", "certainly", "of", "course", "not", "really", "that's", "it", "all", "is", "true", "thanks", "thank", "you", "goodbye", "bye", "please",
-        "never", "maybe", "neither", "both", "agreed", "good", "nothing", "else", "got",
+        "yes", "yeah", "yep", "yup", "no", "nope", "nah", "sure", "right", "correct", "exactly", "okay", "ok", "alright", "fine", "perfect", "great",
+        "absolutely", "definitely", "certainly", "course", "really", "all", "true", "thanks", "thank", "goodbye", "bye", "never", "maybe", "neither", "both",
+        "agreed", "good", "nothing",
+    ],
+    with_answers: &[
+        "of", "it", "is", "that's", "you", "not", "else", "got", "very", "much", "for",
     ],
     reply_subjects: &["i", "you", "he", "she", "it", "we", "they", "that", "there"],
     reply_verbs: &[

@@ -41,14 +41,16 @@ pub(super) static WORDS: Lexicon = Lexicon {
     ends_question: &["es", "son", "está", "están", "fue", "era", "hay", "tiene", "tienen", "va", "puedo", "puede", "más"],
     conditions: &["si", "cuando", "porque", "mientras", "como", "después", "antes", "aunque"],
     answers: &[
-        "sí", "si", "no", "claro", "que", "correcto", "exacto", "exactamente", "así", "es", "eso", "vale", "bueno", "bien", "perfecto", "genial", "gracias", "muchas",
-        "adiós", "hasta", "luego", "por", "favor", "supuesto", "todo", "nada", "más", "todavía", "aún", "ok", "okay", "cierto", "de", "acuerdo", "tampoco",
-        "quizás", "quizá", "nunca", "ninguno", "ninguna", "muy", "amable", "ya", "está", "creo",
+        "sí", "no", "claro", "correcto", "exacto", "exactamente", "vale", "perfecto", "genial", "gracias", "adiós", "supuesto", "nada", "acuerdo", "tampoco",
+        "quizás", "quizá", "nunca", "ninguno", "ninguna", "luego", "cierto", "amable", "bien", "ok", "okay",
+    ],
+    with_answers: &[
+        "que", "así", "es", "eso", "de", "muchas", "hasta", "por", "favor", "todo", "más", "todavía", "aún", "muy", "ya", "está", "creo", "bueno",
     ],
     reply_subjects: &[],
     reply_verbs: &[],
     polite: &["gracias", "adiós", "chao", "chau", "verdad", "sí"],
-    close_pairs: &[("por", "favor"), ("es", "todo"), ("nada", "más"), ("de", "acuerdo"), ("hasta", "luego"), ("otra", "vez")],
+    close_pairs: &[("por", "favor"), ("es", "todo"), ("nada", "más"), ("de", "acuerdo"), ("hasta", "luego"), ("otra", "vez"), ("así", "es"), ("eso", "es"), ("ya", "está")],
     joins: &["y", "e", "o", "u", "ni"],
     numbers: &[
         ("cero", 0), ("uno", 1), ("una", 1), ("dos", 2), ("tres", 3), ("cuatro", 4), ("cinco", 5), ("seis", 6), ("siete", 7), ("ocho", 8), ("nueve", 9), ("diez", 10),

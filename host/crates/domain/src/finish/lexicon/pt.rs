@@ -24,7 +24,7 @@ pub(super) static WORDS: Lexicon = Lexicon {
     ],
     closed_pairs: &[
         ("sim", "quero"), ("ainda", "mais"), ("nunca", "mais"), ("não", "mais"), ("é", "só"), ("está", "bem"), ("não", "posso"),
-        ("não", "quero"), ("não", "tem"), ("não", "tenho"), ("não", "pode"), ("não", "vou"), ("por", "que"), ("isso", "é"),
+        ("não", "quero"), ("não", "tem"), ("não", "tenho"), ("não", "pode"), ("não", "vou"), ("por", "que"), ("isso", "é"), ("pode", "ser"),
     ],
     asks: &["qual", "quais", "quanto", "quanta", "quantos", "quantas", "onde", "quando", "como", "quem", "cadê", "posso", "pode", "poderia", "podem"],
     ask_pairs: &[
@@ -38,14 +38,16 @@ pub(super) static WORDS: Lexicon = Lexicon {
     ends_question: &["é", "são", "está", "foi", "era", "tem", "posso", "pode", "vai", "mais"],
     conditions: &["se", "quando", "porque", "enquanto", "como", "depois", "antes", "caso"],
     answers: &[
-        "sim", "não", "claro", "certo", "isso", "mesmo", "exatamente", "exato", "tá", "bom", "ok", "okay", "beleza", "perfeito", "ótimo", "obrigado", "obrigada",
-        "tchau", "por", "favor", "é", "só", "tudo", "com", "certeza", "ainda", "nada", "mais", "correto", "combinado", "valeu", "pode", "ser", "talvez", "nunca",
-        "acho", "que", "nenhum", "nenhuma", "muito", "de", "jeito", "uhum", "aham", "bem",
+        "sim", "não", "claro", "certo", "isso", "exatamente", "exato", "tá", "bom", "ok", "okay", "beleza", "perfeito", "ótimo", "obrigado", "obrigada",
+        "tchau", "certeza", "nada", "correto", "combinado", "valeu", "talvez", "nunca", "nenhum", "nenhuma", "uhum", "aham", "mesmo", "tudo",
+    ],
+    with_answers: &[
+        "por", "favor", "é", "só", "com", "ainda", "mais", "pode", "ser", "acho", "que", "muito", "de", "jeito", "bem",
     ],
     reply_subjects: &[],
     reply_verbs: &[],
     polite: &["obrigado", "obrigada", "tchau", "valeu", "sim", "né", "tá"],
-    close_pairs: &[("por", "favor"), ("só", "isso"), ("é", "isso"), ("tá", "bom"), ("de", "novo")],
+    close_pairs: &[("por", "favor"), ("só", "isso"), ("é", "isso"), ("tá", "bom"), ("de", "novo"), ("pode", "ser")],
     joins: &["e", "ou"],
     numbers: &[
         ("zero", 0), ("um", 1), ("uma", 1), ("dois", 2), ("duas", 2), ("três", 3), ("quatro", 4), ("cinco", 5), ("seis", 6), ("meia", 6), ("sete", 7), ("oito", 8),
