@@ -91,11 +91,7 @@ impl Folder {
     pub fn begin(&self, plugin: &PluginName) -> Result<NewPlugin, FolderError> {
         // Alone while it has no lock of its own.
         let _pen = self.disk()?.pen()?;
-        let number = self.drafts.fetch_add(1, Ordering::Relaxed);
-        let place = self.disk()?.path(&format!("{DRAFT}{}-{number}", std::process::id()));
-        // Of a process that had the same number, and is dead.
-        disk::remove(&place)?;
-        fs::create_dir(&place)?;
+        let place = self.free_place()?;
         let lock = File::create_new(place.join(LOCK))?;
         lock.lock()?;
         let component = format!("{}.wasm", plugin.name());
@@ -136,6 +132,18 @@ impl Folder {
         self.finish_all(&pen)?;
         pen.place_folder(&format!("{READY}/{}", plugin.name()), &[(REMOVED, b"")])?;
         self.finish(&pen, plugin.name())
+    }
+
+    /// No number of ours tells two processes apart that share a folder: in containers all have the same.
+    fn free_place(&self) -> Result<PathBuf, FolderError> {
+        loop {
+            let number = self.drafts.fetch_add(1, Ordering::Relaxed);
+            let place = self.disk()?.path(&format!("{DRAFT}{number}"));
+            match fs::create_dir(&place) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => return Ok(made.map(|()| place)?),
+            }
+        }
     }
 
     fn finish_all(&self, pen: &Pen<'_>) -> Result<(), FolderError> {

@@ -91,10 +91,23 @@ fn what_is_not_placed_leaves_nothing_and_is_never_taken_for_a_plugin() {
 }
 
 #[test]
+fn two_gateways_that_share_a_folder_do_not_take_each_others_drafts() {
+    let (dir, one) = folder();
+    let other = Folder::new(dir.path().to_owned());
+    let (mut first, mut second) = (one.begin(&name()).unwrap(), other.begin(&name()).unwrap());
+    first.write(b"first").unwrap();
+    second.write(b"second").unwrap();
+    one.place(first).unwrap();
+    assert_eq!(found(dir.path()), Some((b"first".to_vec(), false)));
+    other.place(second).unwrap();
+    assert_eq!((found(dir.path()), litter(dir.path())), (Some((b"second".to_vec(), false)), Vec::new()));
+}
+
+#[test]
 fn a_draft_of_a_dead_process_is_swept_away() {
     let (dir, folder) = folder();
     drop(folder.begin(&name()).unwrap());
-    let left = dir.path().join(INCOMING).join("draft-1-0");
+    let left = dir.path().join(INCOMING).join("draft-7");
     fs::create_dir(&left).unwrap();
     fs::write(left.join("stt-acme.wasm"), b"half").unwrap();
     fs::write(left.join(LOCK), b"").unwrap();
