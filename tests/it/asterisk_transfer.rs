@@ -82,8 +82,7 @@ impl Story {
 
     async fn end(self) {
         self.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
-        assert_eq!(self.asterisk.channels().await.unwrap(), Vec::<String>::new());
-        assert_eq!(self.asterisk.bridges().await.unwrap(), Vec::<String>::new());
+        self.asterisk.holds_nothing(Duration::from_secs(5)).await.unwrap();
         self.house.stop().await;
     }
 }
@@ -253,7 +252,8 @@ async fn person_is_told_what_it_is_about_and_then_hears_the_caller() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     caller.hang_up().await.unwrap();
     assert_eq!(story.ended().await, EndCause::Transferred);
-    story.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    // Asterisk writes the end of the recording when the person's channel goes.
+    story.asterisk.holds_nothing(Duration::from_secs(5)).await.unwrap();
     let heard = story.asterisk.desk_heard().unwrap();
     let found = compare(&words, &heard, 8_000).expect("the caller was not heard");
     println!("{found:?}");
