@@ -136,6 +136,14 @@ impl Asterisk {
         self.cli("core reload").await.map(drop)
     }
 
+    /// Writes `now` in the place of `before` in one of its files, and reads everything anew.
+    pub async fn changes(&self, name: &str, before: &str, now: &str) -> Result<()> {
+        let file = self.root.join(format!("srv/ast/{}/etc", self.instance)).join(name);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {name}"))?;
+        anyhow::ensure!(text.contains(before), "{name} does not say {before}");
+        self.takes(&[(name.to_owned(), text.replace(before, now))]).await
+    }
+
     /// Extensions 120 to 129 bring their sound to this gateway's media WebSocket from now on.
     pub async fn dials_media_at(&self, gateway: std::net::SocketAddr) -> Result<()> {
         let file = self.root.join(format!("srv/ast/{}/etc/websocket_client.conf", self.instance));

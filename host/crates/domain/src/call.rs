@@ -66,8 +66,6 @@ pub enum CallInput {
     SayOrdered(String),
     /// Somebody beside the call wants the caller handed over.
     TransferOrdered(Transfer),
-    /// The caller's leg has parted for good, without a way back.
-    HandoverDone,
     /// The caller's leg is in the dialplan, and comes back where nobody is reached. Answered by `LeaveMedia`.
     HandoverParted,
     /// Whoever the dialplan calls for the caller is being called, or has answered.
@@ -195,7 +193,6 @@ impl CallInput {
             Self::PersonJoined => "person_joined",
             Self::PersonGone(_) => "person_gone",
             Self::Resumed => "resumed",
-            Self::HandoverDone => "handover_done",
             Self::HandoverParted => "handover_parted",
             Self::HandoverProgress(_) => "handover_progress",
             Self::HandoverReturned(_) => "handover_returned",
@@ -289,7 +286,7 @@ pub enum CallAction {
         /// Which one.
         utterance: UtteranceId,
     },
-    /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
+    /// Hand the caller over; answered by `HandoverParted` or `HandoverFailed`.
     Transfer(Handover),
     /// Call a person for the caller, who waits meanwhile.
     Consult(Handover),
@@ -462,7 +459,6 @@ impl Call {
             CallInput::PersonJoined => self.person_joined(now),
             CallInput::PersonGone(how) => self.person_gone(now, how),
             CallInput::Resumed => self.resumed(now),
-            CallInput::HandoverDone => self.handover_done(now),
             CallInput::HandoverParted => self.handover_parted(now),
             CallInput::HandoverProgress(progress) => self.handover_progress(progress),
             CallInput::HandoverReturned(how) => self.handover_returned(now, how),
