@@ -476,6 +476,7 @@ impl House {
             readings.asterisk.answers_late += stats.answers_late;
             readings.asterisk.calls_adopted += stats.calls_adopted;
             readings.asterisk.orphans_removed += stats.orphans_removed;
+            readings.asterisk.referrals_declined += stats.referrals_declined;
         }
         readings.ari_requests = requests.into_iter().collect();
         readings.asterisk.connect_faults = faults.into_iter().collect();

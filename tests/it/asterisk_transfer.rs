@@ -9,7 +9,7 @@ use vg_domain::ids::CallId;
 use vg_domain::outcome::EndCause;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_tests::house::{House, recording};
-use vg_tests::lab::{Asterisk, SipCaller, compare, rms};
+use vg_tests::lab::{Asterisk, EndedBy, SipCaller, compare, rms};
 use voice_gateway::application::ports::{CallOrder, OrderError};
 use voice_gateway::wiring::Held;
 
@@ -24,7 +24,8 @@ fn tenants(more: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::copy(demo.join("demo.jsgf"), folder.path().join("demo.jsgf")).unwrap();
     let shipped = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
-    let outside = r#"external = [{ trunk = "carrier", numbers = ["+4930."], caller_id = "+49305550100" }]"#;
+    let outside = r#"external = [{ trunk = "carrier", numbers = ["+4930."], caller_id = "+49305550100" },
+        { refer = "sip:{name}@sbc.example", numbers = ["+4940."] }]"#;
     let ours = shipped.replace("vg-extensions,{name}\"", &format!("lab-desks,{{name}}\", ring_s = 3, {outside}"));
     assert_ne!(ours, shipped);
     std::fs::write(folder.path().join("demo.toml"), format!("{ours}\n{more}")).unwrap();
@@ -58,7 +59,11 @@ impl Story {
 
     /// A caller who has been greeted.
     async fn caller(&mut self) -> (CallId, SipCaller) {
-        let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
+        let caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
+        self.greeted(caller).await
+    }
+
+    async fn greeted(&mut self, mut caller: SipCaller) -> (CallId, SipCaller) {
         let call =
             self.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
         caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
@@ -82,8 +87,7 @@ impl Story {
 
     async fn end(self) {
         self.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
-        assert_eq!(self.asterisk.channels().await.unwrap(), Vec::<String>::new());
-        assert_eq!(self.asterisk.bridges().await.unwrap(), Vec::<String>::new());
+        self.asterisk.holds_nothing(Duration::from_secs(5)).await.unwrap();
         self.house.stop().await;
     }
 }
@@ -253,7 +257,8 @@ async fn person_is_told_what_it_is_about_and_then_hears_the_caller() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     caller.hang_up().await.unwrap();
     assert_eq!(story.ended().await, EndCause::Transferred);
-    story.house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    // Asterisk writes the end of the recording when the person's channel goes.
+    story.asterisk.holds_nothing(Duration::from_secs(5)).await.unwrap();
     let heard = story.asterisk.desk_heard().unwrap();
     let found = compare(&words, &heard, 8_000).expect("the caller was not heard");
     println!("{found:?}");
@@ -346,6 +351,65 @@ async fn number_outside_is_called_over_its_trunk_with_its_caller_id_and_a_masked
     assert_eq!(header("X-Summary:"), "X-Summary: wants two pizzas pays by card");
     story.until("the way back", |fact| matches!(fact, Fact::TransferFailed { kind: "external", code: "busy", .. })).await;
     caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+/// A number to which the caller's own telephone is sent.
+fn referral() -> CallOrder {
+    let outside = TransferTarget::External(vg_domain::pii::Pii::new("+494012345678".to_owned()));
+    transfer(outside, TransferMode::Blind)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telephone_that_is_referred_elsewhere_goes_there_and_leaves() {
+    let mut story = Story::begin("").await;
+    let caller = SipCaller::dial_following(&story.asterisk, "100").await.unwrap();
+    let (call, mut caller) = story.greeted(caller).await;
+    let (ordered, to) = tokio::join!(story.house.order(&call, referral()), caller.is_referred());
+    assert_eq!((ordered, to.unwrap().as_str()), (Ok(()), "+494012345678@sbc.example"));
+    story.until("the referral", |fact| matches!(fact, Fact::Referred { kind: "external" })).await;
+    let left = caller.until_hung_up(Duration::from_secs(5)).await.unwrap();
+    assert_eq!(left.ended_by, EndedBy::FarEnd);
+    assert_eq!(story.ended().await, EndCause::Transferred);
+    let referred = r#"vg_transfers_total{kind="external",mode="blind",outcome="referred"}"#;
+    assert_eq!(story.house.metric(referred).await.unwrap(), 1.0);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn telephone_that_does_not_let_itself_be_referred_is_understood_in_the_same_call() {
+    let mut story = Story::begin("").await;
+    let (call, mut caller) = story.caller().await;
+    let (ordered, to) = tokio::join!(story.house.order(&call, referral()), caller.is_referred());
+    assert_eq!((ordered, to.unwrap().as_str()), (Ok(()), "+494012345678@sbc.example"));
+    story.until("the way back", |fact| matches!(fact, Fact::TransferFailed { kind: "external", code: "unavailable", .. })).await;
+    caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
+    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    story.talks_on(&call, &mut caller).await;
+    caller.hang_up().await.unwrap();
+    assert_eq!(story.ended().await, EndCause::CallerHungUp);
+    story.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn caller_who_refers_the_agent_elsewhere_moves_nobody() {
+    let mut story = Story::begin("").await;
+    // The endpoint may transfer: what holds is the dialplan's word alone.
+    story.asterisk.changes("pjsip.conf", "allow_transfer = no", "allow_transfer = yes").await.unwrap();
+    let (call, mut caller) = story.caller().await;
+    let before = story.asterisk.channels().await.unwrap();
+    caller.refers_to("200").await.unwrap();
+    // First that it is being tried, then that it is declined.
+    let mut status = caller.is_notified().await.unwrap();
+    if status == 100 {
+        status = caller.is_notified().await.unwrap();
+    }
+    assert_eq!(status, 603);
+    assert_eq!(story.asterisk.channels().await.unwrap(), before);
+    assert_eq!(story.house.metric("vg_caller_referrals_declined_total").await.unwrap(), 1.0);
+    story.talks_on(&call, &mut caller).await;
     caller.hang_up().await.unwrap();
     assert_eq!(story.ended().await, EndCause::CallerHungUp);
     story.end().await;

@@ -230,6 +230,7 @@ impl Ari {
             calls_turned_away: counters.calls_turned_away.load(Relaxed),
             calls_adopted: counters.calls_adopted.load(Relaxed),
             orphans_removed: counters.orphans_removed.load(Relaxed),
+            referrals_declined: counters.referrals_declined.load(Relaxed),
             calls_live: cores().map(|core| core.calls.live() as u64).sum(),
         }
     }
@@ -283,6 +284,8 @@ pub struct AriStats {
     pub calls_adopted: u64,
     /// Bridges and channels deleted whose call was gone.
     pub orphans_removed: u64,
+    /// Wishes of telephones to go elsewhere by themselves, which were declined.
+    pub referrals_declined: u64,
     /// Calls not yet released: zero when no call is live, or something leaked.
     pub calls_live: u64,
 }
@@ -330,6 +333,7 @@ struct Counters {
     calls_turned_away: AtomicU64,
     calls_adopted: AtomicU64,
     orphans_removed: AtomicU64,
+    referrals_declined: AtomicU64,
 }
 
 impl Core {

@@ -85,6 +85,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_call_leaks_total", &["kind"], "Things that a call left behind when it ended. Anything but 0 is a defect."),
     histogram("vg_call_setup_seconds", &["part"], "From a call's arrival (outbound: its answer) to the greeting's first audible packet: parts that sum to total (settings, conversation, media, answer, greeting), and over_asterisk, which is total without media and answer."),
     counter("vg_caller_audio_dropped_seconds_total", &[], "Caller audio dropped because the listener was too slow."),
+    counter("vg_caller_referrals_declined_total", &[], "REFERs by which telephones wanted their far end to call somebody else: none moves a leg of this gateway."),
     counter("vg_calls_answered_total", &["by"], "Calls that were answered, by whom: gateway (inbound), called_side, human, machine, notsure (outbound)."),
     counter("vg_calls_ended_total", &["cause"], "Calls that ended, by cause."),
     gauge("vg_calls_live", &[], "Calls at this moment."),

@@ -13,7 +13,7 @@ use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
     Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
-    Observation, Observe, Parting, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::recording::Recorder;
 use super::setup_clock::{SetUpClock, SetUpPart};
@@ -354,12 +354,9 @@ impl CallTask {
                 self.tell(CallInput::Answered);
             }
             Done::SetUpFailed(error) => self.tell(CallInput::SetUpFailed { code: error.code() }),
-            Done::Parted(parting) => {
+            Done::Parted => {
                 self.pending.parted();
-                self.tell(match parting {
-                    Parting::MayReturn => CallInput::HandoverParted,
-                    Parting::ForGood => CallInput::HandoverDone,
-                });
+                self.tell(CallInput::HandoverParted);
             }
             Done::Met => self.tell(CallInput::PersonMet),
             Done::Joined => {

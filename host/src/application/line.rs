@@ -1,7 +1,7 @@
 //! The caller's leg. Acts are carried out one after another, so that a release never overtakes a set-up.
 
 use super::limits;
-use super::ports::{MediaLeg, OrderError, Parting, Telephony, TelephonyError};
+use super::ports::{MediaLeg, OrderError, Telephony, TelephonyError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use vg_domain::outcome::EndCause;
@@ -31,7 +31,7 @@ pub(super) enum Done {
     Reconnected(Result<MediaLeg, TelephonyError>),
     Answered,
     SetUpFailed(TelephonyError),
-    Parted(Parting),
+    Parted,
     Met,
     Joined,
     Resumed,
@@ -90,7 +90,7 @@ async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, d
             Act::ReconnectMedia => Ok(Some(Done::Reconnected(leg.reconnect_media().await))),
             Act::Answer => leg.answer().await.map(|()| Some(Done::Answered)),
             Act::Transfer(handover) => Ok(Some(match leg.transfer(&handover).await {
-                Ok(parting) => Done::Parted(parting),
+                Ok(()) => Done::Parted,
                 Err(error) => Done::TransferFailed(error),
             })),
             // What comes of it is told by the leg's events.

@@ -100,8 +100,9 @@ pub trait Telephony: Send {
     }
     /// Answers the caller.
     fn answer(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
-    /// Hands the caller over: the leg parts from this gateway. An error means that it stays, with its media leg.
-    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>>;
+    /// Hands the caller over: the leg parts from this gateway, and comes back where nobody is reached ([`TelephonyEvent::Returned`]); its end is told.
+    /// An error means that it stays, with its media leg.
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>>;
     /// Releases media leg and bridge of a leg that has parted; [`connect_media`](Self::connect_media) builds them anew.
     fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
         Box::pin(std::future::ready(Ok(())))
@@ -131,15 +132,6 @@ pub trait Telephony: Send {
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Releases what was built for the call (media leg, bridge). Nothing is left behind when it returns, or the error says what.
     fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
-}
-
-/// How a leg parted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Parting {
-    /// It comes back where nobody is reached ([`TelephonyEvent::Returned`]), and its end is told.
-    MayReturn,
-    /// Nothing more is heard of it.
-    ForGood,
 }
 
 /// Why an act on a call failed.

@@ -1,10 +1,12 @@
 //! One real Asterisk for one story.
 
+use super::voice::Voice;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -51,8 +53,8 @@ pub struct Asterisk {
 /// Instance 0 is the developer's own (`cargo xtask lab up`).
 const INSTANCES: std::ops::RangeInclusive<u16> = 1..=5;
 /// Other test runs are waited for so long, and looked after so often.
-const OTHERS_END: std::time::Duration = std::time::Duration::from_secs(120);
-const OTHERS_LOOK: std::time::Duration = std::time::Duration::from_millis(200);
+const OTHERS_END: Duration = Duration::from_secs(120);
+const OTHERS_LOOK: Duration = Duration::from_millis(200);
 /// Stories beyond that wait for one that ends.
 static SEATS: Semaphore = Semaphore::const_new(5);
 
@@ -134,6 +136,14 @@ impl Asterisk {
         self.cli("core reload").await.map(drop)
     }
 
+    /// Writes `now` in the place of `before` in one of its files, and reads everything anew.
+    pub async fn changes(&self, name: &str, before: &str, now: &str) -> Result<()> {
+        let file = self.root.join(format!("srv/ast/{}/etc", self.instance)).join(name);
+        let text = std::fs::read_to_string(&file).with_context(|| format!("failed to read {name}"))?;
+        anyhow::ensure!(text.contains(before), "{name} does not say {before}");
+        self.takes(&[(name.to_owned(), text.replace(before, now))]).await
+    }
+
     /// Extensions 120 to 129 bring their sound to this gateway's media WebSocket from now on.
     pub async fn dials_media_at(&self, gateway: std::net::SocketAddr) -> Result<()> {
         let file = self.root.join(format!("srv/ast/{}/etc/websocket_client.conf", self.instance));
@@ -208,6 +218,20 @@ impl Asterisk {
         Ok(table.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
+    /// Waits until no channel and no bridge exists; an error that says what is left after that time.
+    pub async fn holds_nothing(&self, within: Duration) -> Result<()> {
+        let gone = async {
+            while !self.channels().await?.is_empty() || !self.bridges().await?.is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            anyhow::Ok(())
+        };
+        match tokio::time::timeout(within, gone).await {
+            Ok(done) => done,
+            Err(_) => bail!("after {within:?} asterisk holds {:?} and {:?}", self.channels().await?, self.bridges().await?),
+        }
+    }
+
     /// Kills Asterisk at once, as a crash would: no BYE, no event, every socket closed by the kernel.
     pub fn kill(&mut self) -> Result<()> {
         self.process.kill()?;
@@ -222,11 +246,11 @@ impl Asterisk {
         run(script(&self.root, "ready", self.instance)).await.map(drop)
     }
 
-    /// What extension 205 heard, at 8 kHz.
+    /// What extension 205 heard, at 8 kHz. Whole once its channel is gone.
     pub fn desk_heard(&self) -> Result<Vec<i16>> {
-        let file = self.root.join(format!("srv/ast/{}/spool/recording/desk.wav", self.instance));
-        let wav = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
-        Ok(vg_media::wav::read(&wav)?.samples)
+        let file = self.root.join(format!("srv/ast/{}/spool/recording/desk.ulaw", self.instance));
+        let heard = std::fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+        Ok(Voice::Pcmu.read(&heard))
     }
 
     /// Asterisk's own log up to now, for the message of a failed story.

@@ -67,6 +67,11 @@ impl SipCaller {
         Ringing::invite(asterisk.sip_port(), number, voice).await?.answered().await
     }
 
+    /// The same with a telephone that follows a REFER: it accepts, and says that the other side has answered. Any other declines.
+    pub async fn dial_following(asterisk: &Asterisk, number: &str) -> Result<Self> {
+        Ringing::invite_with(asterisk.sip_port(), number, Voice::Pcmu, OnRefer::Follow).await?.answered().await
+    }
+
     /// The same as [`dial`](Self::dial) for whatever listens for SIP on a loopback port.
     pub async fn dial_port(sip_port: u16, number: &str) -> Result<Self> {
         Ringing::invite(sip_port, number, Voice::Pcmu).await?.answered().await
@@ -154,6 +159,29 @@ impl SipCaller {
         heard.with_context(|| format!("nothing was heard within {within:?}"))??.voiced_from.context("no beginning")
     }
 
+    /// Waits for the far end's REFER; gives the address that it names, without `sip:`.
+    pub async fn is_referred(&mut self) -> Result<String> {
+        self.told("referred ").await
+    }
+
+    /// Asks the far end by REFER to call `number` in the place of this caller. Returns at once.
+    pub async fn refers_to(&mut self, number: &str) -> Result<()> {
+        self.signalling.tell(&format!("refer {number}")).await
+    }
+
+    /// The SIP status that the far end tells next of what it was asked for by REFER.
+    pub async fn is_notified(&mut self) -> Result<u16> {
+        Ok(self.told("notified ").await?.parse()?)
+    }
+
+    async fn told(&mut self, what: &str) -> Result<String> {
+        let word = timeout(PATIENCE, self.signalling.next_word()).await.with_context(|| format!("nobody said {what}"))??;
+        match word.strip_prefix(what) {
+            Some(rest) => Ok(rest.to_owned()),
+            None => bail!("{what}was to come, and not {word}"),
+        }
+    }
+
     /// Waits until nothing has been heard for `quiet`, once something was; returns when the sound ended.
     pub async fn hears_quiet(&mut self, quiet: Duration, within: Duration) -> Result<Instant> {
         let deadline = Instant::now() + within;
@@ -212,7 +240,7 @@ pub struct SipLine {
 impl SipLine {
     /// Calls an extension in PCMU and says that sound is at this port of loopback; returns when it has answered.
     pub async fn dial(asterisk: &Asterisk, number: &str, audio_port: u16) -> Result<Self> {
-        let mut signalling = Signalling::invite(asterisk.sip_port(), number, audio_port, Voice::Pcmu).await?;
+        let mut signalling = Signalling::invite(asterisk.sip_port(), number, audio_port, Voice::Pcmu, OnRefer::Decline)?;
         let remote = signalling.answer(number).await?;
         Ok(Self { signalling, remote })
     }
@@ -243,8 +271,12 @@ pub struct Ringing {
 
 impl Ringing {
     async fn invite(sip_port: u16, number: &str, voice: Voice) -> Result<Self> {
+        Self::invite_with(sip_port, number, voice, OnRefer::Decline).await
+    }
+
+    async fn invite_with(sip_port: u16, number: &str, voice: Voice, refer: OnRefer) -> Result<Self> {
         let audio = UdpSocket::bind(("127.0.0.1", 0))?;
-        let signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port(), voice).await?;
+        let signalling = Signalling::invite(sip_port, number, audio.local_addr()?.port(), voice, refer)?;
         Ok(Self { signalling, audio, voice, number: number.to_owned() })
     }
 
@@ -271,6 +303,23 @@ fn record(sound: Sound, voice: Voice, ended_by: EndedBy) -> Result<CallRecord> {
     Ok(CallRecord { ended_by, said, heard, keys, rate_hz, pacing })
 }
 
+/// What a telephone makes of the far end's REFER.
+#[derive(Clone, Copy, Debug)]
+enum OnRefer {
+    Follow,
+    Decline,
+}
+
+impl OnRefer {
+    /// As the scenario has it.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Follow => "follow",
+            Self::Decline => "decline",
+        }
+    }
+}
+
 /// SIPp, and the two sockets by which it tells us and we tell it (see `lab/sipp/caller.xml`).
 #[derive(Debug)]
 pub(super) struct Signalling {
@@ -286,11 +335,12 @@ pub(super) struct Signalling {
 }
 
 impl Signalling {
-    async fn invite(remote_port: u16, number: &str, audio_port: u16, voice: Voice) -> Result<Self> {
+    fn invite(remote_port: u16, number: &str, audio_port: u16, voice: Voice, refer: OnRefer) -> Result<Self> {
         Self::start("sipp/caller.xml", |sipp| {
             sipp.arg(format!("127.0.0.1:{remote_port}"));
             sipp.args(["-key", "number", number, "-key", "rtp", &audio_port.to_string()]);
             sipp.args(["-key", "payload", &voice.payload_type().to_string(), "-key", "encoding", voice.encoding()]);
+            sipp.args(["-key", "refer", refer.word()]);
         })
     }
 

@@ -1,13 +1,13 @@
 //! Legs of the virtual house: of callers, and of people who are called.
 
 use super::{Caller, FarLeg, Shared};
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use vg_domain::outcome::EndCause;
 use vg_domain::transfer::Handover;
-use voice_gateway::application::ports::{DialError, DialOrder, Dialled, Dialler, MediaLeg, Parting, Telephony, TelephonyError};
+use voice_gateway::application::ports::{DialError, DialOrder, Dialled, Dialler, MediaLeg, Telephony, TelephonyError};
 
 pub(super) struct FakeLine {
     pub(super) acts: Arc<Mutex<Vec<String>>>,
@@ -61,13 +61,13 @@ impl Telephony for FakeLine {
         self.act("answer")
     }
 
-    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
-        let Some(place) = handover.place() else { return self.act("refer").map(|told| told.map(|()| Parting::ForGood)).boxed() };
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        let Some(place) = handover.place() else { return self.act("refer") };
         let (missing, place) = (place.extension() == "nobody", format!("{},{}", place.context(), place.extension()));
         let act = self.act(&format!("transfer {place}"));
         Box::pin(async move {
             act.await?;
-            if missing { Err(TelephonyError::Refused { act: "transfer", status: 404 }) } else { Ok(Parting::MayReturn) }
+            if missing { Err(TelephonyError::Refused { act: "transfer", status: 404 }) } else { Ok(()) }
         })
     }
 

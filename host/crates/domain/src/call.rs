@@ -118,7 +118,7 @@ pub enum CallAction {
         /// To whom and how; none for the tenant's person.
         wish: Option<Transfer>,
     },
-    /// Hand the caller over; answered by `HandoverDone`, `HandoverParted` or `HandoverFailed`.
+    /// Hand the caller over; answered by `HandoverParted` or `HandoverFailed`.
     Transfer(Handover),
     /// Call a person for the caller, who waits meanwhile.
     Consult(Handover),
@@ -285,7 +285,6 @@ impl Call {
             CallInput::PersonJoined => self.person_joined(now),
             CallInput::PersonGone(how) => self.person_gone(now, how),
             CallInput::Resumed => self.resumed(now),
-            CallInput::HandoverDone => self.handover_done(now),
             CallInput::HandoverParted => self.handover_parted(now),
             CallInput::HandoverProgress(progress) => self.handover_progress(progress),
             CallInput::HandoverReturned(how) => self.handover_returned(now, how),

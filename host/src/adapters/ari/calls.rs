@@ -50,8 +50,6 @@ struct State {
 struct Leg {
     events: mpsc::Sender<TelephonyEvent>,
     place: Whereabouts,
-    /// Who waits for it to leave our application.
-    leaves: Option<oneshot::Sender<()>>,
     flow: Option<Arc<Flow>>,
     ask_not_before: Instant,
     /// How far it is, where it is being dialled.
@@ -202,7 +200,7 @@ impl Calls {
             return None;
         }
         let (events, received) = mpsc::channel(EVENTS_MAX);
-        let leg = Leg { events, place: Whereabouts::Here, leaves: None, flow: None, ask_not_before: Instant::now(), stage: None };
+        let leg = Leg { events, place: Whereabouts::Here, flow: None, ask_not_before: Instant::now(), stage: None };
         state.legs.insert(channel.into(), leg);
         state
             .unreleased
@@ -304,20 +302,11 @@ impl Calls {
         true
     }
 
-    /// As [`part`](Self::part), for a channel that is asked to leave; told when it has. None where it is gone already.
-    pub(super) fn ask_to_leave(&self, channel: &str) -> Option<oneshot::Receiver<()>> {
-        let mut state = self.lock();
-        let leg = state.legs.get_mut(channel)?;
-        let (leaves, left) = oneshot::channel();
-        (leg.place, leg.leaves) = (Whereabouts::Away, Some(leaves));
-        Some(left)
-    }
-
     /// The channel stays after all, or has come back. False where it was not away.
     pub(super) fn stay(&self, channel: &str) -> bool {
         let mut state = self.lock();
         let leg = state.legs.get_mut(channel).filter(|leg| leg.place == Whereabouts::Away);
-        leg.map(|leg| (leg.place, leg.leaves) = (Whereabouts::Here, None)).is_some()
+        leg.map(|leg| leg.place = Whereabouts::Here).is_some()
     }
 
     fn is_away(&self, channel: &str) -> bool {
@@ -335,11 +324,8 @@ impl Calls {
             return;
         }
         if !self.is_away(channel) {
-            return self.end(channel, TelephonyEvent::CallerGone);
+            self.end(channel, TelephonyEvent::CallerGone);
         }
-        let waiting = self.lock().legs.get_mut(channel).and_then(|leg| leg.leaves.take());
-        // Nobody waits where it was sent to the dialplan.
-        let _ = waiting.map(|waiting| waiting.send(()));
     }
 
     /// The dialplan gives a channel back. False where nobody waits for it.

@@ -308,7 +308,7 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             let exists = |place: &str| query["variable"] == format!("DIALPLAN_EXISTS({place})");
             let value = match query["variable"].as_str() {
                 "CALLERID(num)" => "5550100",
-                _ if exists("queue,sales,1") || (exists("vg-amd,s,1") && inner.detects) => "1",
+                _ if exists("queue,sales,1") || exists("vg-refer,s,1") || (exists("vg-amd,s,1") && inner.detects) => "1",
                 _ => "0",
             };
             axum::Json(json!({"value": value})).into_response()

@@ -294,6 +294,7 @@ impl<'a> Listener<'a> {
             }
             Meaning::MediaUp { channel } => core.calls.started(&channel),
             Meaning::Digit { channel, digit } => core.calls.tell(&channel, TelephonyEvent::Digit(digit)),
+            Meaning::Referral { channel } => self.chores.push(Box::pin(decline_referral(core, channel))),
             Meaning::Returned { caller, how } => {
                 if !core.calls.returned(&caller.channel, how) {
                     self.offer(caller);
@@ -396,6 +397,16 @@ impl Takeover {
             Self::No | Self::Wanted => std::future::pending().await,
         }
     }
+}
+
+/// A telephone does not move the agent's leg: it is told so, and stays in its call. One whose channel is in the dialplan hears nothing of us.
+async fn decline_referral(core: &Core, channel: String) -> Vec<Caller> {
+    core.counters.referrals_declined.fetch_add(1, Relaxed);
+    let path = ["channels", channel.as_str(), "transfer_progress"];
+    if let Err(error) = core.rest.post("decline referral", &path, &[("states", "channel_declined")]).await {
+        tracing::warn!(channel, code = error.code(), "a telephone's own referral was not answered");
+    }
+    Vec::new()
 }
 
 /// The next of a queue, if there is one. Cancel-safe.

@@ -26,7 +26,7 @@ impl AriTelephony {
         let Some(bridge) = self.built.as_ref().map(|built| built.bridge.clone()) else {
             return Err(TelephonyError::Unsupported { act: TRANSFER });
         };
-        let place = self.require_place(handover).await?;
+        let (context, extension) = self.require_place(handover).await?;
         let number = self.variable("CALLERID(num)").await?;
         let built = self.core.calls.begin_person(&self.call);
         // From here on something may exist, even if no answer comes.
@@ -38,7 +38,7 @@ impl AriTelephony {
         told.insert("VG_ATTENDED".to_owned(), "1".into());
         // All of it in the body: variables can be given there only, and a number in a URL ends in logs.
         let body = json!({
-            "endpoint": format!("Local/{}@{}/n", place.extension(), place.context()),
+            "endpoint": format!("Local/{extension}@{context}/n"),
             "app": core.config.app,
             "appArgs": "person",
             "channelId": built.media,

@@ -6,21 +6,20 @@ use super::person::Person;
 use super::reason::reason;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
-use crate::application::ports::{MediaLeg, Parting, Telephony, TelephonyError};
+use crate::application::ports::{MediaLeg, Telephony, TelephonyError};
 use futures_util::future::{BoxFuture, try_join_all};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::timeout;
 use vg_domain::ids::CallId;
 use vg_domain::outcome::EndCause;
-use vg_domain::transfer::{Handover, Place, Way};
+use vg_domain::transfer::{Handover, Way};
 use vg_media::Codec;
 
 /// The act, in errors and the log.
 pub(super) const TRANSFER: &str = "transfer";
-/// A telephone that has not left in this time does not take the referral. Shorter than the call waits for a leg to part.
-const REFER_WAIT: Duration = Duration::from_secs(8);
+/// Where the dialplan tells the caller's telephone to call somebody else. Asterisk's own way for it by ARI never says what came of it.
+const REFER_CONTEXT: &str = "vg-refer";
 /// What a human reads at a glance, and a SIP message has room for.
 const SUMMARY_CHARS_MAX: usize = 200;
 
@@ -115,7 +114,7 @@ impl AriTelephony {
     /// Sends the leg to the dialplan, watched, and with what the dialplan needs to know.
     async fn go_to(&self, handover: &Handover) -> Result<(), TelephonyError> {
         let core = &*self.core;
-        let place = self.require_place(handover).await?;
+        let (context, extension) = self.require_place(handover).await?;
         let variables = variables(&core.config.app, handover);
         let settings = variables.iter().map(|(name, value)| {
             let path = ["channels", self.channel.as_str(), "variable"];
@@ -132,8 +131,7 @@ impl AriTelephony {
         if !core.calls.part(&self.channel) {
             return Err(TelephonyError::Gone);
         }
-        let parted =
-            self.act("continue", &[("context", place.context()), ("extension", place.extension()), ("priority", "1")]).await;
+        let parted = self.act("continue", &[("context", context), ("extension", extension), ("priority", "1")]).await;
         if parted.is_err() {
             core.calls.stay(&self.channel);
             if let Some(wire) = &self.wire {
@@ -141,24 +139,6 @@ impl AriTelephony {
             }
         }
         parted
-    }
-
-    /// Asks the caller's telephone to call somebody else, and waits until it has left: Asterisk's answer says only that it was asked.
-    async fn refer(&self, address: &str) -> Result<(), TelephonyError> {
-        const ACT: &str = "redirect";
-        let core = &*self.core;
-        let left = core.calls.ask_to_leave(&self.channel).ok_or(TelephonyError::Gone)?;
-        let asked = self.act(ACT, &[("endpoint", &format!("PJSIP/{address}"))]).await;
-        let outcome = match asked {
-            // The channel's end tells it as well.
-            Ok(()) => timeout(REFER_WAIT, left).await.map(drop).map_err(|_| TelephonyError::Deadline { act: ACT }),
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(()) => drop(core.calls.forget(&self.channel)),
-            Err(_) => drop(core.calls.stay(&self.channel)),
-        }
-        outcome
     }
 
     /// What is not to be removed now is removed later.
@@ -177,12 +157,14 @@ impl AriTelephony {
 }
 
 impl AriTelephony {
-    /// Asterisk says 204 to a place that does not exist, and hangs up.
-    pub(super) async fn require_place<'a>(&self, handover: &'a Handover) -> Result<&'a Place, TelephonyError> {
-        let place = handover.place().ok_or(TelephonyError::Unsupported { act: TRANSFER })?;
-        let question = format!("DIALPLAN_EXISTS({},{},1)", place.context(), place.extension());
-        let known = self.variable(&question).await?;
-        if known == "1" { Ok(place) } else { Err(TelephonyError::Refused { act: TRANSFER, status: 404 }) }
+    /// Context and extension. Asterisk says 204 to a place that does not exist, and hangs up.
+    pub(super) async fn require_place<'a>(&self, handover: &'a Handover) -> Result<(&'a str, &'a str), TelephonyError> {
+        let (context, extension) = match &handover.way {
+            Way::Dialplan { place, .. } => (place.context(), place.extension()),
+            Way::Refer(_) => (REFER_CONTEXT, "s"),
+        };
+        let known = self.variable(&format!("DIALPLAN_EXISTS({context},{extension},1)")).await?;
+        if known == "1" { Ok((context, extension)) } else { Err(TelephonyError::Refused { act: TRANSFER, status: 404 }) }
     }
 
     pub(super) async fn variable(&self, name: &str) -> Result<String, TelephonyError> {
@@ -201,9 +183,13 @@ pub(super) fn variables(app: &str, handover: &Handover) -> Vec<(&'static str, St
         ("VG_KIND", handover.kind.to_owned()),
         ("__VG_SUMMARY", summary),
     ];
-    if let Way::Dialplan { trunk: Some(trunk), caller_id, .. } = &handover.way {
-        let caller_id = caller_id.as_ref().map(|number| number.reveal().clone());
-        variables.extend([("VG_TRUNK", trunk.clone()), ("VG_CALLER_ID", caller_id.unwrap_or_default())]);
+    match &handover.way {
+        Way::Dialplan { trunk: Some(trunk), caller_id, .. } => {
+            let caller_id = caller_id.as_ref().map(|number| number.reveal().clone());
+            variables.extend([("VG_TRUNK", trunk.clone()), ("VG_CALLER_ID", caller_id.unwrap_or_default())]);
+        }
+        Way::Dialplan { trunk: None, .. } => {}
+        Way::Refer(address) => variables.push(("VG_REFER", address.reveal().clone())),
     }
     variables
 }
@@ -232,13 +218,8 @@ impl Telephony for AriTelephony {
         Box::pin(self.act("answer", &[]))
     }
 
-    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
-        Box::pin(async move {
-            match &handover.way {
-                Way::Dialplan { .. } => self.go_to(handover).await.map(|()| Parting::MayReturn),
-                Way::Refer(address) => self.refer(address.reveal()).await.map(|()| Parting::ForGood),
-            }
-        })
+    fn transfer<'a>(&'a mut self, handover: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(self.go_to(handover))
     }
 
     fn leave_media(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {

@@ -1,7 +1,7 @@
 use super::fake::Asterisk;
 use super::*;
 use crate::adapters::rtp::ShardConfig;
-use crate::application::ports::{LegEvent, Parting, TelephonyEvent, TenantHint};
+use crate::application::ports::{LegEvent, TelephonyEvent, TenantHint};
 use serde_json::json;
 use std::time::Instant;
 use tokio::time::timeout;
@@ -213,7 +213,7 @@ async fn a_transfer_asks_for_its_place_first_and_a_leg_that_is_away_has_not_hung
     let leg = set_up(&mut call).await.unwrap();
     let refused = Err(TelephonyError::Refused { act: "transfer", status: 404 });
     assert_eq!(call.telephony.transfer(&handover("queue,nobody")).await, refused);
-    assert_eq!(call.telephony.transfer(&handover("queue,sales")).await, Ok(Parting::MayReturn));
+    assert_eq!(call.telephony.transfer(&handover("queue,sales")).await, Ok(()));
     let variable = |name| house.asterisk.variable(name).unwrap();
     assert_eq!((variable("VG_APP").as_str(), variable("VG_RING").as_str()), ("vg-test", "20"));
     assert_eq!(variable("__VG_SUMMARY"), "wants SHELL id pizza X-Bad: card");
@@ -260,46 +260,40 @@ async fn a_leg_that_comes_back_is_told_so_and_gets_a_media_leg_of_another_name()
 }
 
 #[tokio::test]
-async fn a_telephone_that_is_referred_elsewhere_has_gone_when_it_has_left_and_not_before() {
+async fn a_telephone_is_referred_by_the_dialplan_which_gives_it_back_where_it_does_not_go() {
     let mut house = house().await;
     let mut call = house.call("c1").await;
     let leg = set_up(&mut call).await.unwrap();
     let way = Way::Refer(Pii::new("sip:+493012345678@sbc.example".to_owned()));
-    let elsewhere = Handover { way, ..handover("queue,sales") };
-    {
-        let mut asked = call.telephony.transfer(&elsewhere);
-        let told = async {
-            while !house.asterisk.log().iter().any(|line| line == "POST channels/c1/redirect") {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::select! {
-            outcome = &mut asked => panic!("too soon: {outcome:?}"),
-            told = timeout(SOON, told) => told.unwrap(),
-        }
-        house.asterisk.say(&json!({"type": "StasisEnd", "channel": {"id": "c1"}}));
-        assert_eq!(timeout(SOON, asked).await.unwrap(), Ok(Parting::ForGood));
-    }
-    house.asterisk.forget("c1");
-    assert_eq!(next(&mut call).await, None, "it did not hang up");
+    assert_eq!(call.telephony.transfer(&Handover { way, ..handover("queue,sales") }).await, Ok(()));
+    assert_eq!(house.asterisk.variable("VG_REFER").unwrap(), "sip:+493012345678@sbc.example");
+    drop(leg);
+    call.telephony.leave_media().await.unwrap();
+    house.asterisk.say(&json!({"type": "StasisEnd", "channel": {"id": "c1"}}));
+    house.asterisk.say(&json!({"type": "StasisStart", "args": ["returned", "CHANUNAVAIL"], "channel": {"id": "c1"}}));
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Returned(Returned::Unavailable)));
+    house.asterisk.caller_hangs_up("c1");
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::CallerGone));
     call.telephony.release().await.unwrap();
-    drop((leg, call));
+    drop(call);
     house.until_nothing_is_left().await;
 }
 
 #[tokio::test]
-async fn a_telephone_that_does_not_take_a_referral_stays_in_the_call() {
+async fn a_telephone_that_wants_to_go_elsewhere_by_itself_is_told_no_once() {
     let mut house = house().await;
-    let mut call = house.call("c1").await;
-    let leg = set_up(&mut call).await.unwrap();
-    let way = Way::Refer(Pii::new("sip:+493012345678@sbc.example".to_owned()));
-    let elsewhere = Handover { way, ..handover("queue,sales") };
-    assert_eq!(call.telephony.transfer(&elsewhere).await, Err(TelephonyError::Deadline { act: "redirect" }));
-    house.asterisk.caller_hangs_up("c1");
-    assert_eq!(next(&mut call).await, Some(TelephonyEvent::CallerGone));
-    call.telephony.release().await.unwrap();
-    drop((leg, call));
-    house.until_nothing_is_left().await;
+    let call = house.call("c1").await;
+    let wish = |state| json!({"type": "ChannelTransfer", "state": state, "referred_by": {"source_channel": {"id": "c1"}}});
+    house.asterisk.say(&wish(json!(null)));
+    let answers = || house.asterisk.log().into_iter().filter(|line| line.contains("transfer_progress")).collect::<Vec<_>>();
+    until("declined", || !answers().is_empty()).await;
+    // How it goes on is told as well, and is no new wish.
+    house.asterisk.say(&wish(json!("channel_declined")));
+    house.asterisk.say(&json!({"type": "ChannelDtmfReceived", "digit": "1", "channel": {"id": "c1"}}));
+    let mut call = call;
+    assert_eq!(next(&mut call).await, Some(TelephonyEvent::Digit('1')));
+    assert_eq!(answers(), ["POST channels/c1/transfer_progress"]);
+    assert_eq!(house.ari.stats().referrals_declined, 1);
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub(super) enum Meaning {
     MediaUp { channel: String },
     /// A key was pressed.
     Digit { channel: String, digit: char },
+    /// A telephone wants its far end to call somebody else.
+    Referral { channel: String },
     /// A channel left this application, or is about to: for the dialplan, or for good.
     Left { channel: String },
     /// A channel no longer exists.
@@ -78,6 +80,8 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
             Some(digit) => Meaning::Digit { channel: channel.id, digit },
             None => Meaning::Unused,
         },
+        Event::ChannelTransfer { state: None, referred_by } => Meaning::Referral { channel: referred_by.source_channel.id },
+        Event::ChannelTransfer { state: Some(_), .. } => Meaning::Unused,
         Event::ApplicationReplaced {} => Meaning::Replaced,
         Event::Unused | Event::ApplicationRegistered {} | Event::RestAnswer(_) => Meaning::Unused,
     }

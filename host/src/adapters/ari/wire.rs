@@ -36,6 +36,12 @@ pub(super) enum Event {
         /// Who is called.
         peer: Named,
     },
+    /// A telephone wants to call somebody in our place (REFER). Nothing moves by itself where the dialplan said `ari-only`.
+    ChannelTransfer {
+        /// How it goes on, where this is no new wish.
+        state: Option<String>,
+        referred_by: ReferredBy,
+    },
     /// Another socket took the application: this one stays open, and silent.
     ApplicationReplaced {},
     /// Asterisk knows this socket's application.
@@ -50,13 +56,14 @@ pub(super) enum Event {
 
 impl Event {
     /// Every type that is used, for the filter at Asterisk: no other is sent.
-    pub(super) const USED: [&'static str; 9] = [
+    pub(super) const USED: [&'static str; 10] = [
         "StasisStart",
         "StasisEnd",
         "ChannelHangupRequest",
         "ChannelDestroyed",
         "ChannelDtmfReceived",
         "Dial",
+        "ChannelTransfer",
         "ApplicationReplaced",
         "ApplicationRegistered",
         "RESTResponse",
@@ -183,6 +190,12 @@ pub(super) struct Named {
     pub(super) id: String,
 }
 
+/// Who wants to go elsewhere. Where to is not read: it is personal data, and nobody goes there.
+#[derive(Debug, Deserialize)]
+pub(super) struct ReferredBy {
+    pub(super) source_channel: Named,
+}
+
 /// `GET /channels/{id}/variable`.
 #[derive(Debug, Deserialize)]
 pub(super) struct Variable {
@@ -204,6 +217,7 @@ pub fn fuzz(text: &[u8]) -> [&'static str; 2] {
         Ok(Event::ChannelDestroyed { .. }) => "destroyed",
         Ok(Event::ChannelDtmfReceived { .. }) => "digit",
         Ok(Event::Dial { .. }) => "dial",
+        Ok(Event::ChannelTransfer { .. }) => "referral",
         Ok(Event::ApplicationReplaced {}) => "replaced",
         Ok(Event::ApplicationRegistered {}) => "registered",
         Ok(Event::RestAnswer(_)) => "answer",
@@ -238,7 +252,7 @@ mod tests {
             assert_eq!(addressed, "addressed", "{line}");
             *used.entry(kind).or_default() += 1;
         }
-        assert_eq!(used.len(), 10, "every kind was recorded: {used:?}");
+        assert_eq!(used.len(), 11, "every kind was recorded: {used:?}");
     }
 
     #[test]

@@ -285,7 +285,16 @@ mod tests {
         let pjsip = text_of("pjsip.conf", &choices());
         assert!(pjsip.contains("allow_transfer = no") && pjsip.contains("match = 192.0.2.0/24"));
         let extensions = text_of("extensions.conf", &choices());
-        in_order(&extensions, &["TIMEOUT(absolute)=", "Stasis(vg-one,did=${EXTEN})", "STASISSTATUS", "fallback,1"]);
+        in_order(
+            &extensions,
+            &[
+                "TIMEOUT(absolute)=",
+                "PJSIP_TRANSFER_HANDLING()=ari-only",
+                "Stasis(vg-one,did=${EXTEN})",
+                "STASISSTATUS",
+                "fallback,1",
+            ],
+        );
         assert!(!extensions.contains("announce") && !extensions.contains("\n\n same"), "{extensions}");
     }
 
@@ -348,7 +357,7 @@ mod tests {
             let (_, from) = extensions.split_once(&format!("[{name}]\n")).unwrap();
             from.split_once("\n[").map_or(from, |(context, _)| context).to_owned()
         };
-        for way in ["vg-queues", "vg-extensions", "vg-outside"] {
+        for way in ["vg-queues", "vg-extensions", "vg-outside", "vg-refer"] {
             assert!(context(way).trim_end().ends_with("Goto(vg-back,s,1)"), "{way}");
         }
         assert!(context("vg-back").contains("Stasis(${VG_APP},returned,"));

@@ -5,7 +5,7 @@ use super::control::{Command, Event, FactLine, Format, MediaStart, PhoneFact, to
 use super::opus::OpusWire;
 use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shards};
 use crate::application::limits::WATCHER_FACTS;
-use crate::application::ports::{IncomingCall, MediaLeg, Parting, Telephony, TelephonyError, TelephonyEvent, TenantHint};
+use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -315,7 +315,7 @@ impl Telephony for WsTelephony {
         ready(self.order(Order::Answer))
     }
 
-    fn transfer<'a>(&'a mut self, _: &'a Handover) -> BoxFuture<'a, Result<Parting, TelephonyError>> {
+    fn transfer<'a>(&'a mut self, _: &'a Handover) -> BoxFuture<'a, Result<(), TelephonyError>> {
         ready(Err(TelephonyError::Unsupported { act: "transfer" }))
     }
 

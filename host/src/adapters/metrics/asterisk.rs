@@ -18,6 +18,8 @@ pub struct AsteriskReadings {
     pub calls_adopted: u64,
     /// Things removed whose call was gone.
     pub orphans_removed: u64,
+    /// Wishes of telephones to go elsewhere by themselves.
+    pub referrals_declined: u64,
     /// Manager interfaces that are logged in.
     pub ami_up: u64,
     /// Logins that a manager interface refused.
@@ -34,6 +36,7 @@ pub(super) struct AsteriskMetrics {
     answers_late: IntCounter,
     calls_adopted: IntCounter,
     orphans_removed: IntCounter,
+    referrals_declined: IntCounter,
     ami_up: Gauge,
     ami_logins_refused: IntCounter,
     ami_malformed: IntCounter,
@@ -48,6 +51,7 @@ impl AsteriskMetrics {
             answers_late: plain_counter(registry, "vg_ari_answers_late_total"),
             calls_adopted: plain_counter(registry, "vg_ari_calls_adopted_total"),
             orphans_removed: plain_counter(registry, "vg_ari_orphans_removed_total"),
+            referrals_declined: plain_counter(registry, "vg_caller_referrals_declined_total"),
             ami_up: plain_gauge(registry, "vg_ami_up"),
             ami_logins_refused: plain_counter(registry, "vg_ami_logins_refused_total"),
             ami_malformed: plain_counter(registry, "vg_ami_messages_malformed_total"),
@@ -67,6 +71,7 @@ impl AsteriskMetrics {
         advance(&self.answers_late, readings.answers_late);
         advance(&self.calls_adopted, readings.calls_adopted);
         advance(&self.orphans_removed, readings.orphans_removed);
+        advance(&self.referrals_declined, readings.referrals_declined);
         self.ami_up.set(readings.ami_up as f64);
         advance(&self.ami_logins_refused, readings.ami_logins_refused);
         advance(&self.ami_malformed, readings.ami_malformed);

@@ -108,34 +108,6 @@ impl Call {
         }
     }
 
-    pub(super) fn handover_done(&mut self, now: Instant) -> Verdict {
-        match &mut self.phase {
-            Phase::Handover { step: HandoverStep::Asked, handover } => {
-                // Whether anybody answers there is not known, and nobody comes back.
-                let kind = handover.kind;
-                self.emit(Fact::Referred { kind });
-                self.release(now, EndCause::Transferred);
-                Verdict::Taken
-            }
-            // The leg leaves this gateway by being transferred: that news may be quicker than the transfer's own.
-            Phase::Ending { cause } => {
-                *cause = EndCause::Transferred;
-                Verdict::Taken
-            }
-            Phase::Advising { .. }
-            | Phase::Handover { .. }
-            | Phase::Offered
-            | Phase::Dialing { .. }
-            | Phase::Answering { .. }
-            | Phase::Greeting { .. }
-            | Phase::Listening { .. }
-            | Phase::Keying { .. }
-            | Phase::Thinking { .. }
-            | Phase::Speaking { .. }
-            | Phase::Ended(_) => Verdict::Refused,
-        }
-    }
-
     pub(super) fn handover_parted(&mut self, now: Instant) -> Verdict {
         let Phase::Handover { step: step @ HandoverStep::Asked, .. } = &mut self.phase else {
             return self.out_of_step();
@@ -262,6 +234,11 @@ impl Call {
         match (cause, progress) {
             (EndCause::AsteriskLost, _) => EndCause::AsteriskLost,
             (_, Progress::Answered) => EndCause::Transferred,
+            // Who was referred elsewhere has gone there: whether anybody answers is not known.
+            (_, Progress::Unknown) if handover.place().is_none() => {
+                self.emit(Fact::Referred { kind });
+                EndCause::Transferred
+            }
             // Left on its way; or nobody was called, and the place itself was the target.
             (EndCause::Transferred, _) | (_, Progress::Unknown) => {
                 self.emit(Fact::Transferred { kind, mode });

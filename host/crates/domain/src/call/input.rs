@@ -55,8 +55,6 @@ pub enum CallInput {
         /// Bounded label.
         code: &'static str,
     },
-    /// The caller's leg has parted for good, without a way back.
-    HandoverDone,
     /// The caller's leg is in the dialplan, and comes back where nobody is reached. Answered by `LeaveMedia`.
     HandoverParted,
     /// Whoever the dialplan calls for the caller is being called, or has answered.
@@ -194,7 +192,6 @@ impl CallInput {
             Self::PersonJoined => "person_joined",
             Self::PersonGone(_) => "person_gone",
             Self::Resumed => "resumed",
-            Self::HandoverDone => "handover_done",
             Self::HandoverParted => "handover_parted",
             Self::HandoverProgress(_) => "handover_progress",
             Self::HandoverReturned(_) => "handover_returned",

@@ -117,8 +117,7 @@ fn an_order_to_hand_over_interrupts_what_is_said_but_no_other_hand_over() {
     assert_eq!(again, ["refuse transfer_ordered while handover"]);
 }
 
-#[test]
-fn a_caller_who_is_referred_elsewhere_does_not_come_back_and_nobody_claims_to_know_more() {
+fn referred() -> Desk {
     let outside = Outside {
         way: OutsideWay::Refer(ReferPattern::parse("sip:{name}@sbc.example").unwrap()),
         numbers: vec!["+4930.".parse().unwrap()],
@@ -134,6 +133,54 @@ fn a_caller_who_is_referred_elsewhere_does_not_come_back_and_nobody_claims_to_kn
     assert_eq!(asked_first[0], "- transfer failed: external, attended, no_consulting");
     desk.tell(wish(TransferMode::Blind));
     assert_eq!(desk.no_advice(), ["- transferring: external, blind", "transfer to sip:+493012345678@sbc.example"]);
-    assert_eq!(desk.tell(CallInput::HandoverDone), ["- referred: external", "Release"]);
+    assert_eq!(desk.tell(CallInput::HandoverParted), ["LeaveMedia"]);
+    desk
+}
+
+#[test]
+fn a_caller_who_is_referred_elsewhere_has_gone_there_and_nobody_claims_to_know_more() {
+    let mut desk = referred();
+    assert_eq!(desk.after(5_000).tell(CallInput::CallerGone), ["- referred: external", "Release"]);
     assert_eq!(desk.tell(CallInput::Released), ["- ended: transferred, 0 turns"]);
+    assert_eq!(referred().tell(CallInput::Drain), ["- referred: external", "Release"]);
+}
+
+#[test]
+fn a_telephone_that_does_not_let_itself_be_referred_leaves_its_caller_with_the_agent() {
+    let mut desk = referred();
+    let back = desk.tell(CallInput::HandoverReturned(Returned::Unavailable));
+    assert_eq!(back, ["- transfer failed: external, blind, unavailable", "ConnectMedia"]);
+    desk.tell(CallInput::MediaConnected);
+    assert_eq!(desk.phase(), "speaking");
+}
+
+#[test]
+fn a_caller_who_comes_back_is_not_waited_for_as_long_as_one_who_is_away() {
+    let mut desk = away();
+    let back = desk.after(60_000).now;
+    desk.tell(CallInput::HandoverReturned(Returned::Busy));
+    let (due, reason) = desk.call.poll_timeout().unwrap();
+    assert_eq!((due - back, reason), (super::super::handover::STEP_MAX, CallReason::EndDeadline));
+}
+
+#[test]
+fn a_caller_who_comes_back_is_listened_to_again_even_if_nobody_could_listen_before() {
+    let mut desk = Desk::listening(keying::with_menu());
+    for _ in 0..4 {
+        desk.tell(CallInput::HearingFell { code: "trap" });
+    }
+    // The keypad is all that is left. Its prompt is said.
+    desk.utter(3);
+    desk.tell(CallInput::Digit('3'));
+    assert_eq!(desk.no_advice().last().unwrap(), "transfer to queues,sales");
+    desk.tell(CallInput::HandoverParted);
+    desk.tell(CallInput::HandoverReturned(Returned::Busy));
+    assert_eq!(desk.tell(CallInput::MediaConnected)[..2], ["StartHearing", "say 4: Nobody is free."]);
+    desk.utter(4);
+    assert_eq!(desk.phase(), "listening", "and not in the menu");
+    // With the whole number of attempts.
+    for _ in 0..3 {
+        assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" }), ["- hearing fell: trap", "StartHearing"]);
+    }
+    assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" })[1], "say 5: Press one or two.");
 }

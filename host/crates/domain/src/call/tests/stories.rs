@@ -204,17 +204,7 @@ fn a_caller_who_asks_for_a_person_is_transferred_after_the_answer() {
     desk.speech();
     assert_eq!(desk.after(800).pause(), ["FinalizeHearing"], "a thank-you does not call the transfer off");
     assert_eq!(desk.utter(2)[1..], ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
-    assert_eq!(desk.tell(CallInput::HandoverDone), ["- referred: human", "Release"]);
-    assert_eq!(desk.tell(CallInput::Released), ["- ended: transferred, 1 turns"]);
-}
-
-#[test]
-fn a_leg_that_leaves_before_its_transfer_is_confirmed_was_transferred() {
-    let mut desk = Desk::thinking(with_human(), "human agent");
-    desk.done(1, Some(AgentCommand::Human));
-    assert_eq!(desk.tell(CallInput::CallerGone), ["Release"]);
-    desk.tell(CallInput::HandoverDone);
-    assert_eq!(desk.tell(CallInput::Released), ["- ended: transferred, 0 turns"]);
+    assert_eq!(desk.tell(CallInput::HandoverParted), ["LeaveMedia"]);
 }
 
 #[test]

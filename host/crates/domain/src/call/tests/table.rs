@@ -129,7 +129,6 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::PersonJoined,
         CallInput::PersonGone(Returned::NoAnswer),
         CallInput::Resumed,
-        CallInput::HandoverDone,
         CallInput::HandoverParted,
         CallInput::HandoverProgress(Progress::Dialled),
         CallInput::HandoverProgress(Progress::Answered),

@@ -12,9 +12,11 @@ const ENDPOINTS_MAX: usize = 200;
 const TOLD_MAX: usize = 5;
 
 /// What a part of the gateway needs, with what it is for.
-const WANTED: [(&str, &str); 6] = [
+const WANTED: [(&str, &str); 8] = [
     ("app_queue.so", "hand-over to a queue"),
     ("app_dial.so", "hand-over to a person"),
+    ("app_transfer.so", "referral of a caller's own telephone"),
+    ("res_pjsip_refer.so", "referral of a caller's own telephone"),
     ("app_amd.so", "answering machines"),
     ("chan_websocket.so", "sound by WebSocket"),
     ("res_websocket_client.so", "an Asterisk that connects by itself"),
