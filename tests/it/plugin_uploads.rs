@@ -9,9 +9,10 @@ use std::fs;
 use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use vg_plugin_store::Digest;
 use vg_plugin_store::sign::{Password, SecretKey, keygen, sign_bytes};
-use vg_tests::folders::{Folders, PERMITTED, Vendor, hang_up, tenant, until};
+use vg_tests::folders::{Folders, PATIENCE, PERMITTED, Vendor, hang_up, tenant, until};
 use vg_tests::house::{House, plugins_dir};
 
 const GIB: u64 = 1 << 30;
@@ -263,5 +264,26 @@ async fn one_comes_at_a_time_and_what_breaks_off_or_is_too_large_was_never_there
     assert_eq!(put(&house, "stt-new", key, &good).await, told(201, "ready"), "answered again, not done again");
     assert_eq!(put(&house, "stt-new", "", &good).await, told(200, "ready"));
     assert_eq!(put(&house, "stt-new", key, &other).await, told(422, "idempotency_key_reused"));
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_fell_when_callers_tried_it_does_not_come_a_second_time() {
+    let folders = Folders::make();
+    let (first, second) = (component("probe-stt", 1), component("probe-stt", 2));
+    folders.write("policy.toml", &policy("probe-stt", &[&first, &second]));
+    // The probe has no options, and so nothing to trap at.
+    folders.write("tenants/acme.toml", &tenant("[hearing]\nplugin = 'probe-stt'\noptions = { behave = 'trap', at = 1 }\n"));
+    let house = folders.house().await;
+    assert_eq!(put(&house, "probe-stt", "", &second).await, told(200, "ready"));
+    let phone = house.phone("acme").await.unwrap();
+    let refused = async {
+        while put(&house, "probe-stt", "", &second).await != told(409, "trial-fell") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, refused).await.expect("the version that fell is refused");
+    assert_eq!(row(&house, "probe-stt").await.unwrap()["digest"], Digest::of(&first).to_string());
+    drop(phone);
     house.stop().await;
 }
