@@ -35,7 +35,7 @@ use crate::transfer::{Handover, HandoverReason, Transfer};
 use listening::HearingFalls;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use timers::Timers;
 use turn_end::{Ended, Finalizing};
 
@@ -177,6 +177,8 @@ pub struct Call {
     /// When the caller last began to speak.
     speech_since: Option<Instant>,
     finalizing: Finalizing,
+    /// How long the listener took for its last words when it was asked for them; none where it was not.
+    last_words_took: Option<Duration>,
     /// Guesses whether turns are over.
     judge: Judge,
     /// How the caller pauses.
@@ -230,6 +232,7 @@ impl Call {
             caller_speaks: false,
             speech_since: None,
             finalizing: Finalizing::default(),
+            last_words_took: None,
             pauses: Pauses::default(),
             expect: Expect::default(),
             hint: Expect::default(),

@@ -199,6 +199,7 @@ impl Call {
 
     pub(super) fn final_deadline(&mut self, now: Instant) {
         self.finalizing = Finalizing::default();
+        self.last_words_took = Some(self.settings.timing.final_deadline);
         self.close_turn(now);
     }
 
@@ -220,11 +221,15 @@ impl Call {
             | Phase::Ended(_) => return,
         };
         if turn.all_words().is_empty() {
-            self.emit(Fact::NotUnderstood { turn: turn.id });
-            self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
+            self.not_understood(now, turn.id);
         } else {
             self.ask_what_was_heard(now, turn);
         }
+    }
+
+    pub(super) fn not_understood(&mut self, now: Instant, turn: TurnId) {
+        self.emit(Fact::NotUnderstood { turn });
+        self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
     }
 
     pub(super) fn silence(&mut self, now: Instant) {

@@ -12,6 +12,10 @@ use std::time::{Duration, Instant};
 
 /// Words that may change are taken for what was said when they have not changed for so long.
 const STABLE: Duration = Duration::from_millis(200);
+/// A listener that gives its last words within this time is waited for: the agent's head start would be spent on asking it twice.
+const QUICK: Duration = Duration::from_millis(150);
+/// So long one is waited for of which it is not known yet.
+const UNKNOWN_LISTENER: Duration = Duration::from_millis(100);
 /// Nobody answers a sound sooner (M. Heldner, J. Edlund, "Pauses, gaps and overlaps in conversations", Journal of Phonetics 38, 2010): who
 /// begins to speak within it was going on, and had not heard that it was somebody else's turn.
 const REACTION: Duration = Duration::from_millis(200);
@@ -56,6 +60,8 @@ pub(super) struct Finalizing {
     unwanted: u32,
     /// With so many of the first ones, the words with which the agent was asked are final. None: they are, or it was not asked.
     confirming: u32,
+    /// When the first of those that are not answered was asked.
+    since: Option<Instant>,
     /// Who has not answered by then will not.
     until: Option<Instant>,
 }
@@ -64,7 +70,15 @@ impl Finalizing {
     fn begin(&mut self, now: Instant, within: Duration) {
         self.give_up_late(now);
         self.pending += 1;
+        self.since.get_or_insert(now);
         self.until = Some(now + within);
+    }
+
+    /// One more is answered. How long that took, where it is the last one; nothing where none was asked.
+    fn answered(&mut self, now: Instant) -> Option<Option<Duration>> {
+        self.pending = self.pending.checked_sub(1)?;
+        self.unwanted = self.unwanted.saturating_sub(1);
+        Some((self.pending == 0).then(|| self.since.take().map(|since| now.saturating_duration_since(since))).flatten())
     }
 
     fn give_up_late(&mut self, now: Instant) {
@@ -126,11 +140,27 @@ impl Call {
         if turn.floor != Floor::Closed {
             return;
         }
+        let closed = turn.timeline.at(Moment::Decided);
         match &turn.rest {
             // Digits that are held back are no words to ask with.
-            Some(rest) if !rest.text.holds_back() && rest.since + STABLE <= now => self.ask_before_the_last_words(now),
-            Some(rest) if !rest.text.holds_back() => self.timers.arm(CallReason::StableWords, rest.since + STABLE),
+            Some(rest) if !rest.text.holds_back() => {
+                let due = (rest.since + STABLE).max(closed.map_or(now, |closed| closed + self.wait_for_listener()));
+                if due <= now {
+                    self.ask_before_the_last_words(now);
+                } else {
+                    self.timers.arm(CallReason::StableWords, due);
+                }
+            }
             Some(_) | None => self.timers.cancel(CallReason::StableWords),
+        }
+    }
+
+    /// How long the listener has for its last words before the agent is asked without them.
+    fn wait_for_listener(&self) -> Duration {
+        match self.last_words_took {
+            None => UNKNOWN_LISTENER,
+            Some(took) if took <= QUICK => took * 2,
+            Some(_) => Duration::ZERO,
         }
     }
 
@@ -161,11 +191,9 @@ impl Call {
     }
 
     pub(super) fn finalized(&mut self, now: Instant) -> Verdict {
-        let Some(pending) = self.finalizing.pending.checked_sub(1) else {
-            return self.late();
-        };
-        self.finalizing.pending = pending;
-        self.finalizing.unwanted = self.finalizing.unwanted.saturating_sub(1);
+        let Some(took) = self.finalizing.answered(now) else { return self.late() };
+        self.last_words_took = took.or(self.last_words_took);
+        let pending = self.finalizing.pending;
         self.hearing_falls = HearingFalls::default();
         if let Phase::Listening { turn } = &mut self.phase
             && (turn.floor != Floor::Closed || pending > 0)
@@ -217,13 +245,21 @@ impl Call {
         let judge = self.judge;
         let Some(turn) = self.asked_turn_mut() else { return };
         let words = turn.all_words();
-        if words.is_empty() || !judge.differ(turn.told.as_str(), words.as_str()) {
+        if !judge.differ(turn.told.as_str(), words.as_str()) {
             return;
         }
         let turn = turn.clone();
         self.push(CallAction::EndJudged(TurnEnd::Corrected));
-        self.withdraw_answer(now);
-        self.ask_of_ended(now, turn);
+        let withdrawn = self.withdraw_answer(now).is_some();
+        if !words.is_empty() {
+            return self.ask_of_ended(now, turn);
+        }
+        // The listener had guessed at words, and there were none.
+        if !withdrawn {
+            self.push(CallAction::CancelAsk { turn: turn.id });
+        }
+        self.ended = None;
+        self.not_understood(now, turn.id);
     }
 
     /// Stops an answer that was none to what was said. It is not on record; how much of it was heard the agent is told at once, for it is asked

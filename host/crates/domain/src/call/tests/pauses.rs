@@ -291,6 +291,8 @@ fn talk(desk: &mut Desk, crowd: &Crowd, words: &Words, caller: f64, question: Qu
         tally.pauses.extend(pause);
         if resumes.is_none_or(|resumes| due < resumes) {
             desk.now = due;
+            // As those of most vendors; one that gives its last words at once is waited for.
+            desk.call.last_words_took = Some(Duration::from_secs(1));
             desk.call.handle_timeout(due);
             desk.actions();
             assert_eq!(desk.phase(), "thinking", "what has stood for 200 ms is asked at once");

@@ -32,13 +32,58 @@ impl Desk {
     }
 }
 
+/// A call whose listener is known to take its time for last words.
+fn with_slow_listener(settings: TenantSettings) -> Desk {
+    let mut desk = Desk::listening(settings);
+    desk.call.last_words_took = Some(Duration::from_secs(1));
+    desk
+}
+
 /// A call that has asked the agent with words that may still change, in turn 1.
 fn asked_early(words: &str) -> Desk {
-    let mut desk = Desk::listening(settings());
+    let mut desk = with_slow_listener(settings());
     desk.says(words);
     let expected = ["FinalizeHearing".to_owned(), format!("- heard 1: {words}"), format!("ask 1: {words}")];
     assert_eq!(desk.wake(CallReason::EndOfTurn), expected);
     desk
+}
+
+#[test]
+fn a_quick_listener_is_waited_for_and_a_slow_one_is_not() {
+    // Of the first turn nothing is known.
+    let mut desk = Desk::listening(settings());
+    desk.says("where is my order");
+    assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
+    let mut closed = desk.now;
+    assert_eq!(desk.wake(CallReason::StableWords), ["- heard 1: where is my order", "ask 1: where is my order"]);
+    assert_eq!((desk.now - closed).as_millis(), 100);
+    for (turn, took_ms, waits_ms) in [(2, 1_000, 0), (3, 60, 120), (4, 150, 300), (5, 151, 0)] {
+        desk.now = closed + Duration::from_millis(took_ms);
+        desk.tell(CallInput::Finalized);
+        desk.answer(turn - 1, turn);
+        desk.says("where is my order");
+        desk.wake(CallReason::EndOfTurn);
+        closed = desk.now;
+        if waits_ms > 0 {
+            desk.wake(CallReason::StableWords);
+        }
+        assert_eq!(desk.phase(), "thinking");
+        assert_eq!((desk.now - closed).as_millis(), waits_ms, "after {took_ms} ms in the turn before");
+    }
+}
+
+#[test]
+fn guesses_of_which_nothing_is_left_were_nothing_to_ask_with() {
+    let mut desk = asked_early("two");
+    desk.after(300).words("");
+    let actions = desk.tell(CallInput::Finalized);
+    assert_eq!(actions[..3], ["cancel ask 1", "- not understood 1", "say 2: I didn't catch that."]);
+    assert_eq!(desk.ends, ["corrected"]);
+    let mut desk = asked_early("two");
+    desk.text(1, "Two what? Say");
+    desk.after(300).words("");
+    let actions = desk.tell(CallInput::Finalized);
+    assert_eq!(actions[..4], ["cancel ask 1", "hush 2", "- interrupted 2 after 0 ms", "- not understood 1"]);
 }
 
 #[test]
@@ -292,7 +337,7 @@ fn what_an_answer_expected_that_was_taken_back_is_forgotten() {
 
 #[test]
 fn last_words_of_a_turn_that_was_closed_twice_are_all_its_own() {
-    let mut desk = Desk::listening(settings());
+    let mut desk = with_slow_listener(settings());
     desk.says("where is");
     desk.after(240).partial("where is my order");
     desk.wake(CallReason::EndOfTurn);
@@ -328,7 +373,7 @@ fn words_interrupt_an_answer_though_the_last_ones_before_it_never_came() {
 
 #[test]
 fn a_caller_who_is_cut_again_and_again_is_given_more_time() {
-    let mut desk = Desk::listening(settings());
+    let mut desk = with_slow_listener(settings());
     for _ in 0..12 {
         desk.says("i ordered a jacket last week");
         desk.wake(CallReason::EndOfTurn);
@@ -338,7 +383,7 @@ fn a_caller_who_is_cut_again_and_again_is_given_more_time() {
     desk.says("i ordered a jacket last week");
     assert!((550..900).contains(&desk.waits()));
 
-    let mut desk = Desk::listening(settings());
+    let mut desk = with_slow_listener(settings());
     for _ in 0..12 {
         desk.says("i ordered a jacket last week");
         desk.wake(CallReason::EndOfTurn);
@@ -473,7 +518,7 @@ fn an_end_that_took_the_longest_wait_though_the_words_were_finished_was_missed()
     let ceiling = Duration::from_millis(900);
     let timing = Timing { endpoint_bounds: Some(Bounds { ceiling, ..Bounds::default() }), ..Timing::default() };
     let settings = TenantSettings { timing, ..settings() };
-    let mut desk = Desk::listening(settings.clone());
+    let mut desk = with_slow_listener(settings.clone());
     desk.says("i want to speak to the");
     assert_eq!(desk.waits(), 900);
     desk.words("i want to speak to the manager please");
