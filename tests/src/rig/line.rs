@@ -1,7 +1,7 @@
 //! Legs of the virtual house: of callers, and of people who are called.
 
 use super::{Caller, FarLeg, Shared};
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;

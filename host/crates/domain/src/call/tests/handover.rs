@@ -149,33 +149,3 @@ fn a_telephone_that_does_not_let_itself_be_referred_leaves_its_caller_with_the_a
     desk.tell(CallInput::MediaConnected);
     assert_eq!(desk.phase(), "speaking");
 }
-
-#[test]
-fn a_caller_who_comes_back_is_not_waited_for_as_long_as_one_who_is_away() {
-    let mut desk = away();
-    let back = desk.after(60_000).now;
-    desk.tell(CallInput::HandoverReturned(Returned::Busy));
-    let (due, reason) = desk.call.poll_timeout().unwrap();
-    assert_eq!((due - back, reason), (super::super::handover::STEP_MAX, CallReason::EndDeadline));
-}
-
-#[test]
-fn a_caller_who_comes_back_is_listened_to_again_even_if_nobody_could_listen_before() {
-    let mut desk = Desk::listening(keying::with_menu());
-    for _ in 0..4 {
-        desk.tell(CallInput::HearingFell { code: "trap" });
-    }
-    // The keypad is all that is left. Its prompt is said.
-    desk.utter(3);
-    assert_eq!(desk.tell(CallInput::Digit('3')).last().unwrap(), "transfer to queues,sales");
-    desk.tell(CallInput::HandoverParted);
-    desk.tell(CallInput::HandoverReturned(Returned::Busy));
-    assert_eq!(desk.tell(CallInput::MediaConnected)[..2], ["StartHearing", "say 4: Nobody is free."]);
-    desk.utter(4);
-    assert_eq!(desk.phase(), "listening", "and not in the menu");
-    // With the whole number of attempts.
-    for _ in 0..3 {
-        assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" }), ["- hearing fell: trap", "StartHearing"]);
-    }
-    assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" })[1], "say 5: Press one or two.");
-}
