@@ -65,7 +65,8 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
         Event::StasisStart { channel, .. } if is_ours(&channel.id) => Meaning::MediaUp { channel: channel.id },
         Event::StasisStart { args, channel } if args.first().is_some_and(|first| first == RETURNED) => {
             let how = Returned::of(args.get(1).map_or("", String::as_str));
-            Meaning::Returned { caller: caller(&args[1..], channel), how }
+            // What follows is for a gateway that does not know the call.
+            Meaning::Returned { caller: caller(args.get(2..).unwrap_or_default(), channel), how }
         }
         Event::StasisStart { args, channel } => Meaning::Incoming(caller(&args, channel)),
         Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } => Meaning::Left { channel: channel.id },
@@ -193,6 +194,22 @@ mod tests {
         assert_eq!(variable.endpoint, Endpoint::parse("trunk-a").unwrap());
         let nobody = caller(&[], r#"{"VG_TENANT":"","PJSIP_HEADER(read,X-Tenant)":"c","X-Tenant":"c"}"#);
         assert_eq!(nobody.tenant, TenantHint::Default);
+    }
+
+    #[test]
+    fn who_comes_back_to_a_gateway_that_does_not_know_the_call_is_whose_it_was() {
+        let back = |args: &[&str]| {
+            let event = format!(r#"{{"type":"StasisStart","args":{args:?},"channel":{{"id":"1","dialplan":{{"exten":"s"}}}}}}"#);
+            match translate(serde_json::from_str(&event).unwrap(), |_| false) {
+                Meaning::Returned { caller, how } => (caller.tenant, caller.dialled.reveal().clone(), how),
+                other => panic!("{other:?}"),
+            }
+        };
+        let named = TenantHint::Named(TenantId::new("acme"));
+        assert_eq!(back(&["returned", "BUSY", "tenant=acme", "did=+5511"]), (named, "+5511".to_owned(), Returned::Busy));
+        for unknown in [&["returned", "NOANSWER", "tenant=", "did="][..], &["returned", "NOANSWER"], &["returned"]] {
+            assert_eq!(back(unknown).0, TenantHint::Default, "{unknown:?}: how it came back is nobody's name");
+        }
     }
 
     #[test]

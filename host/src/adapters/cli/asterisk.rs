@@ -360,7 +360,9 @@ mod tests {
         for way in ["vg-queues", "vg-extensions", "vg-outside", "vg-refer"] {
             assert!(context(way).trim_end().ends_with("Goto(vg-back,s,1)"), "{way}");
         }
-        assert!(context("vg-back").contains("Stasis(${VG_APP},returned,"));
+        // A gateway that was started anew gives the caller to the tenant by what was dialled, and to nobody else.
+        in_order(&context("vg-back"), &["Stasis(${VG_APP},returned,", ",tenant=${VG_TENANT},did=${VG_DID})"]);
+        in_order(&context("vg-inbound"), &["Set(VG_DID=${EXTEN})", "Stasis("]);
         let transfer = tenants::demo().transfer;
         for (target, way) in
             [(TransferTarget::Queue("sales".into()), "vg-queues"), (TransferTarget::Extension("12".into()), "vg-extensions")]
