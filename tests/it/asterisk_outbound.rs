@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
@@ -12,7 +15,7 @@ use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
 use vg_tests::house::House;
-use vg_tests::lab::{Asterisk, EndedBy, SipCallee, SipCaller, rms};
+use vg_tests::lab::{Asterisk, EndedBy, Proxy, SipCallee, SipCaller, rms};
 use voice_gateway::application::ports::{CallOrder, Originate};
 
 const DEMO: &str = include_str!("../../host/demo/tenants/demo.toml");
@@ -25,13 +28,19 @@ struct Caller {
 }
 
 async fn gateway(asterisk: &Asterisk, tenant: &str, config: &str) -> Caller {
+    let (tenants, own) = tenants(tenant);
+    let house = House::serving_with(&[asterisk.ari()], &format!("{own}{config}")).await.unwrap();
+    house.serves_all(Duration::from_secs(10)).await.unwrap();
+    Caller { house, _tenants: tenants }
+}
+
+/// The tenant `demo` with this beside, and the configuration that names its folder.
+fn tenants(tenant: &str) -> (TempDir, String) {
     let tenants = TempDir::new().unwrap();
     fs::write(tenants.path().join("demo.toml"), format!("{DEMO}\n{tenant}")).unwrap();
     fs::write(tenants.path().join("demo.jsgf"), GRAMMAR).unwrap();
-    let dir = tenants.path().display();
-    let house = House::serving_with(&[asterisk.ari()], &format!("tenants = {{ dir = '{dir}' }}\n{config}")).await.unwrap();
-    house.serves_all(Duration::from_secs(10)).await.unwrap();
-    Caller { house, _tenants: tenants }
+    let config = format!("tenants = {{ dir = '{}' }}\n", tenants.path().display());
+    (tenants, config)
 }
 
 fn outbound(phone: &SipCallee, more: &str) -> String {
@@ -139,6 +148,73 @@ async fn who_does_not_answer_in_time_is_no_longer_rung() {
     assert_eq!(gateway.ended().await, EndCause::NotReached(DialFailure::NoAnswer));
     gateway.holds_nothing(&asterisk).await;
     gateway.house.stop().await;
+}
+
+/// Orders a call as programs do: the status line, headers and body of the answer.
+async fn ordered(gateway: SocketAddr) -> String {
+    let body = r#"{"to":"+5511999990200"}"#;
+    let mut connection = TcpStream::connect(gateway).await.unwrap();
+    let request = format!(
+        "POST /v1/calls HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\nidempotency-key: one\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    connection.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    answer.to_lowercase()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_called_while_ari_is_away_and_whoever_ordered_it_may_try_again() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let mut phone = SipCallee::waiting().unwrap();
+    let (_tenants, own) = tenants(&outbound(&phone, ""));
+    let config = format!(
+        "{own}[http]\napi = true\nauth = 'off'\n[[asterisk]]\nurl = 'http://{}'\napp = 'vg-test'\nuser = 'gateway'\n\
+         password = 'env:ARI'\nami = '127.0.0.1:{}'\nami_user = 'gateway'\nami_password = 'env:AMI'\n",
+        proxy.local_addr(),
+        asterisk.ami_port(),
+    );
+    let secrets = [("ARI", "gateway-lab"), ("AMI", "gateway-ami")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let house = House::with_environment(&config, secrets.to_vec()).await.unwrap();
+    house.serves_all(Duration::from_secs(10)).await.unwrap();
+    proxy.cut();
+    for source in ["none", "ami"] {
+        until_metric(&house, &format!("vg_asterisk_source{{app=\"vg-test\",source=\"{source}\"}}")).await;
+        let refused = ordered(house.http()).await;
+        assert!(refused.starts_with("http/1.1 503") && refused.contains("\"code\":\"unreachable\""), "{source}: {refused}");
+        assert!(refused.contains("retry-after: 5"), "{source}: {refused}");
+    }
+    assert_eq!(asterisk.channels().await.unwrap(), Vec::<String>::new());
+    // Why AMI is not asked: whoever is dialled beside ARI finds no application.
+    asterisk.cli("channel originate Local/200@from-sip/n extension 100@from-sip").await.unwrap();
+    let lost = async {
+        while !asterisk.log().contains("STASISSTATUS=FAILED") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), lost).await.expect("it entered the application");
+    asterisk.cli("channel request hangup all").await.unwrap();
+    asterisk.holds_nothing(Duration::from_secs(5)).await.unwrap();
+
+    proxy.mend();
+    until_metric(&house, "vg_asterisk_source{app=\"vg-test\",source=\"ari\"}").await;
+    let taken = ordered(house.http()).await;
+    assert!(taken.starts_with("http/1.1 201"), "{taken}");
+    assert_eq!(phone.next_word().await.unwrap(), "ringing");
+    drop(phone);
+    house.stop().await;
+}
+
+async fn until_metric(house: &House, metric: &str) {
+    let reached = async {
+        while house.metric(metric).await.ok() != Some(1.0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reached).await.unwrap_or_else(|_| panic!("{metric} is not 1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

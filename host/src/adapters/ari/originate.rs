@@ -6,7 +6,7 @@
 use super::calls::Built;
 use super::telephony::AriTelephony;
 use super::wire::{Channel, Event, Variable};
-use super::{Ari, Core};
+use super::{Ari, Core, Source};
 use crate::application::ports::{DialError, DialOrder, Dialled, Dialler, TelephonyError, TelephonyEvent};
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -290,7 +290,8 @@ impl Dialler for Diallers {
             let count = self.asterisks.len();
             let first = self.next.fetch_add(1, Relaxed);
             let in_turn = (0..count).map(|n| &self.asterisks[first.wrapping_add(n) % count]);
-            for asterisk in in_turn.filter(|asterisk| asterisk.is_up()) {
+            // AMI's word does not do: whoever it dials cannot enter the application while ARI is away.
+            for asterisk in in_turn.filter(|asterisk| asterisk.source() == Source::Ari) {
                 match asterisk.dial(&order).await {
                     Ok(dialled) => return Ok(dialled),
                     // Nothing was asked for: another may do it.
