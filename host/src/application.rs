@@ -11,6 +11,7 @@ pub mod admission;
 pub mod breakers;
 pub mod call_leg;
 pub mod call_task;
+mod clock;
 pub mod desk;
 pub mod gateway;
 mod hearing;

@@ -57,6 +57,14 @@ impl Story {
         assert!(heard.await.unwrap().as_str().contains("time"));
     }
 
+    /// The same, until that caller hangs up.
+    async fn ends_with_the_caller(mut self, call: &CallId, mut caller: SipCaller) {
+        self.talks_on(call, &mut caller).await;
+        caller.hang_up().await.unwrap();
+        assert_eq!(self.ended().await, EndCause::CallerHungUp);
+        self.end().await;
+    }
+
     /// A caller who has been greeted.
     async fn caller(&mut self) -> (CallId, SipCaller) {
         let caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
@@ -66,8 +74,8 @@ impl Story {
     async fn greeted(&mut self, mut caller: SipCaller) -> (CallId, SipCaller) {
         let call =
             self.house.fact("the answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
-        caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
-        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+        let answered = caller.answered_at();
+        is_told(&mut caller, answered).await;
         (call, caller)
     }
 
@@ -118,6 +126,12 @@ async fn is_echoed(caller: SipCaller) {
     assert!(found.snr_db > 25.0, "{found:?}");
 }
 
+/// The caller hears something to its end that begins after that moment.
+async fn is_told(caller: &mut SipCaller, after: Instant) {
+    caller.hears_speech(after, Duration::from_secs(5)).await.unwrap();
+    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn caller_handed_to_a_queue_talks_to_its_member_who_was_told_why() {
     let mut story = Story::begin("").await;
@@ -153,13 +167,9 @@ async fn caller_who_reaches_nobody_comes_back_and_is_understood_in_the_same_call
             _ => None,
         });
         assert_eq!(back.await.unwrap(), code);
-        caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
-        caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+        is_told(&mut caller, Instant::now()).await;
     }
-    story.talks_on(&call, &mut caller).await;
-    caller.hang_up().await.unwrap();
-    assert_eq!(story.ended().await, EndCause::CallerHungUp);
-    story.end().await;
+    story.ends_with_the_caller(&call, caller).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -285,10 +295,7 @@ async fn caller_waits_with_music_for_somebody_who_does_not_come_and_is_understoo
         }
         caller.hears_quiet(Duration::from_millis(700), Duration::from_secs(15)).await.unwrap();
     }
-    story.talks_on(&call, &mut caller).await;
-    caller.hang_up().await.unwrap();
-    assert_eq!(story.ended().await, EndCause::CallerHungUp);
-    story.end().await;
+    story.ends_with_the_caller(&call, caller).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -385,12 +392,8 @@ async fn telephone_that_does_not_let_itself_be_referred_is_understood_in_the_sam
     let (ordered, to) = tokio::join!(story.house.order(&call, referral()), caller.is_referred());
     assert_eq!((ordered, to.unwrap().as_str()), (Ok(()), "+494012345678@sbc.example"));
     story.until("the way back", |fact| matches!(fact, Fact::TransferFailed { kind: "external", code: "unavailable", .. })).await;
-    caller.hears_speech(Instant::now(), Duration::from_secs(5)).await.unwrap();
-    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
-    story.talks_on(&call, &mut caller).await;
-    caller.hang_up().await.unwrap();
-    assert_eq!(story.ended().await, EndCause::CallerHungUp);
-    story.end().await;
+    is_told(&mut caller, Instant::now()).await;
+    story.ends_with_the_caller(&call, caller).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -409,8 +412,5 @@ async fn caller_who_refers_the_agent_elsewhere_moves_nobody() {
     assert_eq!(status, 603);
     assert_eq!(story.asterisk.channels().await.unwrap(), before);
     assert_eq!(story.house.metric("vg_caller_referrals_declined_total").await.unwrap(), 1.0);
-    story.talks_on(&call, &mut caller).await;
-    caller.hang_up().await.unwrap();
-    assert_eq!(story.ended().await, EndCause::CallerHungUp);
-    story.end().await;
+    story.ends_with_the_caller(&call, caller).await;
 }

@@ -115,3 +115,26 @@ async fn a_voice_that_stands_still_is_taken_for_fallen() {
     caller.listen().await;
     assert_eq!(rig.spoken(), ["virtual house."]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn falls_with_a_service_between_them_open_no_breaker() {
+    let rig = Rig::start(8);
+    let mut caller = call(&rig).await;
+    caller.listen().await;
+    for words in ["what time is it", "and now"] {
+        for _ in 0..2 {
+            caller.listener().send(HearingEvent::Fell(Fall { plugin: PluginId::new("stt-fake"), code: "trap" })).await.unwrap();
+            assert_eq!(fell(&mut caller, Role::Hearing).await.0, "stt-fake");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        caller.say(words).await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        caller.understood(words).await;
+        caller.listen().await;
+    }
+    for falling in [true, true, false, true, true] {
+        rig.script(|script| script.falling = if falling { vec!["tts-fake"] } else { Vec::new() });
+        call(&rig).await.listen().await;
+    }
+    assert_eq!(turned(&rig), [""; 0]);
+}

@@ -5,6 +5,7 @@
 
 mod probe;
 
+use super::clock::now;
 use super::ports::{Fall, HearingRequest, Observation, Observe, SpeakingRequest};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -187,12 +188,12 @@ impl Climber {
 
     /// Who serves has fallen.
     pub(super) fn fell(&self, sample: Sample) {
-        self.breakers.fell(sample, super::call_task::now());
+        self.breakers.fell(sample, now());
     }
 
     /// Who serves has done what it is for.
     pub(super) fn served(&self) {
-        self.breakers.served(&self.tenant, self.provider(), super::call_task::now());
+        self.breakers.served(&self.tenant, self.provider(), now());
     }
 }
 

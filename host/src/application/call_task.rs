@@ -6,6 +6,7 @@ mod recorded;
 
 use super::breakers::Breakers;
 use super::call_leg::CallLeg;
+use super::clock::{now, until};
 use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
@@ -516,18 +517,6 @@ enum Asked {
     Nothing,
     Drain,
     Stop,
-}
-
-/// tokio's clock, so that a paused one moves the call as well.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-async fn until(wake: Option<Instant>) {
-    match wake {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
-    }
 }
 
 async fn next<T>(events: &mut Option<mpsc::Receiver<T>>) -> Option<T> {

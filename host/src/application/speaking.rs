@@ -158,21 +158,20 @@ impl Speaker {
         if let Err(fall) = self.ready() {
             return self.fall(&fall);
         }
-        for mut open in std::mem::take(&mut self.open) {
+        self.open.retain_mut(|open| {
             open.leave_the_rest();
-            if !open.text.is_empty() {
-                self.tell(SpeakingInput::Text(open.text.clone()));
+            let over = open.ended && open.text.is_empty();
+            if over {
+                self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance });
             }
-            match (open.ended, open.text.is_empty()) {
-                (true, true) => self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance }),
-                (ended, _) => {
-                    if ended {
-                        self.tell(SpeakingInput::Flush(open.utterance.0));
-                    }
-                    self.open.push_back(open);
-                }
-            }
+            !over
+        });
+        for open in &self.open {
+            let text = Some(&open.text).filter(|text| !text.is_empty());
+            self.to_session.extend(text.cloned().map(SpeakingInput::Text));
+            self.to_session.extend(open.ended.then_some(SpeakingInput::Flush(open.utterance.0)));
         }
+        self.hand_over();
     }
 
     /// The utterance that has stood still, if one has: all of it was told, some of it has sounded, and nothing of it waits.

@@ -1,13 +1,14 @@
 //! Asks providers whose breaker is open whether they serve again.
 
 use super::{Breakers, Sample};
-use crate::application::call_task::now;
+use crate::application::clock::{now, until};
 use crate::application::ports::{Hearing, HearingEvent, HearingInput, Listen, Speak, Speaking, SpeakingEvent, SpeakingInput};
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use vg_domain::ids::TenantId;
 use vg_domain::tenant::Provider;
@@ -52,7 +53,7 @@ impl Breakers {
 
     fn take_due(&self, now: Instant) -> Option<Sample> {
         let mut entries = self.lock();
-        let mut all = entries.values_mut().flat_map(std::collections::HashMap::values_mut);
+        let mut all = entries.values_mut().flat_map(HashMap::values_mut);
         let due = all.find(|entry| !entry.probing && entry.breaker.probe_at().is_some_and(|at| at <= now))?;
         due.probing = true;
         Some(due.sample.clone())
@@ -60,7 +61,7 @@ impl Breakers {
 
     fn next_probe(&self) -> Option<Instant> {
         let entries = self.lock();
-        let all = entries.values().flat_map(std::collections::HashMap::values);
+        let all = entries.values().flat_map(HashMap::values);
         all.filter(|entry| !entry.probing).filter_map(|entry| entry.breaker.probe_at()).min()
     }
 
@@ -74,13 +75,6 @@ impl Breakers {
         if served {
             self.served(tenant, provider, now());
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }
 

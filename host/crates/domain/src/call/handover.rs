@@ -87,24 +87,22 @@ impl Call {
         self.seek_advice(now, HandoverReason::Trouble, None);
     }
 
-    /// The call goes on without the person that was wanted, or ends where there is no one else either.
     fn do_without_a_person(&mut self, now: Instant) {
+        self.go_on_alone(now, self.settings.prompts.agent_unavailable.clone());
+    }
+
+    pub(super) fn say_that_nobody_is_reached(&mut self, now: Instant) {
+        self.go_on_alone(now, self.settings.prompts.transfer_failed.clone());
+    }
+
+    /// The call goes on without the person that was wanted, or ends where there is no one else either.
+    fn go_on_alone(&mut self, now: Instant, line: String) {
         if self.given_up {
             self.say_emergency(now, Next::Quit(EndCause::ProvidersExhausted));
         } else if self.is_listener_lost() {
             self.do_without_listener(now);
         } else {
-            self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
-        }
-    }
-
-    pub(super) fn say_that_nobody_is_reached(&mut self, now: Instant) {
-        if self.given_up {
-            self.do_without_a_person(now);
-        } else if self.is_listener_lost() {
-            self.do_without_listener(now);
-        } else {
-            self.say_line(now, self.settings.prompts.transfer_failed.clone(), Next::Listen);
+            self.say_line(now, line, Next::Listen);
         }
     }
 

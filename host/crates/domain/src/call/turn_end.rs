@@ -124,14 +124,18 @@ impl Call {
         // What came since the caller paused, from a listener that guesses, is all there is.
         let settled =
             paused.is_some_and(|since| turn.guessed && turn.rest.is_none() && turn.final_at.is_some_and(|at| at > since));
-        self.finalizing.begin(now, timing.final_deadline);
         self.timers.arm(CallReason::FinalDeadline, now + timing.final_deadline);
-        self.push(CallAction::FinalizeHearing);
+        self.ask_for_last_words(now);
         if settled {
             self.ask_before_the_last_words(now);
         } else if paused.is_some() {
             self.wait_for_stable_words(now);
         }
+    }
+
+    fn ask_for_last_words(&mut self, now: Instant) {
+        self.push(CallAction::FinalizeHearing);
+        self.finalizing.begin(now, self.settings.timing.final_deadline);
     }
 
     /// The agent is asked with the words there are as soon as they have stood for a while; the last ones correct them where they differ.
@@ -230,8 +234,7 @@ impl Call {
 
     /// A new listener is asked for the last words, for which one that fell was asked before.
     pub(super) fn finalize_again(&mut self, now: Instant, confirming: bool) {
-        self.push(CallAction::FinalizeHearing);
-        self.finalizing.begin(now, self.settings.timing.final_deadline);
+        self.ask_for_last_words(now);
         if confirming {
             self.finalizing.confirming = self.finalizing.pending;
         }
@@ -312,8 +315,7 @@ impl Call {
 
     /// Speech over the gateway's own ended without consequence: its words must not be taken for the beginning of the next turn.
     pub(super) fn drop_words_so_far(&mut self, now: Instant) {
-        self.push(CallAction::FinalizeHearing);
-        self.finalizing.begin(now, self.settings.timing.final_deadline);
+        self.ask_for_last_words(now);
         self.finalizing.unwanted = self.finalizing.pending;
     }
 
