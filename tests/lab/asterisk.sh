@@ -13,7 +13,7 @@ act=${1:?run, ready, cli, ports or stop} n=${2:-0}
 
 # Below the kernel's ephemeral ports (32768 and up), so that no test's own socket can be in the way.
 [ "$n" -ge 0 ] && [ "$n" -le 5 ] || { echo "instance $n: only 0 to 5 exist" >&2; exit 2; }
-SIP=$((15060 + n * 200)) CARRIER=$((15070 + n * 200)) HTTP=$((15088 + n * 200)) HTTPS=$((15089 + n * 200)) AMI=$((15038 + n * 200))
+SIP=$((15060 + n * 200)) CARRIER=$((15070 + n * 200)) HTTP=$((15088 + n * 200)) HTTPS=$((15089 + n * 200)) AMI=$((15038 + n * 200)) AMIS=$((15039 + n * 200))
 RTP0=$((20000 + n * 2000)) RTP1=$((21998 + n * 2000))
 inst=/srv/ast/$n
 dir=$root$inst
@@ -56,7 +56,7 @@ ready)
     done
     ;;
 cli) shift 2; rx "$*" ;;
-ports) printf 'SIP=%s\nHTTP=%s\nHTTPS=%s\nAMI=%s\nCARRIER=%s\n' "$SIP" "$HTTP" "$HTTPS" "$AMI" "$CARRIER" ;;
+ports) printf 'SIP=%s\nHTTP=%s\nHTTPS=%s\nAMI=%s\nAMIS=%s\nCARRIER=%s\n' "$SIP" "$HTTP" "$HTTPS" "$AMI" "$AMIS" "$CARRIER" ;;
 stop) stop ;;
 *) echo "unknown: $act" >&2; exit 2 ;;
 esac

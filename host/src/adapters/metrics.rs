@@ -64,6 +64,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 #[rustfmt::skip]
 pub const CATALOGUE: &[Metric] = &[
     counter("vg_agent_answers_total", &["outcome"], "Answers of an agent elsewhere by their end: ok, cancelled, or why they fell."),
+    counter("vg_ami_connect_faults_total", &["code"], "Manager interfaces that could not be connected: certificate, unreachable, deadline, tls, greeting, credentials."),
     counter("vg_ami_logins_refused_total", &[], "Logins that a manager interface refused."),
     counter("vg_ami_messages_malformed_total", &[], "Messages of manager interfaces that made no sense."),
     gauge("vg_ami_up", &[], "Manager interfaces that are logged in."),

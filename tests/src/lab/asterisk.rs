@@ -44,6 +44,7 @@ pub struct Asterisk {
     carrier_port: u16,
     https_port: u16,
     ami_port: u16,
+    amis_port: u16,
     /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
     /// The same against stories of this process; given back after the lock.
@@ -79,10 +80,21 @@ impl Asterisk {
             Ok(number.parse()?)
         };
         let (sip_port, http_port, carrier_port) = (port("SIP=")?, port("HTTP=")?, port("CARRIER=")?);
-        let (https_port, ami_port) = (port("HTTPS=")?, port("AMI=")?);
+        let (https_port, ami_port, amis_port) = (port("HTTPS=")?, port("AMI=")?, port("AMIS=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk =
-            Self { instance, process, root, sip_port, http_port, carrier_port, https_port, ami_port, _lock: lock, _seat: seat };
+        let mut asterisk = Self {
+            instance,
+            process,
+            root,
+            sip_port,
+            http_port,
+            carrier_port,
+            https_port,
+            ami_port,
+            amis_port,
+            _lock: lock,
+            _seat: seat,
+        };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -189,6 +201,20 @@ impl Asterisk {
         append(&etc.join("http.conf"), &tls)?;
         self.cli("module reload http").await?;
         Ok(self.https_port)
+    }
+
+    /// The same for its manager interface.
+    pub async fn manager_speaks_tls(&self, certificate: &str, key: &str) -> Result<u16> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        std::fs::write(etc.join("manager.crt"), certificate)?;
+        std::fs::write(etc.join("manager.key"), key)?;
+        let folder = format!("/srv/ast/{}/etc", self.instance);
+        let tls = format!(
+            "tlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\ntlscertfile = {folder}/manager.crt\ntlsprivatekey = {folder}/manager.key\n",
+            self.amis_port
+        );
+        self.changes("manager.conf", "[general]\n", &format!("[general]\n{tls}")).await?;
+        Ok(self.amis_port)
     }
 
     /// What Asterisk measured of a channel's RTP, as ARI tells it (`GET /channels/ID/rtp_statistics`).
