@@ -12,7 +12,7 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_tests::house::{House, recording};
-use vg_tests::lab::{Asterisk, Connections, Operator, Proxy, SipCaller, tone_share};
+use vg_tests::lab::{Asterisk, Connections, Issued, Operator, Proxy, SipCaller, tone_share};
 use voice_gateway::adapters::ami::{Action, Ami, AmiConfig, AmiError, Login, Place, Transport};
 use voice_gateway::adapters::ari::Source;
 
@@ -427,28 +427,10 @@ async fn caller_whose_coming_nobody_heard_is_taken_in() {
     house.stop().await;
 }
 
-/// A certificate for loopback, and its authority, in PEM.
-struct Issued {
-    authority: String,
-    certificate: String,
-    key: String,
-}
-
-fn issued() -> Issued {
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".into()]).unwrap().signed_by(&key, &issuer).unwrap();
-    Issued { authority: authority_pem, certificate: certificate.pem(), key: key.serialize_pem() }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn asterisk_behind_tls_is_served_where_its_certificate_is_trusted_and_told_apart_where_not() {
     let asterisk = Asterisk::start().await.unwrap();
-    let (own, foreign) = (issued(), issued());
+    let (own, foreign) = (Issued::to("127.0.0.1").unwrap(), Issued::to("127.0.0.1").unwrap());
     let port = asterisk.speaks_tls(&own.certificate, &own.key).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let section = |name: &str, pem: &str| {
@@ -477,7 +459,7 @@ async fn asterisk_behind_tls_is_served_where_its_certificate_is_trusted_and_told
 #[tokio::test(flavor = "multi_thread")]
 async fn manager_behind_tls_stands_in_where_its_certificate_is_trusted_and_is_told_apart_where_not() {
     let asterisk = Asterisk::start().await.unwrap();
-    let (own, foreign) = (issued(), issued());
+    let (own, foreign) = (Issued::to("127.0.0.1").unwrap(), Issued::to("127.0.0.1").unwrap());
     let port = asterisk.manager_speaks_tls(&own.certificate, &own.key).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let sealed = |port: u16, pem: &str| {

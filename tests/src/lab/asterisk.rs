@@ -156,6 +156,12 @@ impl Asterisk {
         self.takes(&[(name.to_owned(), text.replace(before, now))]).await
     }
 
+    /// Puts a file beside its own; gives the path by which it knows it.
+    pub fn keeps(&self, name: &str, text: &str) -> Result<String> {
+        std::fs::write(self.root.join(format!("srv/ast/{}/etc", self.instance)).join(name), text)?;
+        Ok(format!("/srv/ast/{}/etc/{name}", self.instance))
+    }
+
     /// Extensions 120 to 129 bring their sound to this gateway's media WebSocket from now on.
     pub async fn dials_media_at(&self, gateway: std::net::SocketAddr) -> Result<()> {
         let file = self.root.join(format!("srv/ast/{}/etc/websocket_client.conf", self.instance));
