@@ -200,6 +200,10 @@ impl Call {
     pub(super) fn final_deadline(&mut self, now: Instant) {
         self.finalizing = Finalizing::default();
         self.last_words_took = Some(self.settings.timing.final_deadline);
+        if let Phase::Listening { turn } = &mut self.phase {
+            // What was guessed is better than nothing, but for what stands in place of digits.
+            turn.rest.take_if(|rest| rest.text.holds_back());
+        }
         self.close_turn(now);
     }
 

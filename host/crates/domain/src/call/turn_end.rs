@@ -206,12 +206,26 @@ impl Call {
         if self.finalizing.confirming > 0 {
             self.finalizing.confirming -= 1;
             if self.finalizing.confirming == 0 {
+                self.take_back_guesses();
                 self.correct(now);
             }
         } else if pending == 0 {
+            self.take_back_guesses();
             self.close_turn(now);
         }
         Verdict::Taken
+    }
+
+    /// Everything that was said has come as words that will not change: what was guessed beyond them was not said.
+    fn take_back_guesses(&mut self) {
+        match &mut self.phase {
+            Phase::Listening { turn } if turn.floor == Floor::Closed => turn.rest = None,
+            _ => {
+                if let Some(turn) = self.asked_turn_mut() {
+                    turn.rest = None;
+                }
+            }
+        }
     }
 
     /// A new listener is asked for the last words, for which one that fell was asked before.

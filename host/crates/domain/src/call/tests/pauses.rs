@@ -255,7 +255,6 @@ fn simulate(crowd: &Crowd, timing: &Timing) -> Tally {
         for turn in 1..=TURNS {
             let next = *dice.pick(questions);
             talk(&mut desk, crowd, words, caller, question, &mut dice, &mut tally);
-            desk.tell(CallInput::Finalized);
             desk.tell(CallInput::AgentExpects { turn: TurnId(turn), expect: next.expect });
             desk.text(turn, "Well. ");
             desk.done(turn, None);
@@ -271,6 +270,8 @@ fn simulate(crowd: &Crowd, timing: &Timing) -> Tally {
 fn talk(desk: &mut Desk, crowd: &Crowd, words: &Words, caller: f64, question: Question, dice: &mut Dice, tally: &mut Tally) {
     let people = crowd.people;
     let shares = &people.fixture.words;
+    // So often the listener was asked for its last words, which it gives at the end of the turn.
+    let mut asked = 0;
     loop {
         let within = dice.part() < question.within;
         let astray = dice.part() < crowd.astray;
@@ -281,7 +282,8 @@ fn talk(desk: &mut Desk, crowd: &Crowd, words: &Words, caller: f64, question: Qu
             _ => &words.on,
         };
         desk.speech();
-        desk.after(400).partial(dice.pick::<String>(kind));
+        let said = dice.pick::<String>(kind);
+        desk.after(400).partial(said);
         let last_voiced = desk.after(600).now;
         desk.after(HANGOVER_MS).tell(CallInput::SpeechEnded { last_voiced });
         let (due, reason) = desk.call.poll_timeout().unwrap();
@@ -297,11 +299,14 @@ fn talk(desk: &mut Desk, crowd: &Crowd, words: &Words, caller: f64, question: Qu
             desk.actions();
             assert_eq!(desk.phase(), "thinking", "what has stood for 200 ms is asked at once");
         }
+        asked += u32::from(resumes.is_none_or(|resumes| due < resumes));
         let Some(resumes) = resumes else {
-            return tally.waits_ms.push(u64::try_from((due - last_voiced).as_millis()).unwrap());
+            tally.waits_ms.push(u64::try_from((due - last_voiced).as_millis()).unwrap());
+            desk.words(said);
+            (0..asked).for_each(|_| drop(desk.tell(CallInput::Finalized)));
+            return;
         };
         tally.cuts += usize::from(due < resumes);
-        desk.tell(CallInput::Finalized);
         desk.now = resumes;
     }
 }

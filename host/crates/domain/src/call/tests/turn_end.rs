@@ -235,19 +235,20 @@ fn digits_that_are_held_back_are_not_asked_with() {
 }
 
 #[test]
-fn words_without_last_words_are_better_than_none() {
-    let mut desk = Desk::listening(settings());
-    desk.says("where is my");
-    desk.after(240).partial("where is my order");
-    desk.wake(CallReason::EndOfTurn);
-    assert_eq!(desk.tell(CallInput::Finalized), ["- heard 1: where is my order", "ask 1: where is my order"]);
-    // Unless the listener takes them back.
-    let mut desk = Desk::listening(settings());
-    desk.says("where is my");
-    desk.after(240).partial("where is my order");
-    desk.wake(CallReason::EndOfTurn);
-    desk.words("");
-    assert_eq!(desk.tell(CallInput::Finalized)[0], "- not understood 1");
+fn guesses_are_better_than_nothing_where_the_listener_says_nothing_more() {
+    // Somebody who speaks for a minute without a pause: the agent is not asked early.
+    let guessed = |partial: MaskedText| {
+        let mut desk = Desk::listening(settings());
+        desk.speech();
+        desk.after(500).tell(CallInput::Partial(partial));
+        assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
+        desk
+    };
+    let held = || Mask::new().mask_partial(Heard::new("4111 1111 1".into()));
+    assert_eq!(guessed(masked("so i said")).wake(CallReason::FinalDeadline), ["- heard 1: so i said", "ask 1: so i said"]);
+    assert_eq!(guessed(held()).wake(CallReason::FinalDeadline)[0], "- not understood 1", "no digits are no words");
+    // When everything has been said, guesses that are left were not said.
+    assert_eq!(guessed(masked("so i said")).tell(CallInput::Finalized)[0], "- not understood 1");
 }
 
 #[test]
@@ -561,6 +562,7 @@ fn what_the_agent_expects_holds_for_one_turn() {
     for (turn, expect, wait_ms) in [(1, Some(Expect::YesNo), 500), (2, None, 250), (3, None, 500)] {
         desk.says(words);
         assert_eq!(desk.waits(), wait_ms, "turn {turn}");
+        desk.words(words);
         desk.tell(CallInput::Finalized);
         if let Some(expect) = expect {
             assert_eq!(desk.tell(CallInput::AgentExpects { turn: TurnId(turn), expect }), NONE);
