@@ -62,11 +62,29 @@ static SEATS: Semaphore = Semaphore::const_new(5);
 impl Asterisk {
     /// Starts an instance that nobody uses and returns when it is fully booted, in well under a second on a quiet machine.
     pub async fn start() -> Result<Self> {
-        let root = root()?;
+        Self::start_in(root()?).await
+    }
+
+    /// The same with Asterisk 16; none, with the reason, where Debian serves it no more.
+    pub async fn start_16() -> Result<Result<Self, String>> {
+        let beside = |end: &str| Ok::<_, anyhow::Error>(PathBuf::from(format!("{}-16{end}", root()?.display())));
+        let old = beside("")?;
+        if let Ok(reason) = std::fs::read_to_string(beside(".not-served")?) {
+            return Ok(Err(reason));
+        }
+        if !old.join(".complete").exists() {
+            bail!("there is no Asterisk 16 in {}: run `cargo xtask setup` as root", old.display());
+        }
+        Self::start_in(old).await.map(Ok)
+    }
+
+    /// Ports belong to instances, whatever chroot they are of: so do locks.
+    async fn start_in(root: PathBuf) -> Result<Self> {
+        let locks = self::root()?;
         let seat = SEATS.acquire().await?;
         let mut tries = OTHERS_END.as_millis() / OTHERS_LOOK.as_millis();
         let (instance, lock) = loop {
-            match free_instance(&root)? {
+            match free_instance(&locks)? {
                 Some(found) => break found,
                 None if tries == 0 => bail!("all instances of the laboratory are in use by other test runs"),
                 None => tokio::time::sleep(OTHERS_LOOK).await,
