@@ -15,5 +15,6 @@ pub mod rtp;
 pub mod settings;
 pub mod tally;
 pub mod tenants;
+pub mod trust;
 pub mod webhook;
 pub mod cli;

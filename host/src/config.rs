@@ -159,6 +159,20 @@ pub struct AmiAccess {
     pub password: Pii<String>,
     /// How the secret is shown.
     pub login: AmiLogin,
+    /// Whether it is encrypted.
+    pub transport: AmiTransport,
+}
+
+/// Whether a manager interface is encrypted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AmiTransport {
+    /// It is not.
+    Plain,
+    /// By TLS.
+    Tls {
+        /// PEM file of the authorities that its certificate must come from; none: the system's.
+        ca: Option<PathBuf>,
+    },
 }
 
 /// How the secret of a manager is shown.

@@ -26,11 +26,12 @@ use crate::application::orders::Directory;
 use crate::application::path::OnSilentPath;
 use crate::application::ports::{Facts, IncomingCall, Orders, Originator, TenantError};
 use crate::application::refusing::RefusalWords;
-use crate::config::{self, AmiLogin, AsteriskMode, Config, Faults, RtpCodec};
+use crate::config::{self, AmiLogin, AmiTransport, AsteriskMode, Config, Faults, RtpCodec};
 use anyhow::{Context, Result};
 use front::{Behind, Front};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
@@ -120,7 +121,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
-    let amis = amis(&config);
+    let amis = amis(&config)?;
     let asterisks = asterisks(&config, &amis, &shard, &incoming)?;
     let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
@@ -321,16 +322,20 @@ fn shards(media: &config::Media) -> ShardConfig {
 }
 
 /// For each Asterisk its manager interface, where one is configured.
-fn amis(config: &Config) -> Vec<Option<Arc<Ami>>> {
+fn amis(config: &Config) -> Result<Vec<Option<Arc<Ami>>>> {
     let ami = |access: &config::AmiAccess| {
         let login = match access.login {
             AmiLogin::Challenge => ami::Login::Challenge,
             AmiLogin::Plain => ami::Login::Plain,
         };
+        let transport = match &access.transport {
+            AmiTransport::Plain => ami::Transport::Plain,
+            AmiTransport::Tls { ca } => ami::Transport::Tls { ca: ca.as_deref().map(read).transpose()? },
+        };
         let (address, user, password) = (access.address.clone(), access.user.clone(), access.password.clone());
-        Arc::new(Ami::new(AmiConfig { address, user, password, login, deadline: REQUEST_DEADLINE }))
+        Ok(Arc::new(Ami::new(AmiConfig { address, user, password, login, transport, deadline: REQUEST_DEADLINE })?))
     };
-    config.asterisk.iter().map(|asterisk| asterisk.ami.as_ref().map(ami)).collect()
+    config.asterisk.iter().map(|asterisk| asterisk.ami.as_ref().map(ami).transpose()).collect()
 }
 
 fn asterisks(
@@ -365,8 +370,11 @@ fn asterisks(
 /// With the operator's authorities read.
 pub(crate) fn ari_mode(mode: &AsteriskMode) -> Result<ari::Mode> {
     let AsteriskMode::Dial { url, ca } = mode else { return Ok(ari::Mode::Accept) };
-    let read = |file: &std::path::PathBuf| std::fs::read(file).with_context(|| format!("failed to read {}", file.display()));
-    Ok(ari::Mode::Dial { url: url.clone(), ca: ca.as_ref().map(read).transpose()? })
+    Ok(ari::Mode::Dial { url: url.clone(), ca: ca.as_deref().map(read).transpose()? })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))
 }
 
 /// The operator's own words, or the shipped ones.
@@ -436,6 +444,7 @@ impl Vitals for House {
             settings: self.settings.counts(),
             tenants: self.settings.remote_stats(),
             webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
+            tasks_live: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,
             rtp_out: media.packets_out,
@@ -457,7 +466,7 @@ impl Vitals for House {
 
 impl House {
     fn read_asterisks(&self, readings: &mut Readings) {
-        let (mut requests, mut faults) = (BTreeMap::new(), BTreeMap::new());
+        let (mut requests, mut faults, mut ami_faults) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for asterisk in &self.asterisks {
             let stats = asterisk.stats();
             for (outcome, count) in by_outcome(stats.requests) {
@@ -483,8 +492,12 @@ impl House {
         for stats in self.amis.iter().flatten().map(|ami| ami.stats()) {
             readings.asterisk.ami_up += u64::from(stats.up);
             readings.asterisk.ami_logins_refused += stats.logins_refused;
+            for (code, count) in stats.connect_faults {
+                *ami_faults.entry(code).or_default() += count;
+            }
             readings.asterisk.ami_malformed += stats.malformed;
         }
+        readings.asterisk.ami_connect_faults = ami_faults.into_iter().collect();
     }
 }
 

@@ -12,8 +12,8 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_tests::house::{House, recording};
-use vg_tests::lab::{Asterisk, Connections, Operator, Proxy, SipCaller, tone_share};
-use voice_gateway::adapters::ami::{Action, Ami, AmiConfig, AmiError, Login, Place};
+use vg_tests::lab::{Asterisk, Connections, Issued, Operator, Proxy, SipCaller, tone_share};
+use voice_gateway::adapters::ami::{Action, Ami, AmiConfig, AmiError, Login, Place, Transport};
 use voice_gateway::adapters::ari::Source;
 
 /// Longer than three attempts to reconnect take, and the fourth.
@@ -331,13 +331,15 @@ async fn keys_pressed_while_ari_is_away_come_by_ami_and_each_of_them_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_action_of_ami_is_understood_by_asterisk() {
     let asterisk = Asterisk::start().await.unwrap();
-    let ami = Arc::new(Ami::new(AmiConfig {
+    let ami = Ami::new(AmiConfig {
         address: format!("127.0.0.1:{}", asterisk.ami_port()),
         user: "gateway".to_owned(),
         password: Pii::new("gateway-ami".to_owned()),
         login: Login::Plain,
+        transport: Transport::Plain,
         deadline: SOON,
-    }));
+    });
+    let ami = Arc::new(ami.unwrap());
     let stop = CancellationToken::new();
     let (running, token) = (Arc::clone(&ami), stop.clone());
     #[expect(clippy::disallowed_methods, reason = "ended by the token")]
@@ -425,28 +427,10 @@ async fn caller_whose_coming_nobody_heard_is_taken_in() {
     house.stop().await;
 }
 
-/// A certificate for loopback, and its authority, in PEM.
-struct Issued {
-    authority: String,
-    certificate: String,
-    key: String,
-}
-
-fn issued() -> Issued {
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".into()]).unwrap().signed_by(&key, &issuer).unwrap();
-    Issued { authority: authority_pem, certificate: certificate.pem(), key: key.serialize_pem() }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn asterisk_behind_tls_is_served_where_its_certificate_is_trusted_and_told_apart_where_not() {
     let asterisk = Asterisk::start().await.unwrap();
-    let (own, foreign) = (issued(), issued());
+    let (own, foreign) = (Issued::to("127.0.0.1").unwrap(), Issued::to("127.0.0.1").unwrap());
     let port = asterisk.speaks_tls(&own.certificate, &own.key).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let section = |name: &str, pem: &str| {
@@ -468,6 +452,41 @@ async fn asterisk_behind_tls_is_served_where_its_certificate_is_trusted_and_told
     greeted(&mut caller).await;
     caller.hang_up().await.unwrap();
     assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    nothing_left(&house, &asterisk).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manager_behind_tls_stands_in_where_its_certificate_is_trusted_and_is_told_apart_where_not() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let (own, foreign) = (Issued::to("127.0.0.1").unwrap(), Issued::to("127.0.0.1").unwrap());
+    let port = asterisk.manager_speaks_tls(&own.certificate, &own.key).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let sealed = |port: u16, pem: &str| {
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, pem).unwrap();
+        format!("{}ami_transport = \"tls\"\nami_ca = \"{}\"\n", ami(port), file.display())
+    };
+    // A stranger's certificate, and a port where no TLS is spoken.
+    for (port, authority, code) in [(port, &foreign.authority, "certificate"), (asterisk.ami_port(), &own.authority, "tls")] {
+        let house = dialling(asterisk.http_port(), &sealed(port, authority)).await;
+        let fault = format!("vg_ami_connect_faults_total{{code=\"{code}\"}}");
+        until_metric(&house, &fault, |count| count >= 1.0, SOON).await;
+        assert_eq!(house.metric("vg_ami_up").await.unwrap(), 0.0, "{code}");
+        house.stop().await;
+    }
+    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let mut house = dialling(proxy.local_addr().port(), &sealed(port, &own.authority)).await;
+    house.serves_all(SOON).await.unwrap();
+    until_metric(&house, "vg_ami_up", |up| up == 1.0, SOON).await;
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    proxy.cut();
+    source(&house, "ami", AWAY).await;
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+    proxy.mend();
+    source(&house, "ari", AWAY).await;
     nothing_left(&house, &asterisk).await;
     house.stop().await;
 }

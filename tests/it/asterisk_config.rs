@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use vg_domain::event::Fact;
 use vg_tests::house::House;
-use vg_tests::lab::{Asterisk, SipCaller};
+use vg_tests::lab::{Asterisk, Issued, SipCaller};
 use vg_tests::program;
 
 const DEMO: &str = include_str!("../../host/demo/tenants/demo.toml");
@@ -61,23 +61,29 @@ fn run(folder: &Path, words: &[&str]) -> Output {
     program::alone(folder).args(words).output().unwrap()
 }
 
-/// The shipped files, but for the SIP port: the laboratory's Asterisk has it already.
 fn written(folder: &Path, asterisk: &Asterisk, toml: &str, gateway: &str) -> Vec<(String, String)> {
     // Nobody serves the first application: the second one is that of the gateway.
-    std::fs::write(folder.join("voice-gateway.toml"), toml.replace("'vg-second'", "'vg-first'")).unwrap();
-    let words =
-        ["asterisk", "config", "--dir", "etc", "--callers", "127.0.0.0/8", "--next-app", "vg-second", "--gateway", gateway];
-    let output = run(folder, &words);
+    let toml = toml.replace("'vg-second'", "'vg-first'");
+    written_with(folder, asterisk, &toml, &["--next-app", "vg-second", "--gateway", gateway])
+}
+
+/// The shipped files, but for the SIP port: the laboratory's Asterisk has it already.
+fn written_with(folder: &Path, asterisk: &Asterisk, toml: &str, more: &[&str]) -> Vec<(String, String)> {
+    std::fs::write(folder.join("voice-gateway.toml"), toml).unwrap();
+    let words = ["asterisk", "config", "--dir", "etc", "--callers", "127.0.0.0/8"];
+    let output = run(folder, &[&words, more].concat());
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = |name: &str| (name.to_owned(), std::fs::read_to_string(folder.join("etc").join(name)).unwrap());
     let (pjsip, text) = read("pjsip.conf");
     let bind = format!("bind = 127.0.0.1:{}", asterisk.sip_port());
     let text = text.replace("bind = 0.0.0.0:5060", &bind).replace("vg-transport", "transport-udp");
-    // Its port is the machine's: several laboratories share it.
+    // Usual ports are the machine's: several laboratories share it.
     let (manager, users) = read("manager.conf");
     let users = users.replace("enabled = yes", "enabled = no");
-    let others = ["ari.conf", "extensions.conf", "http.conf", "chan_websocket.conf", "websocket_client.conf"].map(read);
-    [vec![(pjsip, text), (manager, users)], others.to_vec()].concat()
+    let (http, server) = read("http.conf");
+    let server = server.replace("bindport = 8088", &format!("bindport = {}", asterisk.http_port()));
+    let others = ["ari.conf", "extensions.conf", "chan_websocket.conf", "websocket_client.conf"].map(read);
+    [vec![(pjsip, text), (manager, users), (http, server)], others.to_vec()].concat()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,6 +180,70 @@ async fn the_doctor_finds_the_written_asterisk_well_and_names_what_is_not() {
     std::fs::write(folder.path().join("password"), "wrong").unwrap();
     let (well, report) = doctor(folder.path(), &toml);
     assert!(!well && row(&report, "vg-second").contains("user or password is refused"), "{report}");
+}
+
+/// Asterisk connects by itself, by TLS: takes the semicolons away, as the file says, and adds a number whose sound comes by WebSocket.
+fn connecting(files: Vec<(String, String)>) -> Vec<(String, String)> {
+    let changed = |(name, text): (String, String)| match name.as_str() {
+        "ari.conf" => {
+            let keys = [";[vg-second]", ";type", ";websocket_client_id", ";apps", ";local_ari_user"];
+            (name, keys.iter().fold(text, |text, key| text.replace(key, &key[1..])))
+        }
+        "extensions.conf" => {
+            let sound =
+                "exten => 300,1,Set(_tenant=demo)\n same => n,Dial(WebSocket/vg-media/c(slin16)nf(json))\n same => n,Hangup()\n";
+            (name, text.replace("[vg-inbound]\n", &format!("[vg-inbound]\n{sound}")))
+        }
+        _ => (name, text),
+    };
+    files.into_iter().map(changed).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_gateway_serves_tls_the_written_files_announce_connect_and_bring_sound_by_it() {
+    let asterisk = Asterisk::start().await.unwrap();
+    let (own, foreign) = (Issued::to("127.0.0.1").unwrap(), Issued::to("127.0.0.1").unwrap());
+    let (folder, toml) = folder(&asterisk, "vg-second");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for (name, text) in [("chain.pem", &own.certificate), ("key.pem", &own.key)] {
+        std::fs::write(at(name), text).unwrap();
+    }
+    let tls = format!("[http]\nadmin_bind = '127.0.0.1:0'\ntls_cert = '{}'\ntls_key = '{}'\n", at("chain.pem"), at("key.pem"));
+    let url = format!("url = '{}'", asterisk.ari().url);
+    let toml = toml.replace("[http]\n", &tls).replace(&url, "mode = 'accept'");
+    let mut house = House::with(&toml).await.unwrap();
+    let gateway = house.http().to_string();
+    let files = |authority: &str| {
+        let _ = std::fs::remove_dir_all(at("etc"));
+        connecting(written_with(folder.path(), &asterisk, &toml, &["--gateway", &gateway, "--gateway-ca", authority]))
+    };
+
+    // Whom Asterisk does not trust it does not connect to. (Nobody calls meanwhile: who waits for such an Asterisk's socket waits long.)
+    let stranger = asterisk.keeps("stranger.pem", &foreign.authority).unwrap();
+    asterisk.takes(&files(&stranger)).await.unwrap();
+    let told = async {
+        while !asterisk.log().contains("did not verify") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap_or_else(|_| panic!("{}", asterisk.log()));
+    assert_eq!(house.metric("vg_ari_sockets_up").await.unwrap(), 0.0);
+
+    let authority = asterisk.keeps("authority.pem", &own.authority).unwrap();
+    asterisk.takes(&files(&authority)).await.unwrap();
+    house.serves_all(Duration::from_secs(10)).await.unwrap();
+    until(&house, "vg_ari_sockets_up").await;
+    for number in ["100", "300"] {
+        let mut caller = SipCaller::dial(&asterisk, number).await.unwrap_or_else(|error| panic!("{error:#}\n{}", asterisk.log()));
+        house.fact("the answer", |_, fact| matches!(fact, Fact::Answered(_)).then_some(())).await.unwrap();
+        caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+        caller.hang_up().await.unwrap();
+        house.fact("the end", |_, fact| matches!(fact, Fact::Ended(_)).then_some(())).await.unwrap();
+    }
+    until(&house, "vg_webhooks_total{outcome=\"accepted\"}").await;
+    until(&house, "vg_webhooks_total{outcome=\"ready\"}").await;
+    house.holds_nothing(Duration::from_secs(5)).await.unwrap();
+    house.stop().await;
 }
 
 /// Waits until a counter is 1.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::{interval, sleep, timeout};
 use vg_tests::load::asterisk::Left;
-use vg_tests::load::gateway::{Used, used};
+use vg_tests::load::gateway::{Used, quantile_ms, used};
 use vg_tests::load::scene::{Scene, Wishes};
 use vg_tests::{Size, program};
 
@@ -63,8 +63,8 @@ impl Storm {
         }
     }
 
-    /// All go; what is left in Asterisk and in the gateway a little later is left for good.
-    async fn die_down(&mut self) -> Used {
+    /// All go; what is left in Asterisk and in the gateway a little later is left for good: resources, and tasks.
+    async fn die_down(&mut self) -> (Used, f64) {
         while !self.up.is_empty() {
             self.hang_up_first();
         }
@@ -83,24 +83,27 @@ impl Storm {
             let live: Vec<_> = metrics.iter().filter(|(name, value)| name.ends_with("_live") && **value > 0.0).collect();
             panic!("left: {live:?} and {:?}\n{}", self.scene.asterisk.left(), self.scene.gateway.log());
         }
-        used(self.scene.gateway.pid()).unwrap()
+        (used(self.scene.gateway.pid()).unwrap(), self.scene.gateway.metric("vg_tasks_live").await.unwrap())
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_calls_a_minute_leave_nothing_behind() {
     let long = match Size::asked() {
-        Size::Ci => Duration::from_secs(24),
+        Size::Ci => Duration::from_secs(60),
         Size::Full => Duration::from_secs(600),
     };
     let mut storm = Storm::begin().await;
     storm.blow(long / 3).await;
-    let early = storm.die_down().await;
+    let (early, tasks_early) = storm.die_down().await;
     storm.blow(long * 2 / 3).await;
-    let late = storm.die_down().await;
+    let (late, tasks_late) = storm.die_down().await;
     let metrics = storm.scene.gateway.metrics().await.unwrap();
     let total = |name: &str| metrics.get(name).copied().unwrap_or(0.0);
     let ended = total("vg_calls_ended_total{cause=\"caller_hung_up\"}");
+    let setup = |share| quantile_ms(&metrics, "vg_call_setup_seconds", "part=\"over_asterisk\"", share, total);
+    println!("set up within, over Asterisk's own time: p50 {} ms, p99 {} ms", setup(0.5), setup(0.99));
+    println!("{tasks_early} then {tasks_late} tasks");
     println!(
         "{} calls: {:.1} then {:.1} MB, {} then {} files, {} then {} threads",
         storm.next, early.rss_mb, late.rss_mb, early.files, late.files, early.threads, late.threads
@@ -110,6 +113,7 @@ async fn five_hundred_calls_a_minute_leave_nothing_behind() {
     assert!(leaks.is_empty(), "{leaks:?}");
     assert!(total("vg_lines_total{outcome=\"kept\"}") > 0.0, "the greeting is spoken once and kept");
     // A connection or two to the vendor may be kept for reuse.
+    assert!(tasks_late <= tasks_early + 8.0, "{tasks_early} then {tasks_late} tasks");
     assert!(late.files <= early.files + 8, "{} then {} files", early.files, late.files);
     assert!(late.threads <= early.threads + 2, "{} then {} threads", early.threads, late.threads);
     assert!(late.rss_mb - early.rss_mb <= GROWTH_MB, "{:.1} then {:.1} MB", early.rss_mb, late.rss_mb);

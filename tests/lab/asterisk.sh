@@ -5,7 +5,7 @@
 #   asterisk.sh cli N CMD    run a command of Asterisk's own command line
 #   asterisk.sh ports N      print the ports as NAME=NUMBER lines
 #   asterisk.sh stop N       stop it, by its process id
-# Environment: VG_LAB_ROOT, the chroot. Instance 0 belongs to `cargo xtask lab`, 1 to 5 to the tests.
+# Environment: VG_LAB_ROOT, the chroot; that of Asterisk 16 has the same name with -16 behind, and the same ports. Instance 0 belongs to `cargo xtask lab`, 1 to 5 to the tests.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(readlink -f "${VG_LAB_ROOT:-${VG_CACHE:-$HOME/.cache/serphona-voice-gateway}/asterisk}")
@@ -13,9 +13,13 @@ act=${1:?run, ready, cli, ports or stop} n=${2:-0}
 
 # Below the kernel's ephemeral ports (32768 and up), so that no test's own socket can be in the way.
 [ "$n" -ge 0 ] && [ "$n" -le 5 ] || { echo "instance $n: only 0 to 5 exist" >&2; exit 2; }
-SIP=$((15060 + n * 200)) CARRIER=$((15070 + n * 200)) HTTP=$((15088 + n * 200)) HTTPS=$((15089 + n * 200)) AMI=$((15038 + n * 200))
+SIP=$((15060 + n * 200)) CARRIER=$((15070 + n * 200)) HTTP=$((15088 + n * 200)) HTTPS=$((15089 + n * 200)) AMI=$((15038 + n * 200)) AMIS=$((15039 + n * 200))
 RTP0=$((20000 + n * 2000)) RTP1=$((21998 + n * 2000))
 inst=/srv/ast/$n
+# Older packages keep them elsewhere.
+for modules in /usr/lib/x86_64-linux-gnu/asterisk/modules /usr/lib/aarch64-linux-gnu/asterisk/modules /usr/lib/asterisk/modules; do
+    [ -d "$root$modules" ] && break
+done
 dir=$root$inst
 
 pid() {
@@ -32,12 +36,14 @@ stop() {
 
 case $act in
 run)
-    # Whoever owns instance N now is us: an older one was left by a test that was killed.
-    stop
+    # Whoever owns instance N now is us: an older one, of this chroot or of the other, was left by a test that was killed.
+    for other in "${root%-16}" "${root%-16}-16"; do
+        (root=$other dir=$other$inst && stop)
+    done
     rm -rf "$dir"
     for folder in etc lib/keys spool/recording run log cache; do mkdir -p "$dir/$folder"; done
     for file in "$here"/asterisk/*.conf; do
-        sed -e "s|@INST@|$inst|g; s|@N@|$n|g; s|@SIP@|$SIP|g; s|@CARRIER@|$CARRIER|g; s|@HTTP@|$HTTP|g; s|@HTTPS@|$HTTPS|g; s|@AMI@|$AMI|g; s|@RTP0@|$RTP0|g; s|@RTP1@|$RTP1|g" \
+        sed -e "s|@INST@|$inst|g; s|@MODULES@|$modules|g; s|@N@|$n|g; s|@SIP@|$SIP|g; s|@CARRIER@|$CARRIER|g; s|@HTTP@|$HTTP|g; s|@HTTPS@|$HTTPS|g; s|@AMI@|$AMI|g; s|@RTP0@|$RTP0|g; s|@RTP1@|$RTP1|g" \
             "$file" > "$dir/etc/${file##*/}"
     done
     cp "$here/../../host/src/adapters/cli/asterisk/transfer.conf" "$dir/etc/vg-transfer.conf"
@@ -56,7 +62,7 @@ ready)
     done
     ;;
 cli) shift 2; rx "$*" ;;
-ports) printf 'SIP=%s\nHTTP=%s\nHTTPS=%s\nAMI=%s\nCARRIER=%s\n' "$SIP" "$HTTP" "$HTTPS" "$AMI" "$CARRIER" ;;
+ports) printf 'SIP=%s\nHTTP=%s\nHTTPS=%s\nAMI=%s\nAMIS=%s\nCARRIER=%s\n' "$SIP" "$HTTP" "$HTTPS" "$AMI" "$AMIS" "$CARRIER" ;;
 stop) stop ;;
 *) echo "unknown: $act" >&2; exit 2 ;;
 esac

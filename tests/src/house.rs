@@ -89,7 +89,9 @@ impl House {
 
     /// A metric of `/metrics` by its name and labels as scraped, for example `vg_rtp_packets_total{direction="in"}`.
     pub async fn metric(&self, name: &str) -> Result<f64> {
-        let mut connection = TcpStream::connect(self.http()).await?;
+        // Where the other side speaks TLS, the operator's does not.
+        let operators = self.running.admin_addr().unwrap_or(self.http());
+        let mut connection = TcpStream::connect(operators).await?;
         connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").await?;
         let mut page = String::new();
         connection.read_to_string(&mut page).await?;

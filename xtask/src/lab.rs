@@ -1,8 +1,9 @@
-//! The laboratory: a real Asterisk 22 from Debian's own packages, in a chroot. The scripts in `tests/lab` do the work.
+//! The laboratory: a real Asterisk 22 from Debian's own packages, in a chroot, and an Asterisk 16 beside it. The scripts in `tests/lab` do the work.
 
 use crate::context::{Context, capture, run};
 use crate::setup::{self, LABORATORY, UNPACK};
 use anyhow::{Context as _, Result, bail};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -10,6 +11,9 @@ const SUITE: &str = "forky";
 const PACKAGES: &str = "asterisk,asterisk-modules,asterisk-core-sounds-en-gsm,\
     asterisk-core-sounds-en-wav,asterisk-core-sounds-en-g722,asterisk-core-sounds-it-wav";
 const VERSION: &str = "Asterisk 22.";
+/// The oldest that has external media, as long as Debian serves it. What is left of it in the stories: one call.
+const OLD_SUITE: &str = "bullseye";
+const OLD_PACKAGES: &str = "asterisk,asterisk-modules,asterisk-core-sounds-en-gsm";
 
 /// Where the chroot of Asterisk is, or will be.
 pub fn root(ctx: &Context) -> PathBuf {
@@ -30,6 +34,30 @@ pub fn prepare(ctx: &Context) -> Result<()> {
         bail!("{VERSION}x is needed, {SUITE} holds {version}: point VG_DEBIAN_MIRROR at a snapshot that has it");
     }
     Ok(())
+}
+
+/// The same for the stories, which hold a call through Asterisk 16 as well. Debian keeps an old release for some years: where it is gone, that story
+/// says that it was not run.
+pub fn prepare_stories(ctx: &Context) -> Result<()> {
+    prepare(ctx)?;
+    let beside = |end: &str| PathBuf::from(format!("{}-16{end}", root(ctx).display()));
+    let (old, not_served) = (beside(""), beside(".not-served"));
+    match chroot(
+        ctx,
+        &old,
+        OLD_SUITE,
+        OLD_PACKAGES,
+        "unpack Asterisk 16 from Debian's packages (about 60 MB to fetch, half a minute)",
+    ) {
+        Ok(()) => std::fs::remove_file(&not_served).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error).context("failed to remove the mark of a missing Asterisk 16"),
+        }),
+        Err(error) => {
+            ctx.say(format_args!("Asterisk 16 is not to be had ({error:#}): its story will say that it was not run"));
+            std::fs::write(&not_served, format!("{error:#}")).context("failed to mark that Asterisk 16 is missing")
+        }
+    }
 }
 
 /// Unpacks a Debian into `root` unless exactly that is there.

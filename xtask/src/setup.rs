@@ -42,7 +42,7 @@ pub fn all(ctx: &Context) -> Result<()> {
     crate::judges::prepare(ctx)?;
     crate::fuzz::prepare(ctx)?;
     crate::templates::prepare(ctx);
-    crate::lab::prepare(ctx)?;
+    crate::lab::prepare_stories(ctx)?;
     ctx.say("everything is here: try `cargo xtask demo`, then `cargo xtask test`");
     Ok(())
 }

@@ -20,7 +20,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     plugins::build_all(ctx)?;
     registry::prepare(ctx)?;
     judges::prepare(ctx)?;
-    lab::prepare(ctx)?;
+    lab::prepare_stories(ctx)?;
     // The stories of the command line run the program itself, which `cargo test` alone would not build.
     ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;
     templates::build(ctx, size == "full")?;

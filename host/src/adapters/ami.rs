@@ -1,7 +1,7 @@
 //! Asterisk's manager interface (AMI): what carries events and commands while ARI is away.
 //!
 //! The connection is made at the start and kept, without events: that AMI would work is known before it is needed. Events flow while somebody
-//! listens ([`Ami::events`]). AMI has no encryption of its own: it belongs on this machine or on a network that can be trusted.
+//! listens ([`Ami::events`]). Without TLS it belongs on this machine or on a network that can be trusted.
 
 mod action;
 mod codec;
@@ -10,7 +10,9 @@ mod connection;
 pub use action::{Action, Place, Unwritable};
 pub use codec::{Decoder, FIELDS_MAX, Fault, LINE_MAX, MESSAGE_MAX, Meaning, Message, Said, fuzz};
 
-use connection::Order;
+use crate::adapters::trust::{self, TrustError};
+use connection::{Fault as ConnectFault, Order};
+use rustls::ClientConfig;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -35,8 +37,23 @@ pub struct AmiConfig {
     pub password: Pii<String>,
     /// How the secret is shown.
     pub login: Login,
+    /// Whether anybody between may read it.
+    pub transport: Transport,
     /// Deadline of each action, and of connecting.
     pub deadline: Duration,
+}
+
+/// Whether a connection is encrypted (`tlsenable` of manager.conf, which has a port of its own).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// As it is.
+    #[default]
+    Plain,
+    /// By TLS; trusted are these authorities (PEM), or the system's.
+    Tls {
+        /// None: the system's.
+        ca: Option<Vec<u8>>,
+    },
 }
 
 /// How the secret is shown. There is no way from the first to the second by itself: whoever stands between would only have to refuse the first.
@@ -112,7 +129,7 @@ pub struct AmiEvents {
 }
 
 /// Counts since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AmiStats {
     /// Logged in.
     pub up: bool,
@@ -120,6 +137,8 @@ pub struct AmiStats {
     pub logins: u64,
     /// Logins that were refused.
     pub logins_refused: u64,
+    /// Times that nobody could be logged in, by bounded code.
+    pub connect_faults: [(&'static str, u64); ConnectFault::CODES.len()],
     /// Messages that made no sense.
     pub malformed: u64,
     /// Events that were passed on.
@@ -133,6 +152,8 @@ pub struct AmiStats {
 /// The connection to one manager interface. Shared by reference; [`run`](Ami::run) does the work.
 pub struct Ami {
     config: AmiConfig,
+    /// None: plain.
+    tls: Option<Arc<ClientConfig>>,
     orders: mpsc::Sender<Order>,
     taken: tokio::sync::Mutex<mpsc::Receiver<Order>>,
     events: broadcast::Sender<AmiEvent>,
@@ -146,6 +167,7 @@ struct Counters {
     up: AtomicBool,
     logins: AtomicU64,
     logins_refused: AtomicU64,
+    connect_faults: [AtomicU64; ConnectFault::CODES.len()],
     malformed: AtomicU64,
     events_used: AtomicU64,
     events_unused: AtomicU64,
@@ -154,17 +176,25 @@ struct Counters {
 
 impl Ami {
     /// Nothing is connected before [`run`](Self::run).
-    pub fn new(config: AmiConfig) -> Self {
+    ///
+    /// # Errors
+    /// Where TLS is wished for and nobody is there to be trusted.
+    pub fn new(config: AmiConfig) -> Result<Self, TrustError> {
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
-        Self {
+        let tls = match &config.transport {
+            Transport::Plain => None,
+            Transport::Tls { ca } => Some(trust::trusting(ca.as_deref())?),
+        };
+        Ok(Self {
             config,
+            tls,
             orders,
             taken: tokio::sync::Mutex::new(taken),
             events: broadcast::channel(EVENTS_MAX).0,
             listeners: AtomicUsize::new(0),
             listeners_changed: Notify::new(),
             counters: Counters::default(),
-        }
+        })
     }
 
     /// Keeps the connection until `stop`.
@@ -210,6 +240,7 @@ impl Ami {
             up: self.is_up(),
             logins: counters.logins.load(Relaxed),
             logins_refused: counters.logins_refused.load(Relaxed),
+            connect_faults: std::array::from_fn(|at| (ConnectFault::CODES[at], counters.connect_faults[at].load(Relaxed))),
             malformed: counters.malformed.load(Relaxed),
             events_used: counters.events_used.load(Relaxed),
             events_unused: counters.events_unused.load(Relaxed),

@@ -22,7 +22,6 @@ mod translate;
 mod wire;
 
 pub use accept::{PATH, router};
-pub use http::TrustError;
 pub use originate::Diallers;
 pub use probe::{Probe, ProbeError};
 pub use rest::RestCounts;
@@ -30,6 +29,7 @@ pub use wire::fuzz;
 
 use crate::adapters::ami::Ami;
 use crate::adapters::rtp::Shards;
+use crate::adapters::trust::TrustError;
 use crate::application::ports::{IncomingCall, TelephonyError};
 use accept::Arrival;
 use calls::{Built, Calls};

@@ -64,6 +64,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 #[rustfmt::skip]
 pub const CATALOGUE: &[Metric] = &[
     counter("vg_agent_answers_total", &["outcome"], "Answers of an agent elsewhere by their end: ok, cancelled, or why they fell."),
+    counter("vg_ami_connect_faults_total", &["code"], "Manager interfaces that could not be connected: certificate, unreachable, deadline, tls, greeting, credentials."),
     counter("vg_ami_logins_refused_total", &[], "Logins that a manager interface refused."),
     counter("vg_ami_messages_malformed_total", &[], "Messages of manager interfaces that made no sense."),
     gauge("vg_ami_up", &[], "Manager interfaces that are logged in."),
@@ -113,6 +114,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
     counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
@@ -150,6 +152,8 @@ pub struct Readings {
     pub tenants: RemoteStats,
     /// Calls announced by webhook since start: bounded outcome, number.
     pub webhooks: Vec<(&'static str, u64)>,
+    /// Asynchronous tasks now.
+    pub tasks_live: u64,
     /// Media legs now.
     pub media_legs_live: u64,
     /// RTP packets received since start.
@@ -228,6 +232,7 @@ struct Read {
     tenant_lookups: IntCounterVec,
     tenant_requests: IntCounterVec,
     webhooks: IntCounterVec,
+    tasks_live: Gauge,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
     rtp_rejected: IntCounterVec,
@@ -408,6 +413,7 @@ impl Read {
             tenant_lookups: counters(registry, "vg_tenant_lookups_total"),
             tenant_requests: counters(registry, "vg_tenant_requests_total"),
             webhooks: counters(registry, "vg_webhooks_total"),
+            tasks_live: plain_gauge(registry, "vg_tasks_live"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
             rtp_lost: plain_counter(registry, "vg_rtp_packets_lost_total"),
@@ -426,6 +432,7 @@ impl Read {
 
     fn follow(&self, readings: &Readings) {
         self.plugin_sessions_live.set(readings.plugin_sessions_live as f64);
+        self.tasks_live.set(readings.tasks_live as f64);
         self.media_legs_live.set(readings.media_legs_live as f64);
         self.ari_sockets_up.set(readings.ari_sockets_up as f64);
         self.asterisk.follow(&readings.asterisk);

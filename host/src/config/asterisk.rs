@@ -1,7 +1,7 @@
 //! `[[asterisk]]`, from how it is written to what it means.
 
 use super::raw::RawAsterisk;
-use super::{AmiAccess, AmiLogin, Asterisk, AsteriskMode, Config, Faults, secret};
+use super::{AmiAccess, AmiLogin, AmiTransport, Asterisk, AsteriskMode, Config, Faults, secret};
 use std::path::PathBuf;
 use url::Url;
 use vg_domain::pii::Pii;
@@ -26,8 +26,11 @@ impl RawAsterisk {
         let password = told.needed("password", self.password);
         let mode = mode(&mut told, self.mode.as_deref(), self.url, self.ca);
         let password = password.and_then(|reference| told.secret("password", &reference));
+        let transport = ami_transport(&mut told, self.ami_transport.as_deref(), self.ami_ca);
         let ami = match self.ami.filter(|address| !address.is_empty()) {
-            Some(address) => Some(ami(&mut told, address, self.ami_user, self.ami_password, self.ami_login.as_deref())),
+            Some(address) => {
+                Some(ami(&mut told, address, self.ami_user, self.ami_password, self.ami_login.as_deref(), transport))
+            }
             None => None,
         };
         let app = self.app.filter(|app| !app.is_empty()).unwrap_or_else(|| Config::app_default(instance));
@@ -72,6 +75,7 @@ fn ami(
     user: Option<String>,
     password: Option<String>,
     login: Option<&str>,
+    transport: Option<AmiTransport>,
 ) -> Option<AmiAccess> {
     let user = told.needed("ami_user", user);
     let password = told.needed("ami_password", password);
@@ -85,7 +89,17 @@ fn ami(
     if port.is_none_or(|port| port == 0) {
         return told.add("ami", "expected HOST:PORT, for example 127.0.0.1:5038");
     }
-    Some(AmiAccess { address, user: user?, password: password?, login: login? })
+    Some(AmiAccess { address, user: user?, password: password?, login: login?, transport: transport? })
+}
+
+fn ami_transport(told: &mut Told<'_>, transport: Option<&str>, ca: Option<PathBuf>) -> Option<AmiTransport> {
+    let ca = ca.filter(|file| !file.as_os_str().is_empty());
+    match (transport.unwrap_or("plain"), ca) {
+        ("tls", ca) => Some(AmiTransport::Tls { ca }),
+        ("plain", None) => Some(AmiTransport::Plain),
+        ("plain", Some(_)) => told.add("ami_ca", "is of no use: the manager interface is not dialled by tls"),
+        _ => told.add("ami_transport", "expected plain or tls"),
+    }
 }
 
 impl Told<'_> {

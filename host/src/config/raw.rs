@@ -78,6 +78,8 @@ pub(super) struct RawAsterisk {
     pub(super) ami_user: Option<String>,
     pub(super) ami_password: Option<String>,
     pub(super) ami_login: Option<String>,
+    pub(super) ami_transport: Option<String>,
+    pub(super) ami_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]

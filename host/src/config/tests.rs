@@ -275,7 +275,19 @@ fn an_asterisk_dials_or_is_dialled_and_each_has_its_keys() {
     assert_eq!((parsed("mode = 'accept'").mode, dialled.ami), (AsteriskMode::Accept, None));
     let ami = parsed("mode = 'accept'\nami = 'pbx:5038'\nami_user = 'm'\nami_password = 'env:P'").ami.unwrap();
     assert_eq!((ami.address.as_str(), ami.password.reveal().as_str(), ami.login), ("pbx:5038", "p", AmiLogin::Challenge));
+    assert_eq!(ami.transport, AmiTransport::Plain);
+    let sealed = |more: &str| {
+        let ami = "url = 'http://pbx'\nami = 'pbx:5039'\nami_user = 'm'\nami_password = 'env:P'\nami_transport = 'tls'";
+        parsed(&format!("{ami}\n{more}")).ami.unwrap().transport
+    };
+    assert_eq!(sealed(""), AmiTransport::Tls { ca: None });
+    assert_eq!(sealed("ami_ca = '/ca.pem'"), AmiTransport::Tls { ca: Some("/ca.pem".into()) });
     let faulty = |more: &str| faults(&entry(more), &[("P", "p")]);
+    assert_eq!(
+        faulty("mode = 'accept'\nami_ca = '/ca.pem'"),
+        ["asterisk[0].ami_ca: is of no use: the manager interface is not dialled by tls"]
+    );
+    assert_eq!(faulty("mode = 'accept'\nami_transport = 'ssl'"), ["asterisk[0].ami_transport: expected plain or tls"]);
     assert_eq!(faulty("mode = 'both'"), ["asterisk[0].mode: expected dial or accept"]);
     assert_eq!(faulty("url = 'http://pbx'\nca = '/ca.pem'"), ["asterisk[0].ca: is of no use: the url is not https"]);
     let no_use = "is of no use: with mode = \"accept\" asterisk connects to this gateway";

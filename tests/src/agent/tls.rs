@@ -1,7 +1,7 @@
 //! An authority of its own, a certificate for 127.0.0.1, and the HTTP side with or without them.
 
+use crate::lab::Issued;
 use axum::Router;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -13,35 +13,24 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::Identity;
 
-pub(super) struct Authority {
-    authority_pem: String,
-    certificate_pem: String,
-    key_pem: String,
-}
+pub(super) struct Authority(Issued);
 
 impl Authority {
     pub(super) fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = params.self_signed(&key).unwrap();
-        let issuer = Issuer::from_params(&params, &key);
-        let own_key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&own_key, &issuer).unwrap();
-        Self { authority_pem: authority.pem(), certificate_pem: certificate.pem(), key_pem: own_key.serialize_pem() }
+        Self(Issued::to("127.0.0.1").unwrap())
     }
 
     pub(super) fn pem(&self) -> &str {
-        &self.authority_pem
+        &self.0.authority
     }
 
     pub(super) fn identity(&self) -> Identity {
-        Identity::from_pem(&self.certificate_pem, &self.key_pem)
+        Identity::from_pem(&self.0.certificate, &self.0.key)
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes()).unwrap();
-        let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).unwrap();
+        let certificate = CertificateDer::from_pem_slice(self.0.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(self.0.key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         TlsAcceptor::from(Arc::new(builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap()))

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use vg_sim::{Format, Tap};
 use vg_tests::load::beside::beside;
 use vg_tests::load::callers::Callers;
-use vg_tests::load::gateway::{Gateway, Used, used};
+use vg_tests::load::gateway::{Gateway, Used, quantile_ms, used};
 use vg_tests::load::marks::Way;
 use vg_tests::load::scene::{Scene, Wishes};
 use vg_tests::load::{floor, report};
@@ -233,17 +233,6 @@ impl Window {
     fn call_seconds(&self) -> f64 {
         (self.calls_up * self.seconds).max(1.0)
     }
-}
-
-/// The bound below which a share of what `within` counts lay, in ms.
-fn quantile_ms(metrics: &BTreeMap<String, f64>, metric: &str, label: &str, share: f64, within: impl Fn(&str) -> f64) -> f64 {
-    let comma = if label.is_empty() { "" } else { "," };
-    let begin = format!("{metric}_bucket{{{label}{comma}le=\"");
-    let bound = |name: &str| name.strip_prefix(&begin)?.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok();
-    let mut buckets: Vec<(f64, f64)> = metrics.keys().filter_map(|name| Some((bound(name)?, within(name)))).collect();
-    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let wanted = buckets.last().map_or(0.0, |(_, all)| all * share);
-    buckets.iter().find(|(_, within)| *within >= wanted).map_or(0.0, |(bound, _)| bound * 1000.0)
 }
 
 /// The gateway's threads that share everything but sound.

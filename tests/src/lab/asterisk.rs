@@ -44,6 +44,7 @@ pub struct Asterisk {
     carrier_port: u16,
     https_port: u16,
     ami_port: u16,
+    amis_port: u16,
     /// Held as long as the instance is ours, against processes of whatever checkout.
     _lock: File,
     /// The same against stories of this process; given back after the lock.
@@ -61,11 +62,29 @@ static SEATS: Semaphore = Semaphore::const_new(5);
 impl Asterisk {
     /// Starts an instance that nobody uses and returns when it is fully booted, in well under a second on a quiet machine.
     pub async fn start() -> Result<Self> {
-        let root = root()?;
+        Self::start_in(root()?).await
+    }
+
+    /// The same with Asterisk 16; none, with the reason, where Debian serves it no more.
+    pub async fn start_16() -> Result<Result<Self, String>> {
+        let beside = |end: &str| Ok::<_, anyhow::Error>(PathBuf::from(format!("{}-16{end}", root()?.display())));
+        let old = beside("")?;
+        if let Ok(reason) = std::fs::read_to_string(beside(".not-served")?) {
+            return Ok(Err(reason));
+        }
+        if !old.join(".complete").exists() {
+            bail!("there is no Asterisk 16 in {}: run `cargo xtask setup` as root", old.display());
+        }
+        Self::start_in(old).await.map(Ok)
+    }
+
+    /// Ports belong to instances, whatever chroot they are of: so do locks.
+    async fn start_in(root: PathBuf) -> Result<Self> {
+        let locks = self::root()?;
         let seat = SEATS.acquire().await?;
         let mut tries = OTHERS_END.as_millis() / OTHERS_LOOK.as_millis();
         let (instance, lock) = loop {
-            match free_instance(&root)? {
+            match free_instance(&locks)? {
                 Some(found) => break found,
                 None if tries == 0 => bail!("all instances of the laboratory are in use by other test runs"),
                 None => tokio::time::sleep(OTHERS_LOOK).await,
@@ -79,10 +98,21 @@ impl Asterisk {
             Ok(number.parse()?)
         };
         let (sip_port, http_port, carrier_port) = (port("SIP=")?, port("HTTP=")?, port("CARRIER=")?);
-        let (https_port, ami_port) = (port("HTTPS=")?, port("AMI=")?);
+        let (https_port, ami_port, amis_port) = (port("HTTPS=")?, port("AMI=")?, port("AMIS=")?);
         let process = script(&root, "run", instance).stdin(Stdio::null()).spawn().context("failed to start Asterisk")?;
-        let mut asterisk =
-            Self { instance, process, root, sip_port, http_port, carrier_port, https_port, ami_port, _lock: lock, _seat: seat };
+        let mut asterisk = Self {
+            instance,
+            process,
+            root,
+            sip_port,
+            http_port,
+            carrier_port,
+            https_port,
+            ami_port,
+            amis_port,
+            _lock: lock,
+            _seat: seat,
+        };
         run(script(&asterisk.root, "ready", instance)).await?;
         if let Some(status) = asterisk.process.try_wait()? {
             bail!("Asterisk {instance} ended with {status}");
@@ -144,6 +174,12 @@ impl Asterisk {
         self.takes(&[(name.to_owned(), text.replace(before, now))]).await
     }
 
+    /// Puts a file beside its own; gives the path by which it knows it.
+    pub fn keeps(&self, name: &str, text: &str) -> Result<String> {
+        std::fs::write(self.root.join(format!("srv/ast/{}/etc", self.instance)).join(name), text)?;
+        Ok(format!("/srv/ast/{}/etc/{name}", self.instance))
+    }
+
     /// Extensions 120 to 129 bring their sound to this gateway's media WebSocket from now on.
     pub async fn dials_media_at(&self, gateway: std::net::SocketAddr) -> Result<()> {
         let file = self.root.join(format!("srv/ast/{}/etc/websocket_client.conf", self.instance));
@@ -189,6 +225,20 @@ impl Asterisk {
         append(&etc.join("http.conf"), &tls)?;
         self.cli("module reload http").await?;
         Ok(self.https_port)
+    }
+
+    /// The same for its manager interface.
+    pub async fn manager_speaks_tls(&self, certificate: &str, key: &str) -> Result<u16> {
+        let etc = self.root.join(format!("srv/ast/{}/etc", self.instance));
+        std::fs::write(etc.join("manager.crt"), certificate)?;
+        std::fs::write(etc.join("manager.key"), key)?;
+        let folder = format!("/srv/ast/{}/etc", self.instance);
+        let tls = format!(
+            "tlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\ntlscertfile = {folder}/manager.crt\ntlsprivatekey = {folder}/manager.key\n",
+            self.amis_port
+        );
+        self.changes("manager.conf", "[general]\n", &format!("[general]\n{tls}")).await?;
+        Ok(self.amis_port)
     }
 
     /// What Asterisk measured of a channel's RTP, as ARI tells it (`GET /channels/ID/rtp_statistics`).

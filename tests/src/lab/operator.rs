@@ -14,7 +14,7 @@ use vg_domain::ids::UtteranceId;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_media::{Codec, Silence};
-use voice_gateway::adapters::ami::{Ami, AmiConfig, Login};
+use voice_gateway::adapters::ami::{Ami, AmiConfig, Login, Transport};
 use voice_gateway::adapters::ari::{Ari, AriConfig, Mode, REQUEST_DEADLINE};
 use voice_gateway::adapters::media_ws;
 use voice_gateway::adapters::rtp::{ShardConfig, ShardStats, Shards};
@@ -44,9 +44,10 @@ impl Operator {
             user: "gateway".to_owned(),
             password: Pii::new("gateway-ami".to_owned()),
             login: Login::Challenge,
+            transport: Transport::Plain,
             deadline: REQUEST_DEADLINE,
         };
-        Self::dialling(asterisk, http_port, Codec::Pcmu, Some(Arc::new(Ami::new(config)))).await
+        Self::dialling(asterisk, http_port, Codec::Pcmu, Some(Arc::new(Ami::new(config)?))).await
     }
 
     async fn dialling(asterisk: &Asterisk, http_port: u16, codec: Codec, ami: Option<Arc<Ami>>) -> Result<(Self, Arc<Ari>)> {

@@ -63,6 +63,17 @@ pub struct Used {
     pub threads: usize,
 }
 
+/// The bound below which a share of what `within` counts of a distribution lay, in ms; infinite where it has no such bound.
+pub fn quantile_ms(metrics: &BTreeMap<String, f64>, metric: &str, label: &str, share: f64, within: impl Fn(&str) -> f64) -> f64 {
+    let comma = if label.is_empty() { "" } else { "," };
+    let begin = format!("{metric}_bucket{{{label}{comma}le=\"");
+    let bound = |name: &str| name.strip_prefix(&begin)?.strip_suffix("\"}")?.replace("+Inf", "inf").parse::<f64>().ok();
+    let mut buckets: Vec<(f64, f64)> = metrics.keys().filter_map(|name| Some((bound(name)?, within(name)))).collect();
+    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let wanted = buckets.last().map_or(0.0, |(_, all)| all * share);
+    buckets.iter().find(|(_, within)| *within >= wanted).map_or(0.0, |(bound, _)| bound * 1000.0)
+}
+
 impl Gateway {
     /// Starts it and waits until it listens.
     ///

@@ -3,6 +3,7 @@
 use super::action::Action;
 use super::codec::{Decoder, Meaning, Message, Said};
 use super::{Ami, AmiError, AmiEvent, Login};
+use crate::adapters::trust::{self, Stream, TlsFault};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -10,6 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::either::Either;
+use url::Host;
 
 /// Pauses before the first attempts to reconnect; later ones come every [`RETRY`].
 const BACKOFF: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
@@ -24,6 +27,61 @@ const WAITING_MAX: usize = 1024;
 const ITEMS_MAX: usize = 20_000;
 /// Classes of events that tell of calls: `Hangup` is one of `call`, `DTMFEnd` one of `dtmf`.
 const CALLS: &str = "call,dtmf";
+
+/// Why nobody is logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The certificate is not to be trusted, and why.
+    Certificate(&'static str),
+    /// Nobody answers, or the connection broke.
+    Unreachable,
+    /// No answer in time.
+    Deadline,
+    /// No TLS is spoken there, or no version in common.
+    Tls,
+    /// Whoever answers does not speak as a manager interface.
+    Greeting,
+    /// User or password.
+    Credentials,
+}
+
+impl Fault {
+    pub(super) const CODES: [&'static str; 6] = ["certificate", "unreachable", "deadline", "tls", "greeting", "credentials"];
+
+    /// Bounded label, one of [`CODES`](Self::CODES).
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "certificate",
+            Self::Unreachable => "unreachable",
+            Self::Deadline => "deadline",
+            Self::Tls => "tls",
+            Self::Greeting => "greeting",
+            Self::Credentials => "credentials",
+        }
+    }
+
+    /// More for the log; bounded as well.
+    fn detail(self) -> &'static str {
+        if let Self::Certificate(why) = self { why } else { "" }
+    }
+
+    fn count(self, ami: &Ami) {
+        let counted = Self::CODES.iter().zip(&ami.counters.connect_faults).find(|(code, _)| **code == self.code());
+        if let Some((_, count)) = counted {
+            count.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl From<TlsFault> for Fault {
+    fn from(fault: TlsFault) -> Self {
+        match fault {
+            TlsFault::Certificate(why) => Self::Certificate(why),
+            TlsFault::Tls => Self::Tls,
+            TlsFault::Unreachable => Self::Unreachable,
+        }
+    }
+}
 
 /// An action on its way, and who waits for its answer.
 pub(super) struct Order {
@@ -42,7 +100,7 @@ pub(super) async fn keep(ami: &Ami, orders: &mut mpsc::Receiver<Order>) {
     let address = &ami.config.address;
     let mut failures = 0;
     loop {
-        match timeout(ami.config.deadline, Connection::open(ami)).await.unwrap_or(Err("deadline")) {
+        match timeout(ami.config.deadline, Connection::open(ami)).await.unwrap_or(Err(Fault::Deadline)) {
             Ok(mut connection) => {
                 tracing::info!(address, "ami connected");
                 failures = 0;
@@ -54,11 +112,12 @@ pub(super) async fn keep(ami: &Ami, orders: &mut mpsc::Receiver<Order>) {
                 while orders.try_recv().is_ok() {}
                 tracing::warn!(address, code = why, "ami lost");
             }
-            Err(code) => {
-                if code == "credentials" {
+            Err(fault) => {
+                fault.count(ami);
+                if fault == Fault::Credentials {
                     ami.counters.logins_refused.fetch_add(1, Relaxed);
                 }
-                tracing::warn!(address, code, failures, "ami not connected");
+                tracing::warn!(address, code = fault.code(), detail = fault.detail(), failures, "ami not connected");
             }
         }
         let pause = BACKOFF.get(failures).copied().unwrap_or(RETRY);
@@ -69,7 +128,7 @@ pub(super) async fn keep(ami: &Ami, orders: &mut mpsc::Receiver<Order>) {
 
 struct Connection<'a> {
     ami: &'a Ami,
-    stream: TcpStream,
+    stream: Stream,
     decoder: Decoder,
     buffer: Vec<u8>,
     waiting: HashMap<String, Waiting>,
@@ -79,9 +138,16 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    async fn open(ami: &'a Ami) -> Result<Self, &'static str> {
-        let stream = TcpStream::connect(&ami.config.address).await.map_err(|_| "unreachable")?;
-        let _ = stream.set_nodelay(true);
+    async fn open(ami: &'a Ami) -> Result<Self, Fault> {
+        let tcp = TcpStream::connect(&ami.config.address).await.map_err(|_| Fault::Unreachable)?;
+        let _ = tcp.set_nodelay(true);
+        let stream = match &ami.tls {
+            None => Either::Left(tcp),
+            Some(tls) => {
+                let host = host_of(&ami.config.address).ok_or(Fault::Certificate("wrong_name"))?;
+                Either::Right(trust::seal(tcp, host, tls).await?)
+            }
+        };
         let mut connection = Self {
             ami,
             stream,
@@ -94,31 +160,31 @@ impl<'a> Connection<'a> {
         };
         match connection.said().await? {
             Said::Greeting(line) if line.starts_with("Asterisk Call Manager/") => {}
-            _ => return Err("greeting"),
+            _ => return Err(Fault::Greeting),
         }
         connection.login().await?;
         Ok(connection)
     }
 
-    async fn login(&mut self) -> Result<(), &'static str> {
+    async fn login(&mut self) -> Result<(), Fault> {
         let config = &self.ami.config;
         let user = config.user.clone();
         let action = match config.login {
             Login::Plain => Action::LoginPlain { user, secret: config.password.clone() },
             Login::Challenge => {
                 let answer = self.answer_to(Action::Challenge).await?;
-                let challenge = answer.get("Challenge").ok_or("challenge")?;
+                let challenge = answer.get("Challenge").ok_or(Fault::Greeting)?;
                 Action::LoginByKey { user, key: key(challenge, config.password.reveal()) }
             }
         };
         let answer = self.answer_to(action).await?;
-        if answer.get("Response") == Some("Success") { Ok(()) } else { Err("credentials") }
+        if answer.get("Response") == Some("Success") { Ok(()) } else { Err(Fault::Credentials) }
     }
 
     /// Before events flow and others ask.
-    async fn answer_to(&mut self, action: Action) -> Result<Message, &'static str> {
-        let text = action.encode("login").map_err(|_| "credentials")?;
-        self.stream.write_all(text.as_bytes()).await.map_err(|_| "unreachable")?;
+    async fn answer_to(&mut self, action: Action) -> Result<Message, Fault> {
+        let text = action.encode("login").map_err(|_| Fault::Credentials)?;
+        write_whole(&mut self.stream, text.as_bytes()).await.map_err(|_| Fault::Unreachable)?;
         loop {
             match self.said().await? {
                 Said::Message(message) if message.get("ActionID") == Some("login") => return Ok(message),
@@ -127,7 +193,7 @@ impl<'a> Connection<'a> {
         }
     }
 
-    async fn said(&mut self) -> Result<Said, &'static str> {
+    async fn said(&mut self) -> Result<Said, Fault> {
         loop {
             match self.decoder.poll() {
                 Some(Ok(said)) => return Ok(said),
@@ -136,7 +202,7 @@ impl<'a> Connection<'a> {
             }
             match self.stream.read(&mut self.buffer).await {
                 Ok(count @ 1..) => self.decoder.handle(&self.buffer[..count]),
-                _ => return Err("unreachable"),
+                _ => return Err(Fault::Unreachable),
             }
         }
     }
@@ -224,7 +290,7 @@ impl<'a> Connection<'a> {
     }
 
     async fn write_text(&mut self, text: &str) -> Result<(), &'static str> {
-        match timeout(self.ami.config.deadline, self.stream.write_all(text.as_bytes())).await {
+        match timeout(self.ami.config.deadline, write_whole(&mut self.stream, text.as_bytes())).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err("closed"),
             Err(_) => Err("deadline"),
@@ -289,6 +355,18 @@ impl<'a> Connection<'a> {
     fn malformed(&self) {
         self.ami.counters.malformed.fetch_add(1, Relaxed);
     }
+}
+
+/// By TLS, what is written may wait for more.
+async fn write_whole(stream: &mut Stream, bytes: &[u8]) -> std::io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
+}
+
+/// Who has to prove to be there: the host of `host:port`, where an address of version 6 may stand in brackets.
+fn host_of(address: &str) -> Option<Host> {
+    let (host, _) = address.rsplit_once(':')?;
+    Host::parse(host).ok()
 }
 
 /// The answer to a challenge: MD5 of challenge and secret, as lower-case hexadecimal.

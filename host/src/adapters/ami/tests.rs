@@ -19,9 +19,11 @@ impl Drop for House {
 
 #[expect(clippy::disallowed_methods, reason = "ended by the token")]
 async fn house_with(password: &str, login: Login) -> House {
+    let transport = Transport::Plain;
     let manager = Manager::start().await;
     let (address, password) = (manager.address.clone(), Pii::new(password.to_owned()));
-    let ami = Arc::new(Ami::new(AmiConfig { address, user: "vg".into(), password, login, deadline: DEADLINE }));
+    let ami =
+        Arc::new(Ami::new(AmiConfig { address, user: "vg".into(), password, login, transport, deadline: DEADLINE }).unwrap());
     let stop = CancellationToken::new();
     let (running, token) = (Arc::clone(&ami), stop.clone());
     tokio::spawn(async move { running.run(token).await });

@@ -2,6 +2,7 @@
 
 use super::rest::{Answer, Ask, ari_url};
 use super::socket;
+use crate::adapters::trust::{self, Stream, TlsFault, TrustError};
 use crate::application::ports::TelephonyError;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -11,16 +12,11 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, RootCertStore};
-use std::io;
+use rustls::ClientConfig;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config, tungstenite};
 use tokio_util::either::Either;
@@ -31,8 +27,6 @@ pub(super) const ANSWER_MAX: usize = 8 << 20;
 /// An event is about 1 kB.
 const EVENT_MAX: usize = 1 << 20;
 
-pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
-
 /// How an Asterisk is dialled.
 #[derive(Clone)]
 pub(super) struct Dialled {
@@ -40,17 +34,6 @@ pub(super) struct Dialled {
     authorization: HeaderValue,
     tls: Arc<ClientConfig>,
     deadline: Duration,
-}
-
-/// Whom a TLS connection trusts. `ca`: PEM of one certificate or more, trusted instead of the system's.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// It is no certificate.
-    #[error("use the authorities of asterisk: not certificates in PEM")]
-    Ca,
-    /// The system has none.
-    #[error("find the system's authorities")]
-    System,
 }
 
 /// Why the event socket was not connected.
@@ -91,6 +74,16 @@ impl DialFault {
     }
 }
 
+impl From<TlsFault> for DialFault {
+    fn from(fault: TlsFault) -> Self {
+        match fault {
+            TlsFault::Certificate(why) => Self::Certificate(why),
+            TlsFault::Tls => Self::Tls,
+            TlsFault::Unreachable => Self::Unreachable,
+        }
+    }
+}
+
 /// REST over HTTP; connections are kept and shared.
 pub(super) struct HttpWire {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -99,16 +92,9 @@ pub(super) struct HttpWire {
 
 impl Dialled {
     pub(super) fn new(base: Url, ca: Option<&[u8]>, authorization: HeaderValue, deadline: Duration) -> Result<Self, TrustError> {
-        let roots = match ca {
-            Some(pem) => operator_roots(pem)?,
-            None if base.scheme() == "https" => system_roots()?,
-            None => RootCertStore::empty(),
-        };
-        // Named here, not taken from the process: whoever else links rustls has no say in how calls are guarded.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let tls = tls.map_err(|_| TrustError::System)?.with_root_certificates(roots).with_no_client_auth();
-        Ok(Self { base, authorization, tls: Arc::new(tls), deadline })
+        let speaks_tls = ca.is_some() || base.scheme() == "https";
+        let tls = if speaks_tls { trust::trusting(ca)? } else { trust::trusting_nobody()? };
+        Ok(Self { base, authorization, tls, deadline })
     }
 
     pub(super) async fn events(&self, app: &str) -> Result<WebSocketStream<Stream>, DialFault> {
@@ -148,13 +134,7 @@ impl Dialled {
         if self.base.scheme() != "https" {
             return Ok(Either::Left(tcp));
         }
-        let name = match host {
-            Host::Domain(name) => ServerName::try_from(name.to_owned()).map_err(|_| DialFault::Certificate("wrong_name"))?,
-            Host::Ipv4(address) => ServerName::from(address),
-            Host::Ipv6(address) => ServerName::from(address),
-        };
-        let stream = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(|error| tls_fault(&error))?;
-        Ok(Either::Right(stream))
+        Ok(Either::Right(trust::seal(tcp, host, &self.tls).await?))
     }
 }
 
@@ -188,34 +168,5 @@ impl HttpWire {
             Err(_) => Bytes::new(),
         };
         Ok(Answer { status: status.as_u16(), body })
-    }
-}
-
-fn operator_roots(pem: &[u8]) -> Result<RootCertStore, TrustError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        roots.add(certificate.map_err(|_| TrustError::Ca)?).map_err(|_| TrustError::Ca)?;
-    }
-    if roots.is_empty() { Err(TrustError::Ca) } else { Ok(roots) }
-}
-
-fn system_roots() -> Result<RootCertStore, TrustError> {
-    let mut roots = RootCertStore::empty();
-    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if added == 0 { Err(TrustError::System) } else { Ok(roots) }
-}
-
-fn tls_fault(error: &io::Error) -> DialFault {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => DialFault::Certificate(match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_valid_yet",
-            CertificateError::UnknownIssuer => "unknown_issuer",
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "wrong_name",
-            CertificateError::Revoked => "revoked",
-            _ => "other",
-        }),
-        Some(_) => DialFault::Tls,
-        None => DialFault::Unreachable,
     }
 }

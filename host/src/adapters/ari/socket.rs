@@ -8,7 +8,7 @@ use tokio_tungstenite::{WebSocketStream, tungstenite::Bytes};
 /// See the module.
 pub(super) enum Socket {
     /// This gateway connected.
-    Dialled(Box<WebSocketStream<super::http::Stream>>),
+    Dialled(Box<WebSocketStream<crate::adapters::trust::Stream>>),
     /// Asterisk did.
     Accepted(Box<ws::WebSocket>),
 }

@@ -32,7 +32,13 @@ pub(super) struct Options {
     /// Where Asterisk reaches this gateway's HTTP side; default: http.bind
     #[arg(long, value_name = "HOST:PORT")]
     gateway: Option<String>,
+    /// Where http.tls is set: file on Asterisk's machine with the authorities (PEM) that the gateway's certificate comes from
+    #[arg(long = "gateway-ca", value_name = "FILE", default_value = DEBIANS_AUTHORITIES)]
+    gateway_ca: String,
 }
+
+/// What Debian trusts. Asterisk looks nowhere by itself.
+const DEBIANS_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// What the snippets depend on.
 struct Choices<'a> {
@@ -43,8 +49,8 @@ struct Choices<'a> {
     ami_password: &'a str,
     http_port: u16,
     gateway: String,
-    /// Whether the gateway's address is served over TLS.
-    sealed: bool,
+    /// Where the gateway's address is served over TLS: the file of the authorities by which Asterisk knows it.
+    authorities: Option<&'a str>,
     callers: &'a str,
     codec: &'static str,
     /// None where no gateway listens for announcements.
@@ -80,7 +86,7 @@ const SNIPPETS: [Snippet; 7] = [
 const AMI_PORT: &str = "5038";
 
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
-    let Command::Config(Options { dir, callers, next_apps, gateway }) = command;
+    let Command::Config(Options { dir, callers, next_apps, gateway, gateway_ca }) = command;
     let configured = config.asterisk.first();
     ensure!(is_network(&callers), "--callers {callers:?} is no address or network: for example 192.0.2.10 or 192.0.2.0/24");
     let (made, ami) = (made_password()?, made_password()?);
@@ -95,7 +101,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         ami_password: &ami,
         http_port: configured.and_then(|asterisk| asterisk.url()?.port_or_known_default()).unwrap_or(8088),
         gateway: gateway.unwrap_or_else(|| config.http.bind.to_string()),
-        sealed: config.http.tls.is_some(),
+        authorities: config.http.tls.is_some().then_some(gateway_ca.as_str()),
         callers: &callers,
         codec: match config.media.codec {
             crate::config::RtpCodec::Ulaw => "ulaw,alaw",
@@ -108,6 +114,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         choices.webhook_secret.is_none_or(fits_a_dialplan),
         "http.webhook_secret has characters that a dialplan cannot hold: , ; ( ) $ and quotes"
     );
+    ensure!(is_file_name(&gateway_ca), "--gateway-ca {gateway_ca:?} is no whole path of letters, digits and /-_.");
     if let Some(dir) = &dir {
         std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
     }
@@ -133,10 +140,14 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
 
 fn snippets(choices: &Choices<'_>) -> Vec<(&'static str, String)> {
     let announce = choices.webhook_secret.map_or("", |_| " same => n,Gosub(vg-announce,s,1(${EXTEN}))\n");
-    let s = if choices.sealed { "s" } else { "" };
+    let s = choices.authorities.map_or("", |_| "s");
+    // Lines of their own, or none.
+    let client_tls = choices.authorities.map_or(String::new(), |file| format!("tls_enabled = yes\nca_list_file = {file}\n"));
+    let curl_tls = choices.authorities.map_or(String::new(), |file| format!(" same => n,Set(CURLOPT(ssl_cainfo)={file})\n"));
     let marks = [
-        // A line of its own, or none.
         ("@ANNOUNCE@\n", announce.to_owned()),
+        ("@CLIENT_TLS@\n", client_tls),
+        ("@CURL_TLS@\n", curl_tls),
         ("@STASIS@", stasis(&choices.apps)),
         ("@APP@", choices.apps[0].clone()),
         ("@USER@", choices.user.to_owned()),
@@ -168,6 +179,11 @@ fn stasis(apps: &[String]) -> String {
 
 fn is_app(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
+}
+
+/// A whole path, and nothing that says more to a dialplan.
+fn is_file_name(path: &str) -> bool {
+    path.starts_with('/') && path.chars().all(|c| c.is_ascii_alphanumeric() || "/-_.".contains(c))
 }
 
 /// An address, alone or with the length of its network's prefix. Anything else could be a line of its own in `pjsip.conf`.
@@ -244,7 +260,7 @@ mod tests {
             ami_password: "other",
             http_port: 8088,
             gateway: "127.0.0.1:8080".into(),
-            sealed: false,
+            authorities: None,
             callers: "192.0.2.0/24",
             codec: "ulaw,alaw",
             webhook_secret: None,
@@ -266,7 +282,12 @@ mod tests {
 
     #[test]
     fn every_mark_is_filled_in() {
-        let all = Choices { webhook_secret: Some("hook"), apps: vec!["a".into(), "b".into()], ..choices() };
+        let all = Choices {
+            webhook_secret: Some("hook"),
+            authorities: Some("/ca.pem"),
+            apps: vec!["a".into(), "b".into()],
+            ..choices()
+        };
         for choices in [choices(), all] {
             for (name, text) in snippets(&choices) {
                 let mark = text
@@ -316,8 +337,12 @@ mod tests {
                 "CURL(http://127.0.0.1:8080/v1/webhooks/asterisk,did=",
             ],
         );
-        let sealed = text_of("extensions.conf", &Choices { sealed: true, ..two });
-        assert!(sealed.contains("CURL(https://127.0.0.1:8080/"), "{sealed}");
+        let sealed = Choices { authorities: Some("/ca.pem"), ..two };
+        in_order(&text_of("extensions.conf", &sealed), &["Set(CURLOPT(ssl_cainfo)=/ca.pem)", "CURL(https://127.0.0.1:8080/"]);
+        let client = "uri = wss://127.0.0.1:8080";
+        let tls = "tls_enabled = yes\nca_list_file = /ca.pem\n";
+        in_order(&text_of("websocket_client.conf", &sealed), &[client, tls, client, tls]);
+        assert!(is_file_name("/etc/ssl/ca.pem") && !["", "ca.pem", "/a b", "/a,b", "/a;b"].iter().any(|path| is_file_name(path)));
         assert!(
             fits_a_dialplan("0aZ-_.~+/=")
                 && !["a b", "a,b", "a;b", "$x", "a)b", "ü"].iter().any(|secret| fits_a_dialplan(secret))

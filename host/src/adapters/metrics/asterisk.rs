@@ -24,6 +24,8 @@ pub struct AsteriskReadings {
     pub ami_up: u64,
     /// Logins that a manager interface refused.
     pub ami_logins_refused: u64,
+    /// Manager interfaces that could not be connected since start, by bounded code.
+    pub ami_connect_faults: Vec<(&'static str, u64)>,
     /// Messages of manager interfaces that made no sense.
     pub ami_malformed: u64,
 }
@@ -39,6 +41,7 @@ pub(super) struct AsteriskMetrics {
     referrals_declined: IntCounter,
     ami_up: Gauge,
     ami_logins_refused: IntCounter,
+    ami_connect_faults: IntCounterVec,
     ami_malformed: IntCounter,
 }
 
@@ -54,6 +57,7 @@ impl AsteriskMetrics {
             referrals_declined: plain_counter(registry, "vg_caller_referrals_declined_total"),
             ami_up: plain_gauge(registry, "vg_ami_up"),
             ami_logins_refused: plain_counter(registry, "vg_ami_logins_refused_total"),
+            ami_connect_faults: counters(registry, "vg_ami_connect_faults_total"),
             ami_malformed: plain_counter(registry, "vg_ami_messages_malformed_total"),
         }
     }
@@ -74,6 +78,9 @@ impl AsteriskMetrics {
         advance(&self.referrals_declined, readings.referrals_declined);
         self.ami_up.set(readings.ami_up as f64);
         advance(&self.ami_logins_refused, readings.ami_logins_refused);
+        for (code, total) in &readings.ami_connect_faults {
+            advance(&self.ami_connect_faults.with_label_values(&[code]), *total);
+        }
         advance(&self.ami_malformed, readings.ami_malformed);
     }
 }

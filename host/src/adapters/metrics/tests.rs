@@ -56,6 +56,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
             sources: vec![("vg".into(), "ami", true)],
             rtts_s: vec![("vg".into(), 0.001)],
             connect_faults: vec![("certificate", 1)],
+            ami_connect_faults: vec![("certificate", 1)],
             ..AsteriskReadings::default()
         },
         ..Readings::default()

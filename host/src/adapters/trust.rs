@@ -1,0 +1,101 @@
+//! Whom connections to an Asterisk trust, and why one of them is not made.
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
+use url::Host;
+
+/// A connection, plain or by TLS.
+pub(super) type Stream = Either<TcpStream, TlsStream<TcpStream>>;
+
+/// Whom a TLS connection trusts. `ca`: PEM of one certificate or more, trusted instead of the system's.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It is no certificate.
+    #[error("use the authorities of asterisk: not certificates in PEM")]
+    Ca,
+    /// The system has none.
+    #[error("find the system's authorities")]
+    System,
+}
+
+/// Why no TLS connection was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TlsFault {
+    /// The certificate is not to be trusted, and why.
+    Certificate(&'static str),
+    /// No TLS is spoken there, or no version in common.
+    Tls,
+    /// The connection broke.
+    Unreachable,
+}
+
+/// TLS that trusts these authorities, or the system's.
+pub(super) fn trusting(ca: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustError> {
+    with_roots(match ca {
+        Some(pem) => operator_roots(pem)?,
+        None => system_roots()?,
+    })
+}
+
+/// TLS that trusts nobody, for where none is spoken.
+pub(super) fn trusting_nobody() -> Result<Arc<ClientConfig>, TrustError> {
+    with_roots(RootCertStore::empty())
+}
+
+fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, TrustError> {
+    // Named here, not taken from the process: whoever else links rustls has no say in how calls are guarded.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let tls = tls.map_err(|_| TrustError::System)?;
+    Ok(Arc::new(tls.with_root_certificates(roots).with_no_client_auth()))
+}
+
+/// Speaks TLS from now on, with whoever can prove to be `host`.
+pub(super) async fn seal(
+    tcp: TcpStream,
+    host: Host<impl Into<String>>,
+    tls: &Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, TlsFault> {
+    let name = match host {
+        Host::Domain(name) => ServerName::try_from(name.into()).map_err(|_| TlsFault::Certificate("wrong_name"))?,
+        Host::Ipv4(address) => ServerName::from(address),
+        Host::Ipv6(address) => ServerName::from(address),
+    };
+    TlsConnector::from(Arc::clone(tls)).connect(name, tcp).await.map_err(|error| fault(&error))
+}
+
+fn operator_roots(pem: &[u8]) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        roots.add(certificate.map_err(|_| TrustError::Ca)?).map_err(|_| TrustError::Ca)?;
+    }
+    if roots.is_empty() { Err(TrustError::Ca) } else { Ok(roots) }
+}
+
+fn system_roots() -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if added == 0 { Err(TrustError::System) } else { Ok(roots) }
+}
+
+fn fault(error: &io::Error) -> TlsFault {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(why)) => TlsFault::Certificate(match why {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_valid_yet",
+            CertificateError::UnknownIssuer => "unknown_issuer",
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "wrong_name",
+            CertificateError::Revoked => "revoked",
+            _ => "other",
+        }),
+        Some(_) => TlsFault::Tls,
+        None => TlsFault::Unreachable,
+    }
+}
