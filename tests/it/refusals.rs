@@ -7,9 +7,9 @@ use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::refusal::Refusal;
-use vg_tests::rig::{Caller, LIMITED, Rig};
+use vg_tests::rig::{Caller, LIMITED, Order, Rig};
 use voice_gateway::application::call_task::Prompt;
-use voice_gateway::application::ports::{MouthCommand, Observation, TelephonyEvent, TenantError, TenantHint};
+use voice_gateway::application::ports::{Observation, TelephonyEvent, TenantError, TenantHint};
 use voice_gateway::application::refusing::RefusalWords;
 
 fn limited() -> TenantHint {
@@ -110,7 +110,7 @@ async fn a_refused_caller_who_hangs_up_or_whose_leg_plays_nothing_holds_nobody()
         rig.script(|script| script.tenant_fault = Some(TenantError::Unknown));
         let mut caller = rig.call().await;
         let telephony = caller.telephony.clone().unwrap();
-        assert!(matches!(caller.command().await, MouthCommand::Say { .. }));
+        assert!(matches!(caller.command().await, Order::Say { .. }));
         let began = tokio::time::Instant::now();
         if hangs_up {
             telephony.send(TelephonyEvent::CallerGone).await.unwrap();

@@ -5,7 +5,7 @@
 use std::time::Duration;
 use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
-use vg_tests::rig::{Caller, Rig};
+use vg_tests::rig::{Caller, Order, Rig};
 use voice_gateway::application::path::OnSilentPath;
 use voice_gateway::application::ports::{LegEvent, MouthCommand, Observation, TelephonyError};
 use voice_gateway::application::refusing::RefusalWords;
@@ -14,7 +14,7 @@ const SILENT: LegEvent = LegEvent::PathSilent { heard: false, sent: true };
 
 /// The leg's first order to say something.
 async fn begins_to_speak(caller: &mut Caller) {
-    while !matches!(caller.command().await, MouthCommand::Say { .. }) {}
+    while !matches!(caller.command().await, Order::Say { .. }) {}
 }
 
 async fn path_silent(caller: &mut Caller) -> &'static str {

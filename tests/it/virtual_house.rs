@@ -8,10 +8,10 @@ use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
-use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Rig};
+use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
 use voice_gateway::application::ports::{
-    AudioChunk, Facts, LegEvent, MouthCommand, Observation, Reach, TelephonyEvent, TenantHint,
+    AudioChunk, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint,
 };
 
 /// Asks and listens to the answer; gives the turn's record.
@@ -143,14 +143,14 @@ async fn caller_who_interrupts_hushes_the_agent() {
     tokio::time::sleep(Duration::from_millis(600)).await;
     caller.understood("tell me everything").await;
     let utterance = match caller.command().await {
-        MouthCommand::Say { utterance, .. } => utterance,
+        Order::Say { utterance, .. } => utterance,
         other => panic!("{other:?}"),
     };
     caller.report(LegEvent::Audible { utterance, at: vg_tests::rig::now() }).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     caller.report(LegEvent::SpeechStarted { at: vg_tests::rig::now(), position_ms: 3_000 }).await;
     loop {
-        if matches!(caller.command().await, MouthCommand::Hush) {
+        if matches!(caller.command().await, Order::Hush) {
             break;
         }
     }
@@ -327,12 +327,12 @@ async fn the_agent_is_told_what_the_caller_heard_and_when_the_call_is_over() {
     caller.say("tell me everything").await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     caller.understood("tell me everything").await;
-    let MouthCommand::Say { utterance, .. } = caller.command().await else { panic!("no answer") };
+    let Order::Say { utterance, .. } = caller.command().await else { panic!("no answer") };
     caller.report(LegEvent::Audible { utterance, at: vg_tests::rig::now() }).await;
     tokio::time::sleep(Duration::from_millis(400)).await;
     let interruption = vg_tests::rig::now();
     caller.report(LegEvent::SpeechStarted { at: interruption, position_ms: 3_000 }).await;
-    while !matches!(caller.command().await, MouthCommand::Hush) {}
+    while !matches!(caller.command().await, Order::Hush) {}
     caller.report(LegEvent::Hushed { utterance: Some(utterance), spoken_ms: 600 }).await;
     tokio::time::sleep(Duration::from_millis(800)).await;
     caller.report(LegEvent::SpeechEnded { last_voiced: vg_tests::rig::now(), position_ms: 4_000 }).await;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tenants::FakeTenants;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
@@ -109,7 +109,65 @@ pub struct Caller {
 
 struct FarLeg {
     mouth: mpsc::Receiver<MouthCommand>,
+    floor: watch::Receiver<MouthFloor>,
+    /// What the Mouth was told last.
+    known: MouthFloor,
     events: mpsc::Sender<LegEvent>,
+}
+
+/// What a Mouth does.
+#[derive(Debug)]
+pub enum Order {
+    /// Sound to play.
+    Say {
+        /// Whose.
+        utterance: UtteranceId,
+        /// Linear samples at 16 kHz.
+        pcm: Vec<i16>,
+    },
+    /// No further sound of this utterance follows.
+    End {
+        /// Which one.
+        utterance: UtteranceId,
+    },
+    /// Nothing that came so far is played any more.
+    Hush,
+    /// Stand still.
+    Pause,
+    /// Go on.
+    GoOn,
+}
+
+impl FarLeg {
+    fn new(mouth: mpsc::Receiver<MouthCommand>, floor: watch::Receiver<MouthFloor>, events: mpsc::Sender<LegEvent>) -> Self {
+        Self { mouth, floor, known: MouthFloor::default(), events }
+    }
+
+    /// What follows from a change of the floor, and from one more command after it.
+    async fn order(&mut self) -> Result<Order, MouthCommand> {
+        loop {
+            let floor = *self.floor.borrow_and_update();
+            if floor.hushed > self.known.hushed {
+                self.known = MouthFloor { paused: false, ..floor };
+                return Ok(Order::Hush);
+            }
+            if floor.paused != self.known.paused {
+                self.known = floor;
+                return Ok(if floor.paused { Order::Pause } else { Order::GoOn });
+            }
+            let command = tokio::select! {
+                biased;
+                Ok(()) = self.floor.changed() => continue,
+                command = self.mouth.recv() => command.expect("the leg was dropped"),
+            };
+            match command {
+                MouthCommand::Say { utterance, .. } | MouthCommand::End { utterance } if Some(utterance) <= floor.hushed => {}
+                MouthCommand::Say { utterance, pcm, .. } => return Ok(Order::Say { utterance, pcm }),
+                MouthCommand::End { utterance } => return Ok(Order::End { utterance }),
+                other => return Err(other),
+            }
+        }
+    }
 }
 
 impl Rig {
@@ -320,40 +378,36 @@ impl Caller {
         let mut audible = false;
         loop {
             match self.command().await {
-                MouthCommand::Say { utterance, pcm, .. } => {
+                Order::Say { utterance, pcm } => {
                     if !std::mem::replace(&mut audible, true) {
                         self.report(LegEvent::Audible { utterance, at: now() }).await;
                     }
                     samples += pcm.len();
                     tokio::time::sleep(Duration::from_millis(pcm.len() as u64 / 16)).await;
                 }
-                MouthCommand::End { utterance } => {
+                Order::End { utterance } => {
                     self.report(LegEvent::Ended { utterance }).await;
                     return (utterance, samples);
                 }
-                MouthCommand::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
-                MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. } => {
-                    unreachable!("kept by `command`")
-                }
+                Order::Hush => self.report(LegEvent::Hushed { utterance: None, spoken_ms: 0 }).await,
+                Order::Pause | Order::GoOn => {}
             }
         }
     }
 
     /// Takes the next piece of sound, and reports that it is audible.
     pub async fn hear_some(&mut self) {
-        let MouthCommand::Say { utterance, .. } = self.command().await else { panic!("nothing is said") };
+        let Order::Say { utterance, .. } = self.command().await else { panic!("nothing is said") };
         self.report(LegEvent::Audible { utterance, at: now() }).await;
     }
 
     /// The next order to the Mouth; panics after 60 virtual seconds. What else the leg is told is kept in `told`.
-    pub async fn command(&mut self) -> MouthCommand {
+    pub async fn command(&mut self) -> Order {
         loop {
-            let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.mouth.recv()).await;
-            match order.expect("no order to the Mouth came").expect("the leg was dropped") {
-                order @ (MouthCommand::Record(_) | MouthCommand::StopRecording | MouthCommand::Watch { .. }) => {
-                    self.told.push(order)
-                }
-                order => return order,
+            let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.order()).await;
+            match order.expect("no order to the Mouth came") {
+                Ok(order) => return order,
+                Err(told) => self.told.push(told),
             }
         }
     }

@@ -98,6 +98,7 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
+    counter("vg_overlaps_total", &["outcome"], "Callers' voices over the gateway's own: interruption (it stopped); backchannel (words of who listens: it went on); sound (a cough, a noise: it went on)."),
     gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
     histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
     counter("vg_plugin_links_total", &["fate"], "Links of plugins by what became of them: asked, connected, reused, egress_denied, failed, echo_masked."),
@@ -207,6 +208,7 @@ pub struct Metrics {
     transfers: IntCounterVec,
     turns: IntCounter,
     turn_ends: IntCounterVec,
+    overlaps: IntCounterVec,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
@@ -274,6 +276,7 @@ impl Metrics {
             transfers: counters(&registry, "vg_transfers_total"),
             turns: plain_counter(&registry, "vg_turns_total"),
             turn_ends: counters(&registry, "vg_turn_ends_total"),
+            overlaps: counters(&registry, "vg_overlaps_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
@@ -364,6 +367,7 @@ impl Observe for Metrics {
                 self.breakers_open.with_label_values(&[role]).add(change);
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
+            Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
             Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
             Observation::NotRecorded(code) => {

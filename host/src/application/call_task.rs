@@ -249,7 +249,9 @@ impl CallTask {
             CallAction::CancelAsk { turn } => self.thinker.cancel(turn),
             CallAction::Say { utterance, text } => self.speaker.say(utterance, text.as_str()),
             CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
-            CallAction::Hush { .. } => self.speaker.hush(),
+            CallAction::Pause { utterance: _ } => self.speaker.pause(true),
+            CallAction::GoOn { utterance: _ } => self.speaker.pause(false),
+            CallAction::Hush { utterance } => self.speaker.hush(utterance),
             CallAction::GoOnWithAnotherVoice => self.speaker.go_on_with_another(),
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
@@ -272,6 +274,7 @@ impl CallTask {
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
             CallAction::EndJudged(end) => self.services.observe.observe(&Observation::EndJudged(end)),
+            CallAction::OverlapJudged(overlap) => self.services.observe.observe(&Observation::OverlapJudged(overlap)),
             CallAction::Refused { phase, input } => {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });
             }
@@ -381,7 +384,7 @@ impl CallTask {
 
     fn connect(&mut self, leg: MediaLeg) {
         self.listener.set_rate_hz(leg.rate_hz);
-        self.speaker.connect(leg.mouth, leg.rate_hz);
+        self.speaker.connect(leg.mouth, leg.floor, leg.rate_hz);
         self.leg_events = Some(leg.events);
         if self.settings.recording {
             self.record();

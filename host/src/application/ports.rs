@@ -18,8 +18,8 @@ use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
-use vg_domain::call::{Progress, TurnEnd};
+use tokio::sync::{mpsc, watch};
+use vg_domain::call::{Overlap, Progress, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
@@ -184,6 +184,8 @@ impl TelephonyError {
 pub struct MediaLeg {
     /// What to say.
     pub mouth: mpsc::Sender<MouthCommand>,
+    /// Whether it may be said. Counts at the next tick, whatever waits in `mouth`.
+    pub floor: watch::Sender<MouthFloor>,
     /// What is heard and played.
     pub events: mpsc::Receiver<LegEvent>,
     /// Rate of [`AudioChunk`]s, in Hz.
@@ -207,8 +209,6 @@ pub enum MouthCommand {
         /// Which one.
         utterance: UtteranceId,
     },
-    /// Stop within one frame and forget what is queued; answered by [`LegEvent::Hushed`].
-    Hush,
     /// Keep what both sides say from now on. A second one takes the place of the first.
     Record(Box<RecordingTap>),
     /// Keep nothing of it from now on; what was kept is.
@@ -221,6 +221,16 @@ pub enum MouthCommand {
         /// Neither side audible for so long is told.
         dead_air: Duration,
     },
+}
+
+/// Whether a leg may say what it is told to say. Orders to be silent do not wait behind sound for which there is no room yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MouthFloor {
+    /// This utterance and those before it are over: stop within one frame and forget what is queued, now and later; answered by
+    /// [`LegEvent::Hushed`].
+    pub hushed: Option<UtteranceId>,
+    /// Stand still within one frame, and keep what is queued.
+    pub paused: bool,
 }
 
 /// What a leg reports.
@@ -254,7 +264,7 @@ pub enum LegEvent {
         /// Which one.
         utterance: UtteranceId,
     },
-    /// Answer to [`MouthCommand::Hush`].
+    /// Answer to [`MouthFloor::hushed`].
     Hushed {
         /// What was being played, if anything.
         utterance: Option<UtteranceId>,
@@ -510,6 +520,8 @@ pub enum Observation {
     TurnEnded(vg_domain::turn::TurnRecord),
     /// The end of a caller's turn turned out so.
     EndJudged(TurnEnd),
+    /// What a caller's voice over the gateway's own was.
+    OverlapJudged(Overlap),
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

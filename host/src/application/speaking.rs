@@ -6,11 +6,11 @@
 use super::breakers::{Breakers, Climber, Sample};
 use super::call_task::Prompt;
 use super::limits;
-use super::ports::{Fall, MouthCommand, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use vg_domain::ids::{PluginId, UtteranceId};
 use vg_domain::speech::spoken_to;
 use vg_domain::tenant::Ladder;
@@ -38,6 +38,7 @@ pub(super) struct Speaker {
     /// `Cancelled` answers that are still to come.
     cancels: u32,
     mouth: Option<mpsc::Sender<MouthCommand>>,
+    floor: watch::Sender<MouthFloor>,
     to_mouth: VecDeque<MouthCommand>,
     /// Orders beside what is said: a handful in a call.
     orders: VecDeque<MouthCommand>,
@@ -75,6 +76,7 @@ impl Speaker {
             fell: false,
             cancels: 0,
             mouth: None,
+            floor: watch::Sender::default(),
             to_mouth: VecDeque::new(),
             orders: VecDeque::new(),
             fallen: VecDeque::new(),
@@ -87,15 +89,15 @@ impl Speaker {
     }
 
     /// Where sound goes from now on, and the rate that suits it best.
-    pub(super) fn connect(&mut self, mouth: mpsc::Sender<MouthCommand>, rate_hz: u32) {
-        self.mouth = Some(mouth);
+    pub(super) fn connect(&mut self, mouth: mpsc::Sender<MouthCommand>, floor: watch::Sender<MouthFloor>, rate_hz: u32) {
+        (self.mouth, self.floor) = (Some(mouth), floor);
         self.request.rate_hz = rate_hz;
     }
 
     /// The leg is gone, and what was on its way to it with it.
     pub(super) fn disconnect(&mut self) {
-        self.hush();
-        (self.mouth, self.to_mouth) = (None, VecDeque::new());
+        self.forget();
+        self.mouth = None;
         self.orders.clear();
     }
 
@@ -186,10 +188,19 @@ impl Speaker {
         self.to_session.clear();
     }
 
-    /// Stops within one frame and forgets everything that was to be said.
-    pub(super) fn hush(&mut self) {
+    /// Stands still within one frame, or goes on from there.
+    pub(super) fn pause(&self, paused: bool) {
+        self.floor.send_modify(|floor| floor.paused = paused);
+    }
+
+    /// Stops within one frame and forgets everything that was to be said, up to this utterance.
+    pub(super) fn hush(&mut self, utterance: UtteranceId) {
+        self.floor.send_modify(|floor| *floor = MouthFloor { hushed: Some(utterance), paused: false });
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         self.to_mouth.clear();
-        self.to_mouth.push_back(MouthCommand::Hush);
         self.fell = false;
         if !self.open.is_empty() {
             self.open.clear();

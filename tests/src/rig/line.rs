@@ -4,10 +4,10 @@ use super::{Caller, FarLeg, Shared};
 use futures_util::future::BoxFuture;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use vg_domain::outcome::EndCause;
 use vg_domain::transfer::Handover;
-use voice_gateway::application::ports::{DialError, DialOrder, Dialled, Dialler, MediaLeg, Telephony, TelephonyError};
+use voice_gateway::application::ports::{DialError, DialOrder, Dialled, Dialler, MediaLeg, MouthFloor, Telephony, TelephonyError};
 
 pub(super) struct FakeLine {
     pub(super) acts: Arc<Mutex<Vec<String>>>,
@@ -36,9 +36,10 @@ impl Telephony for FakeLine {
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let (mouth_tx, mouth) = mpsc::channel(8);
+            let (floor_tx, floor) = watch::channel(MouthFloor::default());
             let (events, events_rx) = mpsc::channel(64);
-            let _ = self.legs.send(FarLeg { mouth, events }).await;
-            Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
+            let _ = self.legs.send(FarLeg::new(mouth, floor, events)).await;
+            Ok(MediaLeg { mouth: mouth_tx, floor: floor_tx, events: events_rx, rate_hz: 16_000 })
         })
     }
 
@@ -47,13 +48,14 @@ impl Telephony for FakeLine {
         Box::pin(async {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let (mouth_tx, mouth) = mpsc::channel(8);
+            let (floor_tx, floor) = watch::channel(MouthFloor::default());
             let (events, events_rx) = mpsc::channel(64);
             let (fault, legs) = (self.reconnect_fault.clone(), &self.legs);
             if let Some(fault) = fault {
                 return Err(fault);
             }
-            let _ = legs.send(FarLeg { mouth, events }).await;
-            Ok(MediaLeg { mouth: mouth_tx, events: events_rx, rate_hz: 16_000 })
+            let _ = legs.send(FarLeg::new(mouth, floor, events)).await;
+            Ok(MediaLeg { mouth: mouth_tx, floor: floor_tx, events: events_rx, rate_hz: 16_000 })
         })
     }
 

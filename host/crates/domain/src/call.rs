@@ -9,6 +9,7 @@ mod listening;
 mod turn_end;
 mod thinking;
 mod speaking;
+mod overlap;
 mod keying;
 mod handover;
 mod advising;
@@ -17,6 +18,7 @@ mod ending;
 mod rebuilt;
 
 pub use input::CallInput;
+pub use overlap::Overlap;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
 pub use timers::CallReason;
 pub use turn_end::TurnEnd;
@@ -98,6 +100,16 @@ pub enum CallAction {
         /// Which one.
         utterance: UtteranceId,
     },
+    /// Stand still within one frame, and keep what is queued.
+    Pause {
+        /// Which one.
+        utterance: UtteranceId,
+    },
+    /// Go on where it stands still.
+    GoOn {
+        /// Which one.
+        utterance: UtteranceId,
+    },
     /// Stop speaking within one frame and forget what is queued.
     Hush {
         /// Which one.
@@ -141,6 +153,8 @@ pub enum CallAction {
     Emit(Fact),
     /// How the end of a turn turned out; counted.
     EndJudged(TurnEnd),
+    /// What the caller's voice over the gateway's own was; counted.
+    OverlapJudged(Overlap),
     /// An input made no sense in this phase; counted.
     Refused {
         /// Bounded label of the phase.
@@ -174,6 +188,10 @@ pub struct Call {
     /// Turns that got an answer.
     turns: u32,
     caller_speaks: bool,
+    /// All words of the caller's over what is being said only say that somebody listens.
+    aside: bool,
+    /// What was said last is a question.
+    asks: bool,
     /// When the caller last began to speak.
     speech_since: Option<Instant>,
     finalizing: Finalizing,
@@ -230,6 +248,8 @@ impl Call {
             last_utterance: UtteranceId(0),
             turns: 0,
             caller_speaks: false,
+            aside: false,
+            asks: false,
             speech_since: None,
             finalizing: Finalizing::default(),
             last_words_took: None,
@@ -369,6 +389,7 @@ impl Call {
     /// Goes to another phase. Alarms of the old one are forgotten.
     fn enter(&mut self, phase: Phase) {
         self.judge_end(&phase);
+        self.unpause();
         self.timers.clear();
         self.phase = phase;
     }

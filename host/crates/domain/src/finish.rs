@@ -46,6 +46,10 @@ pub enum Judge {
 
 /// Sounds that one listener writes and the next does not.
 const HESITATIONS: &[&str] = &["um", "uh", "uhm", "er", "erm", "ah", "eh", "hm", "hmm", "mm", "ahn"];
+/// Sounds of listening, in every language.
+const LISTENING: &[&str] = &["mm", "mmm", "mhm", "mm-hm", "mm-hmm", "mhmm", "hm", "hmm", "uh-huh", "aha", "ah", "oh", "ok", "okay"];
+/// Who says more of them says something.
+const BACKCHANNEL_WORDS: usize = 3;
 /// So many words at the start may be greetings, fillers or "so" before what is meant begins.
 const LEADS_MAX: usize = 4;
 /// A number of so many digits is whole: telephone numbers with their area code have nine and more.
@@ -79,6 +83,16 @@ impl Judge {
             Self::Reader(lexicon) => lexicon.with_digits(words),
             Self::Silent => words,
         }
+    }
+
+    /// Whether words are no more than the sounds by which a listener says that it listens ("mm-hm", "yeah, okay").
+    pub fn is_backchannel(self, words: &str) -> bool {
+        let words = plain_words(words);
+        let known = |word: &str| match self {
+            Self::Reader(lexicon) => lexicon.backchannels.contains(&word),
+            Self::Silent => false,
+        };
+        (1..=BACKCHANNEL_WORDS).contains(&words.len()) && words.iter().all(|word| LISTENING.contains(&word.as_str()) || known(word))
     }
 
     /// Judges all of a turn's words so far.

@@ -204,8 +204,8 @@ pub struct Timing {
     pub endpoint_bounds: Option<Bounds>,
     /// Caller silence after which `not_understood` is said.
     pub silence: Duration,
-    /// Caller speech shorter than this does not interrupt the agent. Must exceed the voice activity detector's hangover (200 ms): an end
-    /// is only known after it.
+    /// Caller speech that lasts so long interrupts the agent without words: the voice activity detector tells of an end after 200 ms, so at 400
+    /// the voice itself was there for 200. Until then what is said stands still.
     pub barge_in: Duration,
     /// The agent's time for its first words.
     pub agent_deadline: Duration,
@@ -237,7 +237,7 @@ impl Default for Timing {
             endpoint_wait: Duration::from_millis(500),
             endpoint_bounds: Some(Bounds::default()),
             silence: Duration::from_secs(5),
-            barge_in: Duration::from_millis(300),
+            barge_in: Duration::from_millis(400),
             agent_deadline: Duration::from_secs(10),
             speech_deadline: Duration::from_secs(5),
             final_deadline: Duration::from_secs(2),

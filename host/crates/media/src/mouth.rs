@@ -166,6 +166,7 @@ pub struct Mouth {
     /// `samples` hold the fade of a hushed utterance, still to be sent.
     fading: bool,
     starving: bool,
+    paused: bool,
     bed: Option<Playing>,
     /// Mean square of what was sent last.
     power: f32,
@@ -213,6 +214,7 @@ impl Mouth {
             last: 0,
             fading: false,
             starving: false,
+            paused: false,
             bed: None,
             power: 0.0,
             audible: false,
@@ -237,8 +239,9 @@ impl Mouth {
 
     /// Stops: the next packet fades out, nothing follows it, and all that waited is forgotten. Tells what was being said.
     pub fn hush(&mut self, now: Instant) -> Option<Spoken> {
+        let was_silent = std::mem::take(&mut self.paused) && self.starving;
         let sent = self.queue.spoken()?;
-        if sent.samples > 0 && matches!(self.queue.fill(&mut self.samples), Filled::Audio(_)) {
+        if sent.samples > 0 && !was_silent && matches!(self.queue.fill(&mut self.samples), Filled::Audio(_)) {
             let ramp = self.samples.len() / FADE_SHARE;
             for (n, sample) in self.samples[..ramp].iter_mut().enumerate() {
                 *sample = (i32::from(*sample) * (ramp - n) as i32 / ramp as i32) as i16;
@@ -249,9 +252,20 @@ impl Mouth {
         self.queue.clear();
         self.starving = false;
         self.stats.hushed += 1;
-        // The packet of this slot has left, but only a part of it was heard.
-        let unheard = samples_in(self.pace.next().saturating_duration_since(now), sent.rate_hz);
+        // The packet of this slot has left, but only a part of it was heard; what left before a pause was.
+        let slot_left = if was_silent { Duration::ZERO } else { self.pace.next().saturating_duration_since(now) };
+        let unheard = samples_in(slot_left, sent.rate_hz);
         Some(Spoken { samples: sent.samples.saturating_sub(unheard), ..sent })
+    }
+
+    /// Stands still within one frame, and keeps all that waits until [`go_on`](Self::go_on). What is said meanwhile waits too.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Goes on with the sample before which it paused.
+    pub fn go_on(&mut self) {
+        self.paused = false;
     }
 
     /// Plays this under all that is said, and where nothing is; `None` fades out what is played. A bed that follows another begins at once.
@@ -326,7 +340,7 @@ impl Mouth {
     /// When to ask for the next packet, and what for; `None` while there is nothing to send.
     pub fn poll_timeout(&self) -> Option<(Instant, MouthReason)> {
         let always = self.silence == Silence::Comfort || self.bed.is_some();
-        let busy = self.pace.is_running() || self.fading || always || self.queue.is_ready();
+        let busy = self.pace.is_running() || self.fading || always || (self.queue.is_ready() && !self.paused);
         busy.then(|| (self.pace.next(), MouthReason::Packet))
     }
 
@@ -365,6 +379,9 @@ impl Mouth {
             return Some(Content::Sound);
         }
         let starved = std::mem::take(&mut self.starving);
+        if self.paused {
+            return self.fill_with_pause(starved);
+        }
         match self.queue.fill(&mut self.samples) {
             Filled::Audio(_) if starved => fade_in(&mut self.samples),
             Filled::Audio(_) => {}
@@ -384,6 +401,25 @@ impl Mouth {
             Filled::Nothing => return Some(Content::Silence),
         }
         Some(Content::Sound)
+    }
+
+    /// The frame in which it stands still leads to silence; the samples that wait are not touched.
+    fn fill_with_pause(&mut self, silent: bool) -> Option<Content> {
+        if self.queue.is_begun() {
+            self.starving = true;
+            if !silent {
+                self.samples.fill(0);
+                let frame = self.samples.len();
+                fade_out(self.last, &mut self.samples, frame);
+                return Some(Content::Sound);
+            }
+        } else if self.silence == Silence::Nothing {
+            if self.bed.is_none() {
+                self.pace.rest();
+            }
+            return None;
+        }
+        Some(Content::Silence)
     }
 
     fn starve(&mut self, tag: UtteranceTag, starved: bool) {

@@ -1,7 +1,7 @@
 use super::client::{Phone, PhoneConfig, PhoneError};
 use super::*;
 use crate::adapters::rtp::ShardConfig;
-use crate::application::ports::{LegEvent, MouthCommand, TelephonyEvent, TenantHint};
+use crate::application::ports::{LegEvent, MouthCommand, MouthFloor, TelephonyEvent, TenantHint};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -149,7 +149,9 @@ async fn a_key_is_a_digit_and_a_hushed_answer_stops() {
     let mut hushed = None;
     while hushed.is_none() {
         match timeout(SOON, leg.events.recv()).await.unwrap().unwrap() {
-            LegEvent::Audible { .. } => leg.mouth.send(MouthCommand::Hush).await.unwrap(),
+            LegEvent::Audible { .. } => {
+                leg.floor.send_replace(MouthFloor { hushed: Some(utterance), paused: false });
+            }
             LegEvent::Hushed { utterance, spoken_ms } => hushed = Some((utterance, spoken_ms)),
             _ => {}
         }

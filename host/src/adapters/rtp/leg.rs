@@ -2,10 +2,10 @@
 
 use super::shard::LegConfig;
 use super::taped::Taped;
-use crate::application::ports::{AudioChunk, LegEvent, MouthCommand};
+use crate::application::ports::{AudioChunk, LegEvent, MouthCommand, MouthFloor};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::UtteranceId;
 use vg_media::dtmf::DigitNews;
@@ -55,6 +55,9 @@ pub(super) struct Leg {
     commands: mpsc::Receiver<MouthCommand>,
     /// Read from the channel, but the Mouth had no room: nothing further is read until it has.
     stalled: Option<MouthCommand>,
+    floor: watch::Receiver<MouthFloor>,
+    /// Nothing of this utterance or one before it is said any more.
+    hushed: Option<UtteranceId>,
     out: Outbox,
     told: LegCounts,
     turns: u32,
@@ -66,12 +69,13 @@ impl Leg {
         mouth: Mouth,
         reporter: Option<Reporter>,
         config: LegConfig,
-        commands: mpsc::Receiver<MouthCommand>,
+        (commands, floor): (mpsc::Receiver<MouthCommand>, watch::Receiver<MouthFloor>),
         events: mpsc::Sender<LegEvent>,
     ) -> Self {
         let out = Outbox::new(events, config.rate_hz as usize / 1000);
         let (codec, silence, told) = (config.codec, config.silence, LegCounts::default());
-        Self { ear, mouth, reporter, codec, silence, path: None, commands, stalled: None, out, told, turns: 0 }
+        let (path, stalled, hushed) = (None, None, None);
+        Self { ear, mouth, reporter, codec, silence, path, commands, stalled, floor, hushed, out, told, turns: 0 }
     }
 
     /// The owner dropped its half, which shows within 80 ms, or has not read for so long that it must be dead.
@@ -261,13 +265,41 @@ impl Leg {
         }
     }
 
+    /// Is silent or goes on as it is told. True when the Mouth was hushed.
+    fn take_floor(&mut self, now: Instant) -> bool {
+        if !self.floor.has_changed().unwrap_or(false) {
+            return false;
+        }
+        let (before, floor) = (self.hushed, *self.floor.borrow_and_update());
+        self.hushed = floor.hushed;
+        if floor.paused {
+            self.mouth.pause();
+        } else {
+            self.mouth.go_on();
+        }
+        if floor.hushed <= before {
+            return false;
+        }
+        let spoken = self.mouth.hush(now);
+        self.out.keep(LegEvent::Hushed {
+            utterance: spoken.as_ref().map(|spoken| utterance(spoken.tag)),
+            spoken_ms: spoken.map_or(0, |spoken| spoken.samples * 1000 / u64::from(spoken.rate_hz)),
+        });
+        true
+    }
+
+    fn is_hushed(&self, utterance: UtteranceId) -> bool {
+        self.hushed.is_some_and(|hushed| utterance <= hushed)
+    }
+
     /// Takes orders for the slots from `now`. True when the Mouth was hushed.
     pub(super) fn take_orders(&mut self, now: Instant) -> bool {
         self.look_after(now);
-        let mut hushed = false;
+        let hushed = self.take_floor(now);
         loop {
             let Some(command) = self.stalled.take().or_else(|| self.commands.try_recv().ok()) else { return hushed };
             match command {
+                MouthCommand::Say { utterance, .. } | MouthCommand::End { utterance } if self.is_hushed(utterance) => {}
                 MouthCommand::Say { utterance, rate_hz, pcm } => {
                     if let Some(rest) = self.say(utterance, rate_hz, pcm) {
                         self.stalled = Some(MouthCommand::Say { utterance, rate_hz, pcm: rest });
@@ -278,14 +310,6 @@ impl Leg {
                 MouthCommand::Record(tap) => self.out.tape = Some(Taped::new(now, self.codec, *tap)),
                 MouthCommand::StopRecording => self.out.tape = None,
                 MouthCommand::Watch { path_within, dead_air } => self.watch(now, path_within, dead_air),
-                MouthCommand::Hush => {
-                    hushed = true;
-                    let spoken = self.mouth.hush(now);
-                    self.out.keep(LegEvent::Hushed {
-                        utterance: spoken.as_ref().map(|spoken| utterance(spoken.tag)),
-                        spoken_ms: spoken.map_or(0, |spoken| spoken.samples * 1000 / u64::from(spoken.rate_hz)),
-                    });
-                }
             }
         }
     }

@@ -7,7 +7,7 @@ use super::ports::Ports;
 use super::priority;
 use super::socket::Socket;
 use super::worker::Worker;
-use crate::application::ports::MediaLeg;
+use crate::application::ports::{MediaLeg, MouthFloor};
 use bytes::{Bytes, BytesMut};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, mpsc as thread_mpsc};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use vg_media::rtcp::{Cname, Ntp, Reporter, ReporterConfig};
 use vg_media::{Codec, Ear, EarConfig, Framing, Mouth, MouthConfig, RtpStart, Silence};
 
@@ -166,14 +166,15 @@ impl Shard {
         let start = RtpStart { ssrc: random as u32, sequence: (random >> 32) as u16, timestamp: (random >> 16) as u32 };
         let mouth = Mouth::new(now, MouthConfig { silence: config.silence, ..MouthConfig::new(config.codec, framing) }, start)?;
         let (to_mouth, commands) = mpsc::channel(COMMANDS_MAX);
+        let (floor, told) = watch::channel(MouthFloor::default());
         let (to_owner, events) = mpsc::channel(EVENTS_MAX);
         let reporter = (framing == Framing::Rtp).then(|| reporter(now, start.ssrc, config.codec, random)).transpose()?;
-        let leg = Leg::new(ear, mouth, reporter, config, commands, to_owner);
+        let leg = Leg::new(ear, mouth, reporter, config, (commands, told), to_owner);
         let key = LegKey(self.counters.legs_opened.fetch_add(1, Relaxed));
         self.counters.legs_live.fetch_add(1, Relaxed);
         let slot = Box::new(Slot { leg, wire, _live: Live(Arc::clone(&self.counters)) });
         self.orders.try_send(Order::Open(key, slot)).map_err(|_| ShardError::Busy)?;
-        Ok((key, MediaLeg { mouth: to_mouth, events, rate_hz: config.rate_hz }))
+        Ok((key, MediaLeg { mouth: to_mouth, floor, events, rate_hz: config.rate_hz }))
     }
 }
 

@@ -4,7 +4,7 @@ mod recorded;
 mod stories;
 
 use super::*;
-use crate::application::ports::{LegEvent, MediaLeg, MouthCommand};
+use crate::application::ports::{LegEvent, MediaLeg, MouthCommand, MouthFloor};
 use bytes::Bytes;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -130,20 +130,61 @@ async fn speech_leaves_every_20_ms_and_is_told() {
     assert_eq!(lateness.count, 50, "{lateness:?}");
 }
 
+fn hush(media: &MediaLeg, id: u32) {
+    media.floor.send_replace(MouthFloor { hushed: Some(UtteranceId(id)), paused: false });
+}
+
+#[tokio::test]
+async fn an_answer_of_which_most_still_waits_for_room_is_hushed_at_once_all_of_it() {
+    let shard = shard();
+    let peer = peer();
+    let (mut media, _wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
+    let (first, second) = (UtteranceId(1), UtteranceId(2));
+    // 50 s at 24 kHz, of which the leg takes 11 at once.
+    for _ in 0..50 {
+        media.mouth.send(MouthCommand::Say { utterance: first, rate_hz: 24_000, pcm: vec![9000; 24_000] }).await.unwrap();
+    }
+    until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. })).await;
+    hush(&media, 1);
+    media.mouth.send(MouthCommand::End { utterance: first }).await.unwrap();
+    media.mouth.send(MouthCommand::Say { utterance: second, rate_hz: 8_000, pcm: vec![9000; 800] }).await.unwrap();
+    media.mouth.send(MouthCommand::End { utterance: second }).await.unwrap();
+    let event = until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
+    assert!(matches!(event, LegEvent::Hushed { utterance: Some(UtteranceId(1)), .. }));
+    let event = until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. } | LegEvent::Ended { .. })).await;
+    assert!(matches!(event, LegEvent::Audible { utterance: UtteranceId(2), .. }), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_leg_stands_still_and_goes_on_as_it_is_told() {
+    let shard = shard();
+    let peer = peer();
+    peer.set_nonblocking(true).unwrap();
+    let (mut media, _wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
+    let utterance = UtteranceId(1);
+    media.floor.send_modify(|floor| floor.paused = true);
+    media.mouth.send(MouthCommand::Say { utterance, rate_hz: 8_000, pcm: vec![9000; 1_600] }).await.unwrap();
+    media.mouth.send(MouthCommand::End { utterance: UtteranceId(9) }).await.unwrap();
+    let event = until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. } | LegEvent::Ended { .. })).await;
+    assert!(matches!(event, LegEvent::Ended { utterance: UtteranceId(9) }), "it takes orders meanwhile: {event:?}");
+    media.floor.send_modify(|floor| floor.paused = false);
+    until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. })).await;
+}
+
 #[tokio::test]
 async fn a_leg_that_is_hushed_says_what_was_spoken() {
     let shard = shard();
     let peer = peer();
     let (mut media, _wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
-    media.mouth.send(MouthCommand::Hush).await.unwrap();
+    hush(&media, 1);
     let event = until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
     assert!(matches!(event, LegEvent::Hushed { utterance: None, spoken_ms: 0 }));
-    let utterance = UtteranceId(1);
+    let utterance = UtteranceId(2);
     media.mouth.send(MouthCommand::Say { utterance, rate_hz: 8000, pcm: vec![9000; 80_000] }).await.unwrap();
     until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. })).await;
-    media.mouth.send(MouthCommand::Hush).await.unwrap();
+    hush(&media, 2);
     let event = until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
-    let LegEvent::Hushed { utterance: Some(UtteranceId(1)), spoken_ms } = event else { panic!("{event:?}") };
+    let LegEvent::Hushed { utterance: Some(UtteranceId(2)), spoken_ms } = event else { panic!("{event:?}") };
     assert!((1..1000).contains(&spoken_ms), "{spoken_ms} ms");
 }
 
@@ -214,9 +255,10 @@ async fn garbage_is_counted_and_other_legs_go_on() {
 async fn an_owner_that_does_not_read_loses_sound_but_no_edge() {
     let shard = shard();
     let (mut media, peer) = shard.open_raw(ulaw(None, None)).unwrap();
-    // Answers to hushes are kept as edges are, and come without waiting for a voice.
-    for _ in 0..shard::EVENTS_MAX + 10 {
-        media.mouth.send(MouthCommand::Hush).await.unwrap();
+    // Ends of utterances are kept as edges are, and come without waiting for a voice.
+    let count = u32::try_from(shard::EVENTS_MAX + 10).unwrap();
+    for id in 1..=count {
+        media.mouth.send(MouthCommand::End { utterance: UtteranceId(id) }).await.unwrap();
     }
     let sound = vec![0x00; 160];
     until("sound is dropped", || {
@@ -224,9 +266,7 @@ async fn an_owner_that_does_not_read_loses_sound_but_no_edge() {
         shard.stats().audio_dropped_ms > 0
     })
     .await;
-    let mut hushed = 0;
-    while hushed < shard::EVENTS_MAX + 10 {
-        until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
-        hushed += 1;
+    for id in 1..=count {
+        until_event(&mut media, |event| matches!(event, LegEvent::Ended { utterance } if utterance.0 == id)).await;
     }
 }

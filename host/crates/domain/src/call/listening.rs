@@ -83,11 +83,7 @@ impl Call {
                 self.push(CallAction::CancelAsk { turn: turn.id });
                 self.resume_turn(now, turn);
             }
-            Phase::Greeting { .. } | Phase::Speaking { .. } => {
-                if self.is_interruptible() {
-                    self.timers.arm(CallReason::BargeIn, started + self.settings.timing.barge_in);
-                }
-            }
+            Phase::Greeting { .. } | Phase::Speaking { .. } => self.pause_for_voice(started),
         }
         self.caller_speaks = true;
         self.speech_since = Some(started);
@@ -108,7 +104,7 @@ impl Call {
                 }
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
-                self.timers.cancel(CallReason::BargeIn);
+                self.go_on_after_voice();
                 if self.caller_speaks && !self.deaf {
                     self.drop_words_so_far(now);
                 }
@@ -116,13 +112,6 @@ impl Call {
         }
         self.caller_speaks = false;
         Verdict::Taken
-    }
-
-    /// The caller has spoken over the gateway for long enough to be meant seriously.
-    pub(super) fn barge_in(&mut self, now: Instant) {
-        if self.caller_speaks && self.is_interruptible() {
-            self.interrupt(now);
-        }
     }
 
     pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
@@ -172,12 +161,10 @@ impl Call {
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Listening { .. } => {}
         }
-        if text.is_empty() || self.finalizing.drops(now) {
+        if text.is_empty() || (self.finalizing.drops(now) && !self.takes_late_words(now, text)) {
             return Verdict::Taken;
         }
-        if self.caller_speaks && self.is_interruptible() {
-            self.interrupt(now);
-        }
+        self.words_over_speech(now, text);
         if let Phase::Listening { turn } = &mut self.phase {
             // A voice so soft that only the listener noticed it.
             let unnoticed = turn.timeline.at(Moment::LastVoiced).is_none();

@@ -295,6 +295,10 @@ pub struct Utterance {
     pub(super) complete: bool,
     /// Speakers that fell over it.
     pub(super) falls: usize,
+    /// It stands still: the caller's voice is over it.
+    pub(super) paused: bool,
+    /// Some of it was heard.
+    pub(super) audible: bool,
 }
 
 impl Utterance {

@@ -22,7 +22,9 @@ impl Call {
         }
         self.caller_speaks = false;
         self.finalizing = Finalizing::default();
-        if let Some(utterance) = self.phase.utterance_mut().map(|utterance| utterance.id) {
+        if let Some(utterance) = self.phase.utterance_mut() {
+            utterance.paused = false;
+            let utterance = utterance.id;
             self.push(CallAction::Hush { utterance });
         }
         self.push(CallAction::StartHearing);

@@ -1,7 +1,7 @@
 //! The gateway's part: what is said, how far it came, and what follows.
 
 use super::phase::{Floor, Reply, Utterance, Voice};
-use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
+use super::{Call, CallAction, CallReason, Next, Overlap, Phase, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::UtteranceId;
 use crate::transfer::TransferMode;
@@ -81,13 +81,15 @@ impl Call {
 
     pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
-        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0 }));
+        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false }));
+        self.asks = false;
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
     }
 
     /// Gives clauses of the current utterance to be spoken.
     pub(super) fn speak_clauses(&mut self, clauses: &[String]) {
         let Some(utterance) = self.phase.utterance_mut().map(|utterance| utterance.id) else { return };
+        self.asks = clauses.last().map_or(self.asks, |last| last.trim_end().ends_with('?'));
         for clause in clauses {
             let text = self.mask.mask_agent(clause);
             if let Some(reply) = self.phase.reply_mut() {
@@ -122,6 +124,9 @@ impl Call {
     pub(super) fn audible(&mut self, id: UtteranceId, at: Instant) -> Verdict {
         if !self.is_current(id) {
             return self.late();
+        }
+        if let Some(utterance) = self.phase.utterance_mut() {
+            utterance.audible = true;
         }
         if let Some(reply) = self.phase.reply_mut() {
             reply.turn.timeline.note_first(Moment::Audible, at);
@@ -235,8 +240,8 @@ impl Call {
         self.push(CallAction::PlayEmergency { utterance });
         self.timers.clear();
         self.timers.arm(CallReason::EndDeadline, now + EMERGENCY_MAX);
-        if self.caller_speaks && self.is_interruptible() {
-            self.timers.arm(CallReason::BargeIn, now + self.settings.timing.barge_in);
+        if self.caller_speaks {
+            self.pause_for_voice(now);
         }
     }
 
@@ -258,6 +263,7 @@ impl Call {
 
     /// The caller has taken the floor.
     pub(super) fn interrupt(&mut self, now: Instant) {
+        self.push(CallAction::OverlapJudged(Overlap::Interruption));
         if self.take_back_answer(now) == Verdict::Refused {
             self.cut_short();
             self.listen(now);
@@ -293,6 +299,10 @@ impl Call {
 
     pub(super) fn hush(&mut self) -> Option<Reply> {
         self.cancel_answer();
+        if let Some(utterance) = self.phase.utterance_mut() {
+            // A Mouth that is hushed does not stand still.
+            utterance.paused = false;
+        }
         match &mut self.phase {
             Phase::Thinking { turn, .. } => {
                 let turn = turn.id;
@@ -333,7 +343,9 @@ impl Call {
 
     /// An utterance whose end is not reported.
     pub(super) fn give_up_waiting(&mut self, now: Instant) {
-        if let Some(utterance) = self.phase.utterance_mut().map(|utterance| utterance.id) {
+        if let Some(utterance) = self.phase.utterance_mut() {
+            utterance.paused = false;
+            let utterance = utterance.id;
             self.push(CallAction::Hush { utterance });
             self.utterance_over(now);
         }

@@ -6,6 +6,7 @@ mod consulting;
 mod dialing;
 mod handover;
 mod keying;
+mod overlap;
 mod pauses;
 mod stories;
 mod table;
@@ -62,19 +63,21 @@ struct Desk {
     now: Instant,
     /// How turns ended so far; not among the actions.
     ends: Vec<&'static str>,
+    /// What voices over the gateway's own were so far; not among the actions.
+    overlaps: Vec<&'static str>,
 }
 
 impl Desk {
     fn new(settings: TenantSettings) -> Self {
         let parties = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
-        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new() }
+        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new(), overlaps: Vec::new() }
     }
 
     /// A call that the gateway makes; the called side rings.
     fn dialing(settings: TenantSettings) -> Self {
         let inbound = Parties::inbound(Pii::new("gateway".into()), Pii::new("person".into()));
         let parties = Parties { direction: Direction::Outbound, ..inbound };
-        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new() };
+        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new(), overlaps: Vec::new() };
         desk.tell(CallInput::Dialed);
         desk
     }
@@ -134,6 +137,7 @@ impl Desk {
         while let Some(action) = self.call.poll_action() {
             match action {
                 CallAction::EndJudged(end) => self.ends.push(end.code()),
+                CallAction::OverlapJudged(overlap) => self.overlaps.push(overlap.code()),
                 action => lines.push(line(&action)),
             }
         }
@@ -204,6 +208,8 @@ fn line(action: &CallAction) -> String {
         CallAction::CancelAsk { turn } => format!("cancel ask {turn}"),
         CallAction::Say { utterance, text } => format!("say {utterance}: {}", text.as_str()),
         CallAction::EndUtterance { utterance } => format!("end utterance {utterance}"),
+        CallAction::Pause { utterance } => format!("pause {utterance}"),
+        CallAction::GoOn { utterance } => format!("go on {utterance}"),
         CallAction::Hush { utterance } => format!("hush {utterance}"),
         CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),
         CallAction::Transfer(handover) => {
@@ -218,6 +224,7 @@ fn line(action: &CallAction) -> String {
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
         CallAction::EndJudged(end) => format!("end judged: {}", end.code()),
+        CallAction::OverlapJudged(overlap) => format!("overlap judged: {}", overlap.code()),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
         CallAction::Ring
         | CallAction::OpenConversation

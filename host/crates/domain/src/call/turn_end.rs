@@ -58,6 +58,8 @@ pub(super) struct Finalizing {
     pending: u32,
     /// So many of the first ones belong to speech whose words are dropped.
     unwanted: u32,
+    /// That speech was over the gateway's own, and too short to count.
+    overlap: bool,
     /// With so many of the first ones, the words with which the agent was asked are final. None: they are, or it was not asked.
     confirming: u32,
     /// When the first of those that are not answered was asked.
@@ -78,6 +80,7 @@ impl Finalizing {
     fn answered(&mut self, now: Instant) -> Option<Option<Duration>> {
         self.pending = self.pending.checked_sub(1)?;
         self.unwanted = self.unwanted.saturating_sub(1);
+        self.overlap &= self.unwanted > 0;
         Some((self.pending == 0).then(|| self.since.take().map(|since| now.saturating_duration_since(since))).flatten())
     }
 
@@ -90,6 +93,16 @@ impl Finalizing {
     /// The turn that was being confirmed is over.
     fn drop_confirming(&mut self) {
         self.unwanted = self.unwanted.max(std::mem::take(&mut self.confirming));
+    }
+
+    /// Whether what is dropped are words over the gateway's own.
+    pub(super) fn was_overlap(&self) -> bool {
+        self.overlap
+    }
+
+    /// Nothing is dropped after all.
+    pub(super) fn want_all(&mut self) {
+        (self.unwanted, self.overlap) = (0, false);
     }
 
     pub(super) fn drops(&mut self, now: Instant) -> bool {
@@ -317,6 +330,7 @@ impl Call {
     pub(super) fn drop_words_so_far(&mut self, now: Instant) {
         self.ask_for_last_words(now);
         self.finalizing.unwanted = self.finalizing.pending;
+        self.finalizing.overlap = matches!(self.phase, Phase::Greeting { .. } | Phase::Speaking { .. });
     }
 
     /// The caller goes on with a turn that was taken to be over.

@@ -11,6 +11,8 @@ pub struct Lexicon {
     pub(super) fillers: &'static [&'static str],
     /// Before what is meant begins.
     pub(super) leads: &'static [&'static str],
+    /// A listener says these without wanting the floor, alone or together.
+    pub(super) backchannels: &'static [&'static str],
     pub(super) greetings: &'static [&'static str],
     /// Something must come after these: conjunctions, prepositions, articles, auxiliaries, verbs without what they are about.
     pub(super) open: &'static [&'static str],

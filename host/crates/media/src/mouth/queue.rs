@@ -183,6 +183,11 @@ impl Queue {
         Some(Spoken { tag: front.tag, samples, rate_hz: self.rate_hz })
     }
 
+    /// Whether an utterance was begun and is not over.
+    pub(super) fn is_begun(&self) -> bool {
+        self.current.is_some()
+    }
+
     pub(super) fn clear(&mut self) {
         self.stretches.clear();
         self.samples.clear();

@@ -334,3 +334,58 @@ fn raw_framing_is_the_codec_alone() {
     let refused = Mouth::new(now, MouthConfig::new(Codec::Slin, Framing::Rtp), RtpStart::default()).err();
     assert_eq!(refused, Some(MediaError::NoPayloadType { codec: Codec::Slin }));
 }
+
+#[test]
+fn paused_mouth_keeps_every_sample_and_goes_on_without_a_click() {
+    let mut stage = Stage::new(Silence::Comfort);
+    let samples: Vec<i16> = (0..8_000).map(|n| (f32::from(LOUD) * (n as f32 / 20.0).sin()) as i16).collect();
+    stage.mouth.say(A, 8_000, &samples).unwrap();
+    stage.mouth.end(A);
+    stage.run(400);
+    stage.mouth.pause();
+    stage.run(300);
+    let at_pause = stage.mouth.queued();
+    stage.run(300);
+    assert_eq!(stage.mouth.queued(), at_pause, "nothing of it is lost meanwhile");
+    stage.mouth.go_on();
+    stage.run(1_000);
+    let sent: Vec<i16> = stage.sent.iter().flat_map(|sent| sent.samples.clone()).collect();
+    let silent = sent.iter().filter(|sample| **sample == 0).count();
+    assert!((4_700..4_800 + 8_000).contains(&silent), "600 ms of silence stand in the middle: {silent}");
+    let step = sent.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap();
+    assert!(step < 700, "a cut would step by thousands: {step}");
+    assert_eq!(stage.events.last(), Some(&MouthEvent::Ended { tag: A, samples: 8_000 }));
+    assert_eq!(stage.mouth.stats().underrun_slots, 0);
+    assert!(stage.times().windows(2).all(|pair| pair[1] - pair[0] == 20), "the far side hears packets all the while");
+}
+
+#[test]
+fn paused_mouth_that_is_hushed_tells_what_was_heard_before_the_pause() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 8_000]).unwrap();
+    stage.run(200);
+    stage.mouth.pause();
+    stage.run(500);
+    let spoken = stage.mouth.hush(stage.now).unwrap();
+    assert_eq!((spoken.tag, spoken.samples), (A, 1_600));
+    stage.sent.clear();
+    stage.run(100);
+    assert!(stage.sent.iter().all(|sent| sent.samples.iter().all(|sample| *sample == 0)), "it was silent already");
+    stage.mouth.say(B, 8_000, &[LOUD; 160]).unwrap();
+    stage.mouth.end(B);
+    stage.run(100);
+    assert!(stage.events.contains(&MouthEvent::Ended { tag: B, samples: 160 }), "what is said next does not wait");
+}
+
+#[test]
+fn paused_mouth_with_nothing_to_say_rests_and_holds_what_comes() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.pause();
+    stage.mouth.say(A, 8_000, &[LOUD; 800]).unwrap();
+    stage.run(100);
+    assert!(stage.sent.is_empty());
+    assert_eq!(stage.mouth.poll_timeout(), None, "nobody need ask");
+    stage.mouth.go_on();
+    stage.run(100);
+    assert!(stage.events.contains(&MouthEvent::Audible { tag: A, at: stage.begin + 100 * MS }));
+}

@@ -120,7 +120,7 @@ fn a_cough_while_the_agent_thinks_asks_again_but_tells_nothing_twice() {
 #[test]
 fn a_caller_who_interrupts_is_heard_and_the_answer_stops() {
     let mut desk = Desk::speaking(settings());
-    assert_eq!(desk.after(400).speech(), [""; 0]);
+    assert_eq!(desk.after(400).speech(), ["pause 2"]);
     assert_eq!(
         desk.wake(CallReason::BargeIn),
         ["cancel ask 1", "hush 2", "- turn 1: hello -> Well, (interrupted), 550 ms", "PrepareSpeaking"]
@@ -152,7 +152,7 @@ fn a_short_sound_over_the_answer_does_not_interrupt_and_its_words_are_dropped() 
     let mut desk = Desk::speaking(settings());
     desk.done(1, None);
     desk.speech();
-    assert_eq!(desk.after(199).pause(), ["FinalizeHearing"]);
+    assert_eq!(desk.after(199).pause(), ["go on 2", "FinalizeHearing"]);
     desk.after(10).tell(CallInput::UtteranceEnded { utterance: UtteranceId(2) });
     assert_eq!(desk.phase(), "listening");
     assert_eq!(desk.tell(CallInput::Partial(masked("mm-hm"))), [""; 0]);

@@ -278,7 +278,7 @@ fn a_short_sound_over_the_answer_takes_no_last_words_away() {
     desk.text(1, "On its way. It");
     desk.audio(2);
     desk.after(300).speech();
-    assert_eq!(desk.after(150).pause(), ["FinalizeHearing"]);
+    assert_eq!(desk.after(150).pause(), ["go on 2", "FinalizeHearing"]);
     desk.words("where is my order from monday");
     assert_eq!(desk.tell(CallInput::Finalized).last().unwrap(), "ask 1: where is my order from monday");
     assert_eq!(desk.words("mm-hm"), NONE);
@@ -304,7 +304,7 @@ fn a_turn_that_is_taken_back_keeps_its_last_words_whatever_was_heard_meanwhile()
     let mut desk = asked_early("where is my order");
     desk.text(1, "On its way. It");
     desk.after(100).speech();
-    assert_eq!(desk.after(100).pause(), ["FinalizeHearing"]);
+    assert_eq!(desk.after(100).pause(), ["go on 2", "FinalizeHearing"]);
     desk.after(100).speech();
     desk.wake(CallReason::BargeIn);
     desk.words("where is my order");

@@ -6,6 +6,7 @@ use super::Lexicon;
 pub(super) static WORDS: Lexicon = Lexicon {
     fillers: &["um", "uh", "uhm", "erm", "er", "ah", "eh", "hm", "hmm", "mm", "mhm", "like", "basically"],
     leads: &["so", "well", "okay", "ok", "alright", "and", "but", "oh", "yeah", "please", "now", "then", "listen", "look", "actually", "sorry"],
+    backchannels: &["yeah", "yep", "yes", "right", "sure", "i", "see", "got", "it", "alright", "cool", "great", "huh"],
     greetings: &["hi", "hello", "hey", "good", "morning", "afternoon", "evening", "there"],
     open: &[
         "a", "an", "the", "my", "your", "his", "our", "their", "its", "another", "every", "each", "any", "some", "whose",

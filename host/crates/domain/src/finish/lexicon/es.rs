@@ -6,6 +6,7 @@ use super::Lexicon;
 pub(super) static WORDS: Lexicon = Lexicon {
     fillers: &["eh", "em", "este", "mmm", "mm", "hm", "hmm", "ah", "pues", "digamos"],
     leads: &["bueno", "entonces", "y", "pero", "mire", "mira", "oiga", "oye", "perdón", "perdone", "disculpe", "ahora", "ok"],
+    backchannels: &["sí", "si", "ajá", "vale", "claro", "ya", "bueno", "entiendo", "perfecto", "dale", "eso", "exacto"],
     greetings: &["hola", "buenos", "buenas", "buen", "días", "día", "tardes", "noches", "aló", "diga", "dígame"],
     open: &[
         "el", "la", "los", "las", "un", "una", "unos", "unas", "mi", "mis", "tu", "tus", "su", "sus", "nuestro", "nuestra", "nuestros", "nuestras", "lo",

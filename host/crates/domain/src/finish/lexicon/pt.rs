@@ -6,6 +6,7 @@ use super::Lexicon;
 pub(super) static WORDS: Lexicon = Lexicon {
     fillers: &["hum", "hm", "hmm", "ahn", "ah", "eh", "é", "tipo", "ãh", "uhm"],
     leads: &["então", "bem", "olha", "e", "mas", "ok", "escuta", "aí", "agora", "desculpa", "desculpe"],
+    backchannels: &["sim", "tá", "ta", "aham", "ahã", "uhum", "certo", "isso", "claro", "entendi", "beleza", "pois", "é", "bom", "ótimo", "legal", "joia"],
     greetings: &["oi", "olá", "alô", "bom", "boa", "dia", "tarde", "noite"],
     open: &[
         "o", "a", "os", "as", "um", "uma", "uns", "umas", "meu", "minha", "meus", "minhas", "seu", "sua", "seus", "suas", "nosso", "nossa", "nossos", "nossas",
