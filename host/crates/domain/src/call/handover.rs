@@ -175,9 +175,19 @@ impl Call {
         if self.consulting_failed(now, code) == Verdict::Taken {
             return Verdict::Taken;
         }
-        let Phase::Handover { handover, step: HandoverStep::Asked } = &self.phase else {
-            return self.out_of_step();
-        };
+        let Phase::Handover { handover, step } = &self.phase else { return self.out_of_step() };
+        match step {
+            HandoverStep::Asked => {}
+            // Of a step that was under way when the person was let go.
+            HandoverStep::Resuming => return Verdict::Taken,
+            HandoverStep::Away(_)
+            | HandoverStep::Back
+            | HandoverStep::Calling
+            | HandoverStep::Meeting
+            | HandoverStep::Telling(_)
+            | HandoverStep::Joining
+            | HandoverStep::Together => return self.out_of_step(),
+        }
         let (kind, mode) = (handover.kind, handover.mode);
         self.emit(Fact::TransferFailed { kind, mode, code });
         self.say_that_nobody_is_reached(now);

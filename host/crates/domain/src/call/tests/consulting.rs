@@ -101,6 +101,14 @@ fn a_summary_that_cannot_be_said_does_not_keep_the_caller_waiting() {
 }
 
 #[test]
+fn a_step_that_fails_when_the_person_was_let_go_already_changes_nothing() {
+    let mut desk = calling();
+    assert_eq!(desk.tell(CallInput::Digit('*'))[1], "Resume");
+    assert_eq!(desk.tell(CallInput::HandoverFailed { code: "gone" }), [""; 0]);
+    assert_eq!(desk.tell(CallInput::Resumed)[0], "StartHearing");
+}
+
+#[test]
 fn a_caller_who_hangs_up_while_waiting_was_not_handed_over() {
     for mut desk in [calling(), telling()] {
         assert_eq!(desk.tell(CallInput::CallerGone), ["- transfer failed: queue, attended, abandoned", "Release"]);
