@@ -195,6 +195,8 @@ impl Call {
             // The person is then told nothing; the caller does not wait for it.
             Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
                 self.fell(Role::Speaking, code);
+                // What is left of it must not be said to the caller, nor hold up what is.
+                self.push(CallAction::Hush { utterance: id });
                 self.join(now);
             }
             Some(Voice::Speaker) => {

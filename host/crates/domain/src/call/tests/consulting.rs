@@ -95,9 +95,9 @@ fn a_person_who_hangs_up_while_being_told_is_let_go() {
 fn a_summary_that_cannot_be_said_does_not_keep_the_caller_waiting() {
     let mut desk = telling();
     let fall = CallInput::SpeakingFell { utterance: UtteranceId(3), code: "trap" };
-    assert_eq!(desk.tell(fall), ["- speaking fell: trap", "Join"]);
+    assert_eq!(desk.tell(fall), ["- speaking fell: trap", "hush 3", "Join"]);
     let mut desk = telling();
-    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "Join"]);
+    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "hush 3", "Join"]);
 }
 
 #[test]
