@@ -186,7 +186,8 @@ impl Call {
         let voice = self.phase.utterance_mut().filter(|utterance| utterance.id == id).map(|utterance| utterance.voice);
         match voice {
             None => return self.late(),
-            Some(Voice::Emergency) => self.utterance_over(now),
+            // The speaker fell just when it was given up: the recording needs none.
+            Some(Voice::Emergency) => {}
             Some(Voice::Speaker) if self.leaves_another_voice() => {
                 self.fell(Role::Speaking, code);
                 self.push(CallAction::GoOnWithAnotherVoice);

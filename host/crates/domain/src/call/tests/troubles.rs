@@ -307,8 +307,17 @@ fn a_goodbye_that_cannot_be_spoken_does_not_keep_the_call() {
     let mut desk = Desk::listening(with_human());
     desk.tell(CallInput::Drain);
     assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "play emergency 2"]);
+    assert_eq!(desk.wake(CallReason::EndDeadline), ["hush 2", "hang up: drained", "Release"]);
+}
+
+#[test]
+fn a_speaker_that_falls_just_when_it_was_given_up_does_not_cut_the_recording_short() {
+    let mut desk = Desk::listening(with_human());
+    desk.tell(CallInput::Drain);
+    desk.wake(CallReason::SpeechDeadline);
     let fall = CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" };
-    assert_eq!(desk.tell(fall), ["hang up: drained", "Release"]);
+    assert_eq!(desk.tell(fall), [""; 0]);
+    assert_eq!(desk.utter(2), ["hang up: drained", "Release"]);
 }
 
 #[test]
