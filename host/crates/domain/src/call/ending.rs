@@ -102,9 +102,10 @@ impl Call {
 
     fn end(&mut self, cause: EndCause) {
         let outcome = Outcome { cause, turns: self.turns };
-        self.finalizing = Finalizing::default();
-        self.emit(Fact::Ended(outcome.clone()));
-        self.enter(Phase::Ended(outcome));
+        (self.finalizing, self.interrupted) = (Finalizing::default(), None);
+        // How the last turn ended is told before: after the end there is nothing more to say.
+        self.enter(Phase::Ended(outcome.clone()));
+        self.emit(Fact::Ended(outcome));
     }
 
     /// What was to end has not.

@@ -328,6 +328,19 @@ fn a_release_that_is_never_confirmed_ends_the_call() {
 }
 
 #[test]
+fn nothing_is_told_of_a_call_after_its_end() {
+    let mut desk = Desk::speaking(settings());
+    desk.speech();
+    desk.after(300).wake(CallReason::BargeIn);
+    desk.tell(CallInput::Released);
+    assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 40 }), ["refuse hushed while ended"]);
+    let mut desk = Desk::thinking(settings(), "hello");
+    desk.call.handle(desk.now, CallInput::Released);
+    let actions: Vec<CallAction> = std::iter::from_fn(|| desk.call.poll_action()).collect();
+    let [.., CallAction::EndJudged(_), CallAction::Emit(Fact::Ended(_))] = &actions[..] else { panic!("{actions:?}") };
+}
+
+#[test]
 fn a_hang_up_from_any_phase_releases_everything_and_ends() {
     for (name, mut desk) in table::desks() {
         if name == "ending" || name == "ended" {
