@@ -246,3 +246,11 @@ fn a_caller_who_spoke_when_the_leg_was_built_anew_is_listened_to_from_the_start(
     desk.ask("hello");
     assert_eq!(desk.phase(), "thinking");
 }
+
+#[test]
+fn an_agent_that_fails_after_its_time_for_the_conversation_changes_nothing() {
+    let mut desk = Desk::new(settings());
+    desk.tell(CallInput::Offered);
+    assert_eq!(desk.wake(CallReason::AgentDeadline), ["- thinking fell: deadline", "ConnectMedia"]);
+    assert_eq!(desk.tell(CallInput::ConversationFailed { code: "unavailable" }), [""; 0]);
+}
