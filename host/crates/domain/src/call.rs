@@ -289,7 +289,7 @@ impl Call {
             CallInput::PersonGone(how) => self.person_gone(now, how),
             CallInput::Resumed => self.resumed(now),
             CallInput::HandoverParted => self.handover_parted(now),
-            CallInput::HandoverProgress(progress) => self.handover_progress(progress),
+            CallInput::HandoverProgress(progress) => self.handover_progress(now, progress),
             CallInput::HandoverReturned(how) => self.handover_returned(now, how),
             CallInput::HandoverFailed { code } => self.handover_failed(now, code),
             CallInput::CallerGone => self.leg_gone(now, EndCause::CallerHungUp),
