@@ -328,6 +328,15 @@ fn a_release_that_is_never_confirmed_ends_the_call() {
 }
 
 #[test]
+fn words_that_cannot_be_spoken_yet_do_not_lengthen_the_agents_time() {
+    let mut desk = Desk::thinking(settings(), "hello");
+    let asked_at = desk.now;
+    desk.after(8_000).text(1, "At three.");
+    assert_eq!(desk.wake(CallReason::AgentDeadline)[..2], ["cancel ask 1", "- thinking fell: deadline"]);
+    assert_eq!(desk.now - asked_at, Timing::default().agent_deadline);
+}
+
+#[test]
 fn nothing_is_told_of_a_call_after_its_end() {
     let mut desk = Desk::speaking(settings());
     desk.speech();
