@@ -200,6 +200,8 @@ pub struct Call {
     deaf: bool,
     /// Nobody is left to listen or speak: the call is on its way to a person or to its end.
     given_up: bool,
+    /// The gateway stops: a caller who comes back from a hand-over is told goodbye.
+    draining: bool,
     /// Lines that were ordered and wait for the caller's turn to begin.
     ordered: VecDeque<String>,
     /// The utterance that the caller spoke over, until it is known how much of it was heard.
@@ -243,6 +245,7 @@ impl Call {
             conversation_failed: false,
             deaf: false,
             given_up: false,
+            draining: false,
             ordered: VecDeque::new(),
             interrupted: None,
         }

@@ -15,6 +15,7 @@ impl Call {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } => self.hang_up(now, EndCause::Drained),
             Phase::Speaking { next: Next::Quit(_), .. } | Phase::Ending { .. } => {}
             Phase::Handover { .. } => {
+                self.draining = true;
                 let _ = self.drain_handover(now);
             }
             Phase::Greeting { .. }

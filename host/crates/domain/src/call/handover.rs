@@ -99,6 +99,8 @@ impl Call {
     fn go_on_alone(&mut self, now: Instant, line: String) {
         if self.given_up {
             self.say_emergency(now, Next::Quit(EndCause::ProvidersExhausted));
+        } else if self.draining {
+            self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::Drained));
         } else if self.is_listener_lost() {
             self.do_without_listener(now);
         } else {
