@@ -254,3 +254,20 @@ fn an_agent_that_fails_after_its_time_for_the_conversation_changes_nothing() {
     assert_eq!(desk.wake(CallReason::AgentDeadline), ["- thinking fell: deadline", "ConnectMedia"]);
     assert_eq!(desk.tell(CallInput::ConversationFailed { code: "unavailable" }), [""; 0]);
 }
+
+#[test]
+fn a_line_that_was_ordered_is_not_said_over_a_caller_who_has_taken_the_floor() {
+    let mut desk = Desk::speaking(settings());
+    desk.tell(CallInput::SayOrdered("The line is recorded.".into()));
+    desk.speech();
+    assert_eq!(desk.wake(CallReason::BargeIn)[..2], ["cancel ask 1", "hush 2"]);
+    assert_eq!(desk.phase(), "listening");
+    desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 300 });
+    desk.after(900).pause();
+    desk.wake(CallReason::EndOfTurn);
+    desk.words("no wait");
+    desk.tell(CallInput::Finalized);
+    desk.text(2, "Sure.");
+    desk.done(2, None);
+    assert_eq!(desk.utter(3)[1], "say 4: The line is recorded.");
+}
