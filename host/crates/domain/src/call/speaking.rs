@@ -1,5 +1,6 @@
 //! The gateway's part: what is said, how far it came, and what follows.
 
+use super::listening::TURN_MAX;
 use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::{Fact, Role};
@@ -83,6 +84,15 @@ impl Call {
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
         self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0 }));
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
+        self.await_barge_in(now);
+    }
+
+    /// Who speaks already when something begins to be said is let finish, too; what lasts longer than any turn is noise.
+    fn await_barge_in(&mut self, now: Instant) {
+        let speaks = self.caller_speaks && self.speech_since.is_some_and(|since| now < since + TURN_MAX);
+        if speaks && self.is_interruptible() {
+            self.timers.arm(CallReason::BargeIn, now + self.settings.timing.barge_in);
+        }
     }
 
     /// Gives clauses of the current utterance to be spoken.
@@ -238,9 +248,7 @@ impl Call {
         self.push(CallAction::PlayEmergency { utterance });
         self.timers.clear();
         self.timers.arm(CallReason::EndDeadline, now + EMERGENCY_MAX);
-        if self.caller_speaks && self.is_interruptible() {
-            self.timers.arm(CallReason::BargeIn, now + self.settings.timing.barge_in);
-        }
+        self.await_barge_in(now);
     }
 
     /// An answer that is still on its way is no longer wanted.

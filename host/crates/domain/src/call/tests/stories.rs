@@ -271,3 +271,16 @@ fn a_line_that_was_ordered_is_not_said_over_a_caller_who_has_taken_the_floor() {
     desk.done(2, None);
     assert_eq!(desk.utter(3)[1], "say 4: The line is recorded.");
 }
+
+#[test]
+fn who_speaks_already_when_something_begins_to_be_said_is_let_finish_too() {
+    let mut desk = Desk::greeting(keying::with_menu());
+    desk.audio(1);
+    desk.speech();
+    // The menu follows the greeting at once.
+    desk.after(100).tell(CallInput::UtteranceEnded { utterance: UtteranceId(1) });
+    let begun = desk.now;
+    assert_eq!(desk.wake(CallReason::BargeIn)[0], "hush 2");
+    assert_eq!(desk.now - begun, Timing::default().barge_in);
+    assert_eq!(desk.phase(), "listening");
+}
