@@ -16,6 +16,8 @@ const STEPS_FULL: u64 = 10_000_000;
 const SHOWN: usize = 40;
 /// Whoever wakes a call is no later.
 const LATE_MAX: Duration = Duration::from_millis(80);
+/// What lasts for so long without a pause is no speech.
+const NOISE: Duration = Duration::from_secs(60);
 /// Nobody hears silence for longer without a reason.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
@@ -57,6 +59,9 @@ struct Walk {
     said: BTreeMap<UtteranceId, (MaskedText, Instant)>,
     /// Cut short by the caller; the agent is not yet told how much of it was heard.
     cut: BTreeSet<UtteranceId>,
+    /// Since when that one is said.
+    open_since: Instant,
+    drained: bool,
     /// The dialplan has given the caller back, and no media leg is there yet.
     back: bool,
     silent_since: Instant,
@@ -119,6 +124,8 @@ impl Walk {
             open: None,
             said: BTreeMap::new(),
             cut: BTreeSet::new(),
+            open_since: now,
+            drained: false,
             back: false,
             silent_since: now,
             ended: false,
@@ -239,6 +246,7 @@ impl Walk {
             }
             CallInput::UtteranceEnded { utterance } if self.open == Some(*utterance) => self.open = None,
             CallInput::HandoverReturned(_) => self.back = true,
+            CallInput::Drain => self.drained = true,
             CallInput::MediaConnected => self.back = false,
             CallInput::Hushed { utterance, .. } => self.is_told_what_was_heard(*utterance),
             _ => {}
@@ -272,11 +280,13 @@ impl Walk {
             count += 1;
             assert!(count < 100, "floods");
         }
+        self.cut.extend(self.call.interrupted);
     }
 
     fn look_at(&mut self, action: &CallAction) {
         match action {
             CallAction::Ask { turn, .. } => {
+                assert!(!self.drained, "asks although the gateway is draining");
                 self.asked.insert(*turn);
                 self.unanswered.insert(*turn);
             }
@@ -305,21 +315,20 @@ impl Walk {
 
     fn speaks(&mut self, utterance: UtteranceId) {
         assert!(self.open.is_none_or(|open| open == utterance), "{utterance} is said over {:?}", self.open);
-        self.open = Some(utterance);
+        if self.open.replace(utterance).is_none() {
+            self.open_since = self.world.now;
+        }
     }
 
     fn look_at_fact(&mut self, fact: &Fact) {
         match fact {
             Fact::Turn(record) => {
                 self.unanswered.remove(&record.turn);
-                let (utterance, (said, _)) = self.said.last_key_value().expect("something was said");
+                let (_, (said, _)) = self.said.last_key_value().expect("something was said");
                 assert_eq!(record.said.as_str(), said.as_str(), "what is on record was said");
                 if let Some(latency) = record.latency {
                     let sum: u32 = latency.parts().iter().map(|part| part.ms).sum();
                     assert_eq!(sum, latency.total_ms, "parts of {latency:?}");
-                }
-                if record.interrupted && self.world.sound.as_ref().is_some_and(|sound| sound.audible.is_some()) {
-                    self.cut.insert(*utterance);
                 }
             }
             Fact::Interrupted { utterance, spoken_ms } => {
@@ -364,6 +373,12 @@ impl Walk {
         if let Phase::Thinking { asked_at, .. } = self.call.phase() {
             let thinks = self.world.now - *asked_at;
             assert!(thinks <= self.settings.timing.agent_deadline + LATE_MAX, "the agent thinks for {thinks:?}");
+        }
+        if let Some(since) = self.world.voiced.filter(|_| self.call.is_interruptible()) {
+            let over = self.world.now.saturating_duration_since(since.max(self.open_since));
+            let noise = self.world.now - since > NOISE;
+            let late = LATE_MAX + Duration::from_millis(60);
+            assert!(noise || over <= self.settings.timing.barge_in + late, "speaks over the caller for {over:?}");
         }
         let left_alone = matches!(self.call.phase(), Phase::Handover { step: HandoverStep::Asked | HandoverStep::Away(_), .. });
         assert!(!(self.back && left_alone), "a caller who came back is left alone");

@@ -179,7 +179,9 @@ impl World {
 
     fn telephone(&mut self, call: &Call, input: CallInput) -> Option<CallInput> {
         match &input {
-            CallInput::MediaConnected | CallInput::Answered | CallInput::Resumed => self.leg = true,
+            CallInput::MediaConnected | CallInput::Answered => self.leg = true,
+            // Whoever spoke into the leg until now was not the caller.
+            CallInput::Resumed => (self.leg, self.voiced) = (true, None),
             CallInput::PersonJoined => self.leave(),
             CallInput::PersonAnswered if self.one_in(6) => {
                 self.within(0, 20_000, Soon::Input(CallInput::PersonGone(Returned::Other)));
