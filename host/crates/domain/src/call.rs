@@ -218,6 +218,8 @@ pub struct Call {
     deaf: bool,
     /// Nobody is left to listen or speak: the call is on its way to a person or to its end.
     given_up: bool,
+    /// The gateway stops: a caller who comes back from a hand-over is told goodbye.
+    draining: bool,
     /// Lines that were ordered and wait for the caller's turn to begin.
     ordered: VecDeque<String>,
     /// The utterance that the caller spoke over, until it is known how much of it was heard.
@@ -263,6 +265,7 @@ impl Call {
             conversation_failed: false,
             deaf: false,
             given_up: false,
+            draining: false,
             ordered: VecDeque::new(),
             interrupted: None,
         }
@@ -309,7 +312,7 @@ impl Call {
             CallInput::PersonGone(how) => self.person_gone(now, how),
             CallInput::Resumed => self.resumed(now),
             CallInput::HandoverParted => self.handover_parted(now),
-            CallInput::HandoverProgress(progress) => self.handover_progress(progress),
+            CallInput::HandoverProgress(progress) => self.handover_progress(now, progress),
             CallInput::HandoverReturned(how) => self.handover_returned(now, how),
             CallInput::HandoverFailed { code } => self.handover_failed(now, code),
             CallInput::CallerGone => self.leg_gone(now, EndCause::CallerHungUp),

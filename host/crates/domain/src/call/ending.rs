@@ -15,6 +15,7 @@ impl Call {
             Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } => self.hang_up(now, EndCause::Drained),
             Phase::Speaking { next: Next::Quit(_), .. } | Phase::Ending { .. } => {}
             Phase::Handover { .. } => {
+                self.draining = true;
                 let _ = self.drain_handover(now);
             }
             Phase::Greeting { .. }
@@ -102,9 +103,10 @@ impl Call {
 
     fn end(&mut self, cause: EndCause) {
         let outcome = Outcome { cause, turns: self.turns };
-        self.finalizing = Finalizing::default();
-        self.emit(Fact::Ended(outcome.clone()));
-        self.enter(Phase::Ended(outcome));
+        (self.finalizing, self.interrupted) = (Finalizing::default(), None);
+        // How the last turn ended is told before: after the end there is nothing more to say.
+        self.enter(Phase::Ended(outcome.clone()));
+        self.emit(Fact::Ended(outcome));
     }
 
     /// What was to end has not.

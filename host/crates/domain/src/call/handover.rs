@@ -99,6 +99,8 @@ impl Call {
     fn go_on_alone(&mut self, now: Instant, line: String) {
         if self.given_up {
             self.say_emergency(now, Next::Quit(EndCause::ProvidersExhausted));
+        } else if self.draining {
+            self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::Drained));
         } else if self.is_listener_lost() {
             self.do_without_listener(now);
         } else {
@@ -107,9 +109,24 @@ impl Call {
     }
 
     pub(super) fn handover_parted(&mut self, now: Instant) -> Verdict {
-        let Phase::Handover { step: step @ HandoverStep::Asked, .. } = &mut self.phase else {
-            return self.out_of_step();
-        };
+        let Phase::Handover { step, .. } = &self.phase else { return self.out_of_step() };
+        match step {
+            HandoverStep::Asked => self.part(now),
+            // What came of it was told before.
+            HandoverStep::Away(_) | HandoverStep::Back => {}
+            HandoverStep::Calling
+            | HandoverStep::Meeting
+            | HandoverStep::Telling(_)
+            | HandoverStep::Joining
+            | HandoverStep::Together
+            | HandoverStep::Resuming => return self.out_of_step(),
+        }
+        Verdict::Taken
+    }
+
+    /// The caller is in the dialplan from now on. Nothing where no leg was asked to go there.
+    fn part(&mut self, now: Instant) {
+        let Phase::Handover { step: step @ HandoverStep::Asked, .. } = &mut self.phase else { return };
         *step = HandoverStep::Away(Progress::Unknown);
         // What was said into the old leg is nobody's any more.
         self.caller_speaks = false;
@@ -117,10 +134,11 @@ impl Call {
         self.interrupted = None;
         self.push(CallAction::LeaveMedia);
         self.timers.arm(CallReason::EndDeadline, now + AWAY_MAX);
-        Verdict::Taken
     }
 
-    pub(super) fn handover_progress(&mut self, news: Progress) -> Verdict {
+    pub(super) fn handover_progress(&mut self, now: Instant, news: Progress) -> Verdict {
+        // A dialplan may be quicker than the word that the caller has gone there.
+        self.part(now);
         let Phase::Handover { handover, step: HandoverStep::Away(progress) } = &mut self.phase else {
             return self.late();
         };
@@ -138,6 +156,7 @@ impl Call {
     }
 
     pub(super) fn handover_returned(&mut self, now: Instant, how: Returned) -> Verdict {
+        self.part(now);
         let Phase::Handover { handover, step: step @ HandoverStep::Away(_) } = &mut self.phase else {
             return self.late();
         };
@@ -175,9 +194,19 @@ impl Call {
         if self.consulting_failed(now, code) == Verdict::Taken {
             return Verdict::Taken;
         }
-        let Phase::Handover { handover, step: HandoverStep::Asked } = &self.phase else {
-            return self.out_of_step();
-        };
+        let Phase::Handover { handover, step } = &self.phase else { return self.out_of_step() };
+        match step {
+            HandoverStep::Asked => {}
+            // Of a step that was under way when the person was let go.
+            HandoverStep::Resuming => return Verdict::Taken,
+            HandoverStep::Away(_)
+            | HandoverStep::Back
+            | HandoverStep::Calling
+            | HandoverStep::Meeting
+            | HandoverStep::Telling(_)
+            | HandoverStep::Joining
+            | HandoverStep::Together => return self.out_of_step(),
+        }
         let (kind, mode) = (handover.kind, handover.mode);
         self.emit(Fact::TransferFailed { kind, mode, code });
         self.say_that_nobody_is_reached(now);

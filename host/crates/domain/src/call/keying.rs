@@ -16,7 +16,9 @@ const KEYED: &str = "[digits]";
 impl Call {
     pub(super) fn digit(&mut self, now: Instant, key: char) -> Verdict {
         match &mut self.phase {
-            Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. } | Phase::Ended(_) => return Verdict::Refused,
+            Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
+            // A caller may press one while it rings.
+            Phase::Answering { .. } => {}
             Phase::Listening { turn } => {
                 // It means nothing here, but who presses one is there.
                 self.silences = 0;

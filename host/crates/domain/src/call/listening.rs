@@ -33,7 +33,10 @@ impl Call {
     /// Gives the caller the floor for a new turn.
     pub(super) fn listen(&mut self, now: Instant) {
         self.forget_last_words();
-        if let Some(line) = self.ordered.pop_front() {
+        // Nothing that can wait is said over the caller.
+        if (self.deaf || !self.caller_speaks)
+            && let Some(line) = self.ordered.pop_front()
+        {
             return self.say_line(now, line, Next::Listen);
         }
         if self.deaf {

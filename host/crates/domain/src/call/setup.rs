@@ -64,6 +64,8 @@ impl Call {
                 self.conversation_failed = true;
                 self.conversation_opened()
             }
+            // The call had lost patience before.
+            _ if self.conversation_failed => Verdict::Taken,
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }

@@ -1,5 +1,6 @@
 //! The gateway's part: what is said, how far it came, and what follows.
 
+use super::listening::TURN_MAX;
 use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Overlap, Phase, Verdict};
 use crate::event::{Fact, Role};
@@ -84,6 +85,14 @@ impl Call {
         self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false }));
         self.asks = false;
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
+        self.await_barge_in(now);
+    }
+
+    /// Who speaks already when something begins to be said is let finish, too; what lasts longer than any turn is noise.
+    fn await_barge_in(&mut self, now: Instant) {
+        if self.caller_speaks && self.speech_since.is_some_and(|since| now < since + TURN_MAX) {
+            self.pause_for_voice(now);
+        }
     }
 
     /// Gives clauses of the current utterance to be spoken.
@@ -191,7 +200,8 @@ impl Call {
         let voice = self.phase.utterance_mut().filter(|utterance| utterance.id == id).map(|utterance| utterance.voice);
         match voice {
             None => return self.late(),
-            Some(Voice::Emergency) => self.utterance_over(now),
+            // The speaker fell just when it was given up: the recording needs none.
+            Some(Voice::Emergency) => {}
             Some(Voice::Speaker) if self.leaves_another_voice() => {
                 self.fell(Role::Speaking, code);
                 self.push(CallAction::GoOnWithAnotherVoice);
@@ -200,6 +210,8 @@ impl Call {
             // The person is then told nothing; the caller does not wait for it.
             Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
                 self.fell(Role::Speaking, code);
+                // What is left of it must not be said to the caller, nor hold up what is.
+                self.push(CallAction::Hush { utterance: id });
                 self.join(now);
             }
             Some(Voice::Speaker) => {
@@ -240,9 +252,7 @@ impl Call {
         self.push(CallAction::PlayEmergency { utterance });
         self.timers.clear();
         self.timers.arm(CallReason::EndDeadline, now + EMERGENCY_MAX);
-        if self.caller_speaks {
-            self.pause_for_voice(now);
-        }
+        self.await_barge_in(now);
     }
 
     /// An answer that is still on its way is no longer wanted.

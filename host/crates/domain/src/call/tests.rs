@@ -4,6 +4,7 @@ mod advising;
 mod chaos;
 mod consulting;
 mod dialing;
+mod explore;
 mod handover;
 mod keying;
 mod overlap;

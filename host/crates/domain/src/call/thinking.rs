@@ -41,6 +41,10 @@ impl Call {
                 asked.timeline.note_first(Moment::FirstText, now);
                 let clauses = answer.push(text);
                 self.begin_reply(now, &clauses);
+                if clauses.is_empty() {
+                    // Words that cannot be spoken yet end no silence: the deadline stays.
+                    return Verdict::Taken;
+                }
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.push(text);

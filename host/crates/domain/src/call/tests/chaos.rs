@@ -23,13 +23,13 @@ fn hasty() -> TenantSettings {
     TenantSettings { timing, ..with_human() }
 }
 
-fn mute() -> TenantSettings {
+pub(super) fn mute() -> TenantSettings {
     let none = String::new;
     let prompts = Prompts { not_understood: none(), agent_unavailable: none(), farewell: none(), transfer_failed: none() };
     TenantSettings { greeting: none(), prompts, ..settings() }
 }
 
-fn machines() -> TenantSettings {
+pub(super) fn machines() -> TenantSettings {
     dialing::for_machines(OnMachine::Say("Call us back.".into()))
 }
 

@@ -95,9 +95,26 @@ fn a_person_who_hangs_up_while_being_told_is_let_go() {
 fn a_summary_that_cannot_be_said_does_not_keep_the_caller_waiting() {
     let mut desk = telling();
     let fall = CallInput::SpeakingFell { utterance: UtteranceId(3), code: "trap" };
-    assert_eq!(desk.tell(fall), ["- speaking fell: trap", "Join"]);
+    assert_eq!(desk.tell(fall), ["- speaking fell: trap", "hush 3", "Join"]);
     let mut desk = telling();
-    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "Join"]);
+    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "hush 3", "Join"]);
+}
+
+#[test]
+fn a_caller_who_comes_back_to_a_gateway_that_stops_is_told_goodbye() {
+    let mut desk = calling();
+    assert_eq!(desk.tell(CallInput::Drain), [""; 0]);
+    desk.tell(CallInput::PersonGone(Returned::Busy));
+    assert_eq!(desk.tell(CallInput::Resumed)[..2], ["StartHearing", "say 3: Goodbye."]);
+    assert_eq!(desk.utter(3), ["hang up: drained", "Release"]);
+}
+
+#[test]
+fn a_step_that_fails_when_the_person_was_let_go_already_changes_nothing() {
+    let mut desk = calling();
+    assert_eq!(desk.tell(CallInput::Digit('*'))[1], "Resume");
+    assert_eq!(desk.tell(CallInput::HandoverFailed { code: "gone" }), [""; 0]);
+    assert_eq!(desk.tell(CallInput::Resumed)[0], "StartHearing");
 }
 
 #[test]

@@ -48,6 +48,25 @@ fn a_caller_who_comes_back_is_told_so_and_the_same_call_goes_on() {
 }
 
 #[test]
+fn a_dialplan_that_is_quicker_than_the_word_of_the_leaving_is_believed() {
+    let asked = || {
+        let mut desk = Desk::thinking(with_human(), "human agent");
+        desk.done(1, Some(AgentCommand::Human));
+        desk
+    };
+    let mut desk = asked();
+    let back = desk.tell(CallInput::HandoverReturned(Returned::Unavailable));
+    assert_eq!(back, ["LeaveMedia", "- transfer failed: human, blind, unavailable", "ConnectMedia"]);
+    assert_eq!(desk.tell(CallInput::HandoverParted), [""; 0]);
+    assert_eq!(desk.tell(CallInput::MediaConnected)[..2], ["StartHearing", "say 2: Nobody is free."]);
+    let mut desk = asked();
+    let answered = desk.tell(CallInput::HandoverProgress(Progress::Answered));
+    assert_eq!(answered, ["LeaveMedia", "- transferred: human, blind"]);
+    assert_eq!(desk.tell(CallInput::HandoverParted), [""; 0]);
+    assert_eq!(desk.tell(CallInput::CallerGone), ["Release"]);
+}
+
+#[test]
 fn a_caller_who_comes_back_and_cannot_be_heard_again_is_hung_up() {
     for failed in [true, false] {
         let mut desk = away();

@@ -186,3 +186,11 @@ fn a_menu_that_the_tenant_does_not_have_is_not_offered() {
     assert_eq!(desk.done(1, Some(AgentCommand::Menu)), [""; 0]);
     assert_eq!(desk.phase(), "listening");
 }
+
+#[test]
+fn a_key_that_is_pressed_while_it_rings_means_nothing_and_is_no_fault() {
+    let mut desk = Desk::new(with_menu());
+    desk.tell(CallInput::Offered);
+    assert_eq!(desk.tell(CallInput::Digit('1')), [""; 0]);
+    assert_eq!(desk.phase(), "answering");
+}

@@ -246,3 +246,41 @@ fn a_caller_who_spoke_when_the_leg_was_built_anew_is_listened_to_from_the_start(
     desk.ask("hello");
     assert_eq!(desk.phase(), "thinking");
 }
+
+#[test]
+fn an_agent_that_fails_after_its_time_for_the_conversation_changes_nothing() {
+    let mut desk = Desk::new(settings());
+    desk.tell(CallInput::Offered);
+    assert_eq!(desk.wake(CallReason::AgentDeadline), ["- thinking fell: deadline", "ConnectMedia"]);
+    assert_eq!(desk.tell(CallInput::ConversationFailed { code: "unavailable" }), [""; 0]);
+}
+
+#[test]
+fn a_line_that_was_ordered_is_not_said_over_a_caller_who_has_taken_the_floor() {
+    let mut desk = Desk::speaking(settings());
+    desk.tell(CallInput::SayOrdered("The line is recorded.".into()));
+    desk.speech();
+    assert_eq!(desk.wake(CallReason::BargeIn)[..2], ["cancel ask 1", "hush 2"]);
+    assert_eq!(desk.phase(), "listening");
+    desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 300 });
+    desk.after(900).pause();
+    desk.wake(CallReason::EndOfTurn);
+    desk.words("no wait");
+    desk.tell(CallInput::Finalized);
+    desk.text(2, "Sure.");
+    desk.done(2, None);
+    assert_eq!(desk.utter(3)[1], "say 4: The line is recorded.");
+}
+
+#[test]
+fn who_speaks_already_when_something_begins_to_be_said_is_let_finish_too() {
+    let mut desk = Desk::greeting(keying::with_menu());
+    desk.audio(1);
+    desk.speech();
+    // The menu follows the greeting at once.
+    desk.after(100).tell(CallInput::UtteranceEnded { utterance: UtteranceId(1) });
+    let begun = desk.now;
+    assert_eq!(desk.wake(CallReason::BargeIn)[0], "hush 2");
+    assert_eq!(desk.now - begun, Timing::default().barge_in);
+    assert_eq!(desk.phase(), "listening");
+}

@@ -307,8 +307,17 @@ fn a_goodbye_that_cannot_be_spoken_does_not_keep_the_call() {
     let mut desk = Desk::listening(with_human());
     desk.tell(CallInput::Drain);
     assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "play emergency 2"]);
+    assert_eq!(desk.wake(CallReason::EndDeadline), ["hush 2", "hang up: drained", "Release"]);
+}
+
+#[test]
+fn a_speaker_that_falls_just_when_it_was_given_up_does_not_cut_the_recording_short() {
+    let mut desk = Desk::listening(with_human());
+    desk.tell(CallInput::Drain);
+    desk.wake(CallReason::SpeechDeadline);
     let fall = CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" };
-    assert_eq!(desk.tell(fall), ["hang up: drained", "Release"]);
+    assert_eq!(desk.tell(fall), [""; 0]);
+    assert_eq!(desk.utter(2), ["hang up: drained", "Release"]);
 }
 
 #[test]
@@ -316,6 +325,28 @@ fn a_release_that_is_never_confirmed_ends_the_call() {
     let mut desk = Desk::listening(settings());
     desk.tell(CallInput::CallerGone);
     assert_eq!(desk.wake(CallReason::EndDeadline), ["- ended: caller_hung_up, 0 turns"]);
+}
+
+#[test]
+fn words_that_cannot_be_spoken_yet_do_not_lengthen_the_agents_time() {
+    let mut desk = Desk::thinking(settings(), "hello");
+    let asked_at = desk.now;
+    desk.after(8_000).text(1, "At three.");
+    assert_eq!(desk.wake(CallReason::AgentDeadline)[..2], ["cancel ask 1", "- thinking fell: deadline"]);
+    assert_eq!(desk.now - asked_at, Timing::default().agent_deadline);
+}
+
+#[test]
+fn nothing_is_told_of_a_call_after_its_end() {
+    let mut desk = Desk::speaking(settings());
+    desk.speech();
+    desk.after(300).wake(CallReason::BargeIn);
+    desk.tell(CallInput::Released);
+    assert_eq!(desk.tell(CallInput::Hushed { utterance: UtteranceId(2), spoken_ms: 40 }), ["refuse hushed while ended"]);
+    let mut desk = Desk::thinking(settings(), "hello");
+    desk.call.handle(desk.now, CallInput::Released);
+    let actions: Vec<CallAction> = std::iter::from_fn(|| desk.call.poll_action()).collect();
+    let [.., CallAction::EndJudged(_), CallAction::Emit(Fact::Ended(_))] = &actions[..] else { panic!("{actions:?}") };
 }
 
 #[test]

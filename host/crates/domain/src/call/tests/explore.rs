@@ -1,0 +1,484 @@
+//! Calls in a world of random delays and faults, until they have ended: what must hold does so after every step.
+//!
+//! `VG_TEST_SIZE=full` walks further; `VG_EXPLORE_SEED=n` walks through one call again and shows every step.
+
+mod world;
+
+use super::*;
+use crate::speech::spoken_to;
+use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use world::World;
+
+const STEPS_CI: u64 = 100_000;
+const STEPS_FULL: u64 = 10_000_000;
+/// So many steps are shown of a call in which something did not hold.
+const SHOWN: usize = 40;
+/// Whoever wakes a call is no later.
+const LATE_MAX: Duration = Duration::from_millis(80);
+/// What lasts for so long without a pause is no speech.
+const NOISE: Duration = Duration::from_secs(60);
+/// Nobody hears silence for longer without a reason.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// What is waited for while it is silent, with the alarm that ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Reason {
+    /// The caller has the floor and does not take it.
+    CallersTurn,
+    /// The caller has paused, or the listener owes the last words.
+    LastWords,
+    Keys,
+    Agent,
+    /// The agent has begun to answer and stopped in the middle.
+    AgentStopped,
+    Speaker,
+    /// Who plays a sound that has stopped notices it after a second.
+    SoundStopped,
+    Advice,
+    Person,
+}
+
+type Silences = BTreeMap<Reason, (Duration, u64)>;
+
+/// A call, its world, and what is known of both.
+struct Walk {
+    seed: u64,
+    call: Call,
+    world: World,
+    settings: TenantSettings,
+    log: Option<VecDeque<String>>,
+    begun: Instant,
+    /// Questions to which an answer is still wanted.
+    asked: BTreeSet<TurnId>,
+    /// Turns of which the world has not heard how they ended.
+    unanswered: BTreeSet<TurnId>,
+    /// The only utterance that may sound.
+    open: Option<UtteranceId>,
+    /// What was said, and since when.
+    said: BTreeMap<UtteranceId, (MaskedText, Instant)>,
+    /// Cut short by the caller; the agent is not yet told how much of it was heard.
+    cut: BTreeSet<UtteranceId>,
+    /// Since when that one is said.
+    open_since: Instant,
+    drained: bool,
+    /// The dialplan has given the caller back, and no media leg is there yet.
+    back: bool,
+    silent_since: Instant,
+    ended: bool,
+    longest: BTreeMap<Reason, Duration>,
+}
+
+fn somebody_is_tried_next() -> TenantSettings {
+    let ladder = |one: &str, other: &str| {
+        let provider = |name: &str| Provider::new(PluginId::new(name), "{}");
+        Ladder::new(provider(one), [provider(other)])
+    };
+    TenantSettings { hearing: ladder("stt-a", "stt-b"), speaking: ladder("tts-a", "tts-b"), ..keying::with_menu() }
+}
+
+fn without_menu() -> TenantSettings {
+    TenantSettings { menu: None, ..somebody_is_tried_next() }
+}
+
+/// Everything has to be quick.
+fn hurried() -> TenantSettings {
+    let ms = Duration::from_millis;
+    let timing = Timing {
+        endpoint_wait: ms(300),
+        endpoint_bounds: None,
+        silence: ms(2_000),
+        barge_in: ms(250),
+        agent_deadline: ms(1_000),
+        speech_deadline: ms(600),
+        final_deadline: ms(300),
+    };
+    TenantSettings { timing, ..somebody_is_tried_next() }
+}
+
+impl Walk {
+    fn new(seed: u64, shows: bool) -> Self {
+        let mut world = World::new(seed);
+        let machines = || TenantSettings { transfer: keying::with_menu().transfer, ..chaos::machines() };
+        let all: [fn() -> TenantSettings; 7] =
+            [settings, with_human, chaos::mute, keying::with_menu, somebody_is_tried_next, without_menu, hurried];
+        let dials = world.dice.below(5) == 0;
+        let settings = if dials { machines() } else { world.dice.pick(&all)() };
+        let inbound = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
+        let direction = if dials { Direction::Outbound } else { Direction::Inbound };
+        let call = Call::new(Arc::new(settings.clone()), Arc::new(Parties { direction, ..inbound }));
+        let now = world.now;
+        world.begin();
+        if dials {
+            world.ring_out();
+        }
+        Self {
+            seed,
+            call,
+            world,
+            settings,
+            log: shows.then(VecDeque::new),
+            begun: now,
+            asked: BTreeSet::new(),
+            unanswered: BTreeSet::new(),
+            open: None,
+            said: BTreeMap::new(),
+            cut: BTreeSet::new(),
+            open_since: now,
+            drained: false,
+            back: false,
+            silent_since: now,
+            ended: false,
+            longest: BTreeMap::new(),
+        }
+    }
+
+    /// Until the call has ended; so many steps it took.
+    fn walk(&mut self) -> u64 {
+        let first = match self.call.parties.direction {
+            Direction::Inbound => CallInput::Offered,
+            Direction::Outbound => CallInput::Dialed,
+        };
+        self.tell(first, false);
+        let mut steps = 1;
+        while !self.ended {
+            self.step();
+            steps += 1;
+            assert!(steps < 100_000, "the call has no end");
+        }
+        assert!(self.unanswered.is_empty() && self.asked.is_empty(), "turns without an end: {:?}", self.unanswered);
+        for input in table::inputs(&self.call, self.world.now) {
+            self.call.handle(self.world.now, input);
+            let actions: Vec<_> = std::iter::from_fn(|| self.call.poll_action()).collect();
+            assert!(matches!(actions[..], [] | [CallAction::Refused { .. }]), "after the end: {actions:?}");
+            assert_eq!(self.call.poll_timeout(), None);
+        }
+        steps
+    }
+
+    fn step(&mut self) {
+        let alarm = self.call.poll_timeout().map(|(at, _)| at);
+        match (alarm, self.world.next_at()) {
+            (Some(alarm), next) if next.is_none_or(|next| alarm <= next) => {
+                // Now and then whoever wakes the call is busy.
+                let late = if self.world.dice.below(8) == 0 { LATE_MAX.mul_f64(self.world.dice.part()) } else { Duration::ZERO };
+                let now = self.world.now.max(alarm) + late;
+                self.pass_until(now);
+                if self.log.is_some() {
+                    let reason = self.call.poll_timeout().map(|(_, reason)| reason);
+                    self.note(format!("alarm {reason:?}"));
+                }
+                self.call.handle_timeout(self.world.now);
+                self.carry_out(false);
+            }
+            (_, Some(next)) => {
+                let now = self.world.now.max(next);
+                self.pass_until(now);
+                if let Some((input, wrong)) = self.world.happen(&self.call) {
+                    self.tell(input, wrong);
+                }
+            }
+            (_, None) => panic!("nothing happens any more, and no alarm is set"),
+        }
+        self.check();
+    }
+
+    /// Time passes, in which nothing happens.
+    fn pass_until(&mut self, now: Instant) {
+        assert!(now >= self.world.now, "time runs backwards");
+        let sounds_until = self.world.sound.as_ref().filter(|sound| sound.audible.is_some()).map(|sound| sound.until);
+        let heard_until = if self.world.voiced.is_some() { Some(now) } else { sounds_until.map(|until| until.min(now)) };
+        self.silent_since = heard_until.map_or(self.silent_since, |until| until.max(self.silent_since));
+        self.world.now = now;
+        let silence = now - self.silent_since;
+        if silence > SILENCE_MAX && self.in_conversation() {
+            let Some(reason) = self.reason() else { panic!("{silence:?} of silence without a reason") };
+            let longest = self.longest.entry(reason).or_default();
+            *longest = silence.max(*longest);
+        }
+        // A wait of its own, which the caller expects.
+        let expected = matches!(self.reason(), Some(Reason::CallersTurn | Reason::Keys | Reason::Person));
+        if expected || !self.in_conversation() {
+            self.silent_since = now;
+        }
+    }
+
+    fn in_conversation(&self) -> bool {
+        let before = matches!(self.call.phase(), Phase::Offered | Phase::Dialing { .. } | Phase::Answering { .. });
+        !before && !matches!(self.call.phase(), Phase::Ending { .. } | Phase::Ended(_))
+    }
+
+    /// Why nobody is heard. None where nothing that is waited for would end it soon.
+    fn reason(&self) -> Option<Reason> {
+        let (_, alarm) = self.call.poll_timeout()?;
+        Some(match (self.call.phase(), alarm) {
+            (Phase::Listening { .. }, CallReason::Silence) => Reason::CallersTurn,
+            (Phase::Listening { .. }, CallReason::EndOfTurn | CallReason::FinalDeadline | CallReason::StableWords) => {
+                Reason::LastWords
+            }
+            (Phase::Keying { .. }, CallReason::KeyDeadline) => Reason::Keys,
+            (Phase::Thinking { .. }, CallReason::AgentDeadline) => Reason::Agent,
+            (Phase::Advising { .. }, CallReason::AgentDeadline) => Reason::Advice,
+            (Phase::Handover { .. }, CallReason::EndDeadline | CallReason::SpeechDeadline) => Reason::Person,
+            (Phase::Speaking { .. } | Phase::Greeting { .. }, CallReason::SpeechDeadline) => Reason::Speaker,
+            (Phase::Speaking { .. }, CallReason::AgentDeadline) => Reason::AgentStopped,
+            (Phase::Speaking { .. } | Phase::Greeting { .. }, CallReason::EndDeadline) => {
+                let stopped = self.world.sound.as_ref().filter(|sound| sound.complete && sound.audible.is_some());
+                return stopped.map(|_| Reason::SoundStopped);
+            }
+            _ => return None,
+        })
+    }
+
+    fn tell(&mut self, input: CallInput, wrong: bool) {
+        if self.log.is_some() {
+            let known = if wrong { " (wrong)" } else { "" };
+            self.note(format!("{}{known}: {}", input.name(), format!("{input:?}").chars().take(90).collect::<String>()));
+        }
+        match &input {
+            CallInput::AgentDone { turn, .. } | CallInput::AgentFell { turn, .. } if self.asked.remove(turn) => {
+                let commands_only = matches!(&input, CallInput::AgentDone { command: Some(_), .. });
+                if commands_only
+                    && matches!(self.call.phase(), Phase::Thinking { answer, .. } if answer.clone().finish().is_empty())
+                {
+                    self.unanswered.remove(turn);
+                }
+            }
+            CallInput::UtteranceEnded { utterance } if self.open == Some(*utterance) => self.open = None,
+            CallInput::HandoverReturned(_) => self.back = true,
+            CallInput::Drain => self.drained = true,
+            CallInput::MediaConnected => self.back = false,
+            CallInput::Hushed { utterance, .. } => self.is_told_what_was_heard(*utterance),
+            _ => {}
+        }
+        let before = wrong.then(|| format!("{:?} {:?}", self.call.phase, self.call.timers));
+        self.call.handle(self.world.now, input);
+        self.carry_out(wrong);
+        if let Some(before) = before {
+            assert_eq!(before, format!("{:?} {:?}", self.call.phase, self.call.timers), "what makes no sense changes nothing");
+        }
+    }
+
+    /// How much of what the caller spoke over was heard must be told, where the agent is still to be asked.
+    fn is_told_what_was_heard(&mut self, utterance: UtteranceId) {
+        if self.cut.remove(&utterance) {
+            assert_eq!(self.call.interrupted, Some(utterance), "nobody is told how much of {utterance} was heard");
+        }
+    }
+
+    fn carry_out(&mut self, wrong: bool) {
+        let mut count = 0;
+        while let Some(action) = self.call.poll_action() {
+            if self.log.is_some() {
+                self.note(format!("    {}", line(&action)));
+            }
+            assert!(!self.ended, "after the end: {action:?}");
+            assert!(!wrong || matches!(action, CallAction::Refused { .. }), "from nonsense: {action:?}");
+            assert!(wrong || !matches!(action, CallAction::Refused { .. }), "refused: {action:?}");
+            self.look_at(&action);
+            self.world.carry_out(&action);
+            count += 1;
+            assert!(count < 100, "floods");
+        }
+        self.cut.extend(self.call.interrupted);
+    }
+
+    fn look_at(&mut self, action: &CallAction) {
+        match action {
+            CallAction::Ask { turn, .. } => {
+                assert!(!self.drained, "asks although the gateway is draining");
+                self.asked.insert(*turn);
+                self.unanswered.insert(*turn);
+            }
+            CallAction::CancelAsk { turn } => {
+                assert!(self.asked.remove(turn), "nobody was asked in turn {turn}");
+                self.unanswered.remove(turn);
+            }
+            CallAction::Say { utterance, text } => {
+                self.speaks(*utterance);
+                let (said, _) = self.said.entry(*utterance).or_insert_with(|| (MaskedText::default(), self.world.now));
+                *said = said.followed_by(text);
+            }
+            CallAction::PlayEmergency { utterance } => self.speaks(*utterance),
+            CallAction::EndUtterance { utterance } => assert_eq!(self.open, Some(*utterance), "ends what is not said"),
+            CallAction::Hush { utterance } => assert_eq!(self.open.take(), Some(*utterance), "hushes what is not said"),
+            CallAction::GoOnWithAnotherVoice => assert!(self.open.is_some(), "there is nothing to say"),
+            CallAction::LeaveMedia | CallAction::Release => {
+                self.open = None;
+                self.cut.clear();
+            }
+            CallAction::Consult(_) => self.cut.clear(),
+            CallAction::Emit(fact) => self.look_at_fact(fact),
+            _ => {}
+        }
+    }
+
+    fn speaks(&mut self, utterance: UtteranceId) {
+        assert!(self.open.is_none_or(|open| open == utterance), "{utterance} is said over {:?}", self.open);
+        if self.open.replace(utterance).is_none() {
+            self.open_since = self.world.now;
+        }
+    }
+
+    fn look_at_fact(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Turn(record) => {
+                self.unanswered.remove(&record.turn);
+                let (_, (said, _)) = self.said.last_key_value().expect("something was said");
+                assert_eq!(record.said.as_str(), said.as_str(), "what is on record was said");
+                if let Some(latency) = record.latency {
+                    let sum: u32 = latency.parts().iter().map(|part| part.ms).sum();
+                    assert_eq!(sum, latency.total_ms, "parts of {latency:?}");
+                }
+            }
+            Fact::Interrupted { utterance, spoken_ms } => {
+                let (said, since) = &self.said[utterance];
+                let said = said.as_str();
+                let heard = &said[..spoken_to(said, *spoken_ms)];
+                assert!(said.starts_with(heard));
+                let passed = self.world.now + Duration::from_millis(60) - *since;
+                assert!(Duration::from_millis(*spoken_ms) <= passed, "{spoken_ms} ms heard in {passed:?}");
+            }
+            Fact::Fell { who: Role::Thinking, .. } => {
+                if let Some(turn) = self.asked_now() {
+                    self.unanswered.remove(&turn);
+                }
+                self.unanswered.retain(|turn| self.asked.contains(turn));
+            }
+            Fact::NotUnderstood { turn } => _ = self.unanswered.remove(turn),
+            Fact::Ended(_) => self.ended = true,
+            _ => {}
+        }
+    }
+
+    fn asked_now(&self) -> Option<TurnId> {
+        match self.call.phase() {
+            Phase::Thinking { turn, .. } => Some(turn.id()),
+            Phase::Speaking { reply: Some(reply), .. } => Some(reply.turn()),
+            _ => None,
+        }
+    }
+
+    fn check(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Phase::Listening { turn } = self.call.phase() {
+            // The answer was taken back, for the caller goes on.
+            self.unanswered.remove(&turn.id());
+        }
+        for turn in self.asked.iter().chain(&self.unanswered) {
+            assert_eq!(Some(*turn), self.asked_now(), "turn {turn} has no end");
+        }
+        if let Phase::Thinking { asked_at, .. } = self.call.phase() {
+            let thinks = self.world.now - *asked_at;
+            assert!(thinks <= self.settings.timing.agent_deadline + LATE_MAX, "the agent thinks for {thinks:?}");
+        }
+        if let Some(since) = self.world.voiced.filter(|_| self.call.is_interruptible()) {
+            let over = self.world.now.saturating_duration_since(since.max(self.open_since));
+            let noise = self.world.now - since > NOISE;
+            let late = LATE_MAX + Duration::from_millis(60);
+            assert!(noise || over <= self.settings.timing.barge_in + late, "speaks over the caller for {over:?}");
+        }
+        let left_alone = matches!(self.call.phase(), Phase::Handover { step: HandoverStep::Asked | HandoverStep::Away(_), .. });
+        assert!(!(self.back && left_alone), "a caller who came back is left alone");
+        let now = self.world.now;
+        let Some((at, reason)) = self.call.poll_timeout() else { panic!("no alarm is set") };
+        let longest = self.longest_alarm();
+        assert!(at <= now + longest, "{reason:?} in {:?}", at - now);
+        let sounds = self.call.phase.utterance_mut().map(|utterance| utterance.id);
+        assert_eq!(self.open, sounds, "what is said");
+    }
+
+    /// No wait of the phase is longer.
+    fn longest_alarm(&self) -> Duration {
+        let (timing, seconds) = (&self.settings.timing, Duration::from_secs);
+        match self.call.phase() {
+            Phase::Offered | Phase::Ended(_) => Duration::ZERO,
+            Phase::Dialing { .. } => timing.agent_deadline.max(seconds(150)),
+            Phase::Answering { .. } => seconds(40),
+            Phase::Greeting { .. } | Phase::Speaking { .. } => seconds(90),
+            Phase::Listening { turn } => match turn.floor {
+                phase::Floor::Quiet => timing.silence,
+                phase::Floor::Speech => seconds(60),
+                phase::Floor::Pause { .. } => timing.endpoint_bounds.map_or(timing.endpoint_wait, |bounds| bounds.ceiling),
+                phase::Floor::Closed => timing.final_deadline,
+            },
+            Phase::Keying { .. } => seconds(6),
+            Phase::Thinking { .. } => timing.agent_deadline,
+            Phase::Advising { .. } => seconds(2),
+            Phase::Handover { handover, step } => match step {
+                HandoverStep::Away(_) | HandoverStep::Together => seconds(4 * 3600),
+                HandoverStep::Calling => handover.ring + seconds(15),
+                HandoverStep::Telling(_) => seconds(90),
+                HandoverStep::Asked
+                | HandoverStep::Back
+                | HandoverStep::Meeting
+                | HandoverStep::Joining
+                | HandoverStep::Resuming => seconds(15),
+            },
+            Phase::Ending { .. } => seconds(15),
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        let Some(log) = &mut self.log else { return };
+        let (ms, phase) = ((self.world.now - self.begun).as_millis(), self.call.phase().name());
+        log.push_back(if text.starts_with(' ') { text } else { format!("{ms:>8} ms, {phase:<9} {text}") });
+    }
+}
+
+/// Walks through one call; where something did not hold, once more to show its last steps.
+fn walk(seed: u64) -> (u64, Silences) {
+    let mut walk = Walk::new(seed, false);
+    let walked = catch_unwind(AssertUnwindSafe(|| walk.walk()));
+    match walked {
+        Ok(steps) => (steps, walk.longest.into_iter().map(|(reason, longest)| (reason, (longest, seed))).collect()),
+        Err(broken) => {
+            show(seed, SHOWN);
+            resume_unwind(broken)
+        }
+    }
+}
+
+fn show(seed: u64, last: usize) {
+    let mut walk = Walk::new(seed, true);
+    let _ = catch_unwind(AssertUnwindSafe(|| walk.walk()));
+    let log = walk.log.unwrap_or_default();
+    println!("seed {} (again: VG_EXPLORE_SEED={seed}):", walk.seed);
+    for line in log.iter().skip(log.len().saturating_sub(last)) {
+        println!("{line}");
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how far to walk is whose who starts the test")]
+fn wish(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[test]
+fn whatever_fails_around_a_call_it_stays_polite_and_ends() {
+    if let Some(seed) = wish("VG_EXPLORE_SEED").and_then(|seed| seed.parse().ok()) {
+        show(seed, usize::MAX);
+        walk(seed);
+        return;
+    }
+    let wanted = if wish("VG_TEST_SIZE").as_deref() == Some("full") { STEPS_FULL } else { STEPS_CI };
+    let (mut steps, mut seed) = (0, 0);
+    let mut longest = Silences::new();
+    while steps < wanted {
+        let (walked, silences) = walk(seed);
+        for (reason, silence) in silences {
+            let known = longest.entry(reason).or_default();
+            *known = silence.max(*known);
+        }
+        steps += walked;
+        seed += 1;
+    }
+    println!("{steps} steps in {seed} calls; longest silences, and in which call, by what was waited for at last: {longest:?}");
+    let unseen: Vec<_> = [Reason::CallersTurn, Reason::Agent, Reason::Speaker, Reason::Person]
+        .into_iter()
+        .filter(|reason| !longest.contains_key(reason))
+        .collect();
+    assert!(unseen.is_empty(), "the walk is too short: never waited for {unseen:?}");
+}
