@@ -298,6 +298,7 @@ impl CallTask {
                 self.pending.handed_over(Err(code));
                 self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: code });
             }
+            Fact::Filler { .. } => self.services.observe.observe(&Observation::FillerSaid),
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }

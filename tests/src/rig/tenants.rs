@@ -24,6 +24,7 @@ pub fn settings() -> TenantSettings {
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),
+            fillers: Vec::new(),
         },
         timing: Timing::default(),
         human: Some("people,s".to_owned()),
@@ -40,6 +41,9 @@ pub const RECORDED: &str = "recorded";
 
 /// A tenant with two of each provider: `stt-fake`, `stt-second`, `tts-fake`, `tts-second`.
 pub const LADDER: &str = "ladder";
+
+/// A tenant whose callers are told something while an answer is late.
+pub const HESITANT: &str = "hesitant";
 
 /// A tenant that may have one call.
 pub const LIMITED: &str = "limited";
@@ -96,6 +100,11 @@ impl Tenants for FakeTenants {
                     };
                     let (hearing, speaking) = (two("stt-fake", "stt-second"), two("tts-fake", "tts-second"));
                     Ok(Arc::new(TenantSettings { tenant: tenant.clone(), hearing, speaking, ..settings() }))
+                }
+                (None, HESITANT) => {
+                    let fillers = vec!["One moment.".to_owned(), "Let me see.".to_owned()];
+                    let prompts = Prompts { fillers, ..settings().prompts };
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, ..settings() }))
                 }
                 (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
                 (None, _) => Err(TenantError::Unknown),

@@ -8,6 +8,7 @@ mod dialing;
 mod listening;
 mod turn_end;
 mod thinking;
+mod filler;
 mod speaking;
 mod keying;
 mod handover;
@@ -173,6 +174,8 @@ pub struct Call {
     last_utterance: UtteranceId,
     /// Turns that got an answer.
     turns: u32,
+    /// Fillers that were said.
+    fillers: usize,
     caller_speaks: bool,
     /// When the caller last began to speak.
     speech_since: Option<Instant>,
@@ -229,6 +232,7 @@ impl Call {
             last_turn: TurnId(0),
             last_utterance: UtteranceId(0),
             turns: 0,
+            fillers: 0,
             caller_speaks: false,
             speech_since: None,
             finalizing: Finalizing::default(),
@@ -322,6 +326,7 @@ impl Call {
                 CallReason::FinalDeadline => self.final_deadline(now),
                 CallReason::Silence => self.silence(now),
                 CallReason::AgentDeadline => self.agent_deadline(now),
+                CallReason::Filler => self.filler_due(now),
                 CallReason::SpeechDeadline => self.speech_deadline(now),
                 CallReason::BargeIn => self.barge_in(now),
                 CallReason::KeyDeadline => self.key_deadline(now),

@@ -44,8 +44,9 @@ pub struct TenantSettings {
 impl TenantSettings {
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
-        let Prompts { not_understood, agent_unavailable, farewell, transfer_failed } = &self.prompts;
-        [&self.greeting, not_understood, agent_unavailable, farewell, transfer_failed].map(Clone::clone).into()
+        let Prompts { not_understood, agent_unavailable, farewell, transfer_failed, fillers } = &self.prompts;
+        let lines = [&self.greeting, not_understood, agent_unavailable, farewell, transfer_failed];
+        lines.into_iter().chain(fillers).cloned().collect()
     }
 }
 
@@ -192,6 +193,8 @@ pub struct Prompts {
     pub farewell: String,
     /// A hand-over came to nothing; the call goes on.
     pub transfer_failed: String,
+    /// Said in turn while an answer is late; none where nothing is to be said.
+    pub fillers: Vec<String>,
 }
 
 /// When the gateway acts by itself.
@@ -209,6 +212,8 @@ pub struct Timing {
     pub barge_in: Duration,
     /// The agent's time for its first words.
     pub agent_deadline: Duration,
+    /// So long after the question something is said where no clause of the answer has come; none where nothing is to be said.
+    pub filler: Option<Duration>,
     /// The time for the first audio of an utterance.
     pub speech_deadline: Duration,
     /// The time from `finalize` to the last final words.
@@ -239,6 +244,7 @@ impl Default for Timing {
             silence: Duration::from_secs(5),
             barge_in: Duration::from_millis(300),
             agent_deadline: Duration::from_secs(10),
+            filler: Some(Duration::from_millis(800)),
             speech_deadline: Duration::from_secs(5),
             final_deadline: Duration::from_secs(2),
         }

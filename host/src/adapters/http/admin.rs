@@ -53,6 +53,8 @@ fn row(settings: &TenantSettings) -> Value {
             "not_understood": prompts.not_understood,
             "agent_unavailable": prompts.agent_unavailable,
             "farewell": prompts.farewell,
+            "transfer_failed": prompts.transfer_failed,
+            "fillers": prompts.fillers,
         },
         "timing": {
             "endpoint_wait_ms": timing.endpoint_wait.as_millis() as u64,
@@ -62,6 +64,7 @@ fn row(settings: &TenantSettings) -> Value {
             "silence_ms": timing.silence.as_millis() as u64,
             "barge_in_ms": timing.barge_in.as_millis() as u64,
             "agent_deadline_ms": timing.agent_deadline.as_millis() as u64,
+            "filler_ms": timing.filler.map_or(0, |wait| wait.as_millis() as u64),
             "speech_deadline_ms": timing.speech_deadline.as_millis() as u64,
             "final_deadline_ms": timing.final_deadline.as_millis() as u64,
         },

@@ -80,6 +80,7 @@ impl Call {
             Phase::Thinking { turn, .. } => {
                 let turn = turn.clone();
                 self.learn_pause(turn.timeline.at(Moment::LastVoiced), started);
+                self.hush_filler();
                 self.push(CallAction::CancelAsk { turn: turn.id });
                 self.resume_turn(now, turn);
             }

@@ -158,12 +158,12 @@ impl Call {
             }
             // The person has been told.
             Phase::Handover { .. } => self.join(now),
+            Phase::Thinking { .. } => self.filler_over(),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
-            | Phase::Thinking { .. }
             | Phase::Advising { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
@@ -196,6 +196,11 @@ impl Call {
             Some(Voice::Speaker) if matches!(self.phase, Phase::Handover { .. }) => {
                 self.fell(Role::Speaking, code);
                 self.join(now);
+            }
+            // What counts is still to come.
+            Some(Voice::Speaker) if matches!(self.phase, Phase::Thinking { .. }) => {
+                self.fell(Role::Speaking, code);
+                self.hush_filler();
             }
             Some(Voice::Speaker) => {
                 self.fell(Role::Speaking, code);
@@ -296,6 +301,7 @@ impl Call {
         match &mut self.phase {
             Phase::Thinking { turn, .. } => {
                 let turn = turn.id;
+                self.hush_filler();
                 self.push(CallAction::CancelAsk { turn });
                 None
             }

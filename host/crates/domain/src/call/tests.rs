@@ -4,6 +4,7 @@ mod advising;
 mod chaos;
 mod consulting;
 mod dialing;
+mod filler;
 mod handover;
 mod keying;
 mod pauses;
@@ -37,6 +38,7 @@ fn settings() -> TenantSettings {
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),
+            fillers: Vec::new(),
         },
         timing: Timing::default(),
         human: None,
@@ -249,6 +251,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Heard { turn, text } => format!("heard {turn}: {}", text.as_str()),
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
+        Fact::Filler { turn, utterance, text } => format!("filler {utterance} in turn {turn}: {}", text.as_str()),
         Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
         Fact::Agent(profile) => format!("agent {}", profile.id),
         Fact::Turn(record) => {

@@ -31,8 +31,10 @@ impl Call {
         turn.timeline.note(Moment::Asked, now);
         self.hint = Expect::default();
         self.push(CallAction::Ask { turn: turn.id, text: words });
-        self.enter(Phase::Thinking { turn, asked_at: now, answer: ClauseSplitter::new() });
+        let (asked_at, filler) = self.take_wait(turn.id).unwrap_or((now, None));
+        self.enter(Phase::Thinking { turn, asked_at, answer: ClauseSplitter::new(), filler });
         self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
+        self.await_answer(now, asked_at);
     }
 
     pub(super) fn agent_text(&mut self, now: Instant, turn: TurnId, text: &str) -> Verdict {
@@ -73,6 +75,7 @@ impl Call {
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
                     (true, Some(command)) => {
+                        self.hush_filler();
                         let next = next_of(Some(command));
                         self.follow(now, next);
                     }

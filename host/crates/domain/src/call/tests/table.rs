@@ -42,6 +42,7 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     desks.push(("keying: menu", keying::in_menu(&[])));
     desks.push(("keying: digits", keying::collecting()));
     desks.push(("thinking", Desk::thinking(with_human(), "hello")));
+    desks.push(("thinking: filler", filler::filling()));
     desks.push(("speaking: answer", Desk::speaking(with_human())));
     let mut desk = Desk::speaking(with_human());
     desk.speech();
