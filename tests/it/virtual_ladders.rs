@@ -201,3 +201,19 @@ async fn who_speaks_over_the_filler_is_listened_to() {
     assert_eq!(rig.spoken().last().map(String::as_str), Some("what time is it in Lisbon."));
     assert_eq!(fillers(&rig), 1, "once in a turn");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_does_not_answer_gives_way_to_a_line_on_the_matter_and_then_to_a_person() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(HESITANT))).await;
+    caller.listen().await;
+    ask(&mut caller, "where is my parcel").await;
+    caller.listen().await;
+    rig.script(|script| script.agent_falls.extend(["unavailable", "cut"]));
+    ask(&mut caller, "and when does it come").await;
+    caller.listen().await;
+    assert_eq!(rig.spoken().last().map(String::as_str), Some("Parcels come within three days."));
+    caller.say("are you there").await;
+    let target = caller.fact(|fact| if let Fact::Escalated { target } = fact { Some(target.clone()) } else { None }).await;
+    assert_eq!(target, "people,s");
+}

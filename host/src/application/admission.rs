@@ -99,6 +99,7 @@ impl Drop for TenantSeat {
 mod tests {
     use super::*;
     use std::num::NonZeroUsize;
+    use vg_domain::fallback::Fallback;
     use vg_domain::ids::PluginId;
     use vg_domain::tenant::{Ladder, Prompts, Provider, Timing};
     use vg_domain::transfer::TransferSettings;
@@ -122,6 +123,7 @@ mod tests {
                 fillers: Vec::new(),
             },
             timing: Timing::default(),
+            fallback: Fallback::default(),
             human: None,
             transfer: TransferSettings::default(),
             menu: None,

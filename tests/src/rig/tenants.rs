@@ -3,6 +3,7 @@
 use super::Shared;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
@@ -27,6 +28,7 @@ pub fn settings() -> TenantSettings {
             fillers: Vec::new(),
         },
         timing: Timing::default(),
+        fallback: Fallback::default(),
         human: Some("people,s".to_owned()),
         transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
         menu: None,
@@ -42,7 +44,7 @@ pub const RECORDED: &str = "recorded";
 /// A tenant with two of each provider: `stt-fake`, `stt-second`, `tts-fake`, `tts-second`.
 pub const LADDER: &str = "ladder";
 
-/// A tenant whose callers are told something while an answer is late.
+/// A tenant whose callers are told something while an answer is late, and about deliveries where none comes.
 pub const HESITANT: &str = "hesitant";
 
 /// A tenant that may have one call.
@@ -104,7 +106,10 @@ impl Tenants for FakeTenants {
                 (None, HESITANT) => {
                     let fillers = vec!["One moment.".to_owned(), "Let me see.".to_owned()];
                     let prompts = Prompts { fillers, ..settings().prompts };
-                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, ..settings() }))
+                    let delivery = Intent::parse("delivery").unwrap();
+                    let answers = [(delivery, "Parcels come within three days.".to_owned())].into();
+                    let fallback = Fallback { answers, ..Fallback::default() };
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, fallback, ..settings() }))
                 }
                 (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
                 (None, _) => Err(TenantError::Unknown),

@@ -9,6 +9,7 @@ mod listening;
 mod turn_end;
 mod thinking;
 mod filler;
+mod unanswered;
 mod speaking;
 mod keying;
 mod handover;
@@ -24,6 +25,7 @@ pub use turn_end::TurnEnd;
 
 use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
+use crate::fallback::Intent;
 use crate::finish::Judge;
 use crate::ids::{TurnId, UtteranceId};
 use crate::keypad::Collect;
@@ -197,6 +199,10 @@ pub struct Call {
     hearing_falls: HearingFalls,
     /// Falls in a row without a whole utterance between them.
     speaking_falls: u32,
+    /// Turns in a row without an answer.
+    agent_falls: u32,
+    /// What the conversation is about, as the agent named it last.
+    intent: Option<Intent>,
     /// The agent does not know the conversation.
     conversation_failed: bool,
     /// Nobody can listen: the caller has the keypad alone.
@@ -244,6 +250,8 @@ impl Call {
             silences: 0,
             hearing_falls: HearingFalls::default(),
             speaking_falls: 0,
+            agent_falls: 0,
+            intent: None,
             conversation_failed: false,
             deaf: false,
             given_up: false,
@@ -275,6 +283,7 @@ impl Call {
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
             CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
             CallInput::AgentExpects { turn, expect } => self.agent_expects(turn, expect),
+            CallInput::AgentIntent { turn, intent } => self.agent_intent(turn, intent),
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),

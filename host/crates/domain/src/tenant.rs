@@ -1,5 +1,6 @@
 //! What a tenant has chosen.
 
+use crate::fallback::Fallback;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::Menu;
 use crate::outbound::OutboundRules;
@@ -27,6 +28,8 @@ pub struct TenantSettings {
     pub prompts: Prompts,
     /// When the gateway acts by itself.
     pub timing: Timing,
+    /// What is done where the agent does not answer.
+    pub fallback: Fallback,
     /// Dialplan place (`context,extension`) that reaches a person; none where there is nobody.
     pub human: Option<String>,
     /// Whom else callers may be handed over to.
@@ -46,7 +49,7 @@ impl TenantSettings {
     pub fn lines(&self) -> Arc<[String]> {
         let Prompts { not_understood, agent_unavailable, farewell, transfer_failed, fillers } = &self.prompts;
         let lines = [&self.greeting, not_understood, agent_unavailable, farewell, transfer_failed];
-        lines.into_iter().chain(fillers).cloned().collect()
+        lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
 }
 

@@ -4,6 +4,7 @@ use super::service::{Fault, Piece};
 use crate::application::ports::HandoverAdvice;
 use serde::{Deserialize, Serialize};
 use vg_domain::call::AgentCommand;
+use vg_domain::fallback::Intent;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
@@ -101,9 +102,11 @@ fn mode(mode: Option<&str>) -> Result<TransferMode, Fault> {
     }
 }
 
-/// What an answer expects of the caller, as a piece of it. What is not known is passed over: it is a hint.
-pub(super) fn expects(code: Option<&str>) -> Option<Piece> {
-    code.and_then(Expect::parse).map(Piece::Expects)
+/// What an answer says besides words: what the conversation is about, and what is expected of the caller. What is not known is passed over: these
+/// are hints.
+pub(super) fn hints(intent: Option<&str>, expect: Option<&str>) -> impl Iterator<Item = Piece> {
+    let intent = intent.and_then(Intent::parse).map(Piece::Intent);
+    intent.into_iter().chain(expect.and_then(Expect::parse).map(Piece::Expects))
 }
 
 /// An id that a service gave: it stands in URLs and logs.

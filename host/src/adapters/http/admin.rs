@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use utoipa::ToSchema;
@@ -67,6 +68,10 @@ fn row(settings: &TenantSettings) -> Value {
             "filler_ms": timing.filler.map_or(0, |wait| wait.as_millis() as u64),
             "speech_deadline_ms": timing.speech_deadline.as_millis() as u64,
             "final_deadline_ms": timing.final_deadline.as_millis() as u64,
+        },
+        "fallback": {
+            "answers": settings.fallback.answers.iter().map(|(intent, line)| (intent.as_str(), line)).collect::<BTreeMap<_, _>>(),
+            "agent_falls_max": settings.fallback.agent_falls_max,
         },
         "human": settings.human,
         "recording": settings.recording,

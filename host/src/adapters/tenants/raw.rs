@@ -1,5 +1,6 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+mod fallback;
 mod menu;
 mod prompts;
 mod transfer;
@@ -36,6 +37,7 @@ pub(super) struct RawTenant {
     speaking: RawLadder,
     prompts: prompts::RawPrompts,
     timing: RawTiming,
+    fallback: fallback::RawFallback,
     limits: RawLimits,
     outbound: Option<RawOutbound>,
     trunk: Vec<RawTrunk>,
@@ -141,6 +143,7 @@ impl RawTenant {
         let speaking = self.speaking.resolve(Role::Speaking, file_text, faults);
         let prompts = self.prompts.resolve(language.as_deref(), faults);
         let timing = self.timing.resolve(faults);
+        let fallback = self.fallback.resolve(faults);
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let transfer = self.transfer.resolve(faults);
@@ -155,6 +158,7 @@ impl RawTenant {
             speaking: ladder(&speaking)?,
             prompts: prompts?,
             timing,
+            fallback,
             human: self.human,
             transfer,
             menu,

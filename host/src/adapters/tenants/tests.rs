@@ -94,7 +94,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
-             `hearing`, `speaking`, `prompts`, `timing`, `limits`, `outbound`, `trunk`, `did`",
+             `hearing`, `speaking`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",

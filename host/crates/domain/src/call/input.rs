@@ -2,6 +2,7 @@
 
 use super::{AgentCommand, Progress};
 use crate::dialling::{AnsweredBy, DialFailure};
+use crate::fallback::Intent;
 use crate::ids::{TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
@@ -115,6 +116,13 @@ pub enum CallInput {
         /// What it expects.
         expect: Expect,
     },
+    /// What the conversation is about, as far as the agent knows; until it says something else.
+    AgentIntent {
+        /// The turn that it answers.
+        turn: TurnId,
+        /// What it names.
+        intent: Intent,
+    },
     /// The agent's answer is complete.
     AgentDone {
         /// The turn that it answers.
@@ -206,6 +214,7 @@ impl CallInput {
             Self::HearingFell { .. } => "hearing_fell",
             Self::AgentText { .. } => "agent_text",
             Self::AgentExpects { .. } => "agent_expects",
+            Self::AgentIntent { .. } => "agent_intent",
             Self::AgentDone { .. } => "agent_done",
             Self::AgentFell { .. } => "agent_fell",
             Self::SpeechAudio { .. } => "speech_audio",

@@ -12,10 +12,12 @@ mod stories;
 mod table;
 mod troubles;
 mod turn_end;
+mod unanswered;
 
 use super::*;
 use crate::dialling::DialFailure;
 use crate::dice::some_moment;
+use crate::fallback::Fallback;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::{Collect, Menu, MenuAction, MenuStart};
 use crate::mask::Heard;
@@ -41,6 +43,7 @@ fn settings() -> TenantSettings {
             fillers: Vec::new(),
         },
         timing: Timing::default(),
+        fallback: Fallback::default(),
         human: None,
         transfer: TransferSettings::default(),
         menu: None,

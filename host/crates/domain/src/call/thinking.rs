@@ -2,7 +2,7 @@
 
 use super::phase::{Reply, Turn};
 use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, Verdict};
-use crate::event::{Fact, Role};
+use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
@@ -26,7 +26,7 @@ impl Call {
             self.emit(Fact::Heard { turn: turn.id, text: turn.public_words().clone() });
         }
         if self.conversation_failed {
-            return self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
+            return self.do_without_answer(now);
         }
         turn.timeline.note(Moment::Asked, now);
         self.hint = Expect::default();
@@ -71,6 +71,9 @@ impl Call {
             Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
                 asked.timeline.note_first(Moment::FirstText, now);
                 let clauses = answer.finish();
+                if !clauses.is_empty() || command.is_some() {
+                    self.agent_falls = 0;
+                }
                 self.expect = std::mem::take(&mut self.hint);
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
@@ -88,38 +91,11 @@ impl Call {
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.finish();
+                self.agent_falls = 0;
                 self.expect = std::mem::take(&mut self.hint);
                 self.speak_clauses(&clauses);
                 let next = next_of(command);
                 self.complete_reply(now, next);
-            }
-            Phase::Thinking { .. }
-            | Phase::Speaking { .. }
-            | Phase::Offered
-            | Phase::Dialing { .. }
-            | Phase::Answering { .. }
-            | Phase::Greeting { .. }
-            | Phase::Listening { .. }
-            | Phase::Keying { .. }
-            | Phase::Advising { .. }
-            | Phase::Handover { .. }
-            | Phase::Ending { .. }
-            | Phase::Ended(_) => return self.late(),
-        }
-        Verdict::Taken
-    }
-
-    pub(super) fn agent_fell(&mut self, now: Instant, turn: TurnId, code: &'static str) -> Verdict {
-        let line = self.settings.prompts.agent_unavailable.clone();
-        match &self.phase {
-            Phase::Thinking { turn: asked, .. } if asked.id == turn => {
-                self.fell(Role::Thinking, code);
-                self.say_line(now, line, Next::Listen);
-            }
-            Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
-                self.fell(Role::Thinking, code);
-                self.speak_clauses(&[line]);
-                self.complete_reply(now, Next::Listen);
             }
             Phase::Thinking { .. }
             | Phase::Speaking { .. }
@@ -175,7 +151,7 @@ impl Call {
         self.speak_clauses(clauses);
     }
 
-    fn complete_reply(&mut self, now: Instant, then: Next) {
+    pub(super) fn complete_reply(&mut self, now: Instant, then: Next) {
         if let Phase::Speaking { reply: Some(reply), next, .. } = &mut self.phase {
             reply.streaming = false;
             *next = then;
@@ -185,7 +161,7 @@ impl Call {
 }
 
 impl Reply {
-    fn is_answering(&self, turn: TurnId) -> bool {
+    pub(super) fn is_answering(&self, turn: TurnId) -> bool {
         self.streaming && self.turn.id == turn
     }
 }

@@ -291,7 +291,7 @@ impl Call {
     }
 
     /// The turn that the agent answers, or has answered as far as it is being said.
-    fn asked_turn_mut(&mut self) -> Option<&mut Turn> {
+    pub(super) fn asked_turn_mut(&mut self) -> Option<&mut Turn> {
         match &mut self.phase {
             Phase::Thinking { turn, .. } => Some(turn),
             Phase::Speaking { reply, .. } => reply.as_mut().map(|reply| &mut reply.turn),

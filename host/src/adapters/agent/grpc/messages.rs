@@ -127,6 +127,8 @@ struct Done {
     command: Option<Command>,
     #[prost(string, tag = "2")]
     expect: String,
+    #[prost(string, tag = "3")]
+    intent: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -167,8 +169,8 @@ impl TurnEvent {
         match self.event {
             None => {}
             Some(Event::Text(text)) => into.push_back(Piece::Text(text)),
-            Some(Event::Done(Done { command, expect })) => {
-                into.extend(commands::expects(Some(&expect)));
+            Some(Event::Done(Done { command, expect, intent })) => {
+                into.extend(commands::hints(Some(&intent), Some(&expect)));
                 into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
             }
         }

@@ -94,8 +94,10 @@ impl<'a> HeardLine<'a> {
 enum Event {
     Text {
         text: String,
+        intent: Option<String>,
     },
     Done {
+        intent: Option<String>,
         expect: Option<String>,
         command: Option<Command>,
     },
@@ -109,6 +111,7 @@ enum Event {
 struct Whole {
     #[serde(default)]
     text: String,
+    intent: Option<String>,
     expect: Option<String>,
     command: Option<Command>,
 }
@@ -132,13 +135,16 @@ impl Reader for TurnReader {
                 let whole: Whole = serde_json::from_str(document).map_err(|_| Fault::Garbage)?;
                 let command = whole.command.map(Command::parse).transpose()?;
                 into.push_back(Piece::Text(whole.text));
-                into.extend(commands::expects(whole.expect.as_deref()));
+                into.extend(commands::hints(whole.intent.as_deref(), whole.expect.as_deref()));
                 into.push_back(Piece::Done(command));
             }
             Self::Events => match serde_json::from_str(document).map_err(|_| Fault::Garbage)? {
-                Event::Text { text } => into.push_back(Piece::Text(text)),
-                Event::Done { expect, command } => {
-                    into.extend(commands::expects(expect.as_deref()));
+                Event::Text { text, intent } => {
+                    into.extend(commands::hints(intent.as_deref(), None));
+                    into.push_back(Piece::Text(text));
+                }
+                Event::Done { intent, expect, command } => {
+                    into.extend(commands::hints(intent.as_deref(), expect.as_deref()));
                     into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
                 }
                 Event::Error {} => return Err(Fault::Failed),

@@ -62,7 +62,11 @@ fn the_answer_follows_the_filler_and_is_measured_by_its_own_sound() {
     desk.done(1, None);
     // The end of what was said before it means nothing any more.
     assert_eq!(desk.after(300).tell(CallInput::UtteranceEnded { utterance: UtteranceId(2) }), [] as [&str; 0]);
-    assert_eq!(desk.utter(3)[0], "- turn 1: hello -> Well, it is three., 1850 ms", "550 until the question, 800, 200 and 300 after it");
+    assert_eq!(
+        desk.utter(3)[0],
+        "- turn 1: hello -> Well, it is three., 1850 ms",
+        "550 until the question, 800, 200 and 300 after it"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The transition table: every phase and every input, as a snapshot.
 
 use super::*;
+use crate::fallback::Intent;
 use crate::outbound::OnMachine;
 use std::fmt::Write;
 
@@ -109,6 +110,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::HearingFell { code: "code" },
         CallInput::AgentText { turn, text: "A clause, and".into() },
         CallInput::AgentExpects { turn, expect: Expect::YesNo },
+        CallInput::AgentIntent { turn, intent: Intent::parse("delivery").unwrap() },
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },
         CallInput::AgentDone { turn, command: Some(AgentCommand::HangUp) },
