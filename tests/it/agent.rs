@@ -70,28 +70,30 @@ struct Answer {
     text: String,
     expect: Option<Expect>,
     intent: Option<Intent>,
+    wait: Option<Duration>,
     end: AgentEvent,
 }
 
 impl Answer {
     async fn of(mut events: mpsc::Receiver<AgentEvent>) -> Self {
-        let (mut text, mut expect, mut intent) = (String::new(), None, None);
+        let (mut text, mut expect, mut intent, mut wait) = (String::new(), None, None, None);
         loop {
             match events.recv().await.expect("an answer has an end") {
                 AgentEvent::Text(piece) => text.push_str(&piece),
                 AgentEvent::Expects(expected) => expect = Some(expected),
+                AgentEvent::Waits(long) => wait = Some(long),
                 AgentEvent::Intent(named) => intent = Some(named),
-                end => return Self { text, expect, intent, end },
+                end => return Self { text, expect, intent, wait, end },
             }
         }
     }
 
     fn done(text: &str) -> Self {
-        Self { text: text.to_owned(), expect: None, intent: None, end: AgentEvent::Done(None) }
+        Self { text: text.to_owned(), expect: None, intent: None, wait: None, end: AgentEvent::Done(None) }
     }
 
     fn fell(text: &str, code: &'static str) -> Self {
-        Self { text: text.to_owned(), expect: None, intent: None, end: AgentEvent::Fell(code) }
+        Self { text: text.to_owned(), expect: None, intent: None, wait: None, end: AgentEvent::Fell(code) }
     }
 }
 
@@ -169,8 +171,12 @@ async fn every_protocol_carries_a_whole_conversation() {
             assert_eq!(client.ask(question(&conversation, turn, words)).await.end, AgentEvent::Done(Some(command)), "{way}");
         }
 
-        let asks_back =
-            Answer { expect: Some(Expect::YesNo), intent: Intent::parse("doubts"), ..Answer::done("You said: are you sure.") };
+        let asks_back = Answer {
+            expect: Some(Expect::YesNo),
+            intent: Intent::parse("doubts"),
+            wait: Some(Duration::from_secs(20)),
+            ..Answer::done("You said: are you sure.")
+        };
         assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
 
         let who = client.agent.who(&conversation).await;

@@ -117,6 +117,7 @@ mod tests {
             speaking: provider(),
             prompts: Prompts {
                 not_understood: none(),
+                still_there: none(),
                 agent_unavailable: none(),
                 farewell: none(),
                 transfer_failed: none(),

@@ -475,6 +475,7 @@ impl CallTask {
             Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
             Thought::Answer(turn, AgentEvent::Expects(expect)) => CallInput::AgentExpects { turn, expect },
+            Thought::Answer(turn, AgentEvent::Waits(wait)) => CallInput::AgentWaits { turn, wait },
             Thought::Answer(turn, AgentEvent::Intent(intent)) => CallInput::AgentIntent { turn, intent },
             Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },

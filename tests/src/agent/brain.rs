@@ -63,6 +63,8 @@ pub struct Answer {
     pub expect: Option<&'static str>,
     /// What it takes the conversation to be about.
     pub intent: Option<&'static str>,
+    /// How long it wants to wait for the caller, in milliseconds.
+    pub wait_ms: Option<u32>,
 }
 
 /// Nobody knows the conversation.
@@ -150,5 +152,11 @@ pub(super) fn think(turn: &Turn) -> Answer {
         text => (format!("You said: {text}."), None),
     };
     // As a model gives them: a word at a time.
-    Answer { pieces: text.split_inclusive(' ').map(str::to_owned).collect(), command, expect, intent }
+    Answer {
+        pieces: text.split_inclusive(' ').map(str::to_owned).collect(),
+        command,
+        expect,
+        intent,
+        wait_ms: expect.map(|_| 20_000),
+    }
 }

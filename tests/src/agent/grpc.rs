@@ -177,7 +177,8 @@ fn answered(answer: &Answer) -> Events {
     });
     let [expect, intent] = [answer.expect, answer.intent].map(|hint| hint.unwrap_or_default().to_owned());
     let words = answer.pieces.clone().into_iter().map(|piece| event(Event::Text(piece)));
-    stream::iter(words.chain([event(Event::Done(Done { command, expect, intent }))]).collect::<Vec<_>>()).boxed()
+    stream::iter(words.chain([event(Event::Done(Done { command, expect, intent, wait_ms: answer.wait_ms }))]).collect::<Vec<_>>())
+        .boxed()
 }
 
 fn refusal(trouble: Trouble) -> Option<Status> {

@@ -22,6 +22,7 @@ pub fn settings() -> TenantSettings {
         speaking: provider("tts-fake"),
         prompts: Prompts {
             not_understood: "Pardon?".to_owned(),
+            still_there: "Are you still there?".to_owned(),
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),

@@ -21,7 +21,7 @@ mod rebuilt;
 pub use input::CallInput;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
 pub use timers::CallReason;
-pub use turn_end::TurnEnd;
+pub use turn_end::{TurnEnd, WAIT_MAX};
 
 use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
@@ -190,6 +190,10 @@ pub struct Call {
     pauses: Pauses,
     /// What the agent expects of the caller's turn.
     expect: Expect,
+    /// So long the caller's silence is none: the agent wants to wait.
+    patience: Duration,
+    /// So long it will be none after the answer that the agent gives.
+    wait: Duration,
     /// What it expects of the one after the answer that it gives.
     hint: Expect,
     ended: Option<Ended>,
@@ -245,6 +249,8 @@ impl Call {
             last_words_took: None,
             pauses: Pauses::default(),
             expect: Expect::default(),
+            patience: Duration::ZERO,
+            wait: Duration::ZERO,
             hint: Expect::default(),
             ended: None,
             silences: 0,
@@ -283,6 +289,7 @@ impl Call {
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
             CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
             CallInput::AgentExpects { turn, expect } => self.agent_expects(turn, expect),
+            CallInput::AgentWaits { turn, wait } => self.agent_waits(turn, wait),
             CallInput::AgentIntent { turn, intent } => self.agent_intent(turn, intent),
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),

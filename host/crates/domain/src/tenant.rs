@@ -47,8 +47,8 @@ pub struct TenantSettings {
 impl TenantSettings {
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
-        let Prompts { not_understood, agent_unavailable, farewell, transfer_failed, fillers } = &self.prompts;
-        let lines = [&self.greeting, not_understood, agent_unavailable, farewell, transfer_failed];
+        let Prompts { not_understood, still_there, agent_unavailable, farewell, transfer_failed, fillers } = &self.prompts;
+        let lines = [&self.greeting, not_understood, still_there, agent_unavailable, farewell, transfer_failed];
         lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
 }
@@ -188,8 +188,10 @@ impl Provider {
 /// Lines that the gateway says by itself, in the tenant's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts {
-    /// Nothing was understood, or nothing was said.
+    /// Nothing was understood.
     pub not_understood: String,
+    /// Nothing was said.
+    pub still_there: String,
     /// The agent did not answer in time or fell.
     pub agent_unavailable: String,
     /// Last words before the gateway hangs up by itself.
@@ -208,7 +210,7 @@ pub struct Timing {
     pub endpoint_wait: Duration,
     /// Between what the wait follows caller and words; none for a wait that is always the same.
     pub endpoint_bounds: Option<Bounds>,
-    /// Caller silence after which `not_understood` is said.
+    /// Caller silence after which `still_there` is said.
     pub silence: Duration,
     /// Caller speech shorter than this does not interrupt the agent. Must exceed the voice activity detector's hangover (200 ms): an end
     /// is only known after it.

@@ -102,6 +102,10 @@ impl Attempt {
                     let _ = events.send(AgentEvent::Intent(intent)).await;
                     continue;
                 }
+                Piece::Waits(wait) => {
+                    let _ = events.send(AgentEvent::Waits(wait)).await;
+                    continue;
+                }
                 Piece::Done(command) => AgentEvent::Done(command),
             };
             let complete = matches!(event, AgentEvent::Done(_));

@@ -43,6 +43,8 @@ pub(super) enum Piece {
     Text(String),
     /// What the caller is expected to say to it.
     Expects(Expect),
+    /// So much silence of the caller after it is none.
+    Waits(Duration),
     /// What the conversation is about.
     Intent(Intent),
     /// It is complete.

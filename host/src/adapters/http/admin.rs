@@ -52,6 +52,7 @@ fn row(settings: &TenantSettings) -> Value {
         "speaking": ladder(&settings.speaking),
         "prompts": {
             "not_understood": prompts.not_understood,
+            "still_there": prompts.still_there,
             "agent_unavailable": prompts.agent_unavailable,
             "farewell": prompts.farewell,
             "transfer_failed": prompts.transfer_failed,

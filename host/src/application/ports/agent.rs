@@ -132,6 +132,8 @@ pub enum AgentEvent {
     Text(String),
     /// What the caller is expected to say to it.
     Expects(Expect),
+    /// So much silence of the caller after it is none.
+    Waits(Duration),
     /// What the conversation is about.
     Intent(Intent),
     /// The answer is complete; last event.

@@ -6,6 +6,7 @@ mod consulting;
 mod dialing;
 mod filler;
 mod handover;
+mod silence;
 mod keying;
 mod pauses;
 mod stories;
@@ -37,6 +38,7 @@ fn settings() -> TenantSettings {
         speaking: provider("tts-a"),
         prompts: Prompts {
             not_understood: "I didn't catch that.".into(),
+            still_there: "Are you still there?".into(),
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),

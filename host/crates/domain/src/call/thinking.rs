@@ -9,7 +9,7 @@ use crate::outcome::EndCause;
 use crate::pause::Expect;
 use crate::speech::ClauseSplitter;
 use crate::turn::Moment;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The agent did not keep its time.
 const DEADLINE: &str = "deadline";
@@ -29,7 +29,7 @@ impl Call {
             return self.do_without_answer(now);
         }
         turn.timeline.note(Moment::Asked, now);
-        self.hint = Expect::default();
+        (self.hint, self.wait) = (Expect::default(), Duration::ZERO);
         self.push(CallAction::Ask { turn: turn.id, text: words });
         let (asked_at, filler) = self.take_wait(turn.id).unwrap_or((now, None));
         self.enter(Phase::Thinking { turn, asked_at, answer: ClauseSplitter::new(), filler });
@@ -74,7 +74,7 @@ impl Call {
                 if !clauses.is_empty() || command.is_some() {
                     self.agent_falls = 0;
                 }
-                self.expect = std::mem::take(&mut self.hint);
+                self.take_hints();
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
                     (true, Some(command)) => {
@@ -92,7 +92,7 @@ impl Call {
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.finish();
                 self.agent_falls = 0;
-                self.expect = std::mem::take(&mut self.hint);
+                self.take_hints();
                 self.speak_clauses(&clauses);
                 let next = next_of(command);
                 self.complete_reply(now, next);

@@ -13,6 +13,7 @@ const FILLERS_MAX: usize = 16;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawPrompts {
     not_understood: Option<String>,
+    still_there: Option<String>,
     agent_unavailable: Option<String>,
     farewell: Option<String>,
     transfer_failed: Option<String>,
@@ -28,10 +29,12 @@ impl RawPrompts {
             Some(written) => fillers(written, faults),
             None => usual_fillers(language.unwrap_or_default()).iter().map(|line| (*line).to_owned()).collect(),
         };
-        let agent_unavailable = agent_unavailable?;
+        let (not_understood, agent_unavailable) = (not_understood?, agent_unavailable?);
+        let usual = || usual_still_there(language.unwrap_or_default()).map_or_else(|| not_understood.clone(), str::to_owned);
+        let still_there = self.still_there.unwrap_or_else(usual);
         // Nobody is to be had either way: the line that every tenant has fits.
         let transfer_failed = self.transfer_failed.unwrap_or_else(|| agent_unavailable.clone());
-        Some(Prompts { not_understood: not_understood?, agent_unavailable, farewell: farewell?, transfer_failed, fillers })
+        Some(Prompts { not_understood, still_there, agent_unavailable, farewell: farewell?, transfer_failed, fillers })
     }
 }
 
@@ -48,9 +51,23 @@ fn fillers(written: Vec<String>, faults: &mut Faults) -> Vec<String> {
     written
 }
 
+fn primary(language: &str) -> String {
+    language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
+/// Of a tenant that writes none.
+fn usual_still_there(language: &str) -> Option<&'static str> {
+    match primary(language).as_str() {
+        "en" => Some("Are you still there?"),
+        "pt" => Some("Você ainda está aí?"),
+        "es" => Some("¿Sigue ahí?"),
+        _ => None,
+    }
+}
+
 /// Of a tenant that writes none; nothing in a language in which we have none.
 fn usual_fillers(language: &str) -> &'static [&'static str] {
-    match language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase().as_str() {
+    match primary(language).as_str() {
         "en" => &["One moment, please.", "Let me have a look.", "Just a second."],
         "pt" => &["Um momento, por favor.", "Deixe-me ver.", "Só um instante."],
         "es" => &["Un momento, por favor.", "Déjeme ver.", "Un segundo, por favor."],
@@ -78,6 +95,14 @@ mod tests {
         assert_eq!(first("fi-FI"), None, "none is better than one in another language");
         assert_eq!(resolve("en-US", "fillers = ['Hm.', 'Well.']").unwrap().fillers, ["Hm.", "Well."]);
         assert_eq!(resolve("en-US", "fillers = []").unwrap().fillers, [""; 0]);
+    }
+
+    #[test]
+    fn who_says_nothing_is_asked_in_the_tenants_own_words_or_in_its_language() {
+        let still_there = |language, more| resolve(language, more).unwrap().still_there;
+        assert_eq!(still_there("pt-BR", ""), "Você ainda está aí?");
+        assert_eq!(still_there("en-US", "still_there = 'Hello?'"), "Hello?");
+        assert_eq!(still_there("fi-FI", ""), "a", "what every tenant has");
     }
 
     #[test]

@@ -28,6 +28,7 @@ fn mute() -> TenantSettings {
     let none = String::new;
     let prompts = Prompts {
         not_understood: none(),
+        still_there: none(),
         agent_unavailable: none(),
         farewell: none(),
         transfer_failed: none(),

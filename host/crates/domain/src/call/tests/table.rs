@@ -110,6 +110,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::HearingFell { code: "code" },
         CallInput::AgentText { turn, text: "A clause, and".into() },
         CallInput::AgentExpects { turn, expect: Expect::YesNo },
+        CallInput::AgentWaits { turn, wait: Duration::from_secs(30) },
         CallInput::AgentIntent { turn, intent: Intent::parse("delivery").unwrap() },
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },

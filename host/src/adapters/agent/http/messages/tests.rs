@@ -86,6 +86,8 @@ fn answers_are_read_whole_and_in_pieces() {
     assert_eq!(read(TurnReader::Whole, r#"{"text":"Soon.","intent":"delivery"}"#), Ok(whole));
     let done = vec![about("delivery"), Piece::Expects(Expect::YesNo), Piece::Done(None)];
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"yesno","intent":"delivery"}"#), Ok(done));
+    let wait = vec![Piece::Waits(Duration::from_secs(30)), Piece::Done(None)];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","wait_ms":30000}"#), Ok(wait));
     let early = vec![about("returns"), words("Of course")];
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Of course","intent":"returns"}"#), Ok(early));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","intent":"two words"}"#), Ok(vec![Piece::Done(None)]), "only a hint");
