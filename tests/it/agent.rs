@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
+use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::EndCause;
@@ -68,27 +69,31 @@ impl Client {
 struct Answer {
     text: String,
     expect: Option<Expect>,
+    intent: Option<Intent>,
+    wait: Option<Duration>,
     end: AgentEvent,
 }
 
 impl Answer {
     async fn of(mut events: mpsc::Receiver<AgentEvent>) -> Self {
-        let (mut text, mut expect) = (String::new(), None);
+        let (mut text, mut expect, mut intent, mut wait) = (String::new(), None, None, None);
         loop {
             match events.recv().await.expect("an answer has an end") {
                 AgentEvent::Text(piece) => text.push_str(&piece),
                 AgentEvent::Expects(expected) => expect = Some(expected),
-                end => return Self { text, expect, end },
+                AgentEvent::Waits(long) => wait = Some(long),
+                AgentEvent::Intent(named) => intent = Some(named),
+                end => return Self { text, expect, intent, wait, end },
             }
         }
     }
 
     fn done(text: &str) -> Self {
-        Self { text: text.to_owned(), expect: None, end: AgentEvent::Done(None) }
+        Self { text: text.to_owned(), expect: None, intent: None, wait: None, end: AgentEvent::Done(None) }
     }
 
     fn fell(text: &str, code: &'static str) -> Self {
-        Self { text: text.to_owned(), expect: None, end: AgentEvent::Fell(code) }
+        Self { text: text.to_owned(), expect: None, intent: None, wait: None, end: AgentEvent::Fell(code) }
     }
 }
 
@@ -166,7 +171,12 @@ async fn every_protocol_carries_a_whole_conversation() {
             assert_eq!(client.ask(question(&conversation, turn, words)).await.end, AgentEvent::Done(Some(command)), "{way}");
         }
 
-        let asks_back = Answer { expect: Some(Expect::YesNo), ..Answer::done("You said: are you sure.") };
+        let asks_back = Answer {
+            expect: Some(Expect::YesNo),
+            intent: Intent::parse("doubts"),
+            wait: Some(Duration::from_secs(20)),
+            ..Answer::done("You said: are you sure.")
+        };
         assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
 
         let who = client.agent.who(&conversation).await;
@@ -500,8 +510,9 @@ async fn a_whole_call_is_held_with_an_orchestrator_that_stumbles() {
         let mut caller = rig.call().await;
         caller.listen().await;
         orchestrator.brain.trouble([Trouble::Unavailable]);
-        assert_eq!(say(&mut caller, "hello there").await.said.as_str(), "You said: hello there.", "{way}");
         for (trouble, code) in [(Trouble::Cut, "cut"), (Trouble::RateLimited(Some(3_600)), "rate_limited")] {
+            // Between two falls, which would bring the caller to a person.
+            assert_eq!(say(&mut caller, "hello there").await.said.as_str(), "You said: hello there.", "{way}");
             orchestrator.brain.trouble([trouble]);
             caller.say("are you there").await;
             tokio::time::sleep(Duration::from_millis(600)).await;

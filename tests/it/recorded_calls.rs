@@ -83,7 +83,7 @@ async fn caller_whose_packets_stop_without_a_goodbye_is_asked_twice_and_then_let
     let mut caller = rig.call().await;
     caller.listen().await;
     let begin = tokio::time::Instant::now();
-    // "Pardon?"
+    // "Are you still there?"
     caller.listen().await;
     caller.report(LegEvent::Inactive).await;
     until_observed(&rig, Observation::Inactive).await;

@@ -5,8 +5,8 @@
 use std::time::Duration;
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_tests::rig::{Caller, LADDER, Rig, now};
-use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
+use vg_tests::rig::{Caller, HESITANT, LADDER, Rig, now};
+use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, MouthCommand, Observation, TenantHint};
 
 async fn call(rig: &Rig) -> Caller {
     rig.call_as(TenantHint::Named(TenantId::new(LADDER))).await
@@ -137,4 +137,83 @@ async fn falls_with_a_service_between_them_open_no_breaker() {
         call(&rig).await.listen().await;
     }
     assert_eq!(turned(&rig), [""; 0]);
+}
+
+/// Asks something of a tenant who says something while an answer is late.
+async fn ask_of_hesitant(rig: &Rig) -> Caller {
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(HESITANT))).await;
+    caller.listen().await;
+    ask(&mut caller, "what time is it").await;
+    caller
+}
+
+async fn ask(caller: &mut Caller, words: &str) {
+    caller.say(words).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood(words).await;
+}
+
+fn fillers(rig: &Rig) -> usize {
+    rig.observations().iter().filter(|seen| **seen == Observation::FillerSaid).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_late_is_announced_and_follows_without_being_mixed_up_with_that() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.agent_takes = Some(Duration::from_millis(900)));
+    let mut caller = ask_of_hesitant(&rig).await;
+    let said = caller.fact(|fact| if let Fact::Filler { text, .. } = fact { Some(text.as_str().to_owned()) } else { None });
+    assert_eq!(said.await, "One moment.");
+    let (filler, _) = caller.listen().await;
+    // The answer came while that sounded, and is next in the Mouth's queue.
+    let MouthCommand::Say { utterance: answer, .. } = caller.command().await else { panic!("no answer") };
+    assert_ne!(filler, answer);
+    caller.report(LegEvent::Audible { utterance: answer, at: now() }).await;
+    caller.listen().await;
+    let turn = caller.fact(|fact| if let Fact::Turn(record) = fact { Some(record.clone()) } else { None }).await;
+    assert_eq!(turn.said.as_str(), "You said: what time is it.");
+    assert_eq!(turn.latency.map(|parts| parts.agent_ms), Some(900), "what was said meanwhile makes no answer quicker");
+    assert_eq!(rig.spoken()[1..], ["One moment.", "You said:", "what time is it."]);
+
+    ask(&mut caller, "and now").await;
+    caller.listen().await;
+    caller.listen().await;
+    assert_eq!(rig.spoken()[4], "Let me see.", "another one");
+    let told: Vec<String> = rig.questions()[1].said.iter().map(|said| said.text.as_str().to_owned()).collect();
+    assert_eq!(told, ["You said: what time is it."], "the agent is told what it said itself");
+    assert_eq!(fillers(&rig), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_over_the_filler_is_listened_to() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.agent_takes = Some(Duration::from_secs(3)));
+    let mut caller = ask_of_hesitant(&rig).await;
+    caller.hear_some().await;
+    ask(&mut caller, "in Lisbon").await;
+    let heard = caller.fact(|fact| match fact {
+        Fact::Heard { text, .. } if text.as_str() != "what time is it" => Some(text.as_str().to_owned()),
+        _ => None,
+    });
+    assert_eq!(heard.await, "what time is it in Lisbon");
+    while !matches!(caller.command().await, MouthCommand::Hush) {}
+    caller.listen().await;
+    assert_eq!(rig.spoken().last().map(String::as_str), Some("what time is it in Lisbon."));
+    assert_eq!(fillers(&rig), 1, "once in a turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_that_does_not_answer_gives_way_to_a_line_on_the_matter_and_then_to_a_person() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(HESITANT))).await;
+    caller.listen().await;
+    ask(&mut caller, "where is my parcel").await;
+    caller.listen().await;
+    rig.script(|script| script.agent_falls.extend(["unavailable", "cut"]));
+    ask(&mut caller, "and when does it come").await;
+    caller.listen().await;
+    assert_eq!(rig.spoken().last().map(String::as_str), Some("Parcels come within three days."));
+    caller.say("are you there").await;
+    let target = caller.fact(|fact| if let Fact::Escalated { target } = fact { Some(target.clone()) } else { None }).await;
+    assert_eq!(target, "people,s");
 }

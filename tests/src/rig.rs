@@ -7,7 +7,7 @@ mod fakes;
 mod line;
 mod tenants;
 
-pub use tenants::{CONFIRMED, LADDER, LIMITED, RECORDED, outbound, settings};
+pub use tenants::{CONFIRMED, HESITANT, LADDER, LIMITED, RECORDED, outbound, settings};
 
 use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, Observations, Published};
 use line::{FakeDialler, FakeLine};
@@ -45,6 +45,8 @@ pub struct Script {
     pub stalling: Vec<&'static str>,
     /// The agent takes a conversation never, rather than at once.
     pub agent_is_deaf: bool,
+    /// Codes with which the agent's next answers fall.
+    pub agent_falls: VecDeque<&'static str>,
     /// How long the agent takes for an answer; 300 ms where nothing is said.
     pub agent_takes: Option<Duration>,
     /// The listener's mailbox takes nothing.

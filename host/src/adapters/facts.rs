@@ -18,6 +18,7 @@ impl Facts for LogFacts {
             Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),
             Fact::Saying { utterance, .. } => tracing::debug!(%call, %tenant, %utterance, "saying"),
+            Fact::Filler { turn, .. } => tracing::info!(%call, %tenant, %turn, "filler"),
             Fact::Interrupted { utterance, spoken_ms } => {
                 tracing::info!(%call, %tenant, %utterance, spoken_ms, "interrupted");
             }

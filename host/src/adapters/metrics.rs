@@ -93,6 +93,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
     counter("vg_calls_started_total", &[], "Calls taken in."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
+    counter("vg_fillers_total", &[], "Fillers that were said because an answer was late."),
     counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session)."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
@@ -206,6 +207,7 @@ pub struct Metrics {
     breaker_turns: IntCounterVec,
     breakers_open: GaugeVec,
     transfers: IntCounterVec,
+    fillers: IntCounter,
     turns: IntCounter,
     turn_ends: IntCounterVec,
     overlaps: IntCounterVec,
@@ -274,6 +276,7 @@ impl Metrics {
             breaker_turns: counters(&registry, "vg_breaker_turns_total"),
             breakers_open: gauges(&registry, "vg_breakers_open"),
             transfers: counters(&registry, "vg_transfers_total"),
+            fillers: plain_counter(&registry, "vg_fillers_total"),
             turns: plain_counter(&registry, "vg_turns_total"),
             turn_ends: counters(&registry, "vg_turn_ends_total"),
             overlaps: counters(&registry, "vg_overlaps_total"),
@@ -368,6 +371,7 @@ impl Observe for Metrics {
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
+            Observation::FillerSaid => self.fillers.inc(),
             Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
             Observation::NotRecorded(code) => {

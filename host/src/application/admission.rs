@@ -99,6 +99,7 @@ impl Drop for TenantSeat {
 mod tests {
     use super::*;
     use std::num::NonZeroUsize;
+    use vg_domain::fallback::Fallback;
     use vg_domain::ids::PluginId;
     use vg_domain::tenant::{Ladder, Prompts, Provider, Timing};
     use vg_domain::transfer::TransferSettings;
@@ -114,8 +115,16 @@ mod tests {
             greeting: none(),
             hearing: provider(),
             speaking: provider(),
-            prompts: Prompts { not_understood: none(), agent_unavailable: none(), farewell: none(), transfer_failed: none() },
+            prompts: Prompts {
+                not_understood: none(),
+                still_there: none(),
+                agent_unavailable: none(),
+                farewell: none(),
+                transfer_failed: none(),
+                fillers: Vec::new(),
+            },
             timing: Timing::default(),
+            fallback: Fallback::default(),
             human: None,
             transfer: TransferSettings::default(),
             menu: None,

@@ -301,6 +301,7 @@ impl CallTask {
                 self.pending.handed_over(Err(code));
                 self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: code });
             }
+            Fact::Filler { .. } => self.services.observe.observe(&Observation::FillerSaid),
             Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
             _ => {}
         }
@@ -477,6 +478,8 @@ impl CallTask {
             Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
             Thought::Answer(turn, AgentEvent::Expects(expect)) => CallInput::AgentExpects { turn, expect },
+            Thought::Answer(turn, AgentEvent::Waits(wait)) => CallInput::AgentWaits { turn, wait },
+            Thought::Answer(turn, AgentEvent::Intent(intent)) => CallInput::AgentIntent { turn, intent },
             Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
             Thought::Advice(Ok(advice)) => CallInput::Advised(advice),

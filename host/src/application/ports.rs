@@ -518,6 +518,8 @@ pub enum Observation {
     },
     /// A turn got its answer.
     TurnEnded(vg_domain::turn::TurnRecord),
+    /// An answer was late, and something was said meanwhile.
+    FillerSaid,
     /// The end of a caller's turn turned out so.
     EndJudged(TurnEnd),
     /// What a caller's voice over the gateway's own was.

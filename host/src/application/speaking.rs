@@ -215,7 +215,13 @@ impl Speaker {
     /// Plays sound that needs no session, in place of what is left of the utterance.
     pub(super) fn play(&mut self, utterance: UtteranceId, prompt: &Prompt) {
         let before = self.open.len();
-        self.open.retain(|open| open.utterance != utterance);
+        // What stands before it, as a filler does, is not said either.
+        self.open.retain(|open| {
+            if open.utterance < utterance {
+                self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance });
+            }
+            open.utterance > utterance
+        });
         if self.open.len() < before {
             if !self.fell {
                 self.climber.fell(Sample::Speaking(self.request.clone()));
@@ -336,5 +342,68 @@ async fn event(session: Option<&mut Box<dyn Speak>>) -> Option<SpeakingEvent> {
     match session {
         Some(session) => poll_fn(|cx| session.poll_event(cx)).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::ports::{Observation, Observe};
+    use std::task::{Context, Poll};
+    use vg_domain::ids::{CallId, TenantId};
+    use vg_domain::tenant::Provider;
+
+    /// Takes everything and says nothing.
+    struct Mute;
+
+    impl Speaking for Mute {
+        fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
+            Ok(Box::new(Self))
+        }
+    }
+
+    impl Speak for Mute {
+        fn try_tell(&mut self, _: SpeakingInput) -> Result<(), SpeakingInput> {
+            Ok(())
+        }
+
+        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
+            Poll::Pending
+        }
+    }
+
+    impl Observe for Mute {
+        fn observe(&self, _: &Observation) {}
+    }
+
+    #[test]
+    fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
+        let ladder = Ladder::from(Provider::new(PluginId::new("mute"), "{}"));
+        let request = SpeakingRequest {
+            call: CallId::new("c"),
+            tenant: TenantId::new("t"),
+            provider: ladder.first().clone(),
+            language: "en-US".to_owned(),
+            rate_hz: 8_000,
+            lines: Arc::from([]),
+        };
+        let mut speaker = Speaker::new(Arc::new(Mute), Arc::new(Breakers::new(Arc::new(Mute))), ladder, request);
+        let (filler, answer, next) = (UtteranceId(1), UtteranceId(2), UtteranceId(3));
+        speaker.say(filler, "One moment.");
+        speaker.end(filler);
+        speaker.say(answer, "It is three.");
+        speaker.play(answer, &Prompt::new(8_000, vec![7; 80]));
+        let told: Vec<MouthCommand> = speaker.to_mouth.drain(..).collect();
+        assert!(
+            matches!(
+                told.as_slice(),
+                [MouthCommand::End { utterance: first }, MouthCommand::Say { utterance: second, .. }, MouthCommand::End { utterance: last }]
+                    if (*first, *second, *last) == (filler, answer, answer)
+            ),
+            "{told:?}"
+        );
+        speaker.say(next, "Goodbye.");
+        let audio = SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 80] };
+        assert_eq!(speaker.on_event(Some(audio)), Some(Spoken::Audio(next)), "sound belongs to what is said now");
     }
 }

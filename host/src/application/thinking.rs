@@ -218,7 +218,10 @@ impl State {
                 Self::Answering(turn, answer) => {
                     let turn = *turn;
                     let event = answer.recv().await.unwrap_or(AgentEvent::Fell("ended"));
-                    if !matches!(event, AgentEvent::Text(_) | AgentEvent::Expects(_)) {
+                    if !matches!(
+                        event,
+                        AgentEvent::Text(_) | AgentEvent::Expects(_) | AgentEvent::Waits(_) | AgentEvent::Intent(_)
+                    ) {
                         *self = Self::Idle;
                     }
                     return Thought::Answer(turn, event);

@@ -61,6 +61,10 @@ pub struct Answer {
     pub command: Option<Value>,
     /// What it expects of the caller.
     pub expect: Option<&'static str>,
+    /// What it takes the conversation to be about.
+    pub intent: Option<&'static str>,
+    /// How long it wants to wait for the caller, in milliseconds.
+    pub wait_ms: Option<u32>,
 }
 
 /// Nobody knows the conversation.
@@ -136,7 +140,7 @@ impl Brain {
 
 /// A parrot with a few tricks.
 pub(super) fn think(turn: &Turn) -> Answer {
-    let expect = (turn.text == "are you sure").then_some("yesno");
+    let (expect, intent) = if turn.text == "are you sure" { (Some("yesno"), Some("doubts")) } else { (None, None) };
     let (text, command) = match turn.text.as_str() {
         "goodbye" => ("Bye.".to_owned(), Some(json!({"action": "hang_up"}))),
         "human" => ("One moment.".to_owned(), Some(json!({"action": "human"}))),
@@ -148,5 +152,11 @@ pub(super) fn think(turn: &Turn) -> Answer {
         text => (format!("You said: {text}."), None),
     };
     // As a model gives them: a word at a time.
-    Answer { pieces: text.split_inclusive(' ').map(str::to_owned).collect(), command, expect }
+    Answer {
+        pieces: text.split_inclusive(' ').map(str::to_owned).collect(),
+        command,
+        expect,
+        intent,
+        wait_ms: expect.map(|_| 20_000),
+    }
 }

@@ -175,9 +175,10 @@ fn answered(answer: &Answer) -> Events {
         };
         Command { action: Some(action) }
     });
-    let expect = answer.expect.unwrap_or_default().to_owned();
+    let [expect, intent] = [answer.expect, answer.intent].map(|hint| hint.unwrap_or_default().to_owned());
     let words = answer.pieces.clone().into_iter().map(|piece| event(Event::Text(piece)));
-    stream::iter(words.chain([event(Event::Done(Done { command, expect }))]).collect::<Vec<_>>()).boxed()
+    stream::iter(words.chain([event(Event::Done(Done { command, expect, intent, wait_ms: answer.wait_ms }))]).collect::<Vec<_>>())
+        .boxed()
 }
 
 fn refusal(trouble: Trouble) -> Option<Status> {
@@ -216,6 +217,6 @@ fn in_trouble(trouble: Trouble) -> Events {
         Trouble::Endless => stream::repeat_with(word).boxed(),
         Trouble::LongEvent => stream::iter([event(Event::Text("x".repeat(1 << 20)))]).boxed(),
         Trouble::Failed => stream::iter([word(), Err(Status::internal("model down"))]).boxed(),
-        _ => stream::iter([event(Event::Done(Done { command: Some(nonsense), expect: String::new() }))]).boxed(),
+        _ => stream::iter([event(Event::Done(Done { command: Some(nonsense), ..Done::default() }))]).boxed(),
     }
 }

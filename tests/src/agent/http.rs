@@ -103,11 +103,13 @@ async fn transfer(
 
 fn answered(shape: Shape, answer: &Answer) -> Response {
     let text = |text: &String| json!({"type": "text", "text": text});
-    let done = json!({"type": "done", "command": answer.command, "expect": answer.expect});
+    let done = json!({"type": "done", "command": answer.command, "expect": answer.expect, "intent": answer.intent, "wait_ms": answer.wait_ms});
     let events: Vec<Value> = answer.pieces.iter().map(text).chain([done]).collect();
     match shape {
         Shape::Plain => {
-            Json(json!({"text": answer.pieces.concat(), "command": answer.command, "expect": answer.expect})).into_response()
+            let (text, Answer { command, expect, intent, wait_ms, .. }) = (answer.pieces.concat(), answer);
+            Json(json!({"text": text, "command": command, "expect": expect, "intent": intent, "wait_ms": wait_ms}))
+                .into_response()
         }
         Shape::Sse => stream_of("text/event-stream", stream::iter(events.into_iter().map(|event| Ok(sse(&event)))).boxed()),
         Shape::Ndjson => {

@@ -183,7 +183,7 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
     };
     let tenant = format!(
         "language = \"en-US\"\ngreeting = \"Welcome to the load test. How can I help you?\"\n\
-         [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\n{}{}",
+         [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\nfiller_ms = 0\n{}{}",
         ladder("hearing", "stt-http", sound, ""),
         ladder("speaking", "tts-http", "mulaw-8000", ", voice = \"twice\""),
     );

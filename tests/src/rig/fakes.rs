@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
 use vg_domain::event::Fact;
+use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, TenantId};
 use vg_domain::keypad::Collect;
 use voice_gateway::application::ports::*;
@@ -153,13 +154,21 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits.
+    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits; it knows what parcels are about.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         self.0.questions.lock().unwrap().push(question.clone());
         let takes = self.0.script.lock().unwrap().agent_takes.unwrap_or(Duration::from_millis(300));
+        let falls = self.0.script.lock().unwrap().agent_falls.pop_front();
         Box::pin(async move {
             tokio::time::sleep(takes).await;
             let (tx, rx) = mpsc::channel(4);
+            if let Some(code) = falls {
+                tx.send(AgentEvent::Fell(code)).await.unwrap();
+                return Ok(rx);
+            }
+            if question.text.as_str().contains("parcel") {
+                tx.send(AgentEvent::Intent(Intent::parse("delivery").unwrap())).await.unwrap();
+            }
             let command = match question.text.as_str() {
                 "goodbye" => Some(AgentCommand::HangUp),
                 "human" => Some(AgentCommand::Human),

@@ -3,6 +3,7 @@
 use super::Shared;
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
+use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
@@ -21,11 +22,14 @@ pub fn settings() -> TenantSettings {
         speaking: provider("tts-fake"),
         prompts: Prompts {
             not_understood: "Pardon?".to_owned(),
+            still_there: "Are you still there?".to_owned(),
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),
+            fillers: Vec::new(),
         },
         timing: Timing::default(),
+        fallback: Fallback::default(),
         human: Some("people,s".to_owned()),
         transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
         menu: None,
@@ -40,6 +44,9 @@ pub const RECORDED: &str = "recorded";
 
 /// A tenant with two of each provider: `stt-fake`, `stt-second`, `tts-fake`, `tts-second`.
 pub const LADDER: &str = "ladder";
+
+/// A tenant whose callers are told something while an answer is late, and about deliveries where none comes.
+pub const HESITANT: &str = "hesitant";
 
 /// A tenant that may have one call.
 pub const LIMITED: &str = "limited";
@@ -96,6 +103,14 @@ impl Tenants for FakeTenants {
                     };
                     let (hearing, speaking) = (two("stt-fake", "stt-second"), two("tts-fake", "tts-second"));
                     Ok(Arc::new(TenantSettings { tenant: tenant.clone(), hearing, speaking, ..settings() }))
+                }
+                (None, HESITANT) => {
+                    let fillers = vec!["One moment.".to_owned(), "Let me see.".to_owned()];
+                    let prompts = Prompts { fillers, ..settings().prompts };
+                    let delivery = Intent::parse("delivery").unwrap();
+                    let answers = [(delivery, "Parcels come within three days.".to_owned())].into();
+                    let fallback = Fallback { answers, ..Fallback::default() };
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, fallback, ..settings() }))
                 }
                 (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
                 (None, _) => Err(TenantError::Unknown),

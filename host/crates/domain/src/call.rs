@@ -8,6 +8,8 @@ mod dialing;
 mod listening;
 mod turn_end;
 mod thinking;
+mod filler;
+mod unanswered;
 mod speaking;
 mod overlap;
 mod keying;
@@ -21,10 +23,11 @@ pub use input::CallInput;
 pub use overlap::Overlap;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
 pub use timers::CallReason;
-pub use turn_end::TurnEnd;
+pub use turn_end::{TurnEnd, WAIT_MAX};
 
 use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
+use crate::fallback::Intent;
 use crate::finish::Judge;
 use crate::ids::{TurnId, UtteranceId};
 use crate::keypad::Collect;
@@ -187,6 +190,8 @@ pub struct Call {
     last_utterance: UtteranceId,
     /// Turns that got an answer.
     turns: u32,
+    /// Fillers that were said.
+    fillers: usize,
     caller_speaks: bool,
     /// All words of the caller's over what is being said only say that somebody listens.
     aside: bool,
@@ -203,6 +208,10 @@ pub struct Call {
     pauses: Pauses,
     /// What the agent expects of the caller's turn.
     expect: Expect,
+    /// So long the caller's silence is none: the agent wants to wait.
+    patience: Duration,
+    /// So long it will be none after the answer that the agent gives.
+    wait: Duration,
     /// What it expects of the one after the answer that it gives.
     hint: Expect,
     ended: Option<Ended>,
@@ -212,6 +221,10 @@ pub struct Call {
     hearing_falls: HearingFalls,
     /// Falls in a row without a whole utterance between them.
     speaking_falls: u32,
+    /// Turns in a row without an answer.
+    agent_falls: u32,
+    /// What the conversation is about, as the agent named it last.
+    intent: Option<Intent>,
     /// The agent does not know the conversation.
     conversation_failed: bool,
     /// Nobody can listen: the caller has the keypad alone.
@@ -249,6 +262,7 @@ impl Call {
             last_turn: TurnId(0),
             last_utterance: UtteranceId(0),
             turns: 0,
+            fillers: 0,
             caller_speaks: false,
             aside: false,
             asks: false,
@@ -257,11 +271,15 @@ impl Call {
             last_words_took: None,
             pauses: Pauses::default(),
             expect: Expect::default(),
+            patience: Duration::ZERO,
+            wait: Duration::ZERO,
             hint: Expect::default(),
             ended: None,
             silences: 0,
             hearing_falls: HearingFalls::default(),
             speaking_falls: 0,
+            agent_falls: 0,
+            intent: None,
             conversation_failed: false,
             deaf: false,
             given_up: false,
@@ -294,6 +312,8 @@ impl Call {
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
             CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
             CallInput::AgentExpects { turn, expect } => self.agent_expects(turn, expect),
+            CallInput::AgentWaits { turn, wait } => self.agent_waits(turn, wait),
+            CallInput::AgentIntent { turn, intent } => self.agent_intent(turn, intent),
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
@@ -345,6 +365,7 @@ impl Call {
                 CallReason::FinalDeadline => self.final_deadline(now),
                 CallReason::Silence => self.silence(now),
                 CallReason::AgentDeadline => self.agent_deadline(now),
+                CallReason::Filler => self.filler_due(now),
                 CallReason::SpeechDeadline => self.speech_deadline(now),
                 CallReason::BargeIn => self.barge_in(now),
                 CallReason::KeyDeadline => self.key_deadline(now),

@@ -43,6 +43,15 @@ pub enum Fact {
         /// A clause of it.
         text: MaskedText,
     },
+    /// An answer is late, and the gateway says this until it begins. It is no part of the answer.
+    Filler {
+        /// Which turn waits for its answer.
+        turn: TurnId,
+        /// Which utterance it is.
+        utterance: UtteranceId,
+        /// All of it.
+        text: MaskedText,
+    },
     /// An utterance was cut short: the caller spoke over it, or what it answered was not what had been said. So many milliseconds of it had been
     /// heard.
     Interrupted {

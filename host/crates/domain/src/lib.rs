@@ -13,6 +13,7 @@ pub mod number;
 pub mod parties;
 pub mod outbound;
 pub mod dialling;
+pub mod fallback;
 pub mod tenant;
 pub mod mask;
 pub mod transfer;

@@ -1,5 +1,6 @@
 //! What a tenant has chosen.
 
+use crate::fallback::Fallback;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::Menu;
 use crate::outbound::OutboundRules;
@@ -27,6 +28,8 @@ pub struct TenantSettings {
     pub prompts: Prompts,
     /// When the gateway acts by itself.
     pub timing: Timing,
+    /// What is done where the agent does not answer.
+    pub fallback: Fallback,
     /// Dialplan place (`context,extension`) that reaches a person; none where there is nobody.
     pub human: Option<String>,
     /// Whom else callers may be handed over to.
@@ -44,8 +47,9 @@ pub struct TenantSettings {
 impl TenantSettings {
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
-        let Prompts { not_understood, agent_unavailable, farewell, transfer_failed } = &self.prompts;
-        [&self.greeting, not_understood, agent_unavailable, farewell, transfer_failed].map(Clone::clone).into()
+        let Prompts { not_understood, still_there, agent_unavailable, farewell, transfer_failed, fillers } = &self.prompts;
+        let lines = [&self.greeting, not_understood, still_there, agent_unavailable, farewell, transfer_failed];
+        lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
 }
 
@@ -184,14 +188,18 @@ impl Provider {
 /// Lines that the gateway says by itself, in the tenant's language.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompts {
-    /// Nothing was understood, or nothing was said.
+    /// Nothing was understood.
     pub not_understood: String,
+    /// Nothing was said.
+    pub still_there: String,
     /// The agent did not answer in time or fell.
     pub agent_unavailable: String,
     /// Last words before the gateway hangs up by itself.
     pub farewell: String,
     /// A hand-over came to nothing; the call goes on.
     pub transfer_failed: String,
+    /// Said in turn while an answer is late; none where nothing is to be said.
+    pub fillers: Vec<String>,
 }
 
 /// When the gateway acts by itself.
@@ -202,13 +210,15 @@ pub struct Timing {
     pub endpoint_wait: Duration,
     /// Between what the wait follows caller and words; none for a wait that is always the same.
     pub endpoint_bounds: Option<Bounds>,
-    /// Caller silence after which `not_understood` is said.
+    /// Caller silence after which `still_there` is said.
     pub silence: Duration,
     /// Caller speech that lasts so long interrupts the agent without words: the voice activity detector tells of an end after 200 ms, so at 400
     /// the voice itself was there for 200. Until then what is said stands still.
     pub barge_in: Duration,
     /// The agent's time for its first words.
     pub agent_deadline: Duration,
+    /// So long after the question something is said where no clause of the answer has come; none where nothing is to be said.
+    pub filler: Option<Duration>,
     /// The time for the first audio of an utterance.
     pub speech_deadline: Duration,
     /// The time from `finalize` to the last final words.
@@ -239,6 +249,7 @@ impl Default for Timing {
             silence: Duration::from_secs(5),
             barge_in: Duration::from_millis(400),
             agent_deadline: Duration::from_secs(10),
+            filler: Some(Duration::from_millis(800)),
             speech_deadline: Duration::from_secs(5),
             final_deadline: Duration::from_secs(2),
         }

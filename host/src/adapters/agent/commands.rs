@@ -3,7 +3,9 @@
 use super::service::{Fault, Piece};
 use crate::application::ports::HandoverAdvice;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use vg_domain::call::AgentCommand;
+use vg_domain::fallback::Intent;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
@@ -101,9 +103,25 @@ fn mode(mode: Option<&str>) -> Result<TransferMode, Fault> {
     }
 }
 
-/// What an answer expects of the caller, as a piece of it. What is not known is passed over: it is a hint.
-pub(super) fn expects(code: Option<&str>) -> Option<Piece> {
-    code.and_then(Expect::parse).map(Piece::Expects)
+/// What an answer says besides words. What is not known is passed over: these are hints.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Hints<'a> {
+    /// What the conversation is about.
+    pub(super) intent: Option<&'a str>,
+    /// What is expected of the caller.
+    pub(super) expect: Option<&'a str>,
+    /// So many milliseconds of silence are none.
+    pub(super) wait_ms: Option<u32>,
+}
+
+impl Hints<'_> {
+    /// As pieces of the answer.
+    pub(super) fn pieces(self) -> impl Iterator<Item = Piece> {
+        let intent = self.intent.and_then(Intent::parse).map(Piece::Intent);
+        let expect = self.expect.and_then(Expect::parse).map(Piece::Expects);
+        let wait = self.wait_ms.map(|ms| Piece::Waits(Duration::from_millis(ms.into())));
+        [intent, expect, wait].into_iter().flatten()
+    }
 }
 
 /// An id that a service gave: it stands in URLs and logs.

@@ -93,9 +93,17 @@ impl Attempt {
                     self.words += text.len();
                     AgentEvent::Text(text)
                 }
+                // No words: they keep nothing alive.
                 Piece::Expects(expect) => {
-                    // No word: it keeps nothing alive.
                     let _ = events.send(AgentEvent::Expects(expect)).await;
+                    continue;
+                }
+                Piece::Intent(intent) => {
+                    let _ = events.send(AgentEvent::Intent(intent)).await;
+                    continue;
+                }
+                Piece::Waits(wait) => {
+                    let _ = events.send(AgentEvent::Waits(wait)).await;
                     continue;
                 }
                 Piece::Done(command) => AgentEvent::Done(command),

@@ -4,6 +4,7 @@ use crate::application::ports::{AgentError, AgentProfile, ConversationRequest, H
 use std::future::Future;
 use std::time::Duration;
 use vg_domain::call::AgentCommand;
+use vg_domain::fallback::Intent;
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::pause::Expect;
 
@@ -42,6 +43,10 @@ pub(super) enum Piece {
     Text(String),
     /// What the caller is expected to say to it.
     Expects(Expect),
+    /// So much silence of the caller after it is none.
+    Waits(Duration),
+    /// What the conversation is about.
+    Intent(Intent),
     /// It is complete.
     Done(Option<AgentCommand>),
 }

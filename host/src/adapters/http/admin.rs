@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use utoipa::ToSchema;
@@ -51,8 +52,11 @@ fn row(settings: &TenantSettings) -> Value {
         "speaking": ladder(&settings.speaking),
         "prompts": {
             "not_understood": prompts.not_understood,
+            "still_there": prompts.still_there,
             "agent_unavailable": prompts.agent_unavailable,
             "farewell": prompts.farewell,
+            "transfer_failed": prompts.transfer_failed,
+            "fillers": prompts.fillers,
         },
         "timing": {
             "endpoint_wait_ms": timing.endpoint_wait.as_millis() as u64,
@@ -62,8 +66,13 @@ fn row(settings: &TenantSettings) -> Value {
             "silence_ms": timing.silence.as_millis() as u64,
             "barge_in_ms": timing.barge_in.as_millis() as u64,
             "agent_deadline_ms": timing.agent_deadline.as_millis() as u64,
+            "filler_ms": timing.filler.map_or(0, |wait| wait.as_millis() as u64),
             "speech_deadline_ms": timing.speech_deadline.as_millis() as u64,
             "final_deadline_ms": timing.final_deadline.as_millis() as u64,
+        },
+        "fallback": {
+            "answers": settings.fallback.answers.iter().map(|(intent, line)| (intent.as_str(), line)).collect::<BTreeMap<_, _>>(),
+            "agent_falls_max": settings.fallback.agent_falls_max,
         },
         "human": settings.human,
         "recording": settings.recording,

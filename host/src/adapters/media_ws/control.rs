@@ -139,6 +139,15 @@ pub enum PhoneFact {
         /// A clause of it.
         text: String,
     },
+    /// The answer is late, and the gateway says this until it begins.
+    Filler {
+        /// Which turn waits.
+        turn: u32,
+        /// Which utterance it is.
+        utterance: u32,
+        /// All of it.
+        text: String,
+    },
     /// The caller spoke over an utterance.
     Interrupted {
         /// Which utterance.
@@ -224,6 +233,9 @@ impl From<&Fact> for PhoneFact {
             Fact::Heard { turn, text } => Self::Heard { turn: turn.0, text: text.as_str().into() },
             Fact::NotUnderstood { turn } => Self::NotUnderstood { turn: turn.0 },
             Fact::Saying { utterance, text } => Self::Saying { utterance: utterance.0, text: text.as_str().into() },
+            Fact::Filler { turn, utterance, text } => {
+                Self::Filler { turn: turn.0, utterance: utterance.0, text: text.as_str().into() }
+            }
             Fact::Interrupted { utterance, spoken_ms } => Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms },
             Fact::Turn(record) => Self::Turn {
                 turn: record.turn.0,

@@ -1,6 +1,8 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+mod fallback;
 mod menu;
+mod prompts;
 mod transfer;
 
 use super::lines::{Lines, RawDid, RawTrunk};
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use toml::{Table, Value};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_domain::tenant::{Access, Bounds, Ladder, Prompts, Provider, Share, Sound, TenantSettings, Timing};
+use vg_domain::tenant::{Access, Bounds, Ladder, Provider, Share, Sound, TenantSettings, Timing};
 use vg_domain::transfer::Place;
 use vg_plugin_host::links::grant::HostRule;
 use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
@@ -33,8 +35,9 @@ pub(super) struct RawTenant {
     recording: bool,
     hearing: RawLadder,
     speaking: RawLadder,
-    prompts: RawPrompts,
+    prompts: prompts::RawPrompts,
     timing: RawTiming,
+    fallback: fallback::RawFallback,
     limits: RawLimits,
     outbound: Option<RawOutbound>,
     trunk: Vec<RawTrunk>,
@@ -67,15 +70,6 @@ struct RawShare {
     connections_max: Option<u32>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawPrompts {
-    not_understood: Option<String>,
-    agent_unavailable: Option<String>,
-    farewell: Option<String>,
-    transfer_failed: Option<String>,
-}
-
 /// Of the tenant as a whole.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -96,6 +90,7 @@ struct RawTiming {
     silence_ms: Option<u32>,
     barge_in_ms: Option<u32>,
     agent_deadline_ms: Option<u32>,
+    filler_ms: Option<u32>,
     speech_deadline_ms: Option<u32>,
     final_deadline_ms: Option<u32>,
 }
@@ -146,8 +141,9 @@ impl RawTenant {
         let greeting = needed("greeting", self.greeting, faults);
         let hearing = self.hearing.resolve(Role::Hearing, file_text, faults);
         let speaking = self.speaking.resolve(Role::Speaking, file_text, faults);
-        let prompts = self.prompts.resolve(faults);
+        let prompts = self.prompts.resolve(language.as_deref(), faults);
         let timing = self.timing.resolve(faults);
+        let fallback = self.fallback.resolve(faults);
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let transfer = self.transfer.resolve(faults);
@@ -162,6 +158,7 @@ impl RawTenant {
             speaking: ladder(&speaking)?,
             prompts: prompts?,
             timing,
+            fallback,
             human: self.human,
             transfer,
             menu,
@@ -240,18 +237,6 @@ fn check_secrets(secrets: &Table, path: &str, faults: &mut Faults) {
     }
 }
 
-impl RawPrompts {
-    fn resolve(self, faults: &mut Faults) -> Option<Prompts> {
-        let not_understood = needed("prompts.not_understood", self.not_understood, faults);
-        let agent_unavailable = needed("prompts.agent_unavailable", self.agent_unavailable, faults);
-        let farewell = needed("prompts.farewell", self.farewell, faults);
-        let agent_unavailable = agent_unavailable?;
-        // Nobody is to be had either way: the line that every tenant has fits.
-        let transfer_failed = self.transfer_failed.unwrap_or_else(|| agent_unavailable.clone());
-        Some(Prompts { not_understood: not_understood?, agent_unavailable, farewell: farewell?, transfer_failed })
-    }
-}
-
 impl RawLimits {
     fn resolve(&self, faults: &mut Faults) -> Option<NonZeroUsize> {
         if self.calls_max == Some(0) {
@@ -299,6 +284,9 @@ impl RawTiming {
                 Some(0) => faults.add(format_args!("timing.{key}"), "must be at least 1"),
                 Some(ms) => *slot = Duration::from_millis(ms.into()),
             }
+        }
+        if let Some(ms) = self.filler_ms {
+            timing.filler = (ms > 0).then(|| Duration::from_millis(ms.into()));
         }
         timing.endpoint_bounds = self.bounds(timing.endpoint_wait, faults);
         timing

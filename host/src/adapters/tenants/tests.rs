@@ -21,6 +21,7 @@ const WHOLE: &str = r#"
     farewell = "Tchau."
     [timing]
     barge_in_ms = 300
+    filler_ms = 0
 "#;
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -79,6 +80,7 @@ async fn a_tenant_is_found_by_name_only() {
     assert_eq!(settings.speaking.first().options, "{}");
     assert_eq!(settings.timing.barge_in, Duration::from_millis(300));
     assert_eq!(settings.timing.silence, Duration::from_secs(5));
+    assert_eq!((settings.timing.filler, demo().timing.filler), (None, Some(Duration::from_millis(800))));
     assert!(settings.recording && !demo().recording);
     for hint in [TenantHint::Named(TenantId::new("demo")), TenantHint::Default] {
         assert_eq!(of_hint(&tenants, hint).await.unwrap_err(), TenantError::Unknown);
@@ -92,7 +94,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
-             `hearing`, `speaking`, `prompts`, `timing`, `limits`, `outbound`, `trunk`, `did`",
+             `hearing`, `speaking`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",

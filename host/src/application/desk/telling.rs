@@ -49,6 +49,10 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         Fact::Saying { utterance, text } => {
             ("tts.generated", Data::from([("utterance", number(utterance.0)), ("text", word(text.as_str()))]))
         }
+        Fact::Filler { turn, utterance, text } => {
+            let (turn, utterance) = (("turn", number(turn.0)), ("utterance", number(utterance.0)));
+            ("call.filler_said", Data::from([turn, utterance, ("text", word(text.as_str()))]))
+        }
         Fact::Interrupted { utterance, spoken_ms } => {
             let data = Data::from([("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms))]);
             ("call.interrupted", data)

@@ -38,6 +38,8 @@ pub enum Step {
     Heard(TurnId),
     /// The caller spoke, and nothing was understood.
     NotUnderstood(TurnId),
+    /// The answer was late, and something was said meanwhile.
+    Filler(TurnId),
     /// A turn got its answer.
     Turn {
         /// Which one.
@@ -152,6 +154,7 @@ fn step(fact: &Fact) -> Option<Step> {
         Fact::Answered(by) => Step::Answered(*by),
         Fact::Heard { turn, .. } => Step::Heard(*turn),
         Fact::NotUnderstood { turn } => Step::NotUnderstood(*turn),
+        Fact::Filler { turn, .. } => Step::Filler(*turn),
         Fact::Turn(record) => Step::Turn { turn: record.turn, latency: record.latency, interrupted: record.interrupted },
         Fact::Interrupted { spoken_ms, .. } => Step::Interrupted(*spoken_ms),
         Fact::Fell { who, plugin, code } => Step::Fell(Fallen { role: *who, plugin: plugin.clone(), code }),

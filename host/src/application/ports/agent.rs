@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use vg_domain::call::AgentCommand;
+use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
@@ -131,6 +132,10 @@ pub enum AgentEvent {
     Text(String),
     /// What the caller is expected to say to it.
     Expects(Expect),
+    /// So much silence of the caller after it is none.
+    Waits(Duration),
+    /// What the conversation is about.
+    Intent(Intent),
     /// The answer is complete; last event.
     Done(Option<AgentCommand>),
     /// The answer will not be completed; last event. Bounded code.

@@ -2,12 +2,13 @@
 
 use super::{AgentCommand, Progress};
 use crate::dialling::{AnsweredBy, DialFailure};
+use crate::fallback::Intent;
 use crate::ids::{TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::pause::Expect;
 use crate::transfer::{HandoverAdvice, Returned, Transfer};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What happened.
 #[derive(Debug)]
@@ -115,6 +116,20 @@ pub enum CallInput {
         /// What it expects.
         expect: Expect,
     },
+    /// The caller was asked for something that takes a while: so much silence after the answer is none; at most [`WAIT_MAX`](super::WAIT_MAX).
+    AgentWaits {
+        /// The turn that it answers.
+        turn: TurnId,
+        /// How long.
+        wait: Duration,
+    },
+    /// What the conversation is about, as far as the agent knows; until it says something else.
+    AgentIntent {
+        /// The turn that it answers.
+        turn: TurnId,
+        /// What it names.
+        intent: Intent,
+    },
     /// The agent's answer is complete.
     AgentDone {
         /// The turn that it answers.
@@ -206,6 +221,8 @@ impl CallInput {
             Self::HearingFell { .. } => "hearing_fell",
             Self::AgentText { .. } => "agent_text",
             Self::AgentExpects { .. } => "agent_expects",
+            Self::AgentWaits { .. } => "agent_waits",
+            Self::AgentIntent { .. } => "agent_intent",
             Self::AgentDone { .. } => "agent_done",
             Self::AgentFell { .. } => "agent_fell",
             Self::SpeechAudio { .. } => "speech_audio",

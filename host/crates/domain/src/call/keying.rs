@@ -23,7 +23,7 @@ impl Call {
                 // It means nothing here, but who presses one is there.
                 self.silences = 0;
                 if turn.floor == Floor::Quiet {
-                    self.timers.arm(CallReason::Silence, now + self.settings.timing.silence);
+                    self.await_caller(now);
                 }
             }
             Phase::Keying { .. } => self.key(now, key),

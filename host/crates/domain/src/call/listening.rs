@@ -49,7 +49,7 @@ impl Call {
             self.push(CallAction::PrepareSpeaking);
             self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
         } else {
-            self.timers.arm(CallReason::Silence, now + self.settings.timing.silence);
+            self.await_caller(now);
         }
     }
 
@@ -83,6 +83,7 @@ impl Call {
             Phase::Thinking { turn, .. } => {
                 let turn = turn.clone();
                 self.learn_pause(turn.timeline.at(Moment::LastVoiced), started);
+                self.hush_filler();
                 self.push(CallAction::CancelAsk { turn: turn.id });
                 self.resume_turn(now, turn);
             }
@@ -226,13 +227,19 @@ impl Call {
         self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
     }
 
+    /// A caller who says nothing now is silent after a while, unless the agent knows why.
+    pub(super) fn await_caller(&mut self, now: Instant) {
+        self.timers.arm(CallReason::Silence, now + self.settings.timing.silence.max(self.patience));
+    }
+
     pub(super) fn silence(&mut self, now: Instant) {
         if matches!(self.phase, Phase::Answering { step: SetUp::Quiet }) {
             return self.tell_machine(now);
         }
         self.silences += 1;
+        self.patience = Duration::ZERO;
         if self.silences < SILENCES_MAX {
-            self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
+            self.say_line(now, self.settings.prompts.still_there.clone(), Next::Listen);
         } else {
             self.say_line(now, self.settings.prompts.farewell.clone(), Next::HangUp(EndCause::CallerSilent));
         }

@@ -43,10 +43,12 @@ pub enum Phase {
     Thinking {
         /// What the caller said.
         turn: Turn,
-        /// When the agent was asked.
+        /// When the agent was asked; the first time where it was asked again.
         asked_at: Instant,
         /// What the agent has said so far.
         answer: ClauseSplitter,
+        /// What is being said until the answer begins.
+        filler: Option<Utterance>,
     },
     /// The gateway speaks.
     Speaking {
@@ -103,12 +105,12 @@ impl Phase {
             Self::Greeting { utterance }
             | Self::Speaking { utterance, .. }
             | Self::Handover { step: HandoverStep::Telling(utterance), .. } => Some(utterance),
+            Self::Thinking { filler, .. } => filler.as_mut(),
             Self::Offered
             | Self::Dialing { .. }
             | Self::Answering { .. }
             | Self::Listening { .. }
             | Self::Keying { .. }
-            | Self::Thinking { .. }
             | Self::Advising { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
@@ -210,6 +212,8 @@ pub struct Turn {
     pub(super) told: MaskedText,
     /// Before its end the caller was waited for as long as the settings allow.
     pub(super) waited_longest: bool,
+    /// A filler was said in it.
+    pub(super) is_filled: bool,
     /// The caller went on when the turn was taken to be over with these words.
     pub(super) went_on_after: Option<MaskedText>,
     /// What the world is told in place of the words, where they are keys.
@@ -228,6 +232,7 @@ impl Turn {
             timeline: Timeline::default(),
             told: MaskedText::default(),
             waited_longest: false,
+            is_filled: false,
             went_on_after: None,
             instead: None,
         }

@@ -38,11 +38,11 @@ impl Call {
                 }
                 self.utterance_over(now);
             }
+            Phase::Thinking { .. } => self.filler_over(),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Keying { .. }
-            | Phase::Thinking { .. }
             | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }

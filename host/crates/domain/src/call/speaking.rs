@@ -172,12 +172,12 @@ impl Call {
             }
             // The person has been told.
             Phase::Handover { .. } => self.join(now),
+            Phase::Thinking { .. } => self.filler_over(),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
             | Phase::Listening { .. }
             | Phase::Keying { .. }
-            | Phase::Thinking { .. }
             | Phase::Advising { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => {}
@@ -213,6 +213,11 @@ impl Call {
                 // What is left of it must not be said to the caller, nor hold up what is.
                 self.push(CallAction::Hush { utterance: id });
                 self.join(now);
+            }
+            // What counts is still to come.
+            Some(Voice::Speaker) if matches!(self.phase, Phase::Thinking { .. }) => {
+                self.fell(Role::Speaking, code);
+                self.hush_filler();
             }
             Some(Voice::Speaker) => {
                 self.fell(Role::Speaking, code);
@@ -316,6 +321,7 @@ impl Call {
         match &mut self.phase {
             Phase::Thinking { turn, .. } => {
                 let turn = turn.id;
+                self.hush_filler();
                 self.push(CallAction::CancelAsk { turn });
                 None
             }

@@ -5,7 +5,9 @@ mod chaos;
 mod consulting;
 mod dialing;
 mod explore;
+mod filler;
 mod handover;
+mod silence;
 mod keying;
 mod overlap;
 mod pauses;
@@ -13,10 +15,12 @@ mod stories;
 mod table;
 mod troubles;
 mod turn_end;
+mod unanswered;
 
 use super::*;
 use crate::dialling::DialFailure;
 use crate::dice::some_moment;
+use crate::fallback::Fallback;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::{Collect, Menu, MenuAction, MenuStart};
 use crate::mask::Heard;
@@ -36,11 +40,14 @@ fn settings() -> TenantSettings {
         speaking: provider("tts-a"),
         prompts: Prompts {
             not_understood: "I didn't catch that.".into(),
+            still_there: "Are you still there?".into(),
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),
+            fillers: Vec::new(),
         },
         timing: Timing::default(),
+        fallback: Fallback::default(),
         human: None,
         transfer: TransferSettings::default(),
         menu: None,
@@ -257,6 +264,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Heard { turn, text } => format!("heard {turn}: {}", text.as_str()),
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
+        Fact::Filler { turn, utterance, text } => format!("filler {utterance} in turn {turn}: {}", text.as_str()),
         Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
         Fact::Agent(profile) => format!("agent {}", profile.id),
         Fact::Turn(record) => {

@@ -2,14 +2,14 @@
 
 use super::phase::{Reply, Turn};
 use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, Verdict};
-use crate::event::{Fact, Role};
+use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::pause::Expect;
 use crate::speech::ClauseSplitter;
 use crate::turn::Moment;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The agent did not keep its time.
 const DEADLINE: &str = "deadline";
@@ -26,13 +26,15 @@ impl Call {
             self.emit(Fact::Heard { turn: turn.id, text: turn.public_words().clone() });
         }
         if self.conversation_failed {
-            return self.say_line(now, self.settings.prompts.agent_unavailable.clone(), Next::Listen);
+            return self.do_without_answer(now);
         }
         turn.timeline.note(Moment::Asked, now);
-        self.hint = Expect::default();
+        (self.hint, self.wait) = (Expect::default(), Duration::ZERO);
         self.push(CallAction::Ask { turn: turn.id, text: words });
-        self.enter(Phase::Thinking { turn, asked_at: now, answer: ClauseSplitter::new() });
+        let (asked_at, filler) = self.take_wait(turn.id).unwrap_or((now, None));
+        self.enter(Phase::Thinking { turn, asked_at, answer: ClauseSplitter::new(), filler });
         self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
+        self.await_answer(now, asked_at);
     }
 
     pub(super) fn agent_text(&mut self, now: Instant, turn: TurnId, text: &str) -> Verdict {
@@ -73,10 +75,14 @@ impl Call {
             Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
                 asked.timeline.note_first(Moment::FirstText, now);
                 let clauses = answer.finish();
-                self.expect = std::mem::take(&mut self.hint);
+                if !clauses.is_empty() || command.is_some() {
+                    self.agent_falls = 0;
+                }
+                self.take_hints();
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
                     (true, Some(command)) => {
+                        self.hush_filler();
                         let next = next_of(Some(command));
                         self.follow(now, next);
                     }
@@ -89,38 +95,11 @@ impl Call {
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.finish();
-                self.expect = std::mem::take(&mut self.hint);
+                self.agent_falls = 0;
+                self.take_hints();
                 self.speak_clauses(&clauses);
                 let next = next_of(command);
                 self.complete_reply(now, next);
-            }
-            Phase::Thinking { .. }
-            | Phase::Speaking { .. }
-            | Phase::Offered
-            | Phase::Dialing { .. }
-            | Phase::Answering { .. }
-            | Phase::Greeting { .. }
-            | Phase::Listening { .. }
-            | Phase::Keying { .. }
-            | Phase::Advising { .. }
-            | Phase::Handover { .. }
-            | Phase::Ending { .. }
-            | Phase::Ended(_) => return self.late(),
-        }
-        Verdict::Taken
-    }
-
-    pub(super) fn agent_fell(&mut self, now: Instant, turn: TurnId, code: &'static str) -> Verdict {
-        let line = self.settings.prompts.agent_unavailable.clone();
-        match &self.phase {
-            Phase::Thinking { turn: asked, .. } if asked.id == turn => {
-                self.fell(Role::Thinking, code);
-                self.say_line(now, line, Next::Listen);
-            }
-            Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
-                self.fell(Role::Thinking, code);
-                self.speak_clauses(&[line]);
-                self.complete_reply(now, Next::Listen);
             }
             Phase::Thinking { .. }
             | Phase::Speaking { .. }
@@ -176,7 +155,7 @@ impl Call {
         self.speak_clauses(clauses);
     }
 
-    fn complete_reply(&mut self, now: Instant, then: Next) {
+    pub(super) fn complete_reply(&mut self, now: Instant, then: Next) {
         if let Phase::Speaking { reply: Some(reply), next, .. } = &mut self.phase {
             reply.streaming = false;
             *next = then;
@@ -186,7 +165,7 @@ impl Call {
 }
 
 impl Reply {
-    fn is_answering(&self, turn: TurnId) -> bool {
+    pub(super) fn is_answering(&self, turn: TurnId) -> bool {
         self.streaming && self.turn.id == turn
     }
 }

@@ -15,6 +15,8 @@ pub enum CallReason {
     Silence,
     /// The agent says nothing.
     AgentDeadline,
+    /// The answer has not begun: something is said meanwhile.
+    Filler,
     /// No audio of an utterance came.
     SpeechDeadline,
     /// Caller speech over the agent has lasted long enough to count.
@@ -25,12 +27,13 @@ pub enum CallReason {
     EndDeadline,
 }
 
-const REASONS: [CallReason; 9] = [
+const REASONS: [CallReason; 10] = [
     CallReason::EndOfTurn,
     CallReason::StableWords,
     CallReason::FinalDeadline,
     CallReason::Silence,
     CallReason::AgentDeadline,
+    CallReason::Filler,
     CallReason::SpeechDeadline,
     CallReason::BargeIn,
     CallReason::KeyDeadline,

@@ -20,6 +20,9 @@ const UNKNOWN_LISTENER: Duration = Duration::from_millis(100);
 /// begins to speak within it was going on, and had not heard that it was somebody else's turn.
 const REACTION: Duration = Duration::from_millis(200);
 
+/// Nobody is waited for longer, whatever the agent wants.
+pub const WAIT_MAX: Duration = Duration::from_secs(120);
+
 /// How the end of a turn turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TurnEnd {
@@ -304,7 +307,7 @@ impl Call {
     }
 
     /// The turn that the agent answers, or has answered as far as it is being said.
-    fn asked_turn_mut(&mut self) -> Option<&mut Turn> {
+    pub(super) fn asked_turn_mut(&mut self) -> Option<&mut Turn> {
         match &mut self.phase {
             Phase::Thinking { turn, .. } => Some(turn),
             Phase::Speaking { reply, .. } => reply.as_mut().map(|reply| &mut reply.turn),
@@ -394,6 +397,22 @@ impl Call {
         if let Some(ended) = self.ended.take_if(|ended| !goes_on(ended)) {
             self.push(CallAction::EndJudged(if ended.missed { TurnEnd::Missed } else { TurnEnd::InTime }));
         }
+    }
+
+    pub(super) fn agent_waits(&mut self, turn: TurnId, wait: Duration) -> Verdict {
+        match self.asked_turn_mut() {
+            Some(asked) if asked.id == turn => {
+                self.wait = wait.min(WAIT_MAX);
+                Verdict::Taken
+            }
+            Some(_) | None => self.late(),
+        }
+    }
+
+    /// What the agent said of the caller's next turn holds from now on.
+    pub(super) fn take_hints(&mut self) {
+        self.expect = std::mem::take(&mut self.hint);
+        self.patience = std::mem::take(&mut self.wait);
     }
 
     pub(super) fn agent_expects(&mut self, turn: TurnId, expect: Expect) -> Verdict {

@@ -1,7 +1,7 @@
 //! The messages of `proto/agent.proto`, by hand: two dozen fields are no reason for a code generator in every build. The reference service of the
 //! tests is generated from the file, so that the two cannot drift apart.
 
-use crate::adapters::agent::commands::{self, Place};
+use crate::adapters::agent::commands::{self, Hints, Place};
 use crate::adapters::agent::service::{Fault, Piece};
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Reach, Said};
 use prost::{Message, Oneof};
@@ -127,6 +127,10 @@ struct Done {
     command: Option<Command>,
     #[prost(string, tag = "2")]
     expect: String,
+    #[prost(string, tag = "3")]
+    intent: String,
+    #[prost(uint32, optional, tag = "4")]
+    wait_ms: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -167,8 +171,8 @@ impl TurnEvent {
         match self.event {
             None => {}
             Some(Event::Text(text)) => into.push_back(Piece::Text(text)),
-            Some(Event::Done(Done { command, expect })) => {
-                into.extend(commands::expects(Some(&expect)));
+            Some(Event::Done(Done { command, expect, intent, wait_ms })) => {
+                into.extend(Hints { intent: Some(&intent), expect: Some(&expect), wait_ms }.pieces());
                 into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
             }
         }

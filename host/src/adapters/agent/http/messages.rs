@@ -1,6 +1,6 @@
 //! The JSON of `docs/agent.md`. What comes from outside is bounded here and becomes a type that cannot be wrong.
 
-use crate::adapters::agent::commands::{self, Command, Place};
+use crate::adapters::agent::commands::{self, Command, Hints, Place};
 use crate::adapters::agent::service::{Fault, Piece};
 use crate::adapters::agent::web::Reader;
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Reach, Said};
@@ -94,9 +94,12 @@ impl<'a> HeardLine<'a> {
 enum Event {
     Text {
         text: String,
+        intent: Option<String>,
     },
     Done {
+        intent: Option<String>,
         expect: Option<String>,
+        wait_ms: Option<u32>,
         command: Option<Command>,
     },
     Error {},
@@ -109,7 +112,9 @@ enum Event {
 struct Whole {
     #[serde(default)]
     text: String,
+    intent: Option<String>,
     expect: Option<String>,
+    wait_ms: Option<u32>,
     command: Option<Command>,
 }
 
@@ -125,6 +130,10 @@ impl TurnReader {
     }
 }
 
+fn hints<'a>(intent: &'a Option<String>, expect: &'a Option<String>, wait_ms: Option<u32>) -> Hints<'a> {
+    Hints { intent: intent.as_deref(), expect: expect.as_deref(), wait_ms }
+}
+
 impl Reader for TurnReader {
     fn read(&mut self, document: &str, into: &mut VecDeque<Piece>) -> Result<(), Fault> {
         match self {
@@ -132,13 +141,16 @@ impl Reader for TurnReader {
                 let whole: Whole = serde_json::from_str(document).map_err(|_| Fault::Garbage)?;
                 let command = whole.command.map(Command::parse).transpose()?;
                 into.push_back(Piece::Text(whole.text));
-                into.extend(commands::expects(whole.expect.as_deref()));
+                into.extend(hints(&whole.intent, &whole.expect, whole.wait_ms).pieces());
                 into.push_back(Piece::Done(command));
             }
             Self::Events => match serde_json::from_str(document).map_err(|_| Fault::Garbage)? {
-                Event::Text { text } => into.push_back(Piece::Text(text)),
-                Event::Done { expect, command } => {
-                    into.extend(commands::expects(expect.as_deref()));
+                Event::Text { text, intent } => {
+                    into.extend(hints(&intent, &None, None).pieces());
+                    into.push_back(Piece::Text(text));
+                }
+                Event::Done { intent, expect, wait_ms, command } => {
+                    into.extend(hints(&intent, &expect, wait_ms).pieces());
                     into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
                 }
                 Event::Error {} => return Err(Fault::Failed),

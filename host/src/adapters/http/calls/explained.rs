@@ -150,6 +150,11 @@ enum Event {
         /// In which turn.
         turn: u32,
     },
+    /// The answer was late, and something was said meanwhile.
+    Filler {
+        /// In which turn.
+        turn: u32,
+    },
     /// A turn got its answer.
     Turn {
         /// Which one.
@@ -280,6 +285,7 @@ impl From<Step> for Event {
             Step::Answered(by) => Self::Answered { by: by.code() },
             Step::Heard(turn) => Self::Heard { turn: turn.0 },
             Step::NotUnderstood(turn) => Self::NotUnderstood { turn: turn.0 },
+            Step::Filler(turn) => Self::Filler { turn: turn.0 },
             Step::Turn { turn, latency, interrupted } => {
                 Self::Turn { turn: turn.0, interrupted, latency: latency.map(|latency| TurnRow::new(turn, &latency)) }
             }

@@ -17,6 +17,7 @@ fn hasty() -> TenantSettings {
         silence: zero,
         barge_in: zero,
         agent_deadline: zero,
+        filler: Some(zero),
         speech_deadline: zero,
         final_deadline: zero,
     };
@@ -25,8 +26,19 @@ fn hasty() -> TenantSettings {
 
 pub(super) fn mute() -> TenantSettings {
     let none = String::new;
-    let prompts = Prompts { not_understood: none(), agent_unavailable: none(), farewell: none(), transfer_failed: none() };
+    let prompts = Prompts {
+        not_understood: none(),
+        still_there: none(),
+        agent_unavailable: none(),
+        farewell: none(),
+        transfer_failed: none(),
+        fillers: Vec::new(),
+    };
     TenantSettings { greeting: none(), prompts, ..settings() }
+}
+
+fn slow() -> TenantSettings {
+    TenantSettings { human: Some("queues,human".into()), ..filler::settings() }
 }
 
 pub(super) fn machines() -> TenantSettings {
@@ -68,7 +80,8 @@ fn any_inputs_in_any_order_leave_a_call_that_ends_when_released() {
     let mut reached = std::collections::BTreeSet::new();
     for seed in 0..CALLS {
         let mut dice = Dice::new(seed);
-        let settings: fn() -> TenantSettings = *dice.pick(&[settings, with_human, hasty, mute, machines, keying::with_menu]);
+        let settings: fn() -> TenantSettings =
+            *dice.pick(&[settings, with_human, hasty, slow, mute, machines, keying::with_menu]);
         let mut desk = Desk::new(settings());
         let inputs = if seed % 3 == 0 {
             desk = Desk::dialing(settings());

@@ -1,6 +1,7 @@
 //! The transition table: every phase and every input, as a snapshot.
 
 use super::*;
+use crate::fallback::Intent;
 use crate::outbound::OnMachine;
 use std::fmt::Write;
 
@@ -42,6 +43,7 @@ pub(super) fn desks() -> Vec<(&'static str, Desk)> {
     desks.push(("keying: menu", keying::in_menu(&[])));
     desks.push(("keying: digits", keying::collecting()));
     desks.push(("thinking", Desk::thinking(with_human(), "hello")));
+    desks.push(("thinking: filler", filler::filling()));
     desks.push(("speaking: answer", Desk::speaking(with_human())));
     let mut desk = Desk::speaking(with_human());
     desk.speech();
@@ -108,6 +110,8 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::HearingFell { code: "code" },
         CallInput::AgentText { turn, text: "A clause, and".into() },
         CallInput::AgentExpects { turn, expect: Expect::YesNo },
+        CallInput::AgentWaits { turn, wait: Duration::from_secs(30) },
+        CallInput::AgentIntent { turn, intent: Intent::parse("delivery").unwrap() },
         CallInput::AgentDone { turn, command: None },
         CallInput::AgentDone { turn, command: Some(AgentCommand::Human) },
         CallInput::AgentDone { turn, command: Some(AgentCommand::HangUp) },

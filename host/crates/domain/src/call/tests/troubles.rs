@@ -1,31 +1,6 @@
-//! Silence, falls, deadlines and ends.
+//! Falls, deadlines and ends.
 
 use super::*;
-
-#[test]
-fn a_silent_caller_is_asked_twice_and_then_left() {
-    let mut desk = Desk::listening(settings());
-    for utterance in [2, 3] {
-        assert_eq!(desk.wake(CallReason::Silence)[0], format!("say {utterance}: I didn't catch that."));
-        desk.utter(utterance);
-    }
-    assert_eq!(desk.wake(CallReason::Silence)[0], "say 4: Goodbye.");
-    assert_eq!(desk.utter(4), ["hang up: caller_silent", "Release"]);
-}
-
-#[test]
-fn words_end_a_row_of_silences() {
-    let mut desk = Desk::listening(settings());
-    desk.wake(CallReason::Silence);
-    desk.utter(2);
-    desk.wake(CallReason::Silence);
-    desk.utter(3);
-    desk.ask("hello");
-    desk.text(3, "Good day.");
-    desk.done(3, None);
-    desk.utter(4);
-    assert_eq!(desk.wake(CallReason::Silence)[0], "say 5: I didn't catch that.");
-}
 
 #[test]
 fn a_turn_without_words_is_not_understood() {

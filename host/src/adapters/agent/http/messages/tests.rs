@@ -3,6 +3,7 @@ use crate::adapters::tenants;
 use std::sync::Arc;
 use std::time::Duration;
 use vg_domain::call::AgentCommand;
+use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::parties::Direction;
@@ -80,6 +81,16 @@ fn answers_are_read_whole_and_in_pieces() {
     let digits = vec![words("Your number?"), Piece::Expects(Expect::Digits), Piece::Done(None)];
     assert_eq!(read(TurnReader::Whole, r#"{"text":"Your number?","expect":"digits"}"#), Ok(digits));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"a song"}"#), Ok(vec![Piece::Done(None)]), "only a hint");
+    let about = |intent: &str| Piece::Intent(Intent::parse(intent).unwrap());
+    let whole = vec![words("Soon."), about("delivery"), Piece::Done(None)];
+    assert_eq!(read(TurnReader::Whole, r#"{"text":"Soon.","intent":"delivery"}"#), Ok(whole));
+    let done = vec![about("delivery"), Piece::Expects(Expect::YesNo), Piece::Done(None)];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"yesno","intent":"delivery"}"#), Ok(done));
+    let wait = vec![Piece::Waits(Duration::from_secs(30)), Piece::Done(None)];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","wait_ms":30000}"#), Ok(wait));
+    let early = vec![about("returns"), words("Of course")];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Of course","intent":"returns"}"#), Ok(early));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"done","intent":"two words"}"#), Ok(vec![Piece::Done(None)]), "only a hint");
     assert_eq!(read(TurnReader::Events, r#"{"type":"thinking","about":7}"#), Ok(vec![]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"error","code":"model_down"}"#), Err(Fault::Failed));
 }

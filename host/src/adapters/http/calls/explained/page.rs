@@ -98,6 +98,7 @@ impl Display for Told<'_> {
             Event::Answered { by } => write!(f, "answered by {by}"),
             Event::Heard { turn } => write!(f, "turn {turn} was understood"),
             Event::NotUnderstood { turn } => write!(f, "turn {turn} was not understood"),
+            Event::Filler { turn } => write!(f, "something was said in turn {turn} while its answer was late"),
             Event::Turn { turn, interrupted, latency } => {
                 write!(f, "turn {turn} was answered")?;
                 if let Some(latency) = latency {
