@@ -94,6 +94,29 @@ impl Shared {
     }
 }
 
+/// Who does the work of a house in place of the fakes that follow a [`Script`].
+pub struct Parts {
+    /// Listens.
+    pub hearing: Arc<dyn Hearing>,
+    /// Speaks.
+    pub speaking: Arc<dyn Speaking>,
+    /// Answers.
+    pub agent: Arc<dyn Agent>,
+    /// Knows the tenants.
+    pub tenants: Arc<dyn Tenants>,
+}
+
+impl Parts {
+    fn fake(agent: Arc<dyn Agent>, shared: &Arc<Shared>) -> Self {
+        Self {
+            hearing: Arc::new(FakeHearing(Arc::clone(shared))),
+            speaking: Arc::new(FakeSpeaking(Arc::clone(shared))),
+            agent,
+            tenants: Arc::new(FakeTenants(Arc::clone(shared))),
+        }
+    }
+}
+
 /// The far end of one call.
 pub struct Caller {
     /// Acts of the gateway on the leg, in order.
@@ -186,24 +209,27 @@ impl Rig {
     /// With all that can be chosen.
     pub fn with(calls_max: usize, words: RefusalWords, on_silent_path: OnSilentPath) -> Self {
         let shared = Arc::new(Shared::default());
-        Self::made_of(calls_max, words, on_silent_path, Arc::new(FakeAgent(Arc::clone(&shared))), shared)
+        let agent = Arc::new(FakeAgent(Arc::clone(&shared)));
+        Self::made_of(calls_max, words, on_silent_path, Parts::fake(agent, &shared), shared)
+    }
+
+    /// A gateway of other parts, for one call at a time.
+    pub fn of(parts: Parts) -> Self {
+        Self::made_of(1, RefusalWords::new(), OnSilentPath::GoOn, parts, Arc::default())
     }
 
     /// The same with an agent that is not fake. One that speaks over a socket needs a clock that is not paused.
     pub fn with_agent(calls_max: usize, agent: Arc<dyn Agent>) -> Self {
-        Self::made_of(calls_max, RefusalWords::new(), OnSilentPath::GoOn, agent, Arc::default())
+        let shared = Arc::default();
+        let parts = Parts::fake(agent, &shared);
+        Self::made_of(calls_max, RefusalWords::new(), OnSilentPath::GoOn, parts, shared)
     }
 
-    fn made_of(
-        calls_max: usize,
-        words: RefusalWords,
-        on_silent_path: OnSilentPath,
-        agent: Arc<dyn Agent>,
-        shared: Arc<Shared>,
-    ) -> Self {
+    fn made_of(calls_max: usize, words: RefusalWords, on_silent_path: OnSilentPath, parts: Parts, shared: Arc<Shared>) -> Self {
+        let Parts { hearing, speaking, agent, tenants } = parts;
         let services = Services {
-            hearing: Arc::new(FakeHearing(Arc::clone(&shared))),
-            speaking: Arc::new(FakeSpeaking(Arc::clone(&shared))),
+            hearing,
+            speaking,
             breakers: Arc::new(Breakers::new(Arc::new(Observations(Arc::clone(&shared))))),
             agent,
             facts: Arc::new(Published(Arc::clone(&shared))),
@@ -213,7 +239,7 @@ impl Rig {
             on_silent_path,
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };
-        let gateway = Gateway::new(services, Arc::new(FakeTenants(Arc::clone(&shared))), limits).telling(words);
+        let gateway = Gateway::new(services, tenants, limits).telling(words);
         let (live, directory) = (gateway.live_calls(), gateway.directory());
         let (called, dialled) = mpsc::channel(8);
         let originator = Arc::new(gateway.originator(Arc::new(FakeDialler { shared: Arc::clone(&shared), called })));
@@ -461,6 +487,11 @@ impl Caller {
             }
         };
         tokio::time::timeout(Duration::from_secs(60), told).await.unwrap_or_else(|_| panic!("never: {act}"));
+    }
+
+    /// The next media leg that is built, for whoever plays it alone: what it is told, and where to report. None once there will be none.
+    pub async fn next_leg(&mut self) -> Option<(mpsc::Receiver<MouthCommand>, mpsc::Sender<LegEvent>)> {
+        self.legs.recv().await.map(|FarLeg { mouth, events }| (mouth, events))
     }
 
     /// The media leg that was known is gone: the next thing said or heard is of a new one.

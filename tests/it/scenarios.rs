@@ -1,0 +1,91 @@
+//! Every scenario of `fixtures/scenarios` is performed, and those that fail are told by name; and that a scenario can fail.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
+
+use std::path::Path;
+use vg_tests::scene::{SceneFault, perform, perform_all};
+
+/// So many there are at least: none goes unnoticed.
+const SCENARIOS_MIN: usize = 100;
+
+#[test]
+fn every_scenario_goes_as_it_is_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios");
+    let (count, faults) = perform_all(&folder);
+    assert!(faults.is_empty(), "{} of {count} scenarios fail:\n\n{}", faults.len(), faults.join("\n"));
+    assert!(count >= SCENARIOS_MIN, "{count} scenarios");
+}
+
+/// A call in which the caller asks once, and what is expected of it.
+fn asked_once(expect: &str) -> String {
+    format!(
+        r#"
+about = "A question is answered."
+answers = [{{ to = "what time is it", says = ["It is three."] }}]
+steps = [
+    {{ after = "voice ends Hello.", plus = 500, caller_says = "what time is it" }},
+    {{ after = "turn whole", plus = 200, caller = "hangs up" }},
+]
+[expect]
+{expect}
+"#
+    )
+}
+
+#[track_caller]
+fn faults(expect: &str) -> Vec<String> {
+    match perform(&asked_once(expect)) {
+        Ok(_) => Vec::new(),
+        Err(SceneFault::Otherwise { faults, transcript }) => {
+            assert!(transcript.contains("agent hears what time is it"), "{transcript}");
+            faults
+        }
+        Err(SceneFault::Unreadable(why)) => panic!("{why}"),
+    }
+}
+
+#[test]
+fn a_scenario_that_goes_otherwise_says_what_happened() {
+    let good = r#"ends = "caller_hung_up""#;
+    assert_eq!(faults(good), [""; 0]);
+    let wrong = [
+        (r#"agent_hears = ["what time"]"#, r#"the agent hears ["what time"], and it was ["what time is it"]"#),
+        (
+            r#"caller_hears = ["Hello.", "It is…"]"#,
+            r#"the caller hears ["Hello.", "It is…"], and heard ["Hello.", "It is three."]"#,
+        ),
+        (r#"history = []"#, r#"the history holds [], and it was ["Hello."]"#),
+        (r#"happens = ["turn", "heard"]"#, "`heard` did not come, or not in this order"),
+        (r#"never = ["saying It is"]"#, "`saying It is` came"),
+        (r#"counts = { saying = 3 }"#, "`saying` came 2 times, not 3"),
+    ];
+    for (expect, fault) in wrong {
+        assert_eq!(faults(&format!("{good}\n{expect}")), [fault], "{expect}");
+    }
+    assert_eq!(faults(r#"ends = "agent_hung_up""#), ["the call did not end as agent_hung_up"]);
+    let [silence] = &faults(&format!("{good}\nsilence_max = 500"))[..] else { panic!("no silence") };
+    assert!(silence.starts_with("the caller was left in silence for "), "{silence}");
+}
+
+#[test]
+fn a_scenario_that_is_not_written_in_the_language_is_refused() {
+    let unreadable = |text: &str| match perform(text) {
+        Err(SceneFault::Unreadable(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let scene = |step: &str| format!("about = \"\"\nsteps = [{step}]\n[expect]\nends = \"caller_hung_up\"");
+    assert!(unreadable(&asked_once("ends = \"\"\nagent_says = []")).contains("agent_says"));
+    for (step, why) in [
+        (r#"{ at = 1, caller = "sings" }"#, "sings"),
+        (r#"{ at = 1, caller_sings = "la" }"#, "caller_sings"),
+        (r#"{ at = 1 }"#, "a step does something"),
+        (r#"{ at = 1, caller_says = "a", noise = 100 }"#, "a step does one thing"),
+        (r#"{ at = 1, after = "heard", noise = 100 }"#, "not both"),
+        (r#"{ at = 1, noise = 100, lasting = 100 }"#, "`lasting` goes with"),
+        (r#"{ at = 1, voice_breaks = "tts-first" }"#, "`how`"),
+        (r#"{ at = 1, voice_breaks = "tts-first", how = "sings" }"#, "sings"),
+    ] {
+        let told = unreadable(&scene(step));
+        assert!(told.contains(why), "{step}: {told}");
+    }
+}
