@@ -10,9 +10,7 @@ use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
 use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
-use voice_gateway::application::ports::{
-    AudioChunk, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint,
-};
+use voice_gateway::application::ports::{AudioChunk, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint};
 
 /// Asks and listens to the answer; gives the turn's record.
 async fn ask(caller: &mut Caller, words: &str) -> TurnRecord {

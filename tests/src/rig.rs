@@ -132,12 +132,14 @@ pub struct Caller {
     shared: Arc<Shared>,
 }
 
-struct FarLeg {
+/// The far end of a media leg.
+pub struct FarLeg {
     mouth: mpsc::Receiver<MouthCommand>,
     floor: watch::Receiver<MouthFloor>,
     /// What the Mouth was told last.
     known: MouthFloor,
-    events: mpsc::Sender<LegEvent>,
+    /// Where to report.
+    pub events: mpsc::Sender<LegEvent>,
 }
 
 /// What a Mouth does.
@@ -147,7 +149,9 @@ pub enum Order {
     Say {
         /// Whose.
         utterance: UtteranceId,
-        /// Linear samples at 16 kHz.
+        /// Of `pcm`.
+        rate_hz: u32,
+        /// Linear samples.
         pcm: Vec<i16>,
     },
     /// No further sound of this utterance follows.
@@ -168,28 +172,28 @@ impl FarLeg {
         Self { mouth, floor, known: MouthFloor::default(), events }
     }
 
-    /// What follows from a change of the floor, and from one more command after it.
-    async fn order(&mut self) -> Result<Order, MouthCommand> {
+    /// What the Mouth is to do next, or what the leg is told beside. None once the gateway has let go of it. Cancel-safe.
+    pub async fn order(&mut self) -> Option<Result<Order, MouthCommand>> {
         loop {
             let floor = *self.floor.borrow_and_update();
             if floor.hushed > self.known.hushed {
                 self.known = MouthFloor { paused: false, ..floor };
-                return Ok(Order::Hush);
+                return Some(Ok(Order::Hush));
             }
             if floor.paused != self.known.paused {
                 self.known = floor;
-                return Ok(if floor.paused { Order::Pause } else { Order::GoOn });
+                return Some(Ok(if floor.paused { Order::Pause } else { Order::GoOn }));
             }
             let command = tokio::select! {
                 biased;
                 Ok(()) = self.floor.changed() => continue,
-                command = self.mouth.recv() => command.expect("the leg was dropped"),
+                command = self.mouth.recv() => command?,
             };
             match command {
                 MouthCommand::Say { utterance, .. } | MouthCommand::End { utterance } if Some(utterance) <= floor.hushed => {}
-                MouthCommand::Say { utterance, pcm, .. } => return Ok(Order::Say { utterance, pcm }),
-                MouthCommand::End { utterance } => return Ok(Order::End { utterance }),
-                other => return Err(other),
+                MouthCommand::Say { utterance, rate_hz, pcm } => return Some(Ok(Order::Say { utterance, rate_hz, pcm })),
+                MouthCommand::End { utterance } => return Some(Ok(Order::End { utterance })),
+                other => return Some(Err(other)),
             }
         }
     }
@@ -406,7 +410,7 @@ impl Caller {
         let mut audible = false;
         loop {
             match self.command().await {
-                Order::Say { utterance, pcm } => {
+                Order::Say { utterance, pcm, .. } => {
                     if !std::mem::replace(&mut audible, true) {
                         self.report(LegEvent::Audible { utterance, at: now() }).await;
                     }
@@ -433,7 +437,7 @@ impl Caller {
     pub async fn command(&mut self) -> Order {
         loop {
             let order = tokio::time::timeout(Duration::from_secs(60), self.leg().await.order()).await;
-            match order.expect("no order to the Mouth came") {
+            match order.expect("no order to the Mouth came").expect("the leg was dropped") {
                 Ok(order) => return order,
                 Err(told) => self.told.push(told),
             }
@@ -490,8 +494,8 @@ impl Caller {
     }
 
     /// The next media leg that is built, for whoever plays it alone: what it is told, and where to report. None once there will be none.
-    pub async fn next_leg(&mut self) -> Option<(mpsc::Receiver<MouthCommand>, mpsc::Sender<LegEvent>)> {
-        self.legs.recv().await.map(|FarLeg { mouth, events }| (mouth, events))
+    pub async fn next_leg(&mut self) -> Option<FarLeg> {
+        self.legs.recv().await
     }
 
     /// The media leg that was known is gone: the next thing said or heard is of a new one.

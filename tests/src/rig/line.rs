@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use vg_domain::outcome::EndCause;
 use vg_domain::transfer::Handover;
-use voice_gateway::application::ports::{DialError, DialOrder, Dialled, Dialler, MediaLeg, MouthFloor, Telephony, TelephonyError};
+use voice_gateway::application::ports::{
+    DialError, DialOrder, Dialled, Dialler, MediaLeg, MouthFloor, Telephony, TelephonyError,
+};
 
 pub(super) struct FakeLine {
     pub(super) acts: Arc<Mutex<Vec<String>>>,

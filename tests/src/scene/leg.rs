@@ -2,9 +2,10 @@
 
 use super::log::Log;
 use super::sound::{self, HeardWords};
+use crate::rig::{FarLeg, Order};
+use futures_util::FutureExt;
 use std::collections::VecDeque;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use vg_domain::ids::UtteranceId;
 use voice_gateway::application::ports::{AudioChunk, LegEvent, MouthCommand};
@@ -33,9 +34,10 @@ pub(super) enum HeardEnd {
 pub(super) struct FarEnd {
     log: Log,
     voices: Vec<String>,
-    mouth: Option<mpsc::Receiver<MouthCommand>>,
-    events: Option<mpsc::Sender<LegEvent>>,
+    leg: Option<FarLeg>,
     queue: VecDeque<Queued>,
+    /// The Mouth stands still.
+    paused: bool,
     /// Utterances that were audible, oldest first.
     pub(super) heard: Vec<HeardUtterance>,
     /// Milliseconds of the one being heard.
@@ -81,9 +83,9 @@ impl FarEnd {
         Self {
             log,
             voices,
-            mouth: None,
-            events: None,
+            leg: None,
             queue: VecDeque::new(),
+            paused: false,
             heard: Vec::new(),
             spoken_ms: 0,
             to_say: VecDeque::new(),
@@ -100,9 +102,9 @@ impl FarEnd {
     }
 
     /// A leg is there; one that was is not.
-    pub(super) fn connect(&mut self, mouth: mpsc::Receiver<MouthCommand>, events: mpsc::Sender<LegEvent>) {
+    pub(super) fn connect(&mut self, leg: FarLeg) {
         self.drop_leg();
-        (self.mouth, self.events) = (Some(mouth), Some(events));
+        self.leg = Some(leg);
         (self.position_ms, self.dead_air, self.speaks) = (0, None, false);
     }
 
@@ -113,7 +115,7 @@ impl FarEnd {
     }
 
     fn drop_leg(&mut self) {
-        (self.mouth, self.events) = (None, None);
+        (self.leg, self.paused) = (None, false);
         self.queue.clear();
         self.silence.owed = false;
         self.cut();
@@ -141,7 +143,7 @@ impl FarEnd {
 
     /// Whether the gateway still holds this leg.
     pub(super) fn is_there(&self) -> bool {
-        self.events.is_some()
+        self.leg.is_some()
     }
 
     /// 20 ms pass.
@@ -155,13 +157,13 @@ impl FarEnd {
 
     async fn take_orders(&mut self) {
         loop {
-            let order = match self.mouth.as_mut().map(mpsc::Receiver::try_recv) {
-                None | Some(Err(mpsc::error::TryRecvError::Empty)) => return,
-                Some(Err(mpsc::error::TryRecvError::Disconnected)) => return self.drop_leg(),
-                Some(Ok(order)) => order,
+            let order = match self.leg.as_mut().map(|leg| leg.order().now_or_never()) {
+                None | Some(None) => return,
+                Some(Some(None)) => return self.drop_leg(),
+                Some(Some(Some(order))) => order,
             };
             match order {
-                MouthCommand::Say { utterance, rate_hz, pcm } => {
+                Ok(Order::Say { utterance, rate_hz, pcm }) => {
                     let older = self
                         .heard
                         .last()
@@ -169,19 +171,22 @@ impl FarEnd {
                     self.overlaps += u32::from(older);
                     self.queue.push_back(Queued::Sound { utterance, rate_hz, pcm: pcm.into() });
                 }
-                MouthCommand::End { utterance } => self.queue.push_back(Queued::End(utterance)),
-                MouthCommand::Hush => {
+                Ok(Order::End { utterance }) => self.queue.push_back(Queued::End(utterance)),
+                Ok(Order::Pause) => self.paused = true,
+                Ok(Order::GoOn) => self.paused = false,
+                Ok(Order::Hush) => {
                     self.queue.clear();
+                    self.paused = false;
                     let open = self.heard.last().filter(|last| last.end == HeardEnd::Open).map(|last| last.id);
                     let spoken_ms = self.spoken_ms;
                     self.cut();
                     self.tell(LegEvent::Hushed { utterance: open, spoken_ms }).await;
                 }
-                MouthCommand::Watch { dead_air, .. } => {
+                Err(MouthCommand::Watch { dead_air, .. }) => {
                     self.dead_air = Some(dead_air);
                     self.tell(LegEvent::PathProven { after_ms: FRAME_MS }).await;
                 }
-                MouthCommand::Record(_) | MouthCommand::StopRecording => {}
+                Err(_) => {}
             }
             // Whoever waits for room has it.
             tokio::task::yield_now().await;
@@ -197,7 +202,7 @@ impl FarEnd {
 
     /// Plays a frame. Whether anything was audible.
     async fn play(&mut self) -> bool {
-        let mut left_us = FRAME_MS * 1_000;
+        let mut left_us = if self.paused { 0 } else { FRAME_MS * 1_000 };
         let mut audible = false;
         while left_us > 0 {
             match self.queue.front_mut() {
@@ -222,7 +227,7 @@ impl FarEnd {
             }
         }
         // What ends with this frame is told with it.
-        while let Some(Queued::End(utterance)) = self.queue.front() {
+        while let Some(Queued::End(utterance)) = self.queue.front().filter(|_| !self.paused) {
             let utterance = *utterance;
             self.queue.pop_front();
             self.end(utterance).await;
@@ -299,7 +304,7 @@ impl FarEnd {
         if heard {
             silence.owed = true;
         }
-        if said || heard || self.events.is_none() {
+        if said || heard || self.leg.is_none() {
             (silence.dead_ms, silence.quiet_ms, silence.told) = (0, 0, false);
             return;
         }
@@ -317,9 +322,9 @@ impl FarEnd {
     }
 
     async fn tell(&mut self, event: LegEvent) {
-        if let Some(events) = &self.events {
+        if let Some(leg) = &self.leg {
             // Who does not listen any more has let go of the leg.
-            let _ = events.send(event).await;
+            let _ = leg.events.send(event).await;
         }
     }
 }

@@ -109,8 +109,8 @@ pub(super) async fn play(scenario: &Scenario) -> Played {
 impl<'a> Scene<'a> {
     /// 20 ms pass.
     async fn pass(&mut self) {
-        while let Some((mouth, events)) = self.caller.next_leg().now_or_never().flatten() {
-            self.far.connect(mouth, events);
+        while let Some(leg) = self.caller.next_leg().now_or_never().flatten() {
+            self.far.connect(leg);
         }
         self.far.pass().await;
         self.note_what_happened();

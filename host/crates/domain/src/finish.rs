@@ -47,7 +47,8 @@ pub enum Judge {
 /// Sounds that one listener writes and the next does not.
 const HESITATIONS: &[&str] = &["um", "uh", "uhm", "er", "erm", "ah", "eh", "hm", "hmm", "mm", "ahn"];
 /// Sounds of listening, in every language.
-const LISTENING: &[&str] = &["mm", "mmm", "mhm", "mm-hm", "mm-hmm", "mhmm", "hm", "hmm", "uh-huh", "aha", "ah", "oh", "ok", "okay"];
+const LISTENING: &[&str] =
+    &["mm", "mmm", "mhm", "mm-hm", "mm-hmm", "mhmm", "hm", "hmm", "uh-huh", "aha", "ah", "oh", "ok", "okay"];
 /// Who says more of them says something.
 const BACKCHANNEL_WORDS: usize = 3;
 /// So many words at the start may be greetings, fillers or "so" before what is meant begins.
@@ -92,7 +93,8 @@ impl Judge {
             Self::Reader(lexicon) => lexicon.backchannels.contains(&word),
             Self::Silent => false,
         };
-        (1..=BACKCHANNEL_WORDS).contains(&words.len()) && words.iter().all(|word| LISTENING.contains(&word.as_str()) || known(word))
+        (1..=BACKCHANNEL_WORDS).contains(&words.len())
+            && words.iter().all(|word| LISTENING.contains(&word.as_str()) || known(word))
     }
 
     /// Judges all of a turn's words so far.

@@ -89,7 +89,8 @@ impl Call {
     /// Whether words that were to be dropped are meant for us after all: the voice was too short to count, and its words came late.
     pub(super) fn takes_late_words(&mut self, now: Instant, text: &MaskedText) -> bool {
         let had_voice = self.finalizing.was_overlap();
-        let takes = had_voice && !self.is_aside(text) && (matches!(self.phase, Phase::Listening { .. }) || self.is_interruptible());
+        let takes =
+            had_voice && !self.is_aside(text) && (matches!(self.phase, Phase::Listening { .. }) || self.is_interruptible());
         if takes {
             self.finalizing.want_all();
             if self.is_interruptible() {

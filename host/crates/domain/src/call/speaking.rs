@@ -82,7 +82,14 @@ impl Call {
 
     pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
-        self.enter(phase(Utterance { id: self.last_utterance, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false }));
+        self.enter(phase(Utterance {
+            id: self.last_utterance,
+            voice: Voice::Speaker,
+            complete: false,
+            falls: 0,
+            paused: false,
+            audible: false,
+        }));
         self.asks = false;
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
         self.await_barge_in(now);

@@ -78,14 +78,24 @@ struct Desk {
 impl Desk {
     fn new(settings: TenantSettings) -> Self {
         let parties = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
-        Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new(), overlaps: Vec::new() }
+        Self {
+            call: Call::new(Arc::new(settings), Arc::new(parties)),
+            now: some_moment(),
+            ends: Vec::new(),
+            overlaps: Vec::new(),
+        }
     }
 
     /// A call that the gateway makes; the called side rings.
     fn dialing(settings: TenantSettings) -> Self {
         let inbound = Parties::inbound(Pii::new("gateway".into()), Pii::new("person".into()));
         let parties = Parties { direction: Direction::Outbound, ..inbound };
-        let mut desk = Self { call: Call::new(Arc::new(settings), Arc::new(parties)), now: some_moment(), ends: Vec::new(), overlaps: Vec::new() };
+        let mut desk = Self {
+            call: Call::new(Arc::new(settings), Arc::new(parties)),
+            now: some_moment(),
+            ends: Vec::new(),
+            overlaps: Vec::new(),
+        };
         desk.tell(CallInput::Dialed);
         desk
     }
