@@ -262,9 +262,10 @@ impl Call {
         let utterance = utterance.id;
         self.cancel_answer();
         self.push(CallAction::PlayEmergency { utterance });
-        self.timers.clear();
+        // A caller who speaks over it meanwhile does not have to begin anew.
+        self.timers.cancel(CallReason::SpeechDeadline);
+        self.timers.cancel(CallReason::AgentDeadline);
         self.timers.arm(CallReason::EndDeadline, now + EMERGENCY_MAX);
-        self.await_barge_in(now);
     }
 
     /// An answer that is still on its way is no longer wanted.

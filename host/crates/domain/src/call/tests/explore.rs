@@ -193,6 +193,8 @@ impl Walk {
         let silence = now - self.silent_since;
         if silence > SILENCE_MAX && self.in_conversation() {
             let Some(reason) = self.reason() else { panic!("{silence:?} of silence without a reason") };
+            let bound = self.bound(reason);
+            assert!(silence <= bound, "{silence:?} of silence for want of {reason:?}, which may be {bound:?}");
             let longest = self.longest.entry(reason).or_default();
             *longest = silence.max(*longest);
         }
@@ -228,6 +230,28 @@ impl Walk {
             }
             _ => return None,
         })
+    }
+
+    /// How long it may be silent at most, with all that may have been waited for before: the sum of the deadlines.
+    fn bound(&self, reason: Reason) -> Duration {
+        let timing = &self.settings.timing;
+        let voices = u32::try_from(self.settings.speaking.rungs().len()).unwrap();
+        let pause = timing.endpoint_bounds.map_or(timing.endpoint_wait, |bounds| bounds.ceiling);
+        // The last words may come when the agent has been asked without them, and change the question.
+        let words = pause + 2 * timing.final_deadline;
+        let agent = words + timing.agent_deadline;
+        let spoken = agent + voices * timing.speech_deadline;
+        let late = 8 * LATE_MAX;
+        late + match reason {
+            // Waits of their own, as long as their alarms.
+            Reason::CallersTurn | Reason::Keys | Reason::Person => Duration::from_secs(4 * 3600),
+            Reason::LastWords => words,
+            Reason::Agent => agent,
+            Reason::AgentStopped => timing.agent_deadline,
+            Reason::Speaker => spoken,
+            Reason::SoundStopped => Duration::from_secs(20),
+            Reason::Advice => spoken + Duration::from_secs(2),
+        }
     }
 
     fn tell(&mut self, input: CallInput, wrong: bool) {

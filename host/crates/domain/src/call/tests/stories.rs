@@ -284,3 +284,15 @@ fn who_speaks_already_when_something_begins_to_be_said_is_let_finish_too() {
     assert_eq!(desk.now - begun, Timing::default().barge_in);
     assert_eq!(desk.phase(), "listening");
 }
+
+#[test]
+fn a_caller_who_speaks_over_a_voice_that_falls_does_not_have_to_begin_anew() {
+    let mut desk = Desk::greeting(settings());
+    desk.audio(1);
+    desk.speech();
+    let begun = desk.now;
+    let fall = CallInput::SpeakingFell { utterance: UtteranceId(1), code: "trap" };
+    assert_eq!(desk.after(200).tell(fall)[1], "play emergency 1");
+    assert_eq!(desk.wake(CallReason::BargeIn)[0], "hush 1");
+    assert_eq!(desk.now - begun, Timing::default().barge_in);
+}
