@@ -260,6 +260,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Heard { text, .. } => format!("heard {}", text.as_str()),
         Fact::NotUnderstood { .. } => "not_understood".to_owned(),
         Fact::Saying { text, .. } => format!("saying {}", text.as_str()),
+        Fact::Filler { text, .. } => format!("filler {}", text.as_str()),
         Fact::Interrupted { spoken_ms, .. } => format!("interrupted after {spoken_ms}"),
         Fact::Agent(_) => "agent is known".to_owned(),
         Fact::Turn(record) => {
@@ -288,6 +289,7 @@ fn observed_line(observation: &Observation) -> Option<String> {
             Some(format!("breaker {} {plugin}", if *open { "opens" } else { "closes" }))
         }
         Observation::EndJudged(end) => Some(format!("end_of_turn {}", end.code())),
+        Observation::OverlapJudged(overlap) => Some(format!("overlap {}", overlap.code())),
         Observation::AudioDropped { .. } => Some("audio_dropped".to_owned()),
         Observation::DeadAir => Some("dead_air".to_owned()),
         Observation::InputRefused { phase, input } => Some(format!("refused {phase} {input}")),

@@ -1,6 +1,6 @@
 //! What is said while the answer does not come: who hears nothing takes the call for dead.
 
-use super::phase::{Turn, Utterance, Voice};
+use super::phase::{Turn, Utterance};
 use super::{Call, CallAction, CallReason, Phase};
 use crate::event::Fact;
 use crate::ids::{TurnId, UtteranceId};
@@ -35,7 +35,7 @@ impl Call {
         self.fillers += 1;
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
         let utterance = self.last_utterance;
-        *filler = Some(Utterance { id: utterance, voice: Voice::Speaker, complete: true, falls: 0 });
+        *filler = Some(Utterance { complete: true, ..Utterance::new(utterance) });
         turn.is_filled = true;
         let (turn, text) = (turn.id, self.mask.mask_agent(line));
         self.push(CallAction::Say { utterance, text: text.clone() });

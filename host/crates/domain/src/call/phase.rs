@@ -307,6 +307,11 @@ pub struct Utterance {
 }
 
 impl Utterance {
+    /// One that the tenant's speaker begins.
+    pub(super) fn new(id: UtteranceId) -> Self {
+        Self { id, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false }
+    }
+
     /// Which one.
     pub fn id(&self) -> UtteranceId {
         self.id

@@ -82,14 +82,7 @@ impl Call {
 
     pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
-        self.enter(phase(Utterance {
-            id: self.last_utterance,
-            voice: Voice::Speaker,
-            complete: false,
-            falls: 0,
-            paused: false,
-            audible: false,
-        }));
+        self.enter(phase(Utterance::new(self.last_utterance)));
         self.asks = false;
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
         self.await_barge_in(now);
@@ -356,8 +349,10 @@ impl Call {
     }
 
     pub(super) fn hushed(&mut self, id: UtteranceId, spoken_ms: u64) -> Verdict {
-        match self.interrupted.take_if(|interrupted| *interrupted == id) {
+        match self.interrupted.take_if(|interrupted| *interrupted >= id) {
             Some(utterance) => {
+                // What stood before it was being heard: none of it was.
+                let spoken_ms = if utterance == id { spoken_ms } else { 0 };
                 self.emit(Fact::Interrupted { utterance, spoken_ms });
                 Verdict::Taken
             }
