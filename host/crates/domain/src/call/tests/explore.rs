@@ -65,6 +65,8 @@ struct Walk {
     /// The dialplan has given the caller back, and no media leg is there yet.
     back: bool,
     silent_since: Instant,
+    /// When the agent last said something that was wanted.
+    last_text: Instant,
     ended: bool,
     longest: BTreeMap<Reason, Duration>,
 }
@@ -128,6 +130,7 @@ impl Walk {
             drained: false,
             back: false,
             silent_since: now,
+            last_text: now,
             ended: false,
             longest: BTreeMap::new(),
         }
@@ -186,7 +189,7 @@ impl Walk {
     /// Time passes, in which nothing happens.
     fn pass_until(&mut self, now: Instant) {
         assert!(now >= self.world.now, "time runs backwards");
-        let sounds_until = self.world.sound.as_ref().filter(|sound| sound.audible.is_some()).map(|sound| sound.until);
+        let sounds_until = self.world.sound.as_ref().filter(|_| self.world.is_heard()).map(|sound| sound.until);
         let heard_until = if self.world.voiced.is_some() { Some(now) } else { sounds_until.map(|until| until.min(now)) };
         self.silent_since = heard_until.map_or(self.silent_since, |until| until.max(self.silent_since));
         self.world.now = now;
@@ -194,6 +197,9 @@ impl Walk {
         if silence > SILENCE_MAX && self.in_conversation() {
             let Some(reason) = self.reason() else { panic!("{silence:?} of silence without a reason") };
             let bound = self.bound(reason);
+            // Words of which no sentence has come yet lengthen the agent's time in the middle of an answer: it is silent for longer then.
+            let trickled = self.last_text.saturating_duration_since(self.silent_since);
+            let bound = if reason == Reason::AgentStopped { bound + trickled } else { bound };
             assert!(silence <= bound, "{silence:?} of silence for want of {reason:?}, which may be {bound:?}");
             let longest = self.longest.entry(reason).or_default();
             *longest = silence.max(*longest);
@@ -225,8 +231,8 @@ impl Walk {
             (Phase::Speaking { .. } | Phase::Greeting { .. }, CallReason::SpeechDeadline) => Reason::Speaker,
             (Phase::Speaking { .. }, CallReason::AgentDeadline) => Reason::AgentStopped,
             (Phase::Speaking { .. } | Phase::Greeting { .. }, CallReason::EndDeadline) => {
-                let stopped = self.world.sound.as_ref().filter(|sound| sound.complete && sound.audible.is_some());
-                return stopped.map(|_| Reason::SoundStopped);
+                let stopped = self.world.is_heard() && self.world.sound.as_ref().is_some_and(|sound| sound.complete);
+                return stopped.then_some(Reason::SoundStopped);
             }
             _ => return None,
         })
@@ -247,9 +253,9 @@ impl Walk {
             Reason::CallersTurn | Reason::Keys | Reason::Person => Duration::from_secs(4 * 3600),
             Reason::LastWords => words,
             Reason::Agent => agent,
-            Reason::AgentStopped => timing.agent_deadline,
-            Reason::Speaker => spoken,
-            Reason::SoundStopped => Duration::from_secs(20),
+            Reason::AgentStopped if self.world.is_heard() => timing.agent_deadline,
+            Reason::AgentStopped | Reason::Speaker => spoken,
+            Reason::SoundStopped => spoken + Duration::from_secs(1),
             Reason::Advice => spoken + Duration::from_secs(2),
         }
     }
@@ -269,6 +275,7 @@ impl Walk {
                 }
             }
             CallInput::UtteranceEnded { utterance } if self.open == Some(*utterance) => self.open = None,
+            CallInput::AgentText { turn, .. } if self.asked.contains(turn) => self.last_text = self.world.now,
             CallInput::HandoverReturned(_) => self.back = true,
             CallInput::Drain => self.drained = true,
             CallInput::MediaConnected => self.back = false,

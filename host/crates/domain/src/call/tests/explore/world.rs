@@ -131,6 +131,11 @@ impl World {
         self.at(at, soon);
     }
 
+    /// Whether something of what is said has sounded.
+    pub(super) fn is_heard(&self) -> bool {
+        self.sound.as_ref().is_some_and(|sound| sound.audible.is_some())
+    }
+
     pub(super) fn next_at(&self) -> Option<Instant> {
         self.soon.keys().next().map(|(at, _)| *at)
     }

@@ -204,9 +204,7 @@ impl World {
         let (audible, until) = (Some(self.now), self.now + Duration::from_secs(3));
         self.sound = Some(Sound { utterance, chars: 45, complete: true, audible, until });
         let voice = self.voice;
-        if !self.one_in(20) {
-            self.at(until, Soon::Voice { voice, input: CallInput::UtteranceEnded { utterance } });
-        }
+        self.at(until, Soon::Voice { voice, input: CallInput::UtteranceEnded { utterance } });
         if self.one_in(4) {
             // It had fallen when the call lost patience with it.
             self.at(self.now, Soon::Input(CallInput::SpeakingFell { utterance, code: "trap" }));
