@@ -105,6 +105,7 @@ impl Call {
         self.finalizing = Finalizing::default();
         self.emit(Fact::Ended(outcome.clone()));
         self.enter(Phase::Ended(outcome));
+        self.timers.end();
     }
 
     /// What was to end has not.

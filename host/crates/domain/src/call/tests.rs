@@ -8,6 +8,7 @@ mod filler;
 mod handover;
 mod silence;
 mod keying;
+mod length;
 mod pauses;
 mod stories;
 mod table;
@@ -39,6 +40,7 @@ fn settings() -> TenantSettings {
         prompts: Prompts {
             not_understood: "I didn't catch that.".into(),
             still_there: "Are you still there?".into(),
+            time_is_nearly_up: "One minute is left.".into(),
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),
@@ -51,6 +53,7 @@ fn settings() -> TenantSettings {
         menu: None,
         recording: false,
         calls_max: None,
+        call_max: None,
         outbound: None,
     }
 }
