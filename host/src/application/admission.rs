@@ -118,6 +118,7 @@ mod tests {
             prompts: Prompts {
                 not_understood: none(),
                 still_there: none(),
+                time_is_nearly_up: none(),
                 agent_unavailable: none(),
                 farewell: none(),
                 transfer_failed: none(),
@@ -129,6 +130,7 @@ mod tests {
             transfer: TransferSettings::default(),
             menu: None,
             recording: false,
+            call_max: None,
             calls_max: NonZeroUsize::new(calls_max),
             outbound: None,
         }

@@ -23,6 +23,7 @@ pub fn settings() -> TenantSettings {
         prompts: Prompts {
             not_understood: "Pardon?".to_owned(),
             still_there: "Are you still there?".to_owned(),
+            time_is_nearly_up: "One minute is left.".to_owned(),
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),
@@ -35,6 +36,7 @@ pub fn settings() -> TenantSettings {
         menu: None,
         recording: false,
         calls_max: None,
+        call_max: None,
         outbound: None,
     }
 }

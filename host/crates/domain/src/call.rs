@@ -17,6 +17,7 @@ mod handover;
 mod advising;
 mod consulting;
 mod ending;
+mod length;
 mod rebuilt;
 
 pub use input::CallInput;
@@ -181,7 +182,7 @@ pub struct Call {
     parties: Arc<Parties>,
     answered_by: AnsweredBy,
     phase: Phase,
-    /// *Invariant:* only alarms of the current phase are set.
+    /// *Invariant:* only alarms of the current phase, and of the call as a whole, are set.
     timers: Timers,
     actions: VecDeque<CallAction>,
     /// Masks what the gateway says.
@@ -370,6 +371,8 @@ impl Call {
                 CallReason::BargeIn => self.barge_in(now),
                 CallReason::KeyDeadline => self.key_deadline(now),
                 CallReason::EndDeadline => self.end_deadline(now),
+                CallReason::TimeNearlyUp => self.time_is_nearly_up(now),
+                CallReason::TimeUp => self.time_is_up(now),
             }
         }
     }

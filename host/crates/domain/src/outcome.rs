@@ -24,6 +24,8 @@ pub enum EndCause {
     Drained,
     /// An operator or the API ended it.
     Stopped,
+    /// It has lasted as long as the tenant lets calls last.
+    TimeUp,
     /// Its media path stayed silent, and the operator lets no such call go on.
     NoSound,
     /// Whoever was called was not reached.
@@ -47,6 +49,7 @@ impl EndCause {
             Self::AsteriskLost => "asterisk_lost",
             Self::Drained => "drained",
             Self::Stopped => "stopped",
+            Self::TimeUp => "time_up",
             Self::NoSound => "no_sound",
             Self::NotReached(failure) => failure.code(),
             Self::AnsweringMachine => "answering_machine",

@@ -40,6 +40,8 @@ pub struct TenantSettings {
     pub recording: bool,
     /// Calls at the same time; one more is refused. None for the gateway's limit alone.
     pub calls_max: Option<NonZeroUsize>,
+    /// So long a call may last from its answer on; none for any time.
+    pub call_max: Option<Duration>,
     /// Whom the gateway may call for it; none: nobody.
     pub outbound: Option<OutboundRules>,
 }
@@ -47,8 +49,10 @@ pub struct TenantSettings {
 impl TenantSettings {
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
-        let Prompts { not_understood, still_there, agent_unavailable, farewell, transfer_failed, fillers } = &self.prompts;
-        let lines = [&self.greeting, not_understood, still_there, agent_unavailable, farewell, transfer_failed];
+        let Prompts { not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, fillers } =
+            &self.prompts;
+        let lines =
+            [&self.greeting, not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed];
         lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
 }
@@ -192,6 +196,8 @@ pub struct Prompts {
     pub not_understood: String,
     /// Nothing was said.
     pub still_there: String,
+    /// Said a minute before the call has lasted as long as it may; empty where nothing is to be said.
+    pub time_is_nearly_up: String,
     /// The agent did not answer in time or fell.
     pub agent_unavailable: String,
     /// Last words before the gateway hangs up by itself.

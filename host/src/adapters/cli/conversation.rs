@@ -30,6 +30,18 @@ pub(super) struct Transcript {
     pub(super) turns: Vec<Turn>,
     /// Who fell, and why.
     pub(super) falls: Vec<(String, String)>,
+    announced: Announced,
+}
+
+/// Whether what was heard last was an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Announced {
+    #[default]
+    No,
+    /// Something is said until it begins.
+    Until,
+    /// It was, and the answer began then.
+    Before(Instant),
 }
 
 impl Transcript {
@@ -41,7 +53,21 @@ impl Transcript {
         match fact {
             PhoneFact::Turn { heard, said, latency_ms, .. } => self.turns.push(Turn { heard, said, latency_ms }),
             PhoneFact::Fell { who, code } => self.falls.push((who, code)),
+            PhoneFact::Filler { .. } => self.announced = Announced::Until,
+            PhoneFact::Saying { .. } if self.announced == Announced::Until => self.announced = Announced::Before(Instant::now()),
             _ => {}
+        }
+    }
+
+    /// It was quiet for a while: from when on the answer is to be heard that was not yet; none where it is over.
+    fn still_to_hear(&mut self) -> Option<Instant> {
+        match self.announced {
+            Announced::No => None,
+            Announced::Until => Some(Instant::now()),
+            Announced::Before(begun) => {
+                self.announced = Announced::No;
+                Some(begun)
+            }
         }
     }
 }
@@ -50,18 +76,29 @@ impl Transcript {
 /// where an answer did not come.
 pub(super) async fn hold(phone: &mut Phone, questions: &[Vec<i16>], transcript: &mut Transcript) -> bool {
     let state = phone.state();
-    let begun = Instant::now();
-    if !telling(phone, transcript, answer_ended(state.clone(), begun)).await {
+    if !hear_answer(phone, transcript).await {
         return false;
     }
     for question in questions {
         if !phone.say(question).await || !telling(phone, transcript, said(state.clone())).await {
             return false;
         }
-        let asked = Instant::now();
-        if !telling(phone, transcript, answer_ended(state.clone(), asked)).await {
+        if !hear_answer(phone, transcript).await {
             return false;
         }
+    }
+    true
+}
+
+/// Waits until an answer has been heard. What is said until it begins is none.
+async fn hear_answer(phone: &mut Phone, transcript: &mut Transcript) -> bool {
+    let mut since = Some(Instant::now());
+    while let Some(from) = since {
+        let ended = answer_ended(phone.state(), from);
+        if !telling(phone, transcript, ended).await {
+            return false;
+        }
+        since = transcript.still_to_hear();
     }
     true
 }
@@ -133,6 +170,20 @@ fn latency_line(latency: &LatencyMs) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_until_an_answer_begins_is_none() {
+        let mut transcript = Transcript::default();
+        let saying = || PhoneFact::Saying { utterance: 3, text: "It is 3:05.".into() };
+        transcript.take(saying());
+        assert_eq!(transcript.still_to_hear(), None);
+        transcript.take(PhoneFact::Filler { turn: 1, utterance: 2, text: "One moment.".into() });
+        assert!(transcript.still_to_hear().is_some() && transcript.still_to_hear().is_some(), "however long that takes");
+        let before = Instant::now();
+        transcript.take(saying());
+        assert!(transcript.still_to_hear().is_some_and(|begun| begun >= before), "its first sound comes later than its words");
+        assert_eq!(transcript.still_to_hear(), None);
+    }
 
     #[test]
     fn a_turn_is_read_as_question_answer_and_where_the_time_went() {

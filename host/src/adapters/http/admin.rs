@@ -53,6 +53,7 @@ fn row(settings: &TenantSettings) -> Value {
         "prompts": {
             "not_understood": prompts.not_understood,
             "still_there": prompts.still_there,
+            "time_is_nearly_up": prompts.time_is_nearly_up,
             "agent_unavailable": prompts.agent_unavailable,
             "farewell": prompts.farewell,
             "transfer_failed": prompts.transfer_failed,
@@ -74,6 +75,7 @@ fn row(settings: &TenantSettings) -> Value {
             "answers": settings.fallback.answers.iter().map(|(intent, line)| (intent.as_str(), line)).collect::<BTreeMap<_, _>>(),
             "agent_falls_max": settings.fallback.agent_falls_max,
         },
+        "call_max_s": settings.call_max.map(|max| max.as_secs()),
         "human": settings.human,
         "recording": settings.recording,
     })

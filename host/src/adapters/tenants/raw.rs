@@ -75,6 +75,7 @@ struct RawShare {
 #[serde(deny_unknown_fields, default)]
 struct RawLimits {
     calls_max: Option<usize>,
+    call_max_s: Option<u32>,
 }
 
 /// The longest wait for the end of a turn, in waits for a caller of whom nothing is known.
@@ -144,6 +145,7 @@ impl RawTenant {
         let prompts = self.prompts.resolve(language.as_deref(), faults);
         let timing = self.timing.resolve(faults);
         let fallback = self.fallback.resolve(faults);
+        let call_max = self.limits.call_max(faults);
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let transfer = self.transfer.resolve(faults);
@@ -164,6 +166,7 @@ impl RawTenant {
             menu,
             recording: self.recording,
             calls_max,
+            call_max,
             outbound,
         };
         Some(TenantDraft { settings, lines, rungs: [hearing, speaking].concat() })
@@ -237,7 +240,18 @@ fn check_secrets(secrets: &Table, path: &str, faults: &mut Faults) {
     }
 }
 
+/// A call is told of its end a minute before, and has been of some use by then.
+const CALL_MAX_S_MIN: u32 = 120;
+
 impl RawLimits {
+    fn call_max(&self, faults: &mut Faults) -> Option<Duration> {
+        let seconds = self.call_max_s?;
+        if seconds < CALL_MAX_S_MIN {
+            faults.add("limits.call_max_s", format_args!("must be at least {CALL_MAX_S_MIN}"));
+        }
+        Some(Duration::from_secs(seconds.into()))
+    }
+
     fn resolve(&self, faults: &mut Faults) -> Option<NonZeroUsize> {
         if self.calls_max == Some(0) {
             faults.add("limits.calls_max", "must be at least 1");

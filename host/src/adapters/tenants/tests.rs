@@ -19,6 +19,8 @@ const WHOLE: &str = r#"
     not_understood = "Como?"
     agent_unavailable = "Um momento."
     farewell = "Tchau."
+    [limits]
+    call_max_s = 120
     [timing]
     barge_in_ms = 300
     filler_ms = 0
@@ -80,6 +82,7 @@ async fn a_tenant_is_found_by_name_only() {
     assert_eq!(settings.speaking.first().options, "{}");
     assert_eq!(settings.timing.barge_in, Duration::from_millis(300));
     assert_eq!(settings.timing.silence, Duration::from_secs(5));
+    assert_eq!((settings.call_max, demo().call_max), (Some(Duration::from_secs(120)), None));
     assert_eq!((settings.timing.filler, demo().timing.filler), (None, Some(Duration::from_millis(800))));
     assert!(settings.recording && !demo().recording);
     for hint in [TenantHint::Named(TenantId::new("demo")), TenantHint::Default] {
@@ -89,7 +92,7 @@ async fn a_tenant_is_found_by_name_only() {
 
 #[test]
 fn faults_of_all_files_come_together_with_file_and_path() {
-    let wrong = "greetings = 'Hi'\nlanguage = 3\nhuman = 'nobody'\n[timing]\nsilence_ms = 0";
+    let wrong = "greetings = 'Hi'\nlanguage = 3\nhuman = 'nobody'\n[timing]\nsilence_ms = 0\n[limits]\ncall_max_s = 119";
     assert_eq!(
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
@@ -104,6 +107,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
             "a.toml: prompts.agent_unavailable: is needed",
             "a.toml: prompts.farewell: is needed",
             "a.toml: timing.silence_ms: must be at least 1",
+            "a.toml: limits.call_max_s: must be at least 120",
             "acme.toml: hearing.options.deep.words: cannot read words.txt: No such file or directory (os error 2)",
             "b c.toml: file: a tenant's file is named by its uuid or slug: letters, digits, '-' and '_'",
             "d.toml: toml: TOML parse error at line 1, column 2\n  |\n1 | x\n  |  ^\nkey with no value, expected `=`",

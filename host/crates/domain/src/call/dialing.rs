@@ -57,6 +57,7 @@ impl Call {
 
     /// Sound can flow to somebody who has answered already.
     pub(super) fn begin_to_talk(&mut self, now: Instant) {
+        self.limit_call(now);
         if self.answered_by == AnsweredBy::Machine {
             self.phase = Phase::Answering { step: SetUp::Quiet };
             self.timers.arm(CallReason::Silence, now + MACHINE_QUIET);

@@ -107,6 +107,7 @@ impl Call {
         // How the last turn ended is told before: after the end there is nothing more to say.
         self.enter(Phase::Ended(outcome.clone()));
         self.emit(Fact::Ended(outcome));
+        self.timers.end();
     }
 
     /// What was to end has not.

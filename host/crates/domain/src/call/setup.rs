@@ -103,6 +103,7 @@ impl Call {
         match self.step() {
             Some(SetUp::Answer) => {
                 self.emit(Fact::Answered(AnsweredBy::Gateway));
+                self.limit_call(now);
                 self.push(CallAction::StartHearing);
                 self.greet(now);
                 Verdict::Taken

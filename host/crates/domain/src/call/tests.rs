@@ -9,6 +9,7 @@ mod filler;
 mod handover;
 mod silence;
 mod keying;
+mod length;
 mod overlap;
 mod pauses;
 mod stories;
@@ -41,6 +42,7 @@ fn settings() -> TenantSettings {
         prompts: Prompts {
             not_understood: "I didn't catch that.".into(),
             still_there: "Are you still there?".into(),
+            time_is_nearly_up: "One minute is left.".into(),
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),
@@ -53,6 +55,7 @@ fn settings() -> TenantSettings {
         menu: None,
         recording: false,
         calls_max: None,
+        call_max: None,
         outbound: None,
     }
 }

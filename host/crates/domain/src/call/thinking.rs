@@ -19,6 +19,7 @@ const EMPTY_ANSWER: &str = "empty_answer";
 impl Call {
     /// Asks the agent what the caller said in `turn`.
     pub(super) fn ask(&mut self, now: Instant, mut turn: Turn) {
+        self.patience = Duration::ZERO;
         turn.timeline.note(Moment::Worded, now);
         let words = turn.all_words();
         if turn.told != words {

@@ -25,9 +25,13 @@ pub enum CallReason {
     KeyDeadline,
     /// An end that does not come.
     EndDeadline,
+    /// The call may last a minute more.
+    TimeNearlyUp,
+    /// The call may last no longer.
+    TimeUp,
 }
 
-const REASONS: [CallReason; 10] = [
+const REASONS: [CallReason; 12] = [
     CallReason::EndOfTurn,
     CallReason::StableWords,
     CallReason::FinalDeadline,
@@ -38,7 +42,12 @@ const REASONS: [CallReason; 10] = [
     CallReason::BargeIn,
     CallReason::KeyDeadline,
     CallReason::EndDeadline,
+    CallReason::TimeNearlyUp,
+    CallReason::TimeUp,
 ];
+
+/// What is not of a phase, but of the call.
+const LASTING: [CallReason; 2] = [CallReason::TimeNearlyUp, CallReason::TimeUp];
 
 /// At most one alarm per reason.
 #[derive(Debug, Default)]
@@ -54,7 +63,16 @@ impl Timers {
         self.0[reason as usize] = None;
     }
 
+    /// Forgets those of a phase.
     pub(super) fn clear(&mut self) {
+        let before = std::mem::take(self);
+        for reason in LASTING {
+            self.0[reason as usize] = before.0[reason as usize];
+        }
+    }
+
+    /// Forgets all: the call is over.
+    pub(super) fn end(&mut self) {
         *self = Self::default();
     }
 

@@ -14,6 +14,7 @@ const FILLERS_MAX: usize = 16;
 pub(super) struct RawPrompts {
     not_understood: Option<String>,
     still_there: Option<String>,
+    time_is_nearly_up: Option<String>,
     agent_unavailable: Option<String>,
     farewell: Option<String>,
     transfer_failed: Option<String>,
@@ -31,10 +32,20 @@ impl RawPrompts {
         };
         let (not_understood, agent_unavailable) = (not_understood?, agent_unavailable?);
         let usual = || usual_still_there(language.unwrap_or_default()).map_or_else(|| not_understood.clone(), str::to_owned);
+        let usual_notice = || usual_notice(language.unwrap_or_default()).to_owned();
+        let time_is_nearly_up = self.time_is_nearly_up.unwrap_or_else(usual_notice);
         let still_there = self.still_there.unwrap_or_else(usual);
         // Nobody is to be had either way: the line that every tenant has fits.
         let transfer_failed = self.transfer_failed.unwrap_or_else(|| agent_unavailable.clone());
-        Some(Prompts { not_understood, still_there, agent_unavailable, farewell: farewell?, transfer_failed, fillers })
+        Some(Prompts {
+            not_understood,
+            still_there,
+            time_is_nearly_up,
+            agent_unavailable,
+            farewell: farewell?,
+            transfer_failed,
+            fillers,
+        })
     }
 }
 
@@ -62,6 +73,16 @@ fn usual_still_there(language: &str) -> Option<&'static str> {
         "pt" => Some("Você ainda está aí?"),
         "es" => Some("¿Sigue ahí?"),
         _ => None,
+    }
+}
+
+/// Of a tenant that writes none; nothing in a language in which we have none.
+fn usual_notice(language: &str) -> &'static str {
+    match primary(language).as_str() {
+        "en" => "We have one minute left.",
+        "pt" => "Temos mais um minuto.",
+        "es" => "Nos queda un minuto.",
+        _ => "",
     }
 }
 
@@ -103,6 +124,9 @@ mod tests {
         assert_eq!(still_there("pt-BR", ""), "Você ainda está aí?");
         assert_eq!(still_there("en-US", "still_there = 'Hello?'"), "Hello?");
         assert_eq!(still_there("fi-FI", ""), "a", "what every tenant has");
+        let notice = |language, more| resolve(language, more).unwrap().time_is_nearly_up;
+        assert_eq!(notice("es-MX", ""), "Nos queda un minuto.");
+        assert_eq!((notice("fi-FI", ""), notice("en-US", "time_is_nearly_up = ''")), (String::new(), String::new()));
     }
 
     #[test]

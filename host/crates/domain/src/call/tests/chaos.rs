@@ -29,6 +29,7 @@ pub(super) fn mute() -> TenantSettings {
     let prompts = Prompts {
         not_understood: none(),
         still_there: none(),
+        time_is_nearly_up: none(),
         agent_unavailable: none(),
         farewell: none(),
         transfer_failed: none(),
@@ -38,7 +39,7 @@ pub(super) fn mute() -> TenantSettings {
 }
 
 fn slow() -> TenantSettings {
-    TenantSettings { human: Some("queues,human".into()), ..filler::settings() }
+    TenantSettings { human: Some("queues,human".into()), call_max: Some(Duration::from_secs(75)), ..filler::settings() }
 }
 
 pub(super) fn machines() -> TenantSettings {

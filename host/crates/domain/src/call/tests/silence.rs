@@ -61,6 +61,12 @@ fn a_wait_is_for_the_turn_after_its_answer_alone() {
     desk.done(2, None);
     desk.utter(3);
     assert_eq!(silence_ms(&mut desk), 5_000);
+    // One that does not come leaves nothing of it.
+    let mut desk = patient(30_000);
+    desk.ask("here it is");
+    desk.tell(CallInput::AgentFell { turn: TurnId(2), code: "cut" });
+    desk.utter(3);
+    assert_eq!(silence_ms(&mut desk), 5_000);
 }
 
 #[test]

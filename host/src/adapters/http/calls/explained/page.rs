@@ -200,6 +200,7 @@ pub(super) fn why(cause: EndCause) -> &'static str {
         EndCause::AsteriskLost => "Asterisk, or the way of its sound, was lost",
         EndCause::Drained => "the gateway was stopping",
         EndCause::Stopped => "an operator or the API ended it",
+        EndCause::TimeUp => "the call had lasted as long as its tenant lets calls last",
         EndCause::NoSound => "no sound came or went, and such calls are not to go on",
         EndCause::NotReached(_) => "whoever was called was not reached",
         EndCause::AnsweringMachine => "a machine answered",
