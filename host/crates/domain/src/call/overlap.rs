@@ -6,7 +6,7 @@ use crate::pause::Expect;
 use std::time::{Duration, Instant};
 
 /// Who makes listening sounds for longer has more to say.
-const ASIDE_MAX: Duration = Duration::from_millis(1_200);
+pub(super) const ASIDE_MAX: Duration = Duration::from_millis(1_200);
 
 /// What a caller's voice over the gateway's own was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -53,6 +53,8 @@ struct Walk {
     asked: BTreeSet<TurnId>,
     /// Turns of which the world has not heard how they ended.
     unanswered: BTreeSet<TurnId>,
+    /// When it was asked last.
+    asked_at: Instant,
     /// The only utterance that may sound.
     open: Option<UtteranceId>,
     /// What was said, and since when.
@@ -91,6 +93,7 @@ fn hurried() -> TenantSettings {
         endpoint_bounds: None,
         silence: ms(2_000),
         barge_in: ms(250),
+        filler: Some(ms(300)),
         agent_deadline: ms(1_000),
         speech_deadline: ms(600),
         final_deadline: ms(300),
@@ -123,6 +126,7 @@ impl Walk {
             begun: now,
             asked: BTreeSet::new(),
             unanswered: BTreeSet::new(),
+            asked_at: now,
             open: None,
             said: BTreeMap::new(),
             cut: BTreeSet::new(),
@@ -319,6 +323,7 @@ impl Walk {
             CallAction::Ask { turn, .. } => {
                 assert!(!self.drained, "asks although the gateway is draining");
                 self.asked.insert(*turn);
+                self.asked_at = self.world.now;
                 self.unanswered.insert(*turn);
             }
             CallAction::CancelAsk { turn } => {
@@ -401,16 +406,20 @@ impl Walk {
         for turn in self.asked.iter().chain(&self.unanswered) {
             assert_eq!(Some(*turn), self.asked_now(), "turn {turn} has no end");
         }
-        if let Phase::Thinking { asked_at, .. } = self.call.phase() {
-            let thinks = self.world.now - *asked_at;
+        if matches!(self.call.phase(), Phase::Thinking { .. }) {
+            let thinks = self.world.now - self.asked_at;
             assert!(thinks <= self.settings.timing.agent_deadline + LATE_MAX, "the agent thinks for {thinks:?}");
         }
         if let Some(since) = self.world.voiced.filter(|_| self.call.is_interruptible()) {
             let over = self.world.now.saturating_duration_since(since.max(self.open_since));
             let noise = self.world.now - since > NOISE;
             let late = LATE_MAX + Duration::from_millis(60);
-            assert!(noise || over <= self.settings.timing.barge_in + late, "speaks over the caller for {over:?}");
+            let patience = self.settings.timing.barge_in.max(crate::call::overlap::ASIDE_MAX);
+            assert!(noise || !self.call.caller_speaks || self.world.paused.is_some(), "speaks over the caller");
+            assert!(noise || over <= patience + late, "speaks over the caller for {over:?}");
         }
+        let says = matches!(self.call.phase(), Phase::Greeting { .. } | Phase::Speaking { .. });
+        assert!(says || self.world.paused.is_none(), "the Mouth stands still for ever");
         let left_alone = matches!(self.call.phase(), Phase::Handover { step: HandoverStep::Asked | HandoverStep::Away(_), .. });
         assert!(!(self.back && left_alone), "a caller who came back is left alone");
         let now = self.world.now;

@@ -116,10 +116,11 @@ fn nothing_stands_still_where_nobody_may_interrupt() {
 }
 
 #[test]
-fn a_mouth_that_stood_still_when_its_voice_fell_goes_on_for_what_follows() {
-    let mut desk = answering();
-    desk.speech();
-    desk.tell(CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" });
-    let actions = desk.tell(CallInput::SpeakingFell { utterance: UtteranceId(2), code: "lost" });
+fn a_mouth_that_was_told_to_stand_still_as_its_sound_ended_goes_on_for_what_follows() {
+    let mut desk = Desk::speaking(settings());
+    desk.done(1, None);
+    desk.after(800).speech();
+    let actions = desk.after(10).tell(CallInput::UtteranceEnded { utterance: UtteranceId(2) });
     assert!(actions.contains(&"go on 2".to_owned()), "{actions:?}");
+    assert_eq!(desk.phase(), "listening");
 }

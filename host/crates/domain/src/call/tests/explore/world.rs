@@ -59,6 +59,8 @@ pub(super) struct World {
     quiet_since: Instant,
     words: Vec<&'static str>,
     pub(super) sound: Option<Sound>,
+    /// It stands still since then.
+    pub(super) paused: Option<Instant>,
     /// The telephony side does one thing after the other.
     line_free: Instant,
     hearing_free: Instant,
@@ -90,6 +92,7 @@ impl World {
             quiet_since: now,
             words: Vec::new(),
             sound: None,
+            paused: None,
             line_free: now,
             hearing_free: now,
             ends: false,
@@ -133,7 +136,7 @@ impl World {
 
     /// Whether something of what is said has sounded.
     pub(super) fn is_heard(&self) -> bool {
-        self.sound.as_ref().is_some_and(|sound| sound.audible.is_some())
+        self.paused.is_none() && self.sound.as_ref().is_some_and(|sound| sound.audible.is_some())
     }
 
     pub(super) fn next_at(&self) -> Option<Instant> {
@@ -304,6 +307,7 @@ impl World {
     }
 
     fn forget_leg(&mut self) {
+        self.paused = None;
         self.voiced = None;
         self.words.clear();
         self.stop_listening();
@@ -323,6 +327,10 @@ impl World {
         match &input {
             CallInput::Hushed { .. } => return self.leg.then_some(input),
             _ if voice != self.voice || !self.leg => return None,
+            CallInput::Audible { .. } | CallInput::UtteranceEnded { .. } if self.paused.is_some() => {
+                self.at(self.now + Duration::from_millis(20), Soon::Voice { voice, input });
+                return None;
+            }
             CallInput::SpeechAudio { utterance } => {
                 let (utterance, at) = (*utterance, self.now + Duration::from_millis(20));
                 let sound = self.sound.as_mut()?;
@@ -351,6 +359,9 @@ impl World {
     }
 
     fn sound_over(&mut self, voice: u32) -> Option<CallInput> {
+        if self.paused.is_some() {
+            return None;
+        }
         let sound = self.sound.as_ref().filter(|sound| voice == self.voice && sound.complete && sound.until <= self.now)?;
         let utterance = sound.utterance;
         if self.leg && self.fails() && self.fails() {

@@ -18,6 +18,8 @@ impl World {
             CallAction::CancelAsk { .. } => self.asked += 1,
             CallAction::Say { utterance, text } => self.say(*utterance, text.as_str().chars().count() as u64),
             CallAction::EndUtterance { utterance } => self.end(*utterance),
+            CallAction::Pause { .. } => self.paused = Some(self.now),
+            CallAction::GoOn { .. } => self.go_on(),
             CallAction::Hush { utterance } => self.hush(*utterance),
             CallAction::GoOnWithAnotherVoice => self.speak_again(),
             CallAction::PlayEmergency { utterance } => self.play(*utterance),
@@ -36,7 +38,7 @@ impl World {
             }
             CallAction::HangUp { .. } => self.ends = true,
             CallAction::Ring | CallAction::PrepareSpeaking | CallAction::Emit(_) => {}
-            CallAction::EndJudged(_) | CallAction::Refused { .. } => {}
+            CallAction::EndJudged(_) | CallAction::OverlapJudged(_) | CallAction::Refused { .. } => {}
         }
     }
 
@@ -188,7 +190,20 @@ impl World {
         }
     }
 
+    /// What stood still is heard so much later.
+    fn go_on(&mut self) {
+        let Some(since) = self.paused.take() else { return };
+        let passed = self.now - since;
+        if let Some(sound) = self.sound.as_mut().filter(|sound| sound.audible.is_some()) {
+            sound.until += passed;
+            if sound.complete {
+                self.plan_end();
+            }
+        }
+    }
+
     fn hush(&mut self, utterance: UtteranceId) {
+        self.paused = None;
         let Some(sound) = self.sound.take() else { return };
         self.voice += 1;
         if let Some(at) = sound.audible {
