@@ -6,7 +6,7 @@ use std::path::Path;
 use vg_tests::scene::{SceneFault, perform, perform_all};
 
 /// So many there are at least: none goes unnoticed.
-const SCENARIOS_MIN: usize = 100;
+const SCENARIOS_MIN: usize = 130;
 
 #[test]
 fn every_scenario_goes_as_it_is_written() {

@@ -77,8 +77,10 @@ impl Session {
     }
 
     fn speak(&mut self, after: Duration, words: &str) {
-        let pcm = sound::speak(words, self.voice);
-        self.events.push(after, SpeakingEvent::Audio { rate_hz: sound::RATE_HZ, pcm });
+        if !words.is_empty() {
+            let pcm = sound::speak(words, self.voice);
+            self.events.push(after, SpeakingEvent::Audio { rate_hz: sound::RATE_HZ, pcm });
+        }
     }
 }
 
