@@ -5,8 +5,8 @@
 use std::time::Duration;
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_tests::rig::{Caller, HESITANT, LADDER, Rig, now};
-use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, MouthCommand, Observation, TenantHint};
+use vg_tests::rig::{Caller, HESITANT, LADDER, Order, Rig, now};
+use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
 
 async fn call(rig: &Rig) -> Caller {
     rig.call_as(TenantHint::Named(TenantId::new(LADDER))).await
@@ -166,7 +166,7 @@ async fn an_answer_that_is_late_is_announced_and_follows_without_being_mixed_up_
     assert_eq!(said.await, "One moment.");
     let (filler, _) = caller.listen().await;
     // The answer came while that sounded, and is next in the Mouth's queue.
-    let MouthCommand::Say { utterance: answer, .. } = caller.command().await else { panic!("no answer") };
+    let Order::Say { utterance: answer, .. } = caller.command().await else { panic!("no answer") };
     assert_ne!(filler, answer);
     caller.report(LegEvent::Audible { utterance: answer, at: now() }).await;
     caller.listen().await;
@@ -196,7 +196,7 @@ async fn who_speaks_over_the_filler_is_listened_to() {
         _ => None,
     });
     assert_eq!(heard.await, "what time is it in Lisbon");
-    while !matches!(caller.command().await, MouthCommand::Hush) {}
+    while !matches!(caller.command().await, Order::Hush) {}
     caller.listen().await;
     assert_eq!(rig.spoken().last().map(String::as_str), Some("what time is it in Lisbon."));
     assert_eq!(fillers(&rig), 1, "once in a turn");
