@@ -236,8 +236,8 @@ pub struct Call {
     draining: bool,
     /// Lines that were ordered and wait for the caller's turn to begin.
     ordered: VecDeque<String>,
-    /// The utterance that the caller spoke over, until it is known how much of it was heard.
-    interrupted: Option<UtteranceId>,
+    /// The last utterances that the caller spoke over, until it is known how much of them was heard.
+    interrupted: VecDeque<UtteranceId>,
 }
 
 /// What became of an input.
@@ -286,7 +286,7 @@ impl Call {
             given_up: false,
             draining: false,
             ordered: VecDeque::new(),
-            interrupted: None,
+            interrupted: VecDeque::new(),
         }
     }
 

@@ -103,7 +103,8 @@ impl Call {
 
     fn end(&mut self, cause: EndCause) {
         let outcome = Outcome { cause, turns: self.turns };
-        (self.finalizing, self.interrupted) = (Finalizing::default(), None);
+        self.finalizing = Finalizing::default();
+        self.interrupted.clear();
         // How the last turn ended is told before: after the end there is nothing more to say.
         self.enter(Phase::Ended(outcome.clone()));
         self.emit(Fact::Ended(outcome));

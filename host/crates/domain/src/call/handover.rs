@@ -131,7 +131,7 @@ impl Call {
         // What was said into the old leg is nobody's any more.
         self.caller_speaks = false;
         self.finalizing = Finalizing::default();
-        self.interrupted = None;
+        self.interrupted.clear();
         self.push(CallAction::LeaveMedia);
         self.timers.arm(CallReason::EndDeadline, now + AWAY_MAX);
     }

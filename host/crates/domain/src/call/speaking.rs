@@ -15,6 +15,8 @@ const UTTERANCE_MAX: Duration = Duration::from_secs(90);
 const EMERGENCY_MAX: Duration = Duration::from_secs(20);
 /// Lines that wait at most.
 const ORDERED_MAX: usize = 8;
+/// Utterances of which it is not known yet how much was heard; of an older one the Mouth says nothing any more.
+const INTERRUPTED_MAX: usize = 4;
 /// The speaker that falls so often in a row is of no use.
 const SPEAKING_FALLS_MAX: u32 = 2;
 
@@ -288,7 +290,10 @@ impl Call {
 
     /// The caller does not want to hear the rest.
     pub(super) fn cut_short(&mut self) {
-        self.interrupted = self.phase.utterance_mut().map(|utterance| utterance.id);
+        if self.interrupted.len() == INTERRUPTED_MAX {
+            self.interrupted.pop_front();
+        }
+        self.interrupted.extend(self.phase.utterance_mut().map(|utterance| utterance.id));
         if let Some(reply) = self.hush() {
             self.record(&reply, true);
         }
@@ -349,15 +354,13 @@ impl Call {
     }
 
     pub(super) fn hushed(&mut self, id: UtteranceId, spoken_ms: u64) -> Verdict {
-        match self.interrupted.take_if(|interrupted| *interrupted >= id) {
-            Some(utterance) => {
-                // What stood before it was being heard: none of it was.
-                let spoken_ms = if utterance == id { spoken_ms } else { 0 };
-                self.emit(Fact::Interrupted { utterance, spoken_ms });
-                Verdict::Taken
-            }
-            None => self.late(),
+        let Some(index) = self.interrupted.iter().position(|interrupted| *interrupted >= id) else { return self.late() };
+        if let Some(utterance) = self.interrupted.remove(index) {
+            // Where something that stood before it was being heard, none of it was.
+            let spoken_ms = if utterance == id { spoken_ms } else { 0 };
+            self.emit(Fact::Interrupted { utterance, spoken_ms });
         }
+        Verdict::Taken
     }
 
     /// An utterance whose end is not reported.

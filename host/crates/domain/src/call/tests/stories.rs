@@ -296,3 +296,17 @@ fn a_caller_who_speaks_over_a_voice_that_falls_does_not_have_to_begin_anew() {
     assert_eq!(desk.wake(CallReason::BargeIn)[0], "hush 1");
     assert_eq!(desk.now - begun, Timing::default().barge_in);
 }
+
+#[test]
+fn two_utterances_in_a_row_that_were_spoken_over_are_both_told_of() {
+    let mut desk = Desk::greeting(keying::with_menu());
+    desk.audio(1);
+    // No key of the menu: its prompt is said at once.
+    desk.tell(CallInput::Digit('7'));
+    desk.audio(2);
+    desk.tell(CallInput::Digit('7'));
+    for utterance in [1, 2] {
+        let told = desk.tell(CallInput::Hushed { utterance: UtteranceId(utterance), spoken_ms: 40 });
+        assert_eq!(told, [format!("- interrupted {utterance} after 40 ms")]);
+    }
+}
