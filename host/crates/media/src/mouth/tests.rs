@@ -338,7 +338,8 @@ fn raw_framing_is_the_codec_alone() {
 #[test]
 fn paused_mouth_keeps_every_sample_and_goes_on_without_a_click() {
     let mut stage = Stage::new(Silence::Comfort);
-    let samples: Vec<i16> = (0..8_000).map(|n| (f32::from(LOUD) * (n as f32 / 20.0).sin()) as i16).collect();
+    let samples: Vec<i16> =
+        (0..8_000).map(|n| (f32::from(LOUD) * (n as f32 * std::f32::consts::TAU / 160.0).sin()) as i16).collect();
     stage.mouth.say(A, 8_000, &samples).unwrap();
     stage.mouth.end(A);
     stage.run(400);
