@@ -22,11 +22,7 @@ impl Call {
         }
         self.caller_speaks = false;
         self.finalizing = Finalizing::default();
-        if let Some(utterance) = self.phase.utterance_mut() {
-            utterance.paused = false;
-            let utterance = utterance.id;
-            self.push(CallAction::Hush { utterance });
-        }
+        self.hush_utterance();
         self.push(CallAction::StartHearing);
         match &self.phase {
             // Perhaps nobody has heard a word of it.

@@ -320,10 +320,6 @@ impl Call {
 
     pub(super) fn hush(&mut self) -> Option<Reply> {
         self.cancel_answer();
-        if let Some(utterance) = self.phase.utterance_mut() {
-            // A Mouth that is hushed does not stand still.
-            utterance.paused = false;
-        }
         match &mut self.phase {
             Phase::Thinking { turn, .. } => {
                 let turn = turn.id;
@@ -331,14 +327,13 @@ impl Call {
                 self.push(CallAction::CancelAsk { turn });
                 None
             }
-            Phase::Greeting { utterance } => {
-                let utterance = utterance.id;
-                self.push(CallAction::Hush { utterance });
+            Phase::Greeting { .. } => {
+                self.hush_utterance();
                 None
             }
-            Phase::Speaking { utterance, reply, .. } => {
-                let (utterance, reply) = (utterance.id, reply.take());
-                self.push(CallAction::Hush { utterance });
+            Phase::Speaking { reply, .. } => {
+                let reply = reply.take();
+                self.hush_utterance();
                 reply
             }
             Phase::Offered
@@ -365,12 +360,19 @@ impl Call {
 
     /// An utterance whose end is not reported.
     pub(super) fn give_up_waiting(&mut self, now: Instant) {
-        if let Some(utterance) = self.phase.utterance_mut() {
-            utterance.paused = false;
-            let utterance = utterance.id;
-            self.push(CallAction::Hush { utterance });
+        if self.hush_utterance() {
             self.utterance_over(now);
         }
+    }
+
+    /// Stops what is being said. False where nothing is.
+    pub(super) fn hush_utterance(&mut self) -> bool {
+        let Some(utterance) = self.phase.utterance_mut() else { return false };
+        // A Mouth that is hushed does not stand still.
+        utterance.paused = false;
+        let utterance = utterance.id;
+        self.push(CallAction::Hush { utterance });
+        true
     }
 
     fn is_current(&mut self, id: UtteranceId) -> bool {

@@ -400,13 +400,16 @@ impl Call {
     }
 
     pub(super) fn agent_waits(&mut self, turn: TurnId, wait: Duration) -> Verdict {
-        match self.asked_turn_mut() {
-            Some(asked) if asked.id == turn => {
-                self.wait = wait.min(WAIT_MAX);
-                Verdict::Taken
-            }
-            Some(_) | None => self.late(),
+        self.take_hint(turn, |call| call.wait = wait.min(WAIT_MAX))
+    }
+
+    /// Does `take` with what the agent says besides words, where it is of the turn that it answers now.
+    pub(super) fn take_hint(&mut self, turn: TurnId, take: impl FnOnce(&mut Self)) -> Verdict {
+        if self.asked_turn_mut().is_none_or(|asked| asked.id != turn) {
+            return self.late();
         }
+        take(self);
+        Verdict::Taken
     }
 
     /// What the agent said of the caller's next turn holds from now on.
@@ -416,12 +419,6 @@ impl Call {
     }
 
     pub(super) fn agent_expects(&mut self, turn: TurnId, expect: Expect) -> Verdict {
-        match self.asked_turn_mut() {
-            Some(asked) if asked.id == turn => {
-                self.hint = expect;
-                Verdict::Taken
-            }
-            Some(_) | None => self.late(),
-        }
+        self.take_hint(turn, |call| call.hint = expect)
     }
 }

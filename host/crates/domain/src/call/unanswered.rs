@@ -15,13 +15,7 @@ enum InPlace {
 
 impl Call {
     pub(super) fn agent_intent(&mut self, turn: TurnId, intent: Intent) -> Verdict {
-        match self.asked_turn_mut() {
-            Some(asked) if asked.id == turn => {
-                self.intent = Some(intent);
-                Verdict::Taken
-            }
-            Some(_) | None => self.late(),
-        }
+        self.take_hint(turn, |call| call.intent = Some(intent))
     }
 
     pub(super) fn agent_fell(&mut self, now: Instant, turn: TurnId, code: &'static str) -> Verdict {
