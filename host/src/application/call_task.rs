@@ -243,6 +243,7 @@ impl CallTask {
                 let started = self.listener.start_next();
                 self.on_listener(started);
             }
+            CallAction::GiveUpHearing => self.listener.give_up(),
             CallAction::FinalizeHearing => self.listener.finalize(),
             CallAction::PrepareSpeaking => self.speaker.prepare(),
             CallAction::Ask { turn, text } => self.thinker.ask(turn, text),

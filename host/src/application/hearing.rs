@@ -93,6 +93,14 @@ impl Listener {
         self.forget();
     }
 
+    /// The session counts as fallen, and nothing of what it has heard is heard again.
+    pub(super) fn give_up(&mut self) {
+        if self.session.is_some() {
+            self.climber.fell(Sample::Hearing(self.request.clone()));
+        }
+        self.begin_anew();
+    }
+
     /// Opens a session in place of the one before, which hears again what was said and is not final.
     pub(super) fn start(&mut self) -> Result<(), Fall> {
         (self.session, self.stopped) = (None, false);

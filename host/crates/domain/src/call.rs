@@ -75,6 +75,8 @@ pub enum CallAction {
     StartHearing,
     /// Open one of the ladder's next listener.
     StartNextHearing,
+    /// What the listener has heard and not said is nobody's any more: end its session, and count that as a fall.
+    GiveUpHearing,
     /// The turn is over: give the last words.
     FinalizeHearing,
     /// Speech will be needed soon: open a speaking session.
@@ -364,6 +366,7 @@ impl Call {
                 CallReason::EndOfTurn => self.end_of_turn(now, due),
                 CallReason::StableWords => self.wait_for_stable_words(now),
                 CallReason::FinalDeadline => self.final_deadline(now),
+                CallReason::OwedWords => self.words_are_owed(now),
                 CallReason::Silence => self.silence(now),
                 CallReason::AgentDeadline => self.agent_deadline(now),
                 CallReason::Filler => self.filler_due(now),

@@ -18,7 +18,7 @@ impl Call {
         self.enter(Phase::Handover { handover, step: HandoverStep::Calling });
         // Who waits hears no question, and is not heard.
         self.caller_speaks = false;
-        self.finalizing = super::Finalizing::default();
+        self.nothing_is_owed();
         self.timers.arm(CallReason::EndDeadline, now + ring + STEP_MAX);
     }
 

@@ -1,6 +1,6 @@
 //! Ways out: a goodbye, a hang-up.
 
-use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, Next, Phase, SetUp, Verdict};
 use crate::dialling::DialFailure;
 use crate::event::Fact;
 use crate::outcome::{EndCause, Outcome};
@@ -103,7 +103,7 @@ impl Call {
 
     fn end(&mut self, cause: EndCause) {
         let outcome = Outcome { cause, turns: self.turns };
-        self.finalizing = Finalizing::default();
+        self.nothing_is_owed();
         self.interrupted.clear();
         // How the last turn ended is told before: after the end there is nothing more to say.
         self.enter(Phase::Ended(outcome.clone()));

@@ -2,7 +2,7 @@
 
 use super::listening::HearingFalls;
 use super::phase::{HandoverStep, Progress};
-use super::{Call, CallAction, CallReason, Finalizing, Next, Phase, Verdict};
+use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::Fact;
 use crate::outcome::EndCause;
 use crate::transfer::{Handover, HandoverReason, Place, Returned, Transfer, TransferMode, TransferRefusal, Way};
@@ -130,7 +130,7 @@ impl Call {
         *step = HandoverStep::Away(Progress::Unknown);
         // What was said into the old leg is nobody's any more.
         self.caller_speaks = false;
-        self.finalizing = Finalizing::default();
+        self.nothing_is_owed();
         self.interrupted.clear();
         self.push(CallAction::LeaveMedia);
         self.timers.arm(CallReason::EndDeadline, now + AWAY_MAX);
@@ -180,7 +180,7 @@ impl Call {
     pub(super) fn go_on_without_them(&mut self, now: Instant) {
         // A listener may have been found meanwhile; what it heard of others is not the caller's.
         (self.deaf, self.hearing_falls, self.caller_speaks) = (false, HearingFalls::default(), false);
-        self.finalizing = Finalizing::default();
+        self.nothing_is_owed();
         self.push(CallAction::StartHearing);
         self.say_that_nobody_is_reached(now);
     }

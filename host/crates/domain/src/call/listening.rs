@@ -1,7 +1,7 @@
 //! The caller's turn: from the first sound to the words.
 
 use super::phase::{Floor, Turn};
-use super::{Call, CallAction, CallReason, Finalizing, HandoverStep, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, HandoverStep, Next, Phase, SetUp, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
 use crate::keypad::Keypad;
@@ -91,6 +91,7 @@ impl Call {
         }
         self.caller_speaks = true;
         self.speech_since = Some(started);
+        self.timers.cancel(CallReason::OwedWords);
         Verdict::Taken
     }
 
@@ -189,7 +190,6 @@ impl Call {
     }
 
     pub(super) fn final_deadline(&mut self, now: Instant) {
-        self.finalizing = Finalizing::default();
         self.last_words_took = Some(self.settings.timing.final_deadline);
         if let Phase::Listening { turn } = &mut self.phase {
             // What was guessed is better than nothing, but for what stands in place of digits.
@@ -277,7 +277,7 @@ impl Call {
     /// Starts a listener again, or the next one, unless all have fallen too often.
     fn note_hearing_fall(&mut self, now: Instant, code: &'static str) {
         self.fell(Role::Hearing, code);
-        self.finalizing = Finalizing::default();
+        self.nothing_is_owed();
         let has_others = self.settings.hearing.rungs().len() > 1;
         let falls = &mut self.hearing_falls;
         falls.all += 1;

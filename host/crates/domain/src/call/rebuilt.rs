@@ -1,6 +1,6 @@
 //! A media leg that was built anew in a call that is up.
 
-use super::{Call, CallAction, Finalizing, Phase, SetUp, Verdict};
+use super::{Call, CallAction, Phase, SetUp, Verdict};
 use std::time::Instant;
 
 impl Call {
@@ -21,7 +21,7 @@ impl Call {
             | Phase::Advising { .. } => {}
         }
         self.caller_speaks = false;
-        self.finalizing = Finalizing::default();
+        self.nothing_is_owed();
         self.hush_utterance();
         self.push(CallAction::StartHearing);
         match &self.phase {

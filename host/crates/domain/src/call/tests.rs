@@ -11,6 +11,7 @@ mod silence;
 mod keying;
 mod length;
 mod overlap;
+mod owed;
 mod pauses;
 mod stories;
 mod table;
@@ -253,6 +254,7 @@ fn line(action: &CallAction) -> String {
         | CallAction::Answer
         | CallAction::StartHearing
         | CallAction::StartNextHearing
+        | CallAction::GiveUpHearing
         | CallAction::GoOnWithAnotherVoice
         | CallAction::FinalizeHearing
         | CallAction::PrepareSpeaking

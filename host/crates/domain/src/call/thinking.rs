@@ -39,19 +39,17 @@ impl Call {
     }
 
     pub(super) fn agent_text(&mut self, now: Instant, turn: TurnId, text: &str) -> Verdict {
-        match &mut self.phase {
+        let clauses = match &mut self.phase {
             Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
                 asked.timeline.note_first(Moment::FirstText, now);
                 let clauses = answer.push(text);
                 self.begin_reply(now, &clauses);
-                if clauses.is_empty() {
-                    // Words that cannot be spoken yet end no silence: the deadline stays.
-                    return Verdict::Taken;
-                }
+                clauses
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
                 let clauses = reply.answer.push(text);
                 self.speak_clauses(&clauses);
+                clauses
             }
             Phase::Thinking { .. }
             | Phase::Speaking { .. }
@@ -65,9 +63,12 @@ impl Call {
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return self.late(),
+        };
+        // The deadline is for the next words as well: an answer that breaks off must not leave the caller in silence. Words that cannot be spoken
+        // yet end none.
+        if !clauses.is_empty() {
+            self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
         }
-        // The deadline is for the next words as well: an answer that breaks off must not leave the caller in silence.
-        self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
         Verdict::Taken
     }
 

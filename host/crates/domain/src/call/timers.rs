@@ -11,6 +11,8 @@ pub enum CallReason {
     StableWords,
     /// The last words did not come.
     FinalDeadline,
+    /// The listener still owes last words.
+    OwedWords,
     /// The caller says nothing.
     Silence,
     /// The agent says nothing.
@@ -31,10 +33,11 @@ pub enum CallReason {
     TimeUp,
 }
 
-const REASONS: [CallReason; 12] = [
+const REASONS: [CallReason; 13] = [
     CallReason::EndOfTurn,
     CallReason::StableWords,
     CallReason::FinalDeadline,
+    CallReason::OwedWords,
     CallReason::Silence,
     CallReason::AgentDeadline,
     CallReason::Filler,
@@ -47,7 +50,7 @@ const REASONS: [CallReason; 12] = [
 ];
 
 /// What is not of a phase, but of the call.
-const LASTING: [CallReason; 2] = [CallReason::TimeNearlyUp, CallReason::TimeUp];
+const LASTING: [CallReason; 3] = [CallReason::OwedWords, CallReason::TimeNearlyUp, CallReason::TimeUp];
 
 /// At most one alarm per reason.
 #[derive(Debug, Default)]
@@ -79,6 +82,11 @@ impl Timers {
     /// The earliest alarm; reasons in their order where two are due together.
     pub(super) fn next(&self) -> Option<(Instant, CallReason)> {
         REASONS.into_iter().filter_map(|reason| Some((self.0[reason as usize]?, reason))).min()
+    }
+
+    #[cfg(test)]
+    pub(super) fn next_but(&self, but: CallReason) -> Option<(Instant, CallReason)> {
+        REASONS.into_iter().filter(|reason| *reason != but).filter_map(|reason| Some((self.0[reason as usize]?, reason))).min()
     }
 
     /// Takes the earliest alarm if it is due.

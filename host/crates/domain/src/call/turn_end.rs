@@ -20,6 +20,9 @@ const UNKNOWN_LISTENER: Duration = Duration::from_millis(100);
 /// begins to speak within it was going on, and had not heard that it was somebody else's turn.
 const REACTION: Duration = Duration::from_millis(200);
 
+/// The listener did not say its last words.
+const NO_FINAL: &str = "no_final";
+
 /// Nobody is waited for longer, whatever the agent wants.
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
 
@@ -151,7 +154,25 @@ impl Call {
 
     fn ask_for_last_words(&mut self, now: Instant) {
         self.push(CallAction::FinalizeHearing);
-        self.finalizing.begin(now, self.settings.timing.final_deadline);
+        let within = self.settings.timing.final_deadline;
+        self.finalizing.begin(now, within);
+        self.timers.arm(CallReason::OwedWords, now + within);
+    }
+
+    /// A listener that keeps its last words for so long would say them into the next turn: another session takes its place. Who speaks again is
+    /// heard by it, and it is judged when that speech ends.
+    pub(super) fn words_are_owed(&mut self, now: Instant) {
+        let pauses = matches!(&self.phase, Phase::Listening { turn } if matches!(turn.floor, Floor::Pause { .. }));
+        if self.finalizing.pending > 0 && self.is_conversing() && !pauses && !self.deaf {
+            self.push(CallAction::GiveUpHearing);
+            let _ = self.hearing_fell(now, NO_FINAL);
+        }
+    }
+
+    /// No listener owes any words.
+    pub(super) fn nothing_is_owed(&mut self) {
+        self.finalizing = Finalizing::default();
+        self.timers.cancel(CallReason::OwedWords);
     }
 
     /// The agent is asked with the words there are as soon as they have stood for a while; the last ones correct them where they differ.
@@ -214,6 +235,9 @@ impl Call {
         let Some(took) = self.finalizing.answered(now) else { return self.late() };
         self.last_words_took = took.or(self.last_words_took);
         let pending = self.finalizing.pending;
+        if pending == 0 {
+            self.timers.cancel(CallReason::OwedWords);
+        }
         self.hearing_falls = HearingFalls::default();
         if let Phase::Listening { turn } = &mut self.phase
             && (turn.floor != Floor::Closed || pending > 0)

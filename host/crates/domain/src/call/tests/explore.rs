@@ -67,8 +67,6 @@ struct Walk {
     /// The dialplan has given the caller back, and no media leg is there yet.
     back: bool,
     silent_since: Instant,
-    /// When the agent last said something that was wanted.
-    last_text: Instant,
     ended: bool,
     longest: BTreeMap<Reason, Duration>,
 }
@@ -134,7 +132,6 @@ impl Walk {
             drained: false,
             back: false,
             silent_since: now,
-            last_text: now,
             ended: false,
             longest: BTreeMap::new(),
         }
@@ -201,9 +198,6 @@ impl Walk {
         if silence > SILENCE_MAX && self.in_conversation() {
             let Some(reason) = self.reason() else { panic!("{silence:?} of silence without a reason") };
             let bound = self.bound(reason);
-            // Words of which no sentence has come yet lengthen the agent's time in the middle of an answer: it is silent for longer then.
-            let trickled = self.last_text.saturating_duration_since(self.silent_since);
-            let bound = if reason == Reason::AgentStopped { bound + trickled } else { bound };
             assert!(silence <= bound, "{silence:?} of silence for want of {reason:?}, which may be {bound:?}");
             let longest = self.longest.entry(reason).or_default();
             *longest = silence.max(*longest);
@@ -222,7 +216,8 @@ impl Walk {
 
     /// Why nobody is heard. None where nothing that is waited for would end it soon.
     fn reason(&self) -> Option<Reason> {
-        let (_, alarm) = self.call.poll_timeout()?;
+        // What a listener owes is no reason to be silent.
+        let (_, alarm) = self.call.timers.next_but(CallReason::OwedWords)?;
         Some(match (self.call.phase(), alarm) {
             (Phase::Listening { .. }, CallReason::Silence) => Reason::CallersTurn,
             (Phase::Listening { .. }, CallReason::EndOfTurn | CallReason::FinalDeadline | CallReason::StableWords) => {
@@ -279,7 +274,6 @@ impl Walk {
                 }
             }
             CallInput::UtteranceEnded { utterance } if self.open == Some(*utterance) => self.open = None,
-            CallInput::AgentText { turn, .. } if self.asked.contains(turn) => self.last_text = self.world.now,
             CallInput::HandoverReturned(_) => self.back = true,
             CallInput::Drain => self.drained = true,
             CallInput::MediaConnected => self.back = false,

@@ -17,7 +17,8 @@ fn words_that_came_before_the_deadline_are_enough() {
     desk.after(500).pause();
     desk.wake(CallReason::EndOfTurn);
     desk.words("hello");
-    assert_eq!(desk.wake(CallReason::FinalDeadline), ["- heard 1: hello", "ask 1: hello"]);
+    let asked = ["- heard 1: hello", "ask 1: hello", "GiveUpHearing", "- hearing fell: no_final", "StartHearing"];
+    assert_eq!(desk.wake(CallReason::FinalDeadline), asked);
     assert_eq!(desk.tell(CallInput::Finalized), [""; 0]);
 }
 

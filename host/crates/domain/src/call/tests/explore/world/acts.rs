@@ -13,6 +13,7 @@ impl World {
             CallAction::ConnectMedia => _ = self.act(CallInput::MediaConnected, CallInput::SetUpFailed { code: "gone" }),
             CallAction::Answer => _ = self.act(CallInput::Answered, CallInput::SetUpFailed { code: "gone" }),
             CallAction::StartHearing | CallAction::StartNextHearing => self.listen(),
+            CallAction::GiveUpHearing => self.stop_listening(),
             CallAction::FinalizeHearing => self.finalize(),
             CallAction::Ask { turn, .. } => self.answer(*turn),
             CallAction::CancelAsk { .. } => self.asked += 1,

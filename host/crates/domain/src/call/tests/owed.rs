@@ -1,0 +1,47 @@
+//! Last words that do not come.
+
+use super::turn_end::asked_early;
+use super::*;
+
+#[test]
+fn a_listener_that_keeps_its_last_words_does_not_say_them_into_the_next_turn() {
+    let gives_up = ["GiveUpHearing", "- hearing fell: no_final", "StartHearing"];
+    let mut desk = asked_early("where is my order");
+    desk.answer(1, 2);
+    assert_eq!(desk.wake(CallReason::OwedWords), gives_up);
+    assert_eq!(desk.phase(), "listening");
+    assert_eq!(desk.ask("and the other one"), ["- heard 2: and the other one", "ask 2: and the other one"]);
+
+    // Words over the answer that are to be dropped, and do not come.
+    desk.text(2, "On its way. It");
+    desk.audio(3);
+    desk.after(300).speech();
+    desk.after(150).pause();
+    assert_eq!(desk.wake(CallReason::OwedWords), gives_up);
+
+    // Who speaks meanwhile is not cut off.
+    desk.after(300).speech();
+    desk.after(150).pause();
+    desk.after(1_900).speech();
+    assert_eq!(desk.wake(CallReason::BargeIn)[..2], ["cancel ask 2", "hush 3"]);
+    desk.after(5_000).words("stop");
+    desk.pause();
+    desk.wake(CallReason::EndOfTurn);
+    assert_eq!(desk.tell(CallInput::Finalized).last().unwrap(), "ask 3: stop");
+}
+
+#[test]
+fn a_listener_that_keeps_its_last_words_again_and_again_is_not_waited_for() {
+    let mut desk = Desk::listening(with_human());
+    for _ in 0..4 {
+        assert_eq!(desk.phase(), "listening");
+        desk.speech();
+        desk.after(900).pause();
+        desk.wake(CallReason::EndOfTurn);
+        let said = desk.wake(CallReason::FinalDeadline);
+        assert!(said.contains(&"- hearing fell: no_final".to_owned()), "{said:?}");
+        let next = desk.call.last_utterance.0;
+        desk.utter(next);
+    }
+    assert_ne!(desk.phase(), "listening", "nobody hears the caller");
+}
