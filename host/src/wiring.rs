@@ -111,6 +111,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         observe: Arc::clone(&metrics) as _,
         recorder: recordings.clone().map(|recordings| recordings as _),
         emergency: Arc::new(emergency),
+        hold_tone: Arc::new(prompts::hold_tone()),
         on_silent_path: match config.media.on_silent_path {
             config::OnSilentPath::GoOn => OnSilentPath::GoOn,
             config::OnSilentPath::End => OnSilentPath::End,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, TurnId};
@@ -80,9 +80,9 @@ impl Answer {
         loop {
             match events.recv().await.expect("an answer has an end") {
                 AgentEvent::Text(piece) => text.push_str(&piece),
-                AgentEvent::Expects(expected) => expect = Some(expected),
-                AgentEvent::Waits(long) => wait = Some(long),
-                AgentEvent::Intent(named) => intent = Some(named),
+                AgentEvent::Hint(Hint::Expect(expected)) => expect = Some(expected),
+                AgentEvent::Hint(Hint::Wait(long)) => wait = Some(long),
+                AgentEvent::Hint(Hint::Intent(named)) => intent = Some(named),
                 end => return Self { text, expect, intent, wait, end },
             }
         }

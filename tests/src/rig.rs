@@ -240,6 +240,7 @@ impl Rig {
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
             emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
+            hold_tone: Arc::new(Prompt::new(8_000, vec![5; 800])),
             on_silent_path,
         };
         let limits = GatewayLimits { calls_max, grace: Duration::from_secs(10) };

@@ -22,6 +22,7 @@ impl Facts for LogFacts {
             Fact::Interrupted { utterance, spoken_ms } => {
                 tracing::info!(%call, %tenant, %utterance, spoken_ms, "interrupted");
             }
+            Fact::LanguageChanged { language } => tracing::info!(%call, %tenant, language, "language changed"),
             Fact::Turn(record) => {
                 let total_ms = record.latency.map(|latency| latency.total_ms);
                 tracing::info!(%call, %tenant, turn = %record.turn, total_ms, interrupted = record.interrupted, "turn ended");

@@ -96,7 +96,7 @@ impl Drop for TenantSeat {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::num::NonZeroUsize;
     use vg_domain::fallback::Fallback;
@@ -106,13 +106,15 @@ mod tests {
 
     const CALLS_MAX: usize = 12;
 
-    fn settings(tenant: &str, calls_max: usize) -> TenantSettings {
+    /// Settings of a tenant that says nothing.
+    pub(in crate::application) fn settings(tenant: &str, calls_max: usize) -> TenantSettings {
         let none = String::new;
         let provider = || Ladder::from(Provider::new(PluginId::new("none"), "{}"));
         TenantSettings {
             tenant: TenantId::new(tenant),
             language: none(),
             greeting: none(),
+            greeting_interruptible: true,
             hearing: provider(),
             speaking: provider(),
             prompts: Prompts {
@@ -133,6 +135,7 @@ mod tests {
             call_max: None,
             calls_max: NonZeroUsize::new(calls_max),
             outbound: None,
+            languages: Vec::new(),
         }
     }
 

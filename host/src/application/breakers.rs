@@ -160,6 +160,11 @@ impl Climber {
         &self.ladder.rungs()[self.at]
     }
 
+    /// Another ladder, from its first rung on.
+    pub(super) fn go_over_to(&mut self, ladder: Ladder) {
+        (self.ladder, self.at) = (ladder, 0);
+    }
+
     /// The next one is to be tried first.
     pub(super) fn climb(&mut self) {
         self.at = (self.at + 1) % self.ladder.rungs().len();

@@ -54,6 +54,8 @@ pub struct Services {
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Said when no speaker is left.
     pub emergency: Arc<Prompt>,
+    /// Played again and again to who waits for an answer.
+    pub hold_tone: Arc<Prompt>,
     /// What becomes of a call whose media path stays silent.
     pub on_silent_path: OnSilentPath,
 }
@@ -243,6 +245,11 @@ impl CallTask {
                 let started = self.listener.start_next();
                 self.on_listener(started);
             }
+            CallAction::ChangeLanguage(settings) => {
+                self.speaker.change_to(&settings);
+                let changed = self.listener.change_to(&settings);
+                self.on_listener(changed);
+            }
             CallAction::GiveUpHearing => self.listener.give_up(),
             CallAction::FinalizeHearing => self.listener.finalize(),
             CallAction::PrepareSpeaking => self.speaker.prepare(),
@@ -257,6 +264,7 @@ impl CallTask {
             CallAction::PlayEmergency { utterance } => {
                 self.speaker.play(utterance, &self.services.emergency);
             }
+            CallAction::PlayTone { utterance } => self.speaker.play(utterance, &self.services.hold_tone),
             CallAction::SeekAdvice { reason, wish } => self.thinker.seek_advice(reason, wish),
             CallAction::Transfer(handover) => self.line.act(Act::Transfer(handover)).await,
             CallAction::LeaveMedia => {
@@ -478,9 +486,7 @@ impl CallTask {
             Thought::Opened => CallInput::ConversationOpened,
             Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
-            Thought::Answer(turn, AgentEvent::Expects(expect)) => CallInput::AgentExpects { turn, expect },
-            Thought::Answer(turn, AgentEvent::Waits(wait)) => CallInput::AgentWaits { turn, wait },
-            Thought::Answer(turn, AgentEvent::Intent(intent)) => CallInput::AgentIntent { turn, intent },
+            Thought::Answer(turn, AgentEvent::Hint(hint)) => CallInput::AgentHints { turn, hint },
             Thought::Answer(turn, AgentEvent::Done(command)) => CallInput::AgentDone { turn, command },
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
             Thought::Advice(Ok(advice)) => CallInput::Advised(advice),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use vg_domain::ids::PluginId;
-use vg_domain::tenant::Ladder;
+use vg_domain::tenant::{Ladder, TenantSettings};
 
 /// Feeds one session after another; keeps what a slow session has not taken, and what one that falls may take with it.
 pub(super) struct Listener {
@@ -29,6 +29,8 @@ pub(super) struct Listener {
 #[derive(Clone, Copy)]
 struct Speech {
     since_ms: u64,
+    /// Its last part began there.
+    part_ms: u64,
     until_ms: Option<u64>,
 }
 
@@ -37,12 +39,15 @@ struct Speech {
 struct Replay {
     pieces: VecDeque<Vec<i16>>,
     samples: usize,
+    /// So many of them are the last part of a speech, what came just before it included.
+    part: usize,
 }
 
 impl Replay {
     /// One piece more; what is older than `samples_max` is let go, and its memory used again.
     fn keep(&mut self, pcm: &[i16], samples_max: usize) {
         self.samples += pcm.len();
+        self.part += pcm.len();
         let mut spare = Vec::new();
         while self.samples > samples_max
             && let Some(oldest) = self.pieces.pop_front()
@@ -57,8 +62,21 @@ impl Replay {
         }
     }
 
+    /// Another part of the speech begins, `before` samples ago.
+    fn begin_part(&mut self, before: usize) {
+        self.part = before;
+    }
+
+    /// Only the last part is of interest.
+    fn keep_part(&mut self) {
+        while let Some(oldest) = self.pieces.front().map(Vec::len).filter(|oldest| self.samples >= self.part + oldest) {
+            self.samples -= oldest;
+            self.pieces.pop_front();
+        }
+    }
+
     fn clear(&mut self) {
-        (self.pieces, self.samples) = (VecDeque::new(), 0);
+        *self = Self::default();
     }
 }
 
@@ -93,12 +111,30 @@ impl Listener {
         self.forget();
     }
 
-    /// The session counts as fallen, and nothing of what it has heard is heard again.
+    /// Listens as these settings say from now on. Who speaks meanwhile is heard from the beginning.
+    pub(super) fn change_to(&mut self, settings: &TenantSettings) -> Result<(), Fall> {
+        self.climber.go_over_to(settings.hearing.clone());
+        (self.request.provider, self.request.language) = (settings.hearing.first().clone(), settings.language.clone());
+        if self.speech.is_none_or(|speech| speech.until_ms.is_some()) {
+            self.speech = None;
+            self.forget();
+        }
+        if self.session.is_some() { self.start() } else { Ok(()) }
+    }
+
+    /// The session counts as fallen, and of what it has heard only the speech that goes on now is heard again.
     pub(super) fn give_up(&mut self) {
         if self.session.is_some() {
             self.climber.fell(Sample::Hearing(self.request.clone()));
         }
-        self.begin_anew();
+        match self.speech.take_if(|speech| speech.until_ms.is_none()) {
+            Some(speech) => {
+                self.session = None;
+                self.speech = Some(Speech { since_ms: speech.part_ms, ..speech });
+                self.replay.keep_part();
+            }
+            None => self.begin_anew(),
+        }
     }
 
     /// Opens a session in place of the one before, which hears again what was said and is not final.
@@ -156,7 +192,8 @@ impl Listener {
         if !self.stopped {
             // Where the words of a stretch before are not final, both are one.
             let since_ms = self.speech.map_or(position_ms, |speech| speech.since_ms);
-            self.speech = Some(Speech { since_ms, until_ms: None });
+            self.speech = Some(Speech { since_ms, part_ms: position_ms, until_ms: None });
+            self.replay.begin_part(samples(limits::HEARING_PREROLL_MS, self.request.rate_hz));
         }
         self.tell(HearingInput::SpeechStarted(position_ms));
     }
@@ -259,3 +296,6 @@ fn ms(samples: usize, rate_hz: u32) -> u64 {
 fn samples(ms: u64, rate_hz: u32) -> usize {
     usize::try_from(ms * u64::from(rate_hz) / 1_000).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;

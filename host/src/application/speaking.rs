@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use vg_domain::ids::{PluginId, UtteranceId};
 use vg_domain::speech::spoken_to;
-use vg_domain::tenant::Ladder;
+use vg_domain::tenant::{Ladder, TenantSettings};
 
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) struct Speaker {
     to_session: VecDeque<SpeakingInput>,
     /// Utterances that no session has flushed, oldest first.
     open: VecDeque<Open>,
+    /// The language in which it speaks when what is open has been said.
+    next: Option<Arc<TenantSettings>>,
     /// They fell: the call decides what becomes of them, and until then nobody is told more of them.
     fell: bool,
     /// `Cancelled` answers that are still to come.
@@ -73,6 +75,7 @@ impl Speaker {
             session: None,
             to_session: VecDeque::new(),
             open: VecDeque::new(),
+            next: None,
             fell: false,
             cancels: 0,
             mouth: None,
@@ -86,6 +89,22 @@ impl Speaker {
     /// Who speaks, or was the last to.
     pub(super) fn plugin(&self) -> &PluginId {
         &self.climber.provider().plugin
+    }
+
+    /// Speaks as these settings say, from the next utterance on.
+    pub(super) fn change_to(&mut self, settings: &Arc<TenantSettings>) {
+        self.next = Some(Arc::clone(settings));
+        self.change_between_utterances();
+    }
+
+    fn change_between_utterances(&mut self) {
+        if let Some(settings) = self.next.take_if(|_| self.open.is_empty()) {
+            self.let_go();
+            self.climber.go_over_to(settings.speaking.clone());
+            let request = &mut self.request;
+            (request.provider, request.language) = (settings.speaking.first().clone(), settings.language.clone());
+            request.lines = settings.lines();
+        }
     }
 
     /// Where sound goes from now on, and the rate that suits it best.
@@ -108,6 +127,7 @@ impl Speaker {
 
     /// Opens a session if there is none. A failure is reported when there is something to say.
     pub(super) fn prepare(&mut self) {
+        self.change_between_utterances();
         let _ = self.ready();
     }
 
@@ -125,7 +145,10 @@ impl Speaker {
     pub(super) fn say(&mut self, utterance: UtteranceId, text: &str) {
         match self.open.back_mut().filter(|last| last.utterance == utterance) {
             Some(last) => last.text = format!("{} {text}", last.text.trim_end()),
-            None => self.open.push_back(Open { utterance, text: text.to_owned(), ended: false, sounded_ms: 0 }),
+            None => {
+                self.change_between_utterances();
+                self.open.push_back(Open { utterance, text: text.to_owned(), ended: false, sounded_ms: 0 });
+            }
         }
         if self.fell {
             return;

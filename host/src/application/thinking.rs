@@ -218,10 +218,7 @@ impl State {
                 Self::Answering(turn, answer) => {
                     let turn = *turn;
                     let event = answer.recv().await.unwrap_or(AgentEvent::Fell("ended"));
-                    if !matches!(
-                        event,
-                        AgentEvent::Text(_) | AgentEvent::Expects(_) | AgentEvent::Waits(_) | AgentEvent::Intent(_)
-                    ) {
+                    if !matches!(event, AgentEvent::Text(_) | AgentEvent::Hint(_)) {
                         *self = Self::Idle;
                     }
                     return Thought::Answer(turn, event);

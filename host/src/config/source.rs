@@ -48,6 +48,16 @@ impl Faults {
         self.0.extend(others.0);
     }
 
+    /// The same of what lies below a place.
+    #[must_use]
+    pub fn below(self, place: &str) -> Self {
+        let below = |Fault { path, what }| {
+            let path = if path.is_empty() { place.to_owned() } else { format!("{place}.{path}") };
+            Fault { path, what }
+        };
+        Self(self.0.into_iter().map(below).collect())
+    }
+
     /// Every fault.
     pub fn iter(&self) -> impl Iterator<Item = &Fault> {
         self.0.iter()

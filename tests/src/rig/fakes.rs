@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, TenantId};
@@ -167,7 +167,7 @@ impl Agent for FakeAgent {
                 return Ok(rx);
             }
             if question.text.as_str().contains("parcel") {
-                tx.send(AgentEvent::Intent(Intent::parse("delivery").unwrap())).await.unwrap();
+                tx.send(AgentEvent::Hint(Hint::Intent(Intent::parse("delivery").unwrap()))).await.unwrap();
             }
             let command = match question.text.as_str() {
                 "goodbye" => Some(AgentCommand::HangUp),

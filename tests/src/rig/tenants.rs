@@ -18,6 +18,7 @@ pub fn settings() -> TenantSettings {
         tenant: TenantId::new("virtual"),
         language: "en-US".to_owned(),
         greeting: "Welcome to the virtual house.".to_owned(),
+        greeting_interruptible: true,
         hearing: provider("stt-fake"),
         speaking: provider("tts-fake"),
         prompts: Prompts {
@@ -38,6 +39,7 @@ pub fn settings() -> TenantSettings {
         calls_max: None,
         call_max: None,
         outbound: None,
+        languages: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::ids::ConversationId;
 use vg_domain::keypad::Collect;
 use vg_domain::pause::Expect;
@@ -73,7 +73,13 @@ async fn give(answer: Answer, to: mpsc::Sender<AgentEvent>, log: Log) {
         sleep(Duration::from_millis(answer.after)).await;
         if let Some(expect) = &answer.expects {
             let expect = Expect::parse(expect).expect("something that can be expected");
-            to.send(AgentEvent::Expects(expect)).await.ok()?;
+            to.send(AgentEvent::Hint(Hint::Expect(expect))).await.ok()?;
+        }
+        if let Some(language) = answer.language {
+            to.send(AgentEvent::Hint(Hint::Language(language))).await.ok()?;
+        }
+        if answer.interruptible == Some(false) {
+            to.send(AgentEvent::Hint(Hint::Uninterruptible)).await.ok()?;
         }
         for piece in answer.says {
             match piece {

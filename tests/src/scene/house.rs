@@ -24,7 +24,7 @@ pub(super) struct House {
 impl House {
     pub(super) fn of(scenario: &Scenario, log: &Log) -> Self {
         let listeners = Listeners { manners: Arc::new(Mutex::new(scenario.listener.clone())), log: log.clone() };
-        let (names, manners) = (scenario.voices().to_vec(), Arc::new(Mutex::new(scenario.voice.clone())));
+        let (names, manners) = (scenario.voices(), Arc::new(Mutex::new(scenario.voice.clone())));
         let voices = Voices { names, manners, log: log.clone() };
         let agent = Arc::new(Answerer {
             log: log.clone(),

@@ -58,7 +58,7 @@ pub(super) async fn play(scenario: &Scenario) -> Played {
     let log = Log::new();
     let house = House::of(scenario, &log);
     let caller = house.rig.call().await;
-    let far = FarEnd::new(log.clone(), scenario.voices().to_vec());
+    let far = FarEnd::new(log.clone(), scenario.voices());
     let mut scene = Scene {
         house: &house,
         log: log.clone(),
@@ -260,6 +260,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Heard { text, .. } => format!("heard {}", text.as_str()),
         Fact::NotUnderstood { .. } => "not_understood".to_owned(),
         Fact::Saying { text, .. } => format!("saying {}", text.as_str()),
+        Fact::LanguageChanged { language } => format!("language {language}"),
         Fact::Filler { text, .. } => format!("filler {}", text.as_str()),
         Fact::Interrupted { spoken_ms, .. } => format!("interrupted after {spoken_ms}"),
         Fact::Agent(_) => "agent is known".to_owned(),

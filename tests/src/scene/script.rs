@@ -6,10 +6,11 @@ pub(super) use step::{Act, Moment, Step};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use vg_domain::ids::PluginId;
 use vg_domain::keypad::{Menu, MenuAction, MenuStart};
-use vg_domain::tenant::{Bounds, Ladder, Provider, TenantSettings, Timing};
+use vg_domain::tenant::{Bounds, Ladder, Prompts, Provider, TenantSettings, Timing};
 use vg_domain::transfer::TransferTarget;
 
 /// One scenario.
@@ -44,20 +45,37 @@ pub(super) struct Scenario {
 #[serde(deny_unknown_fields, default)]
 struct Tenant {
     greeting: String,
+    greeting_interruptible: bool,
     language: String,
     listeners: Vec<String>,
     voices: Vec<String>,
+    /// Said while an answer is late.
+    fillers: Vec<String>,
+    /// Another language, with a listener and a voice of its own.
+    other: Option<Other>,
     /// Dialplan place of a person; empty for nobody.
     human: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Other {
+    language: String,
+    listener: String,
+    voice: String,
+    not_understood: String,
 }
 
 impl Default for Tenant {
     fn default() -> Self {
         Self {
             greeting: "Hello.".to_owned(),
+            greeting_interruptible: true,
             language: "en-US".to_owned(),
             listeners: vec!["stt-first".to_owned()],
             voices: vec!["tts-first".to_owned()],
+            fillers: Vec::new(),
+            other: None,
             human: "people,s".to_owned(),
         }
     }
@@ -230,6 +248,10 @@ pub(super) struct Answer {
     pub(super) says: Vec<Piece>,
     /// What it expects of the caller then.
     pub(super) expects: Option<String>,
+    /// In which language the call goes on, from before its first word.
+    pub(super) language: Option<String>,
+    /// Whether the caller may speak over it.
+    pub(super) interruptible: Option<bool>,
     /// What it wants besides.
     pub(super) then: Option<Wish>,
     /// It falls with this code in place of an end.
@@ -295,22 +317,32 @@ pub(super) struct Expect {
 impl Scenario {
     /// The tenant's settings.
     pub(super) fn settings(&self) -> TenantSettings {
-        let Tenant { greeting, language, listeners, voices, human } = &self.tenant;
-        TenantSettings {
+        let Tenant { greeting, greeting_interruptible, language, listeners, voices, fillers, other, human } = &self.tenant;
+        let prompts = Prompts { fillers: fillers.clone(), ..crate::rig::settings().prompts };
+        let settings = TenantSettings {
+            prompts,
             language: language.clone(),
             greeting: greeting.clone(),
+            greeting_interruptible: *greeting_interruptible,
             hearing: ladder(listeners),
             speaking: ladder(voices),
             timing: self.timing.timing(),
             human: Some(human.clone()).filter(|human| !human.is_empty()),
             menu: self.menu.as_ref().map(Keys::menu),
             ..crate::rig::settings()
-        }
+        };
+        let other = other.clone().map(|Other { language, listener, voice, not_understood }| {
+            let prompts = Prompts { not_understood, ..settings.prompts.clone() };
+            let (hearing, speaking) = (ladder(&[listener]), ladder(&[voice]));
+            Arc::new(TenantSettings { language, prompts, hearing, speaking, ..settings.clone() })
+        });
+        TenantSettings { languages: other.into_iter().collect(), ..settings }
     }
 
-    /// The voices in the order of the ladder.
-    pub(super) fn voices(&self) -> &[String] {
-        &self.tenant.voices
+    /// The voices in the order of the ladder, and that of the other language.
+    pub(super) fn voices(&self) -> Vec<String> {
+        let other = self.tenant.other.as_ref().map(|other| other.voice.clone());
+        self.tenant.voices.iter().cloned().chain(other).collect()
     }
 }
 

@@ -11,6 +11,9 @@ const CHAR: usize = RATE_HZ as usize / 15 + 1;
 /// The samples of the built-in recording, as the rig makes it.
 const RECORDED: i16 = 7;
 
+/// The samples of the tone for who waits, as the rig makes it.
+const TONE: i16 = 5;
+
 /// Stands before each text that is spoken: what was spoken before it ends there.
 const BEGIN: i16 = i16::MIN;
 
@@ -35,6 +38,7 @@ pub(super) struct HeardWords {
     text: String,
     voices: Vec<usize>,
     recorded: bool,
+    toned: bool,
     block: Option<(usize, i16, usize)>,
 }
 
@@ -57,6 +61,7 @@ impl HeardWords {
                 }
             }
             (None, RECORDED) => self.recorded = true,
+            (None, TONE) => self.toned = true,
             (None, _) => {}
         }
     }
@@ -74,12 +79,15 @@ impl HeardWords {
         }
     }
 
-    /// The words, `[recording]` in place of what the built-in recording stands for.
+    /// The words, `[recording]` in place of what the built-in recording stands for, `[tone]` for the tone of who waits.
     pub(super) fn text(&self) -> String {
         let mut text = self.text.trim().to_owned();
         if self.recorded {
             let gap = if text.is_empty() { "" } else { " " };
             let _ = write!(text, "{gap}[recording]");
+        }
+        if self.toned {
+            text.push_str("[tone]");
         }
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }

@@ -8,6 +8,7 @@ mod dialing;
 mod listening;
 mod turn_end;
 mod thinking;
+mod hints;
 mod filler;
 mod unanswered;
 mod speaking;
@@ -20,6 +21,7 @@ mod ending;
 mod length;
 mod rebuilt;
 
+pub use hints::Hint;
 pub use input::CallInput;
 pub use overlap::Overlap;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
@@ -61,7 +63,7 @@ pub enum AgentCommand {
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum CallAction {
     /// Indicate ringing.
     Ring,
@@ -75,7 +77,9 @@ pub enum CallAction {
     StartHearing,
     /// Open one of the ladder's next listener.
     StartNextHearing,
-    /// What the listener has heard and not said is nobody's any more: end its session, and count that as a fall.
+    /// Listen and speak as these settings say from now on: the same tenant in another language. What is being said is said to its end.
+    ChangeLanguage(Arc<TenantSettings>),
+    /// What the listener has heard before the speech that goes on now, and not said, is nobody's any more: end its session, and count that as a fall.
     GiveUpHearing,
     /// The turn is over: give the last words.
     FinalizeHearing,
@@ -126,6 +130,11 @@ pub enum CallAction {
     /// Play the built-in emergency recording in place of what is left of the utterance: needs no provider.
     /// `UtteranceEnded` follows as for any other.
     PlayEmergency {
+        /// Which one.
+        utterance: UtteranceId,
+    },
+    /// Play the tone of somebody who is waited for: needs no provider. `UtteranceEnded` follows as for any other.
+    PlayTone {
         /// Which one.
         utterance: UtteranceId,
     },
@@ -180,7 +189,10 @@ pub enum CallAction {
 /// belongs to a turn or an utterance that is over is let go quietly; what makes no sense in a phase is
 /// [`Refused`](CallAction::Refused).
 pub struct Call {
+    /// In the language in which the call goes on.
     settings: Arc<TenantSettings>,
+    /// In the language in which it began.
+    tenant: Arc<TenantSettings>,
     parties: Arc<Parties>,
     answered_by: AnsweredBy,
     phase: Phase,
@@ -217,6 +229,8 @@ pub struct Call {
     wait: Duration,
     /// What it expects of the one after the answer that it gives.
     hint: Expect,
+    /// The answer that it gives is to be heard whole.
+    insists: bool,
     ended: Option<Ended>,
     /// Silences in a row without words between them.
     silences: u32,
@@ -236,6 +250,8 @@ pub struct Call {
     given_up: bool,
     /// The gateway stops: a caller who comes back from a hand-over is told goodbye.
     draining: bool,
+    /// Keys pressed over what is to be heard whole.
+    keyed_ahead: String,
     /// Lines that were ordered and wait for the caller's turn to begin.
     ordered: VecDeque<String>,
     /// The last utterances that the caller spoke over, until it is known how much of them was heard.
@@ -255,6 +271,7 @@ impl Call {
     pub fn new(settings: Arc<TenantSettings>, parties: Arc<Parties>) -> Self {
         Self {
             judge: Judge::of(&settings.language),
+            tenant: Arc::clone(&settings),
             settings,
             parties,
             answered_by: AnsweredBy::Gateway,
@@ -277,6 +294,8 @@ impl Call {
             patience: Duration::ZERO,
             wait: Duration::ZERO,
             hint: Expect::default(),
+            insists: false,
+            keyed_ahead: String::new(),
             ended: None,
             silences: 0,
             hearing_falls: HearingFalls::default(),
@@ -314,9 +333,7 @@ impl Call {
             CallInput::Finalized => self.finalized(now),
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
             CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
-            CallInput::AgentExpects { turn, expect } => self.agent_expects(turn, expect),
-            CallInput::AgentWaits { turn, wait } => self.agent_waits(turn, wait),
-            CallInput::AgentIntent { turn, intent } => self.agent_intent(turn, intent),
+            CallInput::AgentHints { turn, hint } => self.agent_hints(turn, hint),
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),

@@ -60,6 +60,11 @@ pub enum Fact {
         /// How much of it had been heard, in milliseconds.
         spoken_ms: u64,
     },
+    /// The call goes on in another language, a BCP 47 tag.
+    LanguageChanged {
+        /// Which one.
+        language: String,
+    },
     /// The agent has said who answers in this conversation.
     Agent(AgentProfile),
     /// A turn got its answer.

@@ -6,6 +6,7 @@
 
 mod lexicon;
 
+use crate::tenant::primary_language;
 use lexicon::Lexicon;
 
 /// What the words say about the end of a turn.
@@ -69,8 +70,7 @@ const CONDITION_WORDS: usize = 5;
 impl Judge {
     /// For calls in a language (BCP 47).
     pub fn of(language: &str) -> Self {
-        let primary = language.split(['-', '_']).next().unwrap_or_default();
-        Lexicon::of(&primary.to_lowercase()).map_or(Self::Silent, Self::Reader)
+        Lexicon::of(&primary_language(language).to_lowercase()).map_or(Self::Silent, Self::Reader)
     }
 
     /// Whether two readings of what was said differ in more than writing: capitals, punctuation, hesitation, numbers as words or digits.

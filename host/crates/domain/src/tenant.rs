@@ -20,6 +20,8 @@ pub struct TenantSettings {
     pub language: String,
     /// Said as soon as the call is up.
     pub greeting: String,
+    /// Whether the caller may speak over the greeting.
+    pub greeting_interruptible: bool,
     /// Who listens.
     pub hearing: Ladder,
     /// Who speaks.
@@ -44,9 +46,19 @@ pub struct TenantSettings {
     pub call_max: Option<Duration>,
     /// Whom the gateway may call for it; none: nobody.
     pub outbound: Option<OutboundRules>,
+    /// The same tenant in other languages, each complete. A call goes over to one where its agent says so.
+    pub languages: Vec<Arc<TenantSettings>>,
 }
 
 impl TenantSettings {
+    /// The settings for the language of this tag, with the same region or, where it is in none, with any; none where the tenant has none.
+    pub fn in_language(self: &Arc<Self>, tag: &str) -> Option<&Arc<Self>> {
+        let all = || std::iter::once(self).chain(&self.languages);
+        let exactly = all().find(|settings| settings.language.eq_ignore_ascii_case(tag));
+        exactly
+            .or_else(|| all().find(|settings| primary_language(&settings.language).eq_ignore_ascii_case(primary_language(tag))))
+    }
+
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
         let Prompts { not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, fillers } =
@@ -55,6 +67,11 @@ impl TenantSettings {
             [&self.greeting, not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed];
         lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
+}
+
+/// The language of a BCP 47 tag, without region and whatever else.
+pub fn primary_language(tag: &str) -> &str {
+    tag.split(['-', '_']).next().unwrap_or_default()
 }
 
 /// The providers of a role in the order in which they are tried. Cheap to clone.
@@ -225,6 +242,8 @@ pub struct Timing {
     pub agent_deadline: Duration,
     /// So long after the question something is said where no clause of the answer has come; none where nothing is to be said.
     pub filler: Option<Duration>,
+    /// So long after what was said meanwhile, and again and again, a tone tells that the caller is not forgotten; none for silence.
+    pub hold: Option<Duration>,
     /// The time for the first audio of an utterance.
     pub speech_deadline: Duration,
     /// The time from `finalize` to the last final words.
@@ -256,6 +275,7 @@ impl Default for Timing {
             barge_in: Duration::from_millis(400),
             agent_deadline: Duration::from_secs(10),
             filler: Some(Duration::from_millis(800)),
+            hold: Some(Duration::from_secs(2)),
             speech_deadline: Duration::from_secs(5),
             final_deadline: Duration::from_secs(2),
         }
@@ -265,6 +285,53 @@ impl Default for Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_is_found_by_its_tag_and_else_by_its_first_part() {
+        let of = |tag: &str, languages: &[&str]| {
+            let provider = Provider::new(PluginId::new("a"), "{}");
+            let languages = languages.iter().map(|tag| Arc::new(bare(tag, &provider, Vec::new()))).collect();
+            Arc::new(bare(tag, &provider, languages))
+        };
+        let tenant = of("en-US", &["pt-BR", "pt-PT", "es-MX"]);
+        let found = |tag: &str| tenant.in_language(tag).map(|settings| settings.language.as_str());
+        assert_eq!(
+            ["pt-PT", "PT-br", "pt", "es-AR", "en_GB"].map(found),
+            ["pt-PT", "pt-BR", "pt-BR", "es-MX", "en-US"].map(Some)
+        );
+        assert_eq!(["fi", "", "p"].map(found), [None; 3]);
+    }
+
+    fn bare(language: &str, provider: &Provider, languages: Vec<Arc<TenantSettings>>) -> TenantSettings {
+        let none = String::new;
+        TenantSettings {
+            tenant: TenantId::new("t"),
+            language: language.to_owned(),
+            greeting: none(),
+            greeting_interruptible: true,
+            hearing: provider.clone().into(),
+            speaking: provider.clone().into(),
+            prompts: Prompts {
+                not_understood: none(),
+                still_there: none(),
+                time_is_nearly_up: none(),
+                agent_unavailable: none(),
+                farewell: none(),
+                transfer_failed: none(),
+                fillers: Vec::new(),
+            },
+            timing: Timing::default(),
+            fallback: Fallback::default(),
+            human: None,
+            transfer: TransferSettings::default(),
+            menu: None,
+            recording: false,
+            calls_max: None,
+            call_max: None,
+            outbound: None,
+            languages,
+        }
+    }
 
     #[test]
     fn rungs_are_tried_in_the_order_in_which_they_are_written() {

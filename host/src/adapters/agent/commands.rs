@@ -4,7 +4,7 @@ use super::service::{Fault, Piece};
 use crate::application::ports::HandoverAdvice;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::fallback::Intent;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
@@ -12,6 +12,8 @@ use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
 /// Characters of an id or of a target.
 const NAME_MAX: usize = 128;
+/// Bytes of a BCP 47 tag (RFC 5646, section 4.4.1).
+const TAG_MAX: usize = 35;
 /// Characters of what a human is told.
 const SUMMARY_MAX: usize = 2_000;
 
@@ -104,23 +106,29 @@ fn mode(mode: Option<&str>) -> Result<TransferMode, Fault> {
 }
 
 /// What an answer says besides words. What is not known is passed over: these are hints.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Hints<'a> {
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Hints {
     /// What the conversation is about.
-    pub(super) intent: Option<&'a str>,
+    pub(super) intent: Option<String>,
     /// What is expected of the caller.
-    pub(super) expect: Option<&'a str>,
+    pub(super) expect: Option<String>,
     /// So many milliseconds of silence are none.
     pub(super) wait_ms: Option<u32>,
+    /// Whether the caller may speak over the answer.
+    pub(super) interruptible: Option<bool>,
+    /// In which language the call goes on.
+    pub(super) language: Option<String>,
 }
 
-impl Hints<'_> {
+impl Hints {
     /// As pieces of the answer.
-    pub(super) fn pieces(self) -> impl Iterator<Item = Piece> {
-        let intent = self.intent.and_then(Intent::parse).map(Piece::Intent);
-        let expect = self.expect.and_then(Expect::parse).map(Piece::Expects);
-        let wait = self.wait_ms.map(|ms| Piece::Waits(Duration::from_millis(ms.into())));
-        [intent, expect, wait].into_iter().flatten()
+    pub(super) fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let intent = self.intent.as_deref().and_then(Intent::parse).map(Hint::Intent);
+        let expect = self.expect.as_deref().and_then(Expect::parse).map(Hint::Expect);
+        let wait = self.wait_ms.map(|ms| Hint::Wait(Duration::from_millis(ms.into())));
+        let whole = (self.interruptible == Some(false)).then_some(Hint::Uninterruptible);
+        let language = self.language.clone().filter(|tag| (1..=TAG_MAX).contains(&tag.len())).map(Hint::Language);
+        [intent, expect, wait, language, whole].into_iter().flatten().map(Piece::Hint)
     }
 }
 

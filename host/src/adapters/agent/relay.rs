@@ -94,16 +94,8 @@ impl Attempt {
                     AgentEvent::Text(text)
                 }
                 // No words: they keep nothing alive.
-                Piece::Expects(expect) => {
-                    let _ = events.send(AgentEvent::Expects(expect)).await;
-                    continue;
-                }
-                Piece::Intent(intent) => {
-                    let _ = events.send(AgentEvent::Intent(intent)).await;
-                    continue;
-                }
-                Piece::Waits(wait) => {
-                    let _ = events.send(AgentEvent::Waits(wait)).await;
+                Piece::Hint(hint) => {
+                    let _ = events.send(AgentEvent::Hint(hint)).await;
                     continue;
                 }
                 Piece::Done(command) => AgentEvent::Done(command),

@@ -3,10 +3,8 @@
 use crate::application::ports::{AgentError, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
 use std::future::Future;
 use std::time::Duration;
-use vg_domain::call::AgentCommand;
-use vg_domain::fallback::Intent;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::ids::{ConversationId, TurnId};
-use vg_domain::pause::Expect;
 
 /// An agent elsewhere: one try of each verb, without patience. `left` is the time in which the answer is of use.
 pub(super) trait Service: Send + Sync + 'static {
@@ -41,12 +39,8 @@ pub(super) trait Answer: Send {
 pub(super) enum Piece {
     /// More words.
     Text(String),
-    /// What the caller is expected to say to it.
-    Expects(Expect),
-    /// So much silence of the caller after it is none.
-    Waits(Duration),
-    /// What the conversation is about.
-    Intent(Intent),
+    /// What it says of the answer besides words.
+    Hint(Hint),
     /// It is complete.
     Done(Option<AgentCommand>),
 }

@@ -141,6 +141,7 @@ fn line(fact: &PhoneFact) -> Option<String> {
         PhoneFact::NotUnderstood { .. } => "  caller  (not understood)".to_owned(),
         PhoneFact::Saying { text, .. } => format!("  agent   {text}"),
         PhoneFact::Filler { text, .. } => format!("  --      until the answer comes: {text}"),
+        PhoneFact::LanguageChanged { language } => format!("  --      in {language} from now on"),
         PhoneFact::Interrupted { spoken_ms, .. } => format!("  --      interrupted after {spoken_ms} ms"),
         PhoneFact::Turn { latency_ms, .. } => return latency_ms.as_ref().map(latency_line),
         PhoneFact::Fell { who, code } => format!("  --      {who} fell: {code}"),

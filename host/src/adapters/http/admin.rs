@@ -48,6 +48,7 @@ fn row(settings: &TenantSettings) -> Value {
         "tenant": settings.tenant.as_str(),
         "language": settings.language,
         "greeting": settings.greeting,
+        "greeting_interruptible": settings.greeting_interruptible,
         "hearing": ladder(&settings.hearing),
         "speaking": ladder(&settings.speaking),
         "prompts": {
@@ -68,6 +69,7 @@ fn row(settings: &TenantSettings) -> Value {
             "barge_in_ms": timing.barge_in.as_millis() as u64,
             "agent_deadline_ms": timing.agent_deadline.as_millis() as u64,
             "filler_ms": timing.filler.map_or(0, |wait| wait.as_millis() as u64),
+            "hold_ms": timing.hold.map_or(0, |wait| wait.as_millis() as u64),
             "speech_deadline_ms": timing.speech_deadline.as_millis() as u64,
             "final_deadline_ms": timing.final_deadline.as_millis() as u64,
         },

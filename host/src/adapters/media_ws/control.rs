@@ -148,6 +148,11 @@ pub enum PhoneFact {
         /// All of it.
         text: String,
     },
+    /// The call goes on in another language.
+    LanguageChanged {
+        /// A BCP 47 tag.
+        language: String,
+    },
     /// The caller spoke over an utterance.
     Interrupted {
         /// Which utterance.
@@ -237,6 +242,7 @@ impl From<&Fact> for PhoneFact {
                 Self::Filler { turn: turn.0, utterance: utterance.0, text: text.as_str().into() }
             }
             Fact::Interrupted { utterance, spoken_ms } => Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms },
+            Fact::LanguageChanged { language } => Self::LanguageChanged { language: language.as_str().into() },
             Fact::Turn(record) => Self::Turn {
                 turn: record.turn.0,
                 heard: record.heard.as_str().into(),

@@ -1,6 +1,7 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
 mod fallback;
+mod languages;
 mod menu;
 mod prompts;
 mod transfer;
@@ -29,6 +30,7 @@ use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
 pub(super) struct RawTenant {
     language: Option<String>,
     greeting: Option<String>,
+    greeting_interruptible: Option<bool>,
     human: Option<String>,
     transfer: transfer::RawTransfer,
     menu: Option<menu::RawMenu>,
@@ -42,6 +44,7 @@ pub(super) struct RawTenant {
     outbound: Option<RawOutbound>,
     trunk: Vec<RawTrunk>,
     did: Vec<RawDid>,
+    languages: BTreeMap<String, languages::RawLanguage>,
 }
 
 /// `[hearing]`, or `[[hearing]]` for each rung.
@@ -92,6 +95,7 @@ struct RawTiming {
     barge_in_ms: Option<u32>,
     agent_deadline_ms: Option<u32>,
     filler_ms: Option<u32>,
+    hold_ms: Option<u32>,
     speech_deadline_ms: Option<u32>,
     final_deadline_ms: Option<u32>,
 }
@@ -152,10 +156,11 @@ impl RawTenant {
         let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let lines = Lines::resolve(self.trunk, self.did, faults);
         let (hearing, speaking) = (hearing?, speaking?);
-        let settings = TenantSettings {
+        let mut settings = TenantSettings {
             tenant,
             language: language?,
             greeting: greeting?,
+            greeting_interruptible: self.greeting_interruptible.unwrap_or(true),
             hearing: ladder(&hearing)?,
             speaking: ladder(&speaking)?,
             prompts: prompts?,
@@ -168,8 +173,11 @@ impl RawTenant {
             calls_max,
             call_max,
             outbound,
+            languages: Vec::new(),
         };
-        Some(TenantDraft { settings, lines, rungs: [hearing, speaking].concat() })
+        let (languages, others) = languages::resolve(self.languages, &settings, file_text, faults);
+        settings.languages = languages;
+        Some(TenantDraft { settings, lines, rungs: [hearing, speaking, others].concat() })
     }
 }
 
@@ -299,8 +307,11 @@ impl RawTiming {
                 Some(ms) => *slot = Duration::from_millis(ms.into()),
             }
         }
-        if let Some(ms) = self.filler_ms {
-            timing.filler = (ms > 0).then(|| Duration::from_millis(ms.into()));
+        // Where nothing is to be heard they are written as 0.
+        for (slot, written) in [(&mut timing.filler, self.filler_ms), (&mut timing.hold, self.hold_ms)] {
+            if let Some(ms) = written {
+                *slot = (ms > 0).then(|| Duration::from_millis(ms.into()));
+            }
         }
         timing.endpoint_bounds = self.bounds(timing.endpoint_wait, faults);
         timing

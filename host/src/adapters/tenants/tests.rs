@@ -34,7 +34,15 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-fn faults(files: &[(&str, &str)], default: &str) -> Vec<String> {
+/// The settings of a tenant that is written so.
+pub(super) fn settings_of(text: &str) -> Arc<TenantSettings> {
+    let folder = folder(&[("a.toml", text)]);
+    let tenants = taken(Some(folder.path()), Some("a"));
+    let named = tenants.named(&TenantId::new("a")).now_or_never().expect("nothing is waited for");
+    named.unwrap()
+}
+
+pub(super) fn faults(files: &[(&str, &str)], default: &str) -> Vec<String> {
     let folder = folder(files);
     told(&folder, &FolderTenants::new(Some(folder.path()), Some(TenantId::new(default))))
 }

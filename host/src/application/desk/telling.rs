@@ -57,6 +57,7 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             let data = Data::from([("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms))]);
             ("call.interrupted", data)
         }
+        Fact::LanguageChanged { language } => ("call.language_changed", Data::from([("language", word(language))])),
         Fact::Turn(record) => {
             let mut data = Data::from([("turn", number(record.turn.0)), ("interrupted", Value::Flag(record.interrupted))]);
             data.extend(record.latency.as_ref().map(|latency| ("total_ms", number(latency.total_ms))));

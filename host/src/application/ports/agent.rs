@@ -5,12 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use vg_domain::call::AgentCommand;
-use vg_domain::fallback::Intent;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
-use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::speech::spoken_to;
 use vg_domain::tenant::TenantSettings;
@@ -130,12 +128,8 @@ impl Said {
 pub enum AgentEvent {
     /// More words.
     Text(String),
-    /// What the caller is expected to say to it.
-    Expects(Expect),
-    /// So much silence of the caller after it is none.
-    Waits(Duration),
-    /// What the conversation is about.
-    Intent(Intent),
+    /// What it says of the answer besides words.
+    Hint(Hint),
     /// The answer is complete; last event.
     Done(Option<AgentCommand>),
     /// The answer will not be completed; last event. Bounded code.

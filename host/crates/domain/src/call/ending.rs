@@ -117,15 +117,10 @@ impl Call {
             Phase::Dialing { .. } => self.hang_up(now, EndCause::NotReached(DialFailure::NoAnswer)),
             Phase::Answering { step: SetUp::Quiet } => self.tell_machine(now),
             Phase::Answering { .. } => self.hang_up(now, EndCause::SetUpFailed),
-            Phase::Greeting { .. } | Phase::Speaking { .. } => self.give_up_waiting(now),
+            Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Thinking { .. } => self.give_up_waiting(now),
             Phase::Handover { .. } => self.handover_deadline(now),
             Phase::Ending { cause } => self.end(cause),
-            Phase::Offered
-            | Phase::Listening { .. }
-            | Phase::Keying { .. }
-            | Phase::Thinking { .. }
-            | Phase::Advising { .. }
-            | Phase::Ended(_) => {}
+            Phase::Offered | Phase::Listening { .. } | Phase::Keying { .. } | Phase::Advising { .. } | Phase::Ended(_) => {}
         }
     }
 }

@@ -1,10 +1,13 @@
-//! What is said while the answer does not come: who hears nothing takes the call for dead.
+//! What is heard while the answer does not come: who hears nothing takes the call for dead. First a line, then a tone now and then.
 
-use super::phase::{Turn, Utterance};
+use super::phase::{Utterance, Voice};
 use super::{Call, CallAction, CallReason, Phase};
 use crate::event::Fact;
 use crate::ids::{TurnId, UtteranceId};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// The tone is short; what has not ended by then will not.
+const TONE_MAX: Duration = Duration::from_secs(5);
 
 impl Call {
     /// Since when the caller waits for the answer to that turn, and what is being said meanwhile, where the agent is asked again with it.
@@ -15,40 +18,63 @@ impl Call {
 
     /// From `since` on an answer is waited for.
     pub(super) fn await_answer(&mut self, now: Instant, since: Instant) {
-        let Phase::Thinking { turn: Turn { is_filled: false, .. }, .. } = self.phase else { return };
-        if let Some(wait) = self.settings.timing.filler
-            && !self.settings.prompts.fillers.is_empty()
-        {
-            self.timers.arm(CallReason::Filler, (since + wait).max(now));
+        let Phase::Thinking { turn, filler, .. } = &self.phase else { return };
+        let timing = &self.settings.timing;
+        let Some(wait) = timing.filler.filter(|_| !self.settings.prompts.fillers.is_empty()) else { return };
+        match (turn.is_filled, filler, timing.hold) {
+            (false, ..) => self.timers.arm(CallReason::Filler, (since + wait).max(now)),
+            (true, None, Some(hold)) => self.timers.arm(CallReason::Filler, now + hold),
+            (true, Some(_), _) | (true, None, None) => {}
         }
     }
 
     /// No clause of the answer has come. What is said now stands before it in the speaker's queue: the answer follows without a gap.
     pub(super) fn filler_due(&mut self, now: Instant) {
-        let Phase::Thinking { turn, filler: filler @ None, .. } = &mut self.phase else { return };
+        let Phase::Thinking { turn, filler: None, .. } = &mut self.phase else { return };
         let fillers = &self.settings.prompts.fillers;
         // Who keys digits may speak beside it.
         if self.caller_speaks || fillers.is_empty() {
             return;
         }
+        if turn.is_filled {
+            return self.play_tone(now);
+        }
         let line = &fillers[self.fillers % fillers.len()];
         self.fillers += 1;
-        self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
-        let utterance = self.last_utterance;
-        *filler = Some(Utterance { complete: true, ..Utterance::new(utterance) });
         turn.is_filled = true;
         let (turn, text) = (turn.id, self.mask.mask_agent(line));
+        let utterance = self.begin_filler(Voice::Speaker);
         self.push(CallAction::Say { utterance, text: text.clone() });
         self.emit(Fact::Filler { turn, utterance, text });
         self.push(CallAction::EndUtterance { utterance });
         self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
     }
 
-    /// It has been said, or is lost.
-    pub(super) fn filler_over(&mut self) {
+    fn play_tone(&mut self, now: Instant) {
+        let utterance = self.begin_filler(Voice::Tone);
+        self.push(CallAction::PlayTone { utterance });
+        self.timers.arm(CallReason::EndDeadline, now + TONE_MAX);
+    }
+
+    fn begin_filler(&mut self, voice: Voice) -> UtteranceId {
+        self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
+        if let Phase::Thinking { filler, .. } = &mut self.phase {
+            *filler = Some(Utterance { complete: true, voice, ..Utterance::new(self.last_utterance) });
+        }
+        self.last_utterance
+    }
+
+    /// It has been heard, or is lost; the answer is still waited for.
+    pub(super) fn filler_over(&mut self, now: Instant) {
+        self.end_filler();
+        self.await_answer(now, now);
+    }
+
+    fn end_filler(&mut self) {
         if let Phase::Thinking { filler, .. } = &mut self.phase {
             *filler = None;
             self.timers.cancel(CallReason::SpeechDeadline);
+            self.timers.cancel(CallReason::EndDeadline);
         }
     }
 
@@ -56,6 +82,13 @@ impl Call {
     pub(super) fn hush_filler(&mut self) {
         let Phase::Thinking { filler: Some(Utterance { id, .. }), .. } = self.phase else { return };
         self.push(CallAction::Hush { utterance: id });
-        self.filler_over();
+        self.end_filler();
+    }
+
+    /// A line is let finish before what follows it; a tone is not.
+    pub(super) fn hush_tone(&mut self) {
+        if matches!(&self.phase, Phase::Thinking { filler: Some(filler), .. } if filler.voice == Voice::Tone) {
+            self.hush_filler();
+        }
     }
 }

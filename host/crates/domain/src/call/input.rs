@@ -1,14 +1,12 @@
 //! What happens to a call.
 
-use super::{AgentCommand, Progress};
+use super::{AgentCommand, Hint, Progress};
 use crate::dialling::{AnsweredBy, DialFailure};
-use crate::fallback::Intent;
 use crate::ids::{TurnId, UtteranceId};
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
-use crate::pause::Expect;
 use crate::transfer::{HandoverAdvice, Returned, Transfer};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What happened.
 #[derive(Debug)]
@@ -109,26 +107,12 @@ pub enum CallInput {
         /// Words as the agent gave them, unmasked.
         text: String,
     },
-    /// What the agent expects the caller to say after its answer; for that one turn.
-    AgentExpects {
+    /// What the agent says of its answer besides words.
+    AgentHints {
         /// The turn that it answers.
         turn: TurnId,
-        /// What it expects.
-        expect: Expect,
-    },
-    /// The caller was asked for something that takes a while: so much silence after the answer is none; at most [`WAIT_MAX`](super::WAIT_MAX).
-    AgentWaits {
-        /// The turn that it answers.
-        turn: TurnId,
-        /// How long.
-        wait: Duration,
-    },
-    /// What the conversation is about, as far as the agent knows; until it says something else.
-    AgentIntent {
-        /// The turn that it answers.
-        turn: TurnId,
-        /// What it names.
-        intent: Intent,
+        /// What it says.
+        hint: Hint,
     },
     /// The agent's answer is complete.
     AgentDone {
@@ -220,9 +204,7 @@ impl CallInput {
             Self::Finalized => "finalized",
             Self::HearingFell { .. } => "hearing_fell",
             Self::AgentText { .. } => "agent_text",
-            Self::AgentExpects { .. } => "agent_expects",
-            Self::AgentWaits { .. } => "agent_waits",
-            Self::AgentIntent { .. } => "agent_intent",
+            Self::AgentHints { .. } => "agent_hints",
             Self::AgentDone { .. } => "agent_done",
             Self::AgentFell { .. } => "agent_fell",
             Self::SpeechAudio { .. } => "speech_audio",

@@ -12,6 +12,8 @@ use std::time::Instant;
 
 /// What the world is told in place of digits that were keyed in.
 const KEYED: &str = "[digits]";
+/// Keys that are kept for when they are asked for: a card number and what ends it.
+const KEYED_AHEAD_MAX: usize = 20;
 
 impl Call {
     pub(super) fn digit(&mut self, now: Instant, key: char) -> Verdict {
@@ -27,6 +29,7 @@ impl Call {
                 }
             }
             Phase::Keying { .. } => self.key(now, key),
+            Phase::Greeting { utterance } | Phase::Speaking { utterance, .. } if utterance.insists => self.key_ahead(key),
             Phase::Greeting { .. } => {
                 let menu = self.menu_after_greeting();
                 self.key_over_speech(now, key, menu);
@@ -62,6 +65,14 @@ impl Call {
         }
     }
 
+    /// Keys over what is to be heard whole count where keys are waited for afterwards.
+    fn key_ahead(&mut self, key: char) {
+        self.silences = 0;
+        if self.keyed_ahead.len() < KEYED_AHEAD_MAX {
+            self.keyed_ahead.push(key);
+        }
+    }
+
     pub(super) fn begin_keying(&mut self, now: Instant, keypad: Keypad) {
         let wait = match (&keypad, &self.settings.menu) {
             (Keypad::Menu { .. }, Some(menu)) => menu.wait,
@@ -70,6 +81,9 @@ impl Call {
         };
         self.enter(Phase::Keying { keypad });
         self.timers.arm(CallReason::KeyDeadline, now + wait);
+        for key in std::mem::take(&mut self.keyed_ahead).chars() {
+            self.key(now, key);
+        }
     }
 
     /// Offers the tenant's menu; where there is none the caller is listened to.

@@ -42,6 +42,7 @@ impl Call {
         if self.deaf {
             return self.open_menu(now);
         }
+        self.keyed_ahead.clear();
         self.last_turn = TurnId(self.last_turn.0 + 1);
         let floor = if self.caller_speaks { Floor::Speech } else { Floor::Quiet };
         self.enter(Phase::Listening { turn: Turn::new(self.last_turn, floor) });
@@ -66,6 +67,10 @@ impl Call {
             Phase::Keying { .. } => {}
             Phase::Listening { turn } => {
                 let (first, closed) = (turn.floor == Floor::Quiet, turn.floor == Floor::Closed);
+                if closed {
+                    // They are this turn's, which goes on.
+                    self.timers.cancel(CallReason::OwedWords);
+                }
                 let last_voiced = turn.timeline.at(Moment::LastVoiced);
                 turn.floor = Floor::Speech;
                 turn.timeline = Timeline::default();
@@ -85,13 +90,12 @@ impl Call {
                 self.learn_pause(turn.timeline.at(Moment::LastVoiced), started);
                 self.hush_filler();
                 self.push(CallAction::CancelAsk { turn: turn.id });
-                self.resume_turn(now, turn);
+                self.resume_turn(now, turn, Floor::Speech);
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } => self.pause_for_voice(started),
         }
         self.caller_speaks = true;
         self.speech_since = Some(started);
-        self.timers.cancel(CallReason::OwedWords);
         Verdict::Taken
     }
 

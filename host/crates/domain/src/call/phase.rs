@@ -304,12 +304,14 @@ pub struct Utterance {
     pub(super) paused: bool,
     /// Some of it was heard.
     pub(super) audible: bool,
+    /// It is to be heard whole, whatever the caller says or keys.
+    pub(super) insists: bool,
 }
 
 impl Utterance {
     /// One that the tenant's speaker begins.
     pub(super) fn new(id: UtteranceId) -> Self {
-        Self { id, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false }
+        Self { id, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false, insists: false }
     }
 
     /// Which one.
@@ -325,6 +327,8 @@ pub(super) enum Voice {
     Speaker,
     /// The built-in recording.
     Emergency,
+    /// A tone that needs no provider.
+    Tone,
 }
 
 /// An agent's answer while it is spoken.

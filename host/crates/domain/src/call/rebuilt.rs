@@ -34,7 +34,7 @@ impl Call {
                 }
                 self.utterance_over(now);
             }
-            Phase::Thinking { .. } => self.filler_over(),
+            Phase::Thinking { .. } => self.filler_over(now),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }

@@ -26,7 +26,8 @@ impl Call {
         if greeting.trim().is_empty() {
             return self.listen(now);
         }
-        self.begin_utterance(now, |utterance| Phase::Greeting { utterance });
+        let insists = !self.settings.greeting_interruptible;
+        self.begin_utterance(now, |utterance| Phase::Greeting { utterance: Utterance { insists, ..utterance } });
         self.speak_clauses(&[greeting]);
         self.complete_utterance(now);
     }
@@ -83,6 +84,7 @@ impl Call {
     }
 
     pub(super) fn begin_utterance(&mut self, now: Instant, phase: impl FnOnce(Utterance) -> Phase) {
+        self.hush_tone();
         self.last_utterance = UtteranceId(self.last_utterance.0 + 1);
         self.enter(phase(Utterance::new(self.last_utterance)));
         self.asks = false;
@@ -174,7 +176,7 @@ impl Call {
             }
             // The person has been told.
             Phase::Handover { .. } => self.join(now),
-            Phase::Thinking { .. } => self.filler_over(),
+            Phase::Thinking { .. } => self.filler_over(now),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
@@ -203,7 +205,7 @@ impl Call {
         match voice {
             None => return self.late(),
             // The speaker fell just when it was given up: the recording needs none.
-            Some(Voice::Emergency) => {}
+            Some(Voice::Emergency | Voice::Tone) => {}
             Some(Voice::Speaker) if self.leaves_another_voice() => {
                 self.fell(Role::Speaking, code);
                 self.push(CallAction::GoOnWithAnotherVoice);
@@ -220,6 +222,7 @@ impl Call {
             Some(Voice::Speaker) if matches!(self.phase, Phase::Thinking { .. }) => {
                 self.fell(Role::Speaking, code);
                 self.hush_filler();
+                self.await_answer(now, now);
             }
             Some(Voice::Speaker) => {
                 self.fell(Role::Speaking, code);
@@ -303,8 +306,8 @@ impl Call {
     pub(super) fn is_interruptible(&self) -> bool {
         match &self.phase {
             _ if self.deaf => false,
-            Phase::Greeting { .. } => true,
-            Phase::Speaking { next, .. } => next.is_interruptible(),
+            Phase::Greeting { utterance } => !utterance.insists,
+            Phase::Speaking { utterance, next, .. } => !utterance.insists && next.is_interruptible(),
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }

@@ -7,8 +7,10 @@ mod dialing;
 mod explore;
 mod filler;
 mod handover;
+mod insisting;
 mod silence;
 mod keying;
+mod language;
 mod length;
 mod overlap;
 mod owed;
@@ -38,6 +40,7 @@ fn settings() -> TenantSettings {
         tenant: TenantId::new("demo"),
         language: "en-US".into(),
         greeting: "Welcome.".into(),
+        greeting_interruptible: true,
         hearing: provider("stt-a"),
         speaking: provider("tts-a"),
         prompts: Prompts {
@@ -58,6 +61,7 @@ fn settings() -> TenantSettings {
         calls_max: None,
         call_max: None,
         outbound: None,
+        languages: Vec::new(),
     }
 }
 
@@ -233,6 +237,8 @@ fn line(action: &CallAction) -> String {
         CallAction::Pause { utterance } => format!("pause {utterance}"),
         CallAction::GoOn { utterance } => format!("go on {utterance}"),
         CallAction::Hush { utterance } => format!("hush {utterance}"),
+        CallAction::ChangeLanguage(settings) => format!("change language: {}", settings.language),
+        CallAction::PlayTone { utterance } => format!("play tone {utterance}"),
         CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),
         CallAction::Transfer(handover) => {
             let summary = handover.summary.as_ref().map_or(String::new(), |summary| format!(" ({})", summary.as_str()));
@@ -279,6 +285,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Heard { turn, text } => format!("heard {turn}: {}", text.as_str()),
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
+        Fact::LanguageChanged { language } => format!("language {language}"),
         Fact::Filler { turn, utterance, text } => format!("filler {utterance} in turn {turn}: {}", text.as_str()),
         Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
         Fact::Agent(profile) => format!("agent {}", profile.id),

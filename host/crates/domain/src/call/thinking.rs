@@ -1,12 +1,11 @@
 //! The agent's part: from the question to the clauses of its answer.
 
-use super::phase::{Reply, Turn};
+use super::phase::{Reply, Turn, Utterance};
 use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
-use crate::pause::Expect;
 use crate::speech::ClauseSplitter;
 use crate::turn::Moment;
 use std::time::{Duration, Instant};
@@ -30,7 +29,7 @@ impl Call {
             return self.do_without_answer(now);
         }
         turn.timeline.note(Moment::Asked, now);
-        (self.hint, self.wait) = (Expect::default(), Duration::ZERO);
+        self.forget_hints();
         self.push(CallAction::Ask { turn: turn.id, text: words });
         let (asked_at, filler) = self.take_wait(turn.id).unwrap_or((now, None));
         self.enter(Phase::Thinking { turn, asked_at, answer: ClauseSplitter::new(), filler });
@@ -153,7 +152,11 @@ impl Call {
         let mut turn = turn.clone();
         turn.timeline.note(Moment::FirstClause, now);
         let reply = Reply { turn, answer: answer.clone(), said: MaskedText::default(), streaming: true };
-        self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: Some(reply), next: Next::Listen });
+        let insists = self.insists;
+        self.begin_utterance(now, |utterance| {
+            let utterance = Utterance { insists, ..utterance };
+            Phase::Speaking { utterance, reply: Some(reply), next: Next::Listen }
+        });
         self.speak_clauses(clauses);
     }
 

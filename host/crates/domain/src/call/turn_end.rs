@@ -6,7 +6,6 @@ use super::{Call, CallAction, CallReason, Phase, Verdict};
 use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
-use crate::pause::Expect;
 use crate::turn::{Moment, Timeline};
 use std::time::{Duration, Instant};
 
@@ -159,11 +158,10 @@ impl Call {
         self.timers.arm(CallReason::OwedWords, now + within);
     }
 
-    /// A listener that keeps its last words for so long would say them into the next turn: another session takes its place. Who speaks again is
-    /// heard by it, and it is judged when that speech ends.
+    /// A listener that keeps its last words for so long would say them into the next turn: another session takes its place, and hears who
+    /// speaks now from the beginning.
     pub(super) fn words_are_owed(&mut self, now: Instant) {
-        let pauses = matches!(&self.phase, Phase::Listening { turn } if matches!(turn.floor, Floor::Pause { .. }));
-        if self.finalizing.pending > 0 && self.is_conversing() && !pauses && !self.deaf {
+        if self.finalizing.pending > 0 && self.is_conversing() && !self.deaf {
             self.push(CallAction::GiveUpHearing);
             let _ = self.hearing_fell(now, NO_FINAL);
         }
@@ -357,19 +355,22 @@ impl Call {
     pub(super) fn drop_words_so_far(&mut self, now: Instant) {
         self.ask_for_last_words(now);
         self.finalizing.unwanted = self.finalizing.pending;
-        self.finalizing.overlap = matches!(self.phase, Phase::Greeting { .. } | Phase::Speaking { .. });
+        self.finalizing.overlap = self.is_interruptible();
     }
 
     /// The caller goes on with a turn that was taken to be over.
-    pub(super) fn resume_turn(&mut self, now: Instant, turn: Turn) {
+    pub(super) fn resume_turn(&mut self, now: Instant, turn: Turn, floor: Floor) {
         let went_on_after = turn.went_on_after.clone().or_else(|| Some(turn.told.clone()));
-        let turn = Turn { floor: Floor::Speech, timeline: Timeline::default(), went_on_after, ..turn };
+        let turn = Turn { floor, timeline: Timeline::default(), went_on_after, ..turn };
         if std::mem::take(&mut self.finalizing.confirming) > 0 {
             // They are the beginning of what the turn will be.
             self.finalizing.unwanted = 0;
         }
         self.enter(Phase::Listening { turn });
+        // What is owed is this turn's, which goes on.
+        self.timers.cancel(CallReason::OwedWords);
         self.timers.arm(CallReason::EndOfTurn, now + super::listening::TURN_MAX);
+        self.wait_for_more(now);
     }
 
     /// Takes the floor back for a caller who began to speak before the answer could be heard. Refused where it was heard.
@@ -391,7 +392,9 @@ impl Call {
         }
         if let Some(reply) = self.withdraw_answer(now) {
             self.push(CallAction::PrepareSpeaking);
-            self.resume_turn(now, reply.turn);
+            // Words that came late may say so when the voice is over.
+            let floor = if self.caller_speaks { Floor::Speech } else { Floor::Pause { since: now } };
+            self.resume_turn(now, reply.turn, floor);
         }
         Verdict::Taken
     }
@@ -421,28 +424,5 @@ impl Call {
         if let Some(ended) = self.ended.take_if(|ended| !goes_on(ended)) {
             self.push(CallAction::EndJudged(if ended.missed { TurnEnd::Missed } else { TurnEnd::InTime }));
         }
-    }
-
-    pub(super) fn agent_waits(&mut self, turn: TurnId, wait: Duration) -> Verdict {
-        self.take_hint(turn, |call| call.wait = wait.min(WAIT_MAX))
-    }
-
-    /// Does `take` with what the agent says besides words, where it is of the turn that it answers now.
-    pub(super) fn take_hint(&mut self, turn: TurnId, take: impl FnOnce(&mut Self)) -> Verdict {
-        if self.asked_turn_mut().is_none_or(|asked| asked.id != turn) {
-            return self.late();
-        }
-        take(self);
-        Verdict::Taken
-    }
-
-    /// What the agent said of the caller's next turn holds from now on.
-    pub(super) fn take_hints(&mut self) {
-        self.expect = std::mem::take(&mut self.hint);
-        self.patience = std::mem::take(&mut self.wait);
-    }
-
-    pub(super) fn agent_expects(&mut self, turn: TurnId, expect: Expect) -> Verdict {
-        self.take_hint(turn, |call| call.hint = expect)
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{Call, Next, Phase, Verdict};
 use crate::event::Role;
-use crate::fallback::Intent;
 use crate::ids::TurnId;
 use crate::transfer::HandoverReason;
 use std::time::Instant;
@@ -14,10 +13,6 @@ enum InPlace {
 }
 
 impl Call {
-    pub(super) fn agent_intent(&mut self, turn: TurnId, intent: Intent) -> Verdict {
-        self.take_hint(turn, |call| call.intent = Some(intent))
-    }
-
     pub(super) fn agent_fell(&mut self, now: Instant, turn: TurnId, code: &'static str) -> Verdict {
         match &self.phase {
             Phase::Thinking { turn: asked, .. } if asked.id == turn => {

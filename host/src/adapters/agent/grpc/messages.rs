@@ -109,7 +109,7 @@ impl Heard {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TurnEvent {
-    #[prost(oneof = "Event", tags = "1, 2")]
+    #[prost(oneof = "Event", tags = "1, 2, 3")]
     event: Option<Event>,
 }
 
@@ -119,6 +119,16 @@ enum Event {
     Text(String),
     #[prost(message, tag = "2")]
     Done(Done),
+    #[prost(message, tag = "3")]
+    Manner(Manner),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Manner {
+    #[prost(bool, optional, tag = "1")]
+    interruptible: Option<bool>,
+    #[prost(string, tag = "2")]
+    language: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -171,8 +181,11 @@ impl TurnEvent {
         match self.event {
             None => {}
             Some(Event::Text(text)) => into.push_back(Piece::Text(text)),
+            Some(Event::Manner(Manner { interruptible, language })) => {
+                into.extend(Hints { interruptible, language: Some(language), ..Hints::default() }.pieces());
+            }
             Some(Event::Done(Done { command, expect, intent, wait_ms })) => {
-                into.extend(Hints { intent: Some(&intent), expect: Some(&expect), wait_ms }.pieces());
+                into.extend(Hints { intent: Some(intent), expect: Some(expect), wait_ms, ..Hints::default() }.pieces());
                 into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
             }
         }

@@ -94,12 +94,12 @@ impl<'a> HeardLine<'a> {
 enum Event {
     Text {
         text: String,
-        intent: Option<String>,
+        #[serde(flatten)]
+        hints: Hints,
     },
     Done {
-        intent: Option<String>,
-        expect: Option<String>,
-        wait_ms: Option<u32>,
+        #[serde(flatten)]
+        hints: Hints,
         command: Option<Command>,
     },
     Error {},
@@ -112,9 +112,8 @@ enum Event {
 struct Whole {
     #[serde(default)]
     text: String,
-    intent: Option<String>,
-    expect: Option<String>,
-    wait_ms: Option<u32>,
+    #[serde(flatten)]
+    hints: Hints,
     command: Option<Command>,
 }
 
@@ -130,27 +129,23 @@ impl TurnReader {
     }
 }
 
-fn hints<'a>(intent: &'a Option<String>, expect: &'a Option<String>, wait_ms: Option<u32>) -> Hints<'a> {
-    Hints { intent: intent.as_deref(), expect: expect.as_deref(), wait_ms }
-}
-
 impl Reader for TurnReader {
     fn read(&mut self, document: &str, into: &mut VecDeque<Piece>) -> Result<(), Fault> {
         match self {
             Self::Whole => {
                 let whole: Whole = serde_json::from_str(document).map_err(|_| Fault::Garbage)?;
                 let command = whole.command.map(Command::parse).transpose()?;
+                into.extend(whole.hints.pieces());
                 into.push_back(Piece::Text(whole.text));
-                into.extend(hints(&whole.intent, &whole.expect, whole.wait_ms).pieces());
                 into.push_back(Piece::Done(command));
             }
             Self::Events => match serde_json::from_str(document).map_err(|_| Fault::Garbage)? {
-                Event::Text { text, intent } => {
-                    into.extend(hints(&intent, &None, None).pieces());
+                Event::Text { text, hints } => {
+                    into.extend(hints.pieces());
                     into.push_back(Piece::Text(text));
                 }
-                Event::Done { intent, expect, wait_ms, command } => {
-                    into.extend(hints(&intent, &expect, wait_ms).pieces());
+                Event::Done { hints, command } => {
+                    into.extend(hints.pieces());
                     into.push_back(Piece::Done(command.map(Command::parse).transpose()?));
                 }
                 Event::Error {} => return Err(Fault::Failed),

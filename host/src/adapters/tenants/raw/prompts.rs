@@ -4,7 +4,7 @@ use super::needed;
 use crate::config::Faults;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use vg_domain::tenant::Prompts;
+use vg_domain::tenant::{Prompts, primary_language};
 
 /// Fillers of a tenant: nobody hears more of them apart.
 const FILLERS_MAX: usize = 16;
@@ -23,27 +23,30 @@ pub(super) struct RawPrompts {
 
 impl RawPrompts {
     pub(super) fn resolve(self, language: Option<&str>, faults: &mut Faults) -> Option<Prompts> {
-        let not_understood = needed("prompts.not_understood", self.not_understood, faults);
-        let agent_unavailable = needed("prompts.agent_unavailable", self.agent_unavailable, faults);
-        let farewell = needed("prompts.farewell", self.farewell, faults);
+        let usual = usual(language.unwrap_or_default());
+        let mut line = |name: &str, written: Option<String>, usual: Option<&str>| match (written, usual) {
+            (None, Some(usual)) => Some(usual.to_owned()),
+            (written, _) => needed(&format!("prompts.{name}"), written, faults),
+        };
+        let not_understood = line("not_understood", self.not_understood, usual.map(|usual| usual.not_understood));
+        let agent_unavailable = line("agent_unavailable", self.agent_unavailable, usual.map(|usual| usual.agent_unavailable));
+        let farewell = line("farewell", self.farewell, usual.map(|usual| usual.farewell));
         let fillers = match self.fillers {
             Some(written) => fillers(written, faults),
-            None => usual_fillers(language.unwrap_or_default()).iter().map(|line| (*line).to_owned()).collect(),
+            None => usual.iter().flat_map(|usual| usual.fillers).map(|line| (*line).to_owned()).collect(),
         };
         let (not_understood, agent_unavailable) = (not_understood?, agent_unavailable?);
-        let usual = || usual_still_there(language.unwrap_or_default()).map_or_else(|| not_understood.clone(), str::to_owned);
-        let usual_notice = || usual_notice(language.unwrap_or_default()).to_owned();
-        let time_is_nearly_up = self.time_is_nearly_up.unwrap_or_else(usual_notice);
-        let still_there = self.still_there.unwrap_or_else(usual);
-        // Nobody is to be had either way: the line that every tenant has fits.
-        let transfer_failed = self.transfer_failed.unwrap_or_else(|| agent_unavailable.clone());
+        // What fits in any language where we have no line of it: what every tenant has, or nothing.
+        let still_there = usual.map_or(not_understood.as_str(), |usual| usual.still_there);
+        let notice = usual.map_or("", |usual| usual.time_is_nearly_up);
+        let transfer_failed = usual.map_or(agent_unavailable.as_str(), |usual| usual.transfer_failed);
         Some(Prompts {
+            still_there: self.still_there.unwrap_or_else(|| still_there.to_owned()),
+            time_is_nearly_up: self.time_is_nearly_up.unwrap_or_else(|| notice.to_owned()),
+            transfer_failed: self.transfer_failed.unwrap_or_else(|| transfer_failed.to_owned()),
             not_understood,
-            still_there,
-            time_is_nearly_up,
             agent_unavailable,
             farewell: farewell?,
-            transfer_failed,
             fillers,
         })
     }
@@ -62,37 +65,53 @@ fn fillers(written: Vec<String>, faults: &mut Faults) -> Vec<String> {
     written
 }
 
-fn primary(language: &str) -> String {
-    language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase()
+/// What a tenant says that writes nothing.
+struct Usual {
+    not_understood: &'static str,
+    still_there: &'static str,
+    time_is_nearly_up: &'static str,
+    agent_unavailable: &'static str,
+    farewell: &'static str,
+    transfer_failed: &'static str,
+    fillers: &'static [&'static str],
 }
 
-/// Of a tenant that writes none.
-fn usual_still_there(language: &str) -> Option<&'static str> {
-    match primary(language).as_str() {
-        "en" => Some("Are you still there?"),
-        "pt" => Some("Você ainda está aí?"),
-        "es" => Some("¿Sigue ahí?"),
+const ENGLISH: Usual = Usual {
+    not_understood: "Sorry, I didn't catch that.",
+    still_there: "Are you still there?",
+    time_is_nearly_up: "We have one minute left.",
+    agent_unavailable: "Sorry, I cannot answer right now. Please try again in a moment.",
+    farewell: "Thank you for calling. Goodbye.",
+    transfer_failed: "Sorry, nobody can be reached right now.",
+    fillers: &["One moment, please.", "Let me have a look.", "Just a second."],
+};
+
+const PORTUGUESE: Usual = Usual {
+    not_understood: "Desculpe, não entendi.",
+    still_there: "Você ainda está aí?",
+    time_is_nearly_up: "Temos mais um minuto.",
+    agent_unavailable: "Desculpe, não consigo responder agora. Tente de novo daqui a pouco.",
+    farewell: "Obrigado pela sua ligação. Até logo.",
+    transfer_failed: "Desculpe, ninguém está disponível agora.",
+    fillers: &["Um momento, por favor.", "Deixe-me ver.", "Só um instante."],
+};
+
+const SPANISH: Usual = Usual {
+    not_understood: "Perdone, no le he entendido.",
+    still_there: "¿Sigue ahí?",
+    time_is_nearly_up: "Nos queda un minuto.",
+    agent_unavailable: "Perdone, ahora no puedo responder. Inténtelo de nuevo en un momento.",
+    farewell: "Gracias por su llamada. Adiós.",
+    transfer_failed: "Perdone, no hay nadie disponible en este momento.",
+    fillers: &["Un momento, por favor.", "Déjeme ver.", "Un segundo, por favor."],
+};
+
+fn usual(language: &str) -> Option<&'static Usual> {
+    match primary_language(language).to_ascii_lowercase().as_str() {
+        "en" => Some(&ENGLISH),
+        "pt" => Some(&PORTUGUESE),
+        "es" => Some(&SPANISH),
         _ => None,
-    }
-}
-
-/// Of a tenant that writes none; nothing in a language in which we have none.
-fn usual_notice(language: &str) -> &'static str {
-    match primary(language).as_str() {
-        "en" => "We have one minute left.",
-        "pt" => "Temos mais um minuto.",
-        "es" => "Nos queda un minuto.",
-        _ => "",
-    }
-}
-
-/// Of a tenant that writes none; nothing in a language in which we have none.
-fn usual_fillers(language: &str) -> &'static [&'static str] {
-    match primary(language).as_str() {
-        "en" => &["One moment, please.", "Let me have a look.", "Just a second."],
-        "pt" => &["Um momento, por favor.", "Deixe-me ver.", "Só um instante."],
-        "es" => &["Un momento, por favor.", "Déjeme ver.", "Un segundo, por favor."],
-        _ => &[],
     }
 }
 
@@ -127,6 +146,25 @@ mod tests {
         let notice = |language, more| resolve(language, more).unwrap().time_is_nearly_up;
         assert_eq!(notice("es-MX", ""), "Nos queda un minuto.");
         assert_eq!((notice("fi-FI", ""), notice("en-US", "time_is_nearly_up = ''")), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_tenant_of_one_of_our_languages_need_not_write_a_line() {
+        let resolve = |language: &str, written: &str| {
+            let mut faults = Faults::default();
+            let prompts = toml::from_str::<RawPrompts>(written).unwrap().resolve(Some(language), &mut faults);
+            (prompts, faults.iter().count())
+        };
+        for language in ["en-US", "pt-BR", "PT", "es-MX"] {
+            let (prompts, faults) = resolve(language, "");
+            let Prompts { not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, fillers } =
+                prompts.unwrap();
+            let lines = [not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed];
+            let lines: BTreeSet<String> = lines.into_iter().chain(fillers).collect();
+            assert_eq!((lines.len(), faults), (9, 0), "{language}: {lines:?}");
+        }
+        assert_eq!(resolve("fi-FI", "").1, 3, "in another language they are needed");
+        assert_eq!(resolve("en-US", "farewell = ' '").1, 1, "a line of nothing is none");
     }
 
     #[test]

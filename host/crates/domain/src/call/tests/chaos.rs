@@ -17,6 +17,7 @@ fn hasty() -> TenantSettings {
         silence: zero,
         barge_in: zero,
         agent_deadline: zero,
+        hold: None,
         filler: Some(zero),
         speech_deadline: zero,
         final_deadline: zero,

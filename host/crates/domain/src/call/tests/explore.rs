@@ -76,7 +76,16 @@ fn somebody_is_tried_next() -> TenantSettings {
         let provider = |name: &str| Provider::new(PluginId::new(name), "{}");
         Ladder::new(provider(one), [provider(other)])
     };
-    TenantSettings { hearing: ladder("stt-a", "stt-b"), speaking: ladder("tts-a", "tts-b"), ..keying::with_menu() }
+    let settings =
+        TenantSettings { hearing: ladder("stt-a", "stt-b"), speaking: ladder("tts-a", "tts-b"), ..keying::with_menu() };
+    TenantSettings { languages: vec![Arc::new(portuguese(&settings))], ..settings }
+}
+
+/// One listener and no line where the caller says nothing.
+fn portuguese(settings: &TenantSettings) -> TenantSettings {
+    let prompts = Prompts { still_there: String::new(), ..settings.prompts.clone() };
+    let hearing = settings.hearing.rungs()[1].clone().into();
+    TenantSettings { language: "pt-BR".into(), prompts, hearing, ..settings.clone() }
 }
 
 fn without_menu() -> TenantSettings {
@@ -92,11 +101,13 @@ fn hurried() -> TenantSettings {
         silence: ms(2_000),
         barge_in: ms(250),
         filler: Some(ms(300)),
+        hold: Some(ms(500)),
         agent_deadline: ms(1_000),
         speech_deadline: ms(600),
         final_deadline: ms(300),
     };
-    TenantSettings { timing, ..somebody_is_tried_next() }
+    let settings = TenantSettings { timing, ..somebody_is_tried_next() };
+    TenantSettings { languages: vec![Arc::new(portuguese(&settings))], ..settings }
 }
 
 impl Walk {
@@ -329,7 +340,7 @@ impl Walk {
                 let (said, _) = self.said.entry(*utterance).or_insert_with(|| (MaskedText::default(), self.world.now));
                 *said = said.followed_by(text);
             }
-            CallAction::PlayEmergency { utterance } => self.speaks(*utterance),
+            CallAction::PlayEmergency { utterance } | CallAction::PlayTone { utterance } => self.speaks(*utterance),
             CallAction::EndUtterance { utterance } => assert_eq!(self.open, Some(*utterance), "ends what is not said"),
             CallAction::Hush { utterance } => assert_eq!(self.open.take(), Some(*utterance), "hushes what is not said"),
             CallAction::GoOnWithAnotherVoice => assert!(self.open.is_some(), "there is nothing to say"),

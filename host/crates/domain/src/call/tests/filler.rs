@@ -5,7 +5,12 @@ use super::*;
 pub(super) fn settings() -> TenantSettings {
     let plain = super::settings();
     let fillers = ["One moment.", "Let me see.", "Just a second."].map(Into::into).to_vec();
-    TenantSettings { prompts: Prompts { fillers, ..plain.prompts.clone() }, ..plain }
+    let timing = Timing { hold: None, ..Timing::default() };
+    TenantSettings { prompts: Prompts { fillers, ..plain.prompts.clone() }, timing, ..plain }
+}
+
+fn with_tone() -> TenantSettings {
+    TenantSettings { timing: Timing::default(), ..settings() }
 }
 
 /// A call that says utterance 2 because the answer to turn 1 is late; the answer will be utterance 3.
@@ -44,6 +49,56 @@ fn an_answer_that_begins_in_time_is_not_announced() {
     desk.after(700).text(1, "Well");
     assert_eq!(desk.wake(CallReason::Filler)[0], "say 2: One moment.");
     assert_eq!(desk.text(1, ", it")[0], "say 3: Well,");
+}
+
+#[test]
+fn who_waits_on_hears_a_tone_now_and_then_which_the_answer_does_not_wait_for() {
+    let mut desk = Desk::thinking(with_tone(), "hello");
+    desk.wake(CallReason::Filler);
+    assert_eq!(desk.utter(2), [""; 0]);
+    let over = desk.now;
+    assert_eq!(desk.wake(CallReason::Filler), ["play tone 3"]);
+    assert_eq!(desk.now - over, Duration::from_secs(2));
+    assert_eq!(desk.utter(3), [""; 0]);
+    assert_eq!(desk.wake(CallReason::Filler), ["play tone 4"]);
+    desk.audio(4);
+    assert_eq!(desk.after(100).text(1, "Well, it")[..2], ["hush 4", "say 5: Well,"]);
+    desk.audio(5);
+    assert_eq!((desk.phase(), next_alarm(&desk)), ("speaking", CallReason::AgentDeadline));
+
+    // Neither does what stands for an answer; and the agent's time is not longer for it.
+    let mut desk = Desk::thinking(with_tone(), "hello");
+    let asked = desk.now;
+    let mut sounds = 0;
+    while next_alarm(&desk) == CallReason::Filler {
+        desk.wake(CallReason::Filler);
+        sounds += 1;
+        desk.utter(1 + sounds);
+    }
+    assert_eq!(desk.wake(CallReason::AgentDeadline)[1], "- thinking fell: deadline");
+    assert_eq!(sounds, 4);
+    assert!(desk.now - asked < Duration::from_secs(11), "sounds do not lengthen the agent's time: {:?}", desk.now - asked);
+}
+
+#[test]
+fn a_tone_whose_end_is_not_told_is_not_waited_for() {
+    let mut desk = Desk::thinking(with_tone(), "hello");
+    desk.wake(CallReason::Filler);
+    desk.utter(2);
+    desk.wake(CallReason::Filler);
+    assert_eq!(desk.wake(CallReason::EndDeadline), ["hush 3"]);
+    assert_eq!(desk.phase(), "thinking");
+}
+
+#[test]
+fn a_filler_that_cannot_be_said_gives_way_to_the_tone() {
+    let mut desk = Desk::thinking(with_tone(), "hello");
+    desk.wake(CallReason::Filler);
+    desk.tell(CallInput::SpeakingFell { utterance: UtteranceId(2), code: "trap" });
+    assert_eq!(desk.wake(CallReason::Filler), ["play tone 3"]);
+    // Who goes on speaking hears it end at once.
+    desk.audio(3);
+    assert_eq!(desk.speech()[..2], ["hush 3", "cancel ask 1"]);
 }
 
 #[test]

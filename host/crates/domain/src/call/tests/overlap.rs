@@ -85,6 +85,23 @@ fn a_word_too_short_to_count_interrupts_when_it_is_understood() {
 }
 
 #[test]
+fn a_word_that_takes_an_answer_back_when_its_voice_is_over_is_not_waited_for_any_longer() {
+    let mut desk = Desk::thinking(settings(), "what time is it");
+    desk.text(1, "It is three. ");
+    desk.done(1, None);
+    desk.after(100).speech();
+    desk.after(250).pause();
+    let actions = desk.after(100).words("in Lisbon");
+    assert!(actions.contains(&"hush 2".to_owned()), "{actions:?}");
+    let since = desk.now;
+    let (due, _) = desk.call.poll_timeout().unwrap();
+    assert!(due - since < Duration::from_secs(3), "nobody speaks any more: {:?}", due - since);
+    desk.wake(CallReason::EndOfTurn);
+    assert_eq!(desk.tell(CallInput::Finalized), NONE);
+    assert_eq!(desk.tell(CallInput::Finalized).last().unwrap(), "ask 1: what time is it in Lisbon");
+}
+
+#[test]
 fn a_short_word_at_the_end_of_an_answer_is_the_beginning_of_the_next_turn() {
     let mut desk = Desk::speaking(settings());
     desk.done(1, None);

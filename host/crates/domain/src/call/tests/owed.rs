@@ -19,15 +19,27 @@ fn a_listener_that_keeps_its_last_words_does_not_say_them_into_the_next_turn() {
     desk.after(150).pause();
     assert_eq!(desk.wake(CallReason::OwedWords), gives_up);
 
-    // Who speaks meanwhile is not cut off.
+    // Neither into the one that has begun by then, and whose own words the new session hears.
     desk.after(300).speech();
     desk.after(150).pause();
-    desk.after(1_900).speech();
+    desk.after(1_500).speech();
     assert_eq!(desk.wake(CallReason::BargeIn)[..2], ["cancel ask 2", "hush 3"]);
+    assert_eq!(desk.wake(CallReason::OwedWords), gives_up);
     desk.after(5_000).words("stop");
     desk.pause();
     desk.wake(CallReason::EndOfTurn);
     assert_eq!(desk.tell(CallInput::Finalized).last().unwrap(), "ask 3: stop");
+}
+
+#[test]
+fn last_words_of_a_turn_that_goes_on_are_waited_for_until_it_ends() {
+    let mut desk = asked_early("where is my order");
+    desk.after(1_000).speech();
+    desk.after(3_000).words("where is my order from monday");
+    desk.tell(CallInput::Finalized);
+    desk.pause();
+    desk.wake(CallReason::EndOfTurn);
+    assert_eq!(desk.tell(CallInput::Finalized).last().unwrap(), "ask 1: where is my order from monday");
 }
 
 #[test]

@@ -255,7 +255,7 @@ fn simulate(crowd: &Crowd, timing: &Timing) -> Tally {
         for turn in 1..=TURNS {
             let next = *dice.pick(questions);
             talk(&mut desk, crowd, words, caller, question, &mut dice, &mut tally);
-            desk.tell(CallInput::AgentExpects { turn: TurnId(turn), expect: next.expect });
+            desk.tell(CallInput::AgentHints { turn: TurnId(turn), hint: Hint::Expect(next.expect) });
             desk.text(turn, "Well. ");
             desk.done(turn, None);
             desk.utter(turn + 1);

@@ -31,7 +31,7 @@ fn words_end_a_row_of_silences() {
 fn patient(wait_ms: u64) -> Desk {
     let mut desk = Desk::thinking(settings(), "hello");
     desk.text(1, "Please fetch your contract.");
-    assert_eq!(desk.tell(CallInput::AgentWaits { turn: TurnId(1), wait: Duration::from_millis(wait_ms) }), [""; 0]);
+    assert_eq!(desk.tell(CallInput::AgentHints { turn: TurnId(1), hint: Hint::Wait(Duration::from_millis(wait_ms)) }), [""; 0]);
     desk.done(1, None);
     desk.utter(2);
     desk

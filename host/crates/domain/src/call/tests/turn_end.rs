@@ -41,7 +41,11 @@ fn with_slow_listener(settings: TenantSettings) -> Desk {
 
 /// A call that has asked the agent with words that may still change, in turn 1.
 pub(super) fn asked_early(words: &str) -> Desk {
-    let mut desk = with_slow_listener(settings());
+    asked_early_of(settings(), words)
+}
+
+pub(super) fn asked_early_of(settings: TenantSettings, words: &str) -> Desk {
+    let mut desk = with_slow_listener(settings);
     desk.says(words);
     let expected = ["FinalizeHearing".to_owned(), format!("- heard 1: {words}"), format!("ask 1: {words}")];
     assert_eq!(desk.wake(CallReason::EndOfTurn), expected);
@@ -265,7 +269,8 @@ fn last_words_that_come_after_the_answer_are_nobodys() {
 fn a_listener_that_never_gives_its_last_words_costs_no_turn() {
     let mut desk = asked_early("where is my order");
     desk.answer(1, 2);
-    desk.after(2_000).says("and the other one please");
+    desk.wake(CallReason::OwedWords);
+    desk.says("and the other one please");
     assert_eq!(desk.wake(CallReason::EndOfTurn)[2], "ask 2: and the other one please");
     // The one that was asked last is confirmed, though the one before never was.
     desk.words("and the other two please");
@@ -328,7 +333,7 @@ fn a_voice_that_only_the_listener_noticed_has_paused_since_its_last_words() {
 #[test]
 fn what_an_answer_expected_that_was_taken_back_is_forgotten() {
     let mut desk = asked_early("where is my order");
-    desk.tell(CallInput::AgentExpects { turn: TurnId(1), expect: Expect::YesNo });
+    desk.tell(CallInput::AgentHints { turn: TurnId(1), hint: Hint::Expect(Expect::YesNo) });
     desk.words("where is my order from monday");
     desk.tell(CallInput::Finalized);
     desk.answer(1, 2);
@@ -565,12 +570,12 @@ fn what_the_agent_expects_holds_for_one_turn() {
         desk.words(words);
         desk.tell(CallInput::Finalized);
         if let Some(expect) = expect {
-            assert_eq!(desk.tell(CallInput::AgentExpects { turn: TurnId(turn), expect }), NONE);
+            assert_eq!(desk.tell(CallInput::AgentHints { turn: TurnId(turn), hint: Hint::Expect(expect) }), NONE);
         }
         desk.answer(turn, turn + 1);
     }
     // Word of a turn that is over changes nothing.
-    desk.tell(CallInput::AgentExpects { turn: TurnId(3), expect: Expect::YesNo });
+    desk.tell(CallInput::AgentHints { turn: TurnId(3), hint: Hint::Expect(Expect::YesNo) });
     desk.says(words);
     assert_eq!(desk.waits(), 500);
 }

@@ -15,7 +15,7 @@ fn without_human() -> TenantSettings {
 
 impl Desk {
     fn names(&mut self, turn: u32, intent: &str) -> Vec<String> {
-        self.tell(CallInput::AgentIntent { turn: TurnId(turn), intent: Intent::parse(intent).unwrap() })
+        self.tell(CallInput::AgentHints { turn: TurnId(turn), hint: Hint::Intent(Intent::parse(intent).unwrap()) })
     }
 
     fn agent_falls(&mut self, turn: u32) -> Vec<String> {

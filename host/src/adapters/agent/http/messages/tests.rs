@@ -2,7 +2,7 @@ use super::*;
 use crate::adapters::tenants;
 use std::sync::Arc;
 use std::time::Duration;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
@@ -76,21 +76,31 @@ fn answers_are_read_whole_and_in_pieces() {
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Hi"}"#), Ok(vec![words("Hi")]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","command":{"action":"hang_up"}}"#), Ok(vec![hang_up]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done"}"#), Ok(vec![Piece::Done(None)]));
-    let yes_or_no = [Piece::Expects(Expect::YesNo), Piece::Done(None)];
+    let yes_or_no = [Piece::Hint(Hint::Expect(Expect::YesNo)), Piece::Done(None)];
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"yesno"}"#), Ok(yes_or_no.to_vec()));
-    let digits = vec![words("Your number?"), Piece::Expects(Expect::Digits), Piece::Done(None)];
+    let digits = vec![Piece::Hint(Hint::Expect(Expect::Digits)), words("Your number?"), Piece::Done(None)];
     assert_eq!(read(TurnReader::Whole, r#"{"text":"Your number?","expect":"digits"}"#), Ok(digits));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"a song"}"#), Ok(vec![Piece::Done(None)]), "only a hint");
-    let about = |intent: &str| Piece::Intent(Intent::parse(intent).unwrap());
-    let whole = vec![words("Soon."), about("delivery"), Piece::Done(None)];
+    let about = |intent: &str| Piece::Hint(Hint::Intent(Intent::parse(intent).unwrap()));
+    let whole = vec![about("delivery"), words("Soon."), Piece::Done(None)];
     assert_eq!(read(TurnReader::Whole, r#"{"text":"Soon.","intent":"delivery"}"#), Ok(whole));
-    let done = vec![about("delivery"), Piece::Expects(Expect::YesNo), Piece::Done(None)];
+    let done = vec![about("delivery"), Piece::Hint(Hint::Expect(Expect::YesNo)), Piece::Done(None)];
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","expect":"yesno","intent":"delivery"}"#), Ok(done));
-    let wait = vec![Piece::Waits(Duration::from_secs(30)), Piece::Done(None)];
+    let wait = vec![Piece::Hint(Hint::Wait(Duration::from_secs(30))), Piece::Done(None)];
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","wait_ms":30000}"#), Ok(wait));
     let early = vec![about("returns"), words("Of course")];
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Of course","intent":"returns"}"#), Ok(early));
     assert_eq!(read(TurnReader::Events, r#"{"type":"done","intent":"two words"}"#), Ok(vec![Piece::Done(None)]), "only a hint");
+    let notice = vec![Piece::Hint(Hint::Uninterruptible), words("This call is recorded.")];
+    assert_eq!(
+        read(TurnReader::Events, r#"{"type":"text","text":"This call is recorded.","interruptible":false}"#),
+        Ok(notice.clone())
+    );
+    let ours = vec![Piece::Hint(Hint::Language("pt-BR".to_owned())), words("Claro.")];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Claro.","language":"pt-BR"}"#), Ok(ours));
+    let whole = [notice, vec![Piece::Done(None)]].concat();
+    assert_eq!(read(TurnReader::Whole, r#"{"text":"This call is recorded.","interruptible":false}"#), Ok(whole));
+    assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Hi","interruptible":true}"#), Ok(vec![words("Hi")]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"thinking","about":7}"#), Ok(vec![]));
     assert_eq!(read(TurnReader::Events, r#"{"type":"error","code":"model_down"}"#), Err(Fault::Failed));
 }

@@ -377,7 +377,7 @@ impl World {
 fn turn_of(input: &CallInput) -> Option<TurnId> {
     match input {
         CallInput::AgentText { turn, .. }
-        | CallInput::AgentExpects { turn, .. }
+        | CallInput::AgentHints { turn, .. }
         | CallInput::AgentDone { turn, .. }
         | CallInput::AgentFell { turn, .. } => Some(*turn),
         _ => None,

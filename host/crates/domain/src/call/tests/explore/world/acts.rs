@@ -13,6 +13,11 @@ impl World {
             CallAction::ConnectMedia => _ = self.act(CallInput::MediaConnected, CallInput::SetUpFailed { code: "gone" }),
             CallAction::Answer => _ = self.act(CallInput::Answered, CallInput::SetUpFailed { code: "gone" }),
             CallAction::StartHearing | CallAction::StartNextHearing => self.listen(),
+            CallAction::ChangeLanguage(_) => {
+                if self.listens {
+                    self.listen();
+                }
+            }
             CallAction::GiveUpHearing => self.stop_listening(),
             CallAction::FinalizeHearing => self.finalize(),
             CallAction::Ask { turn, .. } => self.answer(*turn),
@@ -23,7 +28,7 @@ impl World {
             CallAction::GoOn { .. } => self.go_on(),
             CallAction::Hush { utterance } => self.hush(*utterance),
             CallAction::GoOnWithAnotherVoice => self.speak_again(),
-            CallAction::PlayEmergency { utterance } => self.play(*utterance),
+            CallAction::PlayEmergency { utterance } | CallAction::PlayTone { utterance } => self.play(*utterance),
             CallAction::SeekAdvice { .. } => self.advise(),
             CallAction::Transfer(_) => self.transfer(),
             CallAction::LeaveMedia => self.leave(),
@@ -102,8 +107,13 @@ impl World {
             let text = (*self.dice.pick(PIECES)).to_owned();
             self.at(at, Soon::Agent { asked, input: CallInput::AgentText { turn, text } });
         }
+        for hint in [Hint::Uninterruptible, Hint::Language("pt".into()), Hint::Language("en".into())] {
+            if self.one_in(10) {
+                self.at(at, Soon::Agent { asked, input: CallInput::AgentHints { turn, hint } });
+            }
+        }
         if self.one_in(4) {
-            self.at(at, Soon::Agent { asked, input: CallInput::AgentExpects { turn, expect: Expect::YesNo } });
+            self.at(at, Soon::Agent { asked, input: CallInput::AgentHints { turn, hint: Hint::Expect(Expect::YesNo) } });
         }
         if self.fails() && self.one_in(3) {
             return;

@@ -1,0 +1,78 @@
+//! What the agent says of its answer besides words.
+
+use super::listening::HearingFalls;
+use super::{Call, CallAction, Verdict, WAIT_MAX};
+use crate::event::Fact;
+use crate::fallback::Intent;
+use crate::finish::Judge;
+use crate::ids::TurnId;
+use crate::pause::Expect;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What an agent says of the answer that it gives, besides words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// What the conversation is about; until it says something else.
+    Intent(Intent),
+    /// What it expects the caller to say after the answer; for that one turn.
+    Expect(Expect),
+    /// The caller was asked for something that takes a while: so much silence after the answer is none; at most [`WAIT_MAX`].
+    Wait(Duration),
+    /// The call goes on in the language of this BCP 47 tag, the answer included where none of it was said; passed over where the tenant has
+    /// none like it.
+    Language(String),
+    /// The answer is to be heard whole: neither the caller's voice nor a key stops it from now on.
+    Uninterruptible,
+}
+
+impl Call {
+    /// Takes it where it is of the turn that the agent answers now.
+    pub(super) fn agent_hints(&mut self, turn: TurnId, hint: Hint) -> Verdict {
+        if self.asked_turn_mut().is_none_or(|asked| asked.id != turn) {
+            return self.late();
+        }
+        match hint {
+            Hint::Intent(intent) => self.intent = Some(intent),
+            Hint::Expect(expect) => self.hint = expect,
+            Hint::Wait(wait) => self.wait = wait.min(WAIT_MAX),
+            Hint::Language(tag) => self.change_language(&tag),
+            Hint::Uninterruptible => self.answer_is_uninterruptible(),
+        }
+        Verdict::Taken
+    }
+
+    /// Nothing is said of the answer to a question that is put now.
+    pub(super) fn forget_hints(&mut self) {
+        (self.hint, self.wait, self.insists) = (Expect::default(), Duration::ZERO, false);
+    }
+
+    /// What the agent said of the caller's next turn holds from now on.
+    pub(super) fn take_hints(&mut self) {
+        self.expect = std::mem::take(&mut self.hint);
+        self.patience = std::mem::take(&mut self.wait);
+    }
+
+    fn change_language(&mut self, tag: &str) {
+        let Some(settings) = self.tenant.in_language(tag).filter(|other| !Arc::ptr_eq(other, &self.settings)) else { return };
+        let settings = Arc::clone(settings);
+        // A voice speaks one after the other: the line before the answer would hold the answer up in the language that is left.
+        self.hush_filler();
+        self.nothing_is_owed();
+        (self.hearing_falls, self.speaking_falls) = (HearingFalls::default(), 0);
+        self.judge = Judge::of(&settings.language);
+        self.settings = Arc::clone(&settings);
+        self.emit(Fact::LanguageChanged { language: settings.language.clone() });
+        self.push(CallAction::ChangeLanguage(settings));
+    }
+
+    fn answer_is_uninterruptible(&mut self) {
+        self.insists = true;
+        if self.phase.reply_mut().is_some() {
+            self.go_on_after_voice();
+            if let Some(utterance) = self.phase.utterance_mut() {
+                utterance.insists = true;
+            }
+        }
+    }
+}
