@@ -71,29 +71,34 @@ struct Answer {
     expect: Option<Expect>,
     intent: Option<Intent>,
     wait: Option<Duration>,
+    insists: bool,
+    language: Option<String>,
     end: AgentEvent,
 }
 
 impl Answer {
     async fn of(mut events: mpsc::Receiver<AgentEvent>) -> Self {
-        let (mut text, mut expect, mut intent, mut wait) = (String::new(), None, None, None);
+        let mut so_far = Self::done("");
         loop {
             match events.recv().await.expect("an answer has an end") {
-                AgentEvent::Text(piece) => text.push_str(&piece),
-                AgentEvent::Hint(Hint::Expect(expected)) => expect = Some(expected),
-                AgentEvent::Hint(Hint::Wait(long)) => wait = Some(long),
-                AgentEvent::Hint(Hint::Intent(named)) => intent = Some(named),
-                end => return Self { text, expect, intent, wait, end },
+                AgentEvent::Text(piece) => so_far.text.push_str(&piece),
+                AgentEvent::Hint(Hint::Expect(expected)) => so_far.expect = Some(expected),
+                AgentEvent::Hint(Hint::Wait(long)) => so_far.wait = Some(long),
+                AgentEvent::Hint(Hint::Intent(named)) => so_far.intent = Some(named),
+                AgentEvent::Hint(Hint::Uninterruptible) => so_far.insists = true,
+                AgentEvent::Hint(Hint::Language(tag)) => so_far.language = Some(tag),
+                end => return Self { end, ..so_far },
             }
         }
     }
 
     fn done(text: &str) -> Self {
-        Self { text: text.to_owned(), expect: None, intent: None, wait: None, end: AgentEvent::Done(None) }
+        let (text, end) = (text.to_owned(), AgentEvent::Done(None));
+        Self { text, expect: None, intent: None, wait: None, insists: false, language: None, end }
     }
 
     fn fell(text: &str, code: &'static str) -> Self {
-        Self { text: text.to_owned(), expect: None, intent: None, wait: None, end: AgentEvent::Fell(code) }
+        Self { end: AgentEvent::Fell(code), ..Self::done(text) }
     }
 }
 
@@ -111,7 +116,14 @@ fn request(call: &str) -> ConversationRequest {
 
 fn question(conversation: &ConversationId, turn: u32, words: &str) -> Question {
     let text = Mask::new().mask_final(Heard::new(words.to_owned()));
-    Question { conversation: conversation.clone(), turn: TurnId(turn), text, said: Vec::new(), within: PATIENT }
+    Question {
+        conversation: conversation.clone(),
+        turn: TurnId(turn),
+        text,
+        said: Vec::new(),
+        within: PATIENT,
+        speculative: false,
+    }
 }
 
 /// The orchestrator as each protocol and shape of answers has it.
@@ -179,6 +191,18 @@ async fn every_protocol_carries_a_whole_conversation() {
         };
         assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
 
+        let whole = Answer { insists: true, ..Answer::done("You said: the law.") };
+        assert_eq!(client.ask(question(&conversation, 7, "the law")).await, whole, "{way}");
+        let other = Answer { language: Some("pt-BR".to_owned()), ..Answer::done("You said: fala portugues.") };
+        assert_eq!(client.ask(question(&conversation, 8, "fala portugues")).await, other, "{way}");
+
+        let guess = Question { speculative: true, ..question(&conversation, 9, "hello") };
+        assert_eq!(client.ask(guess).await, Answer::done("You said: hello."), "{way}");
+        client.agent.commit(&conversation, TurnId(9)).await;
+        let seen = orchestrator.brain.seen();
+        assert_eq!(seen.turns.last().unwrap()["speculative"], json!(true), "{way}");
+        assert_eq!(seen.committed, [9], "{way}");
+
         let who = client.agent.who(&conversation).await;
         assert_eq!(who, Ok(AgentProfile { id: "parrot-1".to_owned(), name: Some("Polly".to_owned()) }), "{way}");
         let target = TransferTarget::Extension("200".to_owned());
@@ -187,7 +211,7 @@ async fn every_protocol_carries_a_whole_conversation() {
         let advice = HandoverAdvice {
             target: Some(TransferTarget::Queue("sales".to_owned())),
             mode: TransferMode::Attended,
-            summary: Some("Spoke 6 times.".to_owned()),
+            summary: Some("Spoke 9 times.".to_owned()),
         };
         assert_eq!(client.agent.hand_over(handover).await, Ok(advice), "{way}");
 

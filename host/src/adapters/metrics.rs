@@ -99,6 +99,7 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
+    counter("vg_speculations_total", &["outcome"], "Questions put to the agent before their turn was over: committed (it ended with these words); aborted (the caller went on, or the words changed)."),
     counter("vg_overlaps_total", &["outcome"], "Callers' voices over the gateway's own: interruption (it stopped); backchannel (words of who listens: it went on); sound (a cough, a noise: it went on)."),
     gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
     histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
@@ -211,6 +212,7 @@ pub struct Metrics {
     turns: IntCounter,
     turn_ends: IntCounterVec,
     overlaps: IntCounterVec,
+    speculations: IntCounterVec,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
@@ -280,6 +282,7 @@ impl Metrics {
             turns: plain_counter(&registry, "vg_turns_total"),
             turn_ends: counters(&registry, "vg_turn_ends_total"),
             overlaps: counters(&registry, "vg_overlaps_total"),
+            speculations: counters(&registry, "vg_speculations_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
@@ -370,6 +373,7 @@ impl Observe for Metrics {
                 self.breakers_open.with_label_values(&[role]).add(change);
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
+            Observation::SpeculationJudged(outcome) => self.speculations.with_label_values(&[outcome.code()]).inc(),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
             Observation::FillerSaid => self.fillers.inc(),
             Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),

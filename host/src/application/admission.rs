@@ -134,6 +134,7 @@ pub(super) mod tests {
             recording: false,
             call_max: None,
             calls_max: NonZeroUsize::new(calls_max),
+            speculations_max: 0,
             outbound: None,
             languages: Vec::new(),
         }

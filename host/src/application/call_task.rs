@@ -254,6 +254,8 @@ impl CallTask {
             CallAction::FinalizeHearing => self.listener.finalize(),
             CallAction::PrepareSpeaking => self.speaker.prepare(),
             CallAction::Ask { turn, text } => self.thinker.ask(turn, text),
+            CallAction::Speculate { turn, text } => self.thinker.speculate(turn, text),
+            CallAction::Commit { turn } => self.thinker.commit(turn),
             CallAction::CancelAsk { turn } => self.thinker.cancel(turn),
             CallAction::Say { utterance, text } => self.speaker.say(utterance, text.as_str()),
             CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
@@ -283,6 +285,7 @@ impl CallTask {
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
             CallAction::EndJudged(end) => self.services.observe.observe(&Observation::EndJudged(end)),
+            CallAction::SpeculationJudged(outcome) => self.services.observe.observe(&Observation::SpeculationJudged(outcome)),
             CallAction::OverlapJudged(overlap) => self.services.observe.observe(&Observation::OverlapJudged(overlap)),
             CallAction::Refused { phase, input } => {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });

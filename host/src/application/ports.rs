@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use vg_domain::call::{Overlap, Progress, TurnEnd};
+use vg_domain::call::{Overlap, Progress, Speculation, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
@@ -524,6 +524,8 @@ pub enum Observation {
     EndJudged(TurnEnd),
     /// What a caller's voice over the gateway's own was.
     OverlapJudged(Overlap),
+    /// What became of a question that was put before its turn was over.
+    SpeculationJudged(Speculation),
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

@@ -4,6 +4,7 @@ use super::limits;
 use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, HandoverRequest, Question};
 use super::said::Sayings;
 use futures_util::future::{BoxFuture, FutureExt};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -51,6 +52,8 @@ pub(super) struct Thinker {
     state: State,
     lookup: Aside<AgentProfile>,
     advice: Aside<HandoverAdvice>,
+    /// The agent is being told that a turn is over.
+    committing: Option<BoxFuture<'static, ()>>,
 }
 
 impl Drop for Thinker {
@@ -73,6 +76,7 @@ impl Thinker {
             state: State::Idle,
             lookup: None,
             advice: None,
+            committing: None,
         }
     }
 
@@ -89,6 +93,26 @@ impl Thinker {
 
     /// Asks; an answer still under way is cancelled.
     pub(super) fn ask(&mut self, turn: TurnId, text: MaskedText) {
+        self.put(turn, text, false);
+    }
+
+    /// Asks although the turn may go on.
+    pub(super) fn speculate(&mut self, turn: TurnId, text: MaskedText) {
+        self.put(turn, text, true);
+    }
+
+    /// The turn with which it was asked is over: tells the agent, beside the answer.
+    pub(super) fn commit(&mut self, turn: TurnId) {
+        let (agent, conversation) = (Arc::clone(&self.agent), self.conversation.clone());
+        let telling = async move {
+            if let Some(conversation) = conversation {
+                agent.commit(&conversation, turn).await;
+            }
+        };
+        self.committing = Some(telling.boxed());
+    }
+
+    fn put(&mut self, turn: TurnId, text: MaskedText, speculative: bool) {
         let agent = Arc::clone(&self.agent);
         let conversation = self.conversation.clone();
         let (said, within) = (self.sayings.told_with(turn), self.within);
@@ -96,7 +120,7 @@ impl Thinker {
             turn,
             Box::pin(async move {
                 let conversation = conversation.ok_or(AgentError::UnknownConversation)?;
-                agent.ask(Question { conversation, turn, text, said, within }).await
+                agent.ask(Question { conversation, turn, text, said, within, speculative }).await
             }),
         );
     }
@@ -129,6 +153,7 @@ impl Thinker {
                 Err(AgentError::Unsupported) => Ok(HandoverAdvice::default()),
                 Err(error) => Err(error.code()),
             }),
+            never = told(&mut self.committing) => match never {},
             profile = found(&mut self.lookup) => Thought::Known(profile),
             thought = self.state.next() => thought,
         }
@@ -169,6 +194,15 @@ async fn found<T>(aside: &mut Aside<T>) -> T {
         Ok(found) => found,
         Err(_) => std::future::pending().await,
     }
+}
+
+/// Tells the agent something, of which nothing comes.
+async fn told(telling: &mut Option<BoxFuture<'static, ()>>) -> Infallible {
+    if let Some(under_way) = telling {
+        under_way.await;
+        *telling = None;
+    }
+    std::future::pending().await
 }
 
 async fn open(agent: Arc<dyn Agent>, request: ConversationRequest) -> Result<ConversationId, AgentError> {

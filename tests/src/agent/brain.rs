@@ -26,6 +26,8 @@ pub struct Seen {
     pub authorizations: Vec<String>,
     /// Turns that were no longer wanted: told, or noticed by a stream that nobody reads any more.
     pub aborted: Vec<u32>,
+    /// Turns of which it was told that they are over after all.
+    pub committed: Vec<u32>,
     /// Bodies of requests for a transfer.
     pub handovers: Vec<Value>,
     /// Answers that were thought out: a turn that comes twice is thought about once.
@@ -65,6 +67,10 @@ pub struct Answer {
     pub intent: Option<&'static str>,
     /// How long it wants to wait for the caller, in milliseconds.
     pub wait_ms: Option<u32>,
+    /// Whether the caller may speak over the answer.
+    pub interruptible: Option<bool>,
+    /// In which language the call is to go on.
+    pub language: Option<&'static str>,
 }
 
 /// Nobody knows the conversation.
@@ -158,5 +164,7 @@ pub(super) fn think(turn: &Turn) -> Answer {
         expect,
         intent,
         wait_ms: expect.map(|_| 20_000),
+        interruptible: (turn.text == "the law").then_some(false),
+        language: (turn.text == "fala portugues").then_some("pt-BR"),
     }
 }

@@ -12,8 +12,8 @@ use proto::agent_server::{Agent, AgentServer};
 use proto::command::Action;
 use proto::turn_event::Event;
 use proto::{
-    AgentProfile, Command, Conversation, ConversationRef, Done, Handover, HandoverAdvice, HangUp, Human, NewConversation,
-    Transfer, Turn, TurnEvent,
+    AgentProfile, Command, Committed, Conversation, ConversationRef, Done, Handover, HandoverAdvice, HangUp, Human, Manner,
+    NewConversation, Transfer, Turn, TurnEvent, TurnRef,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -92,6 +92,11 @@ impl Agent for Service {
         Ok(Response::new(watch.over(events)))
     }
 
+    async fn commit_turn(&self, request: Request<TurnRef>) -> Result<Response<Committed>, Status> {
+        self.brain.note(|seen| seen.committed.push(request.into_inner().turn_id));
+        Ok(Response::new(Committed {}))
+    }
+
     async fn get_agent(&self, request: Request<ConversationRef>) -> Result<Response<AgentProfile>, Status> {
         let (agent_id, name) = self.brain.who(&request.into_inner().conversation_id)?;
         Ok(Response::new(AgentProfile { agent_id: agent_id.to_owned(), name: name.to_owned() }))
@@ -153,7 +158,11 @@ fn turn_json(turn: &Turn) -> Value {
             json
         })
         .collect();
-    json!({"turn_id": turn.turn_id, "text": turn.text, "heard": heard})
+    let mut json = json!({"turn_id": turn.turn_id, "text": turn.text, "heard": heard});
+    if turn.speculative {
+        json["speculative"] = true.into();
+    }
+    json
 }
 
 fn event(event: Event) -> Result<TurnEvent, Status> {
@@ -177,8 +186,15 @@ fn answered(answer: &Answer) -> Events {
     });
     let [expect, intent] = [answer.expect, answer.intent].map(|hint| hint.unwrap_or_default().to_owned());
     let words = answer.pieces.clone().into_iter().map(|piece| event(Event::Text(piece)));
-    stream::iter(words.chain([event(Event::Done(Done { command, expect, intent, wait_ms: answer.wait_ms }))]).collect::<Vec<_>>())
-        .boxed()
+    let manner = Manner { interruptible: answer.interruptible, language: answer.language.unwrap_or_default().to_owned() };
+    let begins = std::iter::once(event(Event::Manner(manner)));
+    stream::iter(
+        begins
+            .chain(words)
+            .chain([event(Event::Done(Done { command, expect, intent, wait_ms: answer.wait_ms }))])
+            .collect::<Vec<_>>(),
+    )
+    .boxed()
 }
 
 fn refusal(trouble: Trouble) -> Option<Status> {

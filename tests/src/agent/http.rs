@@ -26,6 +26,7 @@ pub(super) fn router(brain: Arc<Brain>, shape: Shape) -> Router {
         .route("/api/v1/conversations", post(open))
         .route("/api/v1/conversations/{id}/turns", post(turn))
         .route("/api/v1/conversations/{id}/turns/{turn}/abort", post(abort))
+        .route("/api/v1/conversations/{id}/turns/{turn}/commit", post(commit))
         .route("/api/v1/conversations/{id}/agent", get(who))
         .route("/api/v1/conversations/{id}/transfer", post(transfer))
         .with_state(Service { brain, shape })
@@ -87,6 +88,11 @@ async fn abort(State(service): State<Service>, Path((_, turn)): Path<(String, u3
     StatusCode::NO_CONTENT
 }
 
+async fn commit(State(service): State<Service>, Path((_, turn)): Path<(String, u32)>) -> StatusCode {
+    service.brain.note(|seen| seen.committed.push(turn));
+    StatusCode::NO_CONTENT
+}
+
 async fn who(State(service): State<Service>, Path(id): Path<String>) -> Result<Json<Value>, Unknown> {
     let (agent_id, name) = service.brain.who(&id)?;
     Ok(Json(json!({"agent_id": agent_id, "name": name})))
@@ -102,14 +108,17 @@ async fn transfer(
 }
 
 fn answered(shape: Shape, answer: &Answer) -> Response {
-    let text = |text: &String| json!({"type": "text", "text": text});
+    let text =
+        |text: &String| json!({"type": "text", "text": text, "interruptible": answer.interruptible, "language": answer.language});
     let done = json!({"type": "done", "command": answer.command, "expect": answer.expect, "intent": answer.intent, "wait_ms": answer.wait_ms});
     let events: Vec<Value> = answer.pieces.iter().map(text).chain([done]).collect();
     match shape {
         Shape::Plain => {
-            let (text, Answer { command, expect, intent, wait_ms, .. }) = (answer.pieces.concat(), answer);
-            Json(json!({"text": text, "command": command, "expect": expect, "intent": intent, "wait_ms": wait_ms}))
-                .into_response()
+            let (text, Answer { command, expect, intent, wait_ms, interruptible, language, .. }) =
+                (answer.pieces.concat(), answer);
+            Json(json!({"text": text, "command": command, "expect": expect, "intent": intent, "wait_ms": wait_ms,
+                "interruptible": interruptible, "language": language}))
+            .into_response()
         }
         Shape::Sse => stream_of("text/event-stream", stream::iter(events.into_iter().map(|event| Ok(sse(&event)))).boxed()),
         Shape::Ndjson => {

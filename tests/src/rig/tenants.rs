@@ -38,6 +38,7 @@ pub fn settings() -> TenantSettings {
         recording: false,
         calls_max: None,
         call_max: None,
+        speculations_max: 0,
         outbound: None,
         languages: Vec::new(),
     }

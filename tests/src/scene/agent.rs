@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use vg_domain::call::{AgentCommand, Hint};
-use vg_domain::ids::ConversationId;
+use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::keypad::Collect;
 use vg_domain::pause::Expect;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
@@ -49,7 +49,8 @@ impl Agent for Answerer {
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         let words = question.text.as_str().to_owned();
         self.told.lock().unwrap().extend(question.said);
-        self.log.note(format!("agent hears {words}"));
+        let guesses = if question.speculative { "guesses" } else { "hears" };
+        self.log.note(format!("agent {guesses} {words}"));
         let answer = self.answer_to(&words);
         Box::pin(async move {
             let Some(answer) = answer else {
@@ -61,6 +62,11 @@ impl Agent for Answerer {
             self.answering.lock().unwrap().spawn(give(answer, tx, log));
             Ok(rx)
         })
+    }
+
+    fn commit(&self, _: &ConversationId, _: TurnId) -> BoxFuture<'_, ()> {
+        self.log.note("agent guessed well");
+        Box::pin(std::future::ready(()))
     }
 
     fn close(&self, _: &ConversationId) {

@@ -49,6 +49,8 @@ struct Tenant {
     language: String,
     listeners: Vec<String>,
     voices: Vec<String>,
+    /// Questions that may be put before their turn is over.
+    speculations: u32,
     /// Said while an answer is late.
     fillers: Vec<String>,
     /// Another language, with a listener and a voice of its own.
@@ -74,6 +76,7 @@ impl Default for Tenant {
             language: "en-US".to_owned(),
             listeners: vec!["stt-first".to_owned()],
             voices: vec!["tts-first".to_owned()],
+            speculations: 0,
             fillers: Vec::new(),
             other: None,
             human: "people,s".to_owned(),
@@ -317,10 +320,12 @@ pub(super) struct Expect {
 impl Scenario {
     /// The tenant's settings.
     pub(super) fn settings(&self) -> TenantSettings {
-        let Tenant { greeting, greeting_interruptible, language, listeners, voices, fillers, other, human } = &self.tenant;
+        let Tenant { greeting, greeting_interruptible, language, listeners, voices, speculations, fillers, other, human } =
+            &self.tenant;
         let prompts = Prompts { fillers: fillers.clone(), ..crate::rig::settings().prompts };
         let settings = TenantSettings {
             prompts,
+            speculations_max: *speculations,
             language: language.clone(),
             greeting: greeting.clone(),
             greeting_interruptible: *greeting_interruptible,

@@ -9,6 +9,7 @@ mod listening;
 mod turn_end;
 mod thinking;
 mod hints;
+mod speculating;
 mod filler;
 mod unanswered;
 mod speaking;
@@ -25,6 +26,7 @@ pub use hints::Hint;
 pub use input::CallInput;
 pub use overlap::Overlap;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
+pub use speculating::Speculation;
 pub use timers::CallReason;
 pub use turn_end::{TurnEnd, WAIT_MAX};
 
@@ -41,6 +43,7 @@ use crate::pause::{Expect, Pauses};
 use crate::tenant::TenantSettings;
 use crate::transfer::{Handover, HandoverReason, Transfer};
 use listening::HearingFalls;
+use speculating::{Guess, Held};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -92,6 +95,18 @@ pub enum CallAction {
         turn: TurnId,
         /// What the caller said.
         text: MaskedText,
+    },
+    /// Ask the agent before the turn is over. `Commit` follows where it ends with these words, else `CancelAsk`.
+    Speculate {
+        /// Which one.
+        turn: TurnId,
+        /// What the caller has said so far.
+        text: MaskedText,
+    },
+    /// The turn is over, and what was asked with `Speculate` was its question.
+    Commit {
+        /// Which one.
+        turn: TurnId,
     },
     /// The answer is no longer wanted.
     CancelAsk {
@@ -170,6 +185,8 @@ pub enum CallAction {
     EndJudged(TurnEnd),
     /// What the caller's voice over the gateway's own was; counted.
     OverlapJudged(Overlap),
+    /// What became of a question that was put before its turn was over; counted.
+    SpeculationJudged(Speculation),
     /// An input made no sense in this phase; counted.
     Refused {
         /// Bounded label of the phase.
@@ -250,6 +267,10 @@ pub struct Call {
     given_up: bool,
     /// The gateway stops: a caller who comes back from a hand-over is told goodbye.
     draining: bool,
+    /// The question that was put before its turn was over. *Invariant:* only while the caller has the floor.
+    guess: Option<Guess>,
+    /// So many were put.
+    speculations: u32,
     /// Keys pressed over what is to be heard whole.
     keyed_ahead: String,
     /// Lines that were ordered and wait for the caller's turn to begin.
@@ -295,6 +316,8 @@ impl Call {
             wait: Duration::ZERO,
             hint: Expect::default(),
             insists: false,
+            guess: None,
+            speculations: 0,
             keyed_ahead: String::new(),
             ended: None,
             silences: 0,
@@ -332,10 +355,10 @@ impl Call {
             CallInput::Final(text) => self.final_words(now, &text),
             CallInput::Finalized => self.finalized(now),
             CallInput::HearingFell { code } => self.hearing_fell(now, code),
-            CallInput::AgentText { turn, text } => self.agent_text(now, turn, &text),
-            CallInput::AgentHints { turn, hint } => self.agent_hints(turn, hint),
-            CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
-            CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
+            CallInput::AgentText { turn, text } => self.agent_says(now, turn, Held::Text(text)),
+            CallInput::AgentHints { turn, hint } => self.agent_says(now, turn, Held::Hint(hint)),
+            CallInput::AgentDone { turn, command } => self.agent_says(now, turn, Held::Done(command)),
+            CallInput::AgentFell { turn, code } => self.agent_says(now, turn, Held::Fell(code)),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
             CallInput::Audible { utterance, at } => self.audible(utterance, at),
             CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
@@ -382,6 +405,7 @@ impl Call {
             match reason {
                 CallReason::EndOfTurn => self.end_of_turn(now, due),
                 CallReason::StableWords => self.wait_for_stable_words(now),
+                CallReason::Guess => self.guess_due(),
                 CallReason::FinalDeadline => self.final_deadline(now),
                 CallReason::OwedWords => self.words_are_owed(now),
                 CallReason::Silence => self.silence(now),
@@ -436,6 +460,7 @@ impl Call {
     /// Goes to another phase. Alarms of the old one are forgotten.
     fn enter(&mut self, phase: Phase) {
         self.judge_end(&phase);
+        self.drop_guess();
         self.unpause();
         self.timers.clear();
         self.phase = phase;

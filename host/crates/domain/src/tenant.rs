@@ -44,6 +44,8 @@ pub struct TenantSettings {
     pub calls_max: Option<NonZeroUsize>,
     /// So long a call may last from its answer on; none for any time.
     pub call_max: Option<Duration>,
+    /// Questions that a call may put to the agent before their turn is over, so that the answer has a head start; 0 for none.
+    pub speculations_max: u32,
     /// Whom the gateway may call for it; none: nobody.
     pub outbound: Option<OutboundRules>,
     /// The same tenant in other languages, each complete. A call goes over to one where its agent says so.
@@ -328,6 +330,7 @@ mod tests {
             recording: false,
             calls_max: None,
             call_max: None,
+            speculations_max: 0,
             outbound: None,
             languages,
         }

@@ -7,7 +7,7 @@ use super::tls::SetUpError;
 use super::web::{CONNECT_WITHIN, DEADLINE_HEADER, KEEP_ALIVE, WHOLE_MAX};
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
 use http::uri::PathAndQuery;
-use messages::{Conversation, Empty, Handover, NewConversation, Profile, Transfer, Turn, TurnEvent};
+use messages::{Conversation, Empty, Handover, NewConversation, Profile, Transfer, Turn, TurnEvent, TurnRef};
 use prost::Message;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use vg_domain::pii::Pii;
 
 const CREATE: &str = "/serphona.agent.v1.Agent/CreateConversation";
 const TURN: &str = "/serphona.agent.v1.Agent/TakeTurn";
+const COMMIT: &str = "/serphona.agent.v1.Agent/CommitTurn";
 const AGENT: &str = "/serphona.agent.v1.Agent/GetAgent";
 const TRANSFER: &str = "/serphona.agent.v1.Agent/RequestTransfer";
 /// Any server knows it or says that it does not.
@@ -104,6 +105,11 @@ impl Service for GrpcService {
 
     /// Dropping the stream has told it (RST_STREAM).
     async fn abort(&self, _: &ConversationId, _: TurnId) {}
+
+    async fn commit(&self, conversation: &ConversationId, turn: TurnId) {
+        let turn = TurnRef { conversation_id: conversation.as_str().to_owned(), turn_id: turn.0 };
+        let _ = self.fetch::<_, Empty>(COMMIT, turn, CONNECT_WITHIN).await;
+    }
 
     async fn who(&self, conversation: &ConversationId, left: Duration) -> Result<AgentProfile, Fault> {
         let conversation = Conversation { conversation_id: conversation.as_str().to_owned() };

@@ -57,6 +57,12 @@ impl Service for HttpService {
         let _ = self.web.send(Method::POST, url, NO_BODY, "application/json", Duration::ZERO).await;
     }
 
+    async fn commit(&self, conversation: &ConversationId, turn: TurnId) {
+        let url = self.conversations(&[conversation.as_str(), "turns", &turn.to_string(), "commit"]);
+        // A service that does not know the verb takes every question for one.
+        let _ = self.web.send(Method::POST, url, NO_BODY, "application/json", Duration::ZERO).await;
+    }
+
     async fn who(&self, conversation: &ConversationId, left: Duration) -> Result<AgentProfile, Fault> {
         let url = self.conversations(&[conversation.as_str(), "agent"]);
         Profile::parse(self.web.fetch(Method::GET, url, NO_BODY, left).await?)

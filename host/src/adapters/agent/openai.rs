@@ -67,6 +67,9 @@ impl Service for ChatService {
     /// It has noticed the closed connection.
     async fn abort(&self, _: &ConversationId, _: TurnId) {}
 
+    /// A model does nothing by answering.
+    async fn commit(&self, _: &ConversationId, _: TurnId) {}
+
     async fn who(&self, _: &ConversationId, _: Duration) -> Result<AgentProfile, Fault> {
         Ok(AgentProfile { id: self.model.clone(), name: None })
     }

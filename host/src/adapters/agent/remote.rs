@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use vg_domain::ids::ConversationId;
+use vg_domain::ids::{ConversationId, TurnId};
 
 /// Time for a lookup or the word on a handover: a caller waits meanwhile.
 const LOOKUP_WITHIN: Duration = Duration::from_secs(2);
@@ -76,6 +76,14 @@ impl<S: Service> Agent for Remote<S> {
         let (service, whole_within, ends) = (Arc::clone(&self.service), self.whole_within, self.ends.clone());
         self.answers.spawn(async move { ends.count(relay(&*service, &question, events, whole_within).await) });
         ready(Ok(answer)).boxed()
+    }
+
+    fn commit(&self, conversation: &ConversationId, turn: TurnId) -> BoxFuture<'_, ()> {
+        let conversation = conversation.clone();
+        async move {
+            let _ = timeout(LOOKUP_WITHIN, self.service.commit(&conversation, turn)).await;
+        }
+        .boxed()
     }
 
     fn who(&self, conversation: &ConversationId) -> BoxFuture<'_, Result<AgentProfile, AgentError>> {

@@ -18,6 +18,9 @@ pub(super) trait Service: Send + Sync + 'static {
     /// Tells that the answer is no longer wanted.
     fn abort(&self, conversation: &ConversationId, turn: TurnId) -> impl Future<Output = ()> + Send;
 
+    /// Tells that the turn which was asked speculatively is over.
+    fn commit(&self, conversation: &ConversationId, turn: TurnId) -> impl Future<Output = ()> + Send;
+
     fn who(&self, conversation: &ConversationId, left: Duration) -> impl Future<Output = Result<AgentProfile, Fault>> + Send;
 
     fn hand_over(&self, request: &HandoverRequest, left: Duration) -> impl Future<Output = Result<HandoverAdvice, Fault>> + Send;

@@ -77,6 +77,7 @@ fn row(settings: &TenantSettings) -> Value {
             "answers": settings.fallback.answers.iter().map(|(intent, line)| (intent.as_str(), line)).collect::<BTreeMap<_, _>>(),
             "agent_falls_max": settings.fallback.agent_falls_max,
         },
+        "speculations_max": settings.speculations_max,
         "call_max_s": settings.call_max.map(|max| max.as_secs()),
         "human": settings.human,
         "recording": settings.recording,

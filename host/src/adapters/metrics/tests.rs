@@ -1,6 +1,6 @@
 use super::*;
 use std::collections::BTreeSet;
-use vg_domain::call::{Overlap, TurnEnd};
+use vg_domain::call::{Overlap, Speculation, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::outcome::EndCause;
@@ -17,6 +17,7 @@ fn observed() -> Metrics {
         Observation::BreakerTurned { role: "hearing", tenant: TenantId::new("demo"), plugin: PluginId::new("stt-x"), open: true },
         Observation::EndJudged(TurnEnd::FalseCut),
         Observation::OverlapJudged(Overlap::Backchannel),
+        Observation::SpeculationJudged(Speculation::Committed),
         Observation::AudioDropped { ms: 1500 },
         Observation::InputRefused { phase: "greeting", input: "finalized" },
         Observation::NotRecorded("no_folder"),
@@ -87,6 +88,7 @@ fn observations_are_counted() {
         "vg_rung_falls_total{code=\"trap\",role=\"hearing\"} 1",
         "vg_turn_ends_total{outcome=\"false_cut\"} 1",
         "vg_overlaps_total{outcome=\"backchannel\"} 1",
+        "vg_speculations_total{outcome=\"committed\"} 1",
         "vg_caller_audio_dropped_seconds_total 1.5",
         "vg_call_inputs_refused_total{input=\"finalized\",phase=\"greeting\"} 1",
         "vg_recording_faults_total{code=\"no_folder\"} 1",

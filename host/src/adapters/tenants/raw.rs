@@ -79,6 +79,7 @@ struct RawShare {
 struct RawLimits {
     calls_max: Option<usize>,
     call_max_s: Option<u32>,
+    speculations_max: u32,
 }
 
 /// The longest wait for the end of a turn, in waits for a caller of whom nothing is known.
@@ -150,6 +151,7 @@ impl RawTenant {
         let timing = self.timing.resolve(faults);
         let fallback = self.fallback.resolve(faults);
         let call_max = self.limits.call_max(faults);
+        let speculations_max = self.limits.speculations_max;
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let transfer = self.transfer.resolve(faults);
@@ -172,6 +174,7 @@ impl RawTenant {
             recording: self.recording,
             calls_max,
             call_max,
+            speculations_max,
             outbound,
             languages: Vec::new(),
         };

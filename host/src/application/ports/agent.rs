@@ -24,6 +24,11 @@ pub trait Agent: Send + Sync {
     /// Asks. The answer streams; dropping the receiver cancels it, and the agent is told.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>>;
 
+    /// The turn that was asked speculatively is over, with these words: its answer is being heard.
+    fn commit(&self, _conversation: &ConversationId, _turn: TurnId) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
+
     /// Who answers in that conversation.
     fn who(&self, _conversation: &ConversationId) -> BoxFuture<'_, Result<AgentProfile, AgentError>> {
         ready(Err(AgentError::Unsupported)).boxed()
@@ -71,6 +76,8 @@ pub struct Question {
     pub said: Vec<Said>,
     /// The time for the first words, and from one word to the next.
     pub within: Duration,
+    /// The turn is not over: nobody hears the answer unless [`Agent::commit`] follows, so that nothing may be done yet that cannot be undone.
+    pub speculative: bool,
 }
 
 /// Something that the gateway said, and how far the caller heard it.

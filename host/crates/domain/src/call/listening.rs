@@ -80,6 +80,7 @@ impl Call {
                 if first {
                     self.push(CallAction::PrepareSpeaking);
                 }
+                self.drop_guess();
                 self.learn_pause(last_voiced, started);
                 self.timers.clear();
                 self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);

@@ -9,6 +9,7 @@ mod filler;
 mod handover;
 mod insisting;
 mod silence;
+mod speculating;
 mod keying;
 mod language;
 mod length;
@@ -60,6 +61,7 @@ fn settings() -> TenantSettings {
         recording: false,
         calls_max: None,
         call_max: None,
+        speculations_max: 0,
         outbound: None,
         languages: Vec::new(),
     }
@@ -237,6 +239,9 @@ fn line(action: &CallAction) -> String {
         CallAction::Pause { utterance } => format!("pause {utterance}"),
         CallAction::GoOn { utterance } => format!("go on {utterance}"),
         CallAction::Hush { utterance } => format!("hush {utterance}"),
+        CallAction::Speculate { turn, text } => format!("speculate {turn}: {}", text.as_str()),
+        CallAction::Commit { turn } => format!("commit {turn}"),
+        CallAction::SpeculationJudged(outcome) => format!("speculation {}", outcome.code()),
         CallAction::ChangeLanguage(settings) => format!("change language: {}", settings.language),
         CallAction::PlayTone { utterance } => format!("play tone {utterance}"),
         CallAction::PlayEmergency { utterance } => format!("play emergency {utterance}"),

@@ -30,11 +30,17 @@ impl Call {
         }
         turn.timeline.note(Moment::Asked, now);
         self.forget_hints();
-        self.push(CallAction::Ask { turn: turn.id, text: words });
+        let held = self.take_guess(&turn);
+        if held.is_none() {
+            self.drop_guess();
+            self.push(CallAction::Ask { turn: turn.id, text: words });
+        }
+        let id = turn.id;
         let (asked_at, filler) = self.take_wait(turn.id).unwrap_or((now, None));
         self.enter(Phase::Thinking { turn, asked_at, answer: ClauseSplitter::new(), filler });
         self.timers.arm(CallReason::AgentDeadline, now + self.settings.timing.agent_deadline);
         self.await_answer(now, asked_at);
+        self.release_held(now, id, held.unwrap_or_default());
     }
 
     pub(super) fn agent_text(&mut self, now: Instant, turn: TurnId, text: &str) -> Verdict {

@@ -9,6 +9,8 @@ pub enum CallReason {
     EndOfTurn,
     /// Words that may change have stood long enough to ask the agent with them.
     StableWords,
+    /// Words and silence may be a turn: the agent may be asked already.
+    Guess,
     /// The last words did not come.
     FinalDeadline,
     /// The listener still owes last words.
@@ -33,9 +35,10 @@ pub enum CallReason {
     TimeUp,
 }
 
-const REASONS: [CallReason; 13] = [
+const REASONS: [CallReason; 14] = [
     CallReason::EndOfTurn,
     CallReason::StableWords,
+    CallReason::Guess,
     CallReason::FinalDeadline,
     CallReason::OwedWords,
     CallReason::Silence,

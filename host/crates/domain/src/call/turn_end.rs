@@ -125,6 +125,7 @@ impl Call {
         let wait = self.pauses.wait(&self.settings.timing, self.expect, guess);
         // The pause may be reported when it has already lasted long enough.
         self.timers.arm(CallReason::EndOfTurn, (since + wait).max(now));
+        self.await_guess(now);
     }
 
     pub(super) fn end_of_turn(&mut self, now: Instant, due: Instant) {

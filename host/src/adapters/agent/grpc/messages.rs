@@ -64,6 +64,16 @@ pub(super) struct Turn {
     text: String,
     #[prost(message, repeated, tag = "4")]
     heard: Vec<Heard>,
+    #[prost(bool, tag = "5")]
+    speculative: bool,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct TurnRef {
+    #[prost(string, tag = "1")]
+    pub(super) conversation_id: String,
+    #[prost(uint32, tag = "2")]
+    pub(super) turn_id: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -87,6 +97,7 @@ impl Turn {
             turn_id: question.turn.0,
             text: question.text.as_str().to_owned(),
             heard: question.said.iter().map(Heard::of).collect(),
+            speculative: question.speculative,
         }
     }
 }

@@ -57,6 +57,8 @@ pub(super) struct Turn<'a> {
     turn_id: u32,
     text: &'a str,
     heard: Vec<HeardLine<'a>>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    speculative: bool,
 }
 
 #[derive(Serialize)]
@@ -73,7 +75,7 @@ struct HeardLine<'a> {
 impl<'a> Turn<'a> {
     pub(super) fn of(question: &'a Question) -> Self {
         let heard = question.said.iter().map(HeardLine::of).collect();
-        Self { turn_id: question.turn.0, text: question.text.as_str(), heard }
+        Self { turn_id: question.turn.0, text: question.text.as_str(), heard, speculative: question.speculative }
     }
 }
 

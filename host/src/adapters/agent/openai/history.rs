@@ -92,7 +92,14 @@ mod tests {
 
     fn question(turn: u32, text: &str, said: Vec<Said>) -> Question {
         let text = Mask::new().mask_final(Heard::new(text.into()));
-        Question { conversation: ConversationId::new("c"), turn: TurnId(turn), text, said, within: Duration::ZERO }
+        Question {
+            conversation: ConversationId::new("c"),
+            turn: TurnId(turn),
+            text,
+            said,
+            within: Duration::ZERO,
+            speculative: false,
+        }
     }
 
     fn told(history: &History) -> Vec<(Role, String)> {

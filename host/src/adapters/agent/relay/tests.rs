@@ -67,6 +67,8 @@ impl Service for Scripted {
         Err(Fault::Unsupported)
     }
 
+    async fn commit(&self, _: &ConversationId, _: TurnId) {}
+
     async fn who(&self, _: &ConversationId, _: Duration) -> Result<AgentProfile, Fault> {
         Err(Fault::Unsupported)
     }
@@ -83,7 +85,14 @@ const WHOLE: Duration = Duration::from_secs(60);
 
 fn question() -> Question {
     let text = Mask::new().mask_final(Heard::new("hello".into()));
-    Question { conversation: ConversationId::new("c"), turn: TurnId(3), text, said: Vec::new(), within: WITHIN }
+    Question {
+        conversation: ConversationId::new("c"),
+        turn: TurnId(3),
+        text,
+        said: Vec::new(),
+        within: WITHIN,
+        speculative: false,
+    }
 }
 
 struct Outcome {

@@ -51,6 +51,8 @@ struct Walk {
     begun: Instant,
     /// Questions to which an answer is still wanted.
     asked: BTreeSet<TurnId>,
+    /// Questions that were answered before their turn was over.
+    answered_early: BTreeSet<TurnId>,
     /// Turns of which the world has not heard how they ended.
     unanswered: BTreeSet<TurnId>,
     /// When it was asked last.
@@ -78,7 +80,7 @@ fn somebody_is_tried_next() -> TenantSettings {
     };
     let settings =
         TenantSettings { hearing: ladder("stt-a", "stt-b"), speaking: ladder("tts-a", "tts-b"), ..keying::with_menu() };
-    TenantSettings { languages: vec![Arc::new(portuguese(&settings))], ..settings }
+    TenantSettings { languages: vec![Arc::new(portuguese(&settings))], speculations_max: 100, ..settings }
 }
 
 /// One listener and no line where the caller says nothing.
@@ -134,6 +136,7 @@ impl Walk {
             log: shows.then(VecDeque::new),
             begun: now,
             asked: BTreeSet::new(),
+            answered_early: BTreeSet::new(),
             unanswered: BTreeSet::new(),
             asked_at: now,
             open: None,
@@ -276,6 +279,11 @@ impl Walk {
             self.note(format!("{}{known}: {}", input.name(), format!("{input:?}").chars().take(90).collect::<String>()));
         }
         match &input {
+            CallInput::AgentDone { turn, .. } | CallInput::AgentFell { turn, .. }
+                if matches!(self.call.phase(), Phase::Listening { .. }) && self.asked.remove(turn) =>
+            {
+                self.answered_early.insert(*turn);
+            }
             CallInput::AgentDone { turn, .. } | CallInput::AgentFell { turn, .. } if self.asked.remove(turn) => {
                 let commands_only = matches!(&input, CallInput::AgentDone { command: Some(_), .. });
                 if commands_only
@@ -331,8 +339,18 @@ impl Walk {
                 self.asked_at = self.world.now;
                 self.unanswered.insert(*turn);
             }
+            CallAction::Speculate { turn, .. } => _ = self.asked.insert(*turn),
+            CallAction::Commit { turn } => {
+                self.asked_at = self.world.now;
+                let early = self.answered_early.remove(turn);
+                assert!(early || self.asked.contains(turn), "nobody was asked in turn {turn}");
+                // An answer that was a command alone has been carried out.
+                if !early || self.call.phase.reply_mut().is_some() {
+                    self.unanswered.insert(*turn);
+                }
+            }
             CallAction::CancelAsk { turn } => {
-                assert!(self.asked.remove(turn), "nobody was asked in turn {turn}");
+                assert!(self.asked.remove(turn) || self.answered_early.remove(turn), "nobody was asked in turn {turn}");
                 self.unanswered.remove(turn);
             }
             CallAction::Say { utterance, text } => {
@@ -396,7 +414,7 @@ impl Walk {
         match self.call.phase() {
             Phase::Thinking { turn, .. } => Some(turn.id()),
             Phase::Speaking { reply: Some(reply), .. } => Some(reply.turn()),
-            _ => None,
+            _ => self.call.guess.as_ref().map(|guess| guess.turn),
         }
     }
 

@@ -55,6 +55,7 @@ fn a_turn_tells_what_the_caller_heard() {
             },
         ],
         within: Duration::from_secs(1),
+        speculative: false,
     };
     assert_eq!(
         serde_json::to_value(Turn::of(&question)).unwrap(),

@@ -181,6 +181,8 @@ impl World {
         match call.phase() {
             Phase::Thinking { turn, .. } => Some(turn.id()),
             Phase::Speaking { reply: Some(reply), .. } => Some(reply.turn()),
+            // Asked before it is over.
+            Phase::Listening { turn } => Some(turn.id()),
             _ => None,
         }
     }

@@ -20,7 +20,7 @@ impl World {
             }
             CallAction::GiveUpHearing => self.stop_listening(),
             CallAction::FinalizeHearing => self.finalize(),
-            CallAction::Ask { turn, .. } => self.answer(*turn),
+            CallAction::Ask { turn, .. } | CallAction::Speculate { turn, .. } => self.answer(*turn),
             CallAction::CancelAsk { .. } => self.asked += 1,
             CallAction::Say { utterance, text } => self.say(*utterance, text.as_str().chars().count() as u64),
             CallAction::EndUtterance { utterance } => self.end(*utterance),
@@ -44,6 +44,7 @@ impl World {
             }
             CallAction::HangUp { .. } => self.ends = true,
             CallAction::Ring | CallAction::PrepareSpeaking | CallAction::Emit(_) => {}
+            CallAction::Commit { .. } | CallAction::SpeculationJudged(_) => {}
             CallAction::EndJudged(_) | CallAction::OverlapJudged(_) | CallAction::Refused { .. } => {}
         }
     }
