@@ -6,6 +6,7 @@ pub mod ari;
 pub mod facts;
 mod here;
 pub mod http;
+pub mod latency;
 pub mod media_ws;
 pub mod metrics;
 pub mod plugins;

@@ -1,12 +1,13 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
 pub(crate) mod front;
+mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::{self, Ami, AmiConfig};
 use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
-use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
+use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::plugins::Plugins;
@@ -38,12 +39,12 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, PluginId, TenantId};
+use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::tenant::TenantSettings;
 use vg_media::Codec;
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
+use watchers::{Everyone, Watchers};
 
 /// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
 const SESSIONS_PER_CALL: u32 = 3;
@@ -95,6 +96,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let OnDisk { recordings, emergency, refusals } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
+    let latency = Arc::<Latency>::default();
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
     let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone())?;
@@ -108,7 +110,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
         agent,
         facts: Arc::new(Everyone(listeners)),
-        observe: Arc::clone(&metrics) as _,
+        observe: Arc::new(Watchers(vec![Arc::clone(&metrics) as _, Arc::clone(&latency) as _])),
         recorder: recordings.clone().map(|recordings| recordings as _),
         emergency: Arc::new(emergency),
         on_silent_path: match config.media.on_silent_path {
@@ -155,6 +157,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let routes = ApiRoutes { public, admin: http::vitals(metrics, Arc::clone(&vitals) as _) };
     let behind = Behind {
         desk,
+        latency,
         orders: Arc::clone(&directory) as _,
         originator: Some(Arc::clone(&originator) as _),
         tenants: vitals.settings.tenants(),
@@ -524,18 +527,6 @@ fn by_fate(links: LinkCounts) -> Vec<(&'static str, u64)> {
         ("failed", links.failed),
         ("echo_masked", links.echoes_masked),
     ]
-}
-
-/// The log, and whoever else listens.
-struct Everyone(Vec<Arc<dyn Facts>>);
-
-impl Facts for Everyone {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
-        LogFacts.publish(call, tenant, fact);
-        for listener in &self.0 {
-            listener.publish(call, tenant, fact);
-        }
-    }
 }
 
 #[cfg(test)]
