@@ -9,6 +9,7 @@ pub mod http;
 pub mod latency;
 pub mod media_ws;
 pub mod metrics;
+pub mod otlp;
 pub mod plugins;
 pub mod prompts;
 pub mod recording;

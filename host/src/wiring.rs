@@ -10,6 +10,7 @@ use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
+use crate::adapters::otlp::Tracer;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
@@ -93,13 +94,13 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media)).context("failed to start media")?);
-    let OnDisk { recordings, emergency, refusals } = on_disk(&config).await?;
+    let OnDisk { recordings, emergency, refusals, tracer } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let latency = Arc::<Latency>::default();
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
-    let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone())?;
+    let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, watchers::traces(tracer.as_ref()), close.clone())?;
     // No two processes may share the names of their events.
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
     // The desk first: who hears of something and asks for it finds it there.
@@ -110,7 +111,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
         agent,
         facts: Arc::new(Everyone(listeners)),
-        observe: Arc::new(Watchers(vec![Arc::clone(&metrics) as _, Arc::clone(&latency) as _])),
+        observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
         recorder: recordings.clone().map(|recordings| recordings as _),
         emergency: Arc::new(emergency),
         on_silent_path: match config.media.on_silent_path {
@@ -140,10 +141,15 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         recordings,
         answers,
         webhook,
+        tracer,
     };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
     servers.spawn(upkeep);
+    if let Some(tracer) = vitals.tracer.clone() {
+        let close = close.clone();
+        servers.spawn(async move { tracer.run(close).await });
+    }
     for ami in vitals.amis.iter().flatten() {
         let (ami, close) = (Arc::clone(ami), close.clone());
         servers.spawn(async move { ami.run(close).await });
@@ -277,6 +283,7 @@ struct OnDisk {
     recordings: Option<Arc<Recordings>>,
     emergency: Prompt,
     refusals: RefusalWords,
+    tracer: Option<Arc<Tracer>>,
 }
 
 async fn on_disk(config: &Config) -> Result<OnDisk> {
@@ -284,7 +291,8 @@ async fn on_disk(config: &Config) -> Result<OnDisk> {
     let work = tokio::task::spawn_blocking(move || {
         let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
         let recordings = recordings.context("failed to open the folder for recordings")?;
-        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency: emergency(&config)?, refusals: refusals(&config)? })
+        let (emergency, refusals, tracer) = (emergency(&config)?, refusals(&config)?, watchers::tracer(&config)?);
+        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency, refusals, tracer })
     });
     work.await.context("failed to look at the disk")?
 }
@@ -412,6 +420,7 @@ struct House {
     recordings: Option<Arc<Recordings>>,
     answers: Tally,
     webhook: Option<Arc<Webhook>>,
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// The place where calls are announced, if anybody may announce them.
@@ -446,6 +455,7 @@ impl Vitals for House {
             lines: self.lines.counts(),
             settings: self.settings.counts(),
             tenants: self.settings.remote_stats(),
+            otlp_spans: self.tracer.as_ref().map(|tracer| tracer.counts()).unwrap_or_default(),
             webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
             tasks_live: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             media_legs_live: media.legs_live,

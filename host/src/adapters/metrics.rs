@@ -100,6 +100,7 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
+    counter("vg_otlp_spans_total", &["outcome"], "Spans of turns for the collector of traces: sent, rejected (it took the others of the request), refused (it took none), failed (it was away or too busy), dropped (too many waited)."),
     counter("vg_overlaps_total", &["outcome"], "Callers' voices over the gateway's own: interruption (it stopped); backchannel (words of who listens: it went on); sound (a cough, a noise: it went on)."),
     gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
     histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
@@ -158,6 +159,8 @@ pub struct Readings {
     pub tenants: RemoteStats,
     /// Calls announced by webhook since start: bounded outcome, number.
     pub webhooks: Vec<(&'static str, u64)>,
+    /// Spans for the collector of traces since start by outcome.
+    pub otlp_spans: Vec<(&'static str, u64)>,
     /// Asynchronous tasks now.
     pub tasks_live: u64,
     /// Media legs now.
@@ -236,6 +239,7 @@ struct Read {
     tenant_lookups: IntCounterVec,
     tenant_requests: IntCounterVec,
     webhooks: IntCounterVec,
+    otlp_spans: IntCounterVec,
     tasks_live: Gauge,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
@@ -402,6 +406,7 @@ impl Read {
             tenant_lookups: counters(registry, "vg_tenant_lookups_total"),
             tenant_requests: counters(registry, "vg_tenant_requests_total"),
             webhooks: counters(registry, "vg_webhooks_total"),
+            otlp_spans: counters(registry, "vg_otlp_spans_total"),
             tasks_live: plain_gauge(registry, "vg_tasks_live"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
@@ -464,6 +469,9 @@ impl Read {
         }
         for (outcome, total) in &readings.webhooks {
             advance(&self.webhooks.with_label_values(&[outcome]), *total);
+        }
+        for (outcome, total) in &readings.otlp_spans {
+            advance(&self.otlp_spans.with_label_values(&[outcome]), *total);
         }
         self.tenant_age_max.set(readings.tenants.age_max.as_secs_f64());
         for (outcome, total) in &readings.ari_requests {

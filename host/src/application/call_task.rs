@@ -154,7 +154,7 @@ impl CallTask {
                 settings.hearing.clone(),
                 hearing,
             ),
-            thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
+            thinker: Thinker::new(Arc::clone(&services.agent), call.clone(), settings.timing.agent_deadline),
             speaker: Speaker::new(
                 Arc::clone(&services.speaking),
                 Arc::clone(&services.breakers),

@@ -75,6 +75,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         settings: vec![("tenants", "taken", 1)],
         tenants: RemoteStats { requests: vec![("fetched", 1)], lookups: vec![("asked", 1)], ..RemoteStats::default() },
         webhooks: vec![("accepted", 1)],
+        otlp_spans: vec![("sent", 1)],
         busy_s: vec![("hear", 1.5)],
         asterisk: AsteriskReadings {
             sources: vec![("vg".into(), "ami", true)],

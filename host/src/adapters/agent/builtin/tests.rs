@@ -85,7 +85,14 @@ fn answers_come_in_a_few_pieces_that_make_the_whole() {
 
 fn question(conversation: &ConversationId, words: &str) -> Question {
     let text = Mask::new().mask_final(Heard::new(words.into()));
-    Question { conversation: conversation.clone(), turn: TurnId(1), text, said: Vec::new(), within: Duration::from_secs(10) }
+    Question {
+        call: CallId::new("call-1"),
+        conversation: conversation.clone(),
+        turn: TurnId(1),
+        text,
+        said: Vec::new(),
+        within: Duration::from_secs(10),
+    }
 }
 
 fn request(call: &str) -> ConversationRequest {
