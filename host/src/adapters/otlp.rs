@@ -150,7 +150,6 @@ fn spans(turn: &AnsweredTurn, now: Instant, wall: SystemTime) -> Turn {
         start_time_unix_nano: nanos(from),
         end_time_unix_nano: nanos(to),
         attributes,
-        ..Span::default()
     };
     let root = own(Kind::Internal, "turn", ids.turn().to_vec(), Vec::new(), (from, to), attributes);
     let part = |(nth, span): (usize, &vg_domain::turn::Span)| {
