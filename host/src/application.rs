@@ -25,3 +25,4 @@ pub mod setup_clock;
 mod said;
 mod speaking;
 mod thinking;
+pub mod turns;

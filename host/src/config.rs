@@ -9,6 +9,7 @@ mod http;
 mod raw;
 mod secret;
 mod source;
+mod telemetry;
 mod tenants;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
@@ -16,6 +17,7 @@ pub use http::{Api, Http, Tls, Tokens};
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
+pub use telemetry::{Otlp, Telemetry};
 pub use tenants::{Line, TenantManager, TenantMap};
 
 use raw::RawConfig;
@@ -51,6 +53,8 @@ pub struct Config {
     pub tenants: Tenants,
     /// What is logged, and how.
     pub log: Log,
+    /// Where traces go.
+    pub telemetry: Telemetry,
     /// How much is taken on.
     pub limits: Limits,
     /// How it stops.
@@ -373,6 +377,7 @@ impl Config {
                 record: None,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")), map: TenantMap::new(), manager: None },
+            telemetry: Telemetry::default(),
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             limits: Limits { calls_max: 1000 },
             drain: Drain { grace: Duration::from_secs(30) },

@@ -1,14 +1,16 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
 pub(crate) mod front;
+mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::{self, Ami, AmiConfig};
 use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
-use crate::adapters::facts::LogFacts;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
+use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
+use crate::adapters::otlp::Tracer;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
@@ -38,12 +40,12 @@ use std::time::SystemTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, PluginId, TenantId};
+use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::tenant::TenantSettings;
 use vg_media::Codec;
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
+use watchers::{Everyone, Watchers};
 
 /// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
 const SESSIONS_PER_CALL: u32 = 3;
@@ -92,12 +94,13 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media)).context("failed to start media")?);
-    let OnDisk { recordings, emergency, refusals } = on_disk(&config).await?;
+    let OnDisk { recordings, emergency, refusals, tracer } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
+    let latency = Arc::<Latency>::default();
     let lines = Arc::new(Lines::over(Arc::clone(&plugins) as _));
     let (stop, close) = (CancellationToken::new(), CancellationToken::new());
-    let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone())?;
+    let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, watchers::traces(tracer.as_ref()), close.clone())?;
     // No two processes may share the names of their events.
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
     // The desk first: who hears of something and asks for it finds it there.
@@ -108,7 +111,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
         agent,
         facts: Arc::new(Everyone(listeners)),
-        observe: Arc::clone(&metrics) as _,
+        observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
         recorder: recordings.clone().map(|recordings| recordings as _),
         emergency: Arc::new(emergency),
         hold_tone: Arc::new(prompts::hold_tone()),
@@ -139,10 +142,15 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         recordings,
         answers,
         webhook,
+        tracer,
     };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
     servers.spawn(upkeep);
+    if let Some(tracer) = vitals.tracer.clone() {
+        let close = close.clone();
+        servers.spawn(async move { tracer.run(close).await });
+    }
     for ami in vitals.amis.iter().flatten() {
         let (ami, close) = (Arc::clone(ami), close.clone());
         servers.spawn(async move { ami.run(close).await });
@@ -156,6 +164,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let routes = ApiRoutes { public, admin: http::vitals(metrics, Arc::clone(&vitals) as _) };
     let behind = Behind {
         desk,
+        latency,
         orders: Arc::clone(&directory) as _,
         originator: Some(Arc::clone(&originator) as _),
         tenants: vitals.settings.tenants(),
@@ -275,6 +284,7 @@ struct OnDisk {
     recordings: Option<Arc<Recordings>>,
     emergency: Prompt,
     refusals: RefusalWords,
+    tracer: Option<Arc<Tracer>>,
 }
 
 async fn on_disk(config: &Config) -> Result<OnDisk> {
@@ -282,7 +292,8 @@ async fn on_disk(config: &Config) -> Result<OnDisk> {
     let work = tokio::task::spawn_blocking(move || {
         let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
         let recordings = recordings.context("failed to open the folder for recordings")?;
-        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency: emergency(&config)?, refusals: refusals(&config)? })
+        let (emergency, refusals, tracer) = (emergency(&config)?, refusals(&config)?, watchers::tracer(&config)?);
+        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency, refusals, tracer })
     });
     work.await.context("failed to look at the disk")?
 }
@@ -410,6 +421,7 @@ struct House {
     recordings: Option<Arc<Recordings>>,
     answers: Tally,
     webhook: Option<Arc<Webhook>>,
+    tracer: Option<Arc<Tracer>>,
 }
 
 /// The place where calls are announced, if anybody may announce them.
@@ -444,6 +456,7 @@ impl Vitals for House {
             lines: self.lines.counts(),
             settings: self.settings.counts(),
             tenants: self.settings.remote_stats(),
+            otlp_spans: self.tracer.as_ref().map(|tracer| tracer.counts()).unwrap_or_default(),
             webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
             tasks_live: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             media_legs_live: media.legs_live,
@@ -525,18 +538,6 @@ fn by_fate(links: LinkCounts) -> Vec<(&'static str, u64)> {
         ("failed", links.failed),
         ("echo_masked", links.echoes_masked),
     ]
-}
-
-/// The log, and whoever else listens.
-struct Everyone(Vec<Arc<dyn Facts>>);
-
-impl Facts for Everyone {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
-        LogFacts.publish(call, tenant, fact);
-        for listener in &self.0 {
-            listener.publish(call, tenant, fact);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use vg_domain::turn::TurnRecord;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::rig::{Caller, Rig, settings};
 use voice_gateway::adapters::agent::{self, Chosen};
+use voice_gateway::adapters::otlp::Traces;
 use voice_gateway::adapters::tally::Tally;
 use voice_gateway::application::ports::{
     Agent, AgentError, AgentEvent, AgentProfile, CallOrder, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest,
@@ -43,9 +44,13 @@ struct Client {
 
 impl Client {
     fn of(toml: &str) -> Self {
+        Self::traced(toml, Traces::Off)
+    }
+
+    fn traced(toml: &str, traces: Traces) -> Self {
         let config = Config::parse(toml, [("TOKEN".to_owned(), "sesame".to_owned())], &Machine::here()).unwrap();
         let close = CancellationToken::new();
-        let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, close.clone()).unwrap();
+        let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, traces, close.clone()).unwrap();
         let mut running = tokio::task::JoinSet::new();
         running.spawn(upkeep);
         Self { agent, answers, close, upkeep: running }
@@ -117,6 +122,7 @@ fn request(call: &str) -> ConversationRequest {
 fn question(conversation: &ConversationId, turn: u32, words: &str) -> Question {
     let text = Mask::new().mask_final(Heard::new(words.to_owned()));
     Question {
+        call: CallId::new("call-1"),
         conversation: conversation.clone(),
         turn: TurnId(turn),
         text,
@@ -239,6 +245,27 @@ async fn every_protocol_carries_a_whole_conversation() {
         assert!(seen.authorizations.iter().all(|token| token == "Bearer sesame"), "{way}: {:?}", seen.authorizations);
         assert!(seen.aborted.is_empty(), "{way}: {:?}", seen.aborted);
         client.end().await;
+    }
+}
+
+#[tokio::test]
+async fn every_protocol_tells_of_the_turns_trace_where_traces_are_exported_and_only_there() {
+    let orchestrator = Orchestrator::start(Shape::Sse).await;
+    for toml in [orchestrator.by_http(), orchestrator.by_grpc(), orchestrator.by_chat()] {
+        for traces in [Traces::Off, Traces::Exported] {
+            let before = orchestrator.brain.seen().traces.len();
+            let client = Client::traced(&toml, traces);
+            let conversation = client.open().await;
+            for turn in [1, 2] {
+                client.ask(question(&conversation, turn, "hello there")).await;
+            }
+            let told = orchestrator.brain.seen().traces.split_off(before);
+            let expected = if traces == Traces::Exported { 2 } else { 0 };
+            assert_eq!(told.len(), expected, "{toml}: {told:?}");
+            assert!(told.iter().all(|parent| parent.len() == 55 && parent.ends_with("-01")), "{told:?}");
+            assert!(told.windows(2).all(|two| two[0] != two[1]), "each turn is a trace of its own: {told:?}");
+            client.end().await;
+        }
     }
 }
 
@@ -447,7 +474,7 @@ async fn what_cannot_be_used_of_a_configuration_is_told_with_its_path() {
             page.display()
         );
         let config = Config::parse(&toml, [], &Machine::here()).unwrap();
-        let chosen = agent::choose(&config.agent, CancellationToken::new()).err().unwrap();
+        let chosen = agent::choose(&config.agent, Traces::Off, CancellationToken::new()).err().unwrap();
         let checked = agent::check(&config.agent).unwrap_err();
         for faults in [chosen, checked] {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();

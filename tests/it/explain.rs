@@ -68,6 +68,7 @@ async fn served(facts: &[(CallId, TenantId, Fact)], close: &CancellationToken, t
     let routes = api(ApiParts {
         auth: Auth::Off(Some(TenantId::new("virtual"))),
         desk,
+        latency: Arc::default(),
         orders: Arc::new(Directory::default()),
         originator: None,
         tenants: Arc::new(Nobody),

@@ -37,6 +37,7 @@ impl Storm {
             shards: 1,
             callers: CALLERS,
             pause: Duration::from_secs(1),
+            latencies: vg_sim::Latencies::published(),
         };
         Self { scene: Scene::start(&wishes, |_| None).await.unwrap(), up: VecDeque::new(), next: 0 }
     }

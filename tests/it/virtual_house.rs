@@ -117,8 +117,10 @@ async fn the_agent_is_asked_before_the_last_words_and_again_where_they_say_somet
     assert_eq!((turn.heard.as_str(), turn.latency.map(|parts| parts.stt_ms)), ("thank you", Some(0)));
     drop(caller);
     nothing_left(&rig).await;
-    let ends =
-        rig.observations().into_iter().filter_map(|seen| if let Observation::EndJudged(end) = seen { Some(end) } else { None });
+    let ends = rig
+        .observations()
+        .into_iter()
+        .filter_map(|seen| if let Observation::EndJudged { end, .. } = seen { Some(end) } else { None });
     assert_eq!(ends.collect::<Vec<_>>(), [TurnEnd::Corrected, TurnEnd::InTime, TurnEnd::InTime]);
 }
 

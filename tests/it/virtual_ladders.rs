@@ -217,3 +217,33 @@ async fn an_agent_that_does_not_answer_gives_way_to_a_line_on_the_matter_and_the
     let target = caller.fact(|fact| if let Fact::Escalated { target } = fact { Some(target.clone()) } else { None }).await;
     assert_eq!(target, "people,s");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_counted_for_those_who_gave_its_words_and_its_sound() {
+    let rig = Rig::start(2);
+    rig.script(|script| script.falling = vec!["stt-fake"]);
+    let mut caller = call(&rig).await;
+    caller.listen().await;
+    for _ in 0..3 {
+        fell(&mut caller, Role::Hearing).await;
+    }
+    caller.say("what time is it").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("what time is it").await;
+    caller.listen().await;
+    caller.fact(|fact| matches!(fact, Fact::Turn(_)).then_some(())).await;
+    let seen = rig.observations();
+    let turn = seen.iter().find_map(|seen| if let Observation::TurnEnded(turn) = seen { Some(turn) } else { None }).unwrap();
+    assert_eq!((turn.tenant.as_str(), turn.hearing.as_str()), (LADDER, "stt-second"));
+    assert_eq!(turn.speaking.as_ref().map(PluginId::as_str), Some("tts-fake"));
+    assert_eq!(rig.published().last().map(|(call, ..)| call), Some(&turn.call));
+    let parts = turn.record.latency.unwrap();
+    let (first, last) = (turn.record.spans.first().unwrap(), turn.record.spans.last().unwrap());
+    assert_eq!((first.name, last.name), ("endpoint_wait", "playout"));
+    assert_eq!((last.to - first.from).as_millis(), parts.total_ms.into());
+    let first_words = seen.iter().filter_map(|seen| match seen {
+        Observation::FirstWords { tenant, plugin, .. } => Some((tenant.as_str(), plugin.as_str())),
+        _ => None,
+    });
+    assert_eq!(first_words.collect::<Vec<_>>(), [(LADDER, "stt-second")]);
+}

@@ -11,3 +11,4 @@ pub mod gateway;
 pub mod marks;
 pub mod report;
 pub mod scene;
+pub mod turns;

@@ -41,6 +41,8 @@ cargo xtask <chore>
   bench [media|plugins] all benches, release build, or those of a room; `plugins`: live plugin sessions, paced as in life
   bench calls [--calls N,N...] [--seconds S] [--json]
                         a gateway with so many callers, on a processor of its own; `--help` lists more
+  bench turns [--turns N] [--calls N] [--hears VENDOR,...] [--json]
+                        the same: how long their answers take, with vendors as slow as they were published to be
   bench vendors [NAME...]
                         what each vendor's plugin costs, or those named
   lab up|down|status    an Asterisk to play with, on loopback
@@ -87,6 +89,7 @@ fn chore(words: &[&str]) -> Result<()> {
         ["fuzz", options @ ..] => fuzz::act(ctx, options),
         ["bench"] => test::bench(ctx, None, &[]),
         ["bench", "calls", options @ ..] => test::bench_calls(ctx, options),
+        ["bench", "turns", options @ ..] => test::bench_turns(ctx, options),
         ["bench", what, names @ ..] => test::bench(ctx, Some(what), names),
         ["lab", act] => lab::act(ctx, act),
         ["dist"] => dist::build(ctx),

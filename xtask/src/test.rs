@@ -58,6 +58,13 @@ pub fn bench_calls(ctx: &Context, options: &[&str]) -> Result<()> {
     ctx.step("let them call", || run(&mut loadgen))
 }
 
+/// The same, where answers are looked at instead of costs: a thousand turns of 200 calls with each listener, where nothing else is said.
+pub fn bench_turns(ctx: &Context, options: &[&str]) -> Result<()> {
+    let usual = [["--turns", "1000"], ["--calls", "200"]];
+    let unsaid = usual.into_iter().filter(|[name, _]| !options.contains(name)).flatten();
+    bench_calls(ctx, &unsaid.chain(options.iter().copied()).collect::<Vec<_>>())
+}
+
 /// Benches, release build: all of them, or those of one subject; `names` choose among its rows.
 pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
     plugins::build_all(ctx)?;
@@ -68,7 +75,7 @@ pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
         Some("media") => cargo.args(["--package", "vg-media", "--benches"]),
         Some("plugins") => cargo.args(["--package", "vg-plugin-host", "--bench", "paced"]),
         Some("vendors") => cargo.args(["--package", "vg-sim", "--bench", "vendors"]),
-        Some(other) => bail!("there is no bench of {other}: `media`, `plugins`, `vendors`, `calls`, or nothing for all"),
+        Some(other) => bail!("there is no bench of {other}: `media`, `plugins`, `vendors`, `calls`, `turns`, or nothing for all"),
     };
     if !names.is_empty() {
         cargo.arg("--").args(names);

@@ -16,6 +16,7 @@ mod service;
 mod tls;
 mod web;
 
+use crate::adapters::otlp::Traces;
 use crate::adapters::tally::Tally;
 use crate::application::ports::Agent;
 use crate::config::{self, ChatAgent, Faults, RemoteAgent};
@@ -41,31 +42,32 @@ pub struct Chosen {
     pub answers: Tally,
 }
 
-/// The agent that the operator chose. Nobody is called: a service that is away makes no gateway unready.
+/// The agent that the operator chose. Nobody is called: a service that is away makes no gateway unready. `traces`: whether one elsewhere is told of
+/// the traces of turns.
 ///
 /// # Errors
 /// What of the configuration cannot be used, by its place.
-pub fn choose(config: &config::Agent, close: CancellationToken) -> Result<Chosen, Faults> {
+pub fn choose(config: &config::Agent, traces: Traces, close: CancellationToken) -> Result<Chosen, Faults> {
     match config {
         config::Agent::Builtin => {
             Ok(Chosen { agent: Arc::new(BuiltinAgent::new()), upkeep: ready(()).boxed(), answers: Tally::default() })
         }
-        config::Agent::Http(remote) => Ok(start(HttpService::new(web(remote)?), remote, close)),
+        config::Agent::Http(remote) => Ok(start(HttpService::new(web(remote, traces)?), remote, close)),
         config::Agent::Grpc(remote) => {
             let roots = tls::roots(remote)?;
-            let service = GrpcService::new(&remote.url, remote.token.as_ref(), roots).map_err(|error| fault(&error))?;
+            let service = GrpcService::new(&remote.url, remote.token.as_ref(), roots, traces).map_err(|error| fault(&error))?;
             Ok(start(service, remote, close))
         }
         config::Agent::Chat(ChatAgent { remote, model, system, history_turns }) => {
-            let service = ChatService::new(web(remote)?, model.clone(), system.clone(), *history_turns);
+            let service = ChatService::new(web(remote, traces)?, model.clone(), system.clone(), *history_turns);
             Ok(start(service, remote, close))
         }
     }
 }
 
-fn web(remote: &RemoteAgent) -> Result<Web, Faults> {
+fn web(remote: &RemoteAgent, traces: Traces) -> Result<Web, Faults> {
     let roots = tls::roots(remote)?;
-    let web = tls::client_config(roots).and_then(|tls| Web::new(&remote.url, remote.token.as_ref(), tls));
+    let web = tls::client_config(roots).and_then(|tls| Web::new(&remote.url, remote.token.as_ref(), tls, traces));
     web.map_err(|error| fault(&error))
 }
 

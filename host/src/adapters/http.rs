@@ -8,6 +8,7 @@ mod calls;
 mod edge;
 mod events;
 mod input;
+mod latency;
 mod once;
 mod openapi;
 mod plugins;

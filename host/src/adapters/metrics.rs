@@ -5,6 +5,7 @@
 
 mod asterisk;
 mod follower;
+mod turns;
 
 use crate::adapters::recording::RecordingStats;
 use crate::adapters::tenants::RemoteStats;
@@ -17,12 +18,12 @@ use follower::Follower;
 pub use follower::Paced;
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    Opts, Registry, TextEncoder,
+    Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 use std::sync::Mutex;
 use std::time::Duration;
-use vg_domain::turn::LatencyParts;
+use turns::TurnMetrics;
 
 /// One row of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +100,7 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
     counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
-    counter("vg_speculations_total", &["outcome"], "Questions put to the agent before their turn was over: committed (it ended with these words); aborted (the caller went on, or the words changed)."),
+    counter("vg_otlp_spans_total", &["outcome"], "Spans of turns for the collector of traces: sent, rejected (it took the others of the request), refused (it took none), failed (it was away or too busy), dropped (too many waited)."),
     counter("vg_overlaps_total", &["outcome"], "Callers' voices over the gateway's own: interruption (it stopped); backchannel (words of who listens: it went on); sound (a cough, a noise: it went on)."),
     gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
     histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
@@ -107,6 +108,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
     counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
+    histogram("vg_provider_latency_seconds", &["part", "plugin"], "Parts of turns by whose they are: stt by who heard, tts by who spoke; and first_words, from a caller's first voiced sample to the first words that are heard of it."),
     counter("vg_recording_blocks_dropped_total", &[], "Half seconds of calls that are silent in their recording, or missing: the disk was slow, or full."),
     counter("vg_recording_faults_total", &["code"], "Calls that were to be recorded and are not, or not to their end: busy, name, no_folder, disk_full, denied, io."),
     gauge("vg_recordings_live", &[], "Calls that are being recorded."),
@@ -117,10 +119,13 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    counter("vg_slo_turns_total", &["stage", "kept"], "Turns by whether they kept what is promised: partial (first words heard in less than 500 ms), agent (a first clause in less than 2 s), tts (its sound in less than 1 s), turn (answered in less than 3 s)."),
+    counter("vg_speculations_total", &["outcome"], "Questions put to the agent before their turn was over: committed (it ended with these words); aborted (the caller went on, or the words changed)."),
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
     counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
+    histogram("vg_tenant_turn_latency_seconds", &["tenant"], "Whole turns by tenant; of tenants beyond the first hundred together, as other."),
     counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
     counter("vg_turn_ends_total", &["outcome"], "Ends of callers' turns: in_time; missed (waited for as long as the settings allow, though the words were finished); false_cut (the caller went on); corrected (the last words said something else than what the agent was asked with)."),
     histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
@@ -155,6 +160,8 @@ pub struct Readings {
     pub tenants: RemoteStats,
     /// Calls announced by webhook since start: bounded outcome, number.
     pub webhooks: Vec<(&'static str, u64)>,
+    /// Spans for the collector of traces since start by outcome.
+    pub otlp_spans: Vec<(&'static str, u64)>,
     /// Asynchronous tasks now.
     pub tasks_live: u64,
     /// Media legs now.
@@ -209,13 +216,9 @@ pub struct Metrics {
     breakers_open: GaugeVec,
     transfers: IntCounterVec,
     fillers: IntCounter,
-    turns: IntCounter,
-    turn_ends: IntCounterVec,
+    turns: TurnMetrics,
     overlaps: IntCounterVec,
     speculations: IntCounterVec,
-    turns_interrupted: IntCounter,
-    turns_unanchored: IntCounter,
-    turn_latency: HistogramVec,
     recording_faults: IntCounterVec,
     paths_tested: IntCounterVec,
     paths_rebuilt: IntCounterVec,
@@ -238,6 +241,7 @@ struct Read {
     tenant_lookups: IntCounterVec,
     tenant_requests: IntCounterVec,
     webhooks: IntCounterVec,
+    otlp_spans: IntCounterVec,
     tasks_live: Gauge,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
@@ -279,13 +283,9 @@ impl Metrics {
             breakers_open: gauges(&registry, "vg_breakers_open"),
             transfers: counters(&registry, "vg_transfers_total"),
             fillers: plain_counter(&registry, "vg_fillers_total"),
-            turns: plain_counter(&registry, "vg_turns_total"),
-            turn_ends: counters(&registry, "vg_turn_ends_total"),
+            turns: TurnMetrics::new(&registry),
             overlaps: counters(&registry, "vg_overlaps_total"),
             speculations: counters(&registry, "vg_speculations_total"),
-            turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
-            turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
-            turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
             recording_faults: recording_faults.clone(),
             paths_rebuilt: counters(&registry, "vg_media_paths_rebuilt_total"),
             set_up: latencies(&registry, "vg_call_setup_seconds"),
@@ -312,27 +312,11 @@ impl Metrics {
         }
     }
 
-    fn turn_ended(&self, latency: Option<&LatencyParts>, interrupted: bool) {
-        self.turns.inc();
-        if interrupted {
-            self.turns_interrupted.inc();
-        }
-        let Some(latency) = latency else { return self.turns_unanchored.inc() };
-        let parts = latency.parts().map(|part| (part.name, part.ms));
-        for (part, ms) in parts.into_iter().chain([("total", latency.total_ms)]) {
-            self.latency(part).observe(f64::from(ms) / 1000.0);
-        }
-    }
-
     fn set_up(&self, times: &SetUpTimes) {
         let part = |code: &str, time: Duration| self.set_up.with_label_values(&[code]).observe(time.as_secs_f64());
         times.parts().for_each(|(of, time)| part(of.code(), time));
         part("over_asterisk", times.over_asterisk());
         part("total", times.total());
-    }
-
-    fn latency(&self, part: &str) -> Histogram {
-        self.turn_latency.with_label_values(&[part])
     }
 }
 
@@ -372,11 +356,12 @@ impl Observe for Metrics {
                 self.breaker_turns.with_label_values(&[role, state]).inc();
                 self.breakers_open.with_label_values(&[role]).add(change);
             }
-            Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::SpeculationJudged(outcome) => self.speculations.with_label_values(&[outcome.code()]).inc(),
+            Observation::TurnEnded(turn) => self.turns.ended(turn),
+            Observation::FirstWords { plugin, after, .. } => self.turns.first_words(plugin, *after),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
             Observation::FillerSaid => self.fillers.inc(),
-            Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),
+            Observation::EndJudged { end, .. } => self.turns.judged(*end),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
             Observation::NotRecorded(code) => {
                 tracing::warn!(code, "call is not recorded");
@@ -425,6 +410,7 @@ impl Read {
             tenant_lookups: counters(registry, "vg_tenant_lookups_total"),
             tenant_requests: counters(registry, "vg_tenant_requests_total"),
             webhooks: counters(registry, "vg_webhooks_total"),
+            otlp_spans: counters(registry, "vg_otlp_spans_total"),
             tasks_live: plain_gauge(registry, "vg_tasks_live"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
@@ -487,6 +473,9 @@ impl Read {
         }
         for (outcome, total) in &readings.webhooks {
             advance(&self.webhooks.with_label_values(&[outcome]), *total);
+        }
+        for (outcome, total) in &readings.otlp_spans {
+            advance(&self.otlp_spans.with_label_values(&[outcome]), *total);
         }
         self.tenant_age_max.set(readings.tenants.age_max.as_secs_f64());
         for (outcome, total) in &readings.ari_requests {

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use vg_domain::refusal::Refusal;
 use vg_media::resample;
+use vg_media::tone;
 use vg_media::wav::{self, WavError};
 
 /// Said when no speaker is left and the operator has no words of his own for that.
@@ -14,13 +15,6 @@ const EMERGENCY: &[u8] = include_bytes!("../../prompts/en-US/emergency.wav");
 
 /// Rates of the codecs that legs have.
 const RATES_HZ: [u32; 2] = [8_000, 16_000];
-
-/// The notes of the tone for who waits: a third apart.
-const NOTES_HZ: [f64; 2] = [440.0, 523.25];
-/// How long each of them is.
-const NOTE_MS: u32 = 180;
-/// Some 24 dB below the loudest sample there is.
-const NOTE_PEAK: f64 = 2_000.0;
 
 /// A file beyond this is none of a prompt: five minutes of the finest sound.
 const BYTES_MAX: u64 = 128 << 20;
@@ -63,26 +57,10 @@ pub fn emergency() -> Prompt {
     parse(EMERGENCY).expect("the shipped recording has no fault: a test reads it")
 }
 
-/// Two soft notes, for who waits: heard between words, and taken for none.
+/// For who waits for an answer.
 pub fn hold_tone() -> Prompt {
     let [narrow, wide] = RATES_HZ;
-    Prompt::new(narrow, notes(narrow)).and(wide, notes(wide))
-}
-
-fn notes(rate_hz: u32) -> Vec<i16> {
-    let rate = f64::from(rate_hz);
-    let note = |hz: f64| {
-        let samples = rate_hz * NOTE_MS / 1_000;
-        (0..samples).map(move |n| {
-            let (at, part) = (f64::from(n) / rate, f64::from(n) / f64::from(samples));
-            // Rises and falls with half a wave: it begins and ends without a click.
-            let loudness = (std::f64::consts::PI * part).sin() * NOTE_PEAK;
-            #[expect(clippy::cast_possible_truncation, reason = "not louder than the peak")]
-            let sample = (loudness * (std::f64::consts::TAU * hz * at).sin()) as i16;
-            sample
-        })
-    };
-    NOTES_HZ.into_iter().flat_map(note).collect()
+    Prompt::new(narrow, tone::hold(narrow)).and(wide, tone::hold(wide))
 }
 
 /// What refused callers hear: `<code>.wav` of the operator's folder, else the shipped words. Blocks on the disk.
@@ -143,19 +121,6 @@ mod tests {
 
     fn code(file: &[u8]) -> &'static str {
         parse(file).expect_err("a fault").code()
-    }
-
-    #[test]
-    fn the_tone_for_who_waits_is_soft_short_and_ends_at_zero() {
-        for rate_hz in RATES_HZ {
-            let tone = hold_tone();
-            let (rate, pcm) = tone.at(rate_hz);
-            assert_eq!((rate, pcm.len()), (rate_hz, rate_hz as usize * 360 / 1_000));
-            let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap();
-            assert!((1_500..=2_000).contains(&peak), "{peak}");
-            assert!(pcm[0].unsigned_abs() < 100 && pcm[pcm.len() - 1].unsigned_abs() < 100);
-            assert!(pcm.windows(2).all(|pair| pair[0].abs_diff(pair[1]) < 1_000), "it clicks");
-        }
     }
 
     #[test]

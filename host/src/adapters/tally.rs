@@ -9,7 +9,14 @@ pub struct Tally(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 
 impl Tally {
     pub(super) fn count(&self, code: &'static str) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += 1;
+        self.add(code, 1);
+    }
+
+    /// So many of them at once; none is no entry.
+    pub(super) fn add(&self, code: &'static str, more: u64) {
+        if more > 0 {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(code).or_default() += more;
+        }
     }
 
     /// The sums so far.

@@ -1,4 +1,4 @@
-//! Whom connections to an Asterisk trust, and why one of them is not made.
+//! Whom connections trust, and why one to an Asterisk is not made.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -20,6 +20,9 @@ pub enum TrustError {
     /// It is no certificate.
     #[error("use the authorities of asterisk: not certificates in PEM")]
     Ca,
+    /// One of `plugins.operator_cas` is none.
+    #[error("use the authorities of plugins.operator_cas: not certificates in PEM")]
+    OperatorCa,
     /// The system has none.
     #[error("find the system's authorities")]
     System,
@@ -44,17 +47,35 @@ pub(super) fn trusting(ca: Option<&[u8]>) -> Result<Arc<ClientConfig>, TrustErro
     })
 }
 
+/// TLS that trusts these authorities, each PEM of one certificate or more, beside the system's; a system without any is none the worse. Proposes HTTP/2.
+pub(super) fn trusting_as_well(operator_cas: &[Vec<u8>]) -> Result<ClientConfig, TrustError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    for pem in operator_cas {
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            roots.add(certificate.map_err(|_| TrustError::OperatorCa)?).map_err(|_| TrustError::OperatorCa)?;
+        }
+    }
+    let mut config = believing(roots)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
 /// TLS that trusts nobody, for where none is spoken.
 pub(super) fn trusting_nobody() -> Result<Arc<ClientConfig>, TrustError> {
     with_roots(RootCertStore::empty())
 }
 
 fn with_roots(roots: RootCertStore) -> Result<Arc<ClientConfig>, TrustError> {
+    believing(roots).map(Arc::new)
+}
+
+fn believing(roots: RootCertStore) -> Result<ClientConfig, TrustError> {
     // Named here, not taken from the process: whoever else links rustls has no say in how calls are guarded.
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let tls = tls.map_err(|_| TrustError::System)?;
-    Ok(Arc::new(tls.with_root_certificates(roots).with_no_client_auth()))
+    Ok(tls.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Speaks TLS from now on, with whoever can prove to be `host`.

@@ -20,6 +20,7 @@ use super::recording::Recorder;
 use super::setup_clock::{SetUpClock, SetUpPart};
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
+use super::turns::{AnsweredTurn, FirstWords};
 use orders::Pending;
 use recorded::Recorded;
 use std::sync::Arc;
@@ -118,6 +119,8 @@ pub struct CallTask {
     pending: Pending,
     path: PathTest,
     set_up: SetUpClock,
+    first_words: FirstWords,
+    served: Served,
     /// What the release could not give back.
     left_behind: Option<TelephonyError>,
 }
@@ -153,7 +156,7 @@ impl CallTask {
                 settings.hearing.clone(),
                 hearing,
             ),
-            thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
+            thinker: Thinker::new(Arc::clone(&services.agent), call.clone(), settings.timing.agent_deadline),
             speaker: Speaker::new(
                 Arc::clone(&services.speaking),
                 Arc::clone(&services.breakers),
@@ -170,6 +173,8 @@ impl CallTask {
             pending: Pending::default(),
             path: PathTest::First,
             set_up: SetUpClock::start(now()),
+            first_words: FirstWords::default(),
+            served: Served::default(),
             left_behind: None,
             id: call,
             settings,
@@ -253,9 +258,15 @@ impl CallTask {
             CallAction::GiveUpHearing => self.listener.give_up(),
             CallAction::FinalizeHearing => self.listener.finalize(),
             CallAction::PrepareSpeaking => self.speaker.prepare(),
-            CallAction::Ask { turn, text } => self.thinker.ask(turn, text),
+            CallAction::Ask { turn, text } => {
+                self.turn_is_heard();
+                self.thinker.ask(turn, text);
+            }
             CallAction::Speculate { turn, text } => self.thinker.speculate(turn, text),
-            CallAction::Commit { turn } => self.thinker.commit(turn),
+            CallAction::Commit { turn } => {
+                self.turn_is_heard();
+                self.thinker.commit(turn);
+            }
             CallAction::CancelAsk { turn } => self.thinker.cancel(turn),
             CallAction::Say { utterance, text } => self.speaker.say(utterance, text.as_str()),
             CallAction::EndUtterance { utterance } => self.speaker.end(utterance),
@@ -284,13 +295,21 @@ impl CallTask {
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
             CallAction::Release => self.line.act(Act::Release).await,
             CallAction::Emit(fact) => self.emit(fact),
-            CallAction::EndJudged(end) => self.services.observe.observe(&Observation::EndJudged(end)),
             CallAction::SpeculationJudged(outcome) => self.services.observe.observe(&Observation::SpeculationJudged(outcome)),
+            CallAction::EndJudged(end) => {
+                let (tenant, plugin) = (self.settings.tenant.clone(), self.heard_by());
+                self.services.observe.observe(&Observation::EndJudged { end, tenant, plugin });
+            }
             CallAction::OverlapJudged(overlap) => self.services.observe.observe(&Observation::OverlapJudged(overlap)),
             CallAction::Refused { phase, input } => {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });
             }
         }
+    }
+
+    /// Whoever listens now has heard the turn that is asked.
+    fn turn_is_heard(&mut self) {
+        self.served = Served { hearing: Some(self.listener.plugin().clone()), speaking: None };
     }
 
     fn emit(&mut self, mut fact: Fact) {
@@ -314,7 +333,17 @@ impl CallTask {
                 self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: code });
             }
             Fact::Filler { .. } => self.services.observe.observe(&Observation::FillerSaid),
-            Fact::Turn(record) => self.services.observe.observe(&Observation::TurnEnded(record.clone())),
+            Fact::Turn(record) => {
+                let turn = AnsweredTurn {
+                    call: self.id.clone(),
+                    tenant: self.settings.tenant.clone(),
+                    hearing: self.heard_by(),
+                    speaking: self.served.speaking.clone(),
+                    told_at: now(),
+                    record: record.clone(),
+                };
+                self.services.observe.observe(&Observation::TurnEnded(Box::new(turn)));
+            }
             _ => {}
         }
         self.thinker.note(&fact);
@@ -323,6 +352,11 @@ impl CallTask {
             // A watcher who does not keep up misses facts; the call does not wait for it.
             let _ = watcher.try_send(fact);
         }
+    }
+
+    /// Who heard what the agent was asked last.
+    fn heard_by(&self) -> PluginId {
+        self.served.hearing.as_ref().unwrap_or_else(|| self.listener.plugin()).clone()
     }
 
     fn plugin_of(&self, role: Role) -> Option<PluginId> {
@@ -421,10 +455,12 @@ impl CallTask {
             }
             Some(LegEvent::SpeechStarted { at, position_ms }) => {
                 self.listener.speech_started(position_ms);
+                self.first_words.speech_started(at);
                 self.tell(CallInput::SpeechStarted { at });
             }
             Some(LegEvent::SpeechEnded { last_voiced, position_ms }) => {
                 self.listener.speech_ended(position_ms);
+                self.first_words.speech_ended(last_voiced);
                 self.tell(CallInput::SpeechEnded { last_voiced });
             }
             Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
@@ -460,6 +496,12 @@ impl CallTask {
     }
 
     fn on_hearing(&mut self, event: HearingEvent) {
+        if let HearingEvent::Partial(_) | HearingEvent::Final(_) = &event
+            && let Some(after) = self.first_words.words(now())
+        {
+            let (tenant, plugin) = (self.settings.tenant.clone(), self.listener.plugin().clone());
+            self.services.observe.observe(&Observation::FirstWords { tenant, plugin, after });
+        }
         match event {
             HearingEvent::Partial(words) => {
                 let text = self.mask.mask_partial(words);
@@ -501,7 +543,10 @@ impl CallTask {
 
     fn on_spoken(&mut self, spoken: Spoken) {
         match spoken {
-            Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
+            Spoken::Audio(utterance) => {
+                self.served.speaking = Some(self.speaker.plugin().clone());
+                self.tell(CallInput::SpeechAudio { utterance });
+            }
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
         }
     }
@@ -509,6 +554,13 @@ impl CallTask {
     fn tell(&mut self, input: CallInput) {
         self.call.handle(now(), input);
     }
+}
+
+/// Who had a part in the turn that the agent was asked last.
+#[derive(Default)]
+struct Served {
+    hearing: Option<PluginId>,
+    speaking: Option<PluginId>,
 }
 
 /// What the agent is told of a new call.

@@ -14,6 +14,7 @@ pub use dialling::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
+use super::turns::AnsweredTurn;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -517,11 +518,27 @@ pub enum Observation {
         open: bool,
     },
     /// A turn got its answer.
-    TurnEnded(vg_domain::turn::TurnRecord),
+    TurnEnded(Box<AnsweredTurn>),
+    /// The first words of what a caller says were heard.
+    FirstWords {
+        /// Whose caller.
+        tenant: TenantId,
+        /// Who heard them.
+        plugin: PluginId,
+        /// So long after the first voiced sample.
+        after: Duration,
+    },
     /// An answer was late, and something was said meanwhile.
     FillerSaid,
     /// The end of a caller's turn turned out so.
-    EndJudged(TurnEnd),
+    EndJudged {
+        /// How.
+        end: TurnEnd,
+        /// Whose caller.
+        tenant: TenantId,
+        /// Who heard the turn.
+        plugin: PluginId,
+    },
     /// What a caller's voice over the gateway's own was.
     OverlapJudged(Overlap),
     /// What became of a question that was put before its turn was over.

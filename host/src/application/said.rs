@@ -89,7 +89,7 @@ mod tests {
 
     fn record(turn: u32, interrupted: bool) -> Fact {
         let (turn, heard, said) = (TurnId(turn), MaskedText::default(), MaskedText::default());
-        Fact::Turn(TurnRecord { turn, heard, said, latency: None, interrupted })
+        Fact::Turn(TurnRecord { turn, heard, said, latency: None, spans: Vec::new(), interrupted })
     }
 
     fn sayings(facts: &[Fact]) -> Sayings {

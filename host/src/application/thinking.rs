@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use vg_domain::event::{AgentProfile, Fact};
-use vg_domain::ids::{ConversationId, TurnId};
+use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::transfer::{HandoverAdvice, HandoverReason, Transfer};
 
@@ -44,6 +44,7 @@ type Aside<T> = Option<BoxFuture<'static, Result<T, AgentError>>>;
 /// One conversation with the agent.
 pub(super) struct Thinker {
     agent: Arc<dyn Agent>,
+    call: CallId,
     conversation: Option<ConversationId>,
     sayings: Sayings,
     /// The time for words of an answer.
@@ -66,9 +67,10 @@ impl Drop for Thinker {
 
 impl Thinker {
     /// `within`: the time for an answer's first words, and from one word to the next.
-    pub(super) fn new(agent: Arc<dyn Agent>, within: Duration) -> Self {
+    pub(super) fn new(agent: Arc<dyn Agent>, call: CallId, within: Duration) -> Self {
         Self {
             agent,
+            call,
             conversation: None,
             sayings: Sayings::default(),
             within,
@@ -114,13 +116,13 @@ impl Thinker {
 
     fn put(&mut self, turn: TurnId, text: MaskedText, speculative: bool) {
         let agent = Arc::clone(&self.agent);
-        let conversation = self.conversation.clone();
+        let (call, conversation) = (self.call.clone(), self.conversation.clone());
         let (said, within) = (self.sayings.told_with(turn), self.within);
         self.state = State::Asking(
             turn,
             Box::pin(async move {
                 let conversation = conversation.ok_or(AgentError::UnknownConversation)?;
-                agent.ask(Question { conversation, turn, text, said, within, speculative }).await
+                agent.ask(Question { call, conversation, turn, text, said, within, speculative }).await
             }),
         );
     }

@@ -209,7 +209,7 @@ impl RawHttp {
     }
 }
 
-fn is_trustworthy(url: &Url) -> bool {
+pub(super) fn is_trustworthy(url: &Url) -> bool {
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(ip)) => ip.is_loopback(),

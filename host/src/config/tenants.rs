@@ -62,7 +62,7 @@ pub(super) struct RawTenants {
 }
 
 /// A table, or a text that holds it as `KEY=VALUE, KEY=VALUE`: the environment has nothing else.
-fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
+pub(super) fn pairs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, String)>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a section of texts, or KEY=VALUE with commas between")]
     enum Written {

@@ -2,6 +2,7 @@
 
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
 use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Operators, Tickets};
+use crate::adapters::latency::Latency;
 use crate::adapters::settings::{self, Settings};
 use crate::application::desk::Desk;
 use crate::application::ports::{Orders, Originator, Tenants};
@@ -23,6 +24,7 @@ pub(super) struct Front {
 /// What the API speaks for.
 pub(super) struct Behind {
     pub(super) desk: Arc<Desk>,
+    pub(super) latency: Arc<Latency>,
     pub(super) orders: Arc<dyn Orders>,
     pub(super) originator: Option<Arc<dyn Originator>>,
     pub(super) tenants: Arc<dyn Tenants>,
@@ -83,10 +85,11 @@ impl Front {
 }
 
 fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
-    let Behind { desk, orders, originator, tenants, settings, tickets, drain, close } = behind;
+    let Behind { desk, latency, orders, originator, tenants, settings, tickets, drain, close } = behind;
     ApiParts {
         auth,
         desk,
+        latency,
         orders,
         originator,
         tenants,

@@ -22,6 +22,8 @@ pub struct Seen {
     pub turns: Vec<Value>,
     /// Milliseconds of their deadline headers.
     pub deadlines_ms: Vec<u64>,
+    /// `traceparent` of turns that had one.
+    pub traces: Vec<String>,
     /// `authorization` of every request.
     pub authorizations: Vec<String>,
     /// Turns that were no longer wanted: told, or noticed by a stream that nobody reads any more.

@@ -22,6 +22,7 @@ async fn complete(State((brain, shape)): State<(Arc<Brain>, Shape)>, headers: He
     brain.note(|seen| {
         seen.authorizations.push(authorization);
         seen.turns.push(body.clone());
+        seen.traces.extend(headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned));
     });
     if let Some(trouble) = brain.next_trouble() {
         return in_trouble(trouble);

@@ -72,8 +72,10 @@ impl Agent for Service {
     async fn take_turn(&self, request: Request<Turn>) -> Result<Response<Events>, Status> {
         self.note(&request);
         let deadline_ms = request.metadata().get("x-deadline-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+        let trace = request.metadata().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let turn = request.into_inner();
         self.brain.note(|seen| {
+            seen.traces.extend(trace);
             seen.turns.push(turn_json(&turn));
             seen.deadlines_ms.push(deadline_ms.unwrap_or(0));
         });

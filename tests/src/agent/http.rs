@@ -61,6 +61,7 @@ async fn turn(State(service): State<Service>, Path(id): Path<String>, headers: H
     service.brain.note(|seen| {
         seen.turns.push(body.clone());
         seen.deadlines_ms.push(deadline_ms);
+        seen.traces.extend(headers.get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned));
     });
     let heard = body["heard"].as_array().into_iter().flatten();
     let turn = Turn {

@@ -9,13 +9,13 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-use vg_sim::{Format, Tap};
+use vg_sim::{Format, Latencies, Tap};
 use vg_tests::load::beside::beside;
 use vg_tests::load::callers::Callers;
 use vg_tests::load::gateway::{Gateway, Used, quantile_ms, used};
 use vg_tests::load::marks::Way;
 use vg_tests::load::scene::{Scene, Wishes};
-use vg_tests::load::{floor, report};
+use vg_tests::load::{floor, report, turns};
 
 /// Callers who speak and pause come to a gateway whose vendors and Asterisk are simulated in this process. Run it on other processors than
 /// the gateway's: `taskset -c 1 loadgen --cpus 0`.
@@ -55,6 +55,12 @@ struct Options {
     /// How many times calls are looked at without requests and with them, in turn, each as long as is measured
     #[arg(long, default_value_t = 3)]
     api_rounds: usize,
+    /// Look at answers instead of costs: until there were so many with each listener of `--hears`
+    #[arg(long, default_value_t = 0)]
+    turns: u64,
+    /// Listeners whose published latencies are replayed, one after the other
+    #[arg(long, value_delimiter = ',', default_value = "deepgram,google,openai,azure,aws")]
+    hears: Vec<String>,
     /// The last line is the result as JSON
     #[arg(long)]
     json: bool,
@@ -69,6 +75,9 @@ async fn main() -> Result<()> {
     if let Some(share) = options.bare_loop {
         return floor::run(share);
     }
+    if options.turns > 0 {
+        return look_at_turns(&options).await;
+    }
     say(report::HEAD);
     let mut reports = Vec::new();
     for calls in options.calls.clone() {
@@ -81,6 +90,41 @@ async fn main() -> Result<()> {
         let mut result = serde_json::to_value(last)?;
         result["curve"] = serde_json::to_value(&reports)?;
         say(&result.to_string());
+    }
+    Ok(())
+}
+
+async fn look_at_turns(options: &Options) -> Result<()> {
+    let calls = *options.calls.first().context("a number of calls")?;
+    let mut all = Vec::new();
+    for hears in &options.hears {
+        let latencies = Latencies::published().with_own_like(hears, turns::SPEAKS)?;
+        let mut scene = scene(options, calls, latencies, |_| None).await?;
+        ring(options, &mut scene, calls).await;
+        let begun = Instant::now();
+        // A caller speaks for some four seconds; three times as long is more than enough.
+        let rounds = options.turns.div_ceil(calls.max(1) as u64) + 2;
+        let patience = (Duration::from_millis(options.pause_ms) + Duration::from_secs(5)) * rounds as u32 * 3;
+        while scene.gateway.metric("vg_turns_total").await? < options.turns as f64 {
+            if begun.elapsed() > patience {
+                bail!("too few turns in {patience:?}:\n{}", scene.gateway.log());
+            }
+            scene.let_speak();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        if let Some(offence) = scene.sim.offences().first() {
+            bail!("the gateway's plugins broke a vendor's rules: {}", offence.what);
+        }
+        let seen = turns::Turns::of(&scene.gateway, hears, calls).await?;
+        seen.check(options.turns)?;
+        if all.is_empty() {
+            say(turns::HEAD);
+        }
+        say(&seen.to_string());
+        all.push(seen);
+    }
+    if options.json {
+        say(&serde_json::to_string(&serde_json::json!({ "turns": all }))?);
     }
     Ok(())
 }
@@ -105,7 +149,13 @@ struct Window {
     calls_up: f64,
 }
 
-async fn run(options: &Options, calls: usize) -> Result<report::Report> {
+/// A scene in which nobody calls yet.
+async fn scene(
+    options: &Options,
+    calls: usize,
+    latencies: Latencies,
+    tap: impl FnOnce(&Callers) -> Option<Box<dyn Tap>>,
+) -> Result<Scene> {
     let wishes = Wishes {
         gateway: &options.gateway,
         plugins: &options.plugins,
@@ -114,19 +164,29 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
         shards: options.shards,
         callers: calls,
         pause: Duration::from_millis(options.pause_ms),
+        latencies,
     };
-    let marker = |callers: &Callers| {
-        let (to_vendor, to_caller) = (Arc::clone(&callers.to_vendor), Arc::clone(&callers.to_caller));
-        Some(Box::new(Marker { to_vendor, to_caller }) as Box<dyn Tap>)
-    };
-    let mut scene = Scene::start(&wishes, marker).await?;
-    let idle = used(scene.gateway.pid())?;
+    Scene::start(&wishes, tap).await
+}
+
+/// All of them call; the last may be greeted still.
+async fn ring(options: &Options, scene: &mut Scene, calls: usize) {
     for number in 0..calls {
         scene.asterisk.ring(number);
         let wait = Duration::from_secs_f64(1.0 / options.rate.max(1) as f64);
         tokio::time::sleep(wait).await;
         scene.let_speak();
     }
+}
+
+async fn run(options: &Options, calls: usize) -> Result<report::Report> {
+    let marker = |callers: &Callers| {
+        let (to_vendor, to_caller) = (Arc::clone(&callers.to_vendor), Arc::clone(&callers.to_caller));
+        Some(Box::new(Marker { to_vendor, to_caller }) as Box<dyn Tap>)
+    };
+    let mut scene = scene(options, calls, Latencies::published(), marker).await?;
+    let idle = used(scene.gateway.pid())?;
+    ring(options, &mut scene, calls).await;
     settle(&mut scene, calls).await?;
     let Scene { gateway, callers, sim, .. } = &scene;
     let window = measure(options, gateway, callers).await?;

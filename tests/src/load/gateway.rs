@@ -2,6 +2,7 @@
 
 use super::api::{AUDIENCE, ISSUER, Issuer};
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
@@ -140,6 +141,25 @@ impl Gateway {
         connection.read_to_string(&mut page).await?;
         let value = |line: &str| line.rsplit_once(' ').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
         Ok(page.lines().filter(|line| !line.starts_with('#')).filter_map(value).collect())
+    }
+
+    /// What its API says about where the time of turns went.
+    ///
+    /// # Errors
+    /// Where it does not answer, or not with that.
+    pub async fn latency(&self) -> Result<Value> {
+        let (at, token) = self.api();
+        let mut connection = TcpStream::connect(at).await?;
+        let head =
+            format!("GET /v1/latency HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\r\n");
+        connection.write_all(head.as_bytes()).await?;
+        let mut page = String::new();
+        connection.read_to_string(&mut page).await?;
+        let body = page
+            .split_once("\r\n\r\n")
+            .filter(|(head, _)| head.starts_with("HTTP/1.1 200"))
+            .context("no answer of /v1/latency")?;
+        Ok(serde_json::from_str(body.1)?)
     }
 
     /// One of them; an error where it is not there.

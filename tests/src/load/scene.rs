@@ -26,6 +26,8 @@ pub struct Wishes<'a> {
     pub callers: usize,
     /// What they pause between sentences.
     pub pause: Duration,
+    /// How long the vendor lets one wait.
+    pub latencies: Latencies,
 }
 
 /// See the module.
@@ -60,7 +62,7 @@ impl Scene {
         let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;
         let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
         let authority = identity.write_authority(folder.path())?;
-        let sim = Arc::new(Sim::new(None, Latencies::published(), 1));
+        let sim = Arc::new(Sim::new(None, wishes.latencies.clone(), 1));
         let server = Server::start(Arc::clone(&sim), "127.0.0.1:0".parse()?, Some(&identity)).await?;
         if let Some(tap) = tap(&callers) {
             sim.tap(tap);

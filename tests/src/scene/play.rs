@@ -289,8 +289,8 @@ fn observed_line(observation: &Observation) -> Option<String> {
         Observation::BreakerTurned { plugin, open, .. } => {
             Some(format!("breaker {} {plugin}", if *open { "opens" } else { "closes" }))
         }
-        Observation::EndJudged(end) => Some(format!("end_of_turn {}", end.code())),
         Observation::SpeculationJudged(outcome) => Some(format!("speculation {}", outcome.code())),
+        Observation::EndJudged { end, .. } => Some(format!("end_of_turn {}", end.code())),
         Observation::OverlapJudged(overlap) => Some(format!("overlap {}", overlap.code())),
         Observation::AudioDropped { .. } => Some("audio_dropped".to_owned()),
         Observation::DeadAir => Some("dead_air".to_owned()),

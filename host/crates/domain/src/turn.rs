@@ -91,6 +91,19 @@ impl LatencyParts {
     }
 }
 
+/// One of [`LatencyParts`] as a stretch of time. The gateway's share of what lies between the others is two of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Bounded label, as of [`Part`].
+    pub name: &'static str,
+    /// Whose time it is.
+    pub owner: Owner,
+    /// When it began.
+    pub from: Instant,
+    /// When it was over. *Invariant:* not before `from`.
+    pub to: Instant,
+}
+
 /// A turn that got an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TurnRecord {
@@ -102,6 +115,8 @@ pub struct TurnRecord {
     pub said: MaskedText,
     /// None where a part has no anchor (the caller typed, or was already silent).
     pub latency: Option<LatencyParts>,
+    /// The same as stretches of time, in their order; those of which both ends are known. Where `latency` is, each begins where the one before ends.
+    pub spans: Vec<Span>,
     /// The caller spoke over the answer.
     pub interrupted: bool,
 }
@@ -131,6 +146,18 @@ pub(crate) enum Moment {
 
 const MOMENTS: usize = Moment::Audible as usize + 1;
 
+/// What lies between a moment and the next.
+const BETWEEN: [(&str, Owner); MOMENTS - 1] = [
+    ("endpoint_wait", Owner::Setting),
+    ("gateway", Owner::Gateway),
+    ("stt", Owner::Provider),
+    ("gateway", Owner::Gateway),
+    ("agent", Owner::Agent),
+    ("clause", Owner::Agent),
+    ("tts", Owner::Provider),
+    ("playout", Owner::Gateway),
+];
+
 /// The moments of a turn so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Timeline([Option<Instant>; MOMENTS]);
@@ -152,18 +179,35 @@ impl Timeline {
         self.0[moment as usize].get_or_insert(at);
     }
 
+    /// The moments, each not before the one before it nor after the last: two clocks' readings may contradict each other by a moment. First and
+    /// last stand.
+    fn in_order(&self) -> [Option<Instant>; MOMENTS] {
+        let [first, .., last] = self.0;
+        let last = last.map(|last| first.map_or(last, |first| last.max(first)));
+        let mut latest = None;
+        self.0.map(|at| {
+            let at = at?.max(latest.unwrap_or(at?));
+            latest = Some(last.map_or(at, |last| at.min(last)));
+            latest
+        })
+    }
+
+    /// What lies between moments that follow each other and are known.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        let moments = self.in_order();
+        let pairs = moments.into_iter().zip(moments.into_iter().skip(1)).zip(BETWEEN);
+        pairs.filter_map(|((from, to), (name, owner))| Some(Span { name, owner, from: from?, to: to? })).collect()
+    }
+
     /// The parts, where every moment is known.
     ///
-    /// Moments are rounded, not parts, so that the parts sum to the total exactly. Two clocks' readings are put in
-    /// order where they contradict each other by a moment; first and last stand.
+    /// Moments are rounded, not parts, so that the parts sum to the total exactly.
     pub(crate) fn parts(&self) -> Option<LatencyParts> {
-        let zero = self.0[0]?;
-        let last = self.0[MOMENTS - 1]?.max(zero);
+        let moments = self.in_order();
+        let zero = moments[0]?;
         let mut ms = [0_u32; MOMENTS];
-        let mut latest = zero;
-        for (ms, at) in ms.iter_mut().zip(self.0) {
-            latest = latest.max(at?).min(last);
-            *ms = rounded_ms(latest - zero);
+        for (ms, at) in ms.iter_mut().zip(moments) {
+            *ms = rounded_ms(at? - zero);
         }
         let between = |from: Moment, to: Moment| ms[to as usize] - ms[from as usize];
         Some(LatencyParts {
@@ -223,6 +267,38 @@ mod tests {
             total_ms: 971,
         };
         assert_eq!(timeline.parts(), Some(expected));
+        let spans = timeline.spans();
+        let told = spans.iter().map(|span| (span.name, (span.from - zero).as_millis(), (span.to - zero).as_millis()));
+        let as_expected = [
+            ("endpoint_wait", 0, 500),
+            ("gateway", 500, 503),
+            ("stt", 503, 600),
+            ("gateway", 600, 601),
+            ("agent", 601, 801),
+            ("clause", 801, 851),
+            ("tts", 851, 951),
+            ("playout", 951, 971),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), as_expected);
+        for part in expected.parts() {
+            let of = spans.iter().filter(|span| span.name == part.name);
+            assert!(of.clone().all(|span| span.owner == part.owner), "{part:?}");
+            assert_eq!(of.map(|span| (span.to - span.from).as_millis()).sum::<u128>(), part.ms.into(), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn a_turn_without_its_beginning_has_no_parts_and_the_spans_that_are_known() {
+        let zero = some_moment();
+        let mut timeline = Timeline::default();
+        // The caller typed: there was no voice, and nobody waited for one to end.
+        for (moment, ms) in ALL.into_iter().zip([0, 0, 3, 3, 5, 105, 125, 225, 245]).skip(2) {
+            timeline.note(moment, zero + Duration::from_millis(ms));
+        }
+        assert_eq!(timeline.parts(), None);
+        let names: Vec<&str> = timeline.spans().iter().map(|span| span.name).collect();
+        assert_eq!(names, ["stt", "gateway", "agent", "clause", "tts", "playout"]);
+        assert!(timeline.spans().windows(2).all(|two| two[0].to == two[1].from));
     }
 
     #[test]
@@ -255,6 +331,11 @@ mod tests {
             }
             let parts = timeline.parts().unwrap();
             assert_eq!(sum(&parts), parts.total_ms, "{timeline:?}");
+            let spans = timeline.spans();
+            assert!(spans.len() == MOMENTS - 1 && spans.windows(2).all(|two| two[0].to == two[1].from), "{timeline:?}");
+            assert!(spans.iter().all(|span| span.from <= span.to), "{timeline:?}");
+            let whole = spans[MOMENTS - 2].to - spans[0].from;
+            assert_eq!(rounded_ms(whole), parts.total_ms, "{timeline:?}");
         }
     }
 

@@ -26,6 +26,7 @@ pub mod codec;
 mod plc;
 
 pub mod resample;
+pub mod tone;
 
 pub mod vad;
 

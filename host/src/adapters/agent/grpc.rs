@@ -4,7 +4,8 @@ mod messages;
 
 use super::service::{Answer, Fault, Piece, Service};
 use super::tls::SetUpError;
-use super::web::{CONNECT_WITHIN, DEADLINE_HEADER, KEEP_ALIVE, WHOLE_MAX};
+use super::web::{CONNECT_WITHIN, DEADLINE_HEADER, KEEP_ALIVE, TRACE_HEADER, WHOLE_MAX};
+use crate::adapters::otlp::Traces;
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
 use http::uri::PathAndQuery;
 use messages::{Conversation, Empty, Handover, NewConversation, Profile, Transfer, Turn, TurnEvent, TurnRef};
@@ -32,10 +33,16 @@ const HEALTH: &str = "/grpc.health.v1.Health/Check";
 pub(super) struct GrpcService {
     channel: Channel,
     token: Option<MetadataValue<Ascii>>,
+    traces: Traces,
 }
 
 impl GrpcService {
-    pub(super) fn new(url: &Url, token: Option<&Pii<String>>, roots: rustls::RootCertStore) -> Result<Self, SetUpError> {
+    pub(super) fn new(
+        url: &Url,
+        token: Option<&Pii<String>>,
+        roots: rustls::RootCertStore,
+        traces: Traces,
+    ) -> Result<Self, SetUpError> {
         let mut endpoint = Endpoint::from_shared(url.as_str().to_owned())?
             .user_agent(concat!("voice-gateway/", env!("CARGO_PKG_VERSION")))?
             .connect_timeout(CONNECT_WITHIN)
@@ -50,7 +57,7 @@ impl GrpcService {
             token.set_sensitive(true);
             token
         });
-        Ok(Self { channel: endpoint.connect_lazy(), token })
+        Ok(Self { channel: endpoint.connect_lazy(), token, traces })
     }
 
     fn request<M>(&self, message: M, left: Duration) -> Request<M> {
@@ -97,7 +104,11 @@ impl Service for GrpcService {
 
     async fn ask(&self, question: &Question, left: Duration) -> Result<Stream, Fault> {
         // No gRPC deadline: it would hold for the last word as for the first.
-        let request = self.request(Turn::of(question), left);
+        let mut request = self.request(Turn::of(question), left);
+        let parent = self.traces.parent(&question.call, question.turn).and_then(|parent| parent.parse().ok());
+        if let Some(parent) = parent {
+            request.metadata_mut().insert(TRACE_HEADER, parent);
+        }
         let codec = ProstCodec::<Turn, TurnEvent>::default();
         let answer = self.client().await?.server_streaming(request, PathAndQuery::from_static(TURN), codec).await;
         answer.map(|answer| Stream { events: answer.into_inner(), pieces: VecDeque::new() }).map_err(|status| fault(&status))

@@ -47,7 +47,7 @@ impl Service for HttpService {
 
     async fn ask(&self, question: &Question, left: Duration) -> Result<Self::Answer, Fault> {
         let url = self.conversations(&[question.conversation.as_str(), "turns"]);
-        let response = self.web.send(Method::POST, url, Some(&Turn::of(question)), ACCEPT, left).await?;
+        let response = self.web.ask(question, url, &Turn::of(question), ACCEPT, left).await?;
         Streamed::new(response, TurnReader::of)
     }
 

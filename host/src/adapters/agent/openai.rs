@@ -10,7 +10,6 @@ use super::web::{Streamed, Web};
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
 use history::History;
 use messages::{ChatReader, Completion};
-use reqwest::Method;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use vg_domain::ids::{ConversationId, TurnId};
@@ -55,7 +54,7 @@ impl Service for ChatService {
         };
         let url = self.web.url(&["chat", "completions"]);
         let body = Completion::new(&self.model, &messages);
-        let answered = self.web.send(Method::POST, url, Some(&body), "text/event-stream, application/json;q=0.5", left).await;
+        let answered = self.web.ask(question, url, &body, "text/event-stream, application/json;q=0.5", left).await;
         let response = answered.map_err(|fault| match fault {
             // The model or the path, which the operator wrote.
             Fault::UnknownConversation => Fault::Refused,

@@ -6,9 +6,11 @@ use documents::Documents;
 
 use super::service::{Answer, Fault, Piece};
 use super::tls::SetUpError;
+use crate::adapters::otlp::Traces;
+use crate::application::ports::Question;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
@@ -18,6 +20,8 @@ use vg_domain::pii::Pii;
 
 /// Milliseconds in which the answer is of use.
 pub(super) const DEADLINE_HEADER: &str = "x-deadline-ms";
+/// Of which trace a request is (W3C Trace Context).
+pub(super) const TRACE_HEADER: &str = "traceparent";
 /// An answer that does not stream is no longer.
 pub(super) const WHOLE_MAX: usize = 256 << 10;
 /// A connection that is not made in this time is not made.
@@ -32,10 +36,16 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) struct Web {
     client: Client,
     base: Url,
+    traces: Traces,
 }
 
 impl Web {
-    pub(super) fn new(base: &Url, token: Option<&Pii<String>>, tls: rustls::ClientConfig) -> Result<Self, SetUpError> {
+    pub(super) fn new(
+        base: &Url,
+        token: Option<&Pii<String>>,
+        tls: rustls::ClientConfig,
+        traces: Traces,
+    ) -> Result<Self, SetUpError> {
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))?;
@@ -55,7 +65,7 @@ impl Web {
             .http2_keep_alive_interval(KEEP_ALIVE)
             .http2_keep_alive_timeout(KEEP_ALIVE)
             .build()?;
-        Ok(Self { client, base: base.clone() })
+        Ok(Self { client, base: base.clone(), traces })
     }
 
     /// The base URL and these segments, percent-encoded.
@@ -67,6 +77,22 @@ impl Web {
         url
     }
 
+    /// The question of a turn, in that body: its trace goes with it.
+    pub(super) async fn ask(
+        &self,
+        question: &Question,
+        url: Url,
+        body: &impl Serialize,
+        accept: &'static str,
+        left: Duration,
+    ) -> Result<Response, Fault> {
+        let mut request = self.request(Method::POST, url, accept, left);
+        if let Some(parent) = self.traces.parent(&question.call, question.turn) {
+            request = request.header(TRACE_HEADER, parent);
+        }
+        succeeded(request, Some(body)).await
+    }
+
     /// One request; an answer of success only.
     pub(super) async fn send(
         &self,
@@ -76,23 +102,12 @@ impl Web {
         accept: &'static str,
         left: Duration,
     ) -> Result<Response, Fault> {
+        succeeded(self.request(method, url, accept, left), body).await
+    }
+
+    fn request(&self, method: Method, url: Url, accept: &'static str, left: Duration) -> RequestBuilder {
         let millis = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let mut request = self.client.request(method, url).header(DEADLINE_HEADER, millis).header("accept", accept);
-        if let Some(body) = body {
-            let body = serde_json::to_vec(body).map_err(|_| Fault::Refused)?;
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
-        }
-        let response = request.send().await.map_err(|_| Fault::Unavailable)?;
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        let pause = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
-        tracing::debug!(status = status.as_u16(), "agent refused a request");
-        Err(match status {
-            StatusCode::METHOD_NOT_ALLOWED => Fault::Unsupported,
-            _ => Fault::of_status(status.as_u16(), pause),
-        })
+        self.client.request(method, url).header(DEADLINE_HEADER, millis).header("accept", accept)
     }
 
     /// One request with one JSON document for an answer.
@@ -118,6 +133,24 @@ impl Web {
     pub(super) async fn connect(&self) {
         let _ = self.client.request(Method::OPTIONS, self.base.clone()).send().await;
     }
+}
+
+async fn succeeded(mut request: RequestBuilder, body: Option<&impl Serialize>) -> Result<Response, Fault> {
+    if let Some(body) = body {
+        let body = serde_json::to_vec(body).map_err(|_| Fault::Refused)?;
+        request = request.header(CONTENT_TYPE, "application/json").body(body);
+    }
+    let response = request.send().await.map_err(|_| Fault::Unavailable)?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let pause = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now()));
+    tracing::debug!(status = status.as_u16(), "agent refused a request");
+    Err(match status {
+        StatusCode::METHOD_NOT_ALLOWED => Fault::Unsupported,
+        _ => Fault::of_status(status.as_u16(), pause),
+    })
 }
 
 /// `Retry-After` (RFC 9110, section 10.2.3): seconds, or a moment.

@@ -5,7 +5,8 @@ use super::events::Streams;
 use super::once::{Once, Turn};
 use super::rates::Rates;
 use super::tickets::Tickets;
-use super::{Problem, admin, audit, calls, events, openapi, plugins};
+use super::{Problem, admin, audit, calls, events, latency, openapi, plugins};
+use crate::adapters::latency::Latency;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::Settings;
 use crate::application::desk::Desk;
@@ -41,6 +42,8 @@ pub struct ApiParts {
     pub auth: Auth,
     /// What may be read.
     pub desk: Arc<Desk>,
+    /// Where the time of turns went.
+    pub latency: Arc<Latency>,
     /// Orders to live calls.
     pub orders: Arc<dyn Orders>,
     /// Who makes calls; none where nobody does.
@@ -132,6 +135,7 @@ pub(super) fn public() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(calls::say))
         .routes(routes!(calls::recording))
         .routes(routes!(events::events))
+        .routes(routes!(latency::latency))
         .routes(routes!(admin::settings))
         .routes(routes!(admin::media_ticket))
         .routes(routes!(plugins::list))

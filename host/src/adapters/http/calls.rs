@@ -6,6 +6,7 @@ mod explained;
 pub(super) use bodies::time;
 use bodies::{CallRow, CallsPage, Digits, NewCall, Originated, RecordingWish, Said, Transcript, TransferWish};
 use explained::Explained;
+pub(super) use explained::OwnerName;
 
 use super::Problem;
 use super::api::Api;

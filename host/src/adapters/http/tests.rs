@@ -1,6 +1,7 @@
 mod acts;
 mod attacks;
 mod explained;
+mod latency;
 mod rig;
 mod rotation;
 mod routes;

@@ -1,9 +1,25 @@
 use super::*;
+use crate::application::turns::AnsweredTurn;
 use std::collections::BTreeSet;
+use std::time::Instant;
 use vg_domain::call::{Overlap, Speculation, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
-use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::ids::{CallId, PluginId, TenantId, TurnId};
+use vg_domain::mask::MaskedText;
 use vg_domain::outcome::EndCause;
+use vg_domain::turn::{LatencyParts, TurnRecord};
+
+fn turn(latency: Option<LatencyParts>, interrupted: bool) -> AnsweredTurn {
+    let (heard, said, spans) = (MaskedText::default(), MaskedText::default(), Vec::new());
+    AnsweredTurn {
+        call: CallId::new("c-1"),
+        tenant: TenantId::new("demo"),
+        hearing: PluginId::new("stt-x"),
+        speaking: Some(PluginId::new("tts-y")),
+        told_at: Instant::now(),
+        record: TurnRecord { turn: TurnId(1), heard, said, latency, spans, interrupted },
+    }
+}
 
 fn observed() -> Metrics {
     let metrics = Metrics::new();
@@ -15,7 +31,17 @@ fn observed() -> Metrics {
         Observation::CallLeaked("session"),
         Observation::RungFell { role: "hearing", code: "trap" },
         Observation::BreakerTurned { role: "hearing", tenant: TenantId::new("demo"), plugin: PluginId::new("stt-x"), open: true },
-        Observation::EndJudged(TurnEnd::FalseCut),
+        Observation::EndJudged { end: TurnEnd::FalseCut, tenant: TenantId::new("demo"), plugin: PluginId::new("stt-x") },
+        Observation::FirstWords {
+            tenant: TenantId::new("demo"),
+            plugin: PluginId::new("stt-x"),
+            after: Duration::from_millis(500),
+        },
+        Observation::TurnEnded(Box::new(turn(
+            Some(LatencyParts { endpoint_wait_ms: 500, stt_ms: 40, tts_ms: 1_000, total_ms: 1_540, ..LatencyParts::default() }),
+            true,
+        ))),
+        Observation::TurnEnded(Box::new(turn(None, false))),
         Observation::OverlapJudged(Overlap::Backchannel),
         Observation::SpeculationJudged(Speculation::Committed),
         Observation::AudioDropped { ms: 1500 },
@@ -31,9 +57,6 @@ fn observed() -> Metrics {
     ] {
         metrics.observe(&observation);
     }
-    let latency = LatencyParts { endpoint_wait_ms: 500, stt_ms: 40, total_ms: 540, ..LatencyParts::default() };
-    metrics.turn_ended(Some(&latency), true);
-    metrics.turn_ended(None, false);
     metrics
 }
 
@@ -53,6 +76,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         settings: vec![("tenants", "taken", 1)],
         tenants: RemoteStats { requests: vec![("fetched", 1)], lookups: vec![("asked", 1)], ..RemoteStats::default() },
         webhooks: vec![("accepted", 1)],
+        otlp_spans: vec![("sent", 1)],
         busy_s: vec![("hear", 1.5)],
         asterisk: AsteriskReadings {
             sources: vec![("vg".into(), "ami", true)],
@@ -100,6 +124,14 @@ fn observations_are_counted() {
         "vg_turns_unanchored_total 1",
         "vg_turn_latency_seconds_bucket{part=\"endpoint_wait\",le=\"0.5\"} 1",
         "vg_turn_latency_seconds_count{part=\"total\"} 1",
+        "vg_tenant_turn_latency_seconds_sum{tenant=\"demo\"} 1.54",
+        "vg_provider_latency_seconds_sum{part=\"stt\",plugin=\"stt-x\"} 0.04",
+        "vg_provider_latency_seconds_sum{part=\"tts\",plugin=\"tts-y\"} 1",
+        "vg_provider_latency_seconds_sum{part=\"first_words\",plugin=\"stt-x\"} 0.5",
+        "vg_slo_turns_total{kept=\"false\",stage=\"partial\"} 1",
+        "vg_slo_turns_total{kept=\"false\",stage=\"tts\"} 1",
+        "vg_slo_turns_total{kept=\"true\",stage=\"agent\"} 1",
+        "vg_slo_turns_total{kept=\"true\",stage=\"turn\"} 1",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
     }

@@ -186,7 +186,7 @@ mod tests {
     fn turn(turn: u32, agent_ms: u32) -> Fact {
         let latency = LatencyParts { endpoint_wait_ms: 500, agent_ms, total_ms: 500 + agent_ms, ..LatencyParts::default() };
         let (heard, said) = (MaskedText::default(), MaskedText::default());
-        Fact::Turn(TurnRecord { turn: TurnId(turn), heard, said, latency: Some(latency), interrupted: false })
+        Fact::Turn(TurnRecord { turn: TurnId(turn), heard, said, latency: Some(latency), spans: Vec::new(), interrupted: false })
     }
 
     #[test]

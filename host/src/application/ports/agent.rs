@@ -65,6 +65,8 @@ pub struct ConversationRequest {
 /// What the caller said.
 #[derive(Clone, Debug)]
 pub struct Question {
+    /// Of which call.
+    pub call: CallId,
     /// The conversation.
     pub conversation: ConversationId,
     /// Idempotent within the conversation: the same turn with the same words is a repetition; with other words it takes the place of what was asked

@@ -389,6 +389,7 @@ impl Call {
             heard: reply.turn.public_words().clone(),
             said: reply.said.clone(),
             latency: reply.turn.timeline.parts(),
+            spans: reply.turn.timeline.spans(),
             interrupted,
         }));
     }

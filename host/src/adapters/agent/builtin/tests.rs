@@ -86,6 +86,7 @@ fn answers_come_in_a_few_pieces_that_make_the_whole() {
 fn question(conversation: &ConversationId, words: &str) -> Question {
     let text = Mask::new().mask_final(Heard::new(words.into()));
     Question {
+        call: CallId::new("call-1"),
         conversation: conversation.clone(),
         turn: TurnId(1),
         text,

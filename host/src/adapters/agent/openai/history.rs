@@ -83,7 +83,7 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use vg_domain::ids::ConversationId;
+    use vg_domain::ids::{CallId, ConversationId};
     use vg_domain::mask::{Heard, Mask};
 
     fn said(text: &str, reach: Reach) -> Said {
@@ -93,6 +93,7 @@ mod tests {
     fn question(turn: u32, text: &str, said: Vec<Said>) -> Question {
         let text = Mask::new().mask_final(Heard::new(text.into()));
         Question {
+            call: CallId::new("call-1"),
             conversation: ConversationId::new("c"),
             turn: TurnId(turn),
             text,

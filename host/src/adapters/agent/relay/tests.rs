@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 use vg_domain::call::AgentCommand;
-use vg_domain::ids::{ConversationId, TurnId};
+use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 
 /// One step of a scripted answer.
@@ -86,6 +86,7 @@ const WHOLE: Duration = Duration::from_secs(60);
 fn question() -> Question {
     let text = Mask::new().mask_final(Heard::new("hello".into()));
     Question {
+        call: CallId::new("call-1"),
         conversation: ConversationId::new("c"),
         turn: TurnId(3),
         text,

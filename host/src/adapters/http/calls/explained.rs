@@ -59,7 +59,7 @@ struct OwnerRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Owner)]
-enum OwnerName {
+pub(in crate::adapters::http) enum OwnerName {
     /// The tenant's own wish: silence that is waited for.
     Setting,
     /// Who hears or speaks.

@@ -14,7 +14,7 @@ const SECRET: &str = "my name is Smith";
 
 fn turn(turn: u32, latency: Option<LatencyParts>) -> Fact {
     let text = || Mask::new().mask_final(Heard::new(SECRET.to_owned()));
-    Fact::Turn(TurnRecord { turn: TurnId(turn), heard: text(), said: text(), latency, interrupted: turn == 2 })
+    Fact::Turn(TurnRecord { turn: TurnId(turn), heard: text(), said: text(), latency, spans: Vec::new(), interrupted: turn == 2 })
 }
 
 fn told() -> Vec<Fact> {

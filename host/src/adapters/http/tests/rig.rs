@@ -2,6 +2,7 @@
 
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
 use crate::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
+use crate::adapters::latency::Latency;
 use crate::application::desk::Desk;
 use crate::application::ports::{
     Admission, Arrival, CallOrder, Facts, OrderError, Orders, Originate, OriginateError, Originator, TenantError, Tenants,
@@ -252,6 +253,7 @@ impl Wishes {
 pub(super) struct Server {
     pub(super) at: SocketAddr,
     pub(super) desk: Arc<Desk>,
+    pub(super) latency: Arc<Latency>,
     pub(super) calls: Arc<FakeCalls>,
     pub(super) tickets: Arc<Tickets>,
     pub(super) drain: CancellationToken,
@@ -267,6 +269,7 @@ impl Drop for Server {
 impl Server {
     pub(super) async fn start(wishes: Wishes) -> Self {
         let (desk, calls, tickets) = (Arc::new(Desk::new("epoch")), Arc::new(FakeCalls::default()), Arc::new(Tickets::default()));
+        let latency = Arc::<Latency>::default();
         let (drain, close) = (CancellationToken::new(), CancellationToken::new());
         let tokens = Tokens {
             keys: wishes.keys,
@@ -278,6 +281,7 @@ impl Server {
         let routes = api(ApiParts {
             auth,
             desk: Arc::clone(&desk),
+            latency: Arc::clone(&latency),
             orders: Arc::clone(&calls) as _,
             originator: wishes.originates.then(|| Arc::clone(&calls) as _),
             tenants: Arc::new(FakeTenants),
@@ -298,7 +302,7 @@ impl Server {
         let served = serve(listener, router, None, close.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(served);
-        Self { at, desk, calls, tickets, drain, close }
+        Self { at, desk, latency, calls, tickets, drain, close }
     }
 
     pub(super) fn tell(&self, tenant: &str, call: &str, fact: &Fact) {

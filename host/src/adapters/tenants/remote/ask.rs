@@ -1,14 +1,11 @@
 //! One question to the tenant-manager: bounded in time and size, tried again where that may help.
 
 use crate::adapters::tally::Tally;
+use crate::adapters::trust::{TrustError, trusting_as_well};
 use crate::config::TenantManager;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -99,8 +96,12 @@ pub(super) struct Service {
 impl Service {
     /// `operator_cas` are PEM; they are trusted beside the system's authorities, which are read here: blocks for tens of milliseconds.
     pub(super) fn new(config: &TenantManager, operator_cas: &[Vec<u8>]) -> Result<Self, ServiceError> {
+        let tls = trusting_as_well(operator_cas).map_err(|error| match error {
+            TrustError::OperatorCa => ServiceError("an authority of plugins.operator_cas is no certificate in PEM"),
+            TrustError::Ca | TrustError::System => ServiceError("no common cipher suites"),
+        })?;
         let client = Client::builder()
-            .tls_backend_preconfigured(tls(operator_cas)?)
+            .tls_backend_preconfigured(tls)
             // Inside of the platform: neither a proxy nor another place is meant.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
@@ -204,25 +205,4 @@ async fn body(mut answer: Response) -> Result<Bytes, AskError> {
         body.extend_from_slice(&chunk);
     }
     Ok(body.into())
-}
-
-fn tls(operator_cas: &[Vec<u8>]) -> Result<ClientConfig, ServiceError> {
-    let mut roots = RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(system.certs);
-    for pem in operator_cas {
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| ServiceError("an authority of plugins.operator_cas is no PEM"))?;
-            roots.add(certificate).map_err(|_| ServiceError("an authority of plugins.operator_cas is no certificate"))?;
-        }
-    }
-    // Named here, not taken from the process: whoever else links rustls has no say in it.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| ServiceError("no common cipher suites"))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
 }

@@ -43,6 +43,7 @@ fn a_conversation_is_opened_with_all_that_is_known_of_the_call() {
 fn a_turn_tells_what_the_caller_heard() {
     let text = |words: &str| Mask::new().mask_agent(words);
     let question = Question {
+        call: CallId::new("call-1"),
         conversation: ConversationId::new("c"),
         turn: TurnId(2),
         text: Mask::new().mask_final(Heard::new("stop".into())),
