@@ -18,8 +18,10 @@ use vg_domain::tenant::Ladder;
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spoken {
-    /// Its first sound came from the session.
+    /// Its first sound came from the session, or the first since it was owed.
     Audio(UtteranceId),
+    /// Nobody is heard, and the session was told more of it than it has said.
+    Owed(UtteranceId),
     /// The session cannot go on with it.
     Fell(UtteranceId, Fall),
 }
@@ -42,7 +44,9 @@ pub(super) struct Speaker {
     to_mouth: VecDeque<MouthCommand>,
     /// Orders beside what is said: a handful in a call.
     orders: VecDeque<MouthCommand>,
-    fallen: VecDeque<Spoken>,
+    to_call: VecDeque<Spoken>,
+    /// Nobody is heard, and no sound has come since.
+    dead_air: bool,
 }
 
 /// An utterance that a session speaks.
@@ -54,13 +58,27 @@ struct Open {
     ended: bool,
     /// So much of it has come, in milliseconds.
     sounded_ms: u64,
+    /// It was told something of it, and no sound has come since.
+    unanswered: bool,
+    /// The call knows that sound is owed.
+    missed: bool,
 }
 
 impl Open {
+    fn new(utterance: UtteranceId, text: &str) -> Self {
+        Self { utterance, text: text.to_owned(), ended: false, sounded_ms: 0, unanswered: true, missed: false }
+    }
+
+    /// Whether it was told more than it has said; a voice that is quicker than twice the usual is not known.
+    fn is_owed(&self) -> bool {
+        self.unanswered || spoken_to(&self.text, 2 * self.sounded_ms) < self.text.len()
+    }
+
     /// What the next voice is to say: from the word on in which the one before fell.
     fn leave_the_rest(&mut self) {
         let rest = self.text.split_off(spoken_to(&self.text, self.sounded_ms));
         (self.text, self.sounded_ms) = (rest.trim_start().to_owned(), 0);
+        (self.unanswered, self.missed) = (true, false);
     }
 }
 
@@ -79,7 +97,8 @@ impl Speaker {
             floor: watch::Sender::default(),
             to_mouth: VecDeque::new(),
             orders: VecDeque::new(),
-            fallen: VecDeque::new(),
+            to_call: VecDeque::new(),
+            dead_air: false,
         }
     }
 
@@ -124,9 +143,13 @@ impl Speaker {
     /// Speaks a clause of an utterance.
     pub(super) fn say(&mut self, utterance: UtteranceId, text: &str) {
         match self.open.back_mut().filter(|last| last.utterance == utterance) {
-            Some(last) => last.text = format!("{} {text}", last.text.trim_end()),
-            None => self.open.push_back(Open { utterance, text: text.to_owned(), ended: false, sounded_ms: 0 }),
+            Some(last) => {
+                last.text = format!("{} {text}", last.text.trim_end());
+                last.unanswered = true;
+            }
+            None => self.open.push_back(Open::new(utterance, text)),
         }
+        self.note_owed();
         if self.fell {
             return;
         }
@@ -140,10 +163,11 @@ impl Speaker {
     pub(super) fn end(&mut self, utterance: UtteranceId) {
         match self.open.iter_mut().find(|open| open.utterance == utterance) {
             Some(open) => {
-                open.ended = true;
+                (open.ended, open.unanswered) = (true, true);
                 if !self.fell {
                     self.tell(SpeakingInput::Flush(utterance.0));
                 }
+                self.note_owed();
             }
             // It had no text: its end depends on the leg alone.
             None => self.to_mouth.push_back(MouthCommand::End { utterance }),
@@ -176,10 +200,32 @@ impl Speaker {
         self.hand_over();
     }
 
-    /// The utterance that has stood still, if one has: all of it was told, some of it has sounded, and nothing of it waits.
-    pub(super) fn stalled(&self) -> Option<UtteranceId> {
-        let open = self.open.front().filter(|open| open.ended && open.sounded_ms > 0)?;
-        (!self.fell && self.to_mouth.is_empty()).then_some(open.utterance)
+    /// Nobody is heard. What is being said has stood still where all of it was told, and is owed where more of it was told than said.
+    pub(super) fn nobody_is_heard(&mut self) {
+        self.dead_air = true;
+        match self.in_the_middle().map(|open| (open.utterance, open.ended)) {
+            Some((utterance, true)) => self.to_call.push_back(Spoken::Fell(utterance, self.fall_of("stalled"))),
+            Some((_, false)) => self.note_owed(),
+            None => {}
+        }
+    }
+
+    /// What is being said, some of which has sounded and none of which waits.
+    fn in_the_middle(&mut self) -> Option<&mut Open> {
+        let speaks = !self.fell && self.to_mouth.is_empty();
+        self.open.front_mut().filter(|open| speaks && open.sounded_ms > 0)
+    }
+
+    /// One that has not begun has its time already.
+    fn note_owed(&mut self) {
+        if !self.dead_air {
+            return;
+        }
+        if let Some(open) = self.in_the_middle().filter(|open| !open.missed && open.is_owed()) {
+            open.missed = true;
+            let utterance = open.utterance;
+            self.to_call.push_back(Spoken::Owed(utterance));
+        }
     }
 
     /// The session, and what is on its way to it, goes.
@@ -229,6 +275,7 @@ impl Speaker {
             // What it may yet say of it belongs to nobody.
             self.let_go();
         }
+        self.dead_air = false;
         let (rate_hz, pcm) = prompt.at(self.request.rate_hz);
         self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm: pcm.to_vec() });
         self.to_mouth.push_back(MouthCommand::End { utterance });
@@ -237,8 +284,8 @@ impl Speaker {
     /// Moves sound to the leg and says what became of utterances. Cancel-safe; pending while there is nothing to do.
     pub(super) async fn next(&mut self) -> Spoken {
         loop {
-            if let Some(fallen) = self.fallen.pop_front() {
-                return fallen;
+            if let Some(spoken) = self.to_call.pop_front() {
+                return spoken;
             }
             self.hand_over();
             let mouth = self.mouth.clone().filter(|_| !self.orders.is_empty() || !self.to_mouth.is_empty());
@@ -269,12 +316,13 @@ impl Speaker {
             SpeakingEvent::Audio { .. } | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
             SpeakingEvent::Audio { rate_hz, pcm } => {
                 let open = self.open.front_mut()?;
-                let first = open.sounded_ms == 0;
+                let awaited = open.sounded_ms == 0 || open.missed;
+                (open.unanswered, open.missed, self.dead_air) = (false, false, false);
                 // A piece shorter than a millisecond is one all the same: it is no silence.
                 open.sounded_ms += (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1)));
                 let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
-                first.then_some(Spoken::Audio(utterance))
+                awaited.then_some(Spoken::Audio(utterance))
             }
             SpeakingEvent::Flushed(mark) => {
                 let flushed = self.open.front().filter(|open| open.utterance.0 == mark)?;
@@ -308,7 +356,7 @@ impl Speaker {
     /// What is open has fallen.
     fn fall(&mut self, fall: &Fall) {
         self.fell = !self.open.is_empty();
-        self.fallen.extend(self.open.iter().map(|open| Spoken::Fell(open.utterance, fall.clone())));
+        self.to_call.extend(self.open.iter().map(|open| Spoken::Fell(open.utterance, fall.clone())));
     }
 
     fn tell(&mut self, input: SpeakingInput) {

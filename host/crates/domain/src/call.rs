@@ -318,6 +318,7 @@ impl Call {
             CallInput::AgentDone { turn, command } => self.agent_done(now, turn, command),
             CallInput::AgentFell { turn, code } => self.agent_fell(now, turn, code),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
+            CallInput::SpeechOwed { utterance } => self.speech_owed(now, utterance),
             CallInput::Audible { utterance, at } => self.audible(utterance, at),
             CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),
