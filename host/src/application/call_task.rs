@@ -481,9 +481,7 @@ impl CallTask {
             }
             Some(LegEvent::DeadAir { .. }) => {
                 self.services.observe.observe(&Observation::DeadAir);
-                if let Some(utterance) = self.speaker.stalled() {
-                    self.tell(CallInput::SpeakingFell { utterance, code: "stalled" });
-                }
+                self.speaker.nobody_is_heard();
             }
             // Whoever is on hold or saves packets is still there; one who is gone is found by asking Asterisk, or by saying nothing again and again.
             Some(LegEvent::Inactive) => self.services.observe.observe(&Observation::Inactive),
@@ -547,6 +545,7 @@ impl CallTask {
                 self.served.speaking = Some(self.speaker.plugin().clone());
                 self.tell(CallInput::SpeechAudio { utterance });
             }
+            Spoken::Owed(utterance) => self.tell(CallInput::SpeechOwed { utterance }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
         }
     }

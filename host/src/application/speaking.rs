@@ -5,11 +5,13 @@
 
 use super::breakers::{Breakers, Climber, Sample};
 use super::call_task::Prompt;
+use super::clock::now;
 use super::limits;
 use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, watch};
 use vg_domain::ids::{PluginId, UtteranceId};
 use vg_domain::speech::spoken_to;
@@ -18,8 +20,10 @@ use vg_domain::tenant::{Ladder, TenantSettings};
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Spoken {
-    /// Its first sound came from the session.
+    /// Its first sound came from the session, or the first since it was owed.
     Audio(UtteranceId),
+    /// Nobody is heard, and the session was told more of it than it has said.
+    Owed(UtteranceId),
     /// The session cannot go on with it.
     Fell(UtteranceId, Fall),
 }
@@ -44,7 +48,11 @@ pub(super) struct Speaker {
     to_mouth: VecDeque<MouthCommand>,
     /// Orders beside what is said: a handful in a call.
     orders: VecDeque<MouthCommand>,
-    fallen: VecDeque<Spoken>,
+    to_call: VecDeque<Spoken>,
+    /// Nobody is heard, and no sound has come since.
+    dead_air: bool,
+    /// When the last sound came from a session.
+    sounded_at: Option<Instant>,
 }
 
 /// An utterance that a session speaks.
@@ -56,13 +64,27 @@ struct Open {
     ended: bool,
     /// So much of it has come, in milliseconds.
     sounded_ms: u64,
+    /// It was told something of it, and no sound has come since.
+    unanswered: bool,
+    /// The call knows that sound is owed.
+    missed: bool,
 }
 
 impl Open {
+    fn new(utterance: UtteranceId, text: &str) -> Self {
+        Self { utterance, text: text.to_owned(), ended: false, sounded_ms: 0, unanswered: true, missed: false }
+    }
+
+    /// Whether it was told more than it has said; a voice that is quicker than twice the usual is not known.
+    fn is_owed(&self) -> bool {
+        self.unanswered || spoken_to(&self.text, 2 * self.sounded_ms) < self.text.len()
+    }
+
     /// What the next voice is to say: from the word on in which the one before fell.
     fn leave_the_rest(&mut self) {
         let rest = self.text.split_off(spoken_to(&self.text, self.sounded_ms));
         (self.text, self.sounded_ms) = (rest.trim_start().to_owned(), 0);
+        (self.unanswered, self.missed) = (true, false);
     }
 }
 
@@ -82,7 +104,9 @@ impl Speaker {
             floor: watch::Sender::default(),
             to_mouth: VecDeque::new(),
             orders: VecDeque::new(),
-            fallen: VecDeque::new(),
+            to_call: VecDeque::new(),
+            dead_air: false,
+            sounded_at: None,
         }
     }
 
@@ -143,18 +167,25 @@ impl Speaker {
 
     /// Speaks a clause of an utterance.
     pub(super) fn say(&mut self, utterance: UtteranceId, text: &str) {
-        match self.open.back_mut().filter(|last| last.utterance == utterance) {
-            Some(last) => last.text = format!("{} {text}", last.text.trim_end()),
+        // Texts are one stream to a session: where a clause is not the first, its words are parted from those before it.
+        let told = match self.open.back_mut().filter(|last| last.utterance == utterance) {
+            Some(last) => {
+                last.text = format!("{} {text}", last.text.trim_end());
+                last.unanswered = true;
+                format!(" {text}")
+            }
             None => {
                 self.change_between_utterances();
-                self.open.push_back(Open { utterance, text: text.to_owned(), ended: false, sounded_ms: 0 });
+                self.open.push_back(Open::new(utterance, text));
+                text.to_owned()
             }
-        }
+        };
+        self.note_owed();
         if self.fell {
             return;
         }
         match self.ready() {
-            Ok(()) => self.tell(SpeakingInput::Text(text.to_owned())),
+            Ok(()) => self.tell(SpeakingInput::Text(told)),
             Err(fall) => self.fall(&fall),
         }
     }
@@ -163,10 +194,11 @@ impl Speaker {
     pub(super) fn end(&mut self, utterance: UtteranceId) {
         match self.open.iter_mut().find(|open| open.utterance == utterance) {
             Some(open) => {
-                open.ended = true;
+                (open.ended, open.unanswered) = (true, true);
                 if !self.fell {
                     self.tell(SpeakingInput::Flush(utterance.0));
                 }
+                self.note_owed();
             }
             // It had no text: its end depends on the leg alone.
             None => self.to_mouth.push_back(MouthCommand::End { utterance }),
@@ -199,10 +231,36 @@ impl Speaker {
         self.hand_over();
     }
 
-    /// The utterance that has stood still, if one has: all of it was told, some of it has sounded, and nothing of it waits.
-    pub(super) fn stalled(&self) -> Option<UtteranceId> {
-        let open = self.open.front().filter(|open| open.ended && open.sounded_ms > 0)?;
-        (!self.fell && self.to_mouth.is_empty()).then_some(open.utterance)
+    /// Nobody is heard. What is being said has stood still where all of it was told, and is owed where more of it was told than said.
+    pub(super) fn nobody_is_heard(&mut self) {
+        if self.sounded_at.is_some_and(|at| now().saturating_duration_since(at) < limits::DEAD_AIR) {
+            // It is on its way: the silence before it was not the voice's.
+            return;
+        }
+        self.dead_air = true;
+        match self.in_the_middle().map(|open| (open.utterance, open.ended)) {
+            Some((utterance, true)) => self.to_call.push_back(Spoken::Fell(utterance, self.fall_of("stalled"))),
+            Some((_, false)) => self.note_owed(),
+            None => {}
+        }
+    }
+
+    /// What is being said, some of which has sounded and none of which waits.
+    fn in_the_middle(&mut self) -> Option<&mut Open> {
+        let speaks = !self.fell && self.to_mouth.is_empty();
+        self.open.front_mut().filter(|open| speaks && open.sounded_ms > 0)
+    }
+
+    /// One that has not begun has its time already.
+    fn note_owed(&mut self) {
+        if !self.dead_air {
+            return;
+        }
+        if let Some(open) = self.in_the_middle().filter(|open| !open.missed && open.is_owed()) {
+            open.missed = true;
+            let utterance = open.utterance;
+            self.to_call.push_back(Spoken::Owed(utterance));
+        }
     }
 
     /// The session, and what is on its way to it, goes.
@@ -252,6 +310,7 @@ impl Speaker {
             // What it may yet say of it belongs to nobody.
             self.let_go();
         }
+        self.dead_air = false;
         let (rate_hz, pcm) = prompt.at(self.request.rate_hz);
         self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm: pcm.to_vec() });
         self.to_mouth.push_back(MouthCommand::End { utterance });
@@ -260,8 +319,8 @@ impl Speaker {
     /// Moves sound to the leg and says what became of utterances. Cancel-safe; pending while there is nothing to do.
     pub(super) async fn next(&mut self) -> Spoken {
         loop {
-            if let Some(fallen) = self.fallen.pop_front() {
-                return fallen;
+            if let Some(spoken) = self.to_call.pop_front() {
+                return spoken;
             }
             self.hand_over();
             let mouth = self.mouth.clone().filter(|_| !self.orders.is_empty() || !self.to_mouth.is_empty());
@@ -292,12 +351,14 @@ impl Speaker {
             SpeakingEvent::Audio { .. } | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
             SpeakingEvent::Audio { rate_hz, pcm } => {
                 let open = self.open.front_mut()?;
-                let first = open.sounded_ms == 0;
+                let awaited = open.sounded_ms == 0 || open.missed;
+                (open.unanswered, open.missed, self.dead_air) = (false, false, false);
+                self.sounded_at = Some(now());
                 // A piece shorter than a millisecond is one all the same: it is no silence.
                 open.sounded_ms += (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1)));
                 let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
-                first.then_some(Spoken::Audio(utterance))
+                awaited.then_some(Spoken::Audio(utterance))
             }
             SpeakingEvent::Flushed(mark) => {
                 let flushed = self.open.front().filter(|open| open.utterance.0 == mark)?;
@@ -331,7 +392,7 @@ impl Speaker {
     /// What is open has fallen.
     fn fall(&mut self, fall: &Fall) {
         self.fell = !self.open.is_empty();
-        self.fallen.extend(self.open.iter().map(|open| Spoken::Fell(open.utterance, fall.clone())));
+        self.to_call.extend(self.open.iter().map(|open| Spoken::Fell(open.utterance, fall.clone())));
     }
 
     fn tell(&mut self, input: SpeakingInput) {
@@ -372,21 +433,26 @@ async fn event(session: Option<&mut Box<dyn Speak>>) -> Option<SpeakingEvent> {
 mod tests {
     use super::*;
     use crate::application::ports::{Observation, Observe};
+    use std::sync::Mutex;
     use std::task::{Context, Poll};
     use vg_domain::ids::{CallId, TenantId};
     use vg_domain::tenant::Provider;
 
-    /// Takes everything and says nothing.
-    struct Mute;
+    /// Takes everything, keeps texts as they come, and says nothing.
+    #[derive(Clone, Default)]
+    struct Mute(Arc<Mutex<String>>);
 
     impl Speaking for Mute {
         fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-            Ok(Box::new(Self))
+            Ok(Box::new(self.clone()))
         }
     }
 
     impl Speak for Mute {
-        fn try_tell(&mut self, _: SpeakingInput) -> Result<(), SpeakingInput> {
+        fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
+            if let SpeakingInput::Text(text) = input {
+                self.0.lock().unwrap().push_str(&text);
+            }
             Ok(())
         }
 
@@ -399,8 +465,11 @@ mod tests {
         fn observe(&self, _: &Observation) {}
     }
 
-    #[test]
-    fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
+    fn speaker() -> Speaker {
+        speaker_of(Mute::default())
+    }
+
+    fn speaker_of(mute: Mute) -> Speaker {
         let ladder = Ladder::from(Provider::new(PluginId::new("mute"), "{}"));
         let request = SpeakingRequest {
             call: CallId::new("c"),
@@ -410,7 +479,66 @@ mod tests {
             rate_hz: 8_000,
             lines: Arc::from([]),
         };
-        let mut speaker = Speaker::new(Arc::new(Mute), Arc::new(Breakers::new(Arc::new(Mute))), ladder, request);
+        Speaker::new(Arc::new(mute), Arc::new(Breakers::new(Arc::new(Mute::default()))), ladder, request)
+    }
+
+    fn sound(ms: usize) -> Option<SpeakingEvent> {
+        Some(SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 8 * ms] })
+    }
+
+    #[test]
+    fn clauses_are_one_text_to_a_session_with_their_words_apart() {
+        let mute = Mute::default();
+        let (mut speaker, answer) = (speaker_of(mute.clone()), UtteranceId(1));
+        speaker.say(answer, "Your account is in good order");
+        speaker.say(answer, "since May.");
+        speaker.say(answer, "Call again.");
+        assert_eq!(*mute.0.lock().unwrap(), "Your account is in good order since May. Call again.");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_voice_whose_first_sound_is_on_its_way_does_not_stand_still() {
+        let (mut speaker, answer) = (speaker(), UtteranceId(1));
+        speaker.say(answer, "It is three.");
+        speaker.end(answer);
+        tokio::time::advance(limits::DEAD_AIR).await;
+        assert_eq!(speaker.on_event(sound(20)), Some(Spoken::Audio(answer)));
+        // The leg has it.
+        speaker.to_mouth.clear();
+        speaker.nobody_is_heard();
+        assert_eq!(speaker.to_call, []);
+        tokio::time::advance(limits::DEAD_AIR).await;
+        speaker.nobody_is_heard();
+        assert!(matches!(speaker.to_call.make_contiguous(), [Spoken::Fell(fallen, _)] if *fallen == answer));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sound_is_owed_for_what_was_told_and_not_said_where_nobody_is_heard() {
+        let (mut speaker, answer) = (speaker(), UtteranceId(1));
+        let mut silence = async |speaker: &mut Speaker| {
+            speaker.to_mouth.clear();
+            tokio::time::advance(limits::DEAD_AIR).await;
+            speaker.nobody_is_heard();
+            std::mem::take(&mut speaker.to_call)
+        };
+        speaker.say(answer, "It is three.");
+        assert_eq!(silence(&mut speaker).await, [], "the time of what has not begun runs already");
+        assert_eq!(speaker.on_event(sound(800)), Some(Spoken::Audio(answer)));
+        assert_eq!(silence(&mut speaker).await, [], "all of it was said: the agent is waited for");
+        speaker.say(answer, "And");
+        assert_eq!(std::mem::take(&mut speaker.to_call), [Spoken::Owed(answer)]);
+        speaker.say(answer, "it rains.");
+        assert_eq!(speaker.to_call, [], "told once");
+        assert_eq!(speaker.on_event(sound(20)), Some(Spoken::Audio(answer)), "and it is told that it comes");
+        assert_eq!(speaker.on_event(sound(20)), None);
+        speaker.say(answer, "A lot of it, as it does for so much of the year in this part of the country.");
+        assert_eq!(speaker.on_event(sound(20)), None);
+        assert_eq!(silence(&mut speaker).await, [Spoken::Owed(answer)], "nobody speaks as quickly as that");
+    }
+
+    #[test]
+    fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
+        let mut speaker = speaker();
         let (filler, answer, next) = (UtteranceId(1), UtteranceId(2), UtteranceId(3));
         speaker.say(filler, "One moment.");
         speaker.end(filler);

@@ -114,7 +114,7 @@ impl Speak for FakeSpeaker {
                 self.events.extend(self.falls.take().map(SpeakingEvent::Fell));
             }
             SpeakingInput::Text(text) => {
-                self.shared.spoken.lock().unwrap().push(text);
+                self.shared.spoken.lock().unwrap().push(text.trim().to_owned());
                 self.events.push_back(SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: vec![1_000; CLAUSE_SAMPLES] });
             }
             SpeakingInput::Flush(mark) => self.events.push_back(SpeakingEvent::Flushed(mark)),

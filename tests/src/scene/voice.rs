@@ -101,15 +101,15 @@ impl Speak for Session {
             (_, _) if self.stands_still => {}
             (SpeakingInput::Text(_), Some(VoiceTrouble::NoAudio)) => {}
             (SpeakingInput::Text(words), Some(VoiceTrouble::FallsAfter(chars))) => {
-                self.speak(after, before(&words, chars));
+                self.speak(after, before(words.trim(), chars));
                 self.events.push(after, SpeakingEvent::Fell(self.fall.clone()));
                 self.stands_still = true;
             }
             (SpeakingInput::Text(words), Some(VoiceTrouble::StallsAfter(chars))) => {
-                self.speak(after, before(&words, chars));
+                self.speak(after, before(words.trim(), chars));
                 self.stands_still = true;
             }
-            (SpeakingInput::Text(words), _) => self.speak(after, &words),
+            (SpeakingInput::Text(words), _) => self.speak(after, words.trim()),
             (SpeakingInput::Flush(mark), _) => self.events.push(after, SpeakingEvent::Flushed(mark)),
         }
         Ok(())

@@ -360,6 +360,7 @@ impl Call {
             CallInput::AgentDone { turn, command } => self.agent_says(now, turn, Held::Done(command)),
             CallInput::AgentFell { turn, code } => self.agent_says(now, turn, Held::Fell(code)),
             CallInput::SpeechAudio { utterance } => self.speech_audio(now, utterance),
+            CallInput::SpeechOwed { utterance } => self.speech_owed(now, utterance),
             CallInput::Audible { utterance, at } => self.audible(utterance, at),
             CallInput::UtteranceEnded { utterance } => self.utterance_ended(now, utterance),
             CallInput::Hushed { utterance, spoken_ms } => self.hushed(utterance, spoken_ms),

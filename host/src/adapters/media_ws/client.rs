@@ -240,6 +240,7 @@ struct Line {
 /// How the conversation went on.
 enum Next {
     Continue,
+    Tell(Event),
     HangUp,
     Over,
 }
@@ -270,6 +271,7 @@ impl Line {
             };
             match next {
                 Next::Continue => {}
+                Next::Tell(event) => self.send(Message::text(to_text(&event))).await?,
                 Next::HangUp => return self.good_bye().await,
                 Next::Over => return Ok(()),
             }
@@ -337,6 +339,10 @@ impl Line {
             Some(Ok(Message::Text(text))) => match serde_json::from_str(&text) {
                 Ok(ToPhone::Command(Command::Answer)) => self.state.send_modify(|state| state.answered = true),
                 Ok(ToPhone::Command(Command::FlushMedia)) => self.to_play.clear(),
+                // Only ever said behind an order to flush: nothing waits before it.
+                Ok(ToPhone::Command(Command::MarkMedia { correlation_id })) => {
+                    return Ok(Next::Tell(Event::MarkProcessed { correlation_id }));
+                }
                 Ok(ToPhone::Command(Command::Hangup)) => return Ok(Next::HangUp),
                 Ok(ToPhone::Fact(FactLine::Fact(fact))) => {
                     let _ = self.facts.try_send(fact);
@@ -357,7 +363,7 @@ impl Line {
         let closed = async {
             loop {
                 let message = self.socket.next().await;
-                if !matches!(self.receive(message), Ok(Next::Continue | Next::HangUp)) {
+                if !matches!(self.receive(message), Ok(Next::Continue | Next::Tell(_) | Next::HangUp)) {
                     return;
                 }
             }

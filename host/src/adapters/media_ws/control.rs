@@ -17,7 +17,13 @@ pub(super) enum Event {
     /// Ours, of chan_websocket's own kind: a phone that hangs up and wants to hear the last facts.
     #[serde(rename = "HANGUP")]
     Hangup,
-    /// `STATUS`, `MEDIA_XON`, `MEDIA_MARK_PROCESSED` and others.
+    /// Everything before that mark was played or flushed.
+    #[serde(rename = "MEDIA_MARK_PROCESSED")]
+    MarkProcessed {
+        #[serde(default)]
+        correlation_id: String,
+    },
+    /// `STATUS`, `MEDIA_XON` and others.
     #[serde(other)]
     Unused,
 }
@@ -69,7 +75,7 @@ impl Format {
 }
 
 /// To the caller's side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command")]
 pub(super) enum Command {
     #[serde(rename = "ANSWER")]
@@ -78,6 +84,8 @@ pub(super) enum Command {
     Hangup,
     #[serde(rename = "FLUSH_MEDIA")]
     FlushMedia,
+    #[serde(rename = "MARK_MEDIA")]
+    MarkMedia { correlation_id: String },
     #[serde(other)]
     Unused,
 }
@@ -290,12 +298,14 @@ pub fn fuzz(text: &[u8]) -> [&'static str; 2] {
         },
         Event::DtmfEnd { .. } => "dtmf_end",
         Event::Hangup => "hangup",
+        Event::MarkProcessed { .. } => "mark_processed",
         Event::Unused => "unused",
     };
     let of_phone = |message: &ToPhone| match message {
         ToPhone::Command(Command::Answer) => "answer",
         ToPhone::Command(Command::Hangup) => "hangup",
         ToPhone::Command(Command::FlushMedia) => "flush_media",
+        ToPhone::Command(Command::MarkMedia { .. }) => "mark_media",
         ToPhone::Command(Command::Unused) => "unused",
         ToPhone::Fact(_) => "fact",
     };

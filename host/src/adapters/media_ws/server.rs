@@ -62,7 +62,8 @@ pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool, ticket
         let _ = say(&mut socket, &Command::Hangup).await;
         return;
     }
-    let mut session = Session { socket, events: Some(events), orders: taken, facts: watched, leg: None, opus };
+    let mut session =
+        Session { socket, events: Some(events), orders: taken, facts: watched, leg: None, opus, flush: Flush::default() };
     session.run().await;
     tracing::debug!(%call, "media socket ends");
 }
@@ -122,6 +123,32 @@ struct Session {
     leg: Option<RawHandle>,
     /// Between the messages and the leg, where they are Opus.
     opus: Option<Box<OpusWire>>,
+    flush: Flush,
+}
+
+/// Whether the peer has thrown away what it was told to: the mark behind the order comes back when it has.
+#[derive(Debug, Default)]
+struct Flush {
+    number: u32,
+    told: Option<Instant>,
+}
+
+impl Flush {
+    fn begin(&mut self, now: Instant) -> Command {
+        (self.number, self.told) = (self.number.wrapping_add(1), Some(now));
+        Command::MarkMedia { correlation_id: self.mark() }
+    }
+
+    /// How long it took; none where the mark is another's.
+    fn done(&mut self, now: Instant, mark: &str) -> Option<Duration> {
+        let own = self.mark();
+        let told = self.told.take_if(|_| mark == own)?;
+        Some(now.saturating_duration_since(told))
+    }
+
+    fn mark(&self) -> String {
+        format!("flush-{}", self.number)
+    }
 }
 
 impl Session {
@@ -144,7 +171,7 @@ impl Session {
                 Happening::Order(Some(Order::Answer)) => say(&mut self.socket, &Command::Answer).await.is_ok(),
                 Happening::Order(Some(Order::HangUp) | None) => false,
                 Happening::Sound(Some(RawOut::Frame(frame))) => self.speak(frame).await,
-                Happening::Sound(Some(RawOut::Flush)) => say(&mut self.socket, &Command::FlushMedia).await.is_ok(),
+                Happening::Sound(Some(RawOut::Flush)) => self.flush().await.is_ok(),
                 Happening::Sound(None) => {
                     self.leg = None;
                     true
@@ -175,12 +202,23 @@ impl Session {
                     self.tell(TelephonyEvent::CallerGone);
                     return false;
                 }
+                Ok(Event::MarkProcessed { correlation_id }) => {
+                    if let Some(took) = self.flush.done(Instant::now(), &correlation_id) {
+                        tracing::debug!(took_us = took.as_micros() as u64, "media socket: what waited there is gone");
+                    }
+                }
                 Ok(Event::Unused) => {}
                 Ok(Event::MediaStart(_)) | Err(_) => tracing::debug!("media socket: message makes no sense"),
             },
             _ => {}
         }
         true
+    }
+
+    async fn flush(&mut self) -> Result<(), axum::Error> {
+        say(&mut self.socket, &Command::FlushMedia).await?;
+        let mark = self.flush.begin(Instant::now());
+        say(&mut self.socket, &mark).await
     }
 
     /// False when the peer is gone.
@@ -328,5 +366,24 @@ impl Telephony for WsTelephony {
     /// The leg ends with its [`MediaLeg`], the socket with this value.
     fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
         ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flush_is_done_when_its_own_mark_comes_back() {
+        let (mut flush, now) = (Flush::default(), Instant::now());
+        let Command::MarkMedia { correlation_id: first } = flush.begin(now) else { panic!("no mark") };
+        let Command::MarkMedia { correlation_id: second } = flush.begin(now) else { panic!("no mark") };
+        let later = now + Duration::from_millis(7);
+        assert_eq!([flush.done(later, &first), flush.done(later, "mark")], [None; 2]);
+        assert_eq!([flush.done(later, &second), flush.done(later, &second)], [Some(Duration::from_millis(7)), None]);
+        assert_eq!(
+            to_text(&Command::MarkMedia { correlation_id: second }),
+            r#"{"command":"MARK_MEDIA","correlation_id":"flush-2"}"#
+        );
     }
 }

@@ -272,15 +272,14 @@ impl Leg {
         }
         let (before, floor) = (self.hushed, *self.floor.borrow_and_update());
         self.hushed = floor.hushed;
+        // A Mouth that stood still is hushed as it stands: to let it go on first would let a sound out.
+        let spoken = (floor.hushed > before).then(|| self.mouth.hush(now));
         if floor.paused {
             self.mouth.pause();
         } else {
             self.mouth.go_on();
         }
-        if floor.hushed <= before {
-            return false;
-        }
-        let spoken = self.mouth.hush(now);
+        let Some(spoken) = spoken else { return false };
         self.out.keep(LegEvent::Hushed {
             utterance: spoken.as_ref().map(|spoken| utterance(spoken.tag)),
             spoken_ms: spoken.map_or(0, |spoken| spoken.samples * 1000 / u64::from(spoken.rate_hz)),

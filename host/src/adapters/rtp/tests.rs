@@ -172,6 +172,33 @@ async fn a_leg_stands_still_and_goes_on_as_it_is_told() {
 }
 
 #[tokio::test]
+async fn a_leg_that_stands_still_is_hushed_without_a_sound() {
+    let shard = shard();
+    let peer = peer();
+    peer.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let (mut media, _wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
+    let mut packet = [0; 500];
+    // Packets in which something is to be heard, until a hundred milliseconds bring none.
+    let mut sounds = || {
+        let (mut sounds, mut quiet) = (0, 0);
+        while quiet < 5 {
+            let came = peer.recv_from(&mut packet).is_ok();
+            let loud = came && packet[12..172].iter().any(|byte| byte & 0x7F < 0x60);
+            (sounds, quiet) = if loud { (sounds + 1, 0) } else { (sounds, quiet + if came { 1 } else { 5 }) };
+        }
+        sounds
+    };
+    let utterance = UtteranceId(1);
+    media.mouth.send(MouthCommand::Say { utterance, rate_hz: 8_000, pcm: vec![9000; 24_000] }).await.unwrap();
+    until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. })).await;
+    media.floor.send_modify(|floor| floor.paused = true);
+    assert!(sounds() > 0, "it was heard until then");
+    hush(&media, 1);
+    until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
+    assert_eq!(sounds(), 0, "what stood still does not sound again");
+}
+
+#[tokio::test]
 async fn a_leg_that_is_hushed_says_what_was_spoken() {
     let shard = shard();
     let peer = peer();

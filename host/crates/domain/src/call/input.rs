@@ -128,9 +128,14 @@ pub enum CallInput {
         /// Bounded label.
         code: &'static str,
     },
-    /// First samples of an utterance came from the speaker.
+    /// First samples of an utterance came from the speaker, or the first since they were [owed](Self::SpeechOwed).
     SpeechAudio {
         /// Whose samples.
+        utterance: UtteranceId,
+    },
+    /// Nobody is heard, and the speaker was told more of an utterance than it has said.
+    SpeechOwed {
+        /// Which one.
         utterance: UtteranceId,
     },
     /// First audible sample of an utterance left at that moment.
@@ -208,6 +213,7 @@ impl CallInput {
             Self::AgentDone { .. } => "agent_done",
             Self::AgentFell { .. } => "agent_fell",
             Self::SpeechAudio { .. } => "speech_audio",
+            Self::SpeechOwed { .. } => "speech_owed",
             Self::Audible { .. } => "audible",
             Self::UtteranceEnded { .. } => "utterance_ended",
             Self::Hushed { .. } => "hushed",

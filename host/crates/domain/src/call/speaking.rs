@@ -134,6 +134,15 @@ impl Call {
         Verdict::Taken
     }
 
+    /// A speaker that goes silent in the middle has the time of one that does not begin, even while the agent still writes.
+    pub(super) fn speech_owed(&mut self, now: Instant, id: UtteranceId) -> Verdict {
+        let Some(utterance) = self.phase.utterance_mut().filter(|utterance| utterance.id == id) else { return self.late() };
+        if utterance.voice == Voice::Speaker && !self.timers.is_set(CallReason::SpeechDeadline) {
+            self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
+        }
+        Verdict::Taken
+    }
+
     pub(super) fn audible(&mut self, id: UtteranceId, at: Instant) -> Verdict {
         if !self.is_current(id) {
             return self.late();

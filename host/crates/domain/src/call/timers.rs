@@ -65,6 +65,10 @@ impl Timers {
         self.0[reason as usize] = Some(at);
     }
 
+    pub(super) fn is_set(&self, reason: CallReason) -> bool {
+        self.0[reason as usize].is_some()
+    }
+
     pub(super) fn cancel(&mut self, reason: CallReason) {
         self.0[reason as usize] = None;
     }

@@ -120,6 +120,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::AgentDone { turn, command: Some(AgentCommand::Collect(keying::four())) },
         CallInput::AgentFell { turn, code: "code" },
         CallInput::SpeechAudio { utterance },
+        CallInput::SpeechOwed { utterance },
         CallInput::Audible { utterance, at: now },
         CallInput::UtteranceEnded { utterance },
         CallInput::Hushed { utterance, spoken_ms: 1 },

@@ -97,6 +97,25 @@ fn a_speaker_without_audio_is_replaced_by_the_recording() {
 }
 
 #[test]
+fn a_speaker_that_goes_silent_while_the_agent_writes_has_the_time_of_one_that_does_not_begin() {
+    let owed = || CallInput::SpeechOwed { utterance: UtteranceId(2) };
+    let mut desk = Desk::speaking(with_two_of_each());
+    desk.audio(2);
+    assert!(!desk.call.timers.is_set(CallReason::SpeechDeadline), "it speaks");
+    desk.tell(owed());
+    let due = desk.now + desk.call.settings.timing.speech_deadline;
+    // More words do not buy it more time, but sound does.
+    desk.after(1_000).text(1, " is three. And");
+    desk.tell(owed());
+    assert_eq!(desk.call.poll_timeout(), Some((due, CallReason::SpeechDeadline)));
+    desk.tell(CallInput::SpeechAudio { utterance: UtteranceId(2) });
+    assert!(!desk.call.timers.is_set(CallReason::SpeechDeadline), "it goes on");
+    desk.tell(owed());
+    assert_eq!(desk.wake(CallReason::SpeechDeadline), ["- speaking fell: deadline", "GoOnWithAnotherVoice"]);
+    assert_eq!(desk.phase(), "speaking", "the answer is still wanted");
+}
+
+#[test]
 fn a_speaker_that_falls_twice_in_a_row_ends_the_call_after_the_recording() {
     let mut desk = Desk::greeting(settings());
     let fall = |utterance| CallInput::SpeakingFell { utterance: UtteranceId(utterance), code: "trap" };
