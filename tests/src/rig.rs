@@ -7,7 +7,7 @@ mod fakes;
 mod line;
 mod tenants;
 
-pub use tenants::{CONFIRMED, HESITANT, LADDER, LIMITED, RECORDED, outbound, settings};
+pub use tenants::{CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, outbound, settings};
 
 use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, Observations, Published};
 use line::{FakeDialler, FakeLine};

@@ -5,6 +5,7 @@
 
 mod asterisk;
 mod follower;
+mod providers;
 
 use crate::adapters::recording::RecordingStats;
 use crate::adapters::tenants::RemoteStats;
@@ -20,6 +21,7 @@ use prometheus::{
     Counter, CounterVec, Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     Opts, Registry, TextEncoder,
 };
+use providers::ProviderMetrics;
 use std::sync::Mutex;
 use std::time::Duration;
 use vg_domain::turn::LatencyParts;
@@ -106,6 +108,8 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
     counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
+    counter("vg_provider_session_waits_total", &["plugin", "role", "outcome"], "Sessions that were one too many of a tenant's, or asked for too soon: seated (it waited and came), late (the next rung served), full, passed (as late, without a wait), left."),
+    gauge("vg_provider_sessions", &["tenant", "plugin", "role"], "Sessions at this moment of tenants that limit them (sessions_max of a rung)."),
     counter("vg_recording_blocks_dropped_total", &[], "Half seconds of calls that are silent in their recording, or missing: the disk was slow, or full."),
     counter("vg_recording_faults_total", &["code"], "Calls that were to be recorded and are not, or not to their end: busy, name, no_folder, disk_full, denied, io."),
     gauge("vg_recordings_live", &[], "Calls that are being recorded."),
@@ -204,8 +208,7 @@ pub struct Metrics {
     inputs_refused: IntCounterVec,
     audio_dropped_s: Counter,
     rung_falls: IntCounterVec,
-    breaker_turns: IntCounterVec,
-    breakers_open: GaugeVec,
+    providers: ProviderMetrics,
     transfers: IntCounterVec,
     fillers: IntCounter,
     turns: IntCounter,
@@ -273,8 +276,7 @@ impl Metrics {
             inputs_refused: counters(&registry, "vg_call_inputs_refused_total"),
             audio_dropped_s: registered(&registry, Counter::with_opts(opts("vg_caller_audio_dropped_seconds_total"))),
             rung_falls: counters(&registry, "vg_rung_falls_total"),
-            breaker_turns: counters(&registry, "vg_breaker_turns_total"),
-            breakers_open: gauges(&registry, "vg_breakers_open"),
+            providers: ProviderMetrics::new(&registry),
             transfers: counters(&registry, "vg_transfers_total"),
             fillers: plain_counter(&registry, "vg_fillers_total"),
             turns: plain_counter(&registry, "vg_turns_total"),
@@ -364,11 +366,12 @@ impl Observe for Metrics {
                 self.rung_falls.with_label_values(&[role, code]).inc();
             }
             Observation::BreakerTurned { role, tenant, plugin, open } => {
-                let (state, change) = if *open { ("open", 1.0) } else { ("closed", -1.0) };
-                tracing::warn!(role, %tenant, %plugin, state, "breaker turned");
-                self.breaker_turns.with_label_values(&[role, state]).inc();
-                self.breakers_open.with_label_values(&[role]).add(change);
+                self.providers.breaker_turned(role, tenant, plugin, *open);
             }
+            Observation::SessionsHeld { role, tenant, plugin, sessions } => {
+                self.providers.sessions_held(role, tenant, plugin, *sessions);
+            }
+            Observation::SessionAwaited { role, plugin, outcome } => self.providers.session_awaited(role, plugin, outcome),
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
             Observation::FillerSaid => self.fillers.inc(),

@@ -4,10 +4,10 @@ mod orders;
 mod path;
 mod recorded;
 
-use super::breakers::Breakers;
+use super::breakers::{Breakers, Seat};
 use super::call_leg::CallLeg;
 use super::clock::{now, until};
-use super::hearing::Listener;
+use super::hearing::{Listened, Listener};
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
@@ -132,6 +132,7 @@ impl CallTask {
             provider: settings.hearing.first().clone(),
             language: settings.language.clone(),
             rate_hz,
+            seat: Seat::default(),
         };
         let speaking = SpeakingRequest {
             call: call.clone(),
@@ -140,6 +141,7 @@ impl CallTask {
             language: settings.language.clone(),
             rate_hz,
             lines: settings.lines(),
+            seat: Seat::default(),
         };
         Self {
             call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
@@ -150,6 +152,7 @@ impl CallTask {
                 Arc::clone(&services.breakers),
                 settings.hearing.clone(),
                 hearing,
+                settings.timing.final_deadline,
             ),
             thinker: Thinker::new(Arc::clone(&services.agent), settings.timing.agent_deadline),
             speaker: Speaker::new(
@@ -157,6 +160,7 @@ impl CallTask {
                 Arc::clone(&services.breakers),
                 settings.speaking.clone(),
                 speaking,
+                settings.timing.speech_deadline,
             ),
             conversation: Some(conversation(&call, &settings, &parties)),
             telephony_events: Some(events),
@@ -209,7 +213,7 @@ impl CallTask {
                 order = next(&mut self.orders) => self.on_order(order).await,
                 done = self.line.done() => self.on_line(done),
                 event = next(&mut self.leg_events) => self.on_leg(event).await,
-                event = self.listener.next() => self.on_hearing(event),
+                listened = self.listener.next() => self.on_listened(listened),
                 thought = self.thinker.next() => self.on_thought(thought),
                 spoken = self.speaker.next() => self.on_spoken(spoken),
                 () = until(wake) => self.call.handle_timeout(now()),
@@ -447,6 +451,18 @@ impl CallTask {
         }
     }
 
+    fn on_listened(&mut self, listened: Listened) {
+        match listened {
+            Listened::Says(event) => self.on_hearing(event),
+            Listened::PassedOver(fall) => self.passed_over(Role::Hearing, fall),
+        }
+    }
+
+    /// It costs the caller nothing, and is worth knowing.
+    fn passed_over(&mut self, who: Role, fall: Fall) {
+        self.emit(Fact::Fell { who, plugin: Some(fall.plugin), code: fall.code });
+    }
+
     fn on_hearing(&mut self, event: HearingEvent) {
         match event {
             HearingEvent::Partial(words) => {
@@ -493,6 +509,7 @@ impl CallTask {
         match spoken {
             Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
+            Spoken::PassedOver(fall) => self.passed_over(Role::Speaking, fall),
         }
     }
 

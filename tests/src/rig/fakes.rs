@@ -38,11 +38,11 @@ pub(super) struct FakeHearing(pub(super) Arc<Shared>);
 impl Hearing for FakeHearing {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
         if let Some(code) = self.0.script.lock().unwrap().hearing_falls.pop_front() {
-            return Err(Fall { plugin: request.provider.plugin.clone(), code });
+            return Err(Fall::new(request.provider.plugin.clone(), code));
         }
         let (tx, events) = mpsc::channel(32);
         if self.0.is_falling(&request.provider.plugin) {
-            let _ = tx.try_send(HearingEvent::Fell(Fall { plugin: request.provider.plugin, code: "trap" }));
+            let _ = tx.try_send(HearingEvent::Fell(Fall::new(request.provider.plugin, "trap")));
             return Ok(Box::new(FakeListener { shared: Arc::clone(&self.0), events }));
         }
         self.0.listeners.lock().unwrap().push_back(tx);
@@ -80,11 +80,11 @@ pub(super) struct FakeSpeaking(pub(super) Arc<Shared>);
 impl Speaking for FakeSpeaking {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         if let Some(code) = self.0.script.lock().unwrap().speaking_falls.pop_front() {
-            return Err(Fall { plugin: request.provider.plugin.clone(), code });
+            return Err(Fall::new(request.provider.plugin.clone(), code));
         }
         let plugin = request.provider.plugin;
         let stalls = self.0.script.lock().unwrap().stalling.contains(&plugin.as_str());
-        let falls = self.0.is_falling(&plugin).then_some(Fall { plugin, code: "trap" });
+        let falls = self.0.is_falling(&plugin).then_some(Fall::new(plugin, "trap"));
         Ok(Box::new(FakeSpeaker {
             shared: Arc::clone(&self.0),
             falls,

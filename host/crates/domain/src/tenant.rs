@@ -175,8 +175,10 @@ pub struct Access {
 /// A tenant's own limits on a plugin; none for the operator's alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Share {
-    /// Sessions at a time.
+    /// Sessions at a time, of all calls of one gateway.
     pub sessions_max: Option<u32>,
+    /// So long a session that is one too many waits for one to end before the next rung serves; none for the gateway's own time.
+    pub sessions_wait: Option<Duration>,
     /// Connections at a time.
     pub connections_max: Option<u32>,
 }

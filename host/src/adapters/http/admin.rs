@@ -92,6 +92,7 @@ fn provider(provider: &Provider) -> Value {
         "hosts": provider.access.hosts,
         "secrets": secrets,
         "sessions_max": provider.share.sessions_max,
+        "sessions_wait_ms": provider.share.sessions_wait.map(|wait| wait.as_millis() as u64),
         "connections_max": provider.share.connections_max,
         "sound": provider.sound.map(|sound| format!("{}-{}", sound.coding, sound.rate_hz)),
     })

@@ -24,6 +24,8 @@ fn observed() -> Metrics {
         Observation::PathRebuilt("proven"),
         Observation::CallAnswered(AnsweredBy::Machine),
         Observation::SetUp(SetUpTimes::default()),
+        Observation::SessionsHeld { role: "hearing", tenant: TenantId::new("acme"), plugin: PluginId::new("stt-x"), sessions: 2 },
+        Observation::SessionAwaited { role: "hearing", plugin: PluginId::new("stt-x"), outcome: "late" },
         Observation::DeadAir,
         Observation::Inactive,
         Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },

@@ -67,6 +67,7 @@ struct RawProvider {
 #[serde(deny_unknown_fields, default)]
 struct RawShare {
     sessions_max: Option<u32>,
+    sessions_wait_ms: Option<u32>,
     connections_max: Option<u32>,
 }
 
@@ -211,11 +212,14 @@ impl RawProvider {
                 faults.add(format_args!("{path}.hosts[{at}]"), fault);
             }
         }
-        let share = Share { sessions_max: self.limits.sessions_max, connections_max: self.limits.connections_max };
+        let share = self.limits.share();
         for (key, limit) in [("sessions_max", share.sessions_max), ("connections_max", share.connections_max)] {
             if limit == Some(0) {
                 faults.add(format_args!("{path}.limits.{key}"), "must be at least 1");
             }
+        }
+        if share.sessions_wait.is_some() && share.sessions_max.is_none() {
+            faults.add(format_args!("{path}.limits.sessions_wait_ms"), "means nothing without sessions_max");
         }
         let sound = self.sound.map(|text| text.parse::<Sound>()).transpose();
         let sound = sound.map_err(|fault| faults.add(format_args!("{path}.sound"), fault)).ok()?;
@@ -237,6 +241,13 @@ fn check_secrets(secrets: &Table, path: &str, faults: &mut Faults) {
     }
     for fault in Secrets::resolve(&specs, Arc::new(LocalStore::default())).err().into_iter().flatten() {
         faults.add(format_args!("{path}.secrets.{}", fault.path), fault.message);
+    }
+}
+
+impl RawShare {
+    fn share(&self) -> Share {
+        let sessions_wait = self.sessions_wait_ms.map(|ms| Duration::from_millis(ms.into()));
+        Share { sessions_max: self.sessions_max, sessions_wait, connections_max: self.connections_max }
     }
 }
 
