@@ -23,5 +23,6 @@ pub mod originate;
 pub mod refusing;
 pub mod setup_clock;
 mod said;
+mod shadow;
 mod speaking;
 mod thinking;

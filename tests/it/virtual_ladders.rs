@@ -5,7 +5,7 @@
 use std::time::Duration;
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_tests::rig::{CROWDED, Caller, HESITANT, LADDER, Order, Rig, now};
+use vg_tests::rig::{Beside, CROWDED, Caller, HESITANT, LADDER, Order, Rig, SHADOWED, now};
 use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
 
 async fn call(rig: &Rig) -> Caller {
@@ -226,6 +226,74 @@ async fn a_provider_that_says_when_it_has_time_again_is_not_asked_before() {
     tokio::time::sleep(Duration::from_secs(10)).await;
     caller.hang_up().await;
     next.hang_up().await;
+}
+
+/// A call of two turns: all that was asked, said and told of it, but for what a second listener does.
+async fn two_turns(rig: &Rig, tenant: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let (asked, said, told) = (rig.questions().len(), rig.spoken().len(), rig.published().len());
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(tenant))).await;
+    caller.listen().await;
+    for words in ["what time is it", "and now"] {
+        caller.report(LegEvent::SpeechStarted { at: now(), position_ms: 0 }).await;
+        for _ in 0..30 {
+            caller.report(LegEvent::Audio(AudioChunk { pcm: vec![0; 1_600] })).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 3_000 }).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        caller.understood(words).await;
+        caller.listen().await;
+    }
+    caller.hang_up().await;
+    caller.ended().await;
+    let questions = rig.questions().split_off(asked).into_iter().map(|question| question.text.as_str().to_owned());
+    let facts = rig.published().split_off(told).into_iter().map(|(.., fact)| fact);
+    let facts = facts.filter(|fact| !matches!(fact, Fact::Shadowed(_) | Fact::Started(_)));
+    (questions.collect(), rig.spoken().split_off(said), facts.map(|fact| format!("{fact:?}")).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_listener_changes_nothing_whatever_it_does() {
+    for beside in [Beside::Understands("what dime is it"), Beside::Traps, Beside::Blocks, Beside::Floods] {
+        let rig = Rig::start(1);
+        rig.script(|script| script.beside = beside);
+        let began = now();
+        let alone = two_turns(&rig, LADDER).await;
+        let took = now() - began;
+        assert_eq!(two_turns(&rig, SHADOWED).await, alone, "{beside:?}");
+        assert_eq!(now() - began, 2 * took, "{beside:?}: as quick");
+        let dropped: Vec<&str> = rig
+            .observations()
+            .iter()
+            .filter_map(|seen| if let Observation::ShadowDropped { code, .. } = seen { Some(*code) } else { None })
+            .collect();
+        let expected: &[&str] = match beside {
+            Beside::Understands(_) => &[],
+            Beside::Traps => &["trap"],
+            Beside::Blocks => &["slow"],
+            Beside::Floods => &["flood"],
+        };
+        assert_eq!(dropped, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_second_listener_understood_is_told_in_numbers() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.beside = Beside::Understands("what DIME is it"));
+    two_turns(&rig, SHADOWED).await;
+    let told: Vec<(&str, u32, u32)> = rig
+        .published()
+        .iter()
+        .filter_map(|(.., fact)| match fact {
+            Fact::Shadowed(turn) => {
+                assert_eq!((turn.plugin.as_str(), &turn.kept), ("stt-beside", &None));
+                Some((turn.agreement.code(), turn.likeness.words, turn.likeness.edited))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [("differs", 4, 1), ("differs", 2, 4)]);
 }
 
 /// Asks something of a tenant who says something while an answer is late.

@@ -120,6 +120,10 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    histogram("vg_shadow_distance_words_ratio", &["tenant", "plugin"], "Words of a second listener (a tenant's shadow) that differ, to words of the first, by turn."),
+    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency."),
+    histogram("vg_shadow_final_delay_seconds", &["tenant", "plugin"], "So much later than the first's a second listener's last words of a turn came; below 0 where they came earlier."),
+    counter("vg_shadow_turns_total", &["tenant", "plugin", "outcome"], "Turns that a second listener heard as well: same, differs, missing (it understood nothing), extra (only it did)."),
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
@@ -371,6 +375,8 @@ impl Observe for Metrics {
             Observation::SessionsHeld { role, tenant, plugin, sessions } => {
                 self.providers.sessions_held(role, tenant, plugin, *sessions);
             }
+            Observation::ShadowCompared { tenant, turn } => self.providers.shadow_compared(tenant, turn),
+            Observation::ShadowDropped { plugin, code } => self.providers.shadow_dropped(plugin, code),
             Observation::SessionAwaited { role, plugin, outcome } => self.providers.session_awaited(role, plugin, outcome),
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
@@ -531,7 +537,11 @@ fn gauges(registry: &Registry, name: &'static str) -> GaugeVec {
 }
 
 fn latencies(registry: &Registry, name: &'static str) -> HistogramVec {
-    let opts = HistogramOpts::new(name, row(name).help).buckets(LATENCY_BOUNDS_S.to_vec());
+    histograms(registry, name, LATENCY_BOUNDS_S)
+}
+
+fn histograms(registry: &Registry, name: &'static str, bounds: &[f64]) -> HistogramVec {
+    let opts = HistogramOpts::new(name, row(name).help).buckets(bounds.to_vec());
     registered(registry, HistogramVec::new(opts, row(name).labels))
 }
 

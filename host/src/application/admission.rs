@@ -131,6 +131,7 @@ mod tests {
             menu: None,
             recording: false,
             call_max: None,
+            shadow: None,
             calls_max: NonZeroUsize::new(calls_max),
             outbound: None,
         }

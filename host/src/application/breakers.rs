@@ -10,6 +10,7 @@ mod seats;
 pub(super) use climber::Climber;
 pub use seats::Seat;
 
+use super::clock::now;
 use super::ports::{HearingRequest, Observation, Observe, SpeakingRequest};
 use seats::Seats;
 use std::collections::HashMap;
@@ -52,20 +53,25 @@ struct Entry {
     probing: bool,
 }
 
+/// The part of a second listener, beside the roles of a call.
+const SHADOW: &str = "shadow";
+
 /// How the provider was asked when it fell: a probe asks the same.
 #[derive(Clone, Debug)]
 pub(super) enum Sample {
     Hearing(HearingRequest),
     Speaking(SpeakingRequest),
+    /// Of a second listener, whose fall is nobody else's.
+    Shadow(HearingRequest),
 }
 
 impl Sample {
     /// What a probe asks is none of the call's.
     fn of_no_call(mut self) -> Self {
         match &mut self {
-            Self::Hearing(HearingRequest { call, .. }) | Self::Speaking(SpeakingRequest { call, .. }) => {
-                *call = CallId::new("probe")
-            }
+            Self::Hearing(HearingRequest { call, .. })
+            | Self::Shadow(HearingRequest { call, .. })
+            | Self::Speaking(SpeakingRequest { call, .. }) => *call = CallId::new("probe"),
         }
         self
     }
@@ -74,28 +80,31 @@ impl Sample {
     fn take_seat(&mut self, seats: &Arc<Seats>) -> Option<()> {
         let taken = seats.take(self.role(), self.tenant(), self.provider())?;
         match self {
-            Self::Hearing(HearingRequest { seat, .. }) | Self::Speaking(SpeakingRequest { seat, .. }) => *seat = taken,
+            Self::Hearing(HearingRequest { seat, .. })
+            | Self::Shadow(HearingRequest { seat, .. })
+            | Self::Speaking(SpeakingRequest { seat, .. }) => *seat = taken,
         }
         Some(())
     }
 
-    fn role(&self) -> Role {
+    fn role(&self) -> &'static str {
         match self {
-            Self::Hearing(_) => Role::Hearing,
-            Self::Speaking(_) => Role::Speaking,
+            Self::Hearing(_) => Role::Hearing.code(),
+            Self::Speaking(_) => Role::Speaking.code(),
+            Self::Shadow(_) => SHADOW,
         }
     }
 
     fn tenant(&self) -> &TenantId {
         match self {
-            Self::Hearing(request) => &request.tenant,
+            Self::Hearing(request) | Self::Shadow(request) => &request.tenant,
             Self::Speaking(request) => &request.tenant,
         }
     }
 
     fn provider(&self) -> &Provider {
         match self {
-            Self::Hearing(request) => &request.provider,
+            Self::Hearing(request) | Self::Shadow(request) => &request.provider,
             Self::Speaking(request) => &request.provider,
         }
     }
@@ -106,6 +115,24 @@ impl Breakers {
     pub fn new(observe: Arc<dyn Observe>) -> Self {
         let seats = Seats::new(Arc::clone(&observe));
         Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new(), seats }
+    }
+
+    /// A place of a second listener's own; the bounded code of why it is not asked now.
+    pub(super) fn seat_of_shadow(&self, tenant: &TenantId, provider: &Provider) -> Result<Seat, &'static str> {
+        match self.standing(tenant, provider, now()) {
+            Standing::Closed => self.seats.take(SHADOW, tenant, provider).ok_or("concurrency"),
+            Standing::Open | Standing::Resting(_) => Err("breaker"),
+        }
+    }
+
+    /// A second listener has fallen.
+    pub(super) fn shadow_fell(&self, request: &HearingRequest, retry_after: Option<Duration>) {
+        self.fell(Sample::Shadow(request.clone()), retry_after, now());
+    }
+
+    /// A second listener has done what it is for.
+    pub(super) fn shadow_served(&self, request: &HearingRequest) {
+        self.served(&request.tenant, &request.provider, now());
     }
 
     fn standing(&self, tenant: &TenantId, provider: &Provider, now: Instant) -> Standing {
@@ -171,8 +198,8 @@ impl Breakers {
         }
     }
 
-    fn turned(&self, role: Role, tenant: TenantId, plugin: PluginId, open: bool) {
-        self.observe.observe(&Observation::BreakerTurned { role: role.code(), tenant, plugin, open });
+    fn turned(&self, role: &'static str, tenant: TenantId, plugin: PluginId, open: bool) {
+        self.observe.observe(&Observation::BreakerTurned { role, tenant, plugin, open });
     }
 
     fn lock(&self) -> Entries<'_> {

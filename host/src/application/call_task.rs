@@ -3,6 +3,7 @@
 mod orders;
 mod path;
 mod recorded;
+mod shadowed;
 
 use super::breakers::{Breakers, Seat};
 use super::call_leg::CallLeg;
@@ -18,10 +19,12 @@ use super::ports::{
 };
 use super::recording::Recorder;
 use super::setup_clock::{SetUpClock, SetUpPart};
+use super::shadow::Shadow;
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
 use orders::Pending;
 use recorded::Recorded;
+use shadowed::{compared, shadow};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -104,6 +107,7 @@ pub struct CallTask {
     mask: Mask,
     line: Line,
     listener: Listener,
+    shadow: Option<Box<Shadow>>,
     thinker: Thinker,
     speaker: Speaker,
     parties: Arc<Parties>,
@@ -146,6 +150,7 @@ impl CallTask {
         Self {
             call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
+            shadow: shadow(&services, &settings, &hearing),
             line: Line::new(telephony),
             listener: Listener::new(
                 Arc::clone(&services.hearing),
@@ -217,6 +222,8 @@ impl CallTask {
                 thought = self.thinker.next() => self.on_thought(thought),
                 spoken = self.speaker.next() => self.on_spoken(spoken),
                 () = until(wake) => self.call.handle_timeout(now()),
+                // Last: however much it says, nothing of the call waits behind it.
+                turn = compared(&mut self.shadow) => self.on_compared(turn),
             }
         };
         self.line.finish().await;
@@ -240,6 +247,7 @@ impl CallTask {
             }
             CallAction::Answer => self.line.act(Act::Answer).await,
             CallAction::StartHearing => {
+                self.shadow(Shadow::start);
                 let started = self.listener.start();
                 self.on_listener(started);
             }
@@ -247,7 +255,10 @@ impl CallTask {
                 let started = self.listener.start_next();
                 self.on_listener(started);
             }
-            CallAction::FinalizeHearing => self.listener.finalize(),
+            CallAction::FinalizeHearing => {
+                self.listener.finalize();
+                self.shadow(Shadow::finalize);
+            }
             CallAction::PrepareSpeaking => self.speaker.prepare(),
             CallAction::Ask { turn, text } => self.thinker.ask(turn, text),
             CallAction::CancelAsk { turn } => self.thinker.cancel(turn),
@@ -269,6 +280,7 @@ impl CallTask {
             CallAction::Consult(handover) => {
                 // Neither music nor the person is the caller's voice.
                 self.listener.stop();
+                self.shadow(Shadow::stop);
                 self.line.act(Act::Consult(handover)).await;
             }
             CallAction::Meet => self.line.act(Act::Meet).await,
@@ -389,6 +401,7 @@ impl CallTask {
 
     fn connect(&mut self, leg: MediaLeg) {
         self.listener.set_rate_hz(leg.rate_hz);
+        self.shadow(|shadow| shadow.set_rate_hz(leg.rate_hz));
         self.speaker.connect(leg.mouth, leg.floor, leg.rate_hz);
         self.leg_events = Some(leg.events);
         if self.settings.recording {
@@ -400,12 +413,14 @@ impl CallTask {
     fn leave_leg(&mut self) {
         self.leg_events = None;
         self.listener.stop();
+        self.shadow(Shadow::stop);
         self.speaker.disconnect();
     }
 
     async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(LegEvent::Audio(chunk)) => {
+                self.shadow(|shadow| shadow.audio(&chunk.pcm));
                 let dropped_ms = self.listener.audio(chunk);
                 if dropped_ms > 0 {
                     self.services.observe.observe(&Observation::AudioDropped { ms: dropped_ms });
@@ -413,10 +428,12 @@ impl CallTask {
             }
             Some(LegEvent::SpeechStarted { at, position_ms }) => {
                 self.listener.speech_started(position_ms);
+                self.shadow(|shadow| shadow.speech_started(position_ms));
                 self.tell(CallInput::SpeechStarted { at });
             }
             Some(LegEvent::SpeechEnded { last_voiced, position_ms }) => {
                 self.listener.speech_ended(position_ms);
+                self.shadow(|shadow| shadow.speech_ended(position_ms));
                 self.tell(CallInput::SpeechEnded { last_voiced });
             }
             Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
@@ -471,9 +488,13 @@ impl CallTask {
             }
             HearingEvent::Final(words) => {
                 let text = self.mask.mask_final(words);
+                self.shadow(|shadow| shadow.understood(&text));
                 self.tell(CallInput::Final(text));
             }
-            HearingEvent::Finalized => self.tell(CallInput::Finalized),
+            HearingEvent::Finalized => {
+                self.shadow(Shadow::finalized);
+                self.tell(CallInput::Finalized);
+            }
             HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
         }
     }

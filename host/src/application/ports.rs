@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use vg_domain::call::{Overlap, Progress, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
-use vg_domain::event::Fact;
+use vg_domain::event::{Fact, ShadowTurn};
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
@@ -408,6 +408,20 @@ pub enum Observation {
         plugin: PluginId,
         /// What came of it.
         outcome: &'static str,
+    },
+    /// A turn was heard by a second listener as well.
+    ShadowCompared {
+        /// Whose call it was.
+        tenant: TenantId,
+        /// What came of it. Its words, if there are any, are not for metrics and logs.
+        turn: ShadowTurn,
+    },
+    /// A second listener hears no more of a call; bounded code: of its fall, or `slow`, `flood`, `breaker`, `concurrency`.
+    ShadowDropped {
+        /// Which plugin.
+        plugin: PluginId,
+        /// Why.
+        code: &'static str,
     },
     /// A turn got its answer.
     TurnEnded(vg_domain::turn::TurnRecord),

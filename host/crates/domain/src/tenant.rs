@@ -24,6 +24,8 @@ pub struct TenantSettings {
     pub hearing: Ladder,
     /// Who speaks.
     pub speaking: Ladder,
+    /// Who listens beside, for comparison; none where nobody does.
+    pub shadow: Option<ShadowSettings>,
     /// Lines that the gateway says by itself.
     pub prompts: Prompts,
     /// When the gateway acts by itself.
@@ -55,6 +57,17 @@ impl TenantSettings {
             [&self.greeting, not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed];
         lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
+}
+
+/// A second listener: it hears the same, and nobody is served by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowSettings {
+    /// Who.
+    pub provider: Provider,
+    /// How many calls of a thousand.
+    pub share_per_mille: u16,
+    /// Whether masked words of both are told where they are compared. Otherwise only their number is.
+    pub keep_words: bool,
 }
 
 /// The providers of a role in the order in which they are tried. Cheap to clone.

@@ -50,6 +50,12 @@ fn row(settings: &TenantSettings) -> Value {
         "greeting": settings.greeting,
         "hearing": ladder(&settings.hearing),
         "speaking": ladder(&settings.speaking),
+        "shadow": settings.shadow.as_ref().map(|shadow| {
+            let mut told = provider(&shadow.provider);
+            told["share"] = json!(f64::from(shadow.share_per_mille) / 1_000.0);
+            told["keep_words"] = json!(shadow.keep_words);
+            told
+        }),
         "prompts": {
             "not_understood": prompts.not_understood,
             "still_there": prompts.still_there,

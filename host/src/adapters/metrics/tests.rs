@@ -2,7 +2,9 @@ use super::*;
 use std::collections::BTreeSet;
 use vg_domain::call::{Overlap, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
+use vg_domain::event::{Agreement, ShadowTurn};
 use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::likeness::Likeness;
 use vg_domain::outcome::EndCause;
 
 fn observed() -> Metrics {
@@ -26,6 +28,17 @@ fn observed() -> Metrics {
         Observation::SetUp(SetUpTimes::default()),
         Observation::SessionsHeld { role: "hearing", tenant: TenantId::new("acme"), plugin: PluginId::new("stt-x"), sessions: 2 },
         Observation::SessionAwaited { role: "hearing", plugin: PluginId::new("stt-x"), outcome: "late" },
+        Observation::ShadowCompared {
+            tenant: TenantId::new("acme"),
+            turn: ShadowTurn {
+                plugin: PluginId::new("stt-y"),
+                agreement: Agreement::Differs,
+                likeness: Likeness::of("what time is it", "what dime is it"),
+                delay_ms: Some(-120),
+                kept: None,
+            },
+        },
+        Observation::ShadowDropped { plugin: PluginId::new("stt-y"), code: "slow" },
         Observation::DeadAir,
         Observation::Inactive,
         Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },

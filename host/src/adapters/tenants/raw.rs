@@ -3,6 +3,7 @@
 mod fallback;
 mod menu;
 mod prompts;
+mod shadow;
 mod transfer;
 
 use super::lines::{Lines, RawDid, RawTrunk};
@@ -35,6 +36,7 @@ pub(super) struct RawTenant {
     recording: bool,
     hearing: RawLadder,
     speaking: RawLadder,
+    shadow: Option<shadow::RawShadow>,
     prompts: prompts::RawPrompts,
     timing: RawTiming,
     fallback: fallback::RawFallback,
@@ -153,12 +155,15 @@ impl RawTenant {
         let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let lines = Lines::resolve(self.trunk, self.did, faults);
         let (hearing, speaking) = (hearing?, speaking?);
+        let shadow = self.shadow.and_then(|shadow| shadow.resolve(file_text, &hearing, faults));
+        let (shadow, beside) = shadow.unzip();
         let settings = TenantSettings {
             tenant,
             language: language?,
             greeting: greeting?,
             hearing: ladder(&hearing)?,
             speaking: ladder(&speaking)?,
+            shadow,
             prompts: prompts?,
             timing,
             fallback,
@@ -170,7 +175,7 @@ impl RawTenant {
             call_max,
             outbound,
         };
-        Some(TenantDraft { settings, lines, rungs: [hearing, speaking].concat() })
+        Some(TenantDraft { settings, lines, rungs: [hearing, speaking, Vec::from_iter(beside)].concat() })
     }
 }
 

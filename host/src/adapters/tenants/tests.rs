@@ -97,7 +97,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
-             `hearing`, `speaking`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`",
+             `hearing`, `speaking`, `shadow`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",
@@ -389,4 +389,26 @@ async fn a_call_is_admitted_with_the_ids_that_confirmed_it_or_refused() {
 fn a_wait_for_a_place_means_nothing_where_places_are_not_counted() {
     let faults = faults(&[("a.toml", &LADDER.replace("sessions_max = 3, ", ""))], "a");
     assert_eq!(faults[0], "a.toml: hearing[0].limits.sessions_wait_ms: means nothing without sessions_max");
+}
+
+#[tokio::test]
+async fn a_second_listener_is_read_and_what_makes_no_sense_of_it_is_a_fault() {
+    let beside = "[shadow]\nplugin = 'stt-b'\nshare = 0.25\nkeep_words = true\nlimits = { sessions_max = 2 }\n";
+    let folder = folder(&[("acme.toml", &format!("{LADDER}{beside}"))]);
+    let settings = of_hint(&taken(Some(folder.path()), Some("acme")), TenantHint::Default).await.unwrap();
+    let shadow = settings.shadow.as_ref().unwrap();
+    assert_eq!((shadow.provider.plugin.as_str(), shadow.share_per_mille, shadow.keep_words), ("stt-b", 250, true));
+    assert_eq!(shadow.provider.share.sessions_max, Some(2));
+    for (wrong, fault) in [
+        ("share = 1.1", "shadow.share: must lie between 0.0 and 1.0"),
+        ("share = nan", "shadow.share: must lie between 0.0 and 1.0"),
+        ("limits = { sessions_wait_ms = 1 }", "shadow.limits.sessions_wait_ms: nobody waits for a second listener"),
+        ("languages = ['en']", "shadow.languages: unknown field"),
+    ] {
+        let text = format!("{LADDER}[shadow]\nplugin = 'stt-b'\n{wrong}\n");
+        let faults = faults(&[("a.toml", &text)], "a");
+        assert!(faults[0].starts_with(&format!("a.toml: {fault}")), "{faults:?}");
+    }
+    let same = faults(&[("a.toml", &format!("{LADDER}[shadow]\nplugin = 'stt-local'\n"))], "a");
+    assert_eq!(same[0], "a.toml: shadow.plugin: is a rung of hearing: it would be compared with itself");
 }

@@ -187,7 +187,7 @@ impl Climber {
         if self.breakers.standing(&self.tenant, provider, now()) != Standing::Closed {
             return None;
         }
-        let seat = self.breakers.seats.take(self.role, &self.tenant, provider)?;
+        let seat = self.breakers.seats.take(self.role.code(), &self.tenant, provider)?;
         let session = open(provider, seat.clone()).ok()?;
         (self.at, self.missed) = (rung, None);
         Some((session, seat))
@@ -219,11 +219,11 @@ impl Climber {
         if let Some(seat) = self.attempt.granted.take() {
             return Place::Free(seat);
         }
-        if let Some(seat) = self.breakers.seats.take(self.role, &self.tenant, provider) {
+        if let Some(seat) = self.breakers.seats.take(self.role.code(), &self.tenant, provider) {
             return Place::Free(seat);
         }
         let awaited = !self.attempt.waited && !wait.is_zero();
-        let queued = awaited.then(|| self.breakers.seats.queue(self.role, &self.tenant, provider));
+        let queued = awaited.then(|| self.breakers.seats.queue(self.role.code(), &self.tenant, provider));
         match queued {
             Some(Some(seat)) => return self.wait(rung, Some(seat), now + wait),
             Some(None) => drop(self.tally(rung, "full")),

@@ -86,7 +86,7 @@ impl Breakers {
 /// Whether the provider does once what it is for.
 async fn probe(hearing: &dyn Hearing, speaking: &dyn Speaking, sample: Sample) -> bool {
     match sample {
-        Sample::Hearing(request) => {
+        Sample::Hearing(request) | Sample::Shadow(request) => {
             let silence = vec![0; (request.rate_hz * SILENCE_MS / 1_000) as usize];
             let Ok(session) = hearing.open(request) else { return false };
             hears(session, silence).await

@@ -8,7 +8,6 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
-use vg_domain::event::Role;
 use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::tenant::Provider;
 
@@ -38,7 +37,7 @@ impl Drop for Taken {
 /// Whose sessions are counted together: another version of a plugin is no other account.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    role: Role,
+    role: &'static str,
     tenant: TenantId,
     plugin: PluginId,
 }
@@ -67,7 +66,7 @@ impl Seats {
     }
 
     /// A place at once, if one is free and nobody has waited for it longer.
-    pub(super) fn take(self: &Arc<Self>, role: Role, tenant: &TenantId, provider: &Provider) -> Option<Seat> {
+    pub(super) fn take(self: &Arc<Self>, role: &'static str, tenant: &TenantId, provider: &Provider) -> Option<Seat> {
         let Some(sessions_max) = provider.share.sessions_max else { return Some(Seat::default()) };
         let key = Key { role, tenant: tenant.clone(), plugin: PluginId::new(provider.plugin.plain()) };
         let mut rows = self.lock();
@@ -82,7 +81,7 @@ impl Seats {
     }
 
     /// Waits behind all who wait already; who drops the answer waits no more. None where too many wait.
-    pub(super) fn queue(&self, role: Role, tenant: &TenantId, provider: &Provider) -> Option<oneshot::Receiver<Seat>> {
+    pub(super) fn queue(&self, role: &'static str, tenant: &TenantId, provider: &Provider) -> Option<oneshot::Receiver<Seat>> {
         let sessions_max = provider.share.sessions_max?;
         let key = Key { role, tenant: tenant.clone(), plugin: PluginId::new(provider.plugin.plain()) };
         let mut rows = self.lock();
@@ -124,7 +123,7 @@ impl Seats {
     /// Under the lock: what was told last is how it is.
     fn tell(&self, key: &Key, taken: u32) {
         let Key { role, tenant, plugin } = key.clone();
-        self.observe.observe(&Observation::SessionsHeld { role: role.code(), tenant, plugin, sessions: taken });
+        self.observe.observe(&Observation::SessionsHeld { role, tenant, plugin, sessions: taken });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Row>> {

@@ -94,7 +94,7 @@ async fn whoever_waited_in_vain_is_served_by_the_next_which_is_no_fall_and_comes
 #[tokio::test(start_paused = true)]
 async fn one_place_is_waited_for_and_others_are_taken_as_they_are() {
     let (seen, breakers) = seen();
-    let take = |provider: Provider| breakers.seats.take(Role::Speaking, &TenantId::new("acme"), &provider).unwrap();
+    let take = |provider: Provider| breakers.seats.take("speaking", &TenantId::new("acme"), &provider).unwrap();
     let taken = [limited("a@1.0", 1), limited("b", 2), limited("b@2.0", 2)].map(take);
     told(&seen);
     let began = now();
@@ -181,7 +181,7 @@ async fn a_probe_takes_no_place_of_a_caller() {
     let limited = limited("a", 1);
     let Sample::Hearing(asked) = ears("a") else { panic!("ears hear") };
     let story = async {
-        let seat = breakers.seats.take(Role::Hearing, &TenantId::new("acme"), &limited);
+        let seat = breakers.seats.take("hearing", &TenantId::new("acme"), &limited);
         let sample = Sample::Hearing(HearingRequest { provider: limited.clone(), ..asked });
         (0..3).for_each(|_| climber(&breakers, "acme").fell(sample.clone(), None));
         tokio::time::sleep(Duration::from_secs(14)).await;
