@@ -23,6 +23,7 @@ pub mod originate;
 pub mod refusing;
 pub mod setup_clock;
 mod said;
+mod shadow;
 mod speaking;
 mod thinking;
 pub mod turns;

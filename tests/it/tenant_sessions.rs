@@ -41,11 +41,15 @@ async fn a_tenant_has_as_many_sessions_as_it_allows_itself() {
     let limited = limited.replacen("options =", "limits = { sessions_max = 1 }\noptions =", 1);
     folders.write("tenants/acme.toml", &limited.replacen("[speaking]", "[[hearing]]\nplugin = 'probe-stt'\n[speaking]", 1));
     let house = folders.house().await;
-    let refused = "vg_plugin_session_ends_total{code=\"session-limit\",plugin=\"probe-vendor-stt\"}";
+    let held = "vg_provider_sessions{plugin=\"probe-vendor-stt\",role=\"hearing\",tenant=\"acme\"}";
+    let late = "vg_provider_session_waits_total{outcome=\"late\",plugin=\"probe-vendor-stt\",role=\"hearing\"}";
+    let fell = "vg_rung_falls_total{code=\"concurrency\",role=\"hearing\"}";
     let first = house.phone("acme").await.unwrap();
     until("the vendor is called", || vendor.sessions().len() == 1).await;
     let second = house.phone("acme").await.unwrap();
-    until_metric(&house, refused, |times| times >= 1.0).await;
+    until_metric(&house, late, |times| times >= 1.0).await;
+    until_metric(&house, fell, |times| times >= 1.0).await;
+    until_metric(&house, held, |sessions| sessions == 1.0).await;
     assert_eq!(vendor.sessions().len(), 1);
     // What is given back can be had again.
     first.hang_up().await.1.unwrap();
@@ -53,6 +57,24 @@ async fn a_tenant_has_as_many_sessions_as_it_allows_itself() {
     let third = house.phone("acme").await.unwrap();
     until("the vendor is called once more", || vendor.sessions().len() == 2).await;
     hang_up([second, third], house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vendor_that_says_when_it_has_time_again_is_not_asked_before() {
+    let vendor = Vendor::start().await;
+    vendor.is_full_for(60);
+    let folders = Folders::make();
+    folders.write("policy.toml", PERMITTED);
+    let tenant = folders.tenant(&vendor, "key-one");
+    folders.write("tenants/acme.toml", &tenant.replacen("[speaking]", "[[hearing]]\nplugin = 'probe-stt'\n[speaking]", 1));
+    let house = folders.house().await;
+    let first = house.phone("acme").await.unwrap();
+    until_metric(&house, "vg_rung_falls_total{code=\"quota\",role=\"hearing\"}", |times| times >= 1.0).await;
+    until_metric(&house, "vg_breakers_open{role=\"hearing\"}", |open| open == 1.0).await;
+    let second = house.phone("acme").await.unwrap();
+    until_metric(&house, LIVE, |live| live >= 4.0).await;
+    assert_eq!(vendor.sessions().len(), 1, "asked once, by nobody again");
+    hang_up([first, second], house).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@
 use std::time::Duration;
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TenantId};
-use vg_tests::rig::{Caller, HESITANT, LADDER, Order, Rig, now};
+use vg_tests::rig::{Beside, CROWDED, Caller, HESITANT, LADDER, Order, Rig, SHADOWED, now};
 use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
 
 async fn call(rig: &Rig) -> Caller {
@@ -84,7 +84,7 @@ async fn a_new_listener_hears_again_what_was_said_and_is_not_final() {
     caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 8_000 }).await;
     tokio::time::sleep(Duration::from_millis(10)).await;
     let before = rig.listener_inputs().len();
-    let fall = Fall { plugin: PluginId::new("stt-fake"), code: "trap" };
+    let fall = Fall::new(PluginId::new("stt-fake"), "trap");
     caller.listener().send(HearingEvent::Fell(fall)).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     let again = rig.listener_inputs().split_off(before);
@@ -97,7 +97,7 @@ async fn a_new_listener_hears_again_what_was_said_and_is_not_final() {
     caller.listen().await;
     // What is final is not heard again.
     let before = rig.listener_inputs().len();
-    caller.listener().send(HearingEvent::Fell(Fall { plugin: PluginId::new("stt-fake"), code: "trap" })).await.unwrap();
+    caller.listener().send(HearingEvent::Fell(Fall::new(PluginId::new("stt-fake"), "trap"))).await.unwrap();
     tokio::time::sleep(Duration::from_millis(10)).await;
     assert_eq!(rig.listener_inputs().split_off(before), [""; 0]);
 }
@@ -123,7 +123,7 @@ async fn falls_with_a_service_between_them_open_no_breaker() {
     caller.listen().await;
     for words in ["what time is it", "and now"] {
         for _ in 0..2 {
-            caller.listener().send(HearingEvent::Fell(Fall { plugin: PluginId::new("stt-fake"), code: "trap" })).await.unwrap();
+            caller.listener().send(HearingEvent::Fell(Fall::new(PluginId::new("stt-fake"), "trap"))).await.unwrap();
             assert_eq!(fell(&mut caller, Role::Hearing).await.0, "stt-fake");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -137,6 +137,163 @@ async fn falls_with_a_service_between_them_open_no_breaker() {
         call(&rig).await.listen().await;
     }
     assert_eq!(turned(&rig), [""; 0]);
+}
+
+/// How many sessions of its first listener and its first voice a tenant has now.
+fn held(rig: &Rig) -> [u32; 2] {
+    ["stt-fake", "tts-fake"].map(|name| {
+        let of_one = |seen: &Observation| match seen {
+            Observation::SessionsHeld { plugin, sessions, .. } if plugin.as_str() == name => Some(*sessions),
+            _ => None,
+        };
+        rig.observations().iter().rev().find_map(of_one).unwrap_or(0)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_too_many_is_served_by_the_next_after_a_moment_and_goes_back_when_there_is_room() {
+    let rig = Rig::start(8);
+    let crowded = || TenantHint::Named(TenantId::new(CROWDED));
+    let mut first = rig.call_as(crowded()).await;
+    first.listen().await;
+    let came = now();
+    let mut second = rig.call_as(crowded()).await;
+    second.hear_some().await;
+    let waited = now() - came;
+    assert!((300..400).contains(&waited.as_millis()), "{waited:?}");
+    let mut passed = vec![fell(&mut second, Role::Hearing).await, fell(&mut second, Role::Speaking).await];
+    passed.sort();
+    assert_eq!(passed, [("stt-fake".to_owned(), "concurrency"), ("tts-fake".to_owned(), "concurrency")]);
+    second.listen().await;
+    assert_eq!((held(&rig), turned(&rig)), ([1, 1], vec![]), "and no breaker minds");
+    first.hang_up().await;
+    first.ended().await;
+    assert_eq!(held(&rig), [0, 0], "nobody holds a place any more");
+    ask(&mut second, "what time is it").await;
+    second.listen().await;
+    assert_eq!(held(&rig), [1, 1], "the call is where it was to be served first");
+    ask(&mut second, "and now").await;
+    second.listen().await;
+    assert_eq!(rig.questions().len(), 2);
+    second.hang_up().await;
+    second.ended().await;
+    assert_eq!(held(&rig), [0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_speaks_while_a_listener_is_waited_for_is_heard_by_it() {
+    let rig = Rig::start(8);
+    let crowded = || TenantHint::Named(TenantId::new(CROWDED));
+    let mut first = rig.call_as(crowded()).await;
+    first.listen().await;
+    let mut second = rig.call_as(crowded()).await;
+    second.until_act("answer").await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let before = rig.listener_inputs().len();
+    second.report(LegEvent::SpeechStarted { at: now(), position_ms: 0 }).await;
+    for _ in 0..2 {
+        second.report(LegEvent::Audio(AudioChunk { pcm: vec![0; 1_600] })).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(rig.listener_inputs().len(), before, "nobody listens yet");
+    first.hang_up().await;
+    first.ended().await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(rig.listener_inputs()[before..], ["speech-started", "audio", "audio"]);
+    assert_eq!(held(&rig), [1, 1]);
+    let seated = |seen: &Observation| matches!(seen, Observation::SessionAwaited { outcome: "seated", .. });
+    assert_eq!(rig.observations().iter().filter(|seen| seated(seen)).count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_says_when_it_has_time_again_is_not_asked_before() {
+    let rig = Rig::start(8);
+    let mut caller = call(&rig).await;
+    caller.listen().await;
+    let fall = Fall { retry_after: Some(Duration::from_secs(30)), ..Fall::new(PluginId::new("stt-fake"), "quota") };
+    caller.listener().send(HearingEvent::Fell(fall)).await.unwrap();
+    assert_eq!(fell(&mut caller, Role::Hearing).await, ("stt-fake".to_owned(), "quota"));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    ask(&mut caller, "what time is it").await;
+    caller.listen().await;
+    let falls = rig.observations().iter().filter(|seen| matches!(seen, Observation::RungFell { .. })).count();
+    assert_eq!((falls, turned(&rig)), (1, vec!["hearing stt-fake true".to_owned()]), "one fall, and the next serves");
+    let mut next = call(&rig).await;
+    next.listen().await;
+    // It is asked in the background when its time has come, and serves again.
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(turned(&rig).len(), 1);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    caller.hang_up().await;
+    next.hang_up().await;
+}
+
+/// A call of two turns: all that was asked, said and told of it, but for what a second listener does.
+async fn two_turns(rig: &Rig, tenant: &str) -> (Vec<String>, Vec<String>, Vec<String>) {
+    let (asked, said, told) = (rig.questions().len(), rig.spoken().len(), rig.published().len());
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(tenant))).await;
+    caller.listen().await;
+    for words in ["what time is it", "and now"] {
+        caller.report(LegEvent::SpeechStarted { at: now(), position_ms: 0 }).await;
+        for _ in 0..30 {
+            caller.report(LegEvent::Audio(AudioChunk { pcm: vec![0; 1_600] })).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 3_000 }).await;
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        caller.understood(words).await;
+        caller.listen().await;
+    }
+    caller.hang_up().await;
+    caller.ended().await;
+    let questions = rig.questions().split_off(asked).into_iter().map(|question| question.text.as_str().to_owned());
+    let facts = rig.published().split_off(told).into_iter().map(|(.., fact)| fact);
+    let facts = facts.filter(|fact| !matches!(fact, Fact::Shadowed(_) | Fact::Started(_)));
+    (questions.collect(), rig.spoken().split_off(said), facts.map(|fact| format!("{fact:?}")).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_listener_changes_nothing_whatever_it_does() {
+    for beside in [Beside::Understands("what dime is it"), Beside::Traps, Beside::Blocks, Beside::Floods] {
+        let rig = Rig::start(1);
+        rig.script(|script| script.beside = beside);
+        let began = now();
+        let alone = two_turns(&rig, LADDER).await;
+        let took = now() - began;
+        assert_eq!(two_turns(&rig, SHADOWED).await, alone, "{beside:?}");
+        assert_eq!(now() - began, 2 * took, "{beside:?}: as quick");
+        let dropped: Vec<&str> = rig
+            .observations()
+            .iter()
+            .filter_map(|seen| if let Observation::ShadowDropped { code, .. } = seen { Some(*code) } else { None })
+            .collect();
+        let expected: &[&str] = match beside {
+            Beside::Understands(_) => &[],
+            Beside::Traps => &["trap"],
+            Beside::Blocks => &["slow"],
+            Beside::Floods => &["flood"],
+        };
+        assert_eq!(dropped, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_second_listener_understood_is_told_in_numbers() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.beside = Beside::Understands("what DIME is it"));
+    two_turns(&rig, SHADOWED).await;
+    let told: Vec<(&str, u32, u32)> = rig
+        .published()
+        .iter()
+        .filter_map(|(.., fact)| match fact {
+            Fact::Shadowed(turn) => {
+                assert_eq!((turn.plugin.as_str(), &turn.kept), ("stt-beside", &None));
+                Some((turn.agreement.code(), turn.likeness.words, turn.likeness.edited))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [("differs", 4, 1), ("differs", 2, 4)]);
 }
 
 /// Asks something of a tenant who says something while an answer is late.

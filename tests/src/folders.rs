@@ -24,6 +24,8 @@ pub struct Vendor {
     /// Where it is.
     pub address: SocketAddr,
     sessions: Arc<Mutex<Vec<Session>>>,
+    /// In how many seconds one may ask again.
+    full: Arc<Mutex<Option<u32>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -43,14 +45,20 @@ impl Vendor {
         let address = listener.local_addr().unwrap();
         let sessions = Arc::<Mutex<Vec<Session>>>::default();
         let mut tasks = JoinSet::new();
-        let seen = Arc::clone(&sessions);
+        let full = Arc::<Mutex<Option<u32>>>::default();
+        let (seen, refuses) = (Arc::clone(&sessions), Arc::clone(&full));
         tasks.spawn(async move {
             let mut served = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                served.spawn(serve(stream, Arc::clone(&seen)));
+                served.spawn(serve(stream, Arc::clone(&seen), *refuses.lock().unwrap()));
             }
         });
-        Self { address, sessions, _tasks: tasks }
+        Self { address, sessions, full, _tasks: tasks }
+    }
+
+    /// From now on whoever comes is told to come again in so many seconds (429).
+    pub fn is_full_for(&self, seconds: u32) {
+        *self.full.lock().unwrap() = Some(seconds);
     }
 
     /// In the order in which they came.
@@ -65,19 +73,22 @@ impl Vendor {
     }
 }
 
-async fn serve(stream: TcpStream, sessions: Arc<Mutex<Vec<Session>>>) {
+async fn serve(stream: TcpStream, sessions: Arc<Mutex<Vec<Session>>>, full_for: Option<u32>) {
     let mut authorization = String::new();
     #[expect(clippy::result_large_err, reason = "tungstenite's shape")]
     let look = |request: &Request, response: Response| {
         authorization = request.headers()["authorization"].to_str().unwrap().to_owned();
-        Ok(response)
+        let Some(seconds) = full_for else { return Ok(response) };
+        let refusal = tokio_tungstenite::tungstenite::http::Response::builder().status(429);
+        Err(refusal.header("retry-after", seconds).body(None).unwrap())
     };
-    let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(stream, look).await else { return };
+    let accepted = tokio_tungstenite::accept_hdr_async(stream, look).await;
     let nth = {
         let mut sessions = sessions.lock().unwrap();
         sessions.push(Session { authorization, bytes: 0 });
         sessions.len() - 1
     };
+    let Ok(mut socket) = accepted else { return };
     while let Some(Ok(message)) = socket.next().await {
         match message {
             Message::Binary(sound) => sessions.lock().unwrap()[nth].bytes += sound.len(),

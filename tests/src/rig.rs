@@ -7,7 +7,7 @@ mod fakes;
 mod line;
 mod tenants;
 
-pub use tenants::{CONFIRMED, HESITANT, LADDER, LIMITED, RECORDED, outbound, settings};
+pub use tenants::{CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, SHADOWED, outbound, settings};
 
 use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, Observations, Published};
 use line::{FakeDialler, FakeLine};
@@ -49,6 +49,8 @@ pub struct Script {
     pub agent_falls: VecDeque<&'static str>,
     /// How long the agent takes for an answer; 300 ms where nothing is said.
     pub agent_takes: Option<Duration>,
+    /// What a second listener does.
+    pub beside: Beside,
     /// The listener's mailbox takes nothing.
     pub listener_is_stuck: bool,
     /// No recording begins.
@@ -59,6 +61,20 @@ pub struct Script {
     pub dial_fault: Option<DialError>,
     /// No tenant's settings are to be had.
     pub tenant_fault: Option<TenantError>,
+}
+
+/// What a second listener (`stt-beside`) does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// Understands this in every turn.
+    Understands(&'static str),
+    /// Falls with the first sound.
+    #[default]
+    Traps,
+    /// Takes nothing.
+    Blocks,
+    /// Says something as often as it is asked.
+    Floods,
 }
 
 /// A gateway with fake ports.

@@ -31,6 +31,10 @@ impl Facts for LogFacts {
                 let plugin = plugin.as_ref().map(tracing::field::display);
                 tracing::warn!(%call, %tenant, role = who.code(), plugin, code, "provider fell");
             }
+            Fact::Shadowed(turn) => {
+                let (plugin, outcome, edited) = (&turn.plugin, turn.agreement.code(), turn.likeness.edited);
+                tracing::info!(%call, %tenant, %plugin, outcome, words = turn.likeness.words, edited, "shadow turn");
+            }
             Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
             Fact::PathSilent(code) => tracing::warn!(%call, %tenant, code, "media path is silent"),
             Fact::Refused(refusal) => tracing::info!(%call, %tenant, code = refusal.code(), "call refused"),

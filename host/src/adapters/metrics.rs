@@ -6,6 +6,7 @@
 mod asterisk;
 mod follower;
 mod turns;
+mod providers;
 
 use crate::adapters::recording::RecordingStats;
 use crate::adapters::tenants::RemoteStats;
@@ -21,6 +22,7 @@ use prometheus::{
     Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
 };
+use providers::ProviderMetrics;
 use std::sync::Mutex;
 use std::time::Duration;
 use turns::TurnMetrics;
@@ -109,6 +111,8 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
     counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
     histogram("vg_provider_latency_seconds", &["part", "plugin"], "Parts of turns by whose they are: stt by who heard, tts by who spoke; and first_words, from a caller's first voiced sample to the first words that are heard of it."),
+    counter("vg_provider_session_waits_total", &["plugin", "role", "outcome"], "Sessions that were one too many of a tenant's, or asked for too soon: seated (it waited and came), late (the next rung served), full, passed (as late, without a wait), left."),
+    gauge("vg_provider_sessions", &["tenant", "plugin", "role"], "Sessions at this moment of tenants that limit them (sessions_max of a rung)."),
     counter("vg_recording_blocks_dropped_total", &[], "Half seconds of calls that are silent in their recording, or missing: the disk was slow, or full."),
     counter("vg_recording_faults_total", &["code"], "Calls that were to be recorded and are not, or not to their end: busy, name, no_folder, disk_full, denied, io."),
     gauge("vg_recordings_live", &[], "Calls that are being recorded."),
@@ -121,6 +125,10 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
     counter("vg_slo_turns_total", &["stage", "kept"], "Turns by whether they kept what is promised: partial (first words heard in less than 500 ms), agent (a first clause in less than 2 s), tts (its sound in less than 1 s), turn (answered in less than 3 s)."),
     counter("vg_speculations_total", &["outcome"], "Questions put to the agent before their turn was over: committed (it ended with these words); aborted (the caller went on, or the words changed)."),
+    histogram("vg_shadow_distance_words_ratio", &["tenant", "plugin"], "Words of a second listener (a tenant's shadow) that differ, to words of the first, by turn."),
+    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency."),
+    histogram("vg_shadow_final_delay_seconds", &["tenant", "plugin"], "So much later than the first's a second listener's last words of a turn came; below 0 where they came earlier."),
+    counter("vg_shadow_turns_total", &["tenant", "plugin", "outcome"], "Turns that a second listener heard as well: same, differs, missing (it understood nothing), extra (only it did)."),
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
@@ -212,8 +220,7 @@ pub struct Metrics {
     inputs_refused: IntCounterVec,
     audio_dropped_s: Counter,
     rung_falls: IntCounterVec,
-    breaker_turns: IntCounterVec,
-    breakers_open: GaugeVec,
+    providers: ProviderMetrics,
     transfers: IntCounterVec,
     fillers: IntCounter,
     turns: TurnMetrics,
@@ -279,8 +286,7 @@ impl Metrics {
             inputs_refused: counters(&registry, "vg_call_inputs_refused_total"),
             audio_dropped_s: registered(&registry, Counter::with_opts(opts("vg_caller_audio_dropped_seconds_total"))),
             rung_falls: counters(&registry, "vg_rung_falls_total"),
-            breaker_turns: counters(&registry, "vg_breaker_turns_total"),
-            breakers_open: gauges(&registry, "vg_breakers_open"),
+            providers: ProviderMetrics::new(&registry),
             transfers: counters(&registry, "vg_transfers_total"),
             fillers: plain_counter(&registry, "vg_fillers_total"),
             turns: TurnMetrics::new(&registry),
@@ -351,14 +357,17 @@ impl Observe for Metrics {
                 self.rung_falls.with_label_values(&[role, code]).inc();
             }
             Observation::BreakerTurned { role, tenant, plugin, open } => {
-                let (state, change) = if *open { ("open", 1.0) } else { ("closed", -1.0) };
-                tracing::warn!(role, %tenant, %plugin, state, "breaker turned");
-                self.breaker_turns.with_label_values(&[role, state]).inc();
-                self.breakers_open.with_label_values(&[role]).add(change);
+                self.providers.breaker_turned(role, tenant, plugin, *open);
             }
             Observation::SpeculationJudged(outcome) => self.speculations.with_label_values(&[outcome.code()]).inc(),
             Observation::TurnEnded(turn) => self.turns.ended(turn),
             Observation::FirstWords { plugin, after, .. } => self.turns.first_words(plugin, *after),
+            Observation::SessionsHeld { role, tenant, plugin, sessions } => {
+                self.providers.sessions_held(role, tenant, plugin, *sessions);
+            }
+            Observation::ShadowCompared { tenant, turn } => self.providers.shadow_compared(tenant, turn),
+            Observation::ShadowDropped { plugin, code } => self.providers.shadow_dropped(plugin, code),
+            Observation::SessionAwaited { role, plugin, outcome } => self.providers.session_awaited(role, plugin, outcome),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
             Observation::FillerSaid => self.fillers.inc(),
             Observation::EndJudged { end, .. } => self.turns.judged(*end),
@@ -521,7 +530,11 @@ fn gauges(registry: &Registry, name: &'static str) -> GaugeVec {
 }
 
 fn latencies(registry: &Registry, name: &'static str) -> HistogramVec {
-    let opts = HistogramOpts::new(name, row(name).help).buckets(LATENCY_BOUNDS_S.to_vec());
+    histograms(registry, name, LATENCY_BOUNDS_S)
+}
+
+fn histograms(registry: &Registry, name: &'static str, bounds: &[f64]) -> HistogramVec {
+    let opts = HistogramOpts::new(name, row(name).help).buckets(bounds.to_vec());
     registered(registry, HistogramVec::new(opts, row(name).labels))
 }
 

@@ -16,6 +16,7 @@ pub use stamp::Stamp;
 pub use standing::{Absent, Held, Holding, Standing};
 
 use crate::adapters::tenants::{Role, Rung};
+use crate::application::breakers::Seat;
 use crate::application::ports::{Fall, Hearing, HearingRequest, Listen, Speak, Speaking, SpeakingRequest};
 use crate::config::{self, Fault};
 use outcomes::Outcomes;
@@ -209,8 +210,8 @@ impl Plugins {
         let opened = if speaks(&provider.languages, language) { open() } else { Err("unsupported") };
         opened.map_err(|code| {
             tracing::debug!(plugin = %provider.plugin, code, "a rung does not open");
-            self.outcomes.count(shelf::plain(provider.plugin.as_str()), code);
-            Fall { plugin: provider.plugin.clone(), code }
+            self.outcomes.count(provider.plugin.plain(), code);
+            Fall::new(provider.plugin.clone(), code)
         })
     }
 
@@ -226,29 +227,29 @@ impl Plugins {
         tenant: &TenantId,
         call: &CallId,
         provider: &Provider,
+        seat: Seat,
         (standing, report): (&Standing, Report),
     ) -> Result<Opening, &'static str> {
         let grant: Arc<Grant> = self.permits.grant(tenant, provider, standing)?;
-        let share = self.permits.session(tenant, provider).ok_or("session-limit")?;
         let plugin = &standing.plugin;
         Ok(Opening {
             tag: SessionTag { tenant: tenant.to_string(), call: call.to_string() },
             door: self.links.as_ref().map(|links| Box::new(links.door(grant)) as Box<dyn Way>),
             recorder: self.records.as_ref().and_then(|records| records.recorder(tenant, call, plugin)),
-            on_end: Some(self.outcomes.of_session(plugin.name(), report, share)),
+            on_end: Some(self.outcomes.of_session(plugin.name(), report, seat)),
         })
     }
 }
 
 impl Hearing for Plugins {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
-        let HearingRequest { call, tenant, provider, language, rate_hz } = request;
+        let HearingRequest { call, tenant, provider, language, rate_hz, seat } = request;
         self.serve(&provider, &language, || {
             let (standing, report) = self.for_session(&provider, &language)?;
             let plugin: &Arc<Plugin> = &standing.plugin;
             let format = sound::heard_in(&plugin.descriptor().formats, rate_hz, provider.sound).ok_or("unsupported")?;
             let to_plugin = ToPlugin::new(rate_hz, format).ok_or("unsupported")?;
-            let opening = self.opening(&tenant, &call, &provider, (&standing, report))?;
+            let opening = self.opening(&tenant, &call, &provider, seat.clone(), (&standing, report))?;
             let session = self.host.open_stt(plugin, start(format, &language, &provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
             Ok(Box::new(Listener { plugin: provider.plugin.clone(), to_plugin, session, told: 0 }) as Box<dyn Listen>)
@@ -258,12 +259,12 @@ impl Hearing for Plugins {
 
 impl Speaking for Plugins {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        let SpeakingRequest { call, tenant, provider, language, rate_hz, .. } = request;
+        let SpeakingRequest { call, tenant, provider, language, rate_hz, seat, lines: _ } = request;
         self.serve(&provider, &language, || {
             let (standing, report) = self.for_session(&provider, &language)?;
             let formats = &standing.plugin.descriptor().formats;
             let format = sound::spoken_in(formats, rate_hz, provider.sound).ok_or("unsupported")?;
-            let opening = self.opening(&tenant, &call, &provider, (&standing, report))?;
+            let opening = self.opening(&tenant, &call, &provider, seat.clone(), (&standing, report))?;
             let session = self.host.open_tts(&standing.plugin, start(format, &language, &provider), opening);
             let session = session.map_err(|error: SessionError| error.code())?;
             Ok(Box::new(Speaker { plugin: provider.plugin.clone(), format, session }) as Box<dyn Speak>)

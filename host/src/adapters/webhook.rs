@@ -12,6 +12,7 @@ pub use proof::Clock;
 use crate::adapters::here::is_here;
 use crate::adapters::http::Problem;
 use crate::adapters::tally::Tally;
+use crate::application::breakers::Seat;
 use crate::application::ports::{Arrival, Endpoint, Speak, Speaking, SpeakingRequest, TenantHint, Tenants};
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -171,6 +172,11 @@ impl Webhook {
 
     /// Opens a speaker as a call would, and lets it go when its connections had time to come: they stay in the pool.
     async fn warm(&self, settings: &TenantSettings) {
+        let provider = settings.speaking.first();
+        if provider.share.sessions_max.is_some() {
+            // A place is the caller's: it would not be free yet when the call comes.
+            return;
+        }
         let now = Instant::now();
         {
             let mut warmed = lock(&self.warmed);
@@ -185,10 +191,11 @@ impl Webhook {
         let request = SpeakingRequest {
             call: CallId::new(uuid::Uuid::now_v7().to_string()),
             tenant: settings.tenant.clone(),
-            provider: settings.speaking.first().clone(),
+            provider: provider.clone(),
             language: settings.language.clone(),
             rate_hz: RATE_HZ,
             lines: settings.lines(),
+            seat: Seat::default(),
         };
         match self.speaking.open(request) {
             Ok(session) => drop(timeout(HOLD, over(session)).await),

@@ -133,6 +133,7 @@ pub(super) mod tests {
             menu: None,
             recording: false,
             call_max: None,
+            shadow: None,
             calls_max: NonZeroUsize::new(calls_max),
             speculations_max: 0,
             outbound: None,

@@ -1,21 +1,27 @@
 //! Who of a ladder serves a call, and what all calls of a tenant know of its providers.
 //!
 //! A provider that fell three times in a row is asked only where nobody else is left, until a probe in the background is served: no caller has to try
-//! whether it works again.
+//! whether it works again. One that says when it wants to be asked again is not asked before; and nobody has more sessions of it than the tenant permits itself.
 
+mod climber;
 mod probe;
+mod seats;
+
+pub(super) use climber::Climber;
+pub use seats::Seat;
 
 use super::clock::now;
-use super::ports::{Fall, HearingRequest, Observation, Observe, SpeakingRequest};
+use super::ports::{HearingRequest, Observation, Observe, SpeakingRequest};
+use seats::Seats;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use vg_domain::breaker::Breaker;
 use vg_domain::event::Role;
 use vg_domain::ids::{CallId, PluginId, TenantId};
-use vg_domain::tenant::{Ladder, Provider};
+use vg_domain::tenant::Provider;
 
 /// Breakers of all tenants' providers. Only those that fell lately are here.
 pub struct Breakers {
@@ -25,6 +31,18 @@ pub struct Breakers {
     known: AtomicUsize,
     /// One has opened.
     opened: Notify,
+    seats: Arc<Seats>,
+}
+
+/// What is known of a provider before it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing bad.
+    Closed,
+    /// It is asked where nobody else is left.
+    Open,
+    /// It wants to be left alone until then.
+    Resting(Instant),
 }
 
 type Entries<'a> = MutexGuard<'a, HashMap<TenantId, HashMap<Provider, Entry>>>;
@@ -35,41 +53,58 @@ struct Entry {
     probing: bool,
 }
 
+/// The part of a second listener, beside the roles of a call.
+const SHADOW: &str = "shadow";
+
 /// How the provider was asked when it fell: a probe asks the same.
 #[derive(Clone, Debug)]
 pub(super) enum Sample {
     Hearing(HearingRequest),
     Speaking(SpeakingRequest),
+    /// Of a second listener, whose fall is nobody else's.
+    Shadow(HearingRequest),
 }
 
 impl Sample {
     /// What a probe asks is none of the call's.
     fn of_no_call(mut self) -> Self {
         match &mut self {
-            Self::Hearing(HearingRequest { call, .. }) | Self::Speaking(SpeakingRequest { call, .. }) => {
-                *call = CallId::new("probe")
-            }
+            Self::Hearing(HearingRequest { call, .. })
+            | Self::Shadow(HearingRequest { call, .. })
+            | Self::Speaking(SpeakingRequest { call, .. }) => *call = CallId::new("probe"),
         }
         self
     }
 
-    fn role(&self) -> Role {
+    /// A place for asking it; none where callers have taken all.
+    fn take_seat(&mut self, seats: &Arc<Seats>) -> Option<()> {
+        let taken = seats.take(self.role(), self.tenant(), self.provider())?;
         match self {
-            Self::Hearing(_) => Role::Hearing,
-            Self::Speaking(_) => Role::Speaking,
+            Self::Hearing(HearingRequest { seat, .. })
+            | Self::Shadow(HearingRequest { seat, .. })
+            | Self::Speaking(SpeakingRequest { seat, .. }) => *seat = taken,
+        }
+        Some(())
+    }
+
+    fn role(&self) -> &'static str {
+        match self {
+            Self::Hearing(_) => Role::Hearing.code(),
+            Self::Speaking(_) => Role::Speaking.code(),
+            Self::Shadow(_) => SHADOW,
         }
     }
 
     fn tenant(&self) -> &TenantId {
         match self {
-            Self::Hearing(request) => &request.tenant,
+            Self::Hearing(request) | Self::Shadow(request) => &request.tenant,
             Self::Speaking(request) => &request.tenant,
         }
     }
 
     fn provider(&self) -> &Provider {
         match self {
-            Self::Hearing(request) => &request.provider,
+            Self::Hearing(request) | Self::Shadow(request) => &request.provider,
             Self::Speaking(request) => &request.provider,
         }
     }
@@ -78,22 +113,53 @@ impl Sample {
 impl Breakers {
     /// All are closed. Openings and closings are told to `observe`.
     pub fn new(observe: Arc<dyn Observe>) -> Self {
-        Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new() }
+        let seats = Seats::new(Arc::clone(&observe));
+        Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new(), seats }
     }
 
-    fn is_open(&self, tenant: &TenantId, provider: &Provider) -> bool {
-        self.known.load(Relaxed) > 0
-            && self.lock().get(tenant).and_then(|of| of.get(provider)).is_some_and(|entry| entry.breaker.is_open())
+    /// A place of a second listener's own; the bounded code of why it is not asked now.
+    pub(super) fn seat_of_shadow(&self, tenant: &TenantId, provider: &Provider) -> Result<Seat, &'static str> {
+        match self.standing(tenant, provider, now()) {
+            Standing::Closed => self.seats.take(SHADOW, tenant, provider).ok_or("concurrency"),
+            Standing::Open | Standing::Resting(_) => Err("breaker"),
+        }
     }
 
-    fn fell(&self, sample: Sample, now: Instant) {
+    /// A second listener has fallen.
+    pub(super) fn shadow_fell(&self, request: &HearingRequest, retry_after: Option<Duration>) {
+        self.fell(Sample::Shadow(request.clone()), retry_after, now());
+    }
+
+    /// A second listener has done what it is for.
+    pub(super) fn shadow_served(&self, request: &HearingRequest) {
+        self.served(&request.tenant, &request.provider, now());
+    }
+
+    fn standing(&self, tenant: &TenantId, provider: &Provider, now: Instant) -> Standing {
+        if self.known.load(Relaxed) == 0 {
+            return Standing::Closed;
+        }
+        let entries = self.lock();
+        let Some(Entry { breaker, .. }) = entries.get(tenant).and_then(|of| of.get(provider)) else { return Standing::Closed };
+        match breaker.rests_until(now) {
+            Some(until) => Standing::Resting(until),
+            None if breaker.is_open() => Standing::Open,
+            None => Standing::Closed,
+        }
+    }
+
+    fn fell(&self, sample: Sample, retry_after: Option<Duration>, now: Instant) {
         let sample = sample.of_no_call();
         let (tenant, provider) = (sample.tenant().clone(), sample.provider().clone());
         let mut entries = self.lock();
         let of_tenant = entries.entry(tenant.clone()).or_default();
         let entry =
             of_tenant.entry(provider.clone()).or_insert_with(|| Entry { breaker: Breaker::default(), sample, probing: false });
-        let (opened, role) = (entry.breaker.fell(now), entry.sample.role());
+        let opened = match retry_after.and_then(|wait| now.checked_add(wait)) {
+            Some(until) => entry.breaker.rests(now, until),
+            None => entry.breaker.fell(now),
+        };
+        let role = entry.sample.role();
         self.forget(entries, now);
         if opened {
             self.turned(role, tenant, provider.plugin, true);
@@ -107,7 +173,7 @@ impl Breakers {
         }
         let mut entries = self.lock();
         let Some(entry) = entries.get_mut(tenant).and_then(|of| of.get_mut(provider)) else { return };
-        let (closed, role) = (entry.breaker.served(), entry.sample.role());
+        let (closed, role) = (entry.breaker.served(now), entry.sample.role());
         self.forget(entries, now);
         if closed {
             self.turned(role, tenant.clone(), provider.plugin.clone(), false);
@@ -132,73 +198,13 @@ impl Breakers {
         }
     }
 
-    fn turned(&self, role: Role, tenant: TenantId, plugin: PluginId, open: bool) {
-        self.observe.observe(&Observation::BreakerTurned { role: role.code(), tenant, plugin, open });
+    fn turned(&self, role: &'static str, tenant: TenantId, plugin: PluginId, open: bool) {
+        self.observe.observe(&Observation::BreakerTurned { role, tenant, plugin, open });
     }
 
     fn lock(&self) -> Entries<'_> {
         // Nothing panics while it is held.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Where a call stands on a ladder.
-pub(super) struct Climber {
-    tenant: TenantId,
-    ladder: Ladder,
-    at: usize,
-    breakers: Arc<Breakers>,
-}
-
-impl Climber {
-    pub(super) fn new(breakers: Arc<Breakers>, tenant: TenantId, ladder: Ladder) -> Self {
-        Self { tenant, ladder, at: 0, breakers }
-    }
-
-    /// Who serves, or was tried first where nobody does.
-    pub(super) fn provider(&self) -> &Provider {
-        &self.ladder.rungs()[self.at]
-    }
-
-    /// Another ladder, from its first rung on.
-    pub(super) fn go_over_to(&mut self, ladder: Ladder) {
-        (self.ladder, self.at) = (ladder, 0);
-    }
-
-    /// The next one is to be tried first.
-    pub(super) fn climb(&mut self) {
-        self.at = (self.at + 1) % self.ladder.rungs().len();
-    }
-
-    /// The first that opens, beginning where the call stands; those with an open breaker after all others. Where none does, the fall of the one
-    /// that was to be first is told.
-    pub(super) fn open<T>(&mut self, open: impl Fn(&Provider) -> Result<T, Fall>) -> Result<T, Fall> {
-        let rungs = self.ladder.rungs();
-        let in_turn = (self.at..rungs.len()).chain(0..self.at);
-        let (open_breakers, closed): (Vec<usize>, Vec<usize>) =
-            in_turn.partition(|rung| self.breakers.is_open(&self.tenant, &rungs[*rung]));
-        let mut falls = Vec::new();
-        for rung in closed.into_iter().chain(open_breakers) {
-            match open(&rungs[rung]) {
-                Ok(session) => {
-                    self.at = rung;
-                    return Ok(session);
-                }
-                Err(fall) => falls.push((rung, fall)),
-            }
-        }
-        let first = falls.iter().position(|(rung, _)| *rung == self.at).unwrap_or(0);
-        Err(falls.swap_remove(first).1)
-    }
-
-    /// Who serves has fallen.
-    pub(super) fn fell(&self, sample: Sample) {
-        self.breakers.fell(sample, now());
-    }
-
-    /// Who serves has done what it is for.
-    pub(super) fn served(&self) {
-        self.breakers.served(&self.tenant, self.provider(), now());
     }
 }
 

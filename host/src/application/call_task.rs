@@ -3,11 +3,12 @@
 mod orders;
 mod path;
 mod recorded;
+mod shadowed;
 
-use super::breakers::Breakers;
+use super::breakers::{Breakers, Seat};
 use super::call_leg::CallLeg;
 use super::clock::{now, until};
-use super::hearing::Listener;
+use super::hearing::{Listened, Listener};
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
@@ -18,11 +19,13 @@ use super::ports::{
 };
 use super::recording::Recorder;
 use super::setup_clock::{SetUpClock, SetUpPart};
+use super::shadow::Shadow;
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
 use super::turns::{AnsweredTurn, FirstWords};
 use orders::Pending;
 use recorded::Recorded;
+use shadowed::{compared, shadow};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -107,6 +110,7 @@ pub struct CallTask {
     mask: Mask,
     line: Line,
     listener: Listener,
+    shadow: Option<Box<Shadow>>,
     thinker: Thinker,
     speaker: Speaker,
     parties: Arc<Parties>,
@@ -137,6 +141,7 @@ impl CallTask {
             provider: settings.hearing.first().clone(),
             language: settings.language.clone(),
             rate_hz,
+            seat: Seat::default(),
         };
         let speaking = SpeakingRequest {
             call: call.clone(),
@@ -145,16 +150,19 @@ impl CallTask {
             language: settings.language.clone(),
             rate_hz,
             lines: settings.lines(),
+            seat: Seat::default(),
         };
         Self {
             call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
+            shadow: shadow(&services, &settings, &hearing),
             line: Line::new(telephony),
             listener: Listener::new(
                 Arc::clone(&services.hearing),
                 Arc::clone(&services.breakers),
                 settings.hearing.clone(),
                 hearing,
+                settings.timing.final_deadline,
             ),
             thinker: Thinker::new(Arc::clone(&services.agent), call.clone(), settings.timing.agent_deadline),
             speaker: Speaker::new(
@@ -162,6 +170,7 @@ impl CallTask {
                 Arc::clone(&services.breakers),
                 settings.speaking.clone(),
                 speaking,
+                settings.timing.speech_deadline,
             ),
             conversation: Some(conversation(&call, &settings, &parties)),
             telephony_events: Some(events),
@@ -216,10 +225,12 @@ impl CallTask {
                 order = next(&mut self.orders) => self.on_order(order).await,
                 done = self.line.done() => self.on_line(done),
                 event = next(&mut self.leg_events) => self.on_leg(event).await,
-                event = self.listener.next() => self.on_hearing(event),
+                listened = self.listener.next() => self.on_listened(listened),
                 thought = self.thinker.next() => self.on_thought(thought),
                 spoken = self.speaker.next() => self.on_spoken(spoken),
                 () = until(wake) => self.call.handle_timeout(now()),
+                // Last: however much it says, nothing of the call waits behind it.
+                turn = compared(&mut self.shadow) => self.on_compared(turn),
             }
         };
         self.line.finish().await;
@@ -243,6 +254,7 @@ impl CallTask {
             }
             CallAction::Answer => self.line.act(Act::Answer).await,
             CallAction::StartHearing => {
+                self.shadow(Shadow::start);
                 let started = self.listener.start();
                 self.on_listener(started);
             }
@@ -256,7 +268,10 @@ impl CallTask {
                 self.on_listener(changed);
             }
             CallAction::GiveUpHearing => self.listener.give_up(),
-            CallAction::FinalizeHearing => self.listener.finalize(),
+            CallAction::FinalizeHearing => {
+                self.listener.finalize();
+                self.shadow(Shadow::finalize);
+            }
             CallAction::PrepareSpeaking => self.speaker.prepare(),
             CallAction::Ask { turn, text } => {
                 self.turn_is_heard();
@@ -287,6 +302,7 @@ impl CallTask {
             CallAction::Consult(handover) => {
                 // Neither music nor the person is the caller's voice.
                 self.listener.stop();
+                self.shadow(Shadow::stop);
                 self.line.act(Act::Consult(handover)).await;
             }
             CallAction::Meet => self.line.act(Act::Meet).await,
@@ -431,6 +447,7 @@ impl CallTask {
 
     fn connect(&mut self, leg: MediaLeg) {
         self.listener.set_rate_hz(leg.rate_hz);
+        self.shadow(|shadow| shadow.set_rate_hz(leg.rate_hz));
         self.speaker.connect(leg.mouth, leg.floor, leg.rate_hz);
         self.leg_events = Some(leg.events);
         if self.settings.recording {
@@ -442,12 +459,14 @@ impl CallTask {
     fn leave_leg(&mut self) {
         self.leg_events = None;
         self.listener.stop();
+        self.shadow(Shadow::stop);
         self.speaker.disconnect();
     }
 
     async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(LegEvent::Audio(chunk)) => {
+                self.shadow(|shadow| shadow.audio(&chunk.pcm));
                 let dropped_ms = self.listener.audio(chunk);
                 if dropped_ms > 0 {
                     self.services.observe.observe(&Observation::AudioDropped { ms: dropped_ms });
@@ -456,11 +475,13 @@ impl CallTask {
             Some(LegEvent::SpeechStarted { at, position_ms }) => {
                 self.listener.speech_started(position_ms);
                 self.first_words.speech_started(at);
+                self.shadow(|shadow| shadow.speech_started(position_ms));
                 self.tell(CallInput::SpeechStarted { at });
             }
             Some(LegEvent::SpeechEnded { last_voiced, position_ms }) => {
                 self.listener.speech_ended(position_ms);
                 self.first_words.speech_ended(last_voiced);
+                self.shadow(|shadow| shadow.speech_ended(position_ms));
                 self.tell(CallInput::SpeechEnded { last_voiced });
             }
             Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
@@ -493,6 +514,18 @@ impl CallTask {
         }
     }
 
+    fn on_listened(&mut self, listened: Listened) {
+        match listened {
+            Listened::Says(event) => self.on_hearing(event),
+            Listened::PassedOver(fall) => self.passed_over(Role::Hearing, fall),
+        }
+    }
+
+    /// It costs the caller nothing, and is worth knowing.
+    fn passed_over(&mut self, who: Role, fall: Fall) {
+        self.emit(Fact::Fell { who, plugin: Some(fall.plugin), code: fall.code });
+    }
+
     fn on_hearing(&mut self, event: HearingEvent) {
         if let HearingEvent::Partial(_) | HearingEvent::Final(_) = &event
             && let Some(after) = self.first_words.words(now())
@@ -507,9 +540,13 @@ impl CallTask {
             }
             HearingEvent::Final(words) => {
                 let text = self.mask.mask_final(words);
+                self.shadow(|shadow| shadow.understood(&text));
                 self.tell(CallInput::Final(text));
             }
-            HearingEvent::Finalized => self.tell(CallInput::Finalized),
+            HearingEvent::Finalized => {
+                self.shadow(Shadow::finalized);
+                self.tell(CallInput::Finalized);
+            }
             HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
         }
     }
@@ -547,6 +584,7 @@ impl CallTask {
             }
             Spoken::Owed(utterance) => self.tell(CallInput::SpeechOwed { utterance }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
+            Spoken::PassedOver(fall) => self.passed_over(Role::Speaking, fall),
         }
     }
 

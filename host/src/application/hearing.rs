@@ -1,20 +1,33 @@
 //! Listening: the caller's sound goes to a session, its words come back through the mask.
 
-use super::breakers::{Breakers, Climber, Sample};
+use super::breakers::{Breakers, Climber, Sample, Seat};
 use super::limits;
 use super::ports::{AudioChunk, Fall, Hearing, HearingEvent, HearingInput, HearingRequest, Listen};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
+use vg_domain::event::Role;
 use vg_domain::ids::PluginId;
-use vg_domain::tenant::{Ladder, TenantSettings};
+use vg_domain::tenant::{Ladder, Provider, TenantSettings};
+
+/// What a call learns from its listener.
+pub(super) enum Listened {
+    /// What it says.
+    Says(HearingEvent),
+    /// Somebody else listens, for want of a place with this one.
+    PassedOver(Fall),
+}
+
+/// A session, and the tenant's place that it takes.
+type Seated = (Box<dyn Listen>, Seat);
 
 /// Feeds one session after another; keeps what a slow session has not taken, and what one that falls may take with it.
 pub(super) struct Listener {
     hearing: Arc<dyn Hearing>,
     request: HearingRequest,
     climber: Climber,
-    session: Option<Box<dyn Listen>>,
+    session: Option<Seated>,
     backlog: VecDeque<HearingInput>,
     backlog_ms: u64,
     /// Nobody is to be heard: sound is let go, and that is no loss.
@@ -81,10 +94,17 @@ impl Replay {
 }
 
 impl Listener {
-    pub(super) fn new(hearing: Arc<dyn Hearing>, breakers: Arc<Breakers>, ladder: Ladder, request: HearingRequest) -> Self {
+    /// A session that is one too many is waited for within half of `deadline`, that of the last words of a turn.
+    pub(super) fn new(
+        hearing: Arc<dyn Hearing>,
+        breakers: Arc<Breakers>,
+        ladder: Ladder,
+        request: HearingRequest,
+        deadline: Duration,
+    ) -> Self {
         Self {
             hearing,
-            climber: Climber::new(breakers, request.tenant.clone(), ladder),
+            climber: Climber::new(breakers, Role::Hearing, request.tenant.clone(), ladder, deadline),
             request,
             session: None,
             backlog: VecDeque::new(),
@@ -108,24 +128,26 @@ impl Listener {
     /// The sound that will come is another leg's: what is left of the old one belongs to nobody.
     pub(super) fn begin_anew(&mut self) {
         (self.session, self.speech) = (None, None);
+        self.climber.leave();
         self.forget();
     }
 
     /// Listens as these settings say from now on. Who speaks meanwhile is heard from the beginning.
     pub(super) fn change_to(&mut self, settings: &TenantSettings) -> Result<(), Fall> {
+        let listens = self.session.is_some() || self.climber.is_waiting();
         self.climber.go_over_to(settings.hearing.clone());
         (self.request.provider, self.request.language) = (settings.hearing.first().clone(), settings.language.clone());
         if self.speech.is_none_or(|speech| speech.until_ms.is_some()) {
             self.speech = None;
             self.forget();
         }
-        if self.session.is_some() { self.start() } else { Ok(()) }
+        if listens { self.start() } else { Ok(()) }
     }
 
     /// The session counts as fallen, and of what it has heard only the speech that goes on now is heard again.
     pub(super) fn give_up(&mut self) {
         if self.session.is_some() {
-            self.climber.fell(Sample::Hearing(self.request.clone()));
+            self.climber.fell(Sample::Hearing(self.request.clone()), None);
         }
         match self.speech.take_if(|speech| speech.until_ms.is_none()) {
             Some(speech) => {
@@ -137,14 +159,34 @@ impl Listener {
         }
     }
 
-    /// Opens a session in place of the one before, which hears again what was said and is not final.
+    /// Opens a session in place of the one before, which hears again what was said and is not final. It may have to wait for a place.
     pub(super) fn start(&mut self) -> Result<(), Fall> {
         (self.session, self.stopped) = (None, false);
-        let (hearing, request) = (&self.hearing, &self.request);
-        let session =
-            self.climber.open(|provider| hearing.open(HearingRequest { provider: provider.clone(), ..request.clone() }))?;
-        self.session = Some(session);
-        self.request.provider = self.climber.provider().clone();
+        self.replay();
+        let opened = self.climber.open(opener(&self.hearing, &self.request))?;
+        self.take(opened);
+        Ok(())
+    }
+
+    fn take(&mut self, opened: Option<Seated>) {
+        if opened.is_some() {
+            self.session = opened;
+            self.request.provider = self.climber.provider().clone();
+            self.hand_over();
+        }
+    }
+
+    /// A session where the call was to be served first, and was not for want of a place, if there is one by now.
+    fn climb_back(&mut self) {
+        if let Some(opened) = self.climber.climb_back(opener(&self.hearing, &self.request)) {
+            self.session = None;
+            self.replay();
+            self.take(Some(opened));
+        }
+    }
+
+    /// What the next session is to hear first.
+    fn replay(&mut self) {
         // All of the backlog's sound is among it.
         (self.backlog, self.backlog_ms) = (VecDeque::new(), 0);
         self.backlog.extend(self.speech.map(|speech| HearingInput::SpeechStarted(speech.since_ms)));
@@ -154,8 +196,6 @@ impl Listener {
         }
         let until_ms = self.speech.and_then(|speech| speech.until_ms);
         self.backlog.extend(until_ms.map(HearingInput::SpeechEnded));
-        self.hand_over();
-        Ok(())
     }
 
     /// The same, of the ladder's next provider.
@@ -167,6 +207,7 @@ impl Listener {
     /// Nobody is to be heard for a while.
     pub(super) fn stop(&mut self) {
         (self.session, self.speech, self.stopped) = (None, None, true);
+        self.climber.leave();
         self.forget();
     }
 
@@ -210,28 +251,38 @@ impl Listener {
         self.tell(HearingInput::Finalize);
     }
 
-    /// The next thing the session says. Cancel-safe; pending while there is no session.
-    pub(super) async fn next(&mut self) -> HearingEvent {
-        let Some(session) = self.session.as_mut() else {
-            return std::future::pending().await;
-        };
-        match poll_fn(|cx| session.poll_event(cx)).await {
-            Some(HearingEvent::Fell(fall)) => self.on_fall(fall),
-            Some(event) => {
-                self.on_event(&event);
-                self.hand_over();
-                event
+    /// The next thing the session says. Cancel-safe; pending while there is no session, and none that is waited for.
+    pub(super) async fn next(&mut self) -> Listened {
+        loop {
+            if let Some(fall) = self.climber.take_passed() {
+                return Listened::PassedOver(fall);
             }
-            None => {
-                let plugin = self.plugin().clone();
-                self.on_fall(Fall { plugin, code: "ended" })
-            }
+            let Some((session, _)) = self.session.as_mut() else {
+                self.climber.seated().await;
+                match self.climber.go_on(opener(&self.hearing, &self.request)) {
+                    Ok(opened) => self.take(opened),
+                    Err(fall) => return Listened::Says(HearingEvent::Fell(fall)),
+                }
+                continue;
+            };
+            return Listened::Says(match poll_fn(|cx| session.poll_event(cx)).await {
+                Some(HearingEvent::Fell(fall)) => self.on_fall(fall),
+                Some(event) => {
+                    self.on_event(&event);
+                    self.hand_over();
+                    event
+                }
+                None => {
+                    let plugin = self.plugin().clone();
+                    self.on_fall(Fall::new(plugin, "ended"))
+                }
+            });
         }
     }
 
     fn on_fall(&mut self, fall: Fall) -> HearingEvent {
         self.session = None;
-        self.climber.fell(Sample::Hearing(self.request.clone()));
+        self.climber.fell(Sample::Hearing(self.request.clone()), fall.retry_after);
         HearingEvent::Fell(fall)
     }
 
@@ -245,6 +296,9 @@ impl Listener {
             // What was said before is known; who still speaks goes on.
             self.replay.clear();
             self.speech = self.speech.filter(|speech| speech.until_ms.is_none());
+            if self.speech.is_none() && matches!(event, HearingEvent::Finalized) {
+                self.climb_back();
+            }
         }
     }
 
@@ -257,7 +311,7 @@ impl Listener {
     }
 
     fn hand_over(&mut self) {
-        let Some(session) = self.session.as_mut() else { return };
+        let Some((session, _)) = self.session.as_mut() else { return };
         while let Some(input) = self.backlog.pop_front() {
             let audio_ms = match &input {
                 HearingInput::Audio(pcm) => ms(pcm.len(), self.request.rate_hz),
@@ -287,6 +341,13 @@ impl Listener {
     fn duration_ms(&self, samples: usize) -> u64 {
         ms(samples, self.request.rate_hz)
     }
+}
+
+fn opener<'a>(
+    hearing: &'a Arc<dyn Hearing>,
+    request: &'a HearingRequest,
+) -> impl Fn(&Provider, Seat) -> Result<Box<dyn Listen>, Fall> + 'a {
+    |provider, seat| hearing.open(HearingRequest { provider: provider.clone(), seat, ..request.clone() })
 }
 
 fn ms(samples: usize, rate_hz: u32) -> u64 {

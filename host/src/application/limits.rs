@@ -15,6 +15,18 @@ pub const HEARING_REPLAY_MS: u64 = 2_000;
 /// Sound before the caller is known to speak that a new listener hears again, in milliseconds. Full: the same.
 pub const HEARING_PREROLL_MS: u64 = 300;
 
+/// What a second listener has not taken, in inputs; and in sound as much as a listener's. Full: it hears no more of the call.
+pub const SHADOW_BACKLOG: usize = 256;
+
+/// What a second listener may say between two pieces of sound. More: it hears no more of the call.
+pub const SHADOW_EVENTS: u32 = 64;
+
+/// Sessions that wait for one of a tenant's places with a provider to become free. Full: the next rung serves at once.
+pub const SESSIONS_WAITING: usize = 64;
+
+/// Time for that where the tenant says none. Over: the next rung serves.
+pub const SESSIONS_WAIT: Duration = Duration::from_millis(300);
+
 /// Sound that waits for the leg's queue, in commands. Full: the speaker is not read (the vendor's connection pushes back).
 pub const MOUTH_BACKLOG: usize = 32;
 

@@ -3,7 +3,7 @@
 //! A session speaks in order, so the sound it gives belongs to the oldest utterance that it has not yet flushed. After a
 //! cancel everything up to `Cancelled` belongs to nobody.
 
-use super::breakers::{Breakers, Climber, Sample};
+use super::breakers::{Breakers, Climber, Sample, Seat};
 use super::call_task::Prompt;
 use super::clock::now;
 use super::limits;
@@ -11,11 +11,12 @@ use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEven
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use vg_domain::event::Role;
 use vg_domain::ids::{PluginId, UtteranceId};
 use vg_domain::speech::spoken_to;
-use vg_domain::tenant::{Ladder, TenantSettings};
+use vg_domain::tenant::{Ladder, Provider, TenantSettings};
 
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,14 +27,19 @@ pub(super) enum Spoken {
     Owed(UtteranceId),
     /// The session cannot go on with it.
     Fell(UtteranceId, Fall),
+    /// Somebody else speaks, for want of a place with this one.
+    PassedOver(Fall),
 }
+
+/// A session, and the tenant's place that it takes.
+type Seated = (Box<dyn Speak>, Seat);
 
 /// One voice for one call.
 pub(super) struct Speaker {
     speaking: Arc<dyn Speaking>,
     request: SpeakingRequest,
     climber: Climber,
-    session: Option<Box<dyn Speak>>,
+    session: Option<Seated>,
     to_session: VecDeque<SpeakingInput>,
     /// Utterances that no session has flushed, oldest first.
     open: VecDeque<Open>,
@@ -89,10 +95,17 @@ impl Open {
 }
 
 impl Speaker {
-    pub(super) fn new(speaking: Arc<dyn Speaking>, breakers: Arc<Breakers>, ladder: Ladder, request: SpeakingRequest) -> Self {
+    /// A session that is one too many is waited for within half of `deadline`, that of the first sound of an utterance.
+    pub(super) fn new(
+        speaking: Arc<dyn Speaking>,
+        breakers: Arc<Breakers>,
+        ladder: Ladder,
+        request: SpeakingRequest,
+        deadline: Duration,
+    ) -> Self {
         Self {
             speaking,
-            climber: Climber::new(breakers, request.tenant.clone(), ladder),
+            climber: Climber::new(breakers, Role::Speaking, request.tenant.clone(), ladder, deadline),
             request,
             session: None,
             to_session: VecDeque::new(),
@@ -149,20 +162,46 @@ impl Speaker {
         self.orders.push_back(order);
     }
 
-    /// Opens a session if there is none. A failure is reported when there is something to say.
+    /// Opens a session if there is none, or none where the call was to be served first. A failure is reported when there is something to say.
     pub(super) fn prepare(&mut self) {
         self.change_between_utterances();
+        if self.session.is_some() && self.open.is_empty() && self.cancels == 0 {
+            let opened = self.climber.climb_back(opener(&self.speaking, &self.request));
+            self.take(opened);
+        }
         let _ = self.ready();
     }
 
+    /// There is a session, or one is waited for.
     fn ready(&mut self) -> Result<(), Fall> {
-        if self.session.is_none() {
-            let (speaking, request) = (&self.speaking, &self.request);
-            let open = |provider: &_| speaking.open(SpeakingRequest { provider: Clone::clone(provider), ..request.clone() });
-            self.session = Some(self.climber.open(open)?);
-            self.request.provider = self.climber.provider().clone();
+        if self.session.is_none() && !self.climber.is_waiting() {
+            let opened = self.climber.open(opener(&self.speaking, &self.request))?;
+            self.take(opened);
         }
         Ok(())
+    }
+
+    fn take(&mut self, opened: Option<Seated>) {
+        if opened.is_some() {
+            self.session = opened;
+            self.request.provider = self.climber.provider().clone();
+            self.hand_over();
+        }
+    }
+
+    /// Goes on with the session that was waited for.
+    fn seat(&mut self) {
+        match self.climber.go_on(opener(&self.speaking, &self.request)) {
+            Ok(opened) => self.take(opened),
+            Err(fall) => self.fall(&fall),
+        }
+    }
+
+    /// Whoever is to speak has fallen over it. Who is waited for has not.
+    fn blame(&self, retry_after: Option<Duration>) {
+        if !self.climber.is_waiting() {
+            self.climber.fell(Sample::Speaking(self.request.clone()), retry_after);
+        }
     }
 
     /// Speaks a clause of an utterance.
@@ -208,7 +247,7 @@ impl Speaker {
     /// Lets the ladder's next provider say what is left of what fell, or stands still.
     pub(super) fn go_on_with_another(&mut self) {
         if !self.fell {
-            self.climber.fell(Sample::Speaking(self.request.clone()));
+            self.blame(None);
         }
         self.let_go();
         self.climber.climb();
@@ -266,6 +305,7 @@ impl Speaker {
     /// The session, and what is on its way to it, goes.
     fn let_go(&mut self) {
         (self.session, self.cancels, self.fell) = (None, 0, false);
+        self.climber.leave();
         self.to_session.clear();
     }
 
@@ -305,7 +345,7 @@ impl Speaker {
         });
         if self.open.len() < before {
             if !self.fell {
-                self.climber.fell(Sample::Speaking(self.request.clone()));
+                self.blame(None);
             }
             // What it may yet say of it belongs to nobody.
             self.let_go();
@@ -322,6 +362,9 @@ impl Speaker {
             if let Some(spoken) = self.to_call.pop_front() {
                 return spoken;
             }
+            if let Some(fall) = self.climber.take_passed() {
+                return Spoken::PassedOver(fall);
+            }
             self.hand_over();
             let mouth = self.mouth.clone().filter(|_| !self.orders.is_empty() || !self.to_mouth.is_empty());
             let read = self.to_mouth.len() < limits::MOUTH_BACKLOG;
@@ -337,6 +380,7 @@ impl Speaker {
                     // The leg is gone; the call learns of it from the leg's events.
                     None => self.mouth = None,
                 },
+                () = self.climber.seated() => self.seat(),
                 event = event(session) => {
                     if let Some(spoken) = self.on_event(event) {
                         return spoken;
@@ -377,7 +421,7 @@ impl Speaker {
                 None
             }
             SpeakingEvent::Fell(fall) => {
-                self.climber.fell(Sample::Speaking(self.request.clone()));
+                self.blame(fall.retry_after);
                 self.let_go();
                 self.fall(&fall);
                 None
@@ -386,7 +430,7 @@ impl Speaker {
     }
 
     fn fall_of(&self, code: &'static str) -> Fall {
-        Fall { plugin: self.plugin().clone(), code }
+        Fall::new(self.plugin().clone(), code)
     }
 
     /// What is open has fallen.
@@ -405,7 +449,7 @@ impl Speaker {
     }
 
     fn hand_over(&mut self) {
-        let Some(session) = self.session.as_mut() else { return };
+        let Some((session, _)) = self.session.as_mut() else { return };
         while let Some(input) = self.to_session.pop_front() {
             if let Err(input) = session.try_tell(input) {
                 self.to_session.push_front(input);
@@ -422,9 +466,16 @@ async fn reserve(mouth: Option<mpsc::Sender<MouthCommand>>) -> Option<mpsc::Owne
     }
 }
 
-async fn event(session: Option<&mut Box<dyn Speak>>) -> Option<SpeakingEvent> {
+fn opener<'a>(
+    speaking: &'a Arc<dyn Speaking>,
+    request: &'a SpeakingRequest,
+) -> impl Fn(&Provider, Seat) -> Result<Box<dyn Speak>, Fall> + 'a {
+    |provider, seat| speaking.open(SpeakingRequest { provider: provider.clone(), seat, ..request.clone() })
+}
+
+async fn event(session: Option<&mut Seated>) -> Option<SpeakingEvent> {
     match session {
-        Some(session) => poll_fn(|cx| session.poll_event(cx)).await,
+        Some((session, _)) => poll_fn(|cx| session.poll_event(cx)).await,
         None => std::future::pending().await,
     }
 }
@@ -478,8 +529,9 @@ mod tests {
             language: "en-US".to_owned(),
             rate_hz: 8_000,
             lines: Arc::from([]),
+            seat: Seat::default(),
         };
-        Speaker::new(Arc::new(mute), Arc::new(Breakers::new(Arc::new(Mute::default()))), ladder, request)
+        Speaker::new(Arc::new(mute), Arc::new(Breakers::new(Arc::new(Mute::default()))), ladder, request, Duration::MAX)
     }
 
     fn sound(ms: usize) -> Option<SpeakingEvent> {
@@ -515,7 +567,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sound_is_owed_for_what_was_told_and_not_said_where_nobody_is_heard() {
         let (mut speaker, answer) = (speaker(), UtteranceId(1));
-        let mut silence = async |speaker: &mut Speaker| {
+        let silence = async |speaker: &mut Speaker| {
             speaker.to_mouth.clear();
             tokio::time::advance(limits::DEAD_AIR).await;
             speaker.nobody_is_heard();

@@ -1,6 +1,6 @@
 //! Who does the parts of the house that are not under test.
 
-use super::Shared;
+use super::{Beside, Shared};
 use futures_util::future::BoxFuture;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,8 +10,9 @@ use tokio::sync::mpsc;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
-use vg_domain::ids::{CallId, ConversationId, TenantId};
+use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId};
 use vg_domain::keypad::Collect;
+use vg_domain::mask::Heard;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest};
 
@@ -38,15 +39,49 @@ pub(super) struct FakeHearing(pub(super) Arc<Shared>);
 impl Hearing for FakeHearing {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
         if let Some(code) = self.0.script.lock().unwrap().hearing_falls.pop_front() {
-            return Err(Fall { plugin: request.provider.plugin.clone(), code });
+            return Err(Fall::new(request.provider.plugin.clone(), code));
+        }
+        if request.provider.plugin.as_str() == "stt-beside" {
+            let manner = self.0.script.lock().unwrap().beside;
+            return Ok(Box::new(SecondListener { manner, events: VecDeque::new() }));
         }
         let (tx, events) = mpsc::channel(32);
         if self.0.is_falling(&request.provider.plugin) {
-            let _ = tx.try_send(HearingEvent::Fell(Fall { plugin: request.provider.plugin, code: "trap" }));
+            let _ = tx.try_send(HearingEvent::Fell(Fall::new(request.provider.plugin, "trap")));
             return Ok(Box::new(FakeListener { shared: Arc::clone(&self.0), events }));
         }
         self.0.listeners.lock().unwrap().push_back(tx);
         Ok(Box::new(FakeListener { shared: Arc::clone(&self.0), events }))
+    }
+}
+
+struct SecondListener {
+    manner: Beside,
+    events: VecDeque<HearingEvent>,
+}
+
+impl Listen for SecondListener {
+    fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput> {
+        match (self.manner, &input) {
+            (Beside::Blocks, _) => return Err(input),
+            (Beside::Traps, _) => {
+                self.events.push_back(HearingEvent::Fell(Fall::new(PluginId::new("stt-beside"), "trap")));
+            }
+            (Beside::Understands(words), HearingInput::Finalize) => {
+                let words = Heard::new(words.to_owned());
+                self.events.extend([HearingEvent::Final(words), HearingEvent::Finalized]);
+            }
+            (Beside::Understands(_) | Beside::Floods, _) => {}
+        }
+        Ok(())
+    }
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
+        if self.manner == Beside::Floods {
+            return Poll::Ready(Some(HearingEvent::Final(Heard::new("la la la".to_owned()))));
+        }
+        // Who tells it something asks it again: the same task does both.
+        self.events.pop_front().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
     }
 }
 
@@ -80,11 +115,11 @@ pub(super) struct FakeSpeaking(pub(super) Arc<Shared>);
 impl Speaking for FakeSpeaking {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         if let Some(code) = self.0.script.lock().unwrap().speaking_falls.pop_front() {
-            return Err(Fall { plugin: request.provider.plugin.clone(), code });
+            return Err(Fall::new(request.provider.plugin.clone(), code));
         }
         let plugin = request.provider.plugin;
         let stalls = self.0.script.lock().unwrap().stalling.contains(&plugin.as_str());
-        let falls = self.0.is_falling(&plugin).then_some(Fall { plugin, code: "trap" });
+        let falls = self.0.is_falling(&plugin).then_some(Fall::new(plugin, "trap"));
         Ok(Box::new(FakeSpeaker {
             shared: Arc::clone(&self.0),
             falls,

@@ -7,7 +7,7 @@ use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
-use vg_domain::tenant::{Ladder, Prompts, Provider, TenantSettings, Timing};
+use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings, Timing};
 use vg_domain::transfer::{PlacePattern, TransferSettings};
 use voice_gateway::application::ports::{Admission, Arrival, TenantError, TenantHint, Tenants};
 
@@ -39,6 +39,7 @@ pub fn settings() -> TenantSettings {
         calls_max: None,
         call_max: None,
         speculations_max: 0,
+        shadow: None,
         outbound: None,
         languages: Vec::new(),
     }
@@ -49,6 +50,12 @@ pub const RECORDED: &str = "recorded";
 
 /// A tenant with two of each provider: `stt-fake`, `stt-second`, `tts-fake`, `tts-second`.
 pub const LADDER: &str = "ladder";
+
+/// The same tenant, who may have one session of the first of each.
+pub const CROWDED: &str = "crowded";
+
+/// A tenant whose calls `stt-beside` hears as well.
+pub const SHADOWED: &str = "shadowed";
 
 /// A tenant whose callers are told something while an answer is late, and about deliveries where none comes.
 pub const HESITANT: &str = "hesitant";
@@ -108,6 +115,20 @@ impl Tenants for FakeTenants {
                     };
                     let (hearing, speaking) = (two("stt-fake", "stt-second"), two("tts-fake", "tts-second"));
                     Ok(Arc::new(TenantSettings { tenant: tenant.clone(), hearing, speaking, ..settings() }))
+                }
+                (None, CROWDED) => {
+                    let two = |first: &str, second: &str| {
+                        let share = Share { sessions_max: Some(1), ..Share::default() };
+                        let provider = |plugin: &str| Provider::new(PluginId::new(plugin), "{}");
+                        Ladder::new(Provider { share, ..provider(first) }, [provider(second)])
+                    };
+                    let (hearing, speaking) = (two("stt-fake", "stt-second"), two("tts-fake", "tts-second"));
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), hearing, speaking, ..settings() }))
+                }
+                (None, SHADOWED) => {
+                    let provider = Provider::new(PluginId::new("stt-beside"), "{}");
+                    let shadow = Some(ShadowSettings { provider, share_per_mille: 1_000, keep_words: false });
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), shadow, ..settings() }))
                 }
                 (None, HESITANT) => {
                     let fillers = vec!["One moment.".to_owned(), "Let me see.".to_owned()];

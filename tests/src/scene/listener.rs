@@ -45,14 +45,14 @@ impl Hearing for Listeners {
         if let Some(ListenerTrouble::Refuses(code)) =
             self.suffers(plugin.as_str(), |trouble| matches!(trouble, ListenerTrouble::Refuses(_)))
         {
-            return Err(Fall { plugin, code: code.leak() });
+            return Err(Fall::new(plugin, code.leak()));
         }
         if request.call.as_str() != "probe" {
             self.log.note(format!("listener opens {plugin}"));
         }
         let session = Session {
             listeners: self.clone(),
-            fall: Fall { plugin, code: "trap" },
+            fall: Fall::new(plugin, "trap"),
             word: String::new(),
             words: Vec::new(),
             events: Timed::default(),

@@ -272,6 +272,7 @@ fn line_of(fact: &Fact) -> String {
             let plugin = plugin.as_ref().map_or("agent", |plugin| plugin.as_str());
             format!("fell {plugin} {} {code}", who.code())
         }
+        Fact::Shadowed(turn) => format!("shadowed {} {}", turn.plugin, turn.agreement.code()),
         Fact::Escalated { target } => format!("escalated {target}"),
         Fact::PathSilent(code) => format!("path_silent {code}"),
         Fact::Refused(refusal) => format!("refused {}", refusal.code()),

@@ -40,7 +40,7 @@ impl Speaking for Voices {
         let plugin = request.provider.plugin;
         let begun = self.begin(plugin.as_str());
         if let Some(VoiceTrouble::Refuses(code)) = begun.trouble {
-            return Err(Fall { plugin, code: code.leak() });
+            return Err(Fall::new(plugin, code.leak()));
         }
         if request.call.as_str() != "probe" {
             self.log.note(format!("voice opens {plugin}"));
@@ -52,7 +52,7 @@ impl Speaking for Voices {
             voice,
             first,
             stands_still: false,
-            fall: Fall { plugin, code: "trap" },
+            fall: Fall::new(plugin, "trap"),
             events: Timed::default(),
         }))
     }

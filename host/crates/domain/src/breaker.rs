@@ -12,11 +12,15 @@ const PAUSE: Duration = Duration::from_secs(5);
 const OPEN_MAX: Duration = Duration::from_secs(3_600);
 /// It is probed at least so often.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// Who wants not to be asked for longer than this is asked after this: a clock that goes wrong elsewhere costs no more.
+const REST_MAX: Duration = Duration::from_secs(600);
 
 /// One provider as one tenant uses it, over all of the tenant's calls. Closed at first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
     state: State,
+    /// It asked not to be asked before.
+    rests_until: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,10 +50,27 @@ impl Breaker {
         opens
     }
 
+    /// It fell and wants to be left alone until that moment: nobody asks before, not even a probe. True where that opens the breaker.
+    pub fn rests(&mut self, now: Instant, until: Instant) -> bool {
+        let until = until.min(now + REST_MAX);
+        let opens = !self.is_open();
+        self.rests_until = Some(until);
+        self.state = State::Open { since: now, probe_at: until, pause: PAUSE };
+        opens
+    }
+
+    /// Until when it is not to be asked at all; none where it may be.
+    pub fn rests_until(&self, now: Instant) -> Option<Instant> {
+        self.rests_until.filter(|until| now < *until)
+    }
+
     /// It did what it is for, in a call or for a probe. True where that closes the breaker.
-    pub fn served(&mut self) -> bool {
-        let closes = self.is_open();
-        self.state = State::default();
+    pub fn served(&mut self, now: Instant) -> bool {
+        // A session that is up says nothing of whether there may be another.
+        let closes = self.is_open() && self.rests_until(now).is_none();
+        if closes || !self.is_open() {
+            *self = Self::default();
+        }
         closes
     }
 
@@ -99,11 +120,26 @@ mod tests {
         let now = some_moment();
         let mut breaker = open(now);
         assert!(breaker.is_open() && !breaker.fell(now), "it opens once");
-        assert!(breaker.served() && !breaker.is_open() && !breaker.served(), "and closes once");
+        assert!(breaker.served(now) && !breaker.is_open() && !breaker.served(now), "and closes once");
         assert!(breaker.is_forgettable(now));
         assert_eq!([breaker.fell(now), breaker.fell(now)], [false, false]);
-        breaker.served();
+        breaker.served(now);
         assert_eq!([breaker.fell(now), breaker.fell(now)], [false, false], "a service ends the row");
+    }
+
+    #[test]
+    fn who_wants_to_be_left_alone_is_until_then() {
+        let (now, second) = (some_moment(), Duration::from_secs(1));
+        let mut breaker = Breaker::default();
+        assert!(breaker.rests(now, now + 30 * second) && breaker.is_open(), "one fall is enough");
+        assert!(!breaker.rests(now, now + 30 * second), "it opens once");
+        assert_eq!(breaker.rests_until(now + 29 * second), Some(now + 30 * second));
+        assert_eq!(breaker.probe_at(), Some(now + 30 * second));
+        assert!(!breaker.served(now + 29 * second) && breaker.is_open(), "sessions that were up go on");
+        assert_eq!(breaker.rests_until(now + 30 * second), None);
+        assert!(breaker.served(now + 30 * second) && !breaker.is_open());
+        breaker.rests(now, now + 86_400 * second);
+        assert_eq!(breaker.rests_until(now), Some(now + REST_MAX), "no longer than that");
     }
 
     #[test]
@@ -125,7 +161,7 @@ mod tests {
             now = due;
             breaker.probe_fell(now);
         }
-        breaker.served();
+        breaker.served(now);
         assert_eq!(breaker.probe_at(), None);
         assert!(!open(now).is_forgettable(now + PAUSE_MAX) && open(now).is_forgettable(now + OPEN_MAX));
         assert_eq!(open(now).probe_at(), Some(now + PAUSE), "a new row begins with the shortest pause");

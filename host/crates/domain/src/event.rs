@@ -2,6 +2,7 @@
 
 use crate::dialling::AnsweredBy;
 use crate::ids::{PluginId, TurnId, UtteranceId};
+use crate::likeness::Likeness;
 use crate::mask::MaskedText;
 use crate::outcome::Outcome;
 use crate::parties::Parties;
@@ -78,6 +79,8 @@ pub enum Fact {
         /// Bounded label.
         code: &'static str,
     },
+    /// A turn was heard by a second listener as well, whose words count for nothing.
+    Shadowed(ShadowTurn),
     /// The call is handed to a person.
     Escalated {
         /// Dialplan place `context,extension`.
@@ -117,6 +120,55 @@ pub enum Fact {
     },
     /// The call is over.
     Ended(Outcome),
+}
+
+/// What a second listener understood of a turn, beside the one whose words count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowTurn {
+    /// The second listener.
+    pub plugin: PluginId,
+    /// Whether both understood the same.
+    pub agreement: Agreement,
+    /// Counts of their words.
+    pub likeness: Likeness,
+    /// So much later than the first's its last words came, in milliseconds; less than 0 where they came earlier. None where one of them has none.
+    pub delay_ms: Option<i64>,
+    /// The words, where the tenant keeps them.
+    pub kept: Option<KeptWords>,
+}
+
+/// Words of two listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptWords {
+    /// Of the listener whose words count.
+    pub first: MaskedText,
+    /// Of the other one.
+    pub second: MaskedText,
+}
+
+/// Whether two listeners understood the same, case and punctuation aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// Word for word.
+    Same,
+    /// Not word for word.
+    Differs,
+    /// The second understood nothing.
+    Missing,
+    /// Only the second understood something.
+    Extra,
+}
+
+impl Agreement {
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Differs => "differs",
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+        }
+    }
 }
 
 /// Who answers in a conversation.

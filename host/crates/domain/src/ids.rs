@@ -54,6 +54,15 @@ text_id! {
     PluginId
 }
 
+impl PluginId {
+    /// Its name without registry and version: `stt-x` of `stt-x@1.2.0` and of `oci://example.com/speech/stt-x:1.2`.
+    pub fn plain(&self) -> &str {
+        let id = self.as_str();
+        let name = id.strip_prefix("oci://").map_or(id, |oci| oci.rsplit('/').next().unwrap_or(oci));
+        name.split(['@', ':']).next().unwrap_or(name)
+    }
+}
+
 /// One thing the caller said and what came of it; counts from 1 within a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TurnId(pub u32);

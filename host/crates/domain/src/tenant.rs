@@ -26,6 +26,8 @@ pub struct TenantSettings {
     pub hearing: Ladder,
     /// Who speaks.
     pub speaking: Ladder,
+    /// Who listens beside, for comparison; none where nobody does.
+    pub shadow: Option<ShadowSettings>,
     /// Lines that the gateway says by itself.
     pub prompts: Prompts,
     /// When the gateway acts by itself.
@@ -74,6 +76,17 @@ impl TenantSettings {
 /// The language of a BCP 47 tag, without region and whatever else.
 pub fn primary_language(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or_default()
+}
+
+/// A second listener: it hears the same, and nobody is served by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShadowSettings {
+    /// Who.
+    pub provider: Provider,
+    /// How many calls of a thousand.
+    pub share_per_mille: u16,
+    /// Whether masked words of both are told where they are compared. Otherwise only their number is.
+    pub keep_words: bool,
 }
 
 /// The providers of a role in the order in which they are tried. Cheap to clone.
@@ -194,8 +207,10 @@ pub struct Access {
 /// A tenant's own limits on a plugin; none for the operator's alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Share {
-    /// Sessions at a time.
+    /// Sessions at a time, of all calls of one gateway.
     pub sessions_max: Option<u32>,
+    /// So long a session that is one too many waits for one to end before the next rung serves; none for the gateway's own time.
+    pub sessions_wait: Option<Duration>,
     /// Connections at a time.
     pub connections_max: Option<u32>,
 }
@@ -331,6 +346,7 @@ mod tests {
             calls_max: None,
             call_max: None,
             speculations_max: 0,
+            shadow: None,
             outbound: None,
             languages,
         }

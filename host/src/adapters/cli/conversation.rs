@@ -145,6 +145,7 @@ fn line(fact: &PhoneFact) -> Option<String> {
         PhoneFact::Interrupted { spoken_ms, .. } => format!("  --      interrupted after {spoken_ms} ms"),
         PhoneFact::Turn { latency_ms, .. } => return latency_ms.as_ref().map(latency_line),
         PhoneFact::Fell { who, code } => format!("  --      {who} fell: {code}"),
+        PhoneFact::Shadowed { outcome } => format!("  --      a second listener: {outcome}"),
         PhoneFact::Escalated => "  --      handed to a person".to_owned(),
         PhoneFact::Transferring { kind } => format!("  --      handing over: {kind}"),
         PhoneFact::Transferred { kind } => format!("  --      handed over: {kind}"),

@@ -51,6 +51,12 @@ fn row(settings: &TenantSettings) -> Value {
         "greeting_interruptible": settings.greeting_interruptible,
         "hearing": ladder(&settings.hearing),
         "speaking": ladder(&settings.speaking),
+        "shadow": settings.shadow.as_ref().map(|shadow| {
+            let mut told = provider(&shadow.provider);
+            told["share"] = json!(f64::from(shadow.share_per_mille) / 1_000.0);
+            told["keep_words"] = json!(shadow.keep_words);
+            told
+        }),
         "prompts": {
             "not_understood": prompts.not_understood,
             "still_there": prompts.still_there,
@@ -95,6 +101,7 @@ fn provider(provider: &Provider) -> Value {
         "hosts": provider.access.hosts,
         "secrets": secrets,
         "sessions_max": provider.share.sessions_max,
+        "sessions_wait_ms": provider.share.sessions_wait.map(|wait| wait.as_millis() as u64),
         "connections_max": provider.share.connections_max,
         "sound": provider.sound.map(|sound| format!("{}-{}", sound.coding, sound.rate_hz)),
     })

@@ -190,6 +190,11 @@ pub enum PhoneFact {
     },
     /// The call is handed to a person.
     Escalated,
+    /// A second listener heard a turn as well.
+    Shadowed {
+        /// Whether it understood the same: `same`, `differs`, `missing`, `extra`.
+        outcome: String,
+    },
     /// The caller is being handed over.
     Transferring {
         /// `human`, `queue`, `extension` or `external`.
@@ -269,6 +274,7 @@ impl From<&Fact> for PhoneFact {
             },
             Fact::Fell { who, code, .. } => Self::Fell { who: who.code().into(), code: (*code).into() },
             Fact::Escalated { .. } => Self::Escalated,
+            Fact::Shadowed(turn) => Self::Shadowed { outcome: turn.agreement.code().into() },
             Fact::Agent(profile) => Self::Agent { id: profile.id.clone(), name: profile.name.clone() },
             Fact::PathSilent(code) => Self::Fell { who: "media".into(), code: (*code).into() },
             Fact::Refused(refusal) => Self::Ended { cause: refusal.code().into(), turns: 0 },

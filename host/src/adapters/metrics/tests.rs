@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 use vg_domain::call::{Overlap, Speculation, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
+use vg_domain::event::{Agreement, ShadowTurn};
 use vg_domain::ids::{CallId, PluginId, TenantId, TurnId};
+use vg_domain::likeness::Likeness;
 use vg_domain::mask::MaskedText;
 use vg_domain::outcome::EndCause;
 use vg_domain::turn::{LatencyParts, TurnRecord};
@@ -51,6 +53,19 @@ fn observed() -> Metrics {
         Observation::PathRebuilt("proven"),
         Observation::CallAnswered(AnsweredBy::Machine),
         Observation::SetUp(SetUpTimes::default()),
+        Observation::SessionsHeld { role: "hearing", tenant: TenantId::new("acme"), plugin: PluginId::new("stt-x"), sessions: 2 },
+        Observation::SessionAwaited { role: "hearing", plugin: PluginId::new("stt-x"), outcome: "late" },
+        Observation::ShadowCompared {
+            tenant: TenantId::new("acme"),
+            turn: ShadowTurn {
+                plugin: PluginId::new("stt-y"),
+                agreement: Agreement::Differs,
+                likeness: Likeness::of("what time is it", "what dime is it"),
+                delay_ms: Some(-120),
+                kept: None,
+            },
+        },
+        Observation::ShadowDropped { plugin: PluginId::new("stt-y"), code: "slow" },
         Observation::DeadAir,
         Observation::Inactive,
         Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },

@@ -1,6 +1,6 @@
 //! Plugins that come and go while calls run: looked at before they lie in the folder, and put there only by who vouches for them.
 
-use super::shelf::{Cause, Found, Shelf, admit, load, plain};
+use super::shelf::{Cause, Found, Shelf, admit, load};
 use super::stamp::Stamp;
 use super::standing::{Absent, Standing};
 use std::collections::BTreeSet;
@@ -114,7 +114,7 @@ impl Shelf {
 
     /// Whether a tenant who writes `needed` gets the folder's plugin `id`.
     fn is_served_by(&self, needed: &PluginId, id: &PluginId) -> bool {
-        let by_version = || plain(needed.as_str()) == id.as_str() && !self.snapshot().contains_key(needed);
+        let by_version = || needed.plain() == id.as_str() && !self.snapshot().contains_key(needed);
         needed == id || by_version()
     }
 }

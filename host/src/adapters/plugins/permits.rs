@@ -1,19 +1,18 @@
 //! Who may do what: the operator's policy, and the grants that tenants' sessions are given under it.
 
-use super::shelf::plain;
 use super::standing::Standing;
 use crate::config::{Fault, SecretsWithin};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use vg_domain::ids::TenantId;
 use vg_domain::tenant::Provider;
 use vg_plugin_host::links::grant::Grant;
 use vg_plugin_host::links::secrets::{LocalStore, SecretSpec};
 use vg_plugin_host::policy::{Granted, Policy, Shortfall, TenantWish};
 
-/// Whose connections or sessions are counted together: those of a tenant and a plugin, by their kind and number.
-type ShareKey = (TenantId, String, &'static str, u32);
+/// Whose connections are counted together: those of a tenant and a plugin, by their number.
+type ShareKey = (TenantId, String, u32);
 
 /// The policy of this moment and the grants made under it.
 pub(super) struct Permits {
@@ -65,10 +64,10 @@ impl Permits {
             return made.clone();
         }
         let made = if self.faults(provider, standing).is_empty() {
-            let name = plain(provider.plugin.as_str());
+            let name = provider.plugin.plain();
             let operator = inner.policy.terms(name).connections_max;
             let connections = provider.share.connections_max.map_or(operator, |own| own.min(operator));
-            let connections = inner.share((tenant.clone(), name.to_owned(), "connections", connections));
+            let connections = inner.share((tenant.clone(), name.to_owned(), connections));
             // What the policy does not permit shows when the session asks for it: it may never need it.
             self.granted(&inner.policy, tenant, provider, standing, Some(connections))
                 .map(|granted| granted.grant)
@@ -78,14 +77,6 @@ impl Permits {
         };
         inner.grants.insert(key, made.clone());
         made
-    }
-
-    /// One of the sessions that the tenant permits itself; none where all are taken.
-    pub(super) fn session(&self, tenant: &TenantId, provider: &Provider) -> Option<Option<OwnedSemaphorePermit>> {
-        let Some(sessions_max) = provider.share.sessions_max else { return Some(None) };
-        let name = plain(provider.plugin.as_str()).to_owned();
-        let share = self.inner().share((tenant.clone(), name, "sessions", sessions_max));
-        share.try_acquire_owned().ok().map(Some)
     }
 
     /// What a tenant's provider wishes and is not permitted.
@@ -141,7 +132,7 @@ impl Permits {
             store: Arc::<LocalStore>::clone(&self.store),
             connections,
         };
-        policy.grant(plain(provider.plugin.as_str()), standing.plugin.descriptor(), wish)
+        policy.grant(provider.plugin.plain(), standing.plugin.descriptor(), wish)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -151,7 +142,7 @@ impl Permits {
 
 impl Inner {
     fn share(&mut self, key: ShareKey) -> Arc<Semaphore> {
-        let permits = Semaphore::MAX_PERMITS.min(key.3 as usize);
+        let permits = Semaphore::MAX_PERMITS.min(key.2 as usize);
         Arc::clone(self.shares.entry(key).or_insert_with(|| Arc::new(Semaphore::new(permits))))
     }
 }

@@ -3,11 +3,12 @@
 use super::sound::{self, ToPlugin};
 use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::PluginId;
 use vg_domain::mask::Heard;
-use vg_plugin_host::api::{AudioFormat, SpeechEdge, SttInput, TtsInput};
-use vg_plugin_host::session::{SttEvent, SttSession, TtsEvent, TtsSession};
+use vg_plugin_host::api::{AudioFormat, FaultKind, SpeechEdge, SttInput, TtsInput};
+use vg_plugin_host::session::{SessionEnd, SttEvent, SttSession, TtsEvent, TtsSession};
 
 pub(super) struct Listener {
     pub(super) plugin: PluginId,
@@ -46,7 +47,7 @@ impl Listen for Listener {
                 SttEvent::Partial(transcript) => HearingEvent::Partial(Heard::new(transcript.text)),
                 SttEvent::Final(transcript) => HearingEvent::Final(Heard::new(transcript.text)),
                 SttEvent::Finalized => HearingEvent::Finalized,
-                SttEvent::Ended(end) => HearingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
+                SttEvent::Ended(end) => HearingEvent::Fell(fall(&self.plugin, &end)),
                 // Turns are cut by our own edges; usage is accounted by a later issue of the house.
                 SttEvent::SpeechStarted(_) | SttEvent::SpeechEnded(_) | SttEvent::Usage(_) => continue,
             };
@@ -86,10 +87,21 @@ impl Speak for Speaker {
                 }
                 TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
                 TtsEvent::Cancelled => SpeakingEvent::Cancelled,
-                TtsEvent::Ended(end) => SpeakingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
+                TtsEvent::Ended(end) => SpeakingEvent::Fell(fall(&self.plugin, &end)),
                 TtsEvent::Word(_) | TtsEvent::Usage(_) => continue,
             };
             return Poll::Ready(Some(event));
         }
     }
+}
+
+fn fall(plugin: &PluginId, end: &SessionEnd) -> Fall {
+    let retry_after = match end {
+        SessionEnd::Fault(fault) => match fault.kind {
+            FaultKind::Quota { retry_after_ms } => retry_after_ms.map(Duration::from_millis),
+            _ => None,
+        },
+        SessionEnd::Done | SessionEnd::Fell(_) => None,
+    };
+    Fall { retry_after, ..Fall::new(plugin.clone(), end.code()) }
 }

@@ -95,14 +95,14 @@ impl Shelf {
             }
             match self.stored(id) {
                 // The version may be that of the folder's own file, which shows once it is loaded.
-                Found::Nowhere(Lack::Missing) if found.contains_key(&PluginId::new(plain(id.as_str()))) => {}
+                Found::Nowhere(Lack::Missing) if found.contains_key(&PluginId::new(id.plain())) => {}
                 stored => drop(found.insert(id.clone(), stored)),
             }
         }
         let mut stocked = Stocked::default();
         let mut places = BTreeMap::new();
         for (id, found) in found {
-            let cause = Cause { found, terms: policy.terms(plain(id.as_str())) };
+            let cause = Cause { found, terms: policy.terms(id.plain()) };
             let place = match before.get(&id) {
                 Some(place) if place.cause == cause => Place { cause, holds: place.holds.clone() },
                 previous => {
@@ -206,7 +206,7 @@ impl Shelf {
             Found::File(path, _) => Reference::File(path.clone()),
             Found::Stored(reference, _) => reference.clone(),
         };
-        let name = plain(id.as_str());
+        let name = id.plain();
         load(host, name, admit(&reference, &self.store, name, &cause.terms)?, &cause.terms)
     }
 }
@@ -235,12 +235,6 @@ pub(super) fn load(host: &PluginHost, name: &str, opened: Opened, terms: &Terms)
     let schema = OptionsSchema::of(plugin.descriptor());
     let signer = opened.admitted.signer.map(|signer| signer.key.to_string());
     Ok(Standing { plugin, schema, signer })
-}
-
-/// The name that a policy knows a plugin by.
-pub(super) fn plain(id: &str) -> &str {
-    let name = id.strip_prefix("oci://").map_or(id, |oci| oci.rsplit('/').next().unwrap_or(oci));
-    name.split(['@', ':']).next().unwrap_or(name)
 }
 
 /// Pinned digests are held against what was loaded: there may be several, while one version replaces another.

@@ -4,6 +4,7 @@ mod fallback;
 mod languages;
 mod menu;
 mod prompts;
+mod shadow;
 mod transfer;
 
 use super::lines::{Lines, RawDid, RawTrunk};
@@ -37,6 +38,7 @@ pub(super) struct RawTenant {
     recording: bool,
     hearing: RawLadder,
     speaking: RawLadder,
+    shadow: Option<shadow::RawShadow>,
     prompts: prompts::RawPrompts,
     timing: RawTiming,
     fallback: fallback::RawFallback,
@@ -70,6 +72,7 @@ struct RawProvider {
 #[serde(deny_unknown_fields, default)]
 struct RawShare {
     sessions_max: Option<u32>,
+    sessions_wait_ms: Option<u32>,
     connections_max: Option<u32>,
 }
 
@@ -158,6 +161,8 @@ impl RawTenant {
         let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let lines = Lines::resolve(self.trunk, self.did, faults);
         let (hearing, speaking) = (hearing?, speaking?);
+        let shadow = self.shadow.and_then(|shadow| shadow.resolve(file_text, &hearing, faults));
+        let (shadow, beside) = shadow.unzip();
         let mut settings = TenantSettings {
             tenant,
             language: language?,
@@ -165,6 +170,7 @@ impl RawTenant {
             greeting_interruptible: self.greeting_interruptible.unwrap_or(true),
             hearing: ladder(&hearing)?,
             speaking: ladder(&speaking)?,
+            shadow,
             prompts: prompts?,
             timing,
             fallback,
@@ -180,7 +186,7 @@ impl RawTenant {
         };
         let (languages, others) = languages::resolve(self.languages, &settings, file_text, faults);
         settings.languages = languages;
-        Some(TenantDraft { settings, lines, rungs: [hearing, speaking, others].concat() })
+        Some(TenantDraft { settings, lines, rungs: [hearing, speaking, Vec::from_iter(beside), others].concat() })
     }
 }
 
@@ -222,11 +228,14 @@ impl RawProvider {
                 faults.add(format_args!("{path}.hosts[{at}]"), fault);
             }
         }
-        let share = Share { sessions_max: self.limits.sessions_max, connections_max: self.limits.connections_max };
+        let share = self.limits.share();
         for (key, limit) in [("sessions_max", share.sessions_max), ("connections_max", share.connections_max)] {
             if limit == Some(0) {
                 faults.add(format_args!("{path}.limits.{key}"), "must be at least 1");
             }
+        }
+        if share.sessions_wait.is_some() && share.sessions_max.is_none() {
+            faults.add(format_args!("{path}.limits.sessions_wait_ms"), "means nothing without sessions_max");
         }
         let sound = self.sound.map(|text| text.parse::<Sound>()).transpose();
         let sound = sound.map_err(|fault| faults.add(format_args!("{path}.sound"), fault)).ok()?;
@@ -248,6 +257,13 @@ fn check_secrets(secrets: &Table, path: &str, faults: &mut Faults) {
     }
     for fault in Secrets::resolve(&specs, Arc::new(LocalStore::default())).err().into_iter().flatten() {
         faults.add(format_args!("{path}.secrets.{}", fault.path), fault.message);
+    }
+}
+
+impl RawShare {
+    fn share(&self) -> Share {
+        let sessions_wait = self.sessions_wait_ms.map(|ms| Duration::from_millis(ms.into()));
+        Share { sessions_max: self.sessions_max, sessions_wait, connections_max: self.connections_max }
     }
 }
 

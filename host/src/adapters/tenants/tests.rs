@@ -105,7 +105,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `human`, `transfer`, `menu`, `recording`, \
-             `hearing`, `speaking`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`",
+             `hearing`, `speaking`, `shadow`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",
@@ -175,7 +175,7 @@ const LADDER: &str = r#"
     languages = ["pt-BR", "es"]
     sound = "mulaw-8000"
     hosts = ["wss://eu.example.com"]
-    limits = { sessions_max = 3, connections_max = 2 }
+    limits = { sessions_max = 3, sessions_wait_ms = 500, connections_max = 2 }
     [hearing.options]
     endpoint = "http://127.0.0.1:9"
     [hearing.secrets.api_key]
@@ -203,6 +203,7 @@ async fn a_ladder_is_read_with_all_that_belongs_to_a_rung() {
     assert_eq!(first.access.hosts.as_deref(), Some(&["wss://eu.example.com".to_owned()][..]));
     assert_eq!(first.sound, Some(Sound { coding: Coding::Mulaw, rate_hz: 8000 }));
     assert_eq!((first.share.sessions_max, first.share.connections_max), (Some(3), Some(2)));
+    assert_eq!(first.share.sessions_wait, Some(Duration::from_millis(500)));
     let secrets: serde_json::Value = serde_json::from_str(&first.access.secrets).unwrap();
     assert_eq!(secrets["api_key"]["ref"], "env:ACME_KEY");
     assert_eq!(*second, Provider::new(PluginId::new("stt-local"), "{}"));
@@ -390,4 +391,32 @@ async fn a_call_is_admitted_with_the_ids_that_confirmed_it_or_refused() {
     assert_eq!(admitted(acme(), "551140028922", "PJSIP/two-00000001").await, Err(TenantError::TrunkMismatch));
     // By name alone nothing is confirmed: that is for calls of our own.
     assert_eq!(tenants.named(&TenantId::new("acme")).await.unwrap().tenant.as_str(), "acme");
+}
+
+#[test]
+fn a_wait_for_a_place_means_nothing_where_places_are_not_counted() {
+    let faults = faults(&[("a.toml", &LADDER.replace("sessions_max = 3, ", ""))], "a");
+    assert_eq!(faults[0], "a.toml: hearing[0].limits.sessions_wait_ms: means nothing without sessions_max");
+}
+
+#[tokio::test]
+async fn a_second_listener_is_read_and_what_makes_no_sense_of_it_is_a_fault() {
+    let beside = "[shadow]\nplugin = 'stt-b'\nshare = 0.25\nkeep_words = true\nlimits = { sessions_max = 2 }\n";
+    let folder = folder(&[("acme.toml", &format!("{LADDER}{beside}"))]);
+    let settings = of_hint(&taken(Some(folder.path()), Some("acme")), TenantHint::Default).await.unwrap();
+    let shadow = settings.shadow.as_ref().unwrap();
+    assert_eq!((shadow.provider.plugin.as_str(), shadow.share_per_mille, shadow.keep_words), ("stt-b", 250, true));
+    assert_eq!(shadow.provider.share.sessions_max, Some(2));
+    for (wrong, fault) in [
+        ("share = 1.1", "shadow.share: must lie between 0.0 and 1.0"),
+        ("share = nan", "shadow.share: must lie between 0.0 and 1.0"),
+        ("limits = { sessions_wait_ms = 1 }", "shadow.limits.sessions_wait_ms: nobody waits for a second listener"),
+        ("languages = ['en']", "shadow.languages: unknown field"),
+    ] {
+        let text = format!("{LADDER}[shadow]\nplugin = 'stt-b'\n{wrong}\n");
+        let faults = faults(&[("a.toml", &text)], "a");
+        assert!(faults[0].starts_with(&format!("a.toml: {fault}")), "{faults:?}");
+    }
+    let same = faults(&[("a.toml", &format!("{LADDER}[shadow]\nplugin = 'stt-local'\n"))], "a");
+    assert_eq!(same[0], "a.toml: shadow.plugin: is a rung of hearing: it would be compared with itself");
 }

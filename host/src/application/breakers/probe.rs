@@ -31,8 +31,13 @@ impl Breakers {
                 && let Some(sample) = self.take_due(now())
             {
                 let (hearing, speaking) = (Arc::clone(&hearing), Arc::clone(&speaking));
+                let (mut asked, seats) = (sample.clone(), Arc::clone(&self.seats));
                 probes.spawn(async move {
-                    let served = timeout(PROBE_MAX, probe(&*hearing, &*speaking, sample.clone())).await.unwrap_or(false);
+                    let probe = async {
+                        // Who is served already is not turned away for a probe.
+                        asked.take_seat(&seats).is_some() && probe(&*hearing, &*speaking, asked).await
+                    };
+                    let served = timeout(PROBE_MAX, probe).await.unwrap_or(false);
                     (sample, served)
                 });
             }
@@ -81,7 +86,7 @@ impl Breakers {
 /// Whether the provider does once what it is for.
 async fn probe(hearing: &dyn Hearing, speaking: &dyn Speaking, sample: Sample) -> bool {
     match sample {
-        Sample::Hearing(request) => {
+        Sample::Hearing(request) | Sample::Shadow(request) => {
             let silence = vec![0; (request.rate_hz * SILENCE_MS / 1_000) as usize];
             let Ok(session) = hearing.open(request) else { return false };
             hears(session, silence).await

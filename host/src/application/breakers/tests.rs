@@ -1,18 +1,29 @@
+mod places;
+
 use super::*;
-use crate::application::ports::{Hearing, HearingEvent, HearingInput, Listen, Speak, Speaking, SpeakingEvent, SpeakingInput};
+use crate::application::ports::{
+    Fall, Hearing, HearingEvent, HearingInput, Listen, Speak, Speaking, SpeakingEvent, SpeakingInput,
+};
 use std::collections::VecDeque;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use vg_domain::tenant::Ladder;
 
-/// What was observed of breakers, as `role state`.
+/// What was observed of providers, in short.
 #[derive(Default)]
 struct Seen(Mutex<Vec<String>>);
 
 impl Observe for Seen {
     fn observe(&self, observation: &Observation) {
-        let Observation::BreakerTurned { role, plugin, open, .. } = observation else { return };
-        self.0.lock().unwrap().push(format!("{role} {plugin} {}", if *open { "open" } else { "closed" }));
+        self.0.lock().unwrap().push(match observation {
+            Observation::BreakerTurned { role, plugin, open, .. } => {
+                format!("{role} {plugin} {}", if *open { "open" } else { "closed" })
+            }
+            Observation::SessionsHeld { tenant, plugin, sessions, .. } => format!("{tenant} {plugin} {sessions}"),
+            Observation::SessionAwaited { plugin, outcome, .. } => format!("{plugin} {outcome}"),
+            _ => return,
+        });
     }
 }
 
@@ -29,7 +40,7 @@ impl Hearing for World {
     fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall> {
         assert_eq!(request.call.as_str(), "probe", "it is no caller's session");
         self.opened.fetch_add(1, Relaxed);
-        let fell = HearingEvent::Fell(Fall { plugin: request.provider.plugin, code: "trap" });
+        let fell = HearingEvent::Fell(Fall::new(request.provider.plugin, "trap"));
         Ok(Box::new(Session([if self.healthy.load(Relaxed) { HearingEvent::Finalized } else { fell }].into())))
     }
 }
@@ -76,6 +87,7 @@ fn ears(name: &str) -> Sample {
         provider: provider(name),
         language: "en-US".into(),
         rate_hz: 8_000,
+        seat: Seat::default(),
     })
 }
 
@@ -87,21 +99,22 @@ fn voice(name: &str) -> Sample {
         language: "en-US".into(),
         rate_hz: 8_000,
         lines: [].into(),
+        seat: Seat::default(),
     })
 }
 
 fn climber(breakers: &Arc<Breakers>, tenant: &str) -> Climber {
     let ladder = Ladder::new(provider("a"), [provider("b"), provider("c")]);
-    Climber::new(Arc::clone(breakers), TenantId::new(tenant), ladder)
+    Climber::new(Arc::clone(breakers), Role::Hearing, TenantId::new(tenant), ladder, Duration::from_secs(2))
 }
 
 /// Who serves, where those of `away` do not open.
 fn serves(climber: &mut Climber, away: &[&str]) -> Result<String, String> {
-    let opened = climber.open(|provider| match provider.plugin.as_str() {
-        name if away.contains(&name) => Err(Fall { plugin: provider.plugin.clone(), code: "no" }),
+    let opened = climber.open(|provider, _| match provider.plugin.as_str() {
+        name if away.contains(&name) => Err(Fall::new(provider.plugin.clone(), "no")),
         name => Ok(name.to_owned()),
     });
-    opened.map_err(|fall| fall.plugin.to_string())
+    opened.map(|opened| opened.expect("nobody is waited for").0).map_err(|fall| fall.plugin.to_string())
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +136,7 @@ async fn whoever_fell_three_times_in_any_calls_of_a_tenant_is_asked_last() {
     let breakers = Arc::new(Breakers::new(Arc::clone(&seen) as _));
     for _ in 0..3 {
         assert_eq!(serves(&mut climber(&breakers, "acme"), &[]), Ok("a".into()));
-        climber(&breakers, "acme").fell(ears("a"));
+        climber(&breakers, "acme").fell(ears("a"), None);
     }
     assert_eq!(*seen.0.lock().unwrap(), ["hearing a open"]);
     assert_eq!(serves(&mut climber(&breakers, "acme"), &[]), Ok("b".into()));
@@ -141,7 +154,7 @@ async fn a_breaker_is_probed_in_the_background_until_its_provider_serves() {
         let breakers = Arc::new(Breakers::new(Arc::clone(&seen) as _));
         let running = breakers.run(Arc::clone(&world) as _, Arc::clone(&world) as _, close.clone());
         let story = async {
-            (0..3).for_each(|_| climber(&breakers, "acme").fell(sample.clone()));
+            (0..3).for_each(|_| climber(&breakers, "acme").fell(sample.clone(), None));
             // After 5, 10 and 20 seconds.
             tokio::time::sleep(Duration::from_secs(36)).await;
             assert_eq!(world.opened.load(Relaxed), 3);

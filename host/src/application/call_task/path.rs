@@ -2,6 +2,7 @@
 
 use super::{Act, CallTask, MediaLeg, Observation, TelephonyError};
 use crate::application::path::{OnSilentPath, Silence};
+use crate::application::shadow::Shadow;
 use std::time::Instant;
 use vg_domain::call::{CallInput, Phase};
 use vg_domain::event::Fact;
@@ -36,6 +37,7 @@ impl CallTask {
             Ok(leg) => {
                 self.set_up.forget();
                 self.listener.begin_anew();
+                self.shadow(Shadow::stop);
                 self.connect(leg);
                 self.watch_path();
                 self.tell(CallInput::MediaRebuilt);

@@ -1,7 +1,7 @@
 //! What a fact is called outside, and what of it is told.
 
 use std::collections::BTreeMap;
-use vg_domain::event::{Fact, Role};
+use vg_domain::event::{Fact, Role, ShadowTurn};
 use vg_domain::transfer::TransferMode;
 
 /// A value of an event.
@@ -73,6 +73,7 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             data.extend(plugin.as_ref().map(|plugin| ("plugin", word(plugin.as_str()))));
             (kind, data)
         }
+        Fact::Shadowed(turn) => ("shadow.turn", shadowed(turn)),
         // The target may be a number.
         Fact::Escalated { .. } => ("call.escalated", Data::new()),
         Fact::Ended(outcome) => {
@@ -80,6 +81,21 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         }
     };
     Some(told)
+}
+
+/// Words only where the tenant keeps them.
+fn shadowed(turn: &ShadowTurn) -> Data {
+    let mut data = Data::from([
+        ("plugin", word(turn.plugin.as_str())),
+        ("outcome", word(turn.agreement.code())),
+        ("words", number(turn.likeness.words)),
+        ("words_edited", number(turn.likeness.edited)),
+    ]);
+    data.extend(turn.delay_ms.map(|ms| (if ms < 0 { "earlier_ms" } else { "later_ms" }, Value::Number(ms.unsigned_abs()))));
+    if let Some(kept) = &turn.kept {
+        data.extend([("first", word(kept.first.as_str())), ("second", word(kept.second.as_str()))]);
+    }
+    data
 }
 
 fn handover(kind: &str, mode: TransferMode) -> Data {

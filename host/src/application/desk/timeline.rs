@@ -166,9 +166,12 @@ fn step(fact: &Fact) -> Option<Step> {
         Fact::Referred { kind } => Step::Referred(kind),
         Fact::TransferFailed { kind, mode, code } => Step::NotHandedOver(Handed { kind, mode: *mode }, code),
         Fact::Ended(outcome) => Step::Ended(outcome.cause),
-        Fact::Hearing { .. } | Fact::Saying { .. } | Fact::Refused(_) | Fact::Agent(_) | Fact::LanguageChanged { .. } => {
-            return None;
-        }
+        Fact::Hearing { .. }
+        | Fact::Shadowed(_)
+        | Fact::Saying { .. }
+        | Fact::Refused(_)
+        | Fact::Agent(_)
+        | Fact::LanguageChanged { .. } => return None,
     })
 }
 

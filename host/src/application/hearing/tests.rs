@@ -47,9 +47,10 @@ fn listening() -> (Listener, Deaf) {
         provider: ladder.first().clone(),
         language: "en-US".to_owned(),
         rate_hz: 8_000,
+        seat: Seat::default(),
     };
     let breakers = Arc::new(Breakers::new(Arc::new(deaf.clone())));
-    let mut listener = Listener::new(Arc::new(deaf.clone()), breakers, ladder, request);
+    let mut listener = Listener::new(Arc::new(deaf.clone()), breakers, ladder, request, Duration::from_secs(2));
     listener.start().unwrap();
     (listener, deaf)
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::application::breakers::Seat;
 use std::future::poll_fn;
 use std::sync::atomic::AtomicUsize;
 use vg_domain::ids::{CallId, PluginId};
@@ -53,6 +54,7 @@ fn request() -> SpeakingRequest {
         language: "en-US".into(),
         rate_hz: 8_000,
         lines: [GREETING.to_owned(), "Goodbye.".to_owned()].into(),
+        seat: Seat::default(),
     }
 }
 

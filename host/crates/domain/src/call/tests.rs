@@ -62,6 +62,7 @@ fn settings() -> TenantSettings {
         calls_max: None,
         call_max: None,
         speculations_max: 0,
+        shadow: None,
         outbound: None,
         languages: Vec::new(),
     }
@@ -300,6 +301,7 @@ fn fact_line(fact: &Fact) -> String {
             format!("turn {}: {} -> {}{how}, {total} ms", record.turn, record.heard.as_str(), record.said.as_str())
         }
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
+        Fact::Shadowed(_) => "shadowed".to_owned(),
         Fact::Escalated { target } => format!("escalated to {target}"),
         Fact::Transferring { kind, mode } => format!("transferring: {kind}, {}", mode.code()),
         Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
