@@ -97,7 +97,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_started_total", &[], "Calls taken in."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
     counter("vg_fillers_total", &[], "Fillers that were said because an answer was late."),
-    counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session)."),
+    counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session); first clauses of answers, likewise: clause_kept, clause_spoken."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
@@ -468,6 +468,8 @@ impl Read {
         }
         advance(&self.lines.with_label_values(&["kept"]), readings.lines.hits);
         advance(&self.lines.with_label_values(&["spoken"]), readings.lines.misses);
+        advance(&self.lines.with_label_values(&["clause_kept"]), readings.lines.clause_hits);
+        advance(&self.lines.with_label_values(&["clause_spoken"]), readings.lines.clause_misses);
         for (fate, total) in &readings.links {
             advance(&self.plugin_links.with_label_values(&[fate]), *total);
         }

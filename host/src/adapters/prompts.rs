@@ -137,6 +137,15 @@ mod tests {
     }
 
     #[test]
+    fn every_codec_of_a_leg_finds_it_ready_at_its_own_rate() {
+        use vg_media::codec::Codec::{G722, L16_8k, L16_16k, Pcma, Pcmu, Slin, Slin16};
+        let prompt = emergency();
+        for codec in [Pcmu, Pcma, G722, L16_8k, L16_16k, Slin, Slin16] {
+            assert_eq!(prompt.at(codec.rate_hz()).0, codec.rate_hz(), "{codec:?}");
+        }
+    }
+
+    #[test]
     fn recording_of_any_rate_and_any_channels_is_converted_once() {
         // A second of 44.1 kHz: the left side has a tone, the right one is silent.
         let tone = |rate: f64, n: usize| ((n as f64 * 440.0 / rate * std::f64::consts::TAU).sin() * 16_000.0) as i16;

@@ -1,9 +1,13 @@
-//! Lines that a gateway says word for word in every call, greeting first: spoken once by the tenant's speaker, then kept.
+//! Lines that a gateway says word for word in every call, greeting first: spoken once by the tenant's speaker, then kept. So are the few words with which
+//! answers begin again and again.
 //!
-//! A wrapper around whoever opens speaking sessions. What is not such a line goes through untouched, as does a line that stands behind something
-//! that is still being spoken: order is never changed. Every provider's voice is kept apart: a fallback's does not outlive the fall.
+//! A wrapper around whoever opens speaking sessions. What is neither goes through untouched, as does what stands behind something that is still being
+//! spoken: order is never changed. Every provider's voice is kept apart: a fallback's does not outlive the fall.
+
+mod clauses;
 
 use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use clauses::{Learned, MARK, Rest, Seen, may_be_kept};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,6 +39,10 @@ pub struct LineCounts {
     pub hits: u64,
     /// Spoken by a session.
     pub misses: u64,
+    /// First clauses said from memory.
+    pub clause_hits: u64,
+    /// First clauses that might be kept, spoken by a session.
+    pub clause_misses: u64,
 }
 
 /// Everything on which the sound of a line depends.
@@ -58,8 +66,11 @@ struct Sound {
 #[derive(Default)]
 struct Kept {
     sounds: Mutex<HashMap<Key, Sound>>,
+    seen: Mutex<Seen>,
     hits: AtomicU64,
     misses: AtomicU64,
+    clause_hits: AtomicU64,
+    clause_misses: AtomicU64,
 }
 
 impl Lines {
@@ -70,7 +81,10 @@ impl Lines {
 
     /// What was counted so far.
     pub fn counts(&self) -> LineCounts {
-        LineCounts { hits: self.kept.hits.load(Relaxed), misses: self.kept.misses.load(Relaxed) }
+        let Kept { hits, misses, clause_hits, clause_misses, .. } = &*self.kept;
+        let [hits, misses, clause_hits, clause_misses] =
+            [hits, misses, clause_hits, clause_misses].map(|count| count.load(Relaxed));
+        LineCounts { hits, misses, clause_hits, clause_misses }
     }
 }
 
@@ -78,7 +92,8 @@ impl Speaking for Lines {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         let kept = Arc::clone(&self.kept);
         let inner = self.inner.open(request.clone())?;
-        Ok(Box::new(Session { inner, kept, request, open: 0, cancels: 0, text: Text::None, said: VecDeque::new() }))
+        let (text, said) = (Text::None, VecDeque::new());
+        Ok(Box::new(Session { inner, kept, request, open: 0, cancels: 0, text, clause: None, rest: None, said }))
     }
 }
 
@@ -101,6 +116,10 @@ impl Kept {
         }
     }
 
+    fn has_come_before(&self, key: &Key) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).again(key)
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Sound>> {
         // Nothing panics while it is held.
         self.sounds.lock().unwrap_or_else(PoisonError::into_inner)
@@ -118,6 +137,10 @@ struct Session {
     cancels: u32,
     /// The utterance whose text is being told.
     text: Text,
+    /// A first clause whose sound is coming.
+    clause: Option<Learned>,
+    /// What follows a first clause that was said from memory.
+    rest: Option<Rest>,
     /// What is said without the session.
     said: VecDeque<SpeakingEvent>,
 }
@@ -130,28 +153,69 @@ enum Text {
     Known(Sound, String),
     /// A line that the session speaks and that is to be kept; its mark once that is told.
     Learned { key: Key, rate_hz: u32, pcm: Vec<i16>, mark: Option<u32> },
+    /// One whose first clause was said from memory.
+    Begun,
     /// Something else.
     Other,
 }
 
+impl Sound {
+    fn pieces(&self) -> impl Iterator<Item = SpeakingEvent> + '_ {
+        self.pcm.chunks(PIECE).map(|pcm| SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: pcm.to_vec() })
+    }
+}
+
 impl Session {
+    /// Of a line.
     fn key(&self, text: &str) -> Option<Key> {
-        self.request.lines.iter().any(|line| line == text).then(|| Key {
+        self.request.lines.iter().any(|line| line == text).then(|| self.key_of(text))
+    }
+
+    fn key_of(&self, text: &str) -> Key {
+        Key {
             tenant: self.request.tenant.clone(),
             provider: self.request.provider.clone(),
             language: self.request.language.clone(),
             rate_hz: self.request.rate_hz,
             text: text.to_owned(),
-        })
+        }
+    }
+
+    /// An utterance begins, and nothing before it is still to be said.
+    fn is_alone(&self) -> bool {
+        self.open == 0 && self.cancels == 0 && self.said.is_empty() && matches!(self.text, Text::None)
     }
 
     /// True where the text is kept and need not be told to the session yet.
     fn knows(&mut self, text: &str) -> bool {
-        let is_alone = self.open == 0 && self.cancels == 0 && self.said.is_empty() && matches!(self.text, Text::None);
-        let Some(key) = self.key(text).filter(|_| is_alone) else { return false };
+        let Some(key) = self.key(text).filter(|_| self.is_alone()) else { return false };
         let Some(sound) = self.kept.get(&key) else { return false };
         self.text = Text::Known(sound, text.to_owned());
         true
+    }
+
+    /// A first clause: said from memory, or spoken so that it can be next time. False where the session is to be told it as anything else.
+    fn begins(&mut self, text: &str) -> Result<bool, SpeakingInput> {
+        if !self.is_alone() || !may_be_kept(text) || self.key(text).is_some() {
+            return Ok(false);
+        }
+        let key = self.key_of(text);
+        if let Some(sound) = self.kept.get(&key) {
+            self.kept.clause_hits.fetch_add(1, Relaxed);
+            self.said.extend(sound.pieces());
+            (self.text, self.rest) = (Text::Begun, Some(Rest::default()));
+            return Ok(true);
+        }
+        let again = self.kept.has_come_before(&key);
+        self.inner.try_tell(SpeakingInput::Text(text.to_owned()))?;
+        self.kept.clause_misses.fetch_add(1, Relaxed);
+        self.text = Text::Other;
+        // Where there is no room for it, the clause is learned another time.
+        if again && self.inner.try_tell(SpeakingInput::Flush(MARK)).is_ok() {
+            self.open += 1;
+            self.clause = Some(Learned::new(key));
+        }
+        Ok(true)
     }
 
     /// The session is told that text: is it to be learned?
@@ -167,7 +231,7 @@ impl Session {
     }
 
     fn try_text(&mut self, text: String) -> Result<(), SpeakingInput> {
-        if self.knows(&text) {
+        if self.knows(&text) || self.begins(&text)? {
             return Ok(());
         }
         if let Text::Known(_, first) = &self.text {
@@ -176,15 +240,22 @@ impl Session {
             self.text = Text::Other;
         }
         self.inner.try_tell(SpeakingInput::Text(text.clone()))?;
-        self.note(&text);
+        match (&self.text, &mut self.rest) {
+            (Text::Begun, Some(rest)) => rest.tell(&text),
+            _ => self.note(&text),
+        }
         Ok(())
     }
 
     fn try_flush(&mut self, flushed: u32) -> Result<(), SpeakingInput> {
         if let Text::Known(sound, _) = &self.text {
             self.kept.hits.fetch_add(1, Relaxed);
-            let pieces = sound.pcm.chunks(PIECE).map(|pcm| SpeakingEvent::Audio { rate_hz: sound.rate_hz, pcm: pcm.to_vec() });
-            self.said.extend(pieces.chain([SpeakingEvent::Flushed(flushed)]));
+            self.said.extend(sound.pieces().chain([SpeakingEvent::Flushed(flushed)]));
+            self.text = Text::None;
+            return Ok(());
+        }
+        if matches!(self.text, Text::Begun) && self.rest.take_if(|rest| rest.is_nothing()).is_some() {
+            self.said.push_back(SpeakingEvent::Flushed(flushed));
             self.text = Text::None;
             return Ok(());
         }
@@ -194,7 +265,31 @@ impl Session {
             Text::Learned { mark, .. } => *mark = Some(flushed),
             text => *text = Text::None,
         }
+        if let Some(rest) = &mut self.rest {
+            rest.mark.get_or_insert(flushed);
+        }
         Ok(())
+    }
+
+    /// What the session says of a first clause that is to be kept.
+    fn learn_clause(&mut self, event: &SpeakingEvent) {
+        match event {
+            SpeakingEvent::Audio { rate_hz, pcm } => drop(self.clause.take_if(|clause| !clause.add(*rate_hz, pcm))),
+            SpeakingEvent::Flushed(MARK) => {
+                if let Some((key, rate_hz, pcm)) = self.clause.take().and_then(Learned::whole) {
+                    self.kept.put(key, rate_hz, pcm);
+                }
+            }
+            SpeakingEvent::Flushed(_) | SpeakingEvent::Cancelled | SpeakingEvent::Fell(_) => self.clause = None,
+        }
+    }
+
+    /// The session has said nothing of what follows a first clause: true, once. What was said from memory would hide it.
+    fn is_mute(&mut self, event: &SpeakingEvent) -> bool {
+        let Some(rest) = &mut self.rest else { return false };
+        let is_mute = rest.is_mute(event);
+        self.rest.take_if(|rest| matches!(event, SpeakingEvent::Flushed(mark) if rest.mark == Some(*mark)));
+        is_mute
     }
 
     /// What the session says of a line that is to be kept.
@@ -227,7 +322,7 @@ impl Speak for Session {
             SpeakingInput::Flush(mark) => self.try_flush(mark),
             SpeakingInput::Cancel => {
                 self.inner.try_tell(SpeakingInput::Cancel)?;
-                (self.open, self.text) = (0, Text::None);
+                (self.open, self.text, self.clause, self.rest) = (0, Text::None, None, None);
                 self.cancels += 1;
                 self.said.clear();
                 Ok(())
@@ -236,19 +331,29 @@ impl Speak for Session {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-        if let Some(event) = self.said.pop_front() {
-            return Poll::Ready(Some(event));
-        }
-        let event = std::task::ready!(self.inner.poll_event(cx));
-        match &event {
-            Some(SpeakingEvent::Cancelled) => self.cancels = self.cancels.saturating_sub(1),
-            Some(event) if self.cancels == 0 => {
-                self.learn(event);
-                self.open -= u32::from(matches!(event, SpeakingEvent::Flushed(_)) && self.open > 0);
+        loop {
+            if let Some(event) = self.said.pop_front() {
+                return Poll::Ready(Some(event));
             }
-            Some(_) | None => {}
+            let event = std::task::ready!(self.inner.poll_event(cx));
+            match &event {
+                Some(SpeakingEvent::Cancelled) => self.cancels = self.cancels.saturating_sub(1),
+                Some(event) if self.cancels == 0 => {
+                    self.learn(event);
+                    self.learn_clause(event);
+                    self.open -= u32::from(matches!(event, SpeakingEvent::Flushed(_)) && self.open > 0);
+                    if self.is_mute(event) {
+                        let fall = Fall::new(self.request.provider.plugin.clone(), "no_audio");
+                        return Poll::Ready(Some(SpeakingEvent::Fell(fall)));
+                    }
+                }
+                Some(_) | None => {}
+            }
+            // A mark of ours is nobody else's.
+            if !matches!(event, Some(SpeakingEvent::Flushed(MARK))) {
+                return Poll::Ready(event);
+            }
         }
-        Poll::Ready(event)
     }
 }
 

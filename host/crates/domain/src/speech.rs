@@ -58,6 +58,21 @@ impl ClauseSplitter {
         clauses
     }
 
+    /// The answer breaks off: gives what is left of it up to its last clause. What comes after that is half of something, which says nothing. The
+    /// splitter is then at the start of another answer.
+    pub fn break_off(&mut self) -> Vec<String> {
+        // The last boundary was waiting for the character after it.
+        let whole = self.rest.trim_end().ends_with(['.', '!', '?', '…', ',', ';', ':']);
+        let mut clauses = self.push(if whole { "\n" } else { " " });
+        let rest = std::mem::take(&mut self.rest);
+        let all = Boundaries { text: &rest, chars: rest.char_indices() };
+        if let Some(last) = all.filter(|boundary| boundary.ends >= Ends::Clause).last() {
+            self.give(&rest[..last.at], &mut clauses);
+        }
+        self.begun = false;
+        clauses
+    }
+
     fn give(&mut self, clause: &str, clauses: &mut Vec<String>) {
         let clause = clause.trim();
         if !clause.is_empty() {

@@ -20,16 +20,24 @@ const BODY_TEXT: &str = "did=%2B551140028922&channel=PJSIP%2Fone-00000001";
 struct House {
     arrivals: Mutex<Vec<Arrival>>,
     opened: AtomicUsize,
+    /// The tenant's sessions of its speaker.
+    sessions_max: Mutex<Option<u32>>,
 }
 
 impl Tenants for House {
     fn settings<'a>(&'a self, arrival: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>> {
         lock(&self.arrivals).push(arrival.clone());
-        Box::pin(async {
+        Box::pin(async move {
             match &arrival.hint {
                 TenantHint::Named(name) if name.as_str() == "stuck" => std::future::pending().await,
                 TenantHint::Named(name) if name.as_str() != "demo" => Err(TenantError::Unknown),
-                _ => Ok(Admission::unconfirmed(Arc::new(crate::adapters::tenants::demo()))),
+                _ => {
+                    let mut demo = crate::adapters::tenants::demo();
+                    let mut provider = demo.speaking.first().clone();
+                    provider.share.sessions_max = *lock(&self.sessions_max);
+                    demo.speaking = provider.into();
+                    Ok(Admission::unconfirmed(Arc::new(demo)))
+                }
             }
         })
     }
@@ -156,6 +164,15 @@ async fn a_call_that_is_announced_finds_its_tenant_and_speaker_ready() {
     scene.send(&[BEARER], BODY_TEXT).await;
     scene.settle().await;
     assert_eq!(scene.house.opened.load(Relaxed), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_of_which_there_are_few_is_left_to_the_call_itself() {
+    let scene = scene();
+    *lock(&scene.house.sessions_max) = Some(20);
+    scene.send(&[BEARER], BODY_TEXT).await;
+    scene.settle().await;
+    assert_eq!((scene.house.opened.load(Relaxed), scene.count("ready")), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

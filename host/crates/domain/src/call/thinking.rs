@@ -150,7 +150,7 @@ impl Call {
     }
 
     /// Begins to speak an answer with its first clauses, if there are any.
-    fn begin_reply(&mut self, now: Instant, clauses: &[String]) {
+    pub(super) fn begin_reply(&mut self, now: Instant, clauses: &[String]) {
         let Phase::Thinking { turn, answer, .. } = &self.phase else { return };
         if clauses.is_empty() {
             return;

@@ -14,20 +14,22 @@ enum InPlace {
 
 impl Call {
     pub(super) fn agent_fell(&mut self, now: Instant, turn: TurnId, code: &'static str) -> Verdict {
-        match &self.phase {
-            Phase::Thinking { turn: asked, .. } if asked.id == turn => {
+        match &mut self.phase {
+            Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
+                let clauses = answer.break_off();
                 self.fell(Role::Thinking, code);
-                self.do_without_answer(now);
+                if clauses.is_empty() {
+                    self.do_without_answer(now);
+                } else {
+                    self.begin_reply(now, &clauses);
+                    self.end_broken_reply(now);
+                }
             }
             Phase::Speaking { reply: Some(reply), .. } if reply.is_answering(turn) => {
+                let clauses = reply.answer.break_off();
                 self.fell(Role::Thinking, code);
-                match self.in_place_of_answer() {
-                    InPlace::Line(line) => {
-                        self.speak_clauses(&[line]);
-                        self.complete_reply(now, Next::Listen);
-                    }
-                    InPlace::Person => self.complete_reply(now, Next::Human),
-                }
+                self.speak_clauses(&clauses);
+                self.end_broken_reply(now);
             }
             Phase::Thinking { .. }
             | Phase::Speaking { .. }
@@ -43,6 +45,17 @@ impl Call {
             | Phase::Ended(_) => return self.late(),
         }
         Verdict::Taken
+    }
+
+    /// What was said of an answer that broke off is followed by what stands for the rest.
+    fn end_broken_reply(&mut self, now: Instant) {
+        match self.in_place_of_answer() {
+            InPlace::Line(line) => {
+                self.speak_clauses(&[line]);
+                self.complete_reply(now, Next::Listen);
+            }
+            InPlace::Person => self.complete_reply(now, Next::Human),
+        }
     }
 
     /// The turn has no answer, and nothing of one was said.

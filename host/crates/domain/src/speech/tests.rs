@@ -74,3 +74,21 @@ fn a_finished_splitter_starts_afresh() {
     assert_eq!(splitter.finish(), ["How"]);
     assert_eq!(splitter.push("Well, then"), ["Well,"]);
 }
+
+#[test]
+fn what_breaks_off_is_said_up_to_its_last_clause() {
+    for (text, said) in [
+        ("It comes at noon.", &["It comes at noon."][..]),
+        ("Sure. You can pick it up, or ask", &["Sure.", "You can pick it up,"]),
+        ("Sure. You can pick", &["Sure."]),
+        ("You can", &[]),
+        ("It costs 3.", &["It costs 3."]),
+        ("", &[]),
+    ] {
+        let mut splitter = ClauseSplitter::new();
+        let mut clauses = splitter.push(text);
+        clauses.extend(splitter.break_off());
+        assert_eq!(clauses, said, "{text}");
+        assert_eq!(splitter.finish(), [""; 0], "nothing is left of it");
+    }
+}

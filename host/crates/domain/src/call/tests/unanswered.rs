@@ -86,6 +86,23 @@ fn an_answer_that_breaks_off_for_the_second_time_is_said_so_far_before_the_perso
 }
 
 #[test]
+fn a_sentence_that_was_finished_before_the_fall_is_said_and_half_a_one_is_not() {
+    let said = |desk: &mut Desk| {
+        let done = desk.agent_falls(1);
+        done.into_iter().filter(|line| line.starts_with("say ")).collect::<Vec<_>>()
+    };
+    let mut desk = Desk::thinking(settings(), "hello");
+    desk.text(1, "At noon.");
+    assert_eq!(said(&mut desk), ["say 2: At noon.", "say 2: Please bear with us."]);
+    let mut desk = Desk::thinking(settings(), "hello");
+    desk.text(1, "At noon. You can come, or se");
+    assert_eq!(said(&mut desk), ["say 2: You can come,", "say 2: Please bear with us."]);
+    let mut desk = Desk::thinking(settings(), "hello");
+    desk.text(1, "At no");
+    assert_eq!(said(&mut desk), ["say 2: Please bear with us."]);
+}
+
+#[test]
 fn falls_with_an_answer_between_them_and_falls_without_a_person_go_on() {
     let mut desk = Desk::thinking(settings(), "hello");
     for turn in [1, 3, 5] {
