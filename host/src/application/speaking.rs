@@ -494,7 +494,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn sound_is_owed_for_what_was_told_and_not_said_where_nobody_is_heard() {
         let (mut speaker, answer) = (speaker(), UtteranceId(1));
-        let mut silence = async |speaker: &mut Speaker| {
+        let silence = async |speaker: &mut Speaker| {
             speaker.to_mouth.clear();
             tokio::time::advance(limits::DEAD_AIR).await;
             speaker.nobody_is_heard();
