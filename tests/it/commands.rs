@@ -171,6 +171,43 @@ fn demo_in_json_ends_with_a_line_whose_parts_sum_and_keeps_both_voices() {
 }
 
 #[test]
+fn demo_with_chaos_shows_each_fall_and_a_caller_who_is_never_left_in_silence() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = run(folder.path(), &["demo", "--chaos", "--json"]);
+    let said = text(&demo.stdout);
+    assert!(demo.status.success(), "{said}\n{}", text(&demo.stderr));
+    for failing in [
+        "the speaker answers 200, and there is no sound in it",
+        "the listener's process dies, in the middle of a word",
+        "the agent takes the question, and does not answer",
+        "--      speaking fell: empty-result",
+    ] {
+        assert!(said.contains(failing), "{failing} is not said:\n{said}");
+    }
+    // What the caller hears all the same, in this order.
+    let mut lines = said.lines();
+    for part in [
+        "agent   Welcome to the Serphona demo.",
+        "--      hearing fell: unavailable",
+        "caller  what time is it",
+        "agent   It is ",
+        "--      thinking fell: deadline",
+        "agent   Sorry, I cannot answer that right now.",
+        "caller  my order number is nine one four",
+        "agent   Order ",
+        "the caller heard ",
+        "right: the call lived, and every question was understood",
+    ] {
+        assert!(lines.any(|line| line.contains(part)), "{part} is not said, or too early:\n{said}");
+    }
+    let summary: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    assert_eq!(summary["ok"], true);
+    let silence = &summary["longest_silence"];
+    assert!((500..=3_000).contains(&silence["length_ms"].as_u64().unwrap()) || silence["reason"].is_string(), "{summary}");
+    assert!(summary["audio_ms"].as_u64().unwrap() > 5_000, "{summary}");
+}
+
+#[test]
 fn interrupted_gateway_ends_its_call_with_a_goodbye_and_itself_with_code_0() {
     let folder = tempfile::tempdir().unwrap();
     let mut serving = Beside::start(gateway(folder.path(), &["serve"]));

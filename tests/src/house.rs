@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::broadcast;
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A running gateway and what its calls say.
 pub struct House {
     running: Running,
-    facts: broadcast::Receiver<(CallId, Fact)>,
+    facts: broadcast::Receiver<(SystemTime, CallId, Fact)>,
 }
 
 impl House {
@@ -100,12 +100,17 @@ impl House {
     }
 
     /// The next fact of any call that fits; an error after half a minute.
-    pub async fn fact<T>(&mut self, what: &str, mut fit: impl FnMut(&CallId, &Fact) -> Option<T>) -> Result<T> {
+    pub async fn fact<T>(&mut self, what: &str, fit: impl FnMut(&CallId, &Fact) -> Option<T>) -> Result<T> {
+        self.fact_at(what, fit).await.map(|(_, found)| found)
+    }
+
+    /// The same, and when the gateway told it, by the machine's clock.
+    pub async fn fact_at<T>(&mut self, what: &str, mut fit: impl FnMut(&CallId, &Fact) -> Option<T>) -> Result<(SystemTime, T)> {
         let waiting = async {
             loop {
-                let (call, fact) = self.facts.recv().await?;
+                let (at, call, fact) = self.facts.recv().await?;
                 if let Some(found) = fit(&call, &fact) {
-                    return Ok(found);
+                    return Ok((at, found));
                 }
             }
         };
@@ -161,10 +166,10 @@ pub fn recording(name: &str) -> Result<Vec<i16>> {
     Ok(wav.samples)
 }
 
-struct Tell(broadcast::Sender<(CallId, Fact)>);
+struct Tell(broadcast::Sender<(SystemTime, CallId, Fact)>);
 
 impl Facts for Tell {
     fn publish(&self, call: &CallId, _: &TenantId, fact: &Fact) {
-        let _ = self.0.send((call.clone(), fact.clone()));
+        let _ = self.0.send((SystemTime::now(), call.clone(), fact.clone()));
     }
 }

@@ -37,6 +37,7 @@ mod proxy;
 pub mod prompts;
 mod sound;
 mod voice;
+pub mod wire;
 
 pub use asterisk::{Ari, Asterisk, Connections};
 pub use callee::SipCallee;

@@ -9,6 +9,7 @@ pub mod callers;
 pub mod floor;
 pub mod gateway;
 pub mod marks;
+pub mod outage;
 pub mod report;
 pub mod scene;
 pub mod turns;

@@ -15,12 +15,17 @@ use std::process::Command;
 /// Runs the demo with the options of `voice-gateway demo`.
 pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
     let (chosen, options) = &Chosen::of(options)?;
-    if let Some(unknown) = options.iter().find(|option| !["--json", "--asterisk", "--serve"].contains(option)) {
+    if chosen.is_any() && options.contains(&"--chaos") {
+        bail!("demo --chaos has vendors of its own");
+    }
+    if let Some(unknown) = options.iter().find(|option| !["--json", "--asterisk", "--serve", "--chaos"].contains(option)) {
         bail!("demo does not know {unknown}");
     }
     let asterisk = options.contains(&"--asterisk");
     setup::require(ctx, setup::BUILD)?;
-    plugins::build(ctx, &["tts-local", "stt-local"].into_iter().chain(chosen.plugins()).collect::<Vec<_>>())?;
+    let failing: &[&str] = if options.contains(&"--chaos") { &["stt-http", "tts-http"] } else { &[] };
+    let needed = ["tts-local", "stt-local"].into_iter().chain(failing.iter().copied()).chain(chosen.plugins());
+    plugins::build(ctx, &needed.collect::<Vec<_>>())?;
     let mut build = ctx.cargo();
     build.args(["build", "--quiet", "--package", "voice-gateway"]);
     if asterisk {

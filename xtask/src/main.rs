@@ -32,7 +32,7 @@ cargo xtask <chore>
   templates [--full]    build what `voice-gateway plugin new` begins, one kind a language or all, to target/plugins/templates
   judges                the vendors' official SDKs, which judge the simulators, to target/judges
   wit-docs              write docs/plugin-contract.md from wit/
-  demo [--json] [--asterisk] [--serve] [--stt VENDOR] [--tts VENDOR]
+  demo [--json] [--asterisk] [--serve] [--chaos] [--stt VENDOR] [--tts VENDOR]
                         set up what is missing, build, and hold a conversation with a recorded caller; vendors are simulated on this machine
   test [--full] [FILTER]
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size

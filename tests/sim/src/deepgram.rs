@@ -18,6 +18,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What it takes as a key.
+pub const API_KEY: &str = "dg-fake-0123456789abcdef";
 /// Both are what Deepgram's own SDK is given in the stories.
 const KEY: &str = "token dg-fake-0123456789abcdef";
 const TOKEN: &str = "bearer fake.temporary.jwt";

@@ -15,7 +15,8 @@ use axum::routing::{get, post};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const KEY: &str = "sk_fake_key";
+/// What it takes as a key.
+pub const API_KEY: &str = "sk_fake_key";
 /// A voice that there is not.
 const NO_VOICE: &str = "nosuch";
 /// Samples of a message or chunk.
@@ -97,7 +98,7 @@ fn admit(sim: &Sim, headers: &HeaderMap, also: Option<&str>) -> Result<(), Refus
         });
     }
     let key = headers.get("xi-api-key").and_then(|key| key.to_str().ok()).or(also);
-    if key == Some(KEY) {
+    if key == Some(API_KEY) {
         return Ok(());
     }
     sim.offence(Vendor::Elevenlabs, "the key is not known");

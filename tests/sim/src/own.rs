@@ -14,6 +14,7 @@
 //! | `double-final`, `backwards`, `stale-partial` | a final twice; one that ends before it; its partial after it |
 //! | `lines` | answers a text with lines of JSON, asked for or not |
 //! | `stall`, `break` | falls silent, or loses the connection, after so many pieces |
+//! | `paced` | so many milliseconds pass before each further 100 ms of sound |
 //! | `empty`, `half-sample`, `no-done`, `linger` | no sound; half a sample; no `done`; does not close after `done` |
 //! | `page`, `wav`, `wrong-rate` | an answer of that type |
 
@@ -95,6 +96,7 @@ pub const TROUBLES: &[&str] = &[
     "lines",
     "stall",
     "break",
+    "paced",
     "empty",
     "half-sample",
     "no-done",

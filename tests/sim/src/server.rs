@@ -11,8 +11,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -70,7 +70,8 @@ pub struct Server {
     address: SocketAddr,
     tls: bool,
     connections: Arc<AtomicU32>,
-    _serving: JoinSet<()>,
+    cuts: Arc<Mutex<Vec<Weak<CutState>>>>,
+    serving: JoinSet<()>,
 }
 
 impl Server {
@@ -90,9 +91,17 @@ impl Server {
         let acceptor = identity.map(|identity| TlsAcceptor::from(Arc::clone(&identity.acceptor)));
         let tls = acceptor.is_some();
         let mut serving = JoinSet::new();
-        let connections = Arc::<AtomicU32>::default();
-        serving.spawn(accept(listener, acceptor, router, Arc::clone(&connections)));
-        Ok(Self { address, tls, connections, _serving: serving })
+        let (connections, cuts) = (Arc::<AtomicU32>::default(), Arc::default());
+        serving.spawn(accept(listener, acceptor, router, Arc::clone(&connections), Arc::clone(&cuts)));
+        Ok(Self { address, tls, connections, cuts, serving })
+    }
+
+    /// As a process that is killed: nobody listens any more, and whatever was being said on a connection breaks off. Another may be started at its address.
+    pub async fn kill(mut self) {
+        // First the door: nobody comes in who would not be cut.
+        self.serving.shutdown().await;
+        let cuts = std::mem::take(&mut *self.cuts.lock().unwrap_or_else(PoisonError::into_inner));
+        cuts.iter().filter_map(Weak::upgrade).for_each(|cut| Cut(cut).now());
     }
 
     /// `http://127.0.0.1:PORT`, or `https`.
@@ -124,14 +133,25 @@ fn router(sim: &Arc<Sim>) -> Router {
     vendors.into_iter().fold(Router::new(), Router::merge).with_state(Arc::clone(sim))
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router, connections: Arc<AtomicU32>) {
+async fn accept(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    router: Router,
+    connections: Arc<AtomicU32>,
+    cuts: Arc<Mutex<Vec<Weak<CutState>>>>,
+) {
     let mut lines = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     connections.fetch_add(1, Ordering::Relaxed);
-                    lines.spawn(serve(stream, acceptor.clone(), router.clone()));
+                    let cut = Cut::default();
+                    let mut cuts = cuts.lock().unwrap_or_else(PoisonError::into_inner);
+                    cuts.retain(|cut| cut.strong_count() > 0);
+                    cuts.push(Arc::downgrade(&cut.0));
+                    drop(cuts);
+                    lines.spawn(serve(stream, cut, acceptor.clone(), router.clone()));
                 }
                 // Out of files: others will be closed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -141,8 +161,7 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Ro
     }
 }
 
-async fn serve(stream: TcpStream, acceptor: Option<TlsAcceptor>, router: Router) {
-    let cut = Cut::default();
+async fn serve(stream: TcpStream, cut: Cut, acceptor: Option<TlsAcceptor>, router: Router) {
     // Small messages go out as they are said.
     let _unsupported = stream.set_nodelay(true);
     let line = Line { stream, cut: cut.clone() };
@@ -281,6 +300,23 @@ mod tests {
         let (heard, end) = answer(TcpStream::connect(server.address()).await.unwrap()).await;
         assert!(heard.contains("one piece") && !heard.ends_with("0\r\n\r\n"), "{heard}");
         assert_eq!(end, io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn a_kill_breaks_off_what_is_being_said_and_leaves_the_address_to_the_next() {
+        let silent = Router::new().route("/", get(async || std::future::pending::<()>().await));
+        let server = Server::serving(silent, ANY, None).await.unwrap();
+        let address = server.address();
+        let mut line = TcpStream::connect(address).await.unwrap();
+        line.write_all(ASK).await.unwrap();
+        while server.connections() == 0 {
+            tokio::task::yield_now().await;
+        }
+        server.kill().await;
+        assert!(!matches!(line.read(&mut [0; 9]).await, Ok(1..)), "nothing was said");
+        assert_eq!(TcpStream::connect(address).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        let next = Server::serving(cutting(), address, None).await.unwrap();
+        assert!(answer(TcpStream::connect(next.address()).await.unwrap()).await.0.contains("one piece"));
     }
 
     #[tokio::test]

@@ -11,6 +11,8 @@ pub struct Brain {
     conversations: Mutex<HashMap<String, Conversation>>,
     troubles: Mutex<VecDeque<Trouble>>,
     seen: Mutex<Seen>,
+    /// What it answers, whatever it is asked.
+    answer: Mutex<Option<String>>,
 }
 
 /// What it was told.
@@ -99,7 +101,10 @@ impl Brain {
         {
             return Ok(answer.clone());
         }
-        let answer = think(turn);
+        let answer = match self.answer.lock().unwrap().as_deref() {
+            Some(text) => Answer::of(text.to_owned()),
+            None => think(turn),
+        };
         self.note(|seen| seen.thoughts += 1);
         conversation.turns.insert(turn.id, (turn.text.clone(), answer.clone()));
         Ok(answer)
@@ -121,6 +126,11 @@ impl Brain {
         let conversations = self.conversations();
         let turns = conversations.get(conversation).ok_or(Unknown)?.turns.len();
         Ok(json!({"kind": "queue", "target": "sales", "mode": "attended", "summary": format!("Spoke {turns} times.")}))
+    }
+
+    /// From now on this is its answer to everything.
+    pub fn always_answer(&self, text: &str) {
+        *self.answer.lock().unwrap() = Some(text.to_owned());
     }
 
     /// The next answers get into these troubles.
@@ -159,14 +169,21 @@ pub(super) fn think(turn: &Turn) -> Answer {
         "what did I hear" => (format!("You heard: {}", turn.heard.join(" ")), None),
         text => (format!("You said: {text}."), None),
     };
-    // As a model gives them: a word at a time.
     Answer {
-        pieces: text.split_inclusive(' ').map(str::to_owned).collect(),
         command,
         expect,
         intent,
         wait_ms: expect.map(|_| 20_000),
         interruptible: (turn.text == "the law").then_some(false),
         language: (turn.text == "fala portugues").then_some("pt-BR"),
+        ..Answer::of(text)
+    }
+}
+
+impl Answer {
+    /// Words and nothing else, as a model gives them: a word at a time.
+    fn of(text: String) -> Self {
+        let pieces = text.split_inclusive(' ').map(str::to_owned).collect();
+        Self { pieces, command: None, expect: None, intent: None, wait_ms: None, interruptible: None, language: None }
     }
 }

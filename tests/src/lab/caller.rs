@@ -111,6 +111,11 @@ impl SipCaller {
         self.answered_at
     }
 
+    /// Where its sound comes from and goes to, on loopback.
+    pub fn audio_port(&self) -> u16 {
+        self.sound.port()
+    }
+
     /// Samples per second of what is said and heard.
     pub fn rate_hz(&self) -> u32 {
         self.voice.rate_hz()

@@ -116,6 +116,11 @@ impl Sound {
         Ok(Self { line, speaker, listener })
     }
 
+    /// Its socket's.
+    pub(super) fn port(&self) -> u16 {
+        self.line.socket.local_addr().map_or(0, |local| local.port())
+    }
+
     /// Queues samples behind what is being said.
     pub(super) fn say(&self, samples: &[i16]) -> Result<()> {
         let mut to_say = self.line.to_say.lock().ok().context("the caller's voice is gone")?;

@@ -27,18 +27,65 @@ pub struct Setup<'a> {
     pub plugins: &'a Path,
     /// Base URL of the ARI to serve.
     pub asterisk: &'a str,
-    /// Where the vendors are: `https://host:port`.
-    pub vendors: &'a str,
-    /// Their authority's certificate.
+    /// Who hears, speaks and thinks.
+    pub staff: &'a Staff,
+    /// The vendors' authority's certificate.
     pub authority: &'a Path,
     /// Processors it may use, as `taskset -c` wants them.
     pub cpus: &'a str,
-    /// In what sound the listener is told: `pcm-16000`, `mulaw-8000`.
-    pub sound: &'a str,
     /// Media threads.
     pub shards: usize,
     /// Calls it takes.
     pub calls: usize,
+}
+
+/// Who hears, speaks and thinks for the tenant.
+pub struct Staff {
+    /// Components that are needed.
+    pub components: Vec<&'static str>,
+    /// `[hearing]` and `[speaking]` of the tenant.
+    pub ladders: String,
+    /// `[agent]` of the gateway; empty for the built-in one.
+    pub agent: String,
+}
+
+impl Staff {
+    /// One vendor with our own protocol, at `https://host:port`, that hears in that sound, and the built-in agent.
+    pub fn of_one_vendor(vendor: &str, sound: &str) -> Self {
+        let hearing = rung("[hearing]", "hearing", OWN.0, sound, vendor, "");
+        let speaking = rung("[speaking]", "speaking", OWN.1, "mulaw-8000", vendor, ", voice = \"twice\"");
+        Self { components: vec![OWN.0, OWN.1], ladders: hearing + &speaking, agent: String::new() }
+    }
+
+    /// Two rungs each, the second of another plugin and another vendor; all of them hear and speak as it is on the wire.
+    pub fn on_ladders(hearing: [&str; 2], speaking: [&str; 2], agent: String) -> Self {
+        let sound = "mulaw-8000";
+        let ladders = [
+            keyed("[[hearing]]", "hearing", "stt-deepgram", sound, hearing[0], "DEEPGRAM"),
+            rung("[[hearing]]", "hearing", OWN.0, sound, hearing[1], ""),
+            rung("[[speaking]]", "speaking", OWN.1, sound, speaking[0], ""),
+            keyed("[[speaking]]", "speaking", "tts-elevenlabs", sound, speaking[1], "ELEVENLABS"),
+        ];
+        Self { components: vec!["stt-deepgram", OWN.0, OWN.1, "tts-elevenlabs"], ladders: ladders.concat(), agent }
+    }
+}
+
+/// Our own protocol's plugins.
+const OWN: (&str, &str) = ("stt-http", "tts-http");
+
+fn rung(head: &str, section: &str, plugin: &str, sound: &str, vendor: &str, options: &str) -> String {
+    format!(
+        "{head}\nplugin = \"{plugin}\"\nsound = \"{sound}\"\n\
+         options = {{ endpoint = \"{vendor}\", bearer = true{options} }}\n\
+         [{section}.secrets]\ntoken = {{ kind = \"static\", ref = \"env:LOAD_TOKEN\" }}\n"
+    )
+}
+
+fn keyed(head: &str, section: &str, plugin: &str, sound: &str, vendor: &str, key: &str) -> String {
+    format!(
+        "{head}\nplugin = \"{plugin}\"\nsound = \"{sound}\"\noptions = {{ endpoint = \"{vendor}\" }}\n\
+         [{section}.secrets]\napi_key = {{ kind = \"static\", ref = \"env:LOAD_{key}\" }}\n"
+    )
 }
 
 /// A gateway that runs. Ends when dropped.
@@ -95,7 +142,9 @@ impl Gateway {
             .arg(&config)
             .env("VG__HTTP__BIND", http.to_string())
             .env("LOAD_PASSWORD", "secret")
-            .env("LOAD_TOKEN", "own-token")
+            .env("LOAD_TOKEN", vg_sim::own::TOKEN)
+            .env("LOAD_DEEPGRAM", vg_sim::deepgram::API_KEY)
+            .env("LOAD_ELEVENLABS", vg_sim::elevenlabs::API_KEY)
             .stdout(log.try_clone()?)
             .stderr(log)
             .stdin(Stdio::null())
@@ -181,12 +230,12 @@ impl Drop for Gateway {
 fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
     let tenants = folder.join("tenants");
     fs::create_dir(&tenants)?;
-    let Setup { plugins, asterisk, vendors, authority, sound, shards, calls, .. } = setup;
+    let Setup { plugins, asterisk, staff, authority, shards, calls, .. } = setup;
     // Only what is used: a gateway compiles all that lies in its folder.
     let used = folder.join("plugins");
     fs::create_dir(&used)?;
     let mut policy = "[defaults]\nnetworks = [\"127.0.0.0/8\"]\nconnections_max = 100000\n".to_owned();
-    for name in ["stt-http", "tts-http"] {
+    for name in &staff.components {
         let file = format!("{name}.wasm");
         let from = plugins.join(&file);
         let component = fs::read(&from).with_context(|| format!("{}: run cargo xtask plugins", from.display()))?;
@@ -194,18 +243,10 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
         policy += &format!("[plugin.{name}]\ndigests = [\"{}\"]\nfirst_party = true\n", Digest::of(&component));
         fs::write(used.join(&file), component)?;
     }
-    let ladder = |section: &str, plugin: &str, sound: &str, options: &str| {
-        format!(
-            "[{section}]\nplugin = \"{plugin}\"\nsound = \"{sound}\"\n\
-             options = {{ endpoint = \"{vendors}\", bearer = true{options} }}\n\
-             [{section}.secrets]\ntoken = {{ kind = \"static\", ref = \"env:LOAD_TOKEN\" }}\n"
-        )
-    };
     let tenant = format!(
         "language = \"en-US\"\ngreeting = \"Welcome to the load test. How can I help you?\"\n\
-         [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\nfiller_ms = 0\n{}{}",
-        ladder("hearing", "stt-http", sound, ""),
-        ladder("speaking", "tts-http", "mulaw-8000", ", voice = \"twice\""),
+         [prompts]\nnot_understood = \"Sorry?\"\nagent_unavailable = \"Sorry.\"\nfarewell = \"Goodbye.\"\n[timing]\nsilence_ms = 120000\nfiller_ms = 0\n{}",
+        staff.ladders,
     );
     fs::write(tenants.join(format!("{TENANT}.toml")), tenant)?;
     fs::write(folder.join("policy.toml"), policy)?;
@@ -214,9 +255,10 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
          [media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
          [tenants]\ndir = \"{0}/tenants\"\ndefault = \"{TENANT}\"\n\
          [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{0}/cache\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
-         [[asterisk]]\nurl = \"{asterisk}\"\napp = \"load\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n",
+         [[asterisk]]\nurl = \"{asterisk}\"\napp = \"load\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n{2}",
         folder.display(),
         authority.display(),
+        staff.agent,
     );
     let path = folder.join("gateway.toml");
     fs::write(&path, config)?;

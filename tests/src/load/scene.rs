@@ -2,7 +2,7 @@
 
 use super::asterisk::{Asked, Asterisk};
 use super::callers::{Callers, script};
-use super::gateway::{Gateway, Setup};
+use super::gateway::{Gateway, Setup, Staff};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,15 +67,14 @@ impl Scene {
         if let Some(tap) = tap(&callers) {
             sim.tap(tap);
         }
-        let vendors = server.origin();
+        let staff = Staff::of_one_vendor(&server.origin(), wishes.sound);
         let setup = Setup {
             program: wishes.gateway,
             plugins: wishes.plugins,
             asterisk: &asterisk.url,
-            vendors: &vendors,
+            staff: &staff,
             authority: &authority,
             cpus: wishes.cpus,
-            sound: wishes.sound,
             shards: wishes.shards,
             calls: wishes.callers,
         };

@@ -28,6 +28,11 @@ pub struct BuiltinAgent {
     memory: Mutex<Memory<String>>,
 }
 
+/// What it would answer now, in words alone, to whom it has told nothing yet.
+pub(in crate::adapters) fn say(heard: &str) -> String {
+    answer(heard, "", &Zoned::now()).text
+}
+
 /// An answer before it is cut into pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Answer {

@@ -2,7 +2,7 @@
 
 mod sound;
 
-pub(super) use sound::{answers_ms, audible_ms, greeting_ms};
+pub(super) use sound::{answers_ms, audible_ms, greeting_ms, silences};
 
 use super::terminal::say;
 use crate::adapters::media_ws::client::{Phone, PhoneState};
@@ -30,7 +30,10 @@ pub(super) struct Transcript {
     pub(super) turns: Vec<Turn>,
     /// Who fell, and why.
     pub(super) falls: Vec<(String, String)>,
+    /// All of it with its time, where times are wanted.
+    pub(super) told: Vec<(Duration, PhoneFact)>,
     announced: Announced,
+    begun: Option<Instant>,
 }
 
 /// Whether what was heard last was an answer.
@@ -45,10 +48,23 @@ enum Announced {
 }
 
 impl Transcript {
+    /// One whose lines begin with the time since then.
+    pub(super) fn since(begun: Instant) -> Self {
+        Self { begun: Some(begun), ..Self::default() }
+    }
+
     /// Takes a fact, and prints what a reader wants to know of it.
     pub(super) fn take(&mut self, fact: PhoneFact) {
-        if let Some(line) = line(&fact) {
-            say(line);
+        let line = line(&fact);
+        match (line, self.begun.map(|begun| begun.elapsed())) {
+            (Some(line), None) => say(line),
+            (line, Some(at)) => {
+                if let Some(line) = line {
+                    say(format_args!("{:6.1} s{line}", at.as_secs_f64()));
+                }
+                self.told.push((at, fact.clone()));
+            }
+            (None, None) => {}
         }
         match fact {
             PhoneFact::Turn { heard, said, latency_ms, .. } => self.turns.push(Turn { heard, said, latency_ms }),

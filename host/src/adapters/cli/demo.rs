@@ -1,6 +1,7 @@
 //! `demo`: a recorded caller asks three things, and the conversation is shown with where its time went.
 
 mod asterisk;
+mod chaos;
 mod verdict;
 
 use super::call::recorded;
@@ -35,6 +36,9 @@ pub(super) struct Options {
     /// Through a real Asterisk, as `cargo xtask demo --asterisk` sets it up
     #[arg(long, conflicts_with = "serve")]
     asterisk: bool,
+    /// Let vendors and agent fail, and show what the caller notices of it
+    #[arg(long, conflicts_with_all = ["serve", "asterisk", "tenants"])]
+    chaos: bool,
     /// Take the tenant from demo.toml of this folder, not the one that is built in: other plugins, the same questions
     #[arg(long, value_name = "FOLDER")]
     tenants: Option<PathBuf>,
@@ -63,6 +67,9 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
 }
 
 async fn demo(options: &Options, config: Config) -> anyhow::Result<ExitCode> {
+    if options.chaos {
+        return chaos::run(options, config).await;
+    }
     let config = embedded(config, options);
     if options.asterisk {
         let (recording, transcript) = asterisk::hold(config).await?;
@@ -116,10 +123,7 @@ async fn phone_in(address: SocketAddr) -> anyhow::Result<(Recording, Transcript,
 
 /// Keeps the recording, judges the conversation and says so.
 fn conclude(recording: &Recording, transcript: Transcript, answered: bool, options: &Options) -> anyhow::Result<Verdict> {
-    let out = Path::new(OUT);
-    std::fs::create_dir_all(out.parent().unwrap_or(out)).context("cannot make target/demo")?;
-    std::fs::write(out, wav::write_stereo(recording.rate_hz, &recording.caller, &recording.agent))
-        .with_context(|| format!("cannot write {OUT}"))?;
+    keep(recording)?;
     let verdict = Verdict::of(&QUESTIONS, transcript.turns, recording, answered);
     verdict.lines().iter().for_each(say);
     say(format_args!("the conversation: {OUT} (caller left, agent right)"));
@@ -130,6 +134,13 @@ fn conclude(recording: &Recording, transcript: Transcript, answered: bool, optio
         say(verdict.summary().line()?);
     }
     Ok(verdict)
+}
+
+fn keep(recording: &Recording) -> anyhow::Result<()> {
+    let out = Path::new(OUT);
+    std::fs::create_dir_all(out.parent().unwrap_or(out)).context("cannot make target/demo")?;
+    std::fs::write(out, wav::write_stereo(recording.rate_hz, &recording.caller, &recording.agent))
+        .with_context(|| format!("cannot write {OUT}"))
 }
 
 /// What to try next, in words that can be pasted.

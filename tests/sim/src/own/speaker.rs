@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 const LINES: &str = "application/x-ndjson";
 const PIECE_MS: u64 = 100;
@@ -187,7 +188,11 @@ async fn say((mut pieces, stage, began): Telling) -> Option<(io::Result<Bytes>, 
         // What was said has to be on its way before the line may be cut.
         tokio::task::yield_now().await;
     }
-    match pieces.pop_front()? {
+    let piece = pieces.pop_front()?;
+    if began && let Some(ms) = stage.sim.trouble("paced") {
+        tokio::time::sleep(Duration::from_millis(ms.into())).await;
+    }
+    match piece {
         Piece::Bytes(bytes) => Some((Ok(bytes), (pieces, stage, true))),
         Piece::Break => Some((Err(io::ErrorKind::ConnectionReset.into()), (pieces, stage, true))),
         Piece::Stall => std::future::pending().await,

@@ -25,6 +25,17 @@ pub(crate) fn greeting_ms(rate_hz: u32, caller: &[i16], agent: &[i16]) -> u64 {
     frames(rate_hz, agent).take(until).filter(|audible| *audible).count() as u64 * 20
 }
 
+/// Stretches in which neither of both tracks has sound, up to the last sound: from when, and how long, in milliseconds.
+pub(crate) fn silences(rate_hz: u32, caller: &[i16], agent: &[i16]) -> impl Iterator<Item = (u64, u64)> {
+    let loud: Vec<bool> = frames(rate_hz, caller).zip(frames(rate_hz, agent)).map(|(caller, agent)| caller || agent).collect();
+    let mut from = 0;
+    loud.into_iter().enumerate().filter(|(_, loud)| *loud).filter_map(move |(at, _)| {
+        let silence = (from as u64 * 20, (at - from) as u64 * 20);
+        from = at + 1;
+        (silence.1 > 0).then_some(silence)
+    })
+}
+
 /// Whether each 20 ms of a track are sound.
 fn frames(rate_hz: u32, track: &[i16]) -> impl Iterator<Item = bool> {
     let size = (rate_hz as usize / 50).max(1);
@@ -61,6 +72,14 @@ mod tests {
         assert_eq!(audible_ms(8000, &agent), 2900);
         assert_eq!(greeting_ms(8000, &caller, &agent), 1000);
         assert_eq!(greeting_ms(8000, &[], &agent), 2900);
+    }
+
+    #[test]
+    fn silences_are_where_neither_is_heard() {
+        let caller = track(&[(false, 1.0), (true, 0.5), (false, 3.5)]);
+        let agent = track(&[(true, 0.4), (false, 2.0), (true, 1.0), (false, 1.6)]);
+        assert_eq!(silences(8000, &caller, &agent).collect::<Vec<_>>(), [(400, 600), (1500, 900)]);
+        assert_eq!(silences(8000, &track(&[(false, 1.0)]), &track(&[(false, 1.0)])).count(), 0);
     }
 
     #[test]
