@@ -19,6 +19,7 @@ mod line;
 pub mod lines;
 pub mod orders;
 pub mod path;
+pub mod prompt;
 pub mod originate;
 pub mod refusing;
 pub mod setup_clock;

@@ -19,7 +19,8 @@ use crate::adapters::settings::{self, LookNow, Settings};
 use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
 use crate::application::breakers::Breakers;
-use crate::application::call_task::{Prompt, Services};
+use crate::application::call_task::Services;
+use crate::application::prompt::Emergency;
 use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
 use crate::application::limits;
@@ -282,7 +283,7 @@ impl Running {
 /// What is read once, before the first call.
 struct OnDisk {
     recordings: Option<Arc<Recordings>>,
-    emergency: Prompt,
+    emergency: Emergency,
     refusals: RefusalWords,
     tracer: Option<Arc<Tracer>>,
 }
@@ -390,10 +391,13 @@ fn read(file: &Path) -> Result<Vec<u8>> {
 }
 
 /// The operator's own words, or the shipped ones.
-pub(crate) fn emergency(config: &Config) -> Result<Prompt> {
+pub(crate) fn emergency(config: &Config) -> Result<Emergency> {
     match &config.prompts.emergency {
         None => Ok(prompts::emergency()),
-        Some(file) => prompts::load(file).with_context(|| format!("failed to load {}", file.display())),
+        Some(file) => {
+            let own = prompts::load(file).with_context(|| format!("failed to load {}", file.display()))?;
+            Ok(Emergency::new(own))
+        }
     }
 }
 

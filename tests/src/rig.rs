@@ -24,7 +24,8 @@ use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use voice_gateway::application::breakers::Breakers;
-use voice_gateway::application::call_task::{Prompt, Services};
+use voice_gateway::application::call_task::Services;
+use voice_gateway::application::prompt::{Emergency, Prompt};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::orders::Directory;
 use voice_gateway::application::path::OnSilentPath;
@@ -255,7 +256,7 @@ impl Rig {
             facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
-            emergency: Arc::new(Prompt::new(8_000, vec![7; 800])),
+            emergency: Arc::new(Emergency::new(Prompt::new(8_000, vec![7; 800]))),
             hold_tone: Arc::new(Prompt::new(8_000, vec![5; 800])),
             on_silent_path,
         };

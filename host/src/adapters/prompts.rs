@@ -1,6 +1,6 @@
 //! Recordings that the gateway plays by itself, read once and kept as its legs play them.
 
-use crate::application::call_task::Prompt;
+use crate::application::prompt::{Emergency, Prompt};
 use crate::application::refusing::RefusalWords;
 use std::fs::File;
 use std::io::{self, Read};
@@ -12,6 +12,8 @@ use vg_media::wav::{self, WavError};
 
 /// Said when no speaker is left and the operator has no words of his own for that.
 const EMERGENCY: &[u8] = include_bytes!("../../prompts/en-US/emergency.wav");
+const EMERGENCY_PT: &[u8] = include_bytes!("../../prompts/pt-BR/emergency.wav");
+const EMERGENCY_ES: &[u8] = include_bytes!("../../prompts/es/emergency.wav");
 
 /// Rates of the codecs that legs have.
 const RATES_HZ: [u32; 2] = [8_000, 16_000];
@@ -53,8 +55,9 @@ impl PromptError {
 }
 
 /// The shipped words for when no speaker is left.
-pub fn emergency() -> Prompt {
-    parse(EMERGENCY).expect("the shipped recording has no fault: a test reads it")
+pub fn emergency() -> Emergency {
+    let shipped = |file| parse(file).expect("the shipped recordings have no fault: a test reads them");
+    Emergency::new(shipped(EMERGENCY)).and("pt", shipped(EMERGENCY_PT)).and("es", shipped(EMERGENCY_ES))
 }
 
 /// For who waits for an answer.
@@ -125,23 +128,30 @@ mod tests {
 
     #[test]
     fn shipped_recording_is_there_at_the_rate_of_every_leg() {
-        let prompt = emergency();
-        let ms = |rate_hz: u32| {
-            let (rate, pcm) = prompt.at(rate_hz);
-            (rate, pcm.len() as u32 * 1_000 / rate)
-        };
-        let (narrow, wide) = (ms(8_000), ms(16_000));
-        assert_eq!((narrow.0, wide.0), (8_000, 16_000));
-        assert!(narrow.1 > 1_000 && narrow.1.abs_diff(wide.1) <= 1, "{narrow:?} {wide:?}");
-        assert!(prompt.at(8_000).1.iter().any(|sample| sample.unsigned_abs() > 3_000));
+        let emergency = emergency();
+        let lengths = ["en-US", "pt-BR", "es-MX"].map(|language| {
+            let prompt = emergency.in_language(language);
+            let ms = |rate_hz: u32| {
+                let (rate, pcm) = prompt.at(rate_hz);
+                (rate, pcm.len() as u32 * 1_000 / rate)
+            };
+            let (narrow, wide) = (ms(8_000), ms(16_000));
+            assert_eq!((narrow.0, wide.0), (8_000, 16_000));
+            assert!((1_000..10_000).contains(&narrow.1) && narrow.1.abs_diff(wide.1) <= 1, "{language}: {narrow:?} {wide:?}");
+            assert!(prompt.at(8_000).1.iter().any(|sample| sample.unsigned_abs() > 3_000), "{language}");
+            narrow.1
+        });
+        assert!(lengths[0] != lengths[1] && lengths[1] != lengths[2], "each in its own words: {lengths:?}");
     }
 
     #[test]
     fn every_codec_of_a_leg_finds_it_ready_at_its_own_rate() {
         use vg_media::codec::Codec::{G722, L16_8k, L16_16k, Pcma, Pcmu, Slin, Slin16};
-        let prompt = emergency();
-        for codec in [Pcmu, Pcma, G722, L16_8k, L16_16k, Slin, Slin16] {
-            assert_eq!(prompt.at(codec.rate_hz()).0, codec.rate_hz(), "{codec:?}");
+        let emergency = emergency();
+        for language in ["en-US", "pt-BR", "es"] {
+            for codec in [Pcmu, Pcma, G722, L16_8k, L16_16k, Slin, Slin16] {
+                assert_eq!(emergency.in_language(language).at(codec.rate_hz()).0, codec.rate_hz(), "{language} {codec:?}");
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
+use super::prompt::Emergency;
 use super::ports::{
     Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
     Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
@@ -57,39 +58,11 @@ pub struct Services {
     /// Who writes calls down, where somebody does.
     pub recorder: Option<Arc<dyn Recorder>>,
     /// Said when no speaker is left.
-    pub emergency: Arc<Prompt>,
+    pub emergency: Arc<Emergency>,
     /// Played again and again to who waits for an answer.
     pub hold_tone: Arc<Prompt>,
     /// What becomes of a call whose media path stays silent.
     pub on_silent_path: OnSilentPath,
-}
-
-/// Sound in memory, ready to be played: at the rate of every leg that plays it, so that no call converts it again.
-#[derive(Clone, Debug)]
-pub struct Prompt {
-    /// *Invariant:* at least one, by rate.
-    rates: Vec<(u32, Arc<[i16]>)>,
-}
-
-impl Prompt {
-    /// Linear samples, mono, at one rate.
-    pub fn new(rate_hz: u32, pcm: impl Into<Arc<[i16]>>) -> Self {
-        Self { rates: vec![(rate_hz, pcm.into())] }
-    }
-
-    /// The same sound at another rate.
-    #[must_use]
-    pub fn and(mut self, rate_hz: u32, pcm: impl Into<Arc<[i16]>>) -> Self {
-        self.rates.push((rate_hz, pcm.into()));
-        self
-    }
-
-    /// As it suits a leg of this rate best, with the rate it has.
-    pub fn at(&self, rate_hz: u32) -> (u32, &Arc<[i16]>) {
-        let fits = self.rates.iter().find(|(rate, _)| *rate == rate_hz);
-        let (rate_hz, pcm) = fits.unwrap_or(&self.rates[0]);
-        (*rate_hz, pcm)
-    }
 }
 
 /// How a call is asked to end.
@@ -105,6 +78,8 @@ pub struct Ending {
 pub struct CallTask {
     id: CallId,
     settings: Arc<TenantSettings>,
+    /// In which the call goes on.
+    language: String,
     services: Services,
     call: Call,
     mask: Mask,
@@ -186,6 +161,7 @@ impl CallTask {
             served: Served::default(),
             left_behind: None,
             id: call,
+            language: settings.language.clone(),
             settings,
             services,
         }
@@ -263,6 +239,7 @@ impl CallTask {
                 self.on_listener(started);
             }
             CallAction::ChangeLanguage(settings) => {
+                self.language.clone_from(&settings.language);
                 self.speaker.change_to(&settings);
                 let changed = self.listener.change_to(&settings);
                 self.on_listener(changed);
@@ -290,7 +267,7 @@ impl CallTask {
             CallAction::Hush { utterance } => self.speaker.hush(utterance),
             CallAction::GoOnWithAnotherVoice => self.speaker.go_on_with_another(),
             CallAction::PlayEmergency { utterance } => {
-                self.speaker.play(utterance, &self.services.emergency);
+                self.speaker.play(utterance, self.services.emergency.in_language(&self.language));
             }
             CallAction::PlayTone { utterance } => self.speaker.play(utterance, &self.services.hold_tone),
             CallAction::SeekAdvice { reason, wish } => self.thinker.seek_advice(reason, wish),

@@ -1,6 +1,6 @@
 //! How a call is refused: by a reason before the answer, or in words where the operator pays for an answer.
 
-use super::call_task::Prompt;
+use super::prompt::Prompt;
 use super::limits;
 use super::ports::{IncomingCall, LegEvent, MediaLeg, MouthCommand, TelephonyEvent};
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! cancel everything up to `Cancelled` belongs to nobody.
 
 use super::breakers::{Breakers, Climber, Sample, Seat};
-use super::call_task::Prompt;
+use super::prompt::Prompt;
 use super::clock::now;
 use super::limits;
 use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};

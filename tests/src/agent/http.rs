@@ -84,8 +84,11 @@ async fn turn(State(service): State<Service>, Path(id): Path<String>, headers: H
     }
 }
 
-async fn abort(State(service): State<Service>, Path((_, turn)): Path<(String, u32)>) -> StatusCode {
-    service.brain.note(|seen| seen.aborted.push(turn));
+async fn abort(State(service): State<Service>, Path((_, turn)): Path<(String, u32)>, Json(body): Json<Value>) -> StatusCode {
+    // Without the words that it means it could be of a question that was asked since.
+    if body["text"].is_string() {
+        service.brain.note(|seen| seen.aborted.push(turn));
+    }
     StatusCode::NO_CONTENT
 }
 

@@ -115,7 +115,7 @@ impl Service for GrpcService {
     }
 
     /// Dropping the stream has told it (RST_STREAM).
-    async fn abort(&self, _: &ConversationId, _: TurnId) {}
+    async fn abort(&self, _: &Question) {}
 
     async fn commit(&self, conversation: &ConversationId, turn: TurnId) {
         let turn = TurnRef { conversation_id: conversation.as_str().to_owned(), turn_id: turn.0 };

@@ -5,7 +5,7 @@ mod messages;
 use super::service::{Fault, Service};
 use super::web::{Streamed, Web};
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
-use messages::{Advice, Conversation, Handover, NewConversation, Profile, Turn, TurnReader};
+use messages::{Advice, Conversation, Handover, NewConversation, Profile, Turn, TurnReader, Unwanted};
 use reqwest::Method;
 use std::time::Duration;
 use url::Url;
@@ -51,10 +51,10 @@ impl Service for HttpService {
         Streamed::new(response, TurnReader::of)
     }
 
-    async fn abort(&self, conversation: &ConversationId, turn: TurnId) {
-        let url = self.conversations(&[conversation.as_str(), "turns", &turn.to_string(), "abort"]);
+    async fn abort(&self, question: &Question) {
+        let url = self.conversations(&[question.conversation.as_str(), "turns", &question.turn.to_string(), "abort"]);
         // A service that does not know the verb has noticed the closed connection.
-        let _ = self.web.send(Method::POST, url, NO_BODY, "application/json", Duration::ZERO).await;
+        let _ = self.web.send(Method::POST, url, Some(&Unwanted::of(question)), "application/json", Duration::ZERO).await;
     }
 
     async fn commit(&self, conversation: &ConversationId, turn: TurnId) {

@@ -64,7 +64,7 @@ impl Service for ChatService {
     }
 
     /// It has noticed the closed connection.
-    async fn abort(&self, _: &ConversationId, _: TurnId) {}
+    async fn abort(&self, _: &Question) {}
 
     /// A model does nothing by answering.
     async fn commit(&self, _: &ConversationId, _: TurnId) {}

@@ -38,7 +38,7 @@ pub(super) async fn relay<S: Service>(
     };
     drop(events);
     if unwanted {
-        let _ = timeout(ABORT_WITHIN, service.abort(&question.conversation, question.turn)).await;
+        let _ = timeout(ABORT_WITHIN, service.abort(question)).await;
     }
     code
 }

@@ -16,7 +16,7 @@ pub(super) trait Service: Send + Sync + 'static {
     fn ask(&self, question: &Question, left: Duration) -> impl Future<Output = Result<Self::Answer, Fault>> + Send;
 
     /// Tells that the answer is no longer wanted.
-    fn abort(&self, conversation: &ConversationId, turn: TurnId) -> impl Future<Output = ()> + Send;
+    fn abort(&self, question: &Question) -> impl Future<Output = ()> + Send;
 
     /// Tells that the turn which was asked speculatively is over.
     fn commit(&self, conversation: &ConversationId, turn: TurnId) -> impl Future<Output = ()> + Send;

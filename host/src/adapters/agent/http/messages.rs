@@ -61,6 +61,18 @@ pub(super) struct Turn<'a> {
     speculative: bool,
 }
 
+/// The question whose answer is no longer wanted: one of the same turn with other words stands.
+#[derive(Serialize)]
+pub(super) struct Unwanted<'a> {
+    text: &'a str,
+}
+
+impl<'a> Unwanted<'a> {
+    pub(super) fn of(question: &'a Question) -> Self {
+        Self { text: question.text.as_str() }
+    }
+}
+
 #[derive(Serialize)]
 struct HeardLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]

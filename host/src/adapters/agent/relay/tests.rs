@@ -59,8 +59,8 @@ impl Service for Scripted {
         script.map(|steps| Playing(steps.into()))
     }
 
-    async fn abort(&self, _: &ConversationId, turn: TurnId) {
-        self.aborted.lock().unwrap().push(turn);
+    async fn abort(&self, question: &Question) {
+        self.aborted.lock().unwrap().push(question.turn);
     }
 
     async fn open(&self, _: &ConversationRequest, _: Duration) -> Result<ConversationId, Fault> {
