@@ -8,8 +8,8 @@ use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::refusal::Refusal;
 use vg_tests::rig::{Caller, LIMITED, Order, Rig};
-use voice_gateway::application::prompt::Prompt;
 use voice_gateway::application::ports::{Observation, TelephonyEvent, TenantError, TenantHint};
+use voice_gateway::application::prompt::Prompt;
 use voice_gateway::application::refusing::RefusalWords;
 
 fn limited() -> TenantHint {

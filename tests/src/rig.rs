@@ -25,11 +25,11 @@ use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use voice_gateway::application::breakers::Breakers;
 use voice_gateway::application::call_task::Services;
-use voice_gateway::application::prompt::{Emergency, Prompt};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
 use voice_gateway::application::orders::Directory;
 use voice_gateway::application::path::OnSilentPath;
 use voice_gateway::application::ports::*;
+use voice_gateway::application::prompt::{Emergency, Prompt};
 use voice_gateway::application::recording::{RecordingRequest, RecordingSource};
 use voice_gateway::application::refusing::RefusalWords;
 

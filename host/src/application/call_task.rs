@@ -3,6 +3,7 @@
 mod orders;
 mod path;
 mod recorded;
+mod telephony;
 mod shadowed;
 
 use super::breakers::{Breakers, Seat};
@@ -13,11 +14,11 @@ use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
-use super::prompt::Emergency;
 use super::ports::{
     Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
     Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
+use super::prompt::{Emergency, Prompt};
 use super::recording::Recorder;
 use super::setup_clock::{SetUpClock, SetUpPart};
 use super::shadow::Shadow;
@@ -357,27 +358,6 @@ impl CallTask {
             Role::Hearing => Some(self.listener.plugin().clone()),
             Role::Speaking => Some(self.speaker.plugin().clone()),
             Role::Thinking => None,
-        }
-    }
-
-    fn on_telephony(&mut self, event: Option<TelephonyEvent>) {
-        match event {
-            Some(TelephonyEvent::CallerGone) => self.tell(CallInput::CallerGone),
-            Some(TelephonyEvent::Up(by)) => {
-                self.set_up = SetUpClock::start(now());
-                self.tell(CallInput::Up(by));
-            }
-            Some(TelephonyEvent::NotReached(failure)) => self.tell(CallInput::NotReached(failure)),
-            Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
-            Some(TelephonyEvent::Progress(progress)) => self.tell(CallInput::HandoverProgress(progress)),
-            Some(TelephonyEvent::Returned(how)) => self.tell(CallInput::HandoverReturned(how)),
-            Some(TelephonyEvent::PersonAnswered) => self.tell(CallInput::PersonAnswered),
-            Some(TelephonyEvent::PersonGone(how)) => self.tell(CallInput::PersonGone(how)),
-            Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
-            None => {
-                self.telephony_events = None;
-                self.tell(CallInput::CallerGone);
-            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! How a call is refused: by a reason before the answer, or in words where the operator pays for an answer.
 
-use super::prompt::Prompt;
 use super::limits;
 use super::ports::{IncomingCall, LegEvent, MediaLeg, MouthCommand, TelephonyEvent};
+use super::prompt::Prompt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

@@ -4,10 +4,10 @@
 //! cancel everything up to `Cancelled` belongs to nobody.
 
 use super::breakers::{Breakers, Climber, Sample, Seat};
-use super::prompt::Prompt;
 use super::clock::now;
 use super::limits;
 use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use super::prompt::Prompt;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
