@@ -7,6 +7,7 @@ use vg_domain::call::TurnEnd;
 use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
+use vg_domain::speech::Extent;
 use vg_domain::turn::TurnRecord;
 use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
@@ -345,7 +346,7 @@ async fn the_agent_is_told_what_the_caller_heard_and_when_the_call_is_over() {
         questions[n].said.iter().map(|said| (said.turn.map(|turn| turn.0), said.text.as_str(), said.reach)).collect()
     };
     assert_eq!(told(0), [(None, "Welcome to the virtual house.", Reach::Whole)]);
-    let interrupted = Reach::Interrupted { spoken_ms: Some(600) };
+    let interrupted = Reach::Interrupted { spoken_ms: Some(600), extent: Extent::Interpolated };
     assert_eq!(told(1), [(Some(1), "You said: tell me everything.", interrupted)]);
     assert_eq!(questions[1].said[0].heard(), "You said:");
     assert_eq!(questions[1].within, Duration::from_secs(10), "the tenant's deadline");

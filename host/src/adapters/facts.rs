@@ -19,8 +19,8 @@ impl Facts for LogFacts {
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),
             Fact::Saying { utterance, .. } => tracing::debug!(%call, %tenant, %utterance, "saying"),
             Fact::Filler { turn, .. } => tracing::info!(%call, %tenant, %turn, "filler"),
-            Fact::Interrupted { utterance, spoken_ms } => {
-                tracing::info!(%call, %tenant, %utterance, spoken_ms, "interrupted");
+            Fact::Interrupted { utterance, spoken_ms, extent } => {
+                tracing::info!(%call, %tenant, %utterance, spoken_ms, precision = extent.code(), "interrupted");
             }
             Fact::Turn(record) => {
                 let total_ms = record.latency.map(|latency| latency.total_ms);

@@ -287,6 +287,7 @@ impl CallTask {
                 *plugin = plugin.take().or_else(|| self.plugin_of(*who));
                 self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
             }
+            Fact::Interrupted { utterance, spoken_ms, extent } => *extent = self.speaker.heard(*utterance, *spoken_ms),
             Fact::Answered(by) => self.services.observe.observe(&Observation::CallAnswered(*by)),
             Fact::Transferred { kind, mode } => {
                 self.pending.handed_over(Ok(()));

@@ -21,6 +21,9 @@ pub const MOUTH_BACKLOG: usize = 32;
 /// Text that waits for a speaker, in inputs. Full: the utterance falls.
 pub const SPEAKING_BACKLOG: usize = 256;
 
+/// Utterances that were spoken and of which it may yet be asked how far they were heard. Full: of the oldest only the time is known.
+pub const SPOKEN_UTTERANCES: usize = 8;
+
 /// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 

@@ -1,9 +1,11 @@
 //! Lines that a gateway says word for word in every call, greeting first: spoken once by the tenant's speaker, then kept.
 //!
 //! A wrapper around whoever opens speaking sessions. What is not such a line goes through untouched, as does a line that stands behind something
-//! that is still being spoken: order is never changed. Every provider's voice is kept apart: a fallback's does not outlive the fall.
+//! that is still being spoken: order is never changed. Places of words are kept with the sound, and those of the session moved by what was said beside
+//! it. Every provider's voice is kept apart: a fallback's does not outlive the fall.
 
-use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest, SpokenWord};
+use super::speaking::Given;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -51,6 +53,8 @@ struct Key {
 struct Sound {
     rate_hz: u32,
     pcm: Arc<[i16]>,
+    /// Since the first sample.
+    words: Arc<[SpokenWord]>,
     since: Instant,
     last: Instant,
 }
@@ -78,7 +82,17 @@ impl Speaking for Lines {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         let kept = Arc::clone(&self.kept);
         let inner = self.inner.open(request.clone())?;
-        Ok(Box::new(Session { inner, kept, request, open: 0, cancels: 0, text: Text::None, said: VecDeque::new() }))
+        Ok(Box::new(Session {
+            inner,
+            kept,
+            request,
+            open: 0,
+            cancels: 0,
+            text: Text::None,
+            said: VecDeque::new(),
+            given: Given::default(),
+            beside: Given::default(),
+        }))
     }
 }
 
@@ -91,10 +105,10 @@ impl Kept {
         Some(sound.clone())
     }
 
-    fn put(&self, key: Key, rate_hz: u32, pcm: Vec<i16>) {
+    fn put(&self, key: Key, rate_hz: u32, pcm: Vec<i16>, words: Vec<SpokenWord>) {
         let now = Instant::now();
         let mut sounds = self.lock();
-        sounds.insert(key, Sound { rate_hz, pcm: pcm.into(), since: now, last: now });
+        sounds.insert(key, Sound { rate_hz, pcm: pcm.into(), words: words.into(), since: now, last: now });
         while sounds.values().map(|sound| sound.pcm.len()).sum::<usize>() > SAMPLES_MAX {
             let Some(oldest) = sounds.iter().min_by_key(|(_, sound)| sound.last).map(|(key, _)| key.clone()) else { return };
             sounds.remove(&oldest);
@@ -120,6 +134,10 @@ struct Session {
     text: Text,
     /// What is said without the session.
     said: VecDeque<SpeakingEvent>,
+    /// Sound that the session has given.
+    given: Given,
+    /// Sound that was said without it.
+    beside: Given,
 }
 
 /// What is known of an utterance.
@@ -129,7 +147,7 @@ enum Text {
     /// A line that is kept. Whether it is all of the utterance shows when that is flushed.
     Known(Sound, String),
     /// A line that the session speaks and that is to be kept; its mark once that is told.
-    Learned { key: Key, rate_hz: u32, pcm: Vec<i16>, mark: Option<u32> },
+    Learned { key: Key, rate_hz: u32, pcm: Vec<i16>, words: Vec<SpokenWord>, begin_ms: u64, mark: Option<u32> },
     /// Something else.
     Other,
 }
@@ -160,7 +178,7 @@ impl Session {
         self.text = match key {
             Some(key) => {
                 self.kept.misses.fetch_add(1, Relaxed);
-                Text::Learned { key, rate_hz: 0, pcm: Vec::new(), mark: None }
+                Text::Learned { key, rate_hz: 0, pcm: Vec::new(), words: Vec::new(), begin_ms: 0, mark: None }
             }
             None => Text::Other,
         };
@@ -183,8 +201,10 @@ impl Session {
     fn try_flush(&mut self, flushed: u32) -> Result<(), SpeakingInput> {
         if let Text::Known(sound, _) = &self.text {
             self.kept.hits.fetch_add(1, Relaxed);
+            let begin_ms = self.given.ms() + self.beside.ms();
+            let words = sound.words.iter().map(|word| SpeakingEvent::Word(later(word.clone(), begin_ms)));
             let pieces = sound.pcm.chunks(PIECE).map(|pcm| SpeakingEvent::Audio { rate_hz: sound.rate_hz, pcm: pcm.to_vec() });
-            self.said.extend(pieces.chain([SpeakingEvent::Flushed(flushed)]));
+            self.said.extend(words.chain(pieces).chain([SpeakingEvent::Flushed(flushed)]));
             self.text = Text::None;
             return Ok(());
         }
@@ -199,17 +219,30 @@ impl Session {
 
     /// What the session says of a line that is to be kept.
     fn learn(&mut self, event: &SpeakingEvent) {
-        let Text::Learned { rate_hz, pcm, mark, .. } = &mut self.text else { return };
+        let given_ms = self.given.ms();
+        let Text::Learned { key, rate_hz, pcm, words, begin_ms, mark } = &mut self.text else { return };
+        if pcm.is_empty() {
+            *begin_ms = given_ms;
+        }
         match event {
             SpeakingEvent::Audio { rate_hz: rate, pcm: more } if pcm.len() + more.len() <= LINE_SAMPLES_MAX => {
                 *rate_hz = *rate;
                 pcm.extend_from_slice(more);
             }
+            SpeakingEvent::Word(word) => {
+                // A voice that tells more words than the line has is not believed.
+                let bytes = words.iter().map(|word| word.text.len()).sum::<usize>() + word.text.len();
+                let place = word.start_ms.checked_sub(*begin_ms);
+                if let Some(start_ms) = place.filter(|_| !word.text.is_empty() && bytes <= 2 * key.text.len()) {
+                    let end_ms = start_ms + word.end_ms.saturating_sub(word.start_ms);
+                    words.push(SpokenWord { text: word.text.clone(), start_ms, end_ms });
+                }
+            }
             SpeakingEvent::Flushed(flushed) if *mark == Some(*flushed) => {
-                if let Text::Learned { key, rate_hz, pcm, .. } = std::mem::replace(&mut self.text, Text::None)
+                if let Text::Learned { key, rate_hz, pcm, words, .. } = std::mem::replace(&mut self.text, Text::None)
                     && !pcm.is_empty()
                 {
-                    self.kept.put(key, rate_hz, pcm);
+                    self.kept.put(key, rate_hz, pcm, words);
                 }
             }
             SpeakingEvent::Flushed(_) => {}
@@ -237,6 +270,9 @@ impl Speak for Session {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
         if let Some(event) = self.said.pop_front() {
+            if let SpeakingEvent::Audio { rate_hz, pcm } = &event {
+                self.beside.add(*rate_hz, pcm.len());
+            }
             return Poll::Ready(Some(event));
         }
         let event = std::task::ready!(self.inner.poll_event(cx));
@@ -248,8 +284,20 @@ impl Speak for Session {
             }
             Some(_) | None => {}
         }
-        Poll::Ready(event)
+        if let Some(SpeakingEvent::Audio { rate_hz, pcm }) = &event {
+            self.given.add(*rate_hz, pcm.len());
+        }
+        Poll::Ready(event.map(|event| match event {
+            SpeakingEvent::Word(word) => SpeakingEvent::Word(later(word, self.beside.ms())),
+            event => event,
+        }))
     }
+}
+
+/// The same word, so much later.
+fn later(word: SpokenWord, ms: u64) -> SpokenWord {
+    let SpokenWord { text, start_ms, end_ms } = word;
+    SpokenWord { text, start_ms: start_ms.saturating_add(ms), end_ms: end_ms.saturating_add(ms) }
 }
 
 #[cfg(test)]

@@ -417,7 +417,7 @@ pub enum SpeakingInput {
 }
 
 /// What a speaker says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum SpeakingEvent {
     /// Samples.
     Audio {
@@ -426,12 +426,25 @@ pub enum SpeakingEvent {
         /// Linear samples.
         pcm: Vec<i16>,
     },
+    /// Where a word lies.
+    Word(SpokenWord),
     /// Answer to `Flush`.
     Flushed(u32),
     /// Answer to `Cancel`.
     Cancelled,
     /// It cannot go on; last event.
     Fell(Fall),
+}
+
+/// A word as a speaker said it, and its place in milliseconds since the session's first sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpokenWord {
+    /// As the speaker writes it; not always as it was told.
+    pub text: String,
+    /// Where it begins.
+    pub start_ms: u64,
+    /// Where it ends.
+    pub end_ms: u64,
 }
 
 // ---- tenants, facts, observations -----------------------------------------------------------------------------------

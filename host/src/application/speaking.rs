@@ -3,16 +3,20 @@
 //! A session speaks in order, so the sound it gives belongs to the oldest utterance that it has not yet flushed. After a
 //! cancel everything up to `Cancelled` belongs to nobody.
 
+mod open;
+
 use super::breakers::{Breakers, Climber, Sample};
 use super::call_task::Prompt;
 use super::limits;
 use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use open::Open;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use vg_domain::ids::{PluginId, UtteranceId};
-use vg_domain::speech::spoken_to;
+use vg_domain::speech::Extent;
 use vg_domain::tenant::Ladder;
 
 /// What became of an utterance.
@@ -33,6 +37,10 @@ pub(super) struct Speaker {
     to_session: VecDeque<SpeakingInput>,
     /// Utterances that no session has flushed, oldest first.
     open: VecDeque<Open>,
+    /// Those that were spoken last and may still be heard, oldest first.
+    spoken: VecDeque<Open>,
+    /// Sound that the session has given, whoever it was for.
+    given: Given,
     /// They fell: the call decides what becomes of them, and until then nobody is told more of them.
     fell: bool,
     /// `Cancelled` answers that are still to come.
@@ -45,22 +53,21 @@ pub(super) struct Speaker {
     fallen: VecDeque<Spoken>,
 }
 
-/// An utterance that a session speaks.
-struct Open {
-    utterance: UtteranceId,
-    /// What the session was told of it.
-    text: String,
-    /// No more text follows.
-    ended: bool,
-    /// So much of it has come, in milliseconds.
-    sounded_ms: u64,
+/// Samples of a session, all at one rate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    samples: u64,
+    rate_hz: u32,
 }
 
-impl Open {
-    /// What the next voice is to say: from the word on in which the one before fell.
-    fn leave_the_rest(&mut self) {
-        let rest = self.text.split_off(spoken_to(&self.text, self.sounded_ms));
-        (self.text, self.sounded_ms) = (rest.trim_start().to_owned(), 0);
+impl Given {
+    pub(super) fn add(&mut self, rate_hz: u32, samples: usize) {
+        self.rate_hz = rate_hz;
+        self.samples += samples as u64;
+    }
+
+    pub(super) fn ms(self) -> u64 {
+        self.samples * 1_000 / u64::from(self.rate_hz.max(1))
     }
 }
 
@@ -73,6 +80,8 @@ impl Speaker {
             session: None,
             to_session: VecDeque::new(),
             open: VecDeque::new(),
+            spoken: VecDeque::new(),
+            given: Given::default(),
             fell: false,
             cancels: 0,
             mouth: None,
@@ -116,6 +125,7 @@ impl Speaker {
             let (speaking, request) = (&self.speaking, &self.request);
             let open = |provider: &_| speaking.open(SpeakingRequest { provider: Clone::clone(provider), ..request.clone() });
             self.session = Some(self.climber.open(open)?);
+            self.given = Given::default();
             self.request.provider = self.climber.provider().clone();
         }
         Ok(())
@@ -123,9 +133,11 @@ impl Speaker {
 
     /// Speaks a clause of an utterance.
     pub(super) fn say(&mut self, utterance: UtteranceId, text: &str) {
-        match self.open.back_mut().filter(|last| last.utterance == utterance) {
-            Some(last) => last.text = format!("{} {text}", last.text.trim_end()),
-            None => self.open.push_back(Open { utterance, text: text.to_owned(), ended: false, sounded_ms: 0 }),
+        if self.open.back().is_none_or(|last| last.utterance != utterance) {
+            self.open.push_back(Open::new(utterance));
+        }
+        if let Some(last) = self.open.back_mut() {
+            last.push(text);
         }
         if self.fell {
             return;
@@ -160,17 +172,18 @@ impl Speaker {
         if let Err(fall) = self.ready() {
             return self.fall(&fall);
         }
-        self.open.retain_mut(|open| {
+        for mut open in std::mem::take(&mut self.open) {
             open.leave_the_rest();
-            let over = open.ended && open.text.is_empty();
-            if over {
+            if open.ended && open.text().is_empty() {
                 self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance });
+                self.remember(open);
+            } else {
+                self.open.push_back(open);
             }
-            !over
-        });
+        }
         for open in &self.open {
-            let text = Some(&open.text).filter(|text| !text.is_empty());
-            self.to_session.extend(text.cloned().map(SpeakingInput::Text));
+            let text = Some(open.text()).filter(|text| !text.is_empty());
+            self.to_session.extend(text.map(|text| SpeakingInput::Text(text.to_owned())));
             self.to_session.extend(open.ended.then_some(SpeakingInput::Flush(open.utterance.0)));
         }
         self.hand_over();
@@ -203,7 +216,7 @@ impl Speaker {
         self.to_mouth.clear();
         self.fell = false;
         if !self.open.is_empty() {
-            self.open.clear();
+            std::mem::take(&mut self.open).into_iter().for_each(|open| self.remember(open));
             self.to_session.clear();
             if self.session.is_some() {
                 self.cancels += 1;
@@ -212,16 +225,30 @@ impl Speaker {
         }
     }
 
+    fn remember(&mut self, open: Open) {
+        if self.spoken.len() == limits::SPOKEN_UTTERANCES {
+            self.spoken.pop_front();
+        }
+        self.spoken.push_back(open);
+    }
+
+    /// How far an utterance was heard of which so much has left, as well as that is known.
+    pub(super) fn heard(&self, utterance: UtteranceId, spoken_ms: u64) -> Extent {
+        let known = self.open.iter().chain(&self.spoken).find(|open| open.utterance == utterance);
+        known.map_or(Extent::Interpolated, |open| open.heard(spoken_ms))
+    }
+
     /// Plays sound that needs no session, in place of what is left of the utterance.
     pub(super) fn play(&mut self, utterance: UtteranceId, prompt: &Prompt) {
         let before = self.open.len();
         // What stands before it, as a filler does, is not said either.
-        self.open.retain(|open| {
-            if open.utterance < utterance {
-                self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance });
+        for open in std::mem::take(&mut self.open) {
+            match open.utterance.cmp(&utterance) {
+                Ordering::Less => self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance }),
+                Ordering::Equal => {}
+                Ordering::Greater => self.open.push_back(open),
             }
-            open.utterance > utterance
-        });
+        }
         if self.open.len() < before {
             if !self.fell {
                 self.climber.fell(Sample::Speaking(self.request.clone()));
@@ -265,27 +292,36 @@ impl Speaker {
     }
 
     fn on_event(&mut self, event: Option<SpeakingEvent>) -> Option<Spoken> {
+        let given_ms = self.given.ms();
+        if let Some(SpeakingEvent::Audio { rate_hz, pcm }) = &event {
+            self.given.add(*rate_hz, pcm.len());
+        }
         match event.unwrap_or_else(|| SpeakingEvent::Fell(self.fall_of("ended"))) {
-            SpeakingEvent::Audio { .. } | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
+            SpeakingEvent::Audio { .. } | SpeakingEvent::Word(_) | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
             SpeakingEvent::Audio { rate_hz, pcm } => {
                 let open = self.open.front_mut()?;
                 let first = open.sounded_ms == 0;
                 // A piece shorter than a millisecond is one all the same: it is no silence.
-                open.sounded_ms += (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1)));
+                open.sound(given_ms, (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1))));
                 let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
                 first.then_some(Spoken::Audio(utterance))
             }
+            SpeakingEvent::Word(word) => {
+                self.open.front_mut()?.word(given_ms, &word);
+                None
+            }
             SpeakingEvent::Flushed(mark) => {
                 let flushed = self.open.front().filter(|open| open.utterance.0 == mark)?;
-                if flushed.sounded_ms == 0 && flushed.text.contains(char::is_alphanumeric) {
+                if flushed.sounded_ms == 0 && flushed.text().contains(char::is_alphanumeric) {
                     // It says that all is said, and has said nothing.
                     let fall = self.fall_of("no_audio");
                     return self.on_event(Some(SpeakingEvent::Fell(fall)));
                 }
                 self.climber.served();
-                let utterance = self.open.pop_front()?.utterance;
-                self.to_mouth.push_back(MouthCommand::End { utterance });
+                let flushed = self.open.pop_front()?;
+                self.to_mouth.push_back(MouthCommand::End { utterance: flushed.utterance });
+                self.remember(flushed);
                 None
             }
             SpeakingEvent::Cancelled => {
@@ -346,64 +382,4 @@ async fn event(session: Option<&mut Box<dyn Speak>>) -> Option<SpeakingEvent> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::application::ports::{Observation, Observe};
-    use std::task::{Context, Poll};
-    use vg_domain::ids::{CallId, TenantId};
-    use vg_domain::tenant::Provider;
-
-    /// Takes everything and says nothing.
-    struct Mute;
-
-    impl Speaking for Mute {
-        fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-            Ok(Box::new(Self))
-        }
-    }
-
-    impl Speak for Mute {
-        fn try_tell(&mut self, _: SpeakingInput) -> Result<(), SpeakingInput> {
-            Ok(())
-        }
-
-        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-            Poll::Pending
-        }
-    }
-
-    impl Observe for Mute {
-        fn observe(&self, _: &Observation) {}
-    }
-
-    #[test]
-    fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
-        let ladder = Ladder::from(Provider::new(PluginId::new("mute"), "{}"));
-        let request = SpeakingRequest {
-            call: CallId::new("c"),
-            tenant: TenantId::new("t"),
-            provider: ladder.first().clone(),
-            language: "en-US".to_owned(),
-            rate_hz: 8_000,
-            lines: Arc::from([]),
-        };
-        let mut speaker = Speaker::new(Arc::new(Mute), Arc::new(Breakers::new(Arc::new(Mute))), ladder, request);
-        let (filler, answer, next) = (UtteranceId(1), UtteranceId(2), UtteranceId(3));
-        speaker.say(filler, "One moment.");
-        speaker.end(filler);
-        speaker.say(answer, "It is three.");
-        speaker.play(answer, &Prompt::new(8_000, vec![7; 80]));
-        let told: Vec<MouthCommand> = speaker.to_mouth.drain(..).collect();
-        assert!(
-            matches!(
-                told.as_slice(),
-                [MouthCommand::End { utterance: first }, MouthCommand::Say { utterance: second, .. }, MouthCommand::End { utterance: last }]
-                    if (*first, *second, *last) == (filler, answer, answer)
-            ),
-            "{told:?}"
-        );
-        speaker.say(next, "Goodbye.");
-        let audio = SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 80] };
-        assert_eq!(speaker.on_event(Some(audio)), Some(Spoken::Audio(next)), "sound belongs to what is said now");
-    }
-}
+mod tests;

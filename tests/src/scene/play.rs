@@ -261,7 +261,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::NotUnderstood { .. } => "not_understood".to_owned(),
         Fact::Saying { text, .. } => format!("saying {}", text.as_str()),
         Fact::Filler { text, .. } => format!("filler {}", text.as_str()),
-        Fact::Interrupted { spoken_ms, .. } => format!("interrupted after {spoken_ms}"),
+        Fact::Interrupted { spoken_ms, extent, .. } => format!("interrupted after {spoken_ms} {}", extent.code()),
         Fact::Agent(_) => "agent is known".to_owned(),
         Fact::Turn(record) => {
             let whole = if record.interrupted { "interrupted" } else { "whole" };

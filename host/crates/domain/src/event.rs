@@ -6,6 +6,7 @@ use crate::mask::MaskedText;
 use crate::outcome::Outcome;
 use crate::parties::Parties;
 use crate::refusal::Refusal;
+use crate::speech::Extent;
 use crate::transfer::TransferMode;
 use crate::turn::TurnRecord;
 use std::sync::Arc;
@@ -59,6 +60,8 @@ pub enum Fact {
         utterance: UtteranceId,
         /// How much of it had been heard, in milliseconds.
         spoken_ms: u64,
+        /// Which words that were. The call itself knows the time alone.
+        extent: Extent,
     },
     /// The agent has said who answers in this conversation.
     Agent(AgentProfile),

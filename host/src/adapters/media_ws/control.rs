@@ -154,6 +154,8 @@ pub enum PhoneFact {
         utterance: u32,
         /// How much of it had been heard, in milliseconds.
         spoken_ms: u64,
+        /// How it is known which words those were: `exact` or `interpolated`.
+        precision: String,
     },
     /// A turn got its answer.
     Turn {
@@ -236,7 +238,9 @@ impl From<&Fact> for PhoneFact {
             Fact::Filler { turn, utterance, text } => {
                 Self::Filler { turn: turn.0, utterance: utterance.0, text: text.as_str().into() }
             }
-            Fact::Interrupted { utterance, spoken_ms } => Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms },
+            Fact::Interrupted { utterance, spoken_ms, extent } => {
+                Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms, precision: extent.code().into() }
+            }
             Fact::Turn(record) => Self::Turn {
                 turn: record.turn.0,
                 heard: record.heard.as_str().into(),

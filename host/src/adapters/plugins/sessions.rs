@@ -1,12 +1,12 @@
 //! Sessions of plugins as the ports have them: their words on one side, `vg-plugin-host`'s on the other.
 
 use super::sound::{self, ToPlugin};
-use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput};
+use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput, SpokenWord};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::error::TrySendError;
 use vg_domain::ids::PluginId;
 use vg_domain::mask::Heard;
-use vg_plugin_host::api::{AudioFormat, SpeechEdge, SttInput, TtsInput};
+use vg_plugin_host::api::{AudioFormat, SpeechEdge, SttInput, TtsInput, Word};
 use vg_plugin_host::session::{SttEvent, SttSession, TtsEvent, TtsSession};
 
 pub(super) struct Listener {
@@ -87,7 +87,8 @@ impl Speak for Speaker {
                 TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
                 TtsEvent::Cancelled => SpeakingEvent::Cancelled,
                 TtsEvent::Ended(end) => SpeakingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),
-                TtsEvent::Word(_) | TtsEvent::Usage(_) => continue,
+                TtsEvent::Word(Word { text, start_ms, end_ms, .. }) => SpeakingEvent::Word(SpokenWord { text, start_ms, end_ms }),
+                TtsEvent::Usage(_) => continue,
             };
             return Poll::Ready(Some(event));
         }

@@ -118,7 +118,7 @@ async fn speaks(mut session: Box<dyn Speak>) -> bool {
         match poll_fn(|cx| session.poll_event(cx)).await {
             Some(SpeakingEvent::Audio { pcm, .. }) => sounded |= !pcm.is_empty(),
             Some(SpeakingEvent::Flushed(_)) => return sounded,
-            Some(SpeakingEvent::Cancelled) => {}
+            Some(SpeakingEvent::Word(_) | SpeakingEvent::Cancelled) => {}
             Some(SpeakingEvent::Fell(_)) | None => return false,
         }
     }

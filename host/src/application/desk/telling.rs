@@ -53,9 +53,9 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             let (turn, utterance) = (("turn", number(turn.0)), ("utterance", number(utterance.0)));
             ("call.filler_said", Data::from([turn, utterance, ("text", word(text.as_str()))]))
         }
-        Fact::Interrupted { utterance, spoken_ms } => {
-            let data = Data::from([("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms))]);
-            ("call.interrupted", data)
+        Fact::Interrupted { utterance, spoken_ms, extent } => {
+            let (utterance, spoken_ms) = (("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms)));
+            ("call.interrupted", Data::from([utterance, spoken_ms, ("precision", word(extent.code()))]))
         }
         Fact::Turn(record) => {
             let mut data = Data::from([("turn", number(record.turn.0)), ("interrupted", Value::Flag(record.interrupted))]);

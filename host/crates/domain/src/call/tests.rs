@@ -278,7 +278,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
         Fact::Filler { turn, utterance, text } => format!("filler {utterance} in turn {turn}: {}", text.as_str()),
-        Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
+        Fact::Interrupted { utterance, spoken_ms, .. } => format!("interrupted {utterance} after {spoken_ms} ms"),
         Fact::Agent(profile) => format!("agent {}", profile.id),
         Fact::Turn(record) => {
             let how = if record.interrupted { " (interrupted)" } else { "" };

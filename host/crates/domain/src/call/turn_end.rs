@@ -7,6 +7,7 @@ use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
 use crate::pause::Expect;
+use crate::speech::Extent;
 use crate::turn::{Moment, Timeline};
 use std::time::{Duration, Instant};
 
@@ -302,7 +303,7 @@ impl Call {
         let (utterance, audible) = (utterance.id, reply.turn.timeline.at(Moment::Audible));
         let reply = self.hush();
         let spoken_ms = audible.map_or(0, |at| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX));
-        self.emit(Fact::Interrupted { utterance, spoken_ms });
+        self.emit(Fact::Interrupted { utterance, spoken_ms, extent: Extent::Interpolated });
         reply
     }
 

@@ -1,0 +1,152 @@
+use super::*;
+use crate::application::ports::{Observation, Observe, SpokenWord};
+use std::task::{Context, Poll};
+use vg_domain::ids::{CallId, TenantId};
+use vg_domain::tenant::Provider;
+
+/// Takes everything and says nothing.
+struct Mute;
+
+impl Speaking for Mute {
+    fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
+        Ok(Box::new(Self))
+    }
+}
+
+impl Speak for Mute {
+    fn try_tell(&mut self, _: SpeakingInput) -> Result<(), SpeakingInput> {
+        Ok(())
+    }
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
+        Poll::Pending
+    }
+}
+
+impl Observe for Mute {
+    fn observe(&self, _: &Observation) {}
+}
+
+fn speaker() -> Speaker {
+    let mute = || Provider::new(PluginId::new("mute"), "{}");
+    let ladder = Ladder::new(mute(), [mute()]);
+    let request = SpeakingRequest {
+        call: CallId::new("c"),
+        tenant: TenantId::new("t"),
+        provider: ladder.first().clone(),
+        language: "en-US".to_owned(),
+        rate_hz: 8_000,
+        lines: Arc::from([]),
+    };
+    Speaker::new(Arc::new(Mute), Arc::new(Breakers::new(Arc::new(Mute))), ladder, request)
+}
+
+fn sounds(speaker: &mut Speaker, ms: usize) {
+    let _ = speaker.on_event(Some(SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; ms * 8] }));
+}
+
+fn places(speaker: &mut Speaker, words: &[(&str, u64, u64)]) {
+    for (text, start_ms, end_ms) in words {
+        let word = SpokenWord { text: (*text).to_owned(), start_ms: *start_ms, end_ms: *end_ms };
+        assert_eq!(speaker.on_event(Some(SpeakingEvent::Word(word))), None);
+    }
+}
+
+fn exact(chars: usize) -> Extent {
+    Extent::Exact { chars }
+}
+
+#[test]
+fn words_belong_to_the_utterance_in_whose_sound_they_lie() {
+    let mut speaker = speaker();
+    let (first, second) = (UtteranceId(1), UtteranceId(2));
+    speaker.say(first, "One two.");
+    speaker.end(first);
+    speaker.say(second, "Two three.");
+    places(&mut speaker, &[("One", 0, 400)]);
+    sounds(&mut speaker, 500);
+    places(&mut speaker, &[("two", 500, 900)]);
+    sounds(&mut speaker, 500);
+    let _ = speaker.on_event(Some(SpeakingEvent::Flushed(1)));
+    places(&mut speaker, &[("two", 900, 950), ("Two", 1_000, 1_400)]);
+    sounds(&mut speaker, 1_000);
+    places(&mut speaker, &[("three", 1_400, 1_900)]);
+    assert_eq!((speaker.heard(first, 499), speaker.heard(first, 950)), (exact(3), exact(8)));
+    assert_eq!(
+        (speaker.heard(second, 399), speaker.heard(second, 600), speaker.heard(second, 900)),
+        (exact(0), exact(3), exact(10))
+    );
+    speaker.hush(second);
+    assert_eq!((speaker.heard(first, 499), speaker.heard(second, 600)), (exact(3), exact(3)), "it is asked for after the end");
+    assert_eq!(speaker.heard(UtteranceId(9), 600), Extent::Interpolated);
+}
+
+#[test]
+fn sound_that_was_cancelled_counts_for_the_places_of_the_words_behind_it() {
+    let mut speaker = speaker();
+    let (first, second) = (UtteranceId(1), UtteranceId(2));
+    speaker.say(first, "One two.");
+    sounds(&mut speaker, 500);
+    speaker.hush(first);
+    sounds(&mut speaker, 250);
+    places(&mut speaker, &[("two", 500, 750)]);
+    let _ = speaker.on_event(Some(SpeakingEvent::Cancelled));
+    speaker.say(second, "Three four.");
+    sounds(&mut speaker, 1_000);
+    places(&mut speaker, &[("Three", 750, 1_150), ("four", 1_250, 1_700)]);
+    assert_eq!((speaker.heard(second, 399), speaker.heard(second, 450)), (exact(0), exact(5)));
+    assert_eq!(speaker.heard(first, 700), Extent::Interpolated);
+}
+
+#[test]
+fn a_voice_that_goes_on_says_the_rest_and_its_words_count_behind_those_of_the_one_before() {
+    let mut speaker = speaker();
+    let utterance = UtteranceId(1);
+    speaker.say(utterance, "One two three.");
+    places(&mut speaker, &[("One", 1_000, 1_400), ("two", 1_400, 1_800)]);
+    sounds(&mut speaker, 1_500);
+    let fall = speaker.fall_of("trap");
+    let _ = speaker.on_event(Some(SpeakingEvent::Fell(fall)));
+    speaker.to_session.clear();
+    speaker.go_on_with_another();
+    assert_eq!(speaker.open[0].text(), "two three.");
+    sounds(&mut speaker, 1_000);
+    places(&mut speaker, &[("two", 0, 400), ("three", 400, 900)]);
+    assert_eq!((speaker.heard(utterance, 1_400), speaker.heard(utterance, 1_600)), (exact(3), exact(3)));
+    assert_eq!((speaker.heard(utterance, 1_900), speaker.heard(utterance, 2_400)), (exact(7), exact(14)));
+}
+
+#[test]
+fn so_many_utterances_are_remembered_and_no_more() {
+    let mut speaker = speaker();
+    for n in 0..100 {
+        speaker.say(UtteranceId(n), "One.");
+        places(&mut speaker, &[("One", u64::from(n) * 100, u64::from(n) * 100 + 50)]);
+        sounds(&mut speaker, 100);
+        let _ = speaker.on_event(Some(SpeakingEvent::Flushed(n)));
+    }
+    assert_eq!(speaker.spoken.len(), limits::SPOKEN_UTTERANCES);
+    assert_eq!((speaker.heard(UtteranceId(99), 50), speaker.heard(UtteranceId(0), 50)), (exact(4), Extent::Interpolated));
+}
+
+#[test]
+fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
+    let mut speaker = speaker();
+    let (filler, answer, next) = (UtteranceId(1), UtteranceId(2), UtteranceId(3));
+    speaker.say(filler, "One moment.");
+    speaker.end(filler);
+    speaker.say(answer, "It is three.");
+    speaker.play(answer, &Prompt::new(8_000, vec![7; 80]));
+    let told: Vec<MouthCommand> = speaker.to_mouth.drain(..).collect();
+    assert!(
+        matches!(
+            told.as_slice(),
+            [MouthCommand::End { utterance: first }, MouthCommand::Say { utterance: second, .. }, MouthCommand::End { utterance: last }]
+                if (*first, *second, *last) == (filler, answer, answer)
+        ),
+        "{told:?}"
+    );
+    speaker.say(next, "Goodbye.");
+    let audio = SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 80] };
+    assert_eq!(speaker.on_event(Some(audio)), Some(Spoken::Audio(next)), "sound belongs to what is said now");
+}
