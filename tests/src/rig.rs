@@ -456,7 +456,7 @@ impl Caller {
         self.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 1_000 }).await;
         let listener = self.listener();
         if !words.is_empty() {
-            listener.send(HearingEvent::Partial(Heard::new(words.to_owned()))).await.unwrap();
+            listener.send(HearingEvent::Partial { words: Heard::new(words.to_owned()), stability: None }).await.unwrap();
         }
     }
 

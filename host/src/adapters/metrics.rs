@@ -116,6 +116,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
+    counter("vg_speech_faults_total", &["plugin", "code"], "Utterances whose sound can hardly be speech, by plugin: clipped (over 1 % of it), silent (over 60 %), too_fast, too_slow (outside 4 to 30 characters a second)."),
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
@@ -211,6 +212,7 @@ pub struct Metrics {
     turns: IntCounter,
     turn_ends: IntCounterVec,
     overlaps: IntCounterVec,
+    speech_faults: IntCounterVec,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
@@ -280,6 +282,7 @@ impl Metrics {
             turns: plain_counter(&registry, "vg_turns_total"),
             turn_ends: counters(&registry, "vg_turn_ends_total"),
             overlaps: counters(&registry, "vg_overlaps_total"),
+            speech_faults: counters(&registry, "vg_speech_faults_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
@@ -371,6 +374,10 @@ impl Observe for Metrics {
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
+            Observation::SpeechFaulty { plugin, fault } => {
+                tracing::warn!(%plugin, code = fault.code(), "what a voice gave can hardly be speech");
+                self.speech_faults.with_label_values(&[plugin.as_str(), fault.code()]).inc();
+            }
             Observation::FillerSaid => self.fillers.inc(),
             Observation::EndJudged(end) => self.turn_ends.with_label_values(&[end.code()]).inc(),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),

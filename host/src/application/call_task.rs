@@ -450,9 +450,9 @@ impl CallTask {
 
     fn on_hearing(&mut self, event: HearingEvent) {
         match event {
-            HearingEvent::Partial(words) => {
+            HearingEvent::Partial { words, stability } => {
                 let text = self.mask.mask_partial(words);
-                self.tell(CallInput::Partial(text));
+                self.tell(CallInput::Partial { text, stability });
             }
             HearingEvent::Final(words) => {
                 let text = self.mask.mask_final(words);
@@ -493,6 +493,7 @@ impl CallTask {
     fn on_spoken(&mut self, spoken: Spoken) {
         match spoken {
             Spoken::Audio(utterance) => self.tell(CallInput::SpeechAudio { utterance }),
+            Spoken::Faulty(plugin, fault) => self.services.observe.observe(&Observation::SpeechFaulty { plugin, fault }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
         }
     }

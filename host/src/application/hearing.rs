@@ -193,7 +193,7 @@ impl Listener {
     fn on_event(&mut self, event: &HearingEvent) {
         let over = match event {
             HearingEvent::Final(_) | HearingEvent::Finalized => true,
-            HearingEvent::Partial(_) | HearingEvent::Fell(_) => false,
+            HearingEvent::Partial { .. } | HearingEvent::Fell(_) => false,
         };
         if over {
             self.climber.served();

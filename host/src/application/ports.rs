@@ -14,12 +14,13 @@ pub use dialling::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
+pub use super::speaking::SpeechFault;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use vg_domain::call::{Overlap, Progress, TurnEnd};
+use vg_domain::call::{Overlap, Progress, Stability, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
@@ -353,7 +354,12 @@ pub enum HearingInput {
 /// What a listener says. Words are [`Heard`]: they go through the mask before anything else sees them.
 pub enum HearingEvent {
     /// May change.
-    Partial(Heard),
+    Partial {
+        /// All words since the last final ones.
+        words: Heard,
+        /// How unlikely they are to change, where it says so.
+        stability: Option<Stability>,
+    },
     /// Will not change.
     Final(Heard),
     /// Answer to `Finalize`.
@@ -537,6 +543,13 @@ pub enum Observation {
     EndJudged(TurnEnd),
     /// What a caller's voice over the gateway's own was.
     OverlapJudged(Overlap),
+    /// What a voice gave for an utterance can hardly be speech.
+    SpeechFaulty {
+        /// Which plugin.
+        plugin: PluginId,
+        /// What is wrong with it.
+        fault: SpeechFault,
+    },
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

@@ -4,6 +4,9 @@
 //! cancel everything up to `Cancelled` belongs to nobody.
 
 mod open;
+mod quality;
+
+pub use quality::SpeechFault;
 
 use super::breakers::{Breakers, Climber, Sample};
 use super::call_task::Prompt;
@@ -26,6 +29,8 @@ pub(super) enum Spoken {
     Audio(UtteranceId),
     /// The session cannot go on with it.
     Fell(UtteranceId, Fall),
+    /// What that plugin gave for an utterance can hardly be speech; the call goes on.
+    Faulty(PluginId, SpeechFault),
 }
 
 /// One voice for one call.
@@ -301,8 +306,7 @@ impl Speaker {
             SpeakingEvent::Audio { rate_hz, pcm } => {
                 let open = self.open.front_mut()?;
                 let first = open.sounded_ms == 0;
-                // A piece shorter than a millisecond is one all the same: it is no silence.
-                open.sound(given_ms, (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1))));
+                open.sound(given_ms, rate_hz, &pcm);
                 let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
                 first.then_some(Spoken::Audio(utterance))
@@ -320,6 +324,10 @@ impl Speaker {
                 }
                 self.climber.served();
                 let flushed = self.open.pop_front()?;
+                if flushed.sounded_ms > 0 {
+                    self.fallen
+                        .extend(flushed.faults().map(|fault| Spoken::Faulty(self.climber.provider().plugin.clone(), fault)));
+                }
                 self.to_mouth.push_back(MouthCommand::End { utterance: flushed.utterance });
                 self.remember(flushed);
                 None

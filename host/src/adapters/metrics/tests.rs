@@ -1,4 +1,5 @@
 use super::*;
+use crate::application::ports::SpeechFault;
 use std::collections::BTreeSet;
 use vg_domain::call::{Overlap, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
@@ -26,6 +27,7 @@ fn observed() -> Metrics {
         Observation::SetUp(SetUpTimes::default()),
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::SpeechFaulty { plugin: PluginId::new("tts-x"), fault: SpeechFault::TooFast },
         Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },
     ] {
         metrics.observe(&observation);

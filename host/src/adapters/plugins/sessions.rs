@@ -4,6 +4,7 @@ use super::sound::{self, ToPlugin};
 use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput, SpokenWord};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc::error::TrySendError;
+use vg_domain::call::Stability;
 use vg_domain::ids::PluginId;
 use vg_domain::mask::Heard;
 use vg_plugin_host::api::{AudioFormat, SpeechEdge, SttInput, TtsInput, Word};
@@ -43,7 +44,10 @@ impl Listen for Listener {
         loop {
             let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
             let event = match event {
-                SttEvent::Partial(transcript) => HearingEvent::Partial(Heard::new(transcript.text)),
+                SttEvent::Partial(transcript) => HearingEvent::Partial {
+                    stability: transcript.stability.and_then(Stability::new),
+                    words: Heard::new(transcript.text),
+                },
                 SttEvent::Final(transcript) => HearingEvent::Final(Heard::new(transcript.text)),
                 SttEvent::Finalized => HearingEvent::Finalized,
                 SttEvent::Ended(end) => HearingEvent::Fell(Fall { plugin: self.plugin.clone(), code: end.code() }),

@@ -102,7 +102,7 @@ async fn hears(mut session: Box<dyn Listen>, silence: Vec<i16>) -> bool {
     loop {
         match poll_fn(|cx| session.poll_event(cx)).await {
             Some(HearingEvent::Finalized) => return true,
-            Some(HearingEvent::Partial(_) | HearingEvent::Final(_)) => {}
+            Some(HearingEvent::Partial { .. } | HearingEvent::Final(_)) => {}
             Some(HearingEvent::Fell(_)) | None => return false,
         }
     }

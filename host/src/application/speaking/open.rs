@@ -1,5 +1,6 @@
 //! One utterance: what a session was told of it, how much has sounded, and where its words lie.
 
+use super::quality::{Measured, SpeechFault};
 use crate::application::ports::SpokenWord;
 use vg_domain::ids::UtteranceId;
 use vg_domain::speech::{Extent, Track};
@@ -19,11 +20,14 @@ pub(super) struct Open {
     before_ms: u64,
     /// Where its sound begins in that of the session, in milliseconds. Known with the first of it.
     begin_ms: u64,
+    /// What that voice gave.
+    measured: Measured,
 }
 
 impl Open {
     pub(super) fn new(utterance: UtteranceId) -> Self {
-        Self { utterance, ended: false, sounded_ms: 0, track: Track::default(), from: 0, before_ms: 0, begin_ms: 0 }
+        let (track, measured) = (Track::default(), Measured::default());
+        Self { utterance, ended: false, sounded_ms: 0, track, from: 0, before_ms: 0, begin_ms: 0, measured }
     }
 
     /// A clause more.
@@ -36,12 +40,19 @@ impl Open {
         self.track.text()[self.from..].trim_start()
     }
 
-    /// The session gave so much more sound of it; it had given `session_ms` before.
-    pub(super) fn sound(&mut self, session_ms: u64, ms: u64) {
+    /// The session gave more sound of it; it had given `session_ms` before.
+    pub(super) fn sound(&mut self, session_ms: u64, rate_hz: u32, pcm: &[i16]) {
         if self.sounded_ms == 0 {
             self.begin_ms = session_ms;
         }
-        self.sounded_ms += ms;
+        // A piece shorter than a millisecond is one all the same: it is no silence.
+        self.sounded_ms += (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1)));
+        self.measured.hear(rate_hz, pcm);
+    }
+
+    /// What is wrong with what the voice gave, now that this is all.
+    pub(super) fn faults(&self) -> impl Iterator<Item = SpeechFault> + use<> {
+        self.measured.faults(self.text())
     }
 
     /// The session tells where a word lies; it has given `session_ms` of sound. A word before the utterance's own sound is another's.
@@ -64,6 +75,6 @@ impl Open {
         let told_from = self.track.text().len() - self.text().len();
         self.from = self.track.spoken_to(given_ms, told_from, self.before_ms).max(self.from);
         self.track.go_on_from(self.from);
-        (self.before_ms, self.sounded_ms) = (given_ms, 0);
+        (self.before_ms, self.sounded_ms, self.measured) = (given_ms, 0, Measured::default());
     }
 }

@@ -150,3 +150,24 @@ fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
     let audio = SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 80] };
     assert_eq!(speaker.on_event(Some(audio)), Some(Spoken::Audio(next)), "sound belongs to what is said now");
 }
+
+#[test]
+fn a_voice_whose_sound_can_hardly_be_speech_is_told_and_the_call_goes_on() {
+    let mut speaker = speaker();
+    let text = "Your parcel arrives tomorrow.";
+    for (n, pcm) in [(1, vec![9_000; 16_000]), (2, vec![0; 16_000]), (3, vec![i16::MAX; 80_000])] {
+        speaker.say(UtteranceId(n), text);
+        speaker.end(UtteranceId(n));
+        let _ = speaker.on_event(Some(SpeakingEvent::Audio { rate_hz: 8_000, pcm }));
+        assert_eq!(speaker.on_event(Some(SpeakingEvent::Flushed(n))), None);
+    }
+    let faulty = |fault| Spoken::Faulty(PluginId::new("mute"), fault);
+    let told: Vec<Spoken> = speaker.fallen.drain(..).collect();
+    assert_eq!(told, [SpeechFault::Silent, SpeechFault::Clipped, SpeechFault::TooSlow].map(faulty));
+    let ends = speaker.to_mouth.iter().filter(|order| matches!(order, MouthCommand::End { .. })).count();
+    assert_eq!((ends, speaker.open.len()), (3, 0));
+    speaker.say(UtteranceId(4), text);
+    let _ = speaker.on_event(Some(SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![0; 16_000] }));
+    speaker.hush(UtteranceId(4));
+    assert_eq!(speaker.fallen.len(), 0, "what was cut is not judged");
+}

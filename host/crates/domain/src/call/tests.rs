@@ -15,6 +15,7 @@ mod pauses;
 mod stories;
 mod table;
 mod troubles;
+mod stability;
 mod turn_end;
 mod unanswered;
 
@@ -66,6 +67,10 @@ fn with_human() -> TenantSettings {
 
 fn masked(words: &str) -> MaskedText {
     Mask::new().mask_final(Heard::new(words.into()))
+}
+
+fn guess(text: MaskedText) -> CallInput {
+    CallInput::Partial { text, stability: None }
 }
 
 /// A call and its clock.
@@ -176,7 +181,7 @@ impl Desk {
     }
 
     fn partial(&mut self, words: &str) -> Vec<String> {
-        self.tell(CallInput::Partial(masked(words)))
+        self.tell(guess(masked(words)))
     }
 
     fn words(&mut self, words: &str) -> Vec<String> {

@@ -24,6 +24,31 @@ const REACTION: Duration = Duration::from_millis(200);
 /// Nobody is waited for longer, whatever the agent wants.
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
 
+/// How unlikely words are to change, as the listener believes: 0.0 to 1.0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stability(f32);
+
+impl Stability {
+    /// From here on words are as good as final.
+    const SURE: f32 = 0.9;
+    /// Below, they are a first guess.
+    const UNSURE: f32 = 0.5;
+
+    /// None for what is no such number.
+    pub fn new(stability: f32) -> Option<Self> {
+        (0.0..=1.0).contains(&stability).then_some(Self(stability))
+    }
+
+    /// How long words stand before they are taken for what was said; of a listener that says nothing of it, as long as ever.
+    fn standing(this: Option<Self>) -> Duration {
+        match this {
+            Some(Self(stability)) if stability >= Self::SURE => STABLE / 2,
+            Some(Self(stability)) if stability < Self::UNSURE => STABLE * 3 / 2,
+            Some(_) | None => STABLE,
+        }
+    }
+}
+
 /// How the end of a turn turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TurnEnd {
@@ -165,7 +190,8 @@ impl Call {
         match &turn.rest {
             // Digits that are held back are no words to ask with.
             Some(rest) if !rest.text.holds_back() => {
-                let due = (rest.since + STABLE).max(closed.map_or(now, |closed| closed + self.wait_for_listener()));
+                let due = (rest.since + Stability::standing(rest.stability))
+                    .max(closed.map_or(now, |closed| closed + self.wait_for_listener()));
                 if due <= now {
                     self.ask_before_the_last_words(now);
                 } else {
