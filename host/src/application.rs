@@ -9,6 +9,7 @@ pub mod recording;
 
 pub mod admission;
 pub mod breakers;
+mod budgets;
 pub mod call_leg;
 pub mod call_task;
 mod clock;
@@ -24,4 +25,5 @@ pub mod refusing;
 pub mod setup_clock;
 mod said;
 mod speaking;
+mod usage;
 mod thinking;

@@ -23,6 +23,7 @@ use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
+use vg_domain::usage::Usage;
 use voice_gateway::application::breakers::Breakers;
 use voice_gateway::application::call_task::{Prompt, Services};
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -51,6 +52,8 @@ pub struct Script {
     pub agent_takes: Option<Duration>,
     /// The listener's mailbox takes nothing.
     pub listener_is_stuck: bool,
+    /// What each listener says at its end that it has worked.
+    pub listener_worked: Option<Usage>,
     /// No recording begins.
     pub recorder_is_behind: bool,
     /// Legs of calls placed from now on cannot be built anew.

@@ -39,6 +39,10 @@ impl Facts for LogFacts {
             Fact::TransferFailed { kind, mode, code } => {
                 tracing::warn!(%call, %tenant, kind, mode = mode.code(), code, "not handed over");
             }
+            Fact::Used { who, plugin, usage } => {
+                let (audio_ms, characters, requests) = (usage.audio_ms, usage.characters, usage.requests);
+                tracing::info!(%call, %tenant, role = who.code(), %plugin, audio_ms, characters, requests, "provider worked");
+            }
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");
             }

@@ -127,6 +127,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
+    counter("vg_usage_units_total", &["tenant", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests."),
     counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
@@ -213,6 +214,7 @@ pub struct Metrics {
     turn_ends: IntCounterVec,
     overlaps: IntCounterVec,
     speech_faults: IntCounterVec,
+    usage: IntCounterVec,
     turns_interrupted: IntCounter,
     turns_unanchored: IntCounter,
     turn_latency: HistogramVec,
@@ -283,6 +285,7 @@ impl Metrics {
             turn_ends: counters(&registry, "vg_turn_ends_total"),
             overlaps: counters(&registry, "vg_overlaps_total"),
             speech_faults: counters(&registry, "vg_speech_faults_total"),
+            usage: counters(&registry, "vg_usage_units_total"),
             turns_interrupted: plain_counter(&registry, "vg_turns_interrupted_total"),
             turns_unanchored: plain_counter(&registry, "vg_turns_unanchored_total"),
             turn_latency: latencies(&registry, "vg_turn_latency_seconds"),
@@ -374,6 +377,11 @@ impl Observe for Metrics {
             }
             Observation::TurnEnded(turn) => self.turn_ended(turn.latency.as_ref(), turn.interrupted),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
+            Observation::Used { tenant, plugin, usage } => {
+                for (unit, count) in usage.units().into_iter().filter(|(_, count)| *count > 0) {
+                    self.usage.with_label_values(&[tenant.as_str(), plugin.as_str(), unit]).inc_by(count);
+                }
+            }
             Observation::SpeechFaulty { plugin, fault } => {
                 tracing::warn!(%plugin, code = fault.code(), "what a voice gave can hardly be speech");
                 self.speech_faults.with_label_values(&[plugin.as_str(), fault.code()]).inc();

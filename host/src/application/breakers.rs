@@ -5,17 +5,19 @@
 
 mod probe;
 
+use super::budgets::Budgets;
 use super::clock::now;
 use super::ports::{Fall, HearingRequest, Observation, Observe, SpeakingRequest};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 use tokio::sync::Notify;
 use vg_domain::breaker::Breaker;
 use vg_domain::event::Role;
 use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_domain::tenant::{Ladder, Provider};
+use vg_domain::usage::Usage;
 
 /// Breakers of all tenants' providers. Only those that fell lately are here.
 pub struct Breakers {
@@ -25,6 +27,7 @@ pub struct Breakers {
     known: AtomicUsize,
     /// One has opened.
     opened: Notify,
+    budgets: Budgets,
 }
 
 type Entries<'a> = MutexGuard<'a, HashMap<TenantId, HashMap<Provider, Entry>>>;
@@ -78,12 +81,18 @@ impl Sample {
 impl Breakers {
     /// All are closed. Openings and closings are told to `observe`.
     pub fn new(observe: Arc<dyn Observe>) -> Self {
-        Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new() }
+        let budgets = Budgets::since(SystemTime::now(), tokio::time::Instant::now());
+        Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new(), budgets }
     }
 
     fn is_open(&self, tenant: &TenantId, provider: &Provider) -> bool {
         self.known.load(Relaxed) > 0
             && self.lock().get(tenant).and_then(|of| of.get(provider)).is_some_and(|entry| entry.breaker.is_open())
+    }
+
+    /// A tenant's provider has worked so much more.
+    pub(super) fn worked(&self, tenant: &TenantId, provider: &Provider, usage: Usage) {
+        self.budgets.worked(tenant, provider, usage);
     }
 
     fn fell(&self, sample: Sample, now: Instant) {
@@ -144,6 +153,7 @@ impl Breakers {
 
 /// Where a call stands on a ladder.
 pub(super) struct Climber {
+    role: Role,
     tenant: TenantId,
     ladder: Ladder,
     at: usize,
@@ -151,8 +161,8 @@ pub(super) struct Climber {
 }
 
 impl Climber {
-    pub(super) fn new(breakers: Arc<Breakers>, tenant: TenantId, ladder: Ladder) -> Self {
-        Self { tenant, ladder, at: 0, breakers }
+    pub(super) fn new(role: Role, breakers: Arc<Breakers>, tenant: TenantId, ladder: Ladder) -> Self {
+        Self { role, tenant, ladder, at: 0, breakers }
     }
 
     /// Who serves, or was tried first where nobody does.
@@ -165,13 +175,23 @@ impl Climber {
         self.at = (self.at + 1) % self.ladder.rungs().len();
     }
 
-    /// The first that opens, beginning where the call stands; those with an open breaker after all others. Where none does, the fall of the one
-    /// that was to be first is told.
+    /// Whether its budget of the day is used up. That of the last one does not count: somebody has to serve.
+    fn is_spent(&self, rung: usize) -> bool {
+        let rungs = self.ladder.rungs();
+        rung + 1 < rungs.len() && self.breakers.budgets.is_spent(&self.tenant, &rungs[rung])
+    }
+
+    /// The first that opens, beginning where the call stands; those with an open breaker after all others, and those whose budget of the day is used
+    /// up not at all. Where none does, the fall of the one that was to be first is told.
     pub(super) fn open<T>(&mut self, open: impl Fn(&Provider) -> Result<T, Fall>) -> Result<T, Fall> {
         let rungs = self.ladder.rungs();
         let in_turn = (self.at..rungs.len()).chain(0..self.at);
+        let (spent, in_turn): (Vec<usize>, Vec<usize>) = in_turn.partition(|rung| self.is_spent(*rung));
+        for _ in spent {
+            self.breakers.observe.observe(&Observation::RungFell { role: self.role.code(), code: "budget" });
+        }
         let (open_breakers, closed): (Vec<usize>, Vec<usize>) =
-            in_turn.partition(|rung| self.breakers.is_open(&self.tenant, &rungs[*rung]));
+            in_turn.into_iter().partition(|rung| self.breakers.is_open(&self.tenant, &rungs[*rung]));
         let mut falls = Vec::new();
         for rung in closed.into_iter().chain(open_breakers) {
             match open(&rungs[rung]) {

@@ -271,7 +271,16 @@ impl CallTask {
             CallAction::Join => self.line.act(Act::Join).await,
             CallAction::Resume => self.line.act(Act::Resume).await,
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
-            CallAction::Release => self.line.act(Act::Release).await,
+            CallAction::Release => {
+                // While that takes its time, they may say what they have worked.
+                self.listener.stop();
+                self.speaker.part();
+                self.line.act(Act::Release).await;
+            }
+            CallAction::Emit(fact @ Fact::Ended(_)) => {
+                self.settle().await;
+                self.emit(fact);
+            }
             CallAction::Emit(fact) => self.emit(fact),
             CallAction::EndJudged(end) => self.services.observe.observe(&Observation::EndJudged(end)),
             CallAction::OverlapJudged(overlap) => self.services.observe.observe(&Observation::OverlapJudged(overlap)),
@@ -311,6 +320,17 @@ impl CallTask {
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.
             let _ = watcher.try_send(fact);
+        }
+    }
+
+    /// Tells what everybody has worked.
+    async fn settle(&mut self) {
+        let (hearing, speaking) = tokio::join!(self.listener.settle(), self.speaker.settle());
+        let of = |who, sums: Vec<_>| sums.into_iter().map(move |(plugin, usage)| (who, plugin, usage));
+        for (who, plugin, usage) in of(Role::Hearing, hearing).chain(of(Role::Speaking, speaking)) {
+            let tenant = self.settings.tenant.clone();
+            self.services.observe.observe(&Observation::Used { tenant, plugin: plugin.clone(), usage });
+            self.emit(Fact::Used { who, plugin, usage });
         }
     }
 
@@ -459,6 +479,8 @@ impl CallTask {
                 self.tell(CallInput::Final(text));
             }
             HearingEvent::Finalized => self.tell(CallInput::Finalized),
+            // The listener adds it up.
+            HearingEvent::Usage(_) => {}
             HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
         }
     }

@@ -3,11 +3,14 @@
 use super::breakers::{Breakers, Climber, Sample};
 use super::limits;
 use super::ports::{AudioChunk, Fall, Hearing, HearingEvent, HearingInput, HearingRequest, Listen};
+use super::usage::Ledger;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
+use vg_domain::event::Role;
 use vg_domain::ids::PluginId;
 use vg_domain::tenant::Ladder;
+use vg_domain::usage::Usage;
 
 /// Feeds one session after another; keeps what a slow session has not taken, and what one that falls may take with it.
 pub(super) struct Listener {
@@ -23,6 +26,7 @@ pub(super) struct Listener {
     speech: Option<Speech>,
     /// The newest sound of it.
     replay: Replay,
+    ledger: Ledger,
 }
 
 /// A stretch of the caller's speech, in milliseconds since the leg's first sample.
@@ -64,9 +68,10 @@ impl Replay {
 
 impl Listener {
     pub(super) fn new(hearing: Arc<dyn Hearing>, breakers: Arc<Breakers>, ladder: Ladder, request: HearingRequest) -> Self {
+        let ledger = Ledger::new(Arc::clone(&breakers), request.tenant.clone());
         Self {
             hearing,
-            climber: Climber::new(breakers, request.tenant.clone(), ladder),
+            climber: Climber::new(Role::Hearing, breakers, request.tenant.clone(), ladder),
             request,
             session: None,
             backlog: VecDeque::new(),
@@ -74,6 +79,7 @@ impl Listener {
             stopped: false,
             speech: None,
             replay: Replay::default(),
+            ledger,
         }
     }
 
@@ -89,7 +95,8 @@ impl Listener {
 
     /// The sound that will come is another leg's: what is left of the old one belongs to nobody.
     pub(super) fn begin_anew(&mut self) {
-        (self.session, self.speech) = (None, None);
+        self.part();
+        self.speech = None;
         self.forget();
     }
 
@@ -122,8 +129,21 @@ impl Listener {
 
     /// Nobody is to be heard for a while.
     pub(super) fn stop(&mut self) {
-        (self.session, self.speech, self.stopped) = (None, None, true);
+        self.part();
+        (self.speech, self.stopped) = (None, true);
         self.forget();
+    }
+
+    /// The session goes, and may yet say what it has worked. One that is given up in favour of another is not asked.
+    fn part(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.ledger.part(self.climber.provider().clone(), session.part());
+        }
+    }
+
+    /// What listeners have worked, once nobody is to be heard any more.
+    pub(super) async fn settle(&mut self) -> Vec<(PluginId, Usage)> {
+        self.ledger.settle().await
     }
 
     fn forget(&mut self) {
@@ -170,7 +190,13 @@ impl Listener {
         let Some(session) = self.session.as_mut() else {
             return std::future::pending().await;
         };
-        match poll_fn(|cx| session.poll_event(cx)).await {
+        let said = loop {
+            match poll_fn(|cx| session.poll_event(cx)).await {
+                Some(HearingEvent::Usage(usage)) => self.ledger.note(self.climber.provider(), usage),
+                said => break said,
+            }
+        };
+        match said {
             Some(HearingEvent::Fell(fall)) => self.on_fall(fall),
             Some(event) => {
                 self.on_event(&event);
@@ -193,7 +219,7 @@ impl Listener {
     fn on_event(&mut self, event: &HearingEvent) {
         let over = match event {
             HearingEvent::Final(_) | HearingEvent::Finalized => true,
-            HearingEvent::Partial { .. } | HearingEvent::Fell(_) => false,
+            HearingEvent::Partial { .. } | HearingEvent::Usage(_) | HearingEvent::Fell(_) => false,
         };
         if over {
             self.climber.served();

@@ -6,6 +6,7 @@
 
 use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest, SpokenWord};
 use super::speaking::Given;
+use futures_util::stream::BoxStream;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vg_domain::ids::TenantId;
 use vg_domain::tenant::Provider;
+use vg_domain::usage::Usage;
 
 /// Samples of all kept lines together: 32 MiB, more than half an hour at 8 kHz. When full: the line that was said longest ago goes.
 const SAMPLES_MAX: usize = 16 << 20;
@@ -147,9 +149,22 @@ enum Text {
     /// A line that is kept. Whether it is all of the utterance shows when that is flushed.
     Known(Sound, String),
     /// A line that the session speaks and that is to be kept; its mark once that is told.
-    Learned { key: Key, rate_hz: u32, pcm: Vec<i16>, words: Vec<SpokenWord>, begin_ms: u64, mark: Option<u32> },
+    Learned(Box<Learned>),
     /// Something else.
     Other,
+}
+
+/// A line that is being spoken for the first time.
+struct Learned {
+    key: Key,
+    rate_hz: u32,
+    pcm: Vec<i16>,
+    /// Since the first sample.
+    words: Vec<SpokenWord>,
+    /// Where that lies in the session's sound, in milliseconds.
+    begin_ms: u64,
+    /// Its mark once that is told.
+    mark: Option<u32>,
 }
 
 impl Session {
@@ -178,7 +193,8 @@ impl Session {
         self.text = match key {
             Some(key) => {
                 self.kept.misses.fetch_add(1, Relaxed);
-                Text::Learned { key, rate_hz: 0, pcm: Vec::new(), words: Vec::new(), begin_ms: 0, mark: None }
+                let (pcm, words) = (Vec::new(), Vec::new());
+                Text::Learned(Box::new(Learned { key, rate_hz: 0, pcm, words, begin_ms: 0, mark: None }))
             }
             None => Text::Other,
         };
@@ -211,7 +227,7 @@ impl Session {
         self.inner.try_tell(SpeakingInput::Flush(flushed))?;
         self.open += 1;
         match &mut self.text {
-            Text::Learned { mark, .. } => *mark = Some(flushed),
+            Text::Learned(learned) => learned.mark = Some(flushed),
             text => *text = Text::None,
         }
         Ok(())
@@ -220,7 +236,8 @@ impl Session {
     /// What the session says of a line that is to be kept.
     fn learn(&mut self, event: &SpeakingEvent) {
         let given_ms = self.given.ms();
-        let Text::Learned { key, rate_hz, pcm, words, begin_ms, mark } = &mut self.text else { return };
+        let Text::Learned(learned) = &mut self.text else { return };
+        let Learned { key, rate_hz, pcm, words, begin_ms, mark } = &mut **learned;
         if pcm.is_empty() {
             *begin_ms = given_ms;
         }
@@ -239,13 +256,14 @@ impl Session {
                 }
             }
             SpeakingEvent::Flushed(flushed) if *mark == Some(*flushed) => {
-                if let Text::Learned { key, rate_hz, pcm, words, .. } = std::mem::replace(&mut self.text, Text::None)
-                    && !pcm.is_empty()
+                if let Text::Learned(learned) = std::mem::replace(&mut self.text, Text::None)
+                    && !learned.pcm.is_empty()
                 {
+                    let Learned { key, rate_hz, pcm, words, .. } = *learned;
                     self.kept.put(key, rate_hz, pcm, words);
                 }
             }
-            SpeakingEvent::Flushed(_) => {}
+            SpeakingEvent::Flushed(_) | SpeakingEvent::Usage(_) => {}
             SpeakingEvent::Audio { .. } | SpeakingEvent::Cancelled | SpeakingEvent::Fell(_) => {
                 self.text = if mark.is_some() { Text::None } else { Text::Other };
             }
@@ -291,6 +309,10 @@ impl Speak for Session {
             SpeakingEvent::Word(word) => SpeakingEvent::Word(later(word, self.beside.ms())),
             event => event,
         }))
+    }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        self.inner.part()
     }
 }
 

@@ -6,30 +6,31 @@ mod agent;
 mod arrival;
 mod desk;
 mod dialling;
+mod speech;
 
 pub use agent::*;
 pub use arrival::*;
 pub use desk::*;
 pub use dialling::*;
+pub use speech::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
 pub use super::speaking::SpeechFault;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use vg_domain::call::{Overlap, Progress, Stability, TurnEnd};
+use vg_domain::call::{Overlap, Progress, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
-use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
-use vg_domain::tenant::{Provider, TenantSettings};
+use vg_domain::tenant::TenantSettings;
 use vg_domain::transfer::{Handover, Returned};
+use vg_domain::usage::Usage;
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
 
@@ -307,152 +308,6 @@ pub struct AudioChunk {
     pub pcm: Vec<i16>,
 }
 
-// ---- hearing --------------------------------------------------------------------------------------------------------
-
-/// Opens listening sessions.
-pub trait Hearing: Send + Sync {
-    /// A new session of that provider. Must not block: the session starts behind its mailbox.
-    fn open(&self, request: HearingRequest) -> Result<Box<dyn Listen>, Fall>;
-}
-
-/// Who is to listen, to what.
-#[derive(Clone, Debug)]
-pub struct HearingRequest {
-    /// For logs and budgets.
-    pub call: CallId,
-    /// For budgets and policy.
-    pub tenant: TenantId,
-    /// Who is to serve.
-    pub provider: Provider,
-    /// BCP 47 tag.
-    pub language: String,
-    /// Rate of the samples that will come.
-    pub rate_hz: u32,
-}
-
-/// A session that listens to one call. Dropping it ends it.
-pub trait Listen: Send {
-    /// Tells it something; gives the input back where its mailbox is full.
-    fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput>;
-    /// The next thing it says; `None` once it has ended.
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>>;
-}
-
-/// What a listener is told.
-#[derive(Debug)]
-pub enum HearingInput {
-    /// More samples.
-    Audio(Vec<i16>),
-    /// The caller began; milliseconds since the leg's first sample.
-    SpeechStarted(u64),
-    /// The caller paused; milliseconds since the leg's first sample.
-    SpeechEnded(u64),
-    /// Give the last words of the turn.
-    Finalize,
-}
-
-/// What a listener says. Words are [`Heard`]: they go through the mask before anything else sees them.
-pub enum HearingEvent {
-    /// May change.
-    Partial {
-        /// All words since the last final ones.
-        words: Heard,
-        /// How unlikely they are to change, where it says so.
-        stability: Option<Stability>,
-    },
-    /// Will not change.
-    Final(Heard),
-    /// Answer to `Finalize`.
-    Finalized,
-    /// It cannot go on; last event.
-    Fell(Fall),
-}
-
-/// Why a provider cannot go on. Bounded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{plugin} fell: {code}")]
-pub struct Fall {
-    /// Which plugin.
-    pub plugin: PluginId,
-    /// Bounded label, for example `trap`, `cpu-limit`, `session-limit`, `auth`.
-    pub code: &'static str,
-}
-
-// ---- speaking -------------------------------------------------------------------------------------------------------
-
-/// Opens speaking sessions.
-pub trait Speaking: Send + Sync {
-    /// A new session of that provider. Must not block.
-    fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall>;
-}
-
-/// Who is to speak.
-#[derive(Clone, Debug)]
-pub struct SpeakingRequest {
-    /// For logs and budgets.
-    pub call: CallId,
-    /// For budgets and policy.
-    pub tenant: TenantId,
-    /// Who is to serve.
-    pub provider: Provider,
-    /// BCP 47 tag.
-    pub language: String,
-    /// Rate of the leg: the plugin is asked for it where it offers it.
-    pub rate_hz: u32,
-    /// What the gateway says word for word in every call of this tenant, and may therefore keep.
-    pub lines: Arc<[String]>,
-}
-
-/// A session that speaks one utterance after another. Dropping it ends it.
-pub trait Speak: Send {
-    /// Tells it something; gives the input back where its mailbox is full.
-    fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput>;
-    /// The next thing it says; `None` once it has ended.
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>>;
-}
-
-/// What a speaker is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SpeakingInput {
-    /// A clause.
-    Text(String),
-    /// Answered by `Flushed` with the same mark after the last audio of all text so far.
-    Flush(u32),
-    /// Forget all text; answered by `Cancelled`.
-    Cancel,
-}
-
-/// What a speaker says.
-#[derive(Clone, Debug)]
-pub enum SpeakingEvent {
-    /// Samples.
-    Audio {
-        /// 8000, 16000, 24000 or 48000.
-        rate_hz: u32,
-        /// Linear samples.
-        pcm: Vec<i16>,
-    },
-    /// Where a word lies.
-    Word(SpokenWord),
-    /// Answer to `Flush`.
-    Flushed(u32),
-    /// Answer to `Cancel`.
-    Cancelled,
-    /// It cannot go on; last event.
-    Fell(Fall),
-}
-
-/// A word as a speaker said it, and its place in milliseconds since the session's first sample.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpokenWord {
-    /// As the speaker writes it; not always as it was told.
-    pub text: String,
-    /// Where it begins.
-    pub start_ms: u64,
-    /// Where it ends.
-    pub end_ms: u64,
-}
-
 // ---- tenants, facts, observations -----------------------------------------------------------------------------------
 
 /// Knows the tenants.
@@ -543,6 +398,15 @@ pub enum Observation {
     EndJudged(TurnEnd),
     /// What a caller's voice over the gateway's own was.
     OverlapJudged(Overlap),
+    /// So much a provider worked in a call that has ended.
+    Used {
+        /// Who pays for it.
+        tenant: TenantId,
+        /// Which plugin.
+        plugin: PluginId,
+        /// How much.
+        usage: Usage,
+    },
     /// What a voice gave for an utterance can hardly be speech.
     SpeechFaulty {
         /// Which plugin.

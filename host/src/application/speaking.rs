@@ -12,15 +12,18 @@ use super::breakers::{Breakers, Climber, Sample};
 use super::call_task::Prompt;
 use super::limits;
 use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use super::usage::Ledger;
 use open::Open;
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
+use vg_domain::event::Role;
 use vg_domain::ids::{PluginId, UtteranceId};
 use vg_domain::speech::Extent;
 use vg_domain::tenant::Ladder;
+use vg_domain::usage::Usage;
 
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +49,7 @@ pub(super) struct Speaker {
     spoken: VecDeque<Open>,
     /// Sound that the session has given, whoever it was for.
     given: Given,
+    ledger: Ledger,
     /// They fell: the call decides what becomes of them, and until then nobody is told more of them.
     fell: bool,
     /// `Cancelled` answers that are still to come.
@@ -78,15 +82,17 @@ impl Given {
 
 impl Speaker {
     pub(super) fn new(speaking: Arc<dyn Speaking>, breakers: Arc<Breakers>, ladder: Ladder, request: SpeakingRequest) -> Self {
+        let ledger = Ledger::new(Arc::clone(&breakers), request.tenant.clone());
         Self {
             speaking,
-            climber: Climber::new(breakers, request.tenant.clone(), ladder),
+            climber: Climber::new(Role::Speaking, breakers, request.tenant.clone(), ladder),
             request,
             session: None,
             to_session: VecDeque::new(),
             open: VecDeque::new(),
             spoken: VecDeque::new(),
             given: Given::default(),
+            ledger,
             fell: false,
             cancels: 0,
             mouth: None,
@@ -113,6 +119,19 @@ impl Speaker {
         self.forget();
         self.mouth = None;
         self.orders.clear();
+    }
+
+    /// Nothing more is to be said.
+    pub(super) fn part(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.ledger.part(self.climber.provider().clone(), session.part());
+        }
+        self.let_go();
+    }
+
+    /// What voices have worked, once nothing more is to be said.
+    pub(super) async fn settle(&mut self) -> Vec<(PluginId, Usage)> {
+        self.ledger.settle().await
     }
 
     /// An order to the leg that is no speech: it overtakes what is to be said, and is not forgotten with it.
@@ -310,6 +329,10 @@ impl Speaker {
                 let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
                 first.then_some(Spoken::Audio(utterance))
+            }
+            SpeakingEvent::Usage(usage) => {
+                self.ledger.note(self.climber.provider(), usage);
+                None
             }
             SpeakingEvent::Word(word) => {
                 self.open.front_mut()?.word(given_ms, &word);

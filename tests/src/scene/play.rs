@@ -278,6 +278,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Transferred { kind, mode } => format!("transferred {kind} {}", mode.code()),
         Fact::Referred { kind } => format!("referred {kind}"),
         Fact::TransferFailed { kind, mode, code } => format!("transfer_failed {kind} {} {code}", mode.code()),
+        Fact::Used { who, plugin, usage } => format!("used {plugin} {} {usage:?}", who.code()),
         Fact::Ended(outcome) => format!("ended {}", outcome.cause.code()),
     }
 }

@@ -9,6 +9,7 @@ use crate::refusal::Refusal;
 use crate::speech::Extent;
 use crate::transfer::TransferMode;
 use crate::turn::TurnRecord;
+use crate::usage::Usage;
 use std::sync::Arc;
 
 /// Something that happened in a call, for event streams, consoles and watchers.
@@ -112,6 +113,15 @@ pub enum Fact {
         mode: TransferMode,
         /// Bounded label.
         code: &'static str,
+    },
+    /// What a speech provider has worked for the call, by its own count. Told once for each that did, before the end.
+    Used {
+        /// Whose part it did.
+        who: Role,
+        /// Which plugin.
+        plugin: PluginId,
+        /// How much.
+        usage: Usage,
     },
     /// The call is over.
     Ended(Outcome),

@@ -21,6 +21,7 @@ pub mod keypad;
 pub mod finish;
 pub mod pause;
 pub mod turn;
+pub mod usage;
 pub mod speech;
 pub mod breaker;
 pub mod event;

@@ -196,6 +196,19 @@ pub enum PhoneFact {
         /// Bounded label.
         code: String,
     },
+    /// A speech provider has worked so much for the call.
+    Used {
+        /// `hearing` or `speaking`.
+        who: String,
+        /// Which plugin.
+        plugin: String,
+        /// Sound that was listened to, in milliseconds.
+        audio_ms: u64,
+        /// Characters that were spoken.
+        characters: u64,
+        /// Requests that were made.
+        requests: u64,
+    },
     /// The call is over.
     Ended {
         /// Bounded label.
@@ -265,6 +278,13 @@ impl From<&Fact> for PhoneFact {
             Fact::Transferring { kind, .. } => Self::Transferring { kind: (*kind).into() },
             Fact::Transferred { kind, .. } | Fact::Referred { kind } => Self::Transferred { kind: (*kind).into() },
             Fact::TransferFailed { kind, code, .. } => Self::TransferFailed { kind: (*kind).into(), code: (*code).into() },
+            Fact::Used { who, plugin, usage } => Self::Used {
+                who: who.code().into(),
+                plugin: plugin.as_str().into(),
+                audio_ms: usage.audio_ms,
+                characters: usage.characters,
+                requests: usage.requests,
+            },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }
     }

@@ -5,6 +5,7 @@ use vg_domain::call::{Overlap, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::outcome::EndCause;
+use vg_domain::usage::Usage;
 
 fn observed() -> Metrics {
     let metrics = Metrics::new();
@@ -27,6 +28,11 @@ fn observed() -> Metrics {
         Observation::SetUp(SetUpTimes::default()),
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::Used {
+            tenant: TenantId::new("demo"),
+            plugin: PluginId::new("stt-x"),
+            usage: Usage { audio_ms: 1_500, characters: 0, requests: 1 },
+        },
         Observation::SpeechFaulty { plugin: PluginId::new("tts-x"), fault: SpeechFault::TooFast },
         Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },
     ] {

@@ -68,6 +68,8 @@ struct RawProvider {
 struct RawShare {
     sessions_max: Option<u32>,
     connections_max: Option<u32>,
+    audio_s_per_day: Option<u64>,
+    characters_per_day: Option<u64>,
 }
 
 /// Of the tenant as a whole.
@@ -192,6 +194,13 @@ impl RawLadder {
         }
         let rung = |(path, raw): (String, RawProvider)| {
             let provider = raw.resolve(&path, file_text, faults)?;
+            let (other, budget) = match role {
+                Role::Hearing => ("characters_per_day", provider.share.characters_per_day),
+                Role::Speaking => ("audio_s_per_day", provider.share.audio_s_per_day),
+            };
+            if budget.is_some() {
+                faults.add(format_args!("{path}.limits.{other}"), "is not what this part of the work is counted in");
+            }
             Some(Rung { path, role, provider })
         };
         let rungs: Vec<Option<Rung>> = written.into_iter().map(rung).collect();
@@ -211,8 +220,14 @@ impl RawProvider {
                 faults.add(format_args!("{path}.hosts[{at}]"), fault);
             }
         }
-        let share = Share { sessions_max: self.limits.sessions_max, connections_max: self.limits.connections_max };
-        for (key, limit) in [("sessions_max", share.sessions_max), ("connections_max", share.connections_max)] {
+        let RawShare { sessions_max, connections_max, audio_s_per_day, characters_per_day } = self.limits;
+        let share = Share { sessions_max, connections_max, audio_s_per_day, characters_per_day };
+        for (key, limit) in [
+            ("sessions_max", sessions_max.map(u64::from)),
+            ("connections_max", connections_max.map(u64::from)),
+            ("audio_s_per_day", audio_s_per_day),
+            ("characters_per_day", characters_per_day),
+        ] {
             if limit == Some(0) {
                 faults.add(format_args!("{path}.limits.{key}"), "must be at least 1");
             }

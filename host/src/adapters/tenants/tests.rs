@@ -167,7 +167,7 @@ const LADDER: &str = r#"
     languages = ["pt-BR", "es"]
     sound = "mulaw-8000"
     hosts = ["wss://eu.example.com"]
-    limits = { sessions_max = 3, connections_max = 2 }
+    limits = { sessions_max = 3, connections_max = 2, audio_s_per_day = 3600 }
     [hearing.options]
     endpoint = "http://127.0.0.1:9"
     [hearing.secrets.api_key]
@@ -195,6 +195,7 @@ async fn a_ladder_is_read_with_all_that_belongs_to_a_rung() {
     assert_eq!(first.access.hosts.as_deref(), Some(&["wss://eu.example.com".to_owned()][..]));
     assert_eq!(first.sound, Some(Sound { coding: Coding::Mulaw, rate_hz: 8000 }));
     assert_eq!((first.share.sessions_max, first.share.connections_max), (Some(3), Some(2)));
+    assert_eq!((first.share.audio_s_per_day, first.share.characters_per_day), (Some(3_600), None));
     let secrets: serde_json::Value = serde_json::from_str(&first.access.secrets).unwrap();
     assert_eq!(secrets["api_key"]["ref"], "env:ACME_KEY");
     assert_eq!(*second, Provider::new(PluginId::new("stt-local"), "{}"));
@@ -382,4 +383,19 @@ async fn a_call_is_admitted_with_the_ids_that_confirmed_it_or_refused() {
     assert_eq!(admitted(acme(), "551140028922", "PJSIP/two-00000001").await, Err(TenantError::TrunkMismatch));
     // By name alone nothing is confirmed: that is for calls of our own.
     assert_eq!(tenants.named(&TenantId::new("acme")).await.unwrap().tenant.as_str(), "acme");
+}
+
+#[test]
+fn a_budget_is_counted_in_what_the_rung_does_and_is_not_nothing() {
+    let wrong = LADDER
+        .replace("sessions_max = 3, connections_max = 2, audio_s_per_day = 3600", "audio_s_per_day = 0, characters_per_day = 5");
+    let faults = faults(&[("a.toml", &wrong)], "a");
+    assert_eq!(
+        faults[..2],
+        [
+            "a.toml: hearing[0].limits.audio_s_per_day: must be at least 1",
+            "a.toml: hearing[0].limits.characters_per_day: is not what this part of the work is counted in",
+        ],
+        "{faults:?}"
+    );
 }

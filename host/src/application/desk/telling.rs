@@ -74,6 +74,11 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         }
         // The target may be a number.
         Fact::Escalated { .. } => ("call.escalated", Data::new()),
+        Fact::Used { who, plugin, usage } => {
+            let mut data = Data::from([("role", word(who.code())), ("plugin", word(plugin.as_str()))]);
+            data.extend(usage.units().map(|(unit, count)| (unit, Value::Number(count))));
+            ("call.usage", data)
+        }
         Fact::Ended(outcome) => {
             ("call.ended", Data::from([("cause", word(outcome.cause.code())), ("turns", number(outcome.turns))]))
         }

@@ -166,7 +166,7 @@ fn step(fact: &Fact) -> Option<Step> {
         Fact::Referred { kind } => Step::Referred(kind),
         Fact::TransferFailed { kind, mode, code } => Step::NotHandedOver(Handed { kind, mode: *mode }, code),
         Fact::Ended(outcome) => Step::Ended(outcome.cause),
-        Fact::Hearing { .. } | Fact::Saying { .. } | Fact::Refused(_) | Fact::Agent(_) => return None,
+        Fact::Hearing { .. } | Fact::Saying { .. } | Fact::Refused(_) | Fact::Agent(_) | Fact::Used { .. } => return None,
     })
 }
 

@@ -87,6 +87,7 @@ async fn heard(session: &mut dyn Speak) -> Vec<String> {
             SpeakingEvent::Word(SpokenWord { text, start_ms, end_ms }) => format!("{text} {start_ms}-{end_ms}"),
             SpeakingEvent::Flushed(mark) => format!("flushed {mark}"),
             SpeakingEvent::Cancelled => "cancelled".to_owned(),
+            SpeakingEvent::Usage(_) => "usage".to_owned(),
             SpeakingEvent::Fell(fall) => fall.code.to_owned(),
         });
     }

@@ -296,6 +296,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
         Fact::Referred { kind } => format!("referred: {kind}"),
         Fact::TransferFailed { kind, mode, code } => format!("transfer failed: {kind}, {}, {code}", mode.code()),
+        Fact::Used { who, plugin, .. } => format!("used {plugin} {}", who.code()),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::PathSilent(code) => format!("path silent: {code}"),
         Fact::Refused(refusal) => format!("refused: {}", refusal.code()),
