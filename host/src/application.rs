@@ -9,6 +9,7 @@ pub mod recording;
 
 pub mod admission;
 pub mod breakers;
+mod budgets;
 pub mod call_leg;
 pub mod call_task;
 mod clock;
@@ -26,5 +27,6 @@ pub mod setup_clock;
 mod said;
 mod shadow;
 mod speaking;
+mod usage;
 mod thinking;
 pub mod turns;

@@ -17,6 +17,7 @@ use vg_domain::outcome::EndCause;
 use vg_domain::parties::Direction;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
+use vg_domain::speech::Extent;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
@@ -169,7 +170,11 @@ async fn every_protocol_carries_a_whole_conversation() {
         assert_eq!(client.ask(question(&conversation, 1, "hello there")).await, Answer::done("You said: hello there."), "{way}");
 
         let text = Mask::new().mask_agent("You said: hello there.");
-        let said = vec![Said { turn: Some(TurnId(1)), text, reach: Reach::Interrupted { spoken_ms: Some(700) } }];
+        let said = vec![Said {
+            turn: Some(TurnId(1)),
+            text,
+            reach: Reach::Interrupted { spoken_ms: Some(700), extent: Extent::Interpolated },
+        }];
         let asked = Question { said, ..question(&conversation, 2, "what did I hear") };
         assert_eq!(client.ask(asked).await, Answer::done("You heard: You said:"), "{way}");
 
@@ -236,7 +241,7 @@ async fn every_protocol_carries_a_whole_conversation() {
             seen.turns[1],
             json!({
                 "turn_id": 2, "text": "what did I hear",
-                "heard": [{"turn_id": 1, "said": "You said: hello there.", "heard": "You said:", "state": "interrupted", "spoken_ms": 700}],
+                "heard": [{"turn_id": 1, "said": "You said: hello there.", "heard": "You said:", "state": "interrupted", "spoken_ms": 700, "precision": "interpolated"}],
             }),
             "{way}"
         );
@@ -494,7 +499,11 @@ async fn any_server_of_chat_completions_is_an_agent() {
         let first = Question { said: vec![welcome], ..question(&conversation, 1, "hello") };
         assert_eq!(client.ask(first).await, Answer::done("You said: hello."));
         let text = Mask::new().mask_agent("You said: hello.");
-        let said = vec![Said { turn: Some(TurnId(1)), text, reach: Reach::Interrupted { spoken_ms: Some(300) } }];
+        let said = vec![Said {
+            turn: Some(TurnId(1)),
+            text,
+            reach: Reach::Interrupted { spoken_ms: Some(300), extent: Extent::Exact { chars: 3 } },
+        }];
         let answer = client.ask(Question { said, ..question(&conversation, 2, "sales") }).await;
         let AgentEvent::Done(Some(AgentCommand::Transfer(transfer))) = answer.end else { panic!("{answer:?}") };
         assert_eq!(transfer.target, TransferTarget::Queue("sales".to_owned()));

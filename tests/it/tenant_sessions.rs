@@ -128,3 +128,21 @@ async fn a_tenant_refers_to_no_secret_beyond_what_the_operator_gave_to_tenants()
     }
     hang_up([phone], house).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_says_that_it_has_worked_is_counted_when_the_call_has_ended() {
+    let folders = Folders::make();
+    folders.install("../tts-local.wasm", "tts-local.wasm");
+    folders.write("policy.toml", "");
+    let quiet = tenant("[hearing]\nplugin = 'probe-stt'\n");
+    folders.write("tenants/acme.toml", &quiet.replace("probe-tts", "tts-local").replace("'Hi.'", "'Welcome to Acme.'"));
+    let house = folders.house().await;
+    let phone = house.phone("acme").await.unwrap();
+    // The greeting and its sound.
+    until_metric(&house, "vg_call_setup_seconds_count{part=\"greeting\"}", |greeted| greeted >= 1.0).await;
+    let worked = "vg_usage_units_total{plugin=\"tts-local\",tenant=\"acme\",unit=\"characters\"}";
+    assert_eq!(house.metric(worked).await.unwrap_or(0.0), 0.0, "not before the end");
+    phone.hang_up().await.1.unwrap();
+    until_metric(&house, worked, |characters| characters == 16.0).await;
+    hang_up([], house).await;
+}

@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 use vg_domain::call::TurnEnd;
-use vg_domain::event::Fact;
+use vg_domain::event::{Fact, Role};
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
+use vg_domain::speech::Extent;
 use vg_domain::turn::TurnRecord;
+use vg_domain::usage::Usage;
 use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
 use voice_gateway::application::ports::{AudioChunk, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint};
@@ -347,9 +349,28 @@ async fn the_agent_is_told_what_the_caller_heard_and_when_the_call_is_over() {
         questions[n].said.iter().map(|said| (said.turn.map(|turn| turn.0), said.text.as_str(), said.reach)).collect()
     };
     assert_eq!(told(0), [(None, "Welcome to the virtual house.", Reach::Whole)]);
-    let interrupted = Reach::Interrupted { spoken_ms: Some(600) };
+    let interrupted = Reach::Interrupted { spoken_ms: Some(600), extent: Extent::Interpolated };
     assert_eq!(told(1), [(Some(1), "You said: tell me everything.", interrupted)]);
     assert_eq!(questions[1].said[0].heard(), "You said:");
     assert_eq!(questions[1].within, Duration::from_secs(10), "the tenant's deadline");
     assert_eq!(rig.closed(), [questions[0].conversation.clone()]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_providers_have_worked_is_told_once_and_before_the_end() {
+    let rig = Rig::start(1);
+    let usage = Usage { audio_ms: 4_000, characters: 0, requests: 1 };
+    rig.script(|script| script.listener_worked = Some(usage));
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.hang_up().await;
+    caller.ended().await;
+    nothing_left(&rig).await;
+    let facts: Vec<Fact> = rig.published().into_iter().map(|(.., fact)| fact).collect();
+    let used = facts.iter().filter(|fact| matches!(fact, Fact::Used { .. })).count();
+    let [.., Fact::Used { who: Role::Hearing, usage: told, .. }, Fact::Ended(_)] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!((used, *told), (1, usage));
+    let observed = rig.observations();
+    let worked = observed.iter().filter(|seen| matches!(seen, Observation::Used { usage: told, .. } if *told == usage)).count();
+    assert_eq!(worked, 1);
 }

@@ -23,6 +23,7 @@ use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
+use vg_domain::usage::Usage;
 use voice_gateway::application::breakers::Breakers;
 use voice_gateway::application::call_task::Services;
 use voice_gateway::application::gateway::{Drained, Gateway, GatewayLimits};
@@ -54,6 +55,8 @@ pub struct Script {
     pub beside: Beside,
     /// The listener's mailbox takes nothing.
     pub listener_is_stuck: bool,
+    /// What each listener says at its end that it has worked.
+    pub listener_worked: Option<Usage>,
     /// No recording begins.
     pub recorder_is_behind: bool,
     /// Legs of calls placed from now on cannot be built anew.
@@ -474,7 +477,7 @@ impl Caller {
         self.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 1_000 }).await;
         let listener = self.listener();
         if !words.is_empty() {
-            listener.send(HearingEvent::Partial(Heard::new(words.to_owned()))).await.unwrap();
+            listener.send(HearingEvent::Partial { words: Heard::new(words.to_owned()), stability: None }).await.unwrap();
         }
     }
 

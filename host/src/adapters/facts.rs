@@ -19,8 +19,8 @@ impl Facts for LogFacts {
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),
             Fact::Saying { utterance, .. } => tracing::debug!(%call, %tenant, %utterance, "saying"),
             Fact::Filler { turn, .. } => tracing::info!(%call, %tenant, %turn, "filler"),
-            Fact::Interrupted { utterance, spoken_ms } => {
-                tracing::info!(%call, %tenant, %utterance, spoken_ms, "interrupted");
+            Fact::Interrupted { utterance, spoken_ms, extent } => {
+                tracing::info!(%call, %tenant, %utterance, spoken_ms, precision = extent.code(), "interrupted");
             }
             Fact::LanguageChanged { language } => tracing::info!(%call, %tenant, language, "language changed"),
             Fact::Turn(record) => {
@@ -43,6 +43,10 @@ impl Facts for LogFacts {
             Fact::Referred { kind } => tracing::info!(%call, %tenant, kind, "referred elsewhere"),
             Fact::TransferFailed { kind, mode, code } => {
                 tracing::warn!(%call, %tenant, kind, mode = mode.code(), code, "not handed over");
+            }
+            Fact::Used { who, plugin, usage } => {
+                let (audio_ms, characters, requests) = (usage.audio_ms, usage.characters, usage.requests);
+                tracing::info!(%call, %tenant, role = who.code(), %plugin, audio_ms, characters, requests, "provider worked");
             }
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");

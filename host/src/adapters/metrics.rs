@@ -129,6 +129,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency."),
     histogram("vg_shadow_final_delay_seconds", &["tenant", "plugin"], "So much later than the first's a second listener's last words of a turn came; below 0 where they came earlier."),
     counter("vg_shadow_turns_total", &["tenant", "plugin", "outcome"], "Turns that a second listener heard as well: same, differs, missing (it understood nothing), extra (only it did)."),
+    counter("vg_speech_faults_total", &["plugin", "code"], "Utterances whose sound can hardly be speech, by plugin: clipped (over 1 % of it), silent (over 60 %), too_fast, too_slow (outside 4 to 30 characters a second)."),
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
@@ -140,6 +141,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
+    counter("vg_usage_units_total", &["tenant", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests."),
     counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
@@ -226,6 +228,8 @@ pub struct Metrics {
     turns: TurnMetrics,
     overlaps: IntCounterVec,
     speculations: IntCounterVec,
+    speech_faults: IntCounterVec,
+    usage: IntCounterVec,
     recording_faults: IntCounterVec,
     paths_tested: IntCounterVec,
     paths_rebuilt: IntCounterVec,
@@ -292,6 +296,8 @@ impl Metrics {
             turns: TurnMetrics::new(&registry),
             overlaps: counters(&registry, "vg_overlaps_total"),
             speculations: counters(&registry, "vg_speculations_total"),
+            speech_faults: counters(&registry, "vg_speech_faults_total"),
+            usage: counters(&registry, "vg_usage_units_total"),
             recording_faults: recording_faults.clone(),
             paths_rebuilt: counters(&registry, "vg_media_paths_rebuilt_total"),
             set_up: latencies(&registry, "vg_call_setup_seconds"),
@@ -369,6 +375,15 @@ impl Observe for Metrics {
             Observation::ShadowDropped { plugin, code } => self.providers.shadow_dropped(plugin, code),
             Observation::SessionAwaited { role, plugin, outcome } => self.providers.session_awaited(role, plugin, outcome),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
+            Observation::Used { tenant, plugin, usage } => {
+                for (unit, count) in usage.units().into_iter().filter(|(_, count)| *count > 0) {
+                    self.usage.with_label_values(&[tenant.as_str(), plugin.as_str(), unit]).inc_by(count);
+                }
+            }
+            Observation::SpeechFaulty { plugin, fault } => {
+                tracing::warn!(%plugin, code = fault.code(), "what a voice gave can hardly be speech");
+                self.speech_faults.with_label_values(&[plugin.as_str(), fault.code()]).inc();
+            }
             Observation::FillerSaid => self.fillers.inc(),
             Observation::EndJudged { end, .. } => self.turns.judged(*end),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),

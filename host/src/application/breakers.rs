@@ -10,18 +10,20 @@ mod seats;
 pub(super) use climber::Climber;
 pub use seats::Seat;
 
+use super::budgets::Budgets;
 use super::clock::now;
 use super::ports::{HearingRequest, Observation, Observe, SpeakingRequest};
 use seats::Seats;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 use vg_domain::breaker::Breaker;
 use vg_domain::event::Role;
 use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_domain::tenant::Provider;
+use vg_domain::usage::Usage;
 
 /// Breakers of all tenants' providers. Only those that fell lately are here.
 pub struct Breakers {
@@ -32,6 +34,7 @@ pub struct Breakers {
     /// One has opened.
     opened: Notify,
     seats: Arc<Seats>,
+    budgets: Budgets,
 }
 
 /// What is known of a provider before it is asked.
@@ -114,7 +117,8 @@ impl Breakers {
     /// All are closed. Openings and closings are told to `observe`.
     pub fn new(observe: Arc<dyn Observe>) -> Self {
         let seats = Seats::new(Arc::clone(&observe));
-        Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new(), seats }
+        let budgets = Budgets::since(SystemTime::now(), tokio::time::Instant::now());
+        Self { observe, entries: Mutex::default(), known: AtomicUsize::new(0), opened: Notify::new(), seats, budgets }
     }
 
     /// A place of a second listener's own; the bounded code of why it is not asked now.
@@ -123,6 +127,11 @@ impl Breakers {
             Standing::Closed => self.seats.take(SHADOW, tenant, provider).ok_or("concurrency"),
             Standing::Open | Standing::Resting(_) => Err("breaker"),
         }
+    }
+
+    /// A tenant's provider has worked so much more.
+    pub(super) fn worked(&self, tenant: &TenantId, provider: &Provider, usage: Usage) {
+        self.budgets.worked(tenant, provider, usage);
     }
 
     /// A second listener has fallen.

@@ -287,7 +287,16 @@ impl CallTask {
             CallAction::Join => self.line.act(Act::Join).await,
             CallAction::Resume => self.line.act(Act::Resume).await,
             CallAction::HangUp { cause } => self.line.act(Act::HangUp(cause)).await,
-            CallAction::Release => self.line.act(Act::Release).await,
+            CallAction::Release => {
+                // While that takes its time, they may say what they have worked.
+                self.listener.stop();
+                self.speaker.part();
+                self.line.act(Act::Release).await;
+            }
+            CallAction::Emit(fact @ Fact::Ended(_)) => {
+                self.settle().await;
+                self.emit(fact);
+            }
             CallAction::Emit(fact) => self.emit(fact),
             CallAction::SpeculationJudged(outcome) => self.services.observe.observe(&Observation::SpeculationJudged(outcome)),
             CallAction::EndJudged(end) => {
@@ -312,6 +321,7 @@ impl CallTask {
                 *plugin = plugin.take().or_else(|| self.plugin_of(*who));
                 self.services.observe.observe(&Observation::RungFell { role: who.code(), code });
             }
+            Fact::Interrupted { utterance, spoken_ms, extent } => *extent = self.speaker.heard(*utterance, *spoken_ms),
             Fact::Answered(by) => self.services.observe.observe(&Observation::CallAnswered(*by)),
             Fact::Transferred { kind, mode } => {
                 self.pending.handed_over(Ok(()));
@@ -351,6 +361,17 @@ impl CallTask {
     /// Who heard what the agent was asked last.
     fn heard_by(&self) -> PluginId {
         self.served.hearing.as_ref().unwrap_or_else(|| self.listener.plugin()).clone()
+    }
+
+    /// Tells what everybody has worked.
+    async fn settle(&mut self) {
+        let (hearing, speaking) = tokio::join!(self.listener.settle(), self.speaker.settle());
+        let of = |who, sums: Vec<_>| sums.into_iter().map(move |(plugin, usage)| (who, plugin, usage));
+        for (who, plugin, usage) in of(Role::Hearing, hearing).chain(of(Role::Speaking, speaking)) {
+            let tenant = self.settings.tenant.clone();
+            self.services.observe.observe(&Observation::Used { tenant, plugin: plugin.clone(), usage });
+            self.emit(Fact::Used { who, plugin, usage });
+        }
     }
 
     fn plugin_of(&self, role: Role) -> Option<PluginId> {
@@ -484,16 +505,16 @@ impl CallTask {
     }
 
     fn on_hearing(&mut self, event: HearingEvent) {
-        if let HearingEvent::Partial(_) | HearingEvent::Final(_) = &event
+        if let HearingEvent::Partial { .. } | HearingEvent::Final(_) = &event
             && let Some(after) = self.first_words.words(now())
         {
             let (tenant, plugin) = (self.settings.tenant.clone(), self.listener.plugin().clone());
             self.services.observe.observe(&Observation::FirstWords { tenant, plugin, after });
         }
         match event {
-            HearingEvent::Partial(words) => {
+            HearingEvent::Partial { words, stability } => {
                 let text = self.mask.mask_partial(words);
-                self.tell(CallInput::Partial(text));
+                self.tell(CallInput::Partial { text, stability });
             }
             HearingEvent::Final(words) => {
                 let text = self.mask.mask_final(words);
@@ -504,6 +525,8 @@ impl CallTask {
                 self.shadow(Shadow::finalized);
                 self.tell(CallInput::Finalized);
             }
+            // The listener adds it up.
+            HearingEvent::Usage(_) => {}
             HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
         }
     }
@@ -540,6 +563,7 @@ impl CallTask {
                 self.tell(CallInput::SpeechAudio { utterance });
             }
             Spoken::Owed(utterance) => self.tell(CallInput::SpeechOwed { utterance }),
+            Spoken::Faulty(plugin, fault) => self.services.observe.observe(&Observation::SpeechFaulty { plugin, fault }),
             Spoken::Fell(utterance, fall) => self.tell(CallInput::SpeakingFell { utterance, code: fall.code }),
             Spoken::PassedOver(fall) => self.passed_over(Role::Speaking, fall),
         }

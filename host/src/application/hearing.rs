@@ -3,6 +3,7 @@
 use super::breakers::{Breakers, Climber, Sample, Seat};
 use super::limits;
 use super::ports::{AudioChunk, Fall, Hearing, HearingEvent, HearingInput, HearingRequest, Listen};
+use super::usage::Ledger;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use vg_domain::event::Role;
 use vg_domain::ids::PluginId;
 use vg_domain::tenant::{Ladder, Provider, TenantSettings};
+use vg_domain::usage::Usage;
 
 /// What a call learns from its listener.
 pub(super) enum Listened {
@@ -36,6 +38,7 @@ pub(super) struct Listener {
     speech: Option<Speech>,
     /// The newest sound of it.
     replay: Replay,
+    ledger: Ledger,
 }
 
 /// A stretch of the caller's speech, in milliseconds since the leg's first sample.
@@ -102,6 +105,7 @@ impl Listener {
         request: HearingRequest,
         deadline: Duration,
     ) -> Self {
+        let ledger = Ledger::new(Arc::clone(&breakers), request.tenant.clone());
         Self {
             hearing,
             climber: Climber::new(breakers, Role::Hearing, request.tenant.clone(), ladder, deadline),
@@ -112,6 +116,7 @@ impl Listener {
             stopped: false,
             speech: None,
             replay: Replay::default(),
+            ledger,
         }
     }
 
@@ -127,8 +132,9 @@ impl Listener {
 
     /// The sound that will come is another leg's: what is left of the old one belongs to nobody.
     pub(super) fn begin_anew(&mut self) {
-        (self.session, self.speech) = (None, None);
+        self.part();
         self.climber.leave();
+        self.speech = None;
         self.forget();
     }
 
@@ -206,9 +212,22 @@ impl Listener {
 
     /// Nobody is to be heard for a while.
     pub(super) fn stop(&mut self) {
-        (self.session, self.speech, self.stopped) = (None, None, true);
+        self.part();
         self.climber.leave();
+        (self.speech, self.stopped) = (None, true);
         self.forget();
+    }
+
+    /// The session goes, and may yet say what it has worked. One that is given up in favour of another is not asked.
+    fn part(&mut self) {
+        if let Some((session, _seat)) = self.session.take() {
+            self.ledger.part(self.climber.provider().clone(), session.part());
+        }
+    }
+
+    /// What listeners have worked, once nobody is to be heard any more.
+    pub(super) async fn settle(&mut self) -> Vec<(PluginId, Usage)> {
+        self.ledger.settle().await
     }
 
     fn forget(&mut self) {
@@ -266,6 +285,10 @@ impl Listener {
                 continue;
             };
             return Listened::Says(match poll_fn(|cx| session.poll_event(cx)).await {
+                Some(HearingEvent::Usage(usage)) => {
+                    self.ledger.note(self.climber.provider(), usage);
+                    continue;
+                }
                 Some(HearingEvent::Fell(fall)) => self.on_fall(fall),
                 Some(event) => {
                     self.on_event(&event);
@@ -289,7 +312,7 @@ impl Listener {
     fn on_event(&mut self, event: &HearingEvent) {
         let over = match event {
             HearingEvent::Final(_) | HearingEvent::Finalized => true,
-            HearingEvent::Partial(_) | HearingEvent::Fell(_) => false,
+            HearingEvent::Partial { .. } | HearingEvent::Usage(_) | HearingEvent::Fell(_) => false,
         };
         if over {
             self.climber.served();

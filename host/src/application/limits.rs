@@ -33,6 +33,16 @@ pub const MOUTH_BACKLOG: usize = 32;
 /// Text that waits for a speaker, in inputs. Full: the utterance falls.
 pub const SPEAKING_BACKLOG: usize = 256;
 
+/// Utterances that were spoken and of which it may yet be asked how far they were heard. Full: of the oldest only the time is known.
+pub const SPOKEN_UTTERANCES: usize = 8;
+
+/// Sessions of a call that were told that nothing follows and may yet say what they have worked, for each part of the work. Full: what the oldest would
+/// say is lost.
+pub const PARTING_SESSIONS: usize = 4;
+
+/// Time for them to say it, where the call has ended. Over: what they would say is lost.
+pub const PARTING: Duration = Duration::from_millis(500);
+
 /// Calls offered by adapters and not yet admitted. Full: the adapter turns the call away.
 pub const INCOMING_CALLS: usize = 64;
 

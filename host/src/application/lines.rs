@@ -2,12 +2,14 @@
 //! answers begin again and again.
 //!
 //! A wrapper around whoever opens speaking sessions. What is neither goes through untouched, as does what stands behind something that is still being
-//! spoken: order is never changed. Every provider's voice is kept apart: a fallback's does not outlive the fall.
+//! spoken: order is never changed. Places of words are kept with the sound, and those of the session moved by what was said beside it. Every provider's voice is kept apart: a fallback's does not outlive the fall.
 
 mod clauses;
 
-use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
-use clauses::{Learned, MARK, Rest, Seen, may_be_kept};
+use super::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest, SpokenWord};
+use super::speaking::Given;
+use clauses::{MARK, Rest, Seen, may_be_kept};
+use futures_util::stream::BoxStream;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vg_domain::ids::TenantId;
 use vg_domain::tenant::Provider;
+use vg_domain::usage::Usage;
 
 /// Samples of all kept lines together: 32 MiB, more than half an hour at 8 kHz. When full: the line that was said longest ago goes.
 const SAMPLES_MAX: usize = 16 << 20;
@@ -59,6 +62,8 @@ struct Key {
 struct Sound {
     rate_hz: u32,
     pcm: Arc<[i16]>,
+    /// Since the first sample.
+    words: Arc<[SpokenWord]>,
     since: Instant,
     last: Instant,
 }
@@ -92,8 +97,19 @@ impl Speaking for Lines {
     fn open(&self, request: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
         let kept = Arc::clone(&self.kept);
         let inner = self.inner.open(request.clone())?;
-        let (text, said) = (Text::None, VecDeque::new());
-        Ok(Box::new(Session { inner, kept, request, open: 0, cancels: 0, text, clause: None, rest: None, said }))
+        Ok(Box::new(Session {
+            inner,
+            kept,
+            request,
+            open: 0,
+            cancels: 0,
+            text: Text::None,
+            clause: None,
+            rest: None,
+            said: VecDeque::new(),
+            given: Given::default(),
+            beside: Given::default(),
+        }))
     }
 }
 
@@ -106,10 +122,14 @@ impl Kept {
         Some(sound.clone())
     }
 
-    fn put(&self, key: Key, rate_hz: u32, pcm: Vec<i16>) {
+    fn put(&self, learned: Learned) {
+        let Learned { key, rate_hz, pcm, words, .. } = learned;
+        if pcm.is_empty() {
+            return;
+        }
         let now = Instant::now();
         let mut sounds = self.lock();
-        sounds.insert(key, Sound { rate_hz, pcm: pcm.into(), since: now, last: now });
+        sounds.insert(key, Sound { rate_hz, pcm: pcm.into(), words: words.into(), since: now, last: now });
         while sounds.values().map(|sound| sound.pcm.len()).sum::<usize>() > SAMPLES_MAX {
             let Some(oldest) = sounds.iter().min_by_key(|(_, sound)| sound.last).map(|(key, _)| key.clone()) else { return };
             sounds.remove(&oldest);
@@ -138,11 +158,15 @@ struct Session {
     /// The utterance whose text is being told.
     text: Text,
     /// A first clause whose sound is coming.
-    clause: Option<Learned>,
+    clause: Option<Box<Learned>>,
     /// What follows a first clause that was said from memory.
     rest: Option<Rest>,
     /// What is said without the session.
     said: VecDeque<SpeakingEvent>,
+    /// Sound that the session has given.
+    given: Given,
+    /// Sound that was said without it.
+    beside: Given,
 }
 
 /// What is known of an utterance.
@@ -152,7 +176,7 @@ enum Text {
     /// A line that is kept. Whether it is all of the utterance shows when that is flushed.
     Known(Sound, String),
     /// A line that the session speaks and that is to be kept; its mark once that is told.
-    Learned { key: Key, rate_hz: u32, pcm: Vec<i16>, mark: Option<u32> },
+    Learned { line: Box<Learned>, mark: Option<u32> },
     /// One whose first clause was said from memory.
     Begun,
     /// Something else.
@@ -160,9 +184,58 @@ enum Text {
 }
 
 impl Sound {
-    fn pieces(&self) -> impl Iterator<Item = SpeakingEvent> + '_ {
-        self.pcm.chunks(PIECE).map(|pcm| SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: pcm.to_vec() })
+    /// With its words, where it begins so late in the sound of the session.
+    fn pieces(&self, begin_ms: u64) -> impl Iterator<Item = SpeakingEvent> + '_ {
+        let words = self.words.iter().map(move |word| SpeakingEvent::Word(later(word.clone(), begin_ms)));
+        words.chain(self.pcm.chunks(PIECE).map(|pcm| SpeakingEvent::Audio { rate_hz: self.rate_hz, pcm: pcm.to_vec() }))
     }
+}
+
+/// Something that is being spoken, and is to be kept.
+struct Learned {
+    key: Key,
+    rate_hz: u32,
+    pcm: Vec<i16>,
+    /// Since the first sample.
+    words: Vec<SpokenWord>,
+    /// Where that lies in the session's sound, in milliseconds.
+    begin_ms: u64,
+}
+
+impl Learned {
+    fn new(key: Key) -> Self {
+        Self { key, rate_hz: 0, pcm: Vec::new(), words: Vec::new(), begin_ms: 0 }
+    }
+
+    /// More of it, of a session that has given so much sound before; false where it becomes too long.
+    fn hear(&mut self, given_ms: u64, event: &SpeakingEvent) -> bool {
+        if self.pcm.is_empty() {
+            self.begin_ms = given_ms;
+        }
+        match event {
+            SpeakingEvent::Audio { rate_hz, pcm } => {
+                self.rate_hz = *rate_hz;
+                self.pcm.extend_from_slice(pcm);
+            }
+            SpeakingEvent::Word(word) => {
+                // A voice that tells more words than the text has is not believed.
+                let bytes = self.words.iter().map(|word| word.text.len()).sum::<usize>() + word.text.len();
+                let place = word.start_ms.checked_sub(self.begin_ms);
+                if let Some(start_ms) = place.filter(|_| !word.text.is_empty() && bytes <= 2 * self.key.text.len()) {
+                    let end_ms = start_ms + word.end_ms.saturating_sub(word.start_ms);
+                    self.words.push(SpokenWord { text: word.text.clone(), start_ms, end_ms });
+                }
+            }
+            SpeakingEvent::Flushed(_) | SpeakingEvent::Cancelled | SpeakingEvent::Usage(_) | SpeakingEvent::Fell(_) => {}
+        }
+        self.pcm.len() <= LINE_SAMPLES_MAX
+    }
+}
+
+/// The same word, so much later.
+fn later(word: SpokenWord, ms: u64) -> SpokenWord {
+    let SpokenWord { text, start_ms, end_ms } = word;
+    SpokenWord { text, start_ms: start_ms.saturating_add(ms), end_ms: end_ms.saturating_add(ms) }
 }
 
 impl Session {
@@ -202,7 +275,8 @@ impl Session {
         let key = self.key_of(text);
         if let Some(sound) = self.kept.get(&key) {
             self.kept.clause_hits.fetch_add(1, Relaxed);
-            self.said.extend(sound.pieces());
+            let begin_ms = self.said_ms();
+            self.said.extend(sound.pieces(begin_ms));
             (self.text, self.rest) = (Text::Begun, Some(Rest::default()));
             return Ok(true);
         }
@@ -213,7 +287,7 @@ impl Session {
         // Where there is no room for it, the clause is learned another time.
         if again && self.inner.try_tell(SpeakingInput::Flush(MARK)).is_ok() {
             self.open += 1;
-            self.clause = Some(Learned::new(key));
+            self.clause = Some(Box::new(Learned::new(key)));
         }
         Ok(true)
     }
@@ -224,7 +298,7 @@ impl Session {
         self.text = match key {
             Some(key) => {
                 self.kept.misses.fetch_add(1, Relaxed);
-                Text::Learned { key, rate_hz: 0, pcm: Vec::new(), mark: None }
+                Text::Learned { line: Box::new(Learned::new(key)), mark: None }
             }
             None => Text::Other,
         };
@@ -250,7 +324,8 @@ impl Session {
     fn try_flush(&mut self, flushed: u32) -> Result<(), SpeakingInput> {
         if let Text::Known(sound, _) = &self.text {
             self.kept.hits.fetch_add(1, Relaxed);
-            self.said.extend(sound.pieces().chain([SpeakingEvent::Flushed(flushed)]));
+            let begin_ms = self.given.ms() + self.beside.ms();
+            self.said.extend(sound.pieces(begin_ms).chain([SpeakingEvent::Flushed(flushed)]));
             self.text = Text::None;
             return Ok(());
         }
@@ -273,13 +348,17 @@ impl Session {
 
     /// What the session says of a first clause that is to be kept.
     fn learn_clause(&mut self, event: &SpeakingEvent) {
+        let given_ms = self.given.ms();
         match event {
-            SpeakingEvent::Audio { rate_hz, pcm } => drop(self.clause.take_if(|clause| !clause.add(*rate_hz, pcm))),
+            SpeakingEvent::Audio { .. } | SpeakingEvent::Word(_) => {
+                self.clause.take_if(|clause| !clause.hear(given_ms, event));
+            }
             SpeakingEvent::Flushed(MARK) => {
-                if let Some((key, rate_hz, pcm)) = self.clause.take().and_then(Learned::whole) {
-                    self.kept.put(key, rate_hz, pcm);
+                if let Some(clause) = self.clause.take() {
+                    self.kept.put(*clause);
                 }
             }
+            SpeakingEvent::Usage(_) => {}
             SpeakingEvent::Flushed(_) | SpeakingEvent::Cancelled | SpeakingEvent::Fell(_) => self.clause = None,
         }
     }
@@ -294,24 +373,26 @@ impl Session {
 
     /// What the session says of a line that is to be kept.
     fn learn(&mut self, event: &SpeakingEvent) {
-        let Text::Learned { rate_hz, pcm, mark, .. } = &mut self.text else { return };
+        let given_ms = self.given.ms();
+        let Text::Learned { line, mark } = &mut self.text else { return };
+        let fits = line.hear(given_ms, event);
         match event {
-            SpeakingEvent::Audio { rate_hz: rate, pcm: more } if pcm.len() + more.len() <= LINE_SAMPLES_MAX => {
-                *rate_hz = *rate;
-                pcm.extend_from_slice(more);
-            }
             SpeakingEvent::Flushed(flushed) if *mark == Some(*flushed) => {
-                if let Text::Learned { key, rate_hz, pcm, .. } = std::mem::replace(&mut self.text, Text::None)
-                    && !pcm.is_empty()
-                {
-                    self.kept.put(key, rate_hz, pcm);
+                if let Text::Learned { line, .. } = std::mem::replace(&mut self.text, Text::None) {
+                    self.kept.put(*line);
                 }
             }
-            SpeakingEvent::Flushed(_) => {}
+            SpeakingEvent::Audio { .. } if fits => {}
+            SpeakingEvent::Flushed(_) | SpeakingEvent::Word(_) | SpeakingEvent::Usage(_) => {}
             SpeakingEvent::Audio { .. } | SpeakingEvent::Cancelled | SpeakingEvent::Fell(_) => {
                 self.text = if mark.is_some() { Text::None } else { Text::Other };
             }
         }
+    }
+
+    /// So much sound was given and said so far, in milliseconds.
+    fn said_ms(&self) -> u64 {
+        self.given.ms() + self.beside.ms()
     }
 }
 
@@ -333,6 +414,9 @@ impl Speak for Session {
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
         loop {
             if let Some(event) = self.said.pop_front() {
+                if let SpeakingEvent::Audio { rate_hz, pcm } = &event {
+                    self.beside.add(*rate_hz, pcm.len());
+                }
                 return Poll::Ready(Some(event));
             }
             let event = std::task::ready!(self.inner.poll_event(cx));
@@ -349,11 +433,23 @@ impl Speak for Session {
                 }
                 Some(_) | None => {}
             }
-            // A mark of ours is nobody else's.
-            if !matches!(event, Some(SpeakingEvent::Flushed(MARK))) {
-                return Poll::Ready(event);
+            match event {
+                // A mark of ours is nobody else's.
+                Some(SpeakingEvent::Flushed(MARK)) => {}
+                Some(SpeakingEvent::Audio { rate_hz, pcm }) => {
+                    self.given.add(rate_hz, pcm.len());
+                    return Poll::Ready(Some(SpeakingEvent::Audio { rate_hz, pcm }));
+                }
+                Some(SpeakingEvent::Word(word)) => {
+                    return Poll::Ready(Some(SpeakingEvent::Word(later(word, self.beside.ms()))));
+                }
+                event => return Poll::Ready(event),
             }
         }
+    }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        self.inner.part()
     }
 }
 

@@ -16,6 +16,7 @@ pub use speech::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
+pub use super::speaking::SpeechFault;
 use super::turns::AnsweredTurn;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
 use vg_domain::tenant::TenantSettings;
 use vg_domain::transfer::{Handover, Returned};
+use vg_domain::usage::Usage;
 
 // ---- telephony ------------------------------------------------------------------------------------------------------
 
@@ -450,6 +452,22 @@ pub enum Observation {
     OverlapJudged(Overlap),
     /// What became of a question that was put before its turn was over.
     SpeculationJudged(Speculation),
+    /// So much a provider worked in a call that has ended.
+    Used {
+        /// Who pays for it.
+        tenant: TenantId,
+        /// Which plugin.
+        plugin: PluginId,
+        /// How much.
+        usage: Usage,
+    },
+    /// What a voice gave for an utterance can hardly be speech.
+    SpeechFaulty {
+        /// Which plugin.
+        plugin: PluginId,
+        /// What is wrong with it.
+        fault: SpeechFault,
+    },
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

@@ -4,6 +4,7 @@ use super::ports::{Reach, Said};
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
+use vg_domain::speech::Extent;
 
 /// Utterances that are kept; a call that says more between two turns forgets the oldest.
 const KEPT_MAX: usize = 8;
@@ -23,15 +24,15 @@ impl Sayings {
     pub(super) fn note(&mut self, fact: &Fact) {
         match fact {
             Fact::Saying { utterance, text } => self.saying(*utterance, text),
-            Fact::Interrupted { utterance, spoken_ms } => {
-                let spoken_ms = Some(*spoken_ms);
-                self.reached(|id| id == *utterance, Reach::Interrupted { spoken_ms });
+            Fact::Interrupted { utterance, spoken_ms, extent } => {
+                let (spoken_ms, extent) = (Some(*spoken_ms), *extent);
+                self.reached(|id| id == *utterance, Reach::Interrupted { spoken_ms, extent });
             }
             Fact::Turn(record) => {
                 if let Some((_, said)) = self.since.last_mut() {
                     said.turn = Some(record.turn);
                     if record.interrupted && said.reach == Reach::Whole {
-                        said.reach = Reach::Interrupted { spoken_ms: None };
+                        said.reach = Reach::Interrupted { spoken_ms: None, extent: Extent::Interpolated };
                     }
                 }
             }
@@ -116,13 +117,14 @@ mod tests {
 
     #[test]
     fn an_interruption_says_how_much_was_heard() {
-        let spoken = Fact::Interrupted { utterance: UtteranceId(2), spoken_ms: 700 };
+        let extent = Extent::Exact { chars: 5 };
+        let spoken = Fact::Interrupted { utterance: UtteranceId(2), spoken_ms: 700, extent };
         let mut known = sayings(&[saying(2, "It is three."), record(1, true), spoken.clone()]);
-        assert_eq!(told(&mut known, 2)[0].2, Reach::Interrupted { spoken_ms: Some(700) });
+        assert_eq!(told(&mut known, 2)[0].2, Reach::Interrupted { spoken_ms: Some(700), extent });
         let mut unknown = sayings(&[saying(2, "It is three."), record(1, true)]);
-        assert_eq!(told(&mut unknown, 2)[0].2, Reach::Interrupted { spoken_ms: None });
+        assert_eq!(told(&mut unknown, 2)[0].2, Reach::Interrupted { spoken_ms: None, extent: Extent::Interpolated });
         let mut greeting = sayings(&[saying(2, "Welcome."), spoken]);
-        assert_eq!(told(&mut greeting, 1)[0].2, Reach::Interrupted { spoken_ms: Some(700) });
+        assert_eq!(told(&mut greeting, 1)[0].2, Reach::Interrupted { spoken_ms: Some(700), extent });
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Shadow {
         self.events_left -= 1;
         match event {
             // A guess is compared with nothing.
-            Some(HearingEvent::Partial(_)) => {}
+            Some(HearingEvent::Partial { .. } | HearingEvent::Usage(_)) => {}
             Some(HearingEvent::Final(words)) => self.turns.second_says(&self.mask.mask_final(words), now()),
             Some(HearingEvent::Finalized) => {
                 self.turns.second_is_done(&mut self.compared);

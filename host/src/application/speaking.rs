@@ -3,11 +3,19 @@
 //! A session speaks in order, so the sound it gives belongs to the oldest utterance that it has not yet flushed. After a
 //! cancel everything up to `Cancelled` belongs to nobody.
 
+mod open;
+mod quality;
+
+pub use quality::SpeechFault;
+
 use super::breakers::{Breakers, Climber, Sample, Seat};
 use super::clock::now;
 use super::limits;
 use super::ports::{Fall, MouthCommand, MouthFloor, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
 use super::prompt::Prompt;
+use super::usage::Ledger;
+use open::Open;
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -15,8 +23,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use vg_domain::event::Role;
 use vg_domain::ids::{PluginId, UtteranceId};
-use vg_domain::speech::spoken_to;
+use vg_domain::speech::Extent;
 use vg_domain::tenant::{Ladder, Provider, TenantSettings};
+use vg_domain::usage::Usage;
 
 /// What became of an utterance.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +38,8 @@ pub(super) enum Spoken {
     Fell(UtteranceId, Fall),
     /// Somebody else speaks, for want of a place with this one.
     PassedOver(Fall),
+    /// What that plugin gave for an utterance can hardly be speech; the call goes on.
+    Faulty(PluginId, SpeechFault),
 }
 
 /// A session, and the tenant's place that it takes.
@@ -45,6 +56,11 @@ pub(super) struct Speaker {
     open: VecDeque<Open>,
     /// The language in which it speaks when what is open has been said.
     next: Option<Arc<TenantSettings>>,
+    /// Those that were spoken last and may still be heard, oldest first.
+    spoken: VecDeque<Open>,
+    /// Sound that the session has given, whoever it was for.
+    given: Given,
+    ledger: Ledger,
     /// They fell: the call decides what becomes of them, and until then nobody is told more of them.
     fell: bool,
     /// `Cancelled` answers that are still to come.
@@ -61,36 +77,21 @@ pub(super) struct Speaker {
     sounded_at: Option<Instant>,
 }
 
-/// An utterance that a session speaks.
-struct Open {
-    utterance: UtteranceId,
-    /// What the session was told of it.
-    text: String,
-    /// No more text follows.
-    ended: bool,
-    /// So much of it has come, in milliseconds.
-    sounded_ms: u64,
-    /// It was told something of it, and no sound has come since.
-    unanswered: bool,
-    /// The call knows that sound is owed.
-    missed: bool,
+/// Samples of a session, all at one rate.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Given {
+    samples: u64,
+    rate_hz: u32,
 }
 
-impl Open {
-    fn new(utterance: UtteranceId, text: &str) -> Self {
-        Self { utterance, text: text.to_owned(), ended: false, sounded_ms: 0, unanswered: true, missed: false }
+impl Given {
+    pub(super) fn add(&mut self, rate_hz: u32, samples: usize) {
+        self.rate_hz = rate_hz;
+        self.samples += samples as u64;
     }
 
-    /// Whether it was told more than it has said; a voice that is quicker than twice the usual is not known.
-    fn is_owed(&self) -> bool {
-        self.unanswered || spoken_to(&self.text, 2 * self.sounded_ms) < self.text.len()
-    }
-
-    /// What the next voice is to say: from the word on in which the one before fell.
-    fn leave_the_rest(&mut self) {
-        let rest = self.text.split_off(spoken_to(&self.text, self.sounded_ms));
-        (self.text, self.sounded_ms) = (rest.trim_start().to_owned(), 0);
-        (self.unanswered, self.missed) = (true, false);
+    pub(super) fn ms(self) -> u64 {
+        self.samples * 1_000 / u64::from(self.rate_hz.max(1))
     }
 }
 
@@ -103,6 +104,7 @@ impl Speaker {
         request: SpeakingRequest,
         deadline: Duration,
     ) -> Self {
+        let ledger = Ledger::new(Arc::clone(&breakers), request.tenant.clone());
         Self {
             speaking,
             climber: Climber::new(breakers, Role::Speaking, request.tenant.clone(), ladder, deadline),
@@ -111,6 +113,9 @@ impl Speaker {
             to_session: VecDeque::new(),
             open: VecDeque::new(),
             next: None,
+            spoken: VecDeque::new(),
+            given: Given::default(),
+            ledger,
             fell: false,
             cancels: 0,
             mouth: None,
@@ -157,6 +162,19 @@ impl Speaker {
         self.orders.clear();
     }
 
+    /// Nothing more is to be said.
+    pub(super) fn part(&mut self) {
+        if let Some((session, _seat)) = self.session.take() {
+            self.ledger.part(self.climber.provider().clone(), session.part());
+        }
+        self.let_go();
+    }
+
+    /// What voices have worked, once nothing more is to be said.
+    pub(super) async fn settle(&mut self) -> Vec<(PluginId, Usage)> {
+        self.ledger.settle().await
+    }
+
     /// An order to the leg that is no speech: it overtakes what is to be said, and is not forgotten with it.
     pub(super) fn order(&mut self, order: MouthCommand) {
         self.orders.push_back(order);
@@ -184,6 +202,7 @@ impl Speaker {
     fn take(&mut self, opened: Option<Seated>) {
         if opened.is_some() {
             self.session = opened;
+            self.given = Given::default();
             self.request.provider = self.climber.provider().clone();
             self.hand_over();
         }
@@ -209,13 +228,14 @@ impl Speaker {
         // Texts are one stream to a session: where a clause is not the first, its words are parted from those before it.
         let told = match self.open.back_mut().filter(|last| last.utterance == utterance) {
             Some(last) => {
-                last.text = format!("{} {text}", last.text.trim_end());
-                last.unanswered = true;
+                last.push(text);
                 format!(" {text}")
             }
             None => {
                 self.change_between_utterances();
-                self.open.push_back(Open::new(utterance, text));
+                let mut first = Open::new(utterance);
+                first.push(text);
+                self.open.push_back(first);
                 text.to_owned()
             }
         };
@@ -233,7 +253,7 @@ impl Speaker {
     pub(super) fn end(&mut self, utterance: UtteranceId) {
         match self.open.iter_mut().find(|open| open.utterance == utterance) {
             Some(open) => {
-                (open.ended, open.unanswered) = (true, true);
+                open.end();
                 if !self.fell {
                     self.tell(SpeakingInput::Flush(utterance.0));
                 }
@@ -254,17 +274,18 @@ impl Speaker {
         if let Err(fall) = self.ready() {
             return self.fall(&fall);
         }
-        self.open.retain_mut(|open| {
+        for mut open in std::mem::take(&mut self.open) {
             open.leave_the_rest();
-            let over = open.ended && open.text.is_empty();
-            if over {
+            if open.ended && open.text().is_empty() {
                 self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance });
+                self.remember(open);
+            } else {
+                self.open.push_back(open);
             }
-            !over
-        });
+        }
         for open in &self.open {
-            let text = Some(&open.text).filter(|text| !text.is_empty());
-            self.to_session.extend(text.cloned().map(SpeakingInput::Text));
+            let text = Some(open.text()).filter(|text| !text.is_empty());
+            self.to_session.extend(text.map(|text| SpeakingInput::Text(text.to_owned())));
             self.to_session.extend(open.ended.then_some(SpeakingInput::Flush(open.utterance.0)));
         }
         self.hand_over();
@@ -324,7 +345,7 @@ impl Speaker {
         self.to_mouth.clear();
         self.fell = false;
         if !self.open.is_empty() {
-            self.open.clear();
+            std::mem::take(&mut self.open).into_iter().for_each(|open| self.remember(open));
             self.to_session.clear();
             if self.session.is_some() {
                 self.cancels += 1;
@@ -333,16 +354,30 @@ impl Speaker {
         }
     }
 
+    fn remember(&mut self, open: Open) {
+        if self.spoken.len() == limits::SPOKEN_UTTERANCES {
+            self.spoken.pop_front();
+        }
+        self.spoken.push_back(open);
+    }
+
+    /// How far an utterance was heard of which so much has left, as well as that is known.
+    pub(super) fn heard(&self, utterance: UtteranceId, spoken_ms: u64) -> Extent {
+        let known = self.open.iter().chain(&self.spoken).find(|open| open.utterance == utterance);
+        known.map_or(Extent::Interpolated, |open| open.heard(spoken_ms))
+    }
+
     /// Plays sound that needs no session, in place of what is left of the utterance.
     pub(super) fn play(&mut self, utterance: UtteranceId, prompt: &Prompt) {
         let before = self.open.len();
         // What stands before it, as a filler does, is not said either.
-        self.open.retain(|open| {
-            if open.utterance < utterance {
-                self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance });
+        for open in std::mem::take(&mut self.open) {
+            match open.utterance.cmp(&utterance) {
+                Ordering::Less => self.to_mouth.push_back(MouthCommand::End { utterance: open.utterance }),
+                Ordering::Equal => {}
+                Ordering::Greater => self.open.push_back(open),
             }
-            open.utterance > utterance
-        });
+        }
         if self.open.len() < before {
             if !self.fell {
                 self.blame(None);
@@ -391,29 +426,45 @@ impl Speaker {
     }
 
     fn on_event(&mut self, event: Option<SpeakingEvent>) -> Option<Spoken> {
+        let given_ms = self.given.ms();
+        if let Some(SpeakingEvent::Audio { rate_hz, pcm }) = &event {
+            self.given.add(*rate_hz, pcm.len());
+        }
         match event.unwrap_or_else(|| SpeakingEvent::Fell(self.fall_of("ended"))) {
-            SpeakingEvent::Audio { .. } | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
+            SpeakingEvent::Audio { .. } | SpeakingEvent::Word(_) | SpeakingEvent::Flushed(_) if self.cancels > 0 => None,
             SpeakingEvent::Audio { rate_hz, pcm } => {
                 let open = self.open.front_mut()?;
                 let awaited = open.sounded_ms == 0 || open.missed;
-                (open.unanswered, open.missed, self.dead_air) = (false, false, false);
+                (open.missed, self.dead_air) = (false, false);
                 self.sounded_at = Some(now());
-                // A piece shorter than a millisecond is one all the same: it is no silence.
-                open.sounded_ms += (pcm.len() as u64 * 1_000).div_ceil(u64::from(rate_hz.max(1)));
+                open.sound(given_ms, rate_hz, &pcm);
                 let utterance = open.utterance;
                 self.to_mouth.push_back(MouthCommand::Say { utterance, rate_hz, pcm });
                 awaited.then_some(Spoken::Audio(utterance))
             }
+            SpeakingEvent::Usage(usage) => {
+                self.ledger.note(self.climber.provider(), usage);
+                None
+            }
+            SpeakingEvent::Word(word) => {
+                self.open.front_mut()?.word(given_ms, &word);
+                None
+            }
             SpeakingEvent::Flushed(mark) => {
                 let flushed = self.open.front().filter(|open| open.utterance.0 == mark)?;
-                if flushed.sounded_ms == 0 && flushed.text.contains(char::is_alphanumeric) {
+                if flushed.sounded_ms == 0 && flushed.text().contains(char::is_alphanumeric) {
                     // It says that all is said, and has said nothing.
                     let fall = self.fall_of("no_audio");
                     return self.on_event(Some(SpeakingEvent::Fell(fall)));
                 }
                 self.climber.served();
-                let utterance = self.open.pop_front()?.utterance;
-                self.to_mouth.push_back(MouthCommand::End { utterance });
+                let flushed = self.open.pop_front()?;
+                if flushed.sounded_ms > 0 {
+                    self.to_call
+                        .extend(flushed.faults().map(|fault| Spoken::Faulty(self.climber.provider().plugin.clone(), fault)));
+                }
+                self.to_mouth.push_back(MouthCommand::End { utterance: flushed.utterance });
+                self.remember(flushed);
                 None
             }
             SpeakingEvent::Cancelled => {
@@ -481,132 +532,4 @@ async fn event(session: Option<&mut Seated>) -> Option<SpeakingEvent> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::application::ports::{Observation, Observe};
-    use std::sync::Mutex;
-    use std::task::{Context, Poll};
-    use vg_domain::ids::{CallId, TenantId};
-    use vg_domain::tenant::Provider;
-
-    /// Takes everything, keeps texts as they come, and says nothing.
-    #[derive(Clone, Default)]
-    struct Mute(Arc<Mutex<String>>);
-
-    impl Speaking for Mute {
-        fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-            Ok(Box::new(self.clone()))
-        }
-    }
-
-    impl Speak for Mute {
-        fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
-            if let SpeakingInput::Text(text) = input {
-                self.0.lock().unwrap().push_str(&text);
-            }
-            Ok(())
-        }
-
-        fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-            Poll::Pending
-        }
-    }
-
-    impl Observe for Mute {
-        fn observe(&self, _: &Observation) {}
-    }
-
-    fn speaker() -> Speaker {
-        speaker_of(Mute::default())
-    }
-
-    fn speaker_of(mute: Mute) -> Speaker {
-        let ladder = Ladder::from(Provider::new(PluginId::new("mute"), "{}"));
-        let request = SpeakingRequest {
-            call: CallId::new("c"),
-            tenant: TenantId::new("t"),
-            provider: ladder.first().clone(),
-            language: "en-US".to_owned(),
-            rate_hz: 8_000,
-            lines: Arc::from([]),
-            seat: Seat::default(),
-        };
-        Speaker::new(Arc::new(mute), Arc::new(Breakers::new(Arc::new(Mute::default()))), ladder, request, Duration::MAX)
-    }
-
-    fn sound(ms: usize) -> Option<SpeakingEvent> {
-        Some(SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 8 * ms] })
-    }
-
-    #[test]
-    fn clauses_are_one_text_to_a_session_with_their_words_apart() {
-        let mute = Mute::default();
-        let (mut speaker, answer) = (speaker_of(mute.clone()), UtteranceId(1));
-        speaker.say(answer, "Your account is in good order");
-        speaker.say(answer, "since May.");
-        speaker.say(answer, "Call again.");
-        assert_eq!(*mute.0.lock().unwrap(), "Your account is in good order since May. Call again.");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_voice_whose_first_sound_is_on_its_way_does_not_stand_still() {
-        let (mut speaker, answer) = (speaker(), UtteranceId(1));
-        speaker.say(answer, "It is three.");
-        speaker.end(answer);
-        tokio::time::advance(limits::DEAD_AIR).await;
-        assert_eq!(speaker.on_event(sound(20)), Some(Spoken::Audio(answer)));
-        // The leg has it.
-        speaker.to_mouth.clear();
-        speaker.nobody_is_heard();
-        assert_eq!(speaker.to_call, []);
-        tokio::time::advance(limits::DEAD_AIR).await;
-        speaker.nobody_is_heard();
-        assert!(matches!(speaker.to_call.make_contiguous(), [Spoken::Fell(fallen, _)] if *fallen == answer));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn sound_is_owed_for_what_was_told_and_not_said_where_nobody_is_heard() {
-        let (mut speaker, answer) = (speaker(), UtteranceId(1));
-        let silence = async |speaker: &mut Speaker| {
-            speaker.to_mouth.clear();
-            tokio::time::advance(limits::DEAD_AIR).await;
-            speaker.nobody_is_heard();
-            std::mem::take(&mut speaker.to_call)
-        };
-        speaker.say(answer, "It is three.");
-        assert_eq!(silence(&mut speaker).await, [], "the time of what has not begun runs already");
-        assert_eq!(speaker.on_event(sound(800)), Some(Spoken::Audio(answer)));
-        assert_eq!(silence(&mut speaker).await, [], "all of it was said: the agent is waited for");
-        speaker.say(answer, "And");
-        assert_eq!(std::mem::take(&mut speaker.to_call), [Spoken::Owed(answer)]);
-        speaker.say(answer, "it rains.");
-        assert_eq!(speaker.to_call, [], "told once");
-        assert_eq!(speaker.on_event(sound(20)), Some(Spoken::Audio(answer)), "and it is told that it comes");
-        assert_eq!(speaker.on_event(sound(20)), None);
-        speaker.say(answer, "A lot of it, as it does for so much of the year in this part of the country.");
-        assert_eq!(speaker.on_event(sound(20)), None);
-        assert_eq!(silence(&mut speaker).await, [Spoken::Owed(answer)], "nobody speaks as quickly as that");
-    }
-
-    #[test]
-    fn a_recording_stands_for_what_was_to_be_said_before_it_as_well() {
-        let mut speaker = speaker();
-        let (filler, answer, next) = (UtteranceId(1), UtteranceId(2), UtteranceId(3));
-        speaker.say(filler, "One moment.");
-        speaker.end(filler);
-        speaker.say(answer, "It is three.");
-        speaker.play(answer, &Prompt::new(8_000, vec![7; 80]));
-        let told: Vec<MouthCommand> = speaker.to_mouth.drain(..).collect();
-        assert!(
-            matches!(
-                told.as_slice(),
-                [MouthCommand::End { utterance: first }, MouthCommand::Say { utterance: second, .. }, MouthCommand::End { utterance: last }]
-                    if (*first, *second, *last) == (filler, answer, answer)
-            ),
-            "{told:?}"
-        );
-        speaker.say(next, "Goodbye.");
-        let audio = SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![1; 80] };
-        assert_eq!(speaker.on_event(Some(audio)), Some(Spoken::Audio(next)), "sound belongs to what is said now");
-    }
-}
+mod tests;

@@ -157,6 +157,9 @@ fn turn_json(turn: &Turn) -> Value {
             if let Some(spoken_ms) = line.spoken_ms {
                 json["spoken_ms"] = spoken_ms.into();
             }
+            if let Some(precision) = &line.precision {
+                json["precision"] = precision.as_str().into();
+            }
             json
         })
         .collect();

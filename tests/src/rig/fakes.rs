@@ -2,6 +2,7 @@
 
 use super::{Beside, Shared};
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,6 +14,7 @@ use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId};
 use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
+use vg_domain::usage::Usage;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest};
 
@@ -107,6 +109,10 @@ impl Listen for FakeListener {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
         self.events.poll_recv(cx)
+    }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        stream::iter(self.shared.script.lock().unwrap().listener_worked).boxed()
     }
 }
 

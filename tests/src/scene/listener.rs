@@ -83,7 +83,7 @@ impl Session {
             if c == ' ' {
                 self.words.push(std::mem::take(&mut self.word));
                 if manner.partials {
-                    let guess = HearingEvent::Partial(Heard::new(self.words.join(" ")));
+                    let guess = HearingEvent::Partial { words: Heard::new(self.words.join(" ")), stability: None };
                     self.events.push(Duration::from_millis(manner.partial_ms), guess);
                 }
             } else {

@@ -262,7 +262,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Saying { text, .. } => format!("saying {}", text.as_str()),
         Fact::LanguageChanged { language } => format!("language {language}"),
         Fact::Filler { text, .. } => format!("filler {}", text.as_str()),
-        Fact::Interrupted { spoken_ms, .. } => format!("interrupted after {spoken_ms}"),
+        Fact::Interrupted { spoken_ms, extent, .. } => format!("interrupted after {spoken_ms} {}", extent.code()),
         Fact::Agent(_) => "agent is known".to_owned(),
         Fact::Turn(record) => {
             let whole = if record.interrupted { "interrupted" } else { "whole" };
@@ -280,6 +280,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Transferred { kind, mode } => format!("transferred {kind} {}", mode.code()),
         Fact::Referred { kind } => format!("referred {kind}"),
         Fact::TransferFailed { kind, mode, code } => format!("transfer_failed {kind} {} {code}", mode.code()),
+        Fact::Used { who, plugin, usage } => format!("used {plugin} {} {usage:?}", who.code()),
         Fact::Ended(outcome) => format!("ended {}", outcome.cause.code()),
     }
 }

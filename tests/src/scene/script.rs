@@ -199,6 +199,10 @@ pub(super) enum ListenerTrouble {
 pub(super) struct VoiceManner {
     /// Milliseconds from a text to its first sound.
     pub(super) first_ms: u64,
+    /// Milliseconds of silence in its sound before each text.
+    pub(super) breath_ms: u64,
+    /// It tells where its words lie.
+    pub(super) words: bool,
     pub(super) trouble: Option<VoiceTrouble>,
     /// So many sessions have it; none: all.
     pub(super) times: Option<u32>,
@@ -206,7 +210,7 @@ pub(super) struct VoiceManner {
 
 impl Default for VoiceManner {
     fn default() -> Self {
-        Self { first_ms: 100, trouble: None, times: None }
+        Self { first_ms: 100, breath_ms: 0, words: false, trouble: None, times: None }
     }
 }
 

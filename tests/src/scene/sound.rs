@@ -27,6 +27,29 @@ pub(super) fn speak(words: &str, voice: usize) -> Vec<i16> {
     std::iter::once(BEGIN).chain(words.chars().flat_map(block)).collect()
 }
 
+/// Silence, in a voice's sound.
+pub(super) fn silence(ms: u64) -> Vec<i16> {
+    vec![0; samples(ms)]
+}
+
+/// The words of a text, and where each lies in the samples of [`speak`]: its first, and the one behind its last.
+pub(super) fn places(words: &str) -> Vec<(&str, usize, usize)> {
+    let place = |word: &str| {
+        let before = words[..word.as_ptr() as usize - words.as_ptr() as usize].chars().count();
+        (1 + before * CHAR, 1 + (before + word.chars().count()) * CHAR)
+    };
+    words.split_whitespace().map(|word| (word, place(word).0, place(word).1)).collect()
+}
+
+/// Milliseconds of so many samples.
+pub(super) fn ms(samples: usize) -> u64 {
+    (samples * 1_000).div_ceil(RATE_HZ as usize) as u64
+}
+
+fn samples(ms: u64) -> usize {
+    ms as usize * RATE_HZ as usize / 1_000
+}
+
 /// How long a voice takes for these words, in milliseconds.
 pub(super) fn spoken_ms(words: &str) -> u64 {
     (words.chars().count() * CHAR * 1_000).div_ceil(RATE_HZ as usize) as u64

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use voice_gateway::application::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest};
+use voice_gateway::application::ports::{Fall, Speak, Speaking, SpeakingEvent, SpeakingInput, SpeakingRequest, SpokenWord};
 
 /// Everybody who can speak, by plugin.
 #[derive(Clone)]
@@ -52,6 +52,8 @@ impl Speaking for Voices {
             voice,
             first,
             stands_still: false,
+            given: 0,
+            planned: 0,
             fall: Fall::new(plugin, "trap"),
             events: Timed::default(),
         }))
@@ -65,6 +67,9 @@ struct Session {
     first: Option<VoiceManner>,
     /// It says nothing more.
     stands_still: bool,
+    /// Samples that it has given, and with those that it is about to give.
+    given: usize,
+    planned: usize,
     /// Whose fall it would be.
     fall: Fall,
     events: Timed<SpeakingEvent>,
@@ -76,11 +81,22 @@ impl Session {
         self.first.clone().unwrap_or_else(of_all)
     }
 
-    fn speak(&mut self, after: Duration, words: &str) {
-        if !words.is_empty() {
-            let pcm = sound::speak(words, self.voice);
-            self.events.push(after, SpeakingEvent::Audio { rate_hz: sound::RATE_HZ, pcm });
+    /// So much of a text, whose words it knows where they lie before it says them.
+    fn speak(&mut self, manner: &VoiceManner, text: &str, chars: usize) {
+        let words = before(text, chars);
+        if words.is_empty() {
+            return;
         }
+        let after = Duration::from_millis(manner.first_ms);
+        let mut pcm = sound::silence(manner.breath_ms);
+        let (begin, spoken) = (self.planned + pcm.len(), sound::speak(words, self.voice));
+        for (word, from, to) in sound::places(text).into_iter().filter(|(_, from, _)| manner.words && *from < spoken.len()) {
+            let (start_ms, end_ms) = (sound::ms(begin + from), sound::ms(begin + to));
+            self.events.push(after, SpeakingEvent::Word(SpokenWord { text: word.to_owned(), start_ms, end_ms }));
+        }
+        pcm.extend(spoken);
+        self.planned += pcm.len();
+        self.events.push(after, SpeakingEvent::Audio { rate_hz: sound::RATE_HZ, pcm });
     }
 }
 
@@ -92,30 +108,36 @@ impl Speak for Session {
     fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput> {
         let manner = self.manner();
         let after = Duration::from_millis(manner.first_ms);
-        match (input, manner.trouble) {
+        match (input, manner.trouble.clone()) {
             (SpeakingInput::Cancel, _) => {
                 self.events.clear();
+                self.planned = self.given;
                 self.events.push(Duration::ZERO, SpeakingEvent::Cancelled);
             }
             (_, Some(VoiceTrouble::HalfOpen)) => {}
             (_, _) if self.stands_still => {}
             (SpeakingInput::Text(_), Some(VoiceTrouble::NoAudio)) => {}
             (SpeakingInput::Text(words), Some(VoiceTrouble::FallsAfter(chars))) => {
-                self.speak(after, before(words.trim(), chars));
+                self.speak(&manner, &words, chars);
                 self.events.push(after, SpeakingEvent::Fell(self.fall.clone()));
                 self.stands_still = true;
             }
             (SpeakingInput::Text(words), Some(VoiceTrouble::StallsAfter(chars))) => {
-                self.speak(after, before(words.trim(), chars));
+                self.speak(&manner, &words, chars);
                 self.stands_still = true;
             }
-            (SpeakingInput::Text(words), _) => self.speak(after, words.trim()),
+            (SpeakingInput::Text(words), _) => self.speak(&manner, &words, usize::MAX),
             (SpeakingInput::Flush(mark), _) => self.events.push(after, SpeakingEvent::Flushed(mark)),
         }
         Ok(())
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-        self.events.poll_next(cx).map(Some)
+        self.events.poll_next(cx).map(|event| {
+            if let SpeakingEvent::Audio { pcm, .. } = &event {
+                self.given += pcm.len();
+            }
+            Some(event)
+        })
     }
 }

@@ -28,7 +28,7 @@ pub use overlap::Overlap;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
 pub use speculating::Speculation;
 pub use timers::CallReason;
-pub use turn_end::{TurnEnd, WAIT_MAX};
+pub use turn_end::{Stability, TurnEnd, WAIT_MAX};
 
 use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
@@ -351,7 +351,7 @@ impl Call {
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
             CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),
             CallInput::Digit(key) => self.digit(now, key),
-            CallInput::Partial(text) => self.partial(now, &text),
+            CallInput::Partial { text, stability } => self.partial(now, &text, stability),
             CallInput::Final(text) => self.final_words(now, &text),
             CallInput::Finalized => self.finalized(now),
             CallInput::HearingFell { code } => self.hearing_fell(now, code),

@@ -7,8 +7,10 @@ use crate::mask::MaskedText;
 use crate::outcome::Outcome;
 use crate::parties::Parties;
 use crate::refusal::Refusal;
+use crate::speech::Extent;
 use crate::transfer::TransferMode;
 use crate::turn::TurnRecord;
+use crate::usage::Usage;
 use std::sync::Arc;
 
 /// Something that happened in a call, for event streams, consoles and watchers.
@@ -60,6 +62,8 @@ pub enum Fact {
         utterance: UtteranceId,
         /// How much of it had been heard, in milliseconds.
         spoken_ms: u64,
+        /// Which words that were. The call itself knows the time alone.
+        extent: Extent,
     },
     /// The call goes on in another language, a BCP 47 tag.
     LanguageChanged {
@@ -117,6 +121,15 @@ pub enum Fact {
         mode: TransferMode,
         /// Bounded label.
         code: &'static str,
+    },
+    /// What a speech provider has worked for the call, by its own count. Told once for each that did, before the end.
+    Used {
+        /// Whose part it did.
+        who: Role,
+        /// Which plugin.
+        plugin: PluginId,
+        /// How much.
+        usage: Usage,
     },
     /// The call is over.
     Ended(Outcome),

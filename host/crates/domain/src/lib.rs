@@ -22,6 +22,7 @@ pub mod finish;
 pub mod likeness;
 pub mod pause;
 pub mod turn;
+pub mod usage;
 pub mod speech;
 pub mod breaker;
 pub mod event;

@@ -1,4 +1,8 @@
-//! From an answer that streams in to clauses that can be spoken.
+//! From an answer that streams in to clauses that can be spoken, and how far a voice was heard.
+
+mod track;
+
+pub use track::{Extent, Track};
 
 /// The first clause may be cut at a word from so many characters on: the caller waits for it.
 const FIRST_CHARS_MIN: usize = 25;

@@ -5,6 +5,7 @@ use crate::ids::{PluginId, TenantId};
 use crate::keypad::Menu;
 use crate::outbound::OutboundRules;
 use crate::transfer::TransferSettings;
+use crate::usage::Usage;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -213,6 +214,23 @@ pub struct Share {
     pub sessions_wait: Option<Duration>,
     /// Connections at a time.
     pub connections_max: Option<u32>,
+    /// Seconds of sound that are listened to, by the provider's own count, in a day (UTC).
+    pub audio_s_per_day: Option<u64>,
+    /// Characters that are spoken, the same.
+    pub characters_per_day: Option<u64>,
+}
+
+impl Share {
+    /// Whether there is a budget for the day.
+    pub fn has_budget(&self) -> bool {
+        self.audio_s_per_day.is_some() || self.characters_per_day.is_some()
+    }
+
+    /// Whether the budget of a day in which so much was worked is used up.
+    pub fn is_spent(&self, worked: Usage) -> bool {
+        self.audio_s_per_day.is_some_and(|max| worked.audio_ms / 1_000 >= max)
+            || self.characters_per_day.is_some_and(|max| worked.characters >= max)
+    }
 }
 
 impl Provider {

@@ -166,6 +166,9 @@ fn line(fact: &PhoneFact) -> Option<String> {
         PhoneFact::Transferring { kind } => format!("  --      handing over: {kind}"),
         PhoneFact::Transferred { kind } => format!("  --      handed over: {kind}"),
         PhoneFact::TransferFailed { kind, code } => format!("  --      not handed over: {kind}, {code}"),
+        PhoneFact::Used { plugin, audio_ms, characters, requests, .. } => {
+            format!("  --      {plugin} worked: {audio_ms} ms of sound, {characters} characters, {requests} requests")
+        }
         PhoneFact::Ended { cause, turns } => format!("  --      ended: {cause}, {turns} turns"),
     })
 }

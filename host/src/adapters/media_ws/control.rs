@@ -167,6 +167,8 @@ pub enum PhoneFact {
         utterance: u32,
         /// How much of it had been heard, in milliseconds.
         spoken_ms: u64,
+        /// How it is known which words those were: `exact` or `interpolated`.
+        precision: String,
     },
     /// A turn got its answer.
     Turn {
@@ -212,6 +214,19 @@ pub enum PhoneFact {
         /// Bounded label.
         code: String,
     },
+    /// A speech provider has worked so much for the call.
+    Used {
+        /// `hearing` or `speaking`.
+        who: String,
+        /// Which plugin.
+        plugin: String,
+        /// Sound that was listened to, in milliseconds.
+        audio_ms: u64,
+        /// Characters that were spoken.
+        characters: u64,
+        /// Requests that were made.
+        requests: u64,
+    },
     /// The call is over.
     Ended {
         /// Bounded label.
@@ -254,7 +269,9 @@ impl From<&Fact> for PhoneFact {
             Fact::Filler { turn, utterance, text } => {
                 Self::Filler { turn: turn.0, utterance: utterance.0, text: text.as_str().into() }
             }
-            Fact::Interrupted { utterance, spoken_ms } => Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms },
+            Fact::Interrupted { utterance, spoken_ms, extent } => {
+                Self::Interrupted { utterance: utterance.0, spoken_ms: *spoken_ms, precision: extent.code().into() }
+            }
             Fact::LanguageChanged { language } => Self::LanguageChanged { language: language.as_str().into() },
             Fact::Turn(record) => Self::Turn {
                 turn: record.turn.0,
@@ -281,6 +298,13 @@ impl From<&Fact> for PhoneFact {
             Fact::Transferring { kind, .. } => Self::Transferring { kind: (*kind).into() },
             Fact::Transferred { kind, .. } | Fact::Referred { kind } => Self::Transferred { kind: (*kind).into() },
             Fact::TransferFailed { kind, code, .. } => Self::TransferFailed { kind: (*kind).into(), code: (*code).into() },
+            Fact::Used { who, plugin, usage } => Self::Used {
+                who: who.code().into(),
+                plugin: plugin.as_str().into(),
+                audio_ms: usage.audio_ms,
+                characters: usage.characters,
+                requests: usage.requests,
+            },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }
     }

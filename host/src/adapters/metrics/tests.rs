@@ -1,4 +1,5 @@
 use super::*;
+use crate::application::ports::SpeechFault;
 use crate::application::turns::AnsweredTurn;
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -22,6 +23,7 @@ fn turn(latency: Option<LatencyParts>, interrupted: bool) -> AnsweredTurn {
         record: TurnRecord { turn: TurnId(1), heard, said, latency, spans, interrupted },
     }
 }
+use vg_domain::usage::Usage;
 
 fn observed() -> Metrics {
     let metrics = Metrics::new();
@@ -68,6 +70,12 @@ fn observed() -> Metrics {
         Observation::ShadowDropped { plugin: PluginId::new("stt-y"), code: "slow" },
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::Used {
+            tenant: TenantId::new("demo"),
+            plugin: PluginId::new("stt-x"),
+            usage: Usage { audio_ms: 1_500, characters: 0, requests: 1 },
+        },
+        Observation::SpeechFaulty { plugin: PluginId::new("tts-x"), fault: SpeechFault::TooFast },
         Observation::HandedOver { kind: "queue", mode: "blind", outcome: "busy" },
     ] {
         metrics.observe(&observation);

@@ -1,13 +1,18 @@
 //! Sessions of plugins as the ports have them: their words on one side, `vg-plugin-host`'s on the other.
 
 use super::sound::{self, ToPlugin};
-use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput};
+use crate::application::ports::{Fall, HearingEvent, HearingInput, Listen, Speak, SpeakingEvent, SpeakingInput, SpokenWord};
+use futures_util::future::ready;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::mpsc::error::TrySendError;
+use vg_domain::call::Stability;
 use vg_domain::ids::PluginId;
 use vg_domain::mask::Heard;
-use vg_plugin_host::api::{AudioFormat, FaultKind, SpeechEdge, SttInput, TtsInput};
+use vg_domain::usage::Usage;
+use vg_plugin_host::api::{self, AudioFormat, FaultKind, SpeechEdge, SttInput, TtsInput, Word};
 use vg_plugin_host::session::{SessionEnd, SttEvent, SttSession, TtsEvent, TtsSession};
 
 pub(super) struct Listener {
@@ -44,16 +49,38 @@ impl Listen for Listener {
         loop {
             let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
             let event = match event {
-                SttEvent::Partial(transcript) => HearingEvent::Partial(Heard::new(transcript.text)),
+                SttEvent::Partial(transcript) => HearingEvent::Partial {
+                    stability: transcript.stability.and_then(Stability::new),
+                    words: Heard::new(transcript.text),
+                },
                 SttEvent::Final(transcript) => HearingEvent::Final(Heard::new(transcript.text)),
                 SttEvent::Finalized => HearingEvent::Finalized,
                 SttEvent::Ended(end) => HearingEvent::Fell(fall(&self.plugin, &end)),
-                // Turns are cut by our own edges; usage is accounted by a later issue of the house.
-                SttEvent::SpeechStarted(_) | SttEvent::SpeechEnded(_) | SttEvent::Usage(_) => continue,
+                SttEvent::Usage(usage) => HearingEvent::Usage(counted(usage)),
+                // Turns are cut by our own edges.
+                SttEvent::SpeechStarted(_) | SttEvent::SpeechEnded(_) => continue,
             };
             return Poll::Ready(Some(event));
         }
     }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        let SttSession { input, events, line } = self.session;
+        // Who is told nothing more is told `end`.
+        drop((input, line));
+        let worked = |event| if let SttEvent::Usage(usage) = event { Some(counted(usage)) } else { None };
+        rest(events, worked)
+    }
+}
+
+fn counted(usage: api::Usage) -> Usage {
+    Usage { audio_ms: usage.audio_ms, characters: usage.characters, requests: usage.requests.into() }
+}
+
+/// What a session has worked, of all that it yet says.
+fn rest<E: Send + 'static>(events: Receiver<E>, worked: fn(E) -> Option<Usage>) -> BoxStream<'static, Usage> {
+    let said = stream::unfold(events, |mut events| async move { events.recv().await.map(|event| (event, events)) });
+    said.filter_map(move |event| ready(worked(event))).boxed()
 }
 
 pub(super) struct Speaker {
@@ -78,20 +105,27 @@ impl Speak for Speaker {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>> {
-        loop {
-            let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
-            let event = match event {
-                TtsEvent::Audio(bytes) => {
-                    let AudioFormat { encoding, rate_hz } = self.format;
-                    SpeakingEvent::Audio { rate_hz, pcm: sound::read(encoding, &bytes) }
-                }
-                TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
-                TtsEvent::Cancelled => SpeakingEvent::Cancelled,
-                TtsEvent::Ended(end) => SpeakingEvent::Fell(fall(&self.plugin, &end)),
-                TtsEvent::Word(_) | TtsEvent::Usage(_) => continue,
-            };
-            return Poll::Ready(Some(event));
-        }
+        let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
+        Poll::Ready(Some(match event {
+            TtsEvent::Audio(bytes) => {
+                let AudioFormat { encoding, rate_hz } = self.format;
+                SpeakingEvent::Audio { rate_hz, pcm: sound::read(encoding, &bytes) }
+            }
+            TtsEvent::Word(Word { text, start_ms, end_ms, .. }) => SpeakingEvent::Word(SpokenWord { text, start_ms, end_ms }),
+            TtsEvent::Flushed(mark) => SpeakingEvent::Flushed(mark),
+            TtsEvent::Cancelled => SpeakingEvent::Cancelled,
+            TtsEvent::Usage(usage) => SpeakingEvent::Usage(counted(usage)),
+            TtsEvent::Ended(end) => SpeakingEvent::Fell(fall(&self.plugin, &end)),
+        }))
+    }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        let TtsSession { input, events } = self.session;
+        // What it has not said yet is not wanted; where it cannot be told so, that is all that is lost.
+        let _ = input.try_send(TtsInput::Cancel);
+        drop(input);
+        let worked = |event| if let TtsEvent::Usage(usage) = event { Some(counted(usage)) } else { None };
+        rest(events, worked)
     }
 }
 

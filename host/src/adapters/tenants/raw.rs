@@ -74,6 +74,8 @@ struct RawShare {
     sessions_max: Option<u32>,
     sessions_wait_ms: Option<u32>,
     connections_max: Option<u32>,
+    audio_s_per_day: Option<u64>,
+    characters_per_day: Option<u64>,
 }
 
 /// Of the tenant as a whole.
@@ -209,6 +211,13 @@ impl RawLadder {
         }
         let rung = |(path, raw): (String, RawProvider)| {
             let provider = raw.resolve(&path, file_text, faults)?;
+            let (other, budget) = match role {
+                Role::Hearing => ("characters_per_day", provider.share.characters_per_day),
+                Role::Speaking => ("audio_s_per_day", provider.share.audio_s_per_day),
+            };
+            if budget.is_some() {
+                faults.add(format_args!("{path}.limits.{other}"), "is not what this part of the work is counted in");
+            }
             Some(Rung { path, role, provider })
         };
         let rungs: Vec<Option<Rung>> = written.into_iter().map(rung).collect();
@@ -229,7 +238,12 @@ impl RawProvider {
             }
         }
         let share = self.limits.share();
-        for (key, limit) in [("sessions_max", share.sessions_max), ("connections_max", share.connections_max)] {
+        for (key, limit) in [
+            ("sessions_max", share.sessions_max.map(u64::from)),
+            ("connections_max", share.connections_max.map(u64::from)),
+            ("audio_s_per_day", share.audio_s_per_day),
+            ("characters_per_day", share.characters_per_day),
+        ] {
             if limit == Some(0) {
                 faults.add(format_args!("{path}.limits.{key}"), "must be at least 1");
             }
@@ -263,7 +277,8 @@ fn check_secrets(secrets: &Table, path: &str, faults: &mut Faults) {
 impl RawShare {
     fn share(&self) -> Share {
         let sessions_wait = self.sessions_wait_ms.map(|ms| Duration::from_millis(ms.into()));
-        Share { sessions_max: self.sessions_max, sessions_wait, connections_max: self.connections_max }
+        let Self { sessions_max, connections_max, audio_s_per_day, characters_per_day, .. } = *self;
+        Share { sessions_max, sessions_wait, connections_max, audio_s_per_day, characters_per_day }
     }
 }
 

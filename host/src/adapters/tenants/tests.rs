@@ -175,7 +175,7 @@ const LADDER: &str = r#"
     languages = ["pt-BR", "es"]
     sound = "mulaw-8000"
     hosts = ["wss://eu.example.com"]
-    limits = { sessions_max = 3, sessions_wait_ms = 500, connections_max = 2 }
+    limits = { sessions_max = 3, sessions_wait_ms = 500, connections_max = 2, audio_s_per_day = 3600 }
     [hearing.options]
     endpoint = "http://127.0.0.1:9"
     [hearing.secrets.api_key]
@@ -204,6 +204,7 @@ async fn a_ladder_is_read_with_all_that_belongs_to_a_rung() {
     assert_eq!(first.sound, Some(Sound { coding: Coding::Mulaw, rate_hz: 8000 }));
     assert_eq!((first.share.sessions_max, first.share.connections_max), (Some(3), Some(2)));
     assert_eq!(first.share.sessions_wait, Some(Duration::from_millis(500)));
+    assert_eq!((first.share.audio_s_per_day, first.share.characters_per_day), (Some(3_600), None));
     let secrets: serde_json::Value = serde_json::from_str(&first.access.secrets).unwrap();
     assert_eq!(secrets["api_key"]["ref"], "env:ACME_KEY");
     assert_eq!(*second, Provider::new(PluginId::new("stt-local"), "{}"));
@@ -419,4 +420,21 @@ async fn a_second_listener_is_read_and_what_makes_no_sense_of_it_is_a_fault() {
     }
     let same = faults(&[("a.toml", &format!("{LADDER}[shadow]\nplugin = 'stt-local'\n"))], "a");
     assert_eq!(same[0], "a.toml: shadow.plugin: is a rung of hearing: it would be compared with itself");
+}
+
+#[test]
+fn a_budget_is_counted_in_what_the_rung_does_and_is_not_nothing() {
+    let wrong = LADDER.replace(
+        "sessions_max = 3, sessions_wait_ms = 500, connections_max = 2, audio_s_per_day = 3600",
+        "audio_s_per_day = 0, characters_per_day = 5",
+    );
+    let faults = faults(&[("a.toml", &wrong)], "a");
+    assert_eq!(
+        faults[..2],
+        [
+            "a.toml: hearing[0].limits.audio_s_per_day: must be at least 1",
+            "a.toml: hearing[0].limits.characters_per_day: is not what this part of the work is counted in",
+        ],
+        "{faults:?}"
+    );
 }

@@ -108,7 +108,14 @@ impl Climber {
         self.at = (self.at + 1) % self.ladder.rungs().len();
     }
 
-    /// The first that opens, beginning where the call stands; those with an open breaker after all others. None where one is waited for:
+    /// Whether its budget of the day is used up. That of the last one does not count: somebody has to serve.
+    fn is_spent(&self, rung: usize) -> bool {
+        let rungs = self.ladder.rungs();
+        rung + 1 < rungs.len() && self.breakers.budgets.is_spent(&self.tenant, &rungs[rung])
+    }
+
+    /// The first that opens, beginning where the call stands; those with an open breaker after all others, and those whose budget of the day is used
+    /// up not at all. None where one is waited for:
     /// [`seated`](Self::seated), then [`go_on`](Self::go_on). Where none opens, the fall of the one that was to be first is told.
     pub(in crate::application) fn open<T>(
         &mut self,
@@ -117,8 +124,12 @@ impl Climber {
         let now = now();
         let rungs = self.ladder.rungs();
         let in_turn = (self.at..rungs.len()).chain(0..self.at);
+        let (spent, in_turn): (Vec<usize>, Vec<usize>) = in_turn.partition(|rung| self.is_spent(*rung));
+        for _ in spent {
+            self.breakers.observe.observe(&Observation::RungFell { role: self.role.code(), code: "budget" });
+        }
         let (first, last): (Vec<usize>, Vec<usize>) =
-            in_turn.partition(|rung| match self.breakers.standing(&self.tenant, &rungs[*rung], now) {
+            in_turn.into_iter().partition(|rung| match self.breakers.standing(&self.tenant, &rungs[*rung], now) {
                 Standing::Closed => true,
                 Standing::Open => false,
                 Standing::Resting(until) => until <= now + self.wait_for(&rungs[*rung]),

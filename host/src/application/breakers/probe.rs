@@ -107,7 +107,7 @@ async fn hears(mut session: Box<dyn Listen>, silence: Vec<i16>) -> bool {
     loop {
         match poll_fn(|cx| session.poll_event(cx)).await {
             Some(HearingEvent::Finalized) => return true,
-            Some(HearingEvent::Partial(_) | HearingEvent::Final(_)) => {}
+            Some(HearingEvent::Partial { .. } | HearingEvent::Usage(_) | HearingEvent::Final(_)) => {}
             Some(HearingEvent::Fell(_)) | None => return false,
         }
     }
@@ -123,7 +123,7 @@ async fn speaks(mut session: Box<dyn Speak>) -> bool {
         match poll_fn(|cx| session.poll_event(cx)).await {
             Some(SpeakingEvent::Audio { pcm, .. }) => sounded |= !pcm.is_empty(),
             Some(SpeakingEvent::Flushed(_)) => return sounded,
-            Some(SpeakingEvent::Cancelled) => {}
+            Some(SpeakingEvent::Word(_) | SpeakingEvent::Usage(_) | SpeakingEvent::Cancelled) => {}
             Some(SpeakingEvent::Fell(_)) | None => return false,
         }
     }

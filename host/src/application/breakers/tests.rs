@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use vg_domain::tenant::Ladder;
+use vg_domain::tenant::Share;
 
 /// What was observed of providers, in short.
 #[derive(Default)]
@@ -168,4 +169,50 @@ async fn a_breaker_is_probed_in_the_background_until_its_provider_serves() {
         tokio::join!(running, story);
         assert!(seen.0.lock().unwrap()[1].ends_with("a closed"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whose_budget_of_the_day_is_used_up_is_passed_over_until_midnight_and_the_last_never() {
+    let share = Share { characters_per_day: Some(100), ..Share::default() };
+    let rung = |name| Provider { share, ..provider(name) };
+    let breakers = Arc::new(Breakers::new(Arc::new(Seen::default())));
+    let acme = TenantId::new("acme");
+    let climber = || {
+        let ladder = Ladder::new(rung("a"), [rung("b"), rung("c")]);
+        Climber::new(Arc::clone(&breakers), Role::Speaking, acme.clone(), ladder, Duration::from_secs(5))
+    };
+    let mut underway = climber();
+    assert_eq!(serves(&mut underway, &[]), Ok("a".into()));
+    let work = |name| breakers.worked(&acme, &rung(name), Usage { characters: 100, ..Usage::default() });
+    work("a");
+    assert_eq!(serves(&mut underway, &[]), Ok("b".into()), "a new session of a call that is up as well");
+    assert_eq!(serves(&mut climber(), &["b"]), Ok("c".into()));
+    work("b");
+    work("c");
+    assert_eq!(serves(&mut climber(), &[]), Ok("c".into()), "somebody has to serve");
+    assert_eq!(serves(&mut climber(), &["c"]), Err("c".into()));
+    tokio::time::advance(Duration::from_secs(24 * 3_600)).await;
+    assert_eq!(serves(&mut climber(), &[]), Ok("a".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_passed_over_for_a_budget_is_counted() {
+    #[derive(Default)]
+    struct Codes(Mutex<Vec<(&'static str, &'static str)>>);
+    impl Observe for Codes {
+        fn observe(&self, observation: &Observation) {
+            if let Observation::RungFell { role, code } = observation {
+                self.0.lock().unwrap().push((role, code));
+            }
+        }
+    }
+    let share = Share { audio_s_per_day: Some(1), ..Share::default() };
+    let first = Provider { share, ..provider("a") };
+    let codes = Arc::new(Codes::default());
+    let breakers = Arc::new(Breakers::new(Arc::clone(&codes) as _));
+    let ladder = Ladder::new(first.clone(), [provider("b")]);
+    let mut climber = Climber::new(Arc::clone(&breakers), Role::Hearing, TenantId::new("acme"), ladder, Duration::from_secs(2));
+    breakers.worked(&TenantId::new("acme"), &first, Usage { audio_ms: 1_000, ..Usage::default() });
+    assert_eq!(serves(&mut climber, &[]), Ok("b".into()));
+    assert_eq!(*codes.0.lock().unwrap(), [("hearing", "budget")]);
 }

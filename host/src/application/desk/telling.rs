@@ -53,9 +53,9 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             let (turn, utterance) = (("turn", number(turn.0)), ("utterance", number(utterance.0)));
             ("call.filler_said", Data::from([turn, utterance, ("text", word(text.as_str()))]))
         }
-        Fact::Interrupted { utterance, spoken_ms } => {
-            let data = Data::from([("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms))]);
-            ("call.interrupted", data)
+        Fact::Interrupted { utterance, spoken_ms, extent } => {
+            let (utterance, spoken_ms) = (("utterance", number(utterance.0)), ("spoken_ms", Value::Number(*spoken_ms)));
+            ("call.interrupted", Data::from([utterance, spoken_ms, ("precision", word(extent.code()))]))
         }
         Fact::LanguageChanged { language } => ("call.language_changed", Data::from([("language", word(language))])),
         Fact::Turn(record) => {
@@ -76,6 +76,11 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         Fact::Shadowed(turn) => ("shadow.turn", shadowed(turn)),
         // The target may be a number.
         Fact::Escalated { .. } => ("call.escalated", Data::new()),
+        Fact::Used { who, plugin, usage } => {
+            let mut data = Data::from([("role", word(who.code())), ("plugin", word(plugin.as_str()))]);
+            data.extend(usage.units().map(|(unit, count)| (unit, Value::Number(count))));
+            ("call.usage", data)
+        }
         Fact::Ended(outcome) => {
             ("call.ended", Data::from([("cause", word(outcome.cause.code())), ("turns", number(outcome.turns))]))
         }

@@ -171,7 +171,8 @@ fn step(fact: &Fact) -> Option<Step> {
         | Fact::Saying { .. }
         | Fact::Refused(_)
         | Fact::Agent(_)
-        | Fact::LanguageChanged { .. } => return None,
+        | Fact::LanguageChanged { .. }
+        | Fact::Used { .. } => return None,
     })
 }
 

@@ -3,7 +3,7 @@
 //! What a session says of one and of what follows comes in one piece. The second time a clause begins an answer it is therefore flushed by itself, which is how its
 //! sound becomes known; from then on it is said from memory at once, and the session speaks the rest meanwhile.
 
-use super::{Key, LINE_SAMPLES_MAX};
+use super::Key;
 use crate::application::ports::SpeakingEvent;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -45,31 +45,6 @@ impl Seen {
     }
 }
 
-/// A clause whose sound is coming.
-pub(super) struct Learned {
-    key: Key,
-    rate_hz: u32,
-    pcm: Vec<i16>,
-}
-
-impl Learned {
-    pub(super) fn new(key: Key) -> Self {
-        Self { key, rate_hz: 0, pcm: Vec::new() }
-    }
-
-    /// More of it; false where it becomes too long.
-    pub(super) fn add(&mut self, rate_hz: u32, pcm: &[i16]) -> bool {
-        self.rate_hz = rate_hz;
-        self.pcm.extend_from_slice(pcm);
-        self.pcm.len() <= LINE_SAMPLES_MAX
-    }
-
-    /// All of it; none where it has no sound.
-    pub(super) fn whole(self) -> Option<(Key, u32, Vec<i16>)> {
-        (!self.pcm.is_empty()).then_some((self.key, self.rate_hz, self.pcm))
-    }
-}
-
 /// What follows a clause that was said from memory.
 #[derive(Default)]
 pub(super) struct Rest {
@@ -103,7 +78,7 @@ impl Rest {
                 false
             }
             SpeakingEvent::Flushed(mark) => self.speaks && !self.sounded && self.mark == Some(*mark),
-            SpeakingEvent::Cancelled | SpeakingEvent::Fell(_) => false,
+            SpeakingEvent::Word(_) | SpeakingEvent::Usage(_) | SpeakingEvent::Cancelled | SpeakingEvent::Fell(_) => false,
         }
     }
 }

@@ -16,6 +16,8 @@ struct Voice {
     slow: bool,
     /// Says of no text anything but that it is said.
     mute: bool,
+    /// Tells each text so often as a word that lies where its sound does: a millisecond for each character.
+    words: usize,
 }
 
 struct Speaker {
@@ -23,11 +25,14 @@ struct Speaker {
     told: Arc<AtomicUsize>,
     said: VecDeque<SpeakingEvent>,
     slow: bool,
+    words: usize,
+    given_ms: u64,
 }
 
 impl Speaking for Voice {
     fn open(&self, _: SpeakingRequest) -> Result<Box<dyn Speak>, Fall> {
-        Ok(Box::new(Speaker { told: Arc::clone(&self.told), said: VecDeque::new(), slow: self.slow, mute: self.mute }))
+        let (told, said) = (Arc::clone(&self.told), VecDeque::new());
+        Ok(Box::new(Speaker { told, said, slow: self.slow, mute: self.mute, words: self.words, given_ms: 0 }))
     }
 }
 
@@ -36,6 +41,14 @@ impl Speak for Speaker {
         self.told.fetch_add(1, Relaxed);
         match input {
             SpeakingInput::Text(_) if self.mute => {}
+            SpeakingInput::Text(text) if self.words > 0 => {
+                let (start_ms, end_ms) = (self.given_ms, self.given_ms + text.len() as u64);
+                let pcm = vec![7; text.len() * 8];
+                let word = SpokenWord { text, start_ms, end_ms };
+                self.said.extend(std::iter::repeat_n(SpeakingEvent::Word(word), self.words));
+                self.said.push_back(SpeakingEvent::Audio { rate_hz: 8_000, pcm });
+                self.given_ms = end_ms;
+            }
             SpeakingInput::Text(text) => self.said.push_back(SpeakingEvent::Audio { rate_hz: 8_000, pcm: vec![7; text.len()] }),
             SpeakingInput::Flush(mark) => self.said.push_back(SpeakingEvent::Flushed(mark)),
             // What it was about to say is on its way already.
@@ -79,8 +92,10 @@ async fn heard(session: &mut dyn Speak) -> Vec<String> {
     while let Poll::Ready(Some(event)) = poll_fn(|cx| Poll::Ready(session.poll_event(cx))).await {
         heard.push(match event {
             SpeakingEvent::Audio { pcm, .. } => format!("{} samples", pcm.len()),
+            SpeakingEvent::Word(SpokenWord { text, start_ms, end_ms }) => format!("{text} {start_ms}-{end_ms}"),
             SpeakingEvent::Flushed(mark) => format!("flushed {mark}"),
             SpeakingEvent::Cancelled => "cancelled".to_owned(),
+            SpeakingEvent::Usage(_) => "usage".to_owned(),
             SpeakingEvent::Fell(fall) => fall.code.to_owned(),
         });
     }
@@ -182,6 +197,38 @@ async fn a_line_that_is_cut_is_not_kept() {
     assert_eq!(lines.counts(), LineCounts { misses: 2, ..LineCounts::default() });
 }
 
+#[tokio::test]
+async fn the_places_of_its_words_are_kept_with_a_line_and_move_with_what_is_said_beside_the_session() {
+    let lines = Lines::over(Arc::new(Voice { words: 1, ..Voice::default() }));
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &["One."]);
+    say(&mut *session, 2, &[GREETING]);
+    assert_eq!(heard(&mut *session).await, ["One. 0-4", "32 samples", "flushed 1", "Welcome. 4-12", "64 samples", "flushed 2"]);
+    say(&mut *session, 3, &["Two."]);
+    say(&mut *session, 4, &["Goodbye."]);
+    heard(&mut *session).await;
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &["One."]);
+    heard(&mut *session).await;
+    say(&mut *session, 2, &[GREETING]);
+    heard(&mut *session).await;
+    say(&mut *session, 3, &[GREETING]);
+    assert_eq!(heard(&mut *session).await, ["Welcome. 12-20", "64 samples", "flushed 3"], "from memory, in its place");
+    say(&mut *session, 4, &["Two."]);
+    assert_eq!(heard(&mut *session).await, ["Two. 20-24", "32 samples", "flushed 4"], "the session knows nothing of it");
+}
+
+#[tokio::test]
+async fn a_voice_that_tells_more_words_than_the_line_has_is_not_kept_in_memory_for_it() {
+    let lines = Lines::over(Arc::new(Voice { words: 10_000, ..Voice::default() }));
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &[GREETING]);
+    heard(&mut *session).await;
+    let mut session = lines.open(request()).unwrap();
+    say(&mut *session, 1, &[GREETING]);
+    assert_eq!(heard(&mut *session).await, ["Welcome. 0-8", "Welcome. 0-8", "64 samples", "flushed 1"]);
+}
+
 #[test]
 fn memory_is_bounded_and_what_was_said_longest_ago_goes_first() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
@@ -196,11 +243,11 @@ fn memory_is_bounded_and_what_was_said_longest_ago_goes_first() {
         };
         let fit = SAMPLES_MAX / LINE_SAMPLES_MAX;
         for nth in 0..fit {
-            kept.put(key(nth), 8_000, vec![0; LINE_SAMPLES_MAX]);
+            kept.put(Learned { rate_hz: 8_000, pcm: vec![0; LINE_SAMPLES_MAX], ..Learned::new(key(nth)) });
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         assert!(kept.get(&key(0)).is_some(), "all fit, and the oldest was just said again");
-        kept.put(key(fit), 8_000, vec![0; 1]);
+        kept.put(Learned { rate_hz: 8_000, pcm: vec![0; 1], ..Learned::new(key(fit)) });
         assert!(kept.get(&key(1)).is_none());
         assert!(kept.get(&key(0)).is_some() && kept.get(&key(fit)).is_some());
     });

@@ -10,7 +10,7 @@ use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::MaskedText;
 use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
-use vg_domain::speech::spoken_to;
+use vg_domain::speech::Extent;
 use vg_domain::tenant::TenantSettings;
 use vg_domain::transfer::Transfer;
 
@@ -102,6 +102,8 @@ pub enum Reach {
     Interrupted {
         /// So much of it had left, in milliseconds, where that is known.
         spoken_ms: Option<u64>,
+        /// Which words that were.
+        extent: Extent,
     },
     /// The speaker fell, and the built-in recording stood for what was left of it.
     Lost,
@@ -116,19 +118,28 @@ impl Reach {
             Self::Lost => "lost",
         }
     }
+
+    /// So much of it had left, in milliseconds, and how it is known which words those were: `exact` or `interpolated`. None where it was not
+    /// interrupted, or only that is known.
+    pub fn interruption(self) -> Option<(u64, &'static str)> {
+        match self {
+            Self::Interrupted { spoken_ms, extent } => Some((spoken_ms?, extent.code())),
+            Self::Whole | Self::Lost => None,
+        }
+    }
 }
 
 impl Said {
-    /// The words that the caller heard, cut before a word. An estimate where it was interrupted: the voice is taken to speak
-    /// 15 characters a second.
+    /// The words that the caller heard, cut before a word. Where it was interrupted and the voice did not tell the places of its words, an estimate:
+    /// it is taken to speak 15 characters a second.
     pub fn heard(&self) -> &str {
         let text = self.text.as_str();
-        let spoken_ms = match self.reach {
+        let to = match self.reach {
             Reach::Whole => return text,
-            Reach::Interrupted { spoken_ms } => spoken_ms.unwrap_or(0),
+            Reach::Interrupted { spoken_ms, extent } => extent.cut(text, spoken_ms.unwrap_or(0)),
             Reach::Lost => 0,
         };
-        text[..spoken_to(text, spoken_ms)].trim_end()
+        text[..to].trim_end()
     }
 }
 
@@ -196,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_was_heard_is_cut_before_a_word() {
-        let cut = |spoken_ms| Reach::Interrupted { spoken_ms: Some(spoken_ms) };
+        let cut = |spoken_ms| Reach::Interrupted { spoken_ms: Some(spoken_ms), extent: Extent::Interpolated };
         let text = "Your parcel is on its way, and arrives tomorrow.";
         assert_eq!(heard(text, Reach::Whole), text);
         assert_eq!(heard(text, cut(0)), "");
@@ -205,7 +216,11 @@ mod tests {
         assert_eq!(heard(text, cut(1_000)), "Your parcel is");
         assert_eq!(heard(text, cut(u64::MAX)), text);
         assert_eq!(heard("Não, à tarde é ótimo.", cut(400)), "Não, à");
-        assert_eq!(heard(text, Reach::Interrupted { spoken_ms: None }), "");
+        assert_eq!(heard(text, Reach::Interrupted { spoken_ms: None, extent: Extent::Interpolated }), "");
+        let exact = |chars| Reach::Interrupted { spoken_ms: Some(400), extent: Extent::Exact { chars } };
+        assert_eq!(heard(text, exact(14)), "Your parcel is");
+        assert_eq!(heard("N\u{e3}o, \u{e0} tarde.", exact(6)), "N\u{e3}o, \u{e0}");
+        assert_eq!(heard(text, exact(usize::MAX)), text);
         assert_eq!(heard(text, Reach::Lost), "");
     }
 }

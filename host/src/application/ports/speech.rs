@@ -1,12 +1,15 @@
 //! Sessions that listen to a call, and sessions that speak in it.
 
 use crate::application::breakers::Seat;
+use futures_util::stream::{self, BoxStream, StreamExt};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use vg_domain::call::Stability;
 use vg_domain::ids::{CallId, PluginId, TenantId};
 use vg_domain::mask::Heard;
 use vg_domain::tenant::Provider;
+use vg_domain::usage::Usage;
 
 // ---- hearing --------------------------------------------------------------------------------------------------------
 
@@ -39,6 +42,10 @@ pub trait Listen: Send {
     fn try_tell(&mut self, input: HearingInput) -> Result<(), HearingInput>;
     /// The next thing it says; `None` once it has ended.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<HearingEvent>>;
+    /// Nothing follows, and what it says no longer matters but for what it has worked; ends with the session.
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        stream::empty().boxed()
+    }
 }
 
 /// What a listener is told.
@@ -57,11 +64,18 @@ pub enum HearingInput {
 /// What a listener says. Words are [`Heard`]: they go through the mask before anything else sees them.
 pub enum HearingEvent {
     /// May change.
-    Partial(Heard),
+    Partial {
+        /// All words since the last final ones.
+        words: Heard,
+        /// How unlikely they are to change, where it says so.
+        stability: Option<Stability>,
+    },
     /// Will not change.
     Final(Heard),
     /// Answer to `Finalize`.
     Finalized,
+    /// So much more it has worked.
+    Usage(Usage),
     /// It cannot go on; last event.
     Fell(Fall),
 }
@@ -118,6 +132,10 @@ pub trait Speak: Send {
     fn try_tell(&mut self, input: SpeakingInput) -> Result<(), SpeakingInput>;
     /// The next thing it says; `None` once it has ended.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<SpeakingEvent>>;
+    /// Nothing follows, and what it says no longer matters but for what it has worked; ends with the session.
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        stream::empty().boxed()
+    }
 }
 
 /// What a speaker is told.
@@ -132,7 +150,7 @@ pub enum SpeakingInput {
 }
 
 /// What a speaker says.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum SpeakingEvent {
     /// Samples.
     Audio {
@@ -141,10 +159,25 @@ pub enum SpeakingEvent {
         /// Linear samples.
         pcm: Vec<i16>,
     },
+    /// Where a word lies.
+    Word(SpokenWord),
     /// Answer to `Flush`.
     Flushed(u32),
     /// Answer to `Cancel`.
     Cancelled,
+    /// So much more it has worked.
+    Usage(Usage),
     /// It cannot go on; last event.
     Fell(Fall),
+}
+
+/// A word as a speaker said it, and its place in milliseconds since the session's first sample.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpokenWord {
+    /// As the speaker writes it; not always as it was told.
+    pub text: String,
+    /// Where it begins.
+    pub start_ms: u64,
+    /// Where it ends.
+    pub end_ms: u64,
 }

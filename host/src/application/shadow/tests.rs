@@ -60,7 +60,7 @@ impl Listen for Session {
 
     fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
         if self.1 == Manner::Floods {
-            return Poll::Ready(Some(HearingEvent::Partial(Heard::new("la la".to_owned()))));
+            return Poll::Ready(Some(HearingEvent::Partial { words: Heard::new("la la".to_owned()), stability: None }));
         }
         self.2.pop_front().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
     }

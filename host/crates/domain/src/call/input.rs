@@ -1,6 +1,6 @@
 //! What happens to a call.
 
-use super::{AgentCommand, Hint, Progress};
+use super::{AgentCommand, Hint, Progress, Stability};
 use crate::dialling::{AnsweredBy, DialFailure};
 use crate::ids::{TurnId, UtteranceId};
 use crate::mask::MaskedText;
@@ -90,7 +90,12 @@ pub enum CallInput {
     /// A key was pressed: `0`-`9`, `*`, `#`, `A`-`D`.
     Digit(char),
     /// Words that may change.
-    Partial(MaskedText),
+    Partial {
+        /// All of them since the last ones that will not.
+        text: MaskedText,
+        /// How unlikely they are to change, where the listener says so.
+        stability: Option<Stability>,
+    },
     /// Words that will not change. May be empty.
     Final(MaskedText),
     /// The answer to `FinalizeHearing`.
@@ -204,7 +209,7 @@ impl CallInput {
             Self::SpeechStarted { .. } => "speech_started",
             Self::SpeechEnded { .. } => "speech_ended",
             Self::Digit(_) => "digit",
-            Self::Partial(_) => "partial",
+            Self::Partial { .. } => "partial",
             Self::Final(_) => "final",
             Self::Finalized => "finalized",
             Self::HearingFell { .. } => "hearing_fell",

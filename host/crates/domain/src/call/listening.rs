@@ -1,7 +1,7 @@
 //! The caller's turn: from the first sound to the words.
 
 use super::phase::{Floor, Turn};
-use super::{Call, CallAction, CallReason, HandoverStep, Next, Phase, SetUp, Verdict};
+use super::{Call, CallAction, CallReason, HandoverStep, Next, Phase, SetUp, Stability, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
 use crate::keypad::Keypad;
@@ -124,13 +124,13 @@ impl Call {
         Verdict::Taken
     }
 
-    pub(super) fn partial(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+    pub(super) fn partial(&mut self, now: Instant, text: &MaskedText, stability: Option<Stability>) -> Verdict {
         if self.is_confirming(now) {
             return Verdict::Taken;
         }
         self.on_words(now, text, |call, text| {
             if let Phase::Listening { turn } = &mut call.phase {
-                turn.take_partial(now, text);
+                turn.take_partial(now, text, stability);
                 let (turn, text) = (turn.id, turn.all_words());
                 call.emit(Fact::Hearing { turn, text });
             }

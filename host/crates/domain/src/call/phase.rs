@@ -1,5 +1,6 @@
 //! Where a call stands.
 
+use super::Stability;
 use crate::ids::{TurnId, UtteranceId};
 use crate::keypad::Keypad;
 use crate::mask::MaskedText;
@@ -253,11 +254,11 @@ impl Turn {
         self.rest.as_ref().map_or_else(|| self.words.clone(), |rest| self.words.followed_by(&rest.text))
     }
 
-    pub(super) fn take_partial(&mut self, now: Instant, text: &MaskedText) {
+    pub(super) fn take_partial(&mut self, now: Instant, text: &MaskedText, stability: Option<Stability>) {
         self.guessed = true;
-        if self.rest.as_ref().is_none_or(|rest| rest.text != *text) {
-            self.rest = Some(Partial { text: text.clone(), since: now });
-        }
+        let same = self.rest.take().filter(|rest| rest.text == *text);
+        let since = same.map_or(now, |same| same.since);
+        self.rest = Some(Partial { text: text.clone(), since, stability });
     }
 
     /// Words that will not change stand for those that might have.
@@ -273,6 +274,8 @@ pub(super) struct Partial {
     pub(super) text: MaskedText,
     /// They have not changed since.
     pub(super) since: Instant,
+    /// What the listener said last of how unlikely that is.
+    pub(super) stability: Option<Stability>,
 }
 
 /// What the caller does with the floor while it is the caller's turn.

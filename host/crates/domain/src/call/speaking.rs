@@ -5,6 +5,7 @@ use super::phase::{Floor, Reply, Utterance, Voice};
 use super::{Call, CallAction, CallReason, Next, Overlap, Phase, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::UtteranceId;
+use crate::speech::Extent;
 use crate::transfer::TransferMode;
 use crate::turn::{Moment, TurnRecord};
 use std::time::{Duration, Instant};
@@ -365,7 +366,7 @@ impl Call {
         if let Some(utterance) = self.interrupted.remove(index) {
             // Where something that stood before it was being heard, none of it was.
             let spoken_ms = if utterance == id { spoken_ms } else { 0 };
-            self.emit(Fact::Interrupted { utterance, spoken_ms });
+            self.emit(Fact::Interrupted { utterance, spoken_ms, extent: Extent::Interpolated });
         }
         Verdict::Taken
     }

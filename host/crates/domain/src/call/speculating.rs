@@ -1,13 +1,10 @@
 //! Asking before the turn is over: the agent thinks while the caller may yet go on. What it says is held until the turn has ended with these words.
 
 use super::phase::{Floor, Turn};
-use super::{AgentCommand, Call, CallAction, CallReason, Hint, Phase, Verdict};
+use super::{AgentCommand, Call, CallAction, CallReason, Hint, Phase, Stability, Verdict};
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
-use std::time::{Duration, Instant};
-
-/// Words are asked with when they have stood for so long: those that change are asked for nothing.
-const STANDS: Duration = Duration::from_millis(200);
+use std::time::Instant;
 
 /// What became of a question that was put before its turn was over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,9 +51,10 @@ impl Call {
         }
         let Phase::Listening { turn } = &self.phase else { return };
         let Floor::Pause { since } = turn.floor else { return };
-        let stands_since = turn.rest.as_ref().map_or(since, |rest| rest.since);
+        let due =
+            turn.rest.as_ref().map_or(since + Stability::standing(None), |rest| rest.since + Stability::standing(rest.stability));
         if !turn.all_words().is_empty() {
-            self.timers.arm(CallReason::Guess, (stands_since + STANDS).max(now));
+            self.timers.arm(CallReason::Guess, due.max(now));
         }
     }
 

@@ -19,6 +19,7 @@ mod pauses;
 mod stories;
 mod table;
 mod troubles;
+mod stability;
 mod turn_end;
 mod unanswered;
 
@@ -74,6 +75,10 @@ fn with_human() -> TenantSettings {
 
 fn masked(words: &str) -> MaskedText {
     Mask::new().mask_final(Heard::new(words.into()))
+}
+
+fn guess(text: MaskedText) -> CallInput {
+    CallInput::Partial { text, stability: None }
 }
 
 /// A call and its clock.
@@ -184,7 +189,7 @@ impl Desk {
     }
 
     fn partial(&mut self, words: &str) -> Vec<String> {
-        self.tell(CallInput::Partial(masked(words)))
+        self.tell(guess(masked(words)))
     }
 
     fn words(&mut self, words: &str) -> Vec<String> {
@@ -293,7 +298,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
         Fact::LanguageChanged { language } => format!("language {language}"),
         Fact::Filler { turn, utterance, text } => format!("filler {utterance} in turn {turn}: {}", text.as_str()),
-        Fact::Interrupted { utterance, spoken_ms } => format!("interrupted {utterance} after {spoken_ms} ms"),
+        Fact::Interrupted { utterance, spoken_ms, .. } => format!("interrupted {utterance} after {spoken_ms} ms"),
         Fact::Agent(profile) => format!("agent {}", profile.id),
         Fact::Turn(record) => {
             let how = if record.interrupted { " (interrupted)" } else { "" };
@@ -307,6 +312,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
         Fact::Referred { kind } => format!("referred: {kind}"),
         Fact::TransferFailed { kind, mode, code } => format!("transfer failed: {kind}, {}, {code}", mode.code()),
+        Fact::Used { who, plugin, .. } => format!("used {plugin} {}", who.code()),
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::PathSilent(code) => format!("path silent: {code}"),
         Fact::Refused(refusal) => format!("refused: {}", refusal.code()),

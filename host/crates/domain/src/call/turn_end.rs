@@ -6,6 +6,7 @@ use super::{Call, CallAction, CallReason, Phase, Verdict};
 use crate::event::Fact;
 use crate::ids::TurnId;
 use crate::mask::MaskedText;
+use crate::speech::Extent;
 use crate::turn::{Moment, Timeline};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,31 @@ const NO_FINAL: &str = "no_final";
 
 /// Nobody is waited for longer, whatever the agent wants.
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// How unlikely words are to change, as the listener believes: 0.0 to 1.0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stability(f32);
+
+impl Stability {
+    /// From here on words are as good as final.
+    const SURE: f32 = 0.9;
+    /// Below, they are a first guess.
+    const UNSURE: f32 = 0.5;
+
+    /// None for what is no such number.
+    pub fn new(stability: f32) -> Option<Self> {
+        (0.0..=1.0).contains(&stability).then_some(Self(stability))
+    }
+
+    /// How long words stand before they are taken for what was said; of a listener that says nothing of it, as long as ever.
+    fn standing(this: Option<Self>) -> Duration {
+        match this {
+            Some(Self(stability)) if stability >= Self::SURE => STABLE / 2,
+            Some(Self(stability)) if stability < Self::UNSURE => STABLE * 3 / 2,
+            Some(_) | None => STABLE,
+        }
+    }
+}
 
 /// How the end of a turn turned out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,7 +210,8 @@ impl Call {
         match &turn.rest {
             // Digits that are held back are no words to ask with.
             Some(rest) if !rest.text.holds_back() => {
-                let due = (rest.since + STABLE).max(closed.map_or(now, |closed| closed + self.wait_for_listener()));
+                let due = (rest.since + Stability::standing(rest.stability))
+                    .max(closed.map_or(now, |closed| closed + self.wait_for_listener()));
                 if due <= now {
                     self.ask_before_the_last_words(now);
                 } else {
@@ -325,7 +352,7 @@ impl Call {
         let (utterance, audible) = (utterance.id, reply.turn.timeline.at(Moment::Audible));
         let reply = self.hush();
         let spoken_ms = audible.map_or(0, |at| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX));
-        self.emit(Fact::Interrupted { utterance, spoken_ms });
+        self.emit(Fact::Interrupted { utterance, spoken_ms, extent: Extent::Interpolated });
         reply
     }
 

@@ -3,7 +3,7 @@
 
 use crate::adapters::agent::commands::{self, Hints, Place};
 use crate::adapters::agent::service::{Fault, Piece};
-use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Reach, Said};
+use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Said};
 use prost::{Message, Oneof};
 use std::collections::{HashMap, VecDeque};
 use vg_domain::call::AgentCommand;
@@ -88,6 +88,8 @@ struct Heard {
     state: String,
     #[prost(uint64, optional, tag = "5")]
     spoken_ms: Option<u64>,
+    #[prost(string, optional, tag = "6")]
+    precision: Option<String>,
 }
 
 impl Turn {
@@ -104,16 +106,14 @@ impl Turn {
 
 impl Heard {
     fn of(said: &Said) -> Self {
-        let spoken_ms = match said.reach {
-            Reach::Interrupted { spoken_ms } => spoken_ms,
-            Reach::Whole | Reach::Lost => None,
-        };
+        let (spoken_ms, precision) = said.reach.interruption().unzip();
         Self {
             turn_id: said.turn.map_or(0, |turn| turn.0),
             said: said.text.as_str().to_owned(),
             heard: said.heard().to_owned(),
             state: said.reach.code().to_owned(),
             spoken_ms,
+            precision: precision.map(str::to_owned),
         }
     }
 }

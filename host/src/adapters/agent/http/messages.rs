@@ -3,7 +3,7 @@
 use crate::adapters::agent::commands::{self, Command, Hints, Place};
 use crate::adapters::agent::service::{Fault, Piece};
 use crate::adapters::agent::web::Reader;
-use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Reach, Said};
+use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Said};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use vg_domain::ids::ConversationId;
@@ -82,6 +82,8 @@ struct HeardLine<'a> {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     spoken_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<&'static str>,
 }
 
 impl<'a> Turn<'a> {
@@ -93,12 +95,9 @@ impl<'a> Turn<'a> {
 
 impl<'a> HeardLine<'a> {
     fn of(said: &'a Said) -> Self {
-        let spoken_ms = match said.reach {
-            Reach::Interrupted { spoken_ms } => spoken_ms,
-            Reach::Whole | Reach::Lost => None,
-        };
+        let (spoken_ms, precision) = said.reach.interruption().unzip();
         let (turn_id, state) = (said.turn.map(|turn| turn.0), said.reach.code());
-        Self { turn_id, said: said.text.as_str(), heard: said.heard(), state, spoken_ms }
+        Self { turn_id, said: said.text.as_str(), heard: said.heard(), state, spoken_ms, precision }
     }
 }
 

@@ -85,6 +85,7 @@ mod tests {
     use std::time::Duration;
     use vg_domain::ids::{CallId, ConversationId};
     use vg_domain::mask::{Heard, Mask};
+    use vg_domain::speech::Extent;
 
     fn said(text: &str, reach: Reach) -> Said {
         Said { turn: None, text: Mask::new().mask_agent(text), reach }
@@ -111,7 +112,8 @@ mod tests {
     fn the_model_is_told_what_the_caller_heard() {
         let mut history = History::new("Be brief.", "en-US", 20);
         history.take(&question(1, "what time is it", vec![said("Welcome.", Reach::Whole)]));
-        let interrupted = said("It is three o'clock in Brazil.", Reach::Interrupted { spoken_ms: Some(400) });
+        let interrupted = Reach::Interrupted { spoken_ms: Some(400), extent: Extent::Interpolated };
+        let interrupted = said("It is three o'clock in Brazil.", interrupted);
         history.take(&question(2, "no", vec![interrupted, said("Pardon?", Reach::Whole)]));
         history.take(&question(3, "no I mean in Japan", vec![said("Sorry.", Reach::Lost)]));
         let system =

@@ -7,6 +7,7 @@ use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
+use vg_domain::speech::Extent;
 use vg_domain::transfer::TransferMode;
 use vg_domain::turn::{LatencyParts, TurnRecord};
 
@@ -38,7 +39,7 @@ fn told() -> Vec<Fact> {
         turn(1, Some(quick)),
         Fact::Fell { who: Role::Hearing, plugin: Some(PluginId::new("stt-a")), code: "trap" },
         Fact::Heard { turn: TurnId(2), text: text() },
-        Fact::Interrupted { utterance: UtteranceId(3), spoken_ms: 320 },
+        Fact::Interrupted { utterance: UtteranceId(3), spoken_ms: 320, extent: Extent::Interpolated },
         Fact::Filler { turn: TurnId(2), utterance: UtteranceId(4), text: text() },
         turn(2, Some(slow)),
         turn(3, None),

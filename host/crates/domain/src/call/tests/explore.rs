@@ -390,7 +390,7 @@ impl Walk {
                     assert_eq!(sum, latency.total_ms, "parts of {latency:?}");
                 }
             }
-            Fact::Interrupted { utterance, spoken_ms } => {
+            Fact::Interrupted { utterance, spoken_ms, .. } => {
                 let (said, since) = &self.said[utterance];
                 let said = said.as_str();
                 let heard = &said[..spoken_to(said, *spoken_ms)];

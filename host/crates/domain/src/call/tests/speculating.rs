@@ -130,7 +130,8 @@ fn whatever_ends_the_turn_ends_the_guess() {
 fn digits_that_are_held_back_are_no_words_to_guess_with() {
     let mut desk = Desk::listening(eager());
     desk.speech();
-    desk.after(700).tell(CallInput::Partial(Mask::new().mask_partial(Heard::new("it is 4111 1111 1".into()))));
+    let text = Mask::new().mask_partial(Heard::new("it is 4111 1111 1".into()));
+    desk.after(700).tell(CallInput::Partial { text, stability: None });
     desk.after(200).pause();
     assert_eq!(desk.wake(CallReason::Guess), NONE);
 }

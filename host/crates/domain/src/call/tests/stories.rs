@@ -25,7 +25,7 @@ fn a_question_is_heard_asked_and_answered_clause_by_clause() {
     assert_eq!(desk.after(900).pause(), [""; 0]);
     assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
     assert_eq!(desk.after(80).words("what time"), [""; 0]);
-    assert_eq!(desk.tell(CallInput::Partial(masked("is it"))), ["- hearing 1: what time is it"]);
+    assert_eq!(desk.tell(guess(masked("is it"))), ["- hearing 1: what time is it"]);
     assert_eq!(desk.words("is it"), [""; 0]);
     assert_eq!(desk.tell(CallInput::Finalized), ["- heard 1: what time is it", "ask 1: what time is it"]);
     assert_eq!(desk.after(200).text(1, "It is"), [""; 0]);
@@ -136,7 +136,7 @@ fn a_caller_who_interrupts_is_heard_and_the_answer_stops() {
 fn words_over_the_answer_interrupt_at_once_and_count() {
     let mut desk = Desk::speaking(settings());
     desk.speech();
-    let actions = desk.after(120).tell(CallInput::Partial(masked("no wait")));
+    let actions = desk.after(120).tell(guess(masked("no wait")));
     assert_eq!(actions[1], "hush 2");
     assert_eq!(actions[3..], ["PrepareSpeaking", "- hearing 2: no wait"]);
     let mut desk = Desk::greeting(settings());
@@ -155,7 +155,7 @@ fn a_short_sound_over_the_answer_does_not_interrupt_and_its_words_are_dropped() 
     assert_eq!(desk.after(199).pause(), ["go on 2", "FinalizeHearing"]);
     desk.after(10).tell(CallInput::UtteranceEnded { utterance: UtteranceId(2) });
     assert_eq!(desk.phase(), "listening");
-    assert_eq!(desk.tell(CallInput::Partial(masked("mm-hm"))), [""; 0]);
+    assert_eq!(desk.tell(guess(masked("mm-hm"))), [""; 0]);
     desk.words("mm-hm");
     desk.tell(CallInput::Finalized);
     assert_eq!(desk.ask("and tomorrow"), ["- heard 2: and tomorrow", "ask 2: and tomorrow"]);

@@ -103,7 +103,7 @@ pub(super) fn inputs(call: &Call, now: Instant) -> Vec<CallInput> {
         CallInput::SpeechStarted { at: now },
         CallInput::SpeechEnded { last_voiced: now },
         CallInput::Digit('1'),
-        CallInput::Partial(masked("words")),
+        guess(masked("words")),
         CallInput::Final(masked("words")),
         CallInput::Final(masked("")),
         CallInput::Finalized,

@@ -164,10 +164,10 @@ fn final_words_end_a_row_of_the_listeners_falls() {
 fn a_listener_that_only_guesses_and_falls_is_given_up() {
     let mut desk = Desk::listening(settings());
     for _ in 0..3 {
-        desk.tell(CallInput::Partial(masked("hello")));
+        desk.tell(guess(masked("hello")));
         desk.tell(CallInput::HearingFell { code: "trap" });
     }
-    desk.tell(CallInput::Partial(masked("hello")));
+    desk.tell(guess(masked("hello")));
     assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" }), ["- hearing fell: trap", "play emergency 2"]);
 }
 
@@ -292,7 +292,7 @@ fn a_draining_gateway_says_goodbye_whatever_the_caller_says() {
         ["cancel ask 1", "hush 2", "- turn 1: hello -> Well,, 550 ms", "say 3: Goodbye."]
     );
     desk.speech();
-    desk.after(600).tell(CallInput::Partial(masked("but")));
+    desk.after(600).tell(guess(masked("but")));
     assert_eq!(desk.tell(CallInput::Drain), [""; 0]);
     assert_eq!(desk.utter(3), ["hang up: drained", "Release"]);
 }

@@ -230,7 +230,7 @@ fn digits_that_are_held_back_are_not_asked_with() {
     let mut desk = Desk::listening(settings());
     let partial = Mask::new().mask_partial(Heard::new("it is 4111 1111 1".into()));
     desk.speech();
-    desk.after(300).tell(CallInput::Partial(partial));
+    desk.after(300).tell(guess(partial));
     desk.after(600).pause();
     assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
     assert_eq!(desk.call.poll_timeout().unwrap().1, CallReason::FinalDeadline);
@@ -244,7 +244,7 @@ fn guesses_are_better_than_nothing_where_the_listener_says_nothing_more() {
     let guessed = |partial: MaskedText| {
         let mut desk = Desk::listening(settings());
         desk.speech();
-        desk.after(500).tell(CallInput::Partial(partial));
+        desk.after(500).tell(guess(partial));
         assert_eq!(desk.wake(CallReason::EndOfTurn), ["FinalizeHearing"]);
         desk
     };

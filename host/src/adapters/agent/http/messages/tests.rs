@@ -1,5 +1,6 @@
 use super::*;
 use crate::adapters::tenants;
+use crate::application::ports::Reach;
 use std::sync::Arc;
 use std::time::Duration;
 use vg_domain::call::{AgentCommand, Hint};
@@ -9,6 +10,7 @@ use vg_domain::mask::{Heard, Mask};
 use vg_domain::parties::Direction;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
+use vg_domain::speech::Extent;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
 fn read(reader: TurnReader, document: &str) -> Result<Vec<Piece>, Fault> {
@@ -52,7 +54,7 @@ fn a_turn_tells_what_the_caller_heard() {
             Said {
                 turn: Some(TurnId(1)),
                 text: text("It is three o'clock."),
-                reach: Reach::Interrupted { spoken_ms: Some(400) },
+                reach: Reach::Interrupted { spoken_ms: Some(400), extent: Extent::Exact { chars: 5 } },
             },
         ],
         within: Duration::from_secs(1),
@@ -63,7 +65,7 @@ fn a_turn_tells_what_the_caller_heard() {
         serde_json::json!({
             "turn_id": 2, "text": "stop", "heard": [
                 {"said": "Welcome.", "heard": "Welcome.", "state": "whole"},
-                {"turn_id": 1, "said": "It is three o'clock.", "heard": "It is", "state": "interrupted", "spoken_ms": 400},
+                {"turn_id": 1, "said": "It is three o'clock.", "heard": "It is", "state": "interrupted", "spoken_ms": 400, "precision": "exact"},
             ],
         })
     );

@@ -240,7 +240,7 @@ impl World {
             self.words.push(word);
             if self.one_in(2) {
                 let (session, words) = (self.session, masked(&self.words.join(" ")));
-                self.within(100, 900, Soon::Hearing { session, input: CallInput::Partial(words) });
+                self.within(100, 900, Soon::Hearing { session, input: guess(words) });
             }
         }
         if self.fails() {
