@@ -1,5 +1,6 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
+mod heard;
 mod orders;
 mod path;
 mod recorded;
@@ -9,14 +10,14 @@ mod shadowed;
 use super::breakers::{Breakers, Seat};
 use super::call_leg::CallLeg;
 use super::clock::{now, until};
-use super::hearing::{Listened, Listener};
+use super::hearing::Listener;
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingEvent, HearingRequest, LegEvent, MediaLeg, MouthCommand,
-    Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingRequest, LegEvent, MediaLeg, MouthCommand, Observation,
+    Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::prompt::{Emergency, Prompt};
 use super::recording::Recorder;
@@ -492,53 +493,9 @@ impl CallTask {
         }
     }
 
-    fn on_listened(&mut self, listened: Listened) {
-        match listened {
-            Listened::Says(event) => self.on_hearing(event),
-            Listened::PassedOver(fall) => self.passed_over(Role::Hearing, fall),
-        }
-    }
-
     /// It costs the caller nothing, and is worth knowing.
     fn passed_over(&mut self, who: Role, fall: Fall) {
         self.emit(Fact::Fell { who, plugin: Some(fall.plugin), code: fall.code });
-    }
-
-    fn on_hearing(&mut self, event: HearingEvent) {
-        if let HearingEvent::Partial { .. } | HearingEvent::Final(_) = &event
-            && let Some(after) = self.first_words.words(now())
-        {
-            let (tenant, plugin) = (self.settings.tenant.clone(), self.listener.plugin().clone());
-            self.services.observe.observe(&Observation::FirstWords { tenant, plugin, after });
-        }
-        match event {
-            HearingEvent::Partial { words, stability } => {
-                let text = self.mask.mask_partial(words);
-                self.tell(CallInput::Partial { text, stability });
-            }
-            HearingEvent::Final(words) => {
-                let text = self.mask.mask_final(words);
-                self.shadow(|shadow| shadow.understood(&text));
-                self.tell(CallInput::Final(text));
-            }
-            HearingEvent::Finalized => {
-                self.shadow(Shadow::finalized);
-                self.tell(CallInput::Finalized);
-            }
-            // The listener adds it up.
-            HearingEvent::Usage(_) => {}
-            HearingEvent::Fell(fall) => self.hearing_fell(fall.code),
-        }
-    }
-
-    fn on_listener(&mut self, started: Result<(), Fall>) {
-        if let Err(fall) = started {
-            self.hearing_fell(fall.code);
-        }
-    }
-
-    fn hearing_fell(&mut self, code: &'static str) {
-        self.tell(CallInput::HearingFell { code });
     }
 
     fn on_thought(&mut self, thought: Thought) {
