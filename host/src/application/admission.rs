@@ -99,46 +99,16 @@ impl Drop for TenantSeat {
 pub(super) mod tests {
     use super::*;
     use std::num::NonZeroUsize;
-    use vg_domain::fallback::Fallback;
     use vg_domain::ids::PluginId;
-    use vg_domain::tenant::{Ladder, Prompts, Provider, Timing};
-    use vg_domain::transfer::TransferSettings;
+    use vg_domain::tenant::{Ladder, Provider};
 
     const CALLS_MAX: usize = 12;
 
     /// Settings of a tenant that says nothing.
     pub(in crate::application) fn settings(tenant: &str, calls_max: usize) -> TenantSettings {
-        let none = String::new;
         let provider = || Ladder::from(Provider::new(PluginId::new("none"), "{}"));
-        TenantSettings {
-            tenant: TenantId::new(tenant),
-            language: none(),
-            greeting: none(),
-            greeting_interruptible: true,
-            hearing: provider(),
-            speaking: provider(),
-            prompts: Prompts {
-                not_understood: none(),
-                still_there: none(),
-                time_is_nearly_up: none(),
-                agent_unavailable: none(),
-                farewell: none(),
-                transfer_failed: none(),
-                fillers: Vec::new(),
-            },
-            timing: Timing::default(),
-            fallback: Fallback::default(),
-            human: None,
-            transfer: TransferSettings::default(),
-            menu: None,
-            recording: false,
-            call_max: None,
-            shadow: None,
-            calls_max: NonZeroUsize::new(calls_max),
-            speculations_max: 0,
-            outbound: None,
-            languages: Vec::new(),
-        }
+        let settings = TenantSettings::new(TenantId::new(tenant), "", provider(), provider());
+        TenantSettings { calls_max: NonZeroUsize::new(calls_max), ..settings }
     }
 
     /// A generator of the numbers of SplitMix64.

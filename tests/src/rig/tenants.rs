@@ -7,20 +7,16 @@ use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
-use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings, Timing};
+use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings};
 use vg_domain::transfer::{PlacePattern, TransferSettings};
 use voice_gateway::application::ports::{Admission, Arrival, TenantError, TenantHint, Tenants};
 
 /// Settings of the virtual tenant.
 pub fn settings() -> TenantSettings {
     let provider = |plugin: &str| Ladder::from(Provider::new(PluginId::new(plugin), "{}"));
+    let settings = TenantSettings::new(TenantId::new("virtual"), "en-US", provider("stt-fake"), provider("tts-fake"));
     TenantSettings {
-        tenant: TenantId::new("virtual"),
-        language: "en-US".to_owned(),
         greeting: "Welcome to the virtual house.".to_owned(),
-        greeting_interruptible: true,
-        hearing: provider("stt-fake"),
-        speaking: provider("tts-fake"),
         prompts: Prompts {
             not_understood: "Pardon?".to_owned(),
             still_there: "Are you still there?".to_owned(),
@@ -30,18 +26,9 @@ pub fn settings() -> TenantSettings {
             transfer_failed: "Nobody is free.".to_owned(),
             fillers: Vec::new(),
         },
-        timing: Timing::default(),
-        fallback: Fallback::default(),
         human: Some("people,s".to_owned()),
         transfer: TransferSettings { queue: PlacePattern::parse("queues,{name}"), ..TransferSettings::default() },
-        menu: None,
-        recording: false,
-        calls_max: None,
-        call_max: None,
-        speculations_max: 0,
-        shadow: None,
-        outbound: None,
-        languages: Vec::new(),
+        ..settings
     }
 }
 

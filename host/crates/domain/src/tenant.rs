@@ -56,6 +56,31 @@ pub struct TenantSettings {
 }
 
 impl TenantSettings {
+    /// Who hears and speaks, and nothing else: no lines, nobody to hand over to, every time as usual.
+    pub fn new(tenant: TenantId, language: impl Into<String>, hearing: Ladder, speaking: Ladder) -> Self {
+        Self {
+            tenant,
+            language: language.into(),
+            greeting: String::new(),
+            greeting_interruptible: true,
+            hearing,
+            speaking,
+            prompts: Prompts::default(),
+            timing: Timing::default(),
+            fallback: Fallback::default(),
+            human: None,
+            transfer: TransferSettings::default(),
+            menu: None,
+            recording: false,
+            calls_max: None,
+            call_max: None,
+            shadow: None,
+            speculations_max: 0,
+            outbound: None,
+            languages: Vec::new(),
+        }
+    }
+
     /// The settings for the language of this tag, with the same region or, where it is in none, with any; none where the tenant has none.
     pub fn in_language(self: &Arc<Self>, tag: &str) -> Option<&Arc<Self>> {
         let all = || std::iter::once(self).chain(&self.languages);
@@ -242,7 +267,7 @@ impl Provider {
 }
 
 /// Lines that the gateway says by itself, in the tenant's language.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prompts {
     /// Nothing was understood.
     pub not_understood: String,
@@ -338,36 +363,8 @@ mod tests {
     }
 
     fn bare(language: &str, provider: &Provider, languages: Vec<Arc<TenantSettings>>) -> TenantSettings {
-        let none = String::new;
-        TenantSettings {
-            tenant: TenantId::new("t"),
-            language: language.to_owned(),
-            greeting: none(),
-            greeting_interruptible: true,
-            hearing: provider.clone().into(),
-            speaking: provider.clone().into(),
-            prompts: Prompts {
-                not_understood: none(),
-                still_there: none(),
-                time_is_nearly_up: none(),
-                agent_unavailable: none(),
-                farewell: none(),
-                transfer_failed: none(),
-                fillers: Vec::new(),
-            },
-            timing: Timing::default(),
-            fallback: Fallback::default(),
-            human: None,
-            transfer: TransferSettings::default(),
-            menu: None,
-            recording: false,
-            calls_max: None,
-            call_max: None,
-            speculations_max: 0,
-            shadow: None,
-            outbound: None,
-            languages,
-        }
+        let settings = TenantSettings::new(TenantId::new("t"), language, provider.clone().into(), provider.clone().into());
+        TenantSettings { languages, ..settings }
     }
 
     #[test]

@@ -38,13 +38,9 @@ use std::time::Duration;
 
 fn settings() -> TenantSettings {
     let provider = |plugin: &str| Ladder::from(Provider::new(PluginId::new(plugin), "{}"));
+    let settings = TenantSettings::new(TenantId::new("demo"), "en-US", provider("stt-a"), provider("tts-a"));
     TenantSettings {
-        tenant: TenantId::new("demo"),
-        language: "en-US".into(),
         greeting: "Welcome.".into(),
-        greeting_interruptible: true,
-        hearing: provider("stt-a"),
-        speaking: provider("tts-a"),
         prompts: Prompts {
             not_understood: "I didn't catch that.".into(),
             still_there: "Are you still there?".into(),
@@ -54,18 +50,7 @@ fn settings() -> TenantSettings {
             transfer_failed: "Nobody is free.".into(),
             fillers: Vec::new(),
         },
-        timing: Timing::default(),
-        fallback: Fallback::default(),
-        human: None,
-        transfer: TransferSettings::default(),
-        menu: None,
-        recording: false,
-        calls_max: None,
-        call_max: None,
-        speculations_max: 0,
-        shadow: None,
-        outbound: None,
-        languages: Vec::new(),
+        ..settings
     }
 }
 

@@ -42,7 +42,7 @@ impl Stability {
     }
 
     /// How long words stand before they are taken for what was said; of a listener that says nothing of it, as long as ever.
-    fn standing(this: Option<Self>) -> Duration {
+    pub(super) fn standing(this: Option<Self>) -> Duration {
         match this {
             Some(Self(stability)) if stability >= Self::SURE => STABLE / 2,
             Some(Self(stability)) if stability < Self::UNSURE => STABLE * 3 / 2,
