@@ -2,136 +2,33 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
+#[path = "agent/client.rs"]
+mod client;
+
+use client::{Answer, Client, HASTY, PATIENT, question, request};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
-use vg_domain::ids::{CallId, ConversationId, TurnId};
-use vg_domain::mask::{Heard, Mask};
+use vg_domain::ids::{ConversationId, TurnId};
+use vg_domain::mask::Mask;
 use vg_domain::outcome::EndCause;
-use vg_domain::parties::Direction;
 use vg_domain::pause::Expect;
-use vg_domain::pii::Pii;
 use vg_domain::speech::Extent;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
-use vg_tests::rig::{Caller, Rig, settings};
-use voice_gateway::adapters::agent::{self, Chosen};
+use vg_tests::rig::{Caller, Rig};
+use voice_gateway::adapters::agent;
 use voice_gateway::adapters::otlp::Traces;
-use voice_gateway::adapters::tally::Tally;
 use voice_gateway::application::ports::{
-    Agent, AgentError, AgentEvent, AgentProfile, CallOrder, ConversationRequest, HandoverAdvice, HandoverReason, HandoverRequest,
-    Question, Reach, Said, TelephonyEvent,
+    AgentError, AgentEvent, AgentProfile, CallOrder, HandoverAdvice, HandoverReason, HandoverRequest, Question, Reach, Said,
+    TelephonyEvent,
 };
 use voice_gateway::config::{Config, Machine};
-
-/// What a caller of the gateway waits for words.
-const PATIENT: Duration = Duration::from_secs(10);
-const HASTY: Duration = Duration::from_millis(400);
-
-/// An agent as the gateway builds it from its configuration, and what runs beside it.
-struct Client {
-    agent: Arc<dyn Agent>,
-    answers: Tally,
-    close: CancellationToken,
-    upkeep: tokio::task::JoinSet<()>,
-}
-
-impl Client {
-    fn of(toml: &str) -> Self {
-        Self::traced(toml, Traces::Off)
-    }
-
-    fn traced(toml: &str, traces: Traces) -> Self {
-        let config = Config::parse(toml, [("TOKEN".to_owned(), "sesame".to_owned())], &Machine::here()).unwrap();
-        let close = CancellationToken::new();
-        let Chosen { agent, upkeep, answers } = agent::choose(&config.agent, traces, close.clone()).unwrap();
-        let mut running = tokio::task::JoinSet::new();
-        running.spawn(upkeep);
-        Self { agent, answers, close, upkeep: running }
-    }
-
-    async fn open(&self) -> ConversationId {
-        self.agent.open(request("call-1")).await.unwrap()
-    }
-
-    async fn ask(&self, question: Question) -> Answer {
-        Answer::of(self.agent.ask(question).await.unwrap()).await
-    }
-
-    async fn end(mut self) {
-        self.close.cancel();
-        while self.upkeep.join_next().await.is_some() {}
-    }
-}
-
-#[derive(Debug, PartialEq)]
-struct Answer {
-    text: String,
-    expect: Option<Expect>,
-    intent: Option<Intent>,
-    wait: Option<Duration>,
-    insists: bool,
-    language: Option<String>,
-    end: AgentEvent,
-}
-
-impl Answer {
-    async fn of(mut events: mpsc::Receiver<AgentEvent>) -> Self {
-        let mut so_far = Self::done("");
-        loop {
-            match events.recv().await.expect("an answer has an end") {
-                AgentEvent::Text(piece) => so_far.text.push_str(&piece),
-                AgentEvent::Hint(Hint::Expect(expected)) => so_far.expect = Some(expected),
-                AgentEvent::Hint(Hint::Wait(long)) => so_far.wait = Some(long),
-                AgentEvent::Hint(Hint::Intent(named)) => so_far.intent = Some(named),
-                AgentEvent::Hint(Hint::Uninterruptible) => so_far.insists = true,
-                AgentEvent::Hint(Hint::Language(tag)) => so_far.language = Some(tag),
-                end => return Self { end, ..so_far },
-            }
-        }
-    }
-
-    fn done(text: &str) -> Self {
-        let (text, end) = (text.to_owned(), AgentEvent::Done(None));
-        Self { text, expect: None, intent: None, wait: None, insists: false, language: None, end }
-    }
-
-    fn fell(text: &str, code: &'static str) -> Self {
-        Self { end: AgentEvent::Fell(code), ..Self::done(text) }
-    }
-}
-
-fn request(call: &str) -> ConversationRequest {
-    ConversationRequest {
-        direction: Direction::Inbound,
-        call: CallId::new(call),
-        settings: Arc::new(settings()),
-        caller: Pii::new("+5511999998888".to_owned()),
-        dialled: Pii::new("100".to_owned()),
-        agent: None,
-        metadata: BTreeMap::from([("campaign".to_owned(), "summer".to_owned())]),
-    }
-}
-
-fn question(conversation: &ConversationId, turn: u32, words: &str) -> Question {
-    let text = Mask::new().mask_final(Heard::new(words.to_owned()));
-    Question {
-        call: CallId::new("call-1"),
-        conversation: conversation.clone(),
-        turn: TurnId(turn),
-        text,
-        said: Vec::new(),
-        within: PATIENT,
-        speculative: false,
-    }
-}
 
 /// The orchestrator as each protocol and shape of answers has it.
 async fn every_way() -> Vec<(String, Orchestrator, Client)> {
@@ -194,18 +91,18 @@ async fn every_protocol_carries_a_whole_conversation() {
             assert_eq!(client.ask(question(&conversation, turn, words)).await.end, AgentEvent::Done(Some(command)), "{way}");
         }
 
-        let asks_back = Answer {
-            expect: Some(Expect::YesNo),
-            intent: Intent::parse("doubts"),
-            wait: Some(Duration::from_secs(20)),
-            ..Answer::done("You said: are you sure.")
-        };
+        let intent = Hint::Intent(Intent::parse("doubts").unwrap());
+        let hints = vec![intent, Hint::Expect(Expect::YesNo), Hint::Wait(Duration::from_secs(20))];
+        let asks_back = Answer { hints, ..Answer::done("You said: are you sure.") };
         assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
 
-        let whole = Answer { insists: true, ..Answer::done("You said: the law.") };
-        assert_eq!(client.ask(question(&conversation, 7, "the law")).await, whole, "{way}");
-        let other = Answer { language: Some("pt-BR".to_owned()), ..Answer::done("You said: fala portugues.") };
-        assert_eq!(client.ask(question(&conversation, 8, "fala portugues")).await, other, "{way}");
+        let ours = Hint::Language("pt-BR".to_owned());
+        for (turn, words, hint) in [(7, "the law", Hint::Uninterruptible), (8, "fala portugues", ours)] {
+            let mut answer = client.ask(question(&conversation, turn, words)).await;
+            answer.hints.dedup();
+            let expected = Answer { hints: vec![hint], ..Answer::done(&format!("You said: {words}.")) };
+            assert_eq!(answer, expected, "{way}: each piece may say it");
+        }
 
         let guess = Question { speculative: true, ..question(&conversation, 9, "hello") };
         assert_eq!(client.ask(guess).await, Answer::done("You said: hello."), "{way}");

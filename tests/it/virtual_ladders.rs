@@ -5,6 +5,7 @@
 use std::time::Duration;
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::turn::TurnRecord;
 use vg_tests::rig::{Beside, CROWDED, Caller, HESITANT, LADDER, Order, Rig, SHADOWED, now};
 use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
 
@@ -248,7 +249,11 @@ async fn two_turns(rig: &Rig, tenant: &str) -> (Vec<String>, Vec<String>, Vec<St
     caller.ended().await;
     let questions = rig.questions().split_off(asked).into_iter().map(|question| question.text.as_str().to_owned());
     let facts = rig.published().split_off(told).into_iter().map(|(.., fact)| fact);
-    let facts = facts.filter(|fact| !matches!(fact, Fact::Shadowed(_) | Fact::Started(_)));
+    let facts = facts.filter(|fact| !matches!(fact, Fact::Shadowed(_) | Fact::Started(_))).map(|fact| match fact {
+        // Moments are of the one call and the other.
+        Fact::Turn(record) => Fact::Turn(TurnRecord { spans: Vec::new(), ..record }),
+        fact => fact,
+    });
     (questions.collect(), rig.spoken().split_off(said), facts.map(|fact| format!("{fact:?}")).collect())
 }
 

@@ -7,7 +7,7 @@ use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
-use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings};
+use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings, Timing};
 use vg_domain::transfer::{PlacePattern, TransferSettings};
 use voice_gateway::application::ports::{Admission, Arrival, TenantError, TenantHint, Tenants};
 
@@ -123,7 +123,8 @@ impl Tenants for FakeTenants {
                     let delivery = Intent::parse("delivery").unwrap();
                     let answers = [(delivery, "Parcels come within three days.".to_owned())].into();
                     let fallback = Fallback { answers, ..Fallback::default() };
-                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, fallback, ..settings() }))
+                    let timing = Timing { hold: None, ..settings().timing };
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, fallback, timing, ..settings() }))
                 }
                 (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
                 (None, _) => Err(TenantError::Unknown),

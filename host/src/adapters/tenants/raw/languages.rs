@@ -97,7 +97,8 @@ mod tests {
     const BASE: &str = "language = 'en-US'\ngreeting = 'Hello.'\nhuman = 'people,s'\n[hearing]\nplugin = 'stt-a'\n[speaking]\nplugin = 'tts-a'\n";
 
     fn of(more: &str) -> Vec<String> {
-        faults(&[("a.toml", &format!("{BASE}{more}"))], "a")
+        let faults = faults(&[("a.toml", &format!("{BASE}{more}"))], "a").into_iter();
+        faults.filter(|fault| !fault.starts_with("tenants.default")).collect()
     }
 
     #[test]
