@@ -43,9 +43,10 @@ fn a_few_turns_have_every_part_and_their_parts_are_the_turn() {
         for part in ["endpoint_wait", "stt", "agent", "clause", "tts", "playout", "gateway"] {
             assert_eq!(figure(&format!("/counts/{part}")), figure("/turns") - figure("/unanchored"), "{part}: {turns}");
         }
-        // How long vendors take is what was wished for; how quick this machine is shows elsewhere.
-        assert!(figure("/parts_ms/tts/0") > 50.0 && figure("/parts_ms/endpoint_wait/0") > 100.0, "{turns}");
-        assert!(figure("/turn_ms/0") > figure("/parts_ms/tts/0"), "{turns}");
+        // How long vendors take is what was wished for; how quick this machine is shows elsewhere. Answers begin alike: the first words of most come from
+        // memory.
+        assert!(figure("/parts_ms/tts/1") > 50.0 && figure("/parts_ms/endpoint_wait/0") > 100.0, "{turns}");
+        assert!(figure("/turn_ms/1") > figure("/parts_ms/tts/1"), "{turns}");
         for stage in ["partial", "agent", "tts", "turn"] {
             assert!(figure(&format!("/stages/{stage}/1")) + figure(&format!("/stages/{stage}/2")) > 0.0, "{stage}: {turns}");
         }

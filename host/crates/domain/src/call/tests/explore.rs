@@ -259,7 +259,9 @@ impl Walk {
         // The last words may come when the agent has been asked without them, and change the question.
         let words = pause + 2 * timing.final_deadline;
         let agent = words + timing.agent_deadline;
-        let spoken = agent + voices * timing.speech_deadline;
+        // Where the agent falls a person may be wanted, of whom the agent is asked, and called off again.
+        let advice = agent + Duration::from_secs(2);
+        let spoken = advice + voices * timing.speech_deadline;
         let late = 8 * LATE_MAX;
         late + match reason {
             // Waits of their own, as long as their alarms.
@@ -269,7 +271,7 @@ impl Walk {
             Reason::AgentStopped if self.world.is_heard() => timing.agent_deadline,
             Reason::AgentStopped | Reason::Speaker => spoken,
             Reason::SoundStopped => spoken + Duration::from_secs(1),
-            Reason::Advice => spoken + Duration::from_secs(2),
+            Reason::Advice => spoken,
         }
     }
 
