@@ -324,7 +324,7 @@ impl Session {
     fn try_flush(&mut self, flushed: u32) -> Result<(), SpeakingInput> {
         if let Text::Known(sound, _) = &self.text {
             self.kept.hits.fetch_add(1, Relaxed);
-            let begin_ms = self.given.ms() + self.beside.ms();
+            let begin_ms = self.said_ms();
             self.said.extend(sound.pieces(begin_ms).chain([SpeakingEvent::Flushed(flushed)]));
             self.text = Text::None;
             return Ok(());
