@@ -243,23 +243,29 @@ impl World {
             return;
         }
         let at = self.line_free;
-        if self.one_in(3) {
-            let progress = self.ms(0, 4_000);
-            self.at(at + progress, Soon::Input(CallInput::HandoverProgress(Progress::Dialled)));
-        }
+        let (mut answered, mut back) = (None, None);
         match self.dice.below(4) {
-            0 => {
-                let talk = self.ms(0, 20_000);
-                self.at(at + talk, Soon::Input(CallInput::HandoverProgress(Progress::Answered)));
-            }
+            0 => answered = Some(at + self.ms(0, 20_000)),
             1 | 2 => {
                 // A dialplan that finds nobody may be quicker than the word that the caller has gone there.
                 let quick = self.one_in(6);
-                let back = if quick { Duration::ZERO } else { self.ms(1, 30_000) };
+                let after = if quick { Duration::ZERO } else { self.ms(1, 30_000) };
                 let before = if quick { Duration::from_millis(1) } else { Duration::ZERO };
-                self.at((at + back - before).max(self.now), Soon::Input(CallInput::HandoverReturned(Returned::Busy)));
+                back = Some((at + after - before).max(self.now));
             }
             _ => {}
+        }
+        if self.one_in(3) {
+            let dialled = at + self.ms(0, 4_000);
+            // Asterisk tells of a channel in order: whom it called for it before that it came back.
+            let dialled = back.map_or(dialled, |back| dialled.min(back));
+            self.at(dialled, Soon::Input(CallInput::HandoverProgress(Progress::Dialled)));
+        }
+        if let Some(at) = answered {
+            self.at(at, Soon::Input(CallInput::HandoverProgress(Progress::Answered)));
+        }
+        if let Some(at) = back {
+            self.at(at, Soon::Input(CallInput::HandoverReturned(Returned::Busy)));
         }
     }
 
