@@ -393,6 +393,8 @@ impl Walk {
                 }
             }
             Fact::Interrupted { utterance, spoken_ms, .. } => {
+                // The leg may tell of a line that was hushed before it: then none of this one was heard, and that is told at once.
+                self.cut.remove(utterance);
                 let (said, since) = &self.said[utterance];
                 let said = said.as_str();
                 let heard = &said[..spoken_to(said, *spoken_ms)];
