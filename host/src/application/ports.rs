@@ -7,12 +7,14 @@ mod arrival;
 mod desk;
 mod dialling;
 mod speech;
+mod state;
 
 pub use agent::*;
 pub use arrival::*;
 pub use desk::*;
 pub use dialling::*;
 pub use speech::*;
+pub use state::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
