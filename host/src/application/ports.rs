@@ -45,6 +45,8 @@ pub struct IncomingCall {
     pub arrived: Instant,
     /// Asterisk's channel id, or the media connection's id; for logs and correlation.
     pub channel: String,
+    /// Asterisk's name of that channel (`PJSIP/...`); none where the call came by no Asterisk.
+    pub channel_name: Option<String>,
     /// The caller's number where known.
     pub caller: Pii<String>,
     /// The number that was dialled where known.
