@@ -1,6 +1,10 @@
 //! Calls in a real Redis: written as they stand, by whoever holds them, whatever becomes of Redis meanwhile; and taken over by one gateway of several.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "call_states/figures.rs"]
+mod figures;
+#[path = "call_states/house.rs"]
+mod house;
 #[path = "call_states/outages.rs"]
 mod outages;
 #[path = "call_states/servers.rs"]

@@ -39,7 +39,7 @@ async fn a_user_of_the_access_list_writes_by_tls() {
     assert_eq!(check(&state(&toml(""), "hush")).await, Err("tls".to_owned()), "nobody knows that authority");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn when_the_master_dies_calls_go_on_with_the_one_that_sentinels_choose() {
     if no_redis() {
         return;

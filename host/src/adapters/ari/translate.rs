@@ -141,7 +141,7 @@ mod tests {
             dialled: Pii::new("100".into()),
             tenant: TenantHint::Named(TenantId::new("100")),
             endpoint: Endpoint::parse("PJSIP/caller").unwrap(),
-            name: "PJSIP/caller-00000001".to_owned(),
+            name: "PJSIP/caller-00000000".to_owned(),
         };
         let expected = [
             Meaning::Incoming(caller),

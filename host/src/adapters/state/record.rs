@@ -200,7 +200,7 @@ mod tests {
 
     /// Section 7's own values.
     fn snapshot() -> CallSnapshot {
-        let at = |s| SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_103_200 + s);
+        let at = |s: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_704_103_200 + s);
         CallSnapshot {
             call: CallId::new("8d5f1a8e-6f0b-4a57-9d3e-1f6f0d0d7a11"),
             tenant: TenantId::new("1d0e7f5c-9d6d-4a7b-8a54-0a4d3f6f2c22"),
