@@ -15,6 +15,7 @@ pub mod prompts;
 pub mod recording;
 pub mod rtp;
 pub mod settings;
+pub mod state;
 pub mod tally;
 pub mod tenants;
 pub mod trust;

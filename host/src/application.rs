@@ -16,6 +16,7 @@ mod clock;
 pub mod desk;
 pub mod gateway;
 mod hearing;
+pub mod keeping;
 mod line;
 pub mod lines;
 pub mod orders;

@@ -9,6 +9,7 @@ mod http;
 mod raw;
 mod secret;
 mod source;
+mod state;
 mod telemetry;
 mod tenants;
 
@@ -17,6 +18,7 @@ pub use http::{Api, Http, Tls, Tokens};
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
+pub use state::{State, StateMode, StateTls};
 pub use telemetry::{Otlp, Telemetry};
 pub use tenants::{Line, TenantManager, TenantMap};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// Where tenants come from.
     pub tenants: Tenants,
+    /// Where calls are kept beyond this gateway; none: nowhere.
+    pub state: Option<State>,
     /// What is logged, and how.
     pub log: Log,
     /// Where traces go.
@@ -377,6 +381,7 @@ impl Config {
                 record: None,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")), map: TenantMap::new(), manager: None },
+            state: None,
             telemetry: Telemetry::default(),
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             limits: Limits { calls_max: 1000 },

@@ -1,6 +1,7 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
 pub(crate) mod front;
+mod states;
 mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
@@ -16,6 +17,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
+use crate::adapters::state::RedisStates;
 use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
 use crate::application::breakers::Breakers;
@@ -106,6 +108,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
     // The desk first: who hears of something and asks for it finds it there.
     let listeners = std::iter::once(Arc::clone(&desk) as _).chain(listeners).collect();
+    let states = states::states(&config)?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
@@ -114,6 +117,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
         recorder: recordings.clone().map(|recordings| recordings as _),
+        states: states::port(states.as_ref()),
         emergency: Arc::new(emergency),
         hold_tone: Arc::new(prompts::hold_tone()),
         on_silent_path: match config.media.on_silent_path {
@@ -144,6 +148,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         answers,
         webhook,
         tracer,
+        states,
     };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
@@ -151,6 +156,9 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     if let Some(tracer) = vitals.tracer.clone() {
         let close = close.clone();
         servers.spawn(async move { tracer.run(close).await });
+    }
+    if let Some(states) = vitals.states.clone() {
+        servers.spawn(states.run(close.clone()));
     }
     for ami in vitals.amis.iter().flatten() {
         let (ami, close) = (Arc::clone(ami), close.clone());
@@ -426,6 +434,7 @@ struct House {
     answers: Tally,
     webhook: Option<Arc<Webhook>>,
     tracer: Option<Arc<Tracer>>,
+    states: Option<Arc<RedisStates>>,
 }
 
 /// The place where calls are announced, if anybody may announce them.
@@ -446,6 +455,7 @@ impl Vitals for House {
             // What else lies in the folder makes nobody unready.
             plugins: self.settings.needed().iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
+            state: self.states.as_ref().map(|states| states.health()),
         }
     }
 
@@ -475,6 +485,7 @@ impl Vitals for House {
             pacing: paced(&media.lateness),
             pacing_max_s: media.lateness.max_us as f64 / 1e6,
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
+            state: self.states.as_ref().map(|states| states.readings()).unwrap_or_default(),
             ..Readings::default()
         };
         self.read_asterisks(&mut readings);

@@ -10,9 +10,11 @@ use vg_domain::outcome::EndCause;
 use vg_domain::speech::Extent;
 use vg_domain::turn::TurnRecord;
 use vg_domain::usage::Usage;
-use vg_tests::rig::{CONFIRMED, Caller, LIMITED, Order, Rig};
+use vg_tests::rig::{CONFIRMED, Caller, LADDER, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
-use voice_gateway::application::ports::{AudioChunk, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint};
+use voice_gateway::application::ports::{
+    AudioChunk, CallState, Epoch, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint,
+};
 
 /// Asks and listens to the answer; gives the turn's record.
 async fn ask(caller: &mut Caller, words: &str) -> TurnRecord {
@@ -373,4 +375,54 @@ async fn what_providers_have_worked_is_told_once_and_before_the_end() {
     let observed = rig.observations();
     let worked = observed.iter().filter(|seen| matches!(seen, Observation::Used { usage: told, .. } if *told == usage)).count();
     assert_eq!(worked, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_a_call_stands_is_kept_whenever_that_changes() {
+    let rig = Rig::start(4);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    ask(&mut caller, "what time is it").await;
+    ask(&mut caller, "goodbye").await;
+    caller.ended().await;
+    nothing_left(&rig).await;
+    let snapshots = rig.snapshots();
+    let mut states: Vec<_> = snapshots.iter().map(|snapshot| snapshot.state).collect();
+    states.dedup();
+    assert_eq!(states, [CallState::Ringing, CallState::Answered, CallState::Active, CallState::Ended]);
+    let (first, last) = (snapshots.first().unwrap(), snapshots.last().unwrap());
+    assert_eq!((&*first.channel, first.channel_name.as_deref()), ("chan-0", Some("PJSIP/rig-00000000")));
+    assert_eq!((first.caller.reveal().as_str(), first.callee.reveal().as_str(), first.epoch), ("caller", "100", Epoch::FIRST));
+    assert_eq!((first.answered_at, first.conversation.as_ref()), (None, None));
+    assert!(last.answered_at.is_some() && last.ended_at.is_some() && last.conversation.is_some());
+    assert!(snapshots.iter().rev().skip(1).all(|snapshot| snapshot.ended_at.is_none()), "the end is the last");
+    let turns = rig.published().into_iter().filter(|(_, _, fact)| matches!(fact, Fact::Turn(_))).count();
+    assert!(snapshots.len() <= 8 + turns, "{} snapshots: words that may change are not written each time", snapshots.len());
+    assert!(rig.let_go().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_voice_and_a_person_show_in_what_is_kept() {
+    let rig = Rig::start(4);
+    rig.script(|script| script.falling = vec!["tts-fake"]);
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(LADDER))).await;
+    caller.listen().await;
+    let speaking = |rig: &Rig| rig.snapshots().last().unwrap().speaking.clone().unwrap();
+    caller.fact(|fact| matches!(fact, Fact::Fell { who: Role::Speaking, .. }).then_some(())).await;
+    ask(&mut caller, "what time is it").await;
+    assert_ne!(speaking(&rig).as_str(), "tts-fake");
+    caller.hang_up().await;
+    caller.ended().await;
+    assert_eq!(rig.snapshots().last().unwrap().state, CallState::Ended);
+
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.say("human").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("human").await;
+    caller.listen().await;
+    caller.until_act("release").await;
+    nothing_left(&rig).await;
+    let last = rig.snapshots().pop().unwrap();
+    assert_eq!((last.state, last.ended_at.is_some()), (CallState::Transferred, true));
 }

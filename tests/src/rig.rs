@@ -9,7 +9,7 @@ mod tenants;
 
 pub use tenants::{CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, SHADOWED, outbound, settings};
 
-use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, Observations, Published};
+use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, FakeStates, Observations, Published};
 use line::{FakeDialler, FakeLine};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -106,6 +106,8 @@ struct Shared {
     closed: Mutex<Vec<ConversationId>>,
     calls: AtomicUsize,
     conversations: Mutex<Vec<ConversationRequest>>,
+    snapshots: Mutex<Vec<CallSnapshot>>,
+    let_go: Mutex<Vec<CallId>>,
 }
 
 impl Shared {
@@ -259,6 +261,7 @@ impl Rig {
             facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),
+            states: Some(Arc::new(FakeStates(Arc::clone(&shared)))),
             emergency: Arc::new(Emergency::new(Prompt::new(8_000, vec![7; 800]))),
             hold_tone: Arc::new(Prompt::new(8_000, vec![5; 800])),
             on_silent_path,
@@ -302,6 +305,7 @@ impl Rig {
             call: CallId::new(format!("call-{n}")),
             arrived: now(),
             channel: format!("chan-{n}"),
+            channel_name: Some(format!("PJSIP/rig-{n:08x}")),
             caller: Pii::new("caller".to_owned()),
             dialled: Pii::new("100".to_owned()),
             tenant,
@@ -363,6 +367,16 @@ impl Rig {
     /// Everything that was told to the world so far.
     pub fn published(&self) -> Vec<(CallId, TenantId, Fact)> {
         self.shared.facts.lock().unwrap().clone()
+    }
+
+    /// How calls were kept, one snapshot after the other.
+    pub fn snapshots(&self) -> Vec<CallSnapshot> {
+        self.shared.snapshots.lock().unwrap().clone()
+    }
+
+    /// Calls that were let go without an end.
+    pub fn let_go(&self) -> Vec<CallId> {
+        self.shared.let_go.lock().unwrap().clone()
     }
 
     /// What speakers spoke to its end so far.

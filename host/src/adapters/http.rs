@@ -25,6 +25,7 @@ pub use server::{Certificate, CertificateError, serve};
 pub use tickets::{TICKET_KEPT, TicketError, Tickets};
 
 use crate::adapters::metrics::{Metrics, Readings};
+use crate::adapters::state::StateHealth;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::middleware;
@@ -52,6 +53,9 @@ pub struct Readiness {
     pub plugins: Vec<PluginState>,
     /// New calls are no longer taken.
     pub draining: bool,
+    /// Whether calls are kept beyond this gateway; none where that was not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<StateHealth>,
 }
 
 /// One Asterisk as seen from here.
@@ -77,6 +81,11 @@ impl Readiness {
     pub fn ready(&self) -> bool {
         let heard = self.event_sources.is_empty() || self.event_sources.iter().any(|source| source.up);
         heard && !self.draining && self.plugins.iter().all(|plugin| plugin.state == "ready")
+    }
+
+    /// Calls are taken, and something that they do without is missing.
+    pub fn degraded(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.state != "up")
     }
 }
 
@@ -120,7 +129,11 @@ async fn ready(State(house): State<House>) -> Response {
         detail: Readiness,
     }
     let detail = house.vitals.readiness();
-    let (code, status) = if detail.ready() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    let (code, status) = match (detail.ready(), detail.degraded()) {
+        (true, false) => (StatusCode::OK, "ready"),
+        (true, true) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+    };
     (code, Json(Body { status, detail })).into_response()
 }
 

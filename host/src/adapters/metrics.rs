@@ -5,10 +5,12 @@
 
 mod asterisk;
 mod follower;
-mod turns;
 mod providers;
+mod state;
+mod turns;
 
 use crate::adapters::recording::RecordingStats;
+use crate::adapters::state::StateReadings;
 use crate::adapters::tenants::RemoteStats;
 use crate::application::lines::LineCounts;
 use crate::application::ports::{Observation, Observe};
@@ -23,6 +25,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 use providers::ProviderMetrics;
+use state::StateMetrics;
 use std::sync::Mutex;
 use std::time::Duration;
 use turns::TurnMetrics;
@@ -130,6 +133,12 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_slo_turns_total", &["stage", "kept"], "Turns by whether they kept what is promised: partial (first words heard in less than 500 ms), agent (a first clause in less than 2 s), tts (its sound in less than 1 s), turn (answered in less than 3 s)."),
     counter("vg_speculations_total", &["outcome"], "Questions put to the agent before their turn was over: committed (it ended with these words); aborted (the caller went on, or the words changed)."),
     counter("vg_speech_faults_total", &["plugin", "code"], "Utterances whose sound can hardly be speech, by plugin: clipped (over 1 % of it), silent (over 60 %), too_fast, too_slow (outside 4 to 30 characters a second)."),
+    counter("vg_state_claims_total", &["outcome"], "Calls of other gateways that this one would go on with: claimed, or why not (unknown, taken, alive, unreadable, away)."),
+    gauge("vg_state_lapsed_gateways", &[], "Gateways whose lease has lapsed and that have calls."),
+    counter("vg_state_outages_total", &["code"], "Stretches without the store of call states, by their first reason."),
+    gauge("vg_state_unwritten", &[], "Calls of which something is not written to the store of call states yet."),
+    gauge("vg_state_up", &[], "1 while calls are kept in a store beyond this gateway; 0 while it is away, or where there is none."),
+    counter("vg_state_writes_total", &["outcome"], "Snapshots of calls: written; replaced (by a newer one, before they were written); fenced (another gateway holds the call); older (than what is there); failed (tried again); dropped (the end of a call that could not be written for five minutes)."),
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
@@ -172,6 +181,8 @@ pub struct Readings {
     pub webhooks: Vec<(&'static str, u64)>,
     /// Spans for the collector of traces since start by outcome.
     pub otlp_spans: Vec<(&'static str, u64)>,
+    /// The store of call states.
+    pub state: StateReadings,
     /// Asynchronous tasks now.
     pub tasks_live: u64,
     /// Media legs now.
@@ -253,6 +264,7 @@ struct Read {
     tenant_requests: IntCounterVec,
     webhooks: IntCounterVec,
     otlp_spans: IntCounterVec,
+    state: StateMetrics,
     tasks_live: Gauge,
     media_legs_live: Gauge,
     rtp_packets: IntCounterVec,
@@ -435,6 +447,7 @@ impl Read {
             tenant_requests: counters(registry, "vg_tenant_requests_total"),
             webhooks: counters(registry, "vg_webhooks_total"),
             otlp_spans: counters(registry, "vg_otlp_spans_total"),
+            state: StateMetrics::new(registry),
             tasks_live: plain_gauge(registry, "vg_tasks_live"),
             media_legs_live: plain_gauge(registry, "vg_media_legs_live"),
             rtp_packets: counters(registry, "vg_rtp_packets_total"),
@@ -458,6 +471,7 @@ impl Read {
         self.media_legs_live.set(readings.media_legs_live as f64);
         self.ari_sockets_up.set(readings.ari_sockets_up as f64);
         self.asterisk.follow(&readings.asterisk);
+        self.state.follow(&readings.state);
         self.recordings_live.set(readings.recordings.live as f64);
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);

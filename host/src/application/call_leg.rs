@@ -14,6 +14,8 @@ pub struct CallLeg {
     pub call: CallId,
     /// Who speaks with whom.
     pub parties: Arc<Parties>,
+    /// How the other side calls it.
+    pub names: ChannelNames,
     /// Acts on it.
     pub telephony: Box<dyn Telephony>,
     /// What happens to it.
@@ -22,17 +24,28 @@ pub struct CallLeg {
     pub watcher: Option<mpsc::Sender<Fact>>,
 }
 
+/// How Asterisk, or the media connection, calls a leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChannelNames {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its name (`PJSIP/...`), where it has one that is known.
+    pub name: Option<Arc<str>>,
+}
+
 impl CallLeg {
     /// A leg that this gateway dialled.
     pub fn dialled(call: CallId, parties: Arc<Parties>, leg: Dialled) -> Self {
-        Self { call, parties, telephony: leg.telephony, events: leg.events, watcher: None }
+        let names = ChannelNames { id: leg.channel.into(), name: None };
+        Self { call, parties, names, telephony: leg.telephony, events: leg.events, watcher: None }
     }
 
     /// The leg of somebody who calls, by this number and trunk of the tenant.
     pub(super) fn offered(incoming: IncomingCall, did: Option<DidId>, trunk: Option<TrunkId>) -> Self {
-        let IncomingCall { call, caller, dialled, telephony, events, watcher, .. } = incoming;
+        let IncomingCall { call, channel, channel_name, caller, dialled, telephony, events, watcher, .. } = incoming;
+        let names = ChannelNames { id: channel.into(), name: channel_name.map(Into::into) };
         let parties = Arc::new(Parties { did, trunk, ..Parties::inbound(caller, dialled) });
-        Self { call, parties, telephony, events, watcher }
+        Self { call, parties, names, telephony, events, watcher }
     }
 
     /// What the call is told first.

@@ -1,6 +1,7 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
 mod heard;
+mod kept;
 mod orders;
 mod path;
 mod recorded;
@@ -11,13 +12,14 @@ use super::breakers::{Breakers, Seat};
 use super::call_leg::CallLeg;
 use super::clock::{now, until};
 use super::hearing::Listener;
+use super::keeping::Keeper;
 use super::limits;
 use super::line::{Act, Done, Line};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, ConversationRequest, Facts, Fall, Hearing, HearingRequest, LegEvent, MediaLeg, MouthCommand, Observation,
-    Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    Agent, AgentEvent, CallStates, ConversationRequest, Epoch, Facts, Fall, Hearing, HearingRequest, LegEvent, MediaLeg,
+    MouthCommand, Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::prompt::{Emergency, Prompt};
 use super::recording::Recorder;
@@ -59,6 +61,8 @@ pub struct Services {
     pub observe: Arc<dyn Observe>,
     /// Who writes calls down, where somebody does.
     pub recorder: Option<Arc<dyn Recorder>>,
+    /// Where calls are kept beyond this gateway, if anywhere.
+    pub states: Option<Arc<dyn CallStates>>,
     /// Said when no speaker is left.
     pub emergency: Arc<Emergency>,
     /// Played again and again to who waits for an answer.
@@ -97,6 +101,7 @@ pub struct CallTask {
     orders: Option<mpsc::Receiver<Ordered>>,
     watcher: Option<mpsc::Sender<Fact>>,
     recorded: Recorded,
+    keeper: Keeper,
     pending: Pending,
     path: PathTest,
     set_up: SetUpClock,
@@ -110,8 +115,9 @@ impl CallTask {
     /// A call of a tenant whose settings are known.
     pub fn new(services: Services, leg: CallLeg, settings: Arc<TenantSettings>, orders: mpsc::Receiver<Ordered>) -> Self {
         let rate_hz = 16_000;
-        let CallLeg { call, parties, telephony, events, watcher } = leg;
+        let CallLeg { call, parties, names, telephony, events, watcher } = leg;
         let tenant = settings.tenant.clone();
+        let keeper = Keeper::new(services.states.clone(), &call, &tenant, &parties, names, Epoch::FIRST);
         let hearing = HearingRequest {
             call: call.clone(),
             tenant: tenant.clone(),
@@ -156,6 +162,7 @@ impl CallTask {
             watcher,
             parties,
             recorded: Recorded::default(),
+            keeper,
             pending: Pending::default(),
             path: PathTest::First,
             set_up: SetUpClock::start(now()),
@@ -352,6 +359,7 @@ impl CallTask {
             _ => {}
         }
         self.thinker.note(&fact);
+        self.keep_fact(&fact);
         self.services.facts.publish(&self.id, &self.settings.tenant, &fact);
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.
@@ -500,7 +508,10 @@ impl CallTask {
 
     fn on_thought(&mut self, thought: Thought) {
         let input = match thought {
-            Thought::Opened => CallInput::ConversationOpened,
+            Thought::Opened => {
+                self.keep();
+                CallInput::ConversationOpened
+            }
             Thought::OpenFailed(code) => CallInput::ConversationFailed { code },
             Thought::Answer(turn, AgentEvent::Text(text)) => CallInput::AgentText { turn, text },
             Thought::Answer(turn, AgentEvent::Hint(hint)) => CallInput::AgentHints { turn, hint },

@@ -12,6 +12,7 @@ pub use telling::{Data, Value};
 pub use timeline::{Fallen, Handed, Step, Timeline, Waits};
 
 use super::limits;
+pub use super::ports::CallState;
 use super::ports::Facts;
 use log::Log;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -63,34 +64,6 @@ pub struct Ended {
     pub at: SystemTime,
     /// Why.
     pub cause: EndCause,
-}
-
-/// How a call stands, in the words of the source design's section 7.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CallState {
-    /// Offered, not answered.
-    Ringing,
-    /// Answered, nothing was heard yet.
-    Answered,
-    /// Somebody talks.
-    Active,
-    /// Handed over.
-    Transferred,
-    /// Over.
-    Ended,
-}
-
-impl CallState {
-    /// Bounded label.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Ringing => "ringing",
-            Self::Answered => "answered",
-            Self::Active => "active",
-            Self::Transferred => "transferred",
-            Self::Ended => "ended",
-        }
-    }
 }
 
 /// Something that was said in a call.

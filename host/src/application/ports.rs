@@ -7,12 +7,14 @@ mod arrival;
 mod desk;
 mod dialling;
 mod speech;
+mod state;
 
 pub use agent::*;
 pub use arrival::*;
 pub use desk::*;
 pub use dialling::*;
 pub use speech::*;
+pub use state::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;
@@ -43,6 +45,8 @@ pub struct IncomingCall {
     pub arrived: Instant,
     /// Asterisk's channel id, or the media connection's id; for logs and correlation.
     pub channel: String,
+    /// Asterisk's name of that channel (`PJSIP/...`); none where the call came by no Asterisk.
+    pub channel_name: Option<String>,
     /// The caller's number where known.
     pub caller: Pii<String>,
     /// The number that was dialled where known.

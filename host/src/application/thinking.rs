@@ -82,6 +82,11 @@ impl Thinker {
         }
     }
 
+    /// As the agent names it, once it has.
+    pub(super) fn conversation(&self) -> Option<&ConversationId> {
+        self.conversation.as_ref()
+    }
+
     /// Takes a fact of the call: the agent is told what the caller heard.
     pub(super) fn note(&mut self, fact: &Fact) {
         self.sayings.note(fact);

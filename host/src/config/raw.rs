@@ -3,6 +3,7 @@
 mod agent;
 
 use super::http::RawHttp;
+use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
 use super::{Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
@@ -30,6 +31,7 @@ pub(super) struct RawConfig {
     recording: RawRecording,
     plugins: RawPlugins,
     tenants: RawTenants,
+    state: RawState,
     log: RawLog,
     telemetry: RawTelemetry,
     limits: RawLimits,
@@ -199,6 +201,7 @@ impl RawConfig {
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
         self.telemetry.resolve(&mut config.telemetry, environment, faults);
+        config.state = self.state.resolve(environment, faults);
         self.tenants.resolve(&mut config.tenants, environment, faults);
         at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
         if let Some(grace_s) = self.drain.grace_s {

@@ -305,4 +305,5 @@ fn an_asterisk_dials_or_is_dialled_and_each_has_its_keys() {
     assert_eq!(faults(&twice, &[("P", "p")]), ["asterisk[1]: has the user and app of another entry"]);
 }
 mod agent;
+mod state;
 mod telemetry;

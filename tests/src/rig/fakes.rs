@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
@@ -243,5 +244,21 @@ pub(super) struct Observations(pub(super) Arc<Shared>);
 impl Observe for Observations {
     fn observe(&self, observation: &Observation) {
         self.0.observations.lock().unwrap().push(observation.clone());
+    }
+}
+
+pub(super) struct FakeStates(pub(super) Arc<Shared>);
+
+impl CallStates for FakeStates {
+    fn keep(&self, snapshot: CallSnapshot) {
+        self.0.snapshots.lock().unwrap().push(snapshot);
+    }
+
+    fn lost(&self, _call: &CallId) -> CancellationToken {
+        CancellationToken::new()
+    }
+
+    fn let_go(&self, call: &CallId) {
+        self.0.let_go.lock().unwrap().push(call.clone());
     }
 }

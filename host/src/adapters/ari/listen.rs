@@ -327,6 +327,7 @@ impl<'a> Listener<'a> {
             call: call.clone(),
             arrived: Instant::now(),
             channel: channel.clone(),
+            channel_name: Some(caller.name),
             caller: caller.number,
             dialled: caller.dialled,
             tenant: caller.tenant,

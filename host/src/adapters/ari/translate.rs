@@ -50,6 +50,7 @@ pub(super) fn returned(doing: &Dialplan) -> Option<Returned> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Caller {
     pub(super) channel: String,
+    pub(super) name: String,
     pub(super) number: Pii<String>,
     pub(super) dialled: Pii<String>,
     pub(super) tenant: TenantHint,
@@ -97,6 +98,7 @@ pub(super) fn caller(args: &[String], channel: Channel) -> Caller {
             .or_else(|| channel.channelvars.get(TENANT_VARIABLE).and_then(|name| named(name)))
             .unwrap_or(TenantHint::Default),
         endpoint: Endpoint::of_channel(&channel.name),
+        name: channel.name,
     }
 }
 
@@ -139,6 +141,7 @@ mod tests {
             dialled: Pii::new("100".into()),
             tenant: TenantHint::Named(TenantId::new("100")),
             endpoint: Endpoint::parse("PJSIP/caller").unwrap(),
+            name: "PJSIP/caller-00000000".to_owned(),
         };
         let expected = [
             Meaning::Incoming(caller),

@@ -3,6 +3,7 @@
 mod asterisk;
 mod machine;
 mod report;
+mod state;
 
 use super::terminal::say;
 use super::web;
@@ -26,6 +27,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     report.extend("plugins", tokio::task::spawn_blocking(move || plugin_rows(&plugins)).await?);
     report.extend("ports", [vec![http_row(config.http.bind).await], media_rows(&config.media)].concat());
     report.extend("machine", machine::rows());
+    report.extend("state", vec![state::row(config.state.as_ref()).await]);
     let mut asterisks = Vec::new();
     for configured in &config.asterisk {
         asterisks.extend(asterisk::rows(configured, &config).await);

@@ -84,6 +84,7 @@ fn offer(
         tenant: variable("tenant").map_or(TenantHint::Default, |name| TenantHint::Named(TenantId::new(name))),
         // Who may bring a call by this socket is decided at its door; it has no trunk.
         endpoint: None,
+        channel_name: None,
         channel: if start.channel_id.is_empty() { start.connection_id } else { start.channel_id },
         telephony: Box::new(telephony),
         events,

@@ -100,6 +100,12 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
         tenants: RemoteStats { requests: vec![("fetched", 1)], lookups: vec![("asked", 1)], ..RemoteStats::default() },
         webhooks: vec![("accepted", 1)],
         otlp_spans: vec![("sent", 1)],
+        state: StateReadings {
+            writes: vec![("written", 1)],
+            outages: vec![("deadline", 1)],
+            claims: vec![("claimed", 1)],
+            ..StateReadings::default()
+        },
         busy_s: vec![("hear", 1.5)],
         asterisk: AsteriskReadings {
             sources: vec![("vg".into(), "ami", true)],

@@ -1,0 +1,20 @@
+//! What is kept of the call beyond this gateway.
+
+use super::CallTask;
+use crate::application::keeping::Doing;
+use vg_domain::event::Fact;
+
+impl CallTask {
+    pub(super) fn keep_fact(&mut self, fact: &Fact) {
+        let doing =
+            Doing { hearing: self.listener.plugin(), speaking: self.speaker.plugin(), conversation: self.thinker.conversation() };
+        self.keeper.note(fact, doing);
+    }
+
+    /// Something is to be kept of which there is no fact.
+    pub(super) fn keep(&mut self) {
+        let doing =
+            Doing { hearing: self.listener.plugin(), speaking: self.speaker.plugin(), conversation: self.thinker.conversation() };
+        self.keeper.keep(doing);
+    }
+}

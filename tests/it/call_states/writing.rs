@@ -1,0 +1,108 @@
+use super::*;
+
+#[tokio::test]
+async fn a_call_lies_there_as_it_stands_and_is_listed_as_long_as_it_lives() {
+    if no_redis() {
+        return;
+    }
+    let server = Redis::start().unwrap();
+    let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    gateway.states.keep(snapshot("call-1", 1));
+    turn_is_there(&mut redis, "call-1", 1).await;
+    let written = document(&mut redis, "call-1").await.unwrap();
+    assert_eq!((&written["instance_id"], &written["epoch"], &written["version"]), (&"a".into(), &1.into(), &1.into()));
+    assert_eq!((&written["state"], &written["caller_number"]), (&"active".into(), &"+5511999998888".into()));
+    let resume: String = redis.get("vg:{call-1}:resume").await.unwrap();
+    assert_eq!(resume, "resume-1");
+    let live: Vec<String> = redis.zrange("vg:{t.acme}:live", 0, -1).await.unwrap();
+    assert_eq!(live, ["call-1"]);
+    let ttl: i64 = redis.ttl("vg:{call-1}:state").await.unwrap();
+    assert!((86_390..=86_400).contains(&ttl), "{ttl}");
+
+    gateway.states.keep(ended("call-1"));
+    gateway.all_written().await;
+    until("its end is there", async || document(&mut redis.clone(), "call-1").await.unwrap()["state"] == "ended").await;
+    until("it is listed no more", async || redis.clone().zcard::<_, u64>("vg:{t.acme}:live").await.unwrap() == 0).await;
+    let ttl: i64 = redis.ttl("vg:{call-1}:state").await.unwrap();
+    assert!((3_590..=3_600).contains(&ttl), "{ttl}");
+    let resume: bool = redis.exists("vg:{call-1}:resume").await.unwrap();
+    assert!(!resume);
+    let calls: u64 = redis.scard(format!("vg:{{i.a.{}}}:calls", gateway.states.holder().boot)).await.unwrap();
+    assert_eq!(calls, 0);
+    gateway.stop().await;
+    let keys: Vec<String> = redis.keys("*").await.unwrap();
+    let left: Vec<&str> = keys.iter().map(String::as_str).filter(|key| !key.starts_with("vg:{call-1}")).collect();
+    assert_eq!(left, ["vg:{house}:generation"], "a gateway that went leaves nothing but what its calls were");
+}
+
+#[tokio::test]
+async fn no_name_of_a_key_has_a_number_or_a_word_in_it() {
+    if no_redis() {
+        return;
+    }
+    let server = Redis::start().unwrap();
+    let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    gateway.states.keep(snapshot("call-1", 1));
+    turn_is_there(&mut redis, "call-1", 1).await;
+    gateway.has_its_lease().await;
+    let keys: Vec<String> = redis.keys("*").await.unwrap();
+    assert!(keys.iter().all(|key| !key.contains("55") && !key.contains("turn")), "{keys:?}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn of_a_thousand_calls_each_has_what_it_told_last() {
+    if no_redis() {
+        return;
+    }
+    let server = Redis::start().unwrap();
+    let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    for turn in 1..=5 {
+        for call in 0..1_000 {
+            gateway.states.keep(snapshot(&format!("call-{call}"), turn));
+        }
+        tokio::task::yield_now().await;
+    }
+    for call in 0..1_000 {
+        turn_is_there(&mut redis, &format!("call-{call}"), 5).await;
+    }
+    assert_eq!(gateway.writes("written") + gateway.writes("replaced"), 5_000);
+    assert_eq!((gateway.writes("fenced"), gateway.writes("failed"), gateway.writes("older")), (0, 0, 0));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_left_is_written_when_the_gateway_stops() {
+    if no_redis() {
+        return;
+    }
+    let server = Redis::start().unwrap();
+    let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    gateway.is_up().await;
+    gateway.states.keep(snapshot("call-1", 1));
+    gateway.states.keep(ended("call-1"));
+    gateway.stop().await;
+    assert_eq!(document(&mut redis, "call-1").await.unwrap()["state"], "ended");
+}
+
+#[tokio::test]
+async fn a_holder_of_an_earlier_epoch_writes_nothing_and_is_told() {
+    if no_redis() {
+        return;
+    }
+    let server = Redis::start().unwrap();
+    let (old, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    old.states.keep(snapshot("call-1", 1));
+    let lost = old.states.lost(&CallId::new("call-1"));
+    turn_is_there(&mut redis, "call-1", 1).await;
+    let new = Gateway::of("b", &server);
+    new.states.keep(CallSnapshot { epoch: Epoch(2), ..snapshot("call-1", 7) });
+    turn_is_there(&mut redis, "call-1", 7).await;
+    assert!(!lost.is_cancelled());
+    old.states.keep(snapshot("call-1", 2));
+    tokio::time::timeout(PATIENCE, lost.cancelled()).await.unwrap();
+    assert_eq!(old.writes("fenced"), 1);
+    assert_eq!(document(&mut redis, "call-1").await.unwrap()["agent_id"], "turn-7");
+    old.stop().await;
+    new.stop().await;
+}
