@@ -6,6 +6,7 @@
 mod agent;
 mod asterisk;
 mod http;
+mod kafka;
 mod raw;
 mod secret;
 mod source;
@@ -14,6 +15,7 @@ mod tenants;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
+pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
@@ -51,6 +53,8 @@ pub struct Config {
     pub plugins: Plugins,
     /// Where tenants come from.
     pub tenants: Tenants,
+    /// Where events go; none: nowhere.
+    pub kafka: Option<Kafka>,
     /// What is logged, and how.
     pub log: Log,
     /// Where traces go.
@@ -377,6 +381,7 @@ impl Config {
                 record: None,
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")), map: TenantMap::new(), manager: None },
+            kafka: None,
             telemetry: Telemetry::default(),
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             limits: Limits { calls_max: 1000 },

@@ -446,6 +446,7 @@ impl Vitals for House {
             // What else lies in the folder makes nobody unready.
             plugins: self.settings.needed().iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
+            kafka: None,
         }
     }
 

@@ -24,6 +24,7 @@ pub use problem::Problem;
 pub use server::{Certificate, CertificateError, serve};
 pub use tickets::{TICKET_KEPT, TicketError, Tickets};
 
+use crate::adapters::events::kafka::KafkaStats;
 use crate::adapters::metrics::{Metrics, Readings};
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -52,6 +53,28 @@ pub struct Readiness {
     pub plugins: Vec<PluginState>,
     /// New calls are no longer taken.
     pub draining: bool,
+    /// Whether events reach Kafka; none where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaHealth>,
+}
+
+/// The events' way to Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KafkaHealth {
+    /// `up`, or `waiting`: events stay in the spool for now.
+    pub state: &'static str,
+    /// Bounded code of what stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// Events that Kafka has not acknowledged.
+    pub lag_events: u64,
+}
+
+impl From<KafkaStats> for KafkaHealth {
+    fn from(stats: KafkaStats) -> Self {
+        let state = if stats.trouble.is_none() { "up" } else { "waiting" };
+        Self { state, code: stats.trouble, lag_events: stats.lag }
+    }
 }
 
 /// One Asterisk as seen from here.
@@ -77,6 +100,11 @@ impl Readiness {
     pub fn ready(&self) -> bool {
         let heard = self.event_sources.is_empty() || self.event_sources.iter().any(|source| source.up);
         heard && !self.draining && self.plugins.iter().all(|plugin| plugin.state == "ready")
+    }
+
+    /// Calls are taken, and something that they do without is missing.
+    pub fn degraded(&self) -> bool {
+        self.kafka.as_ref().is_some_and(|kafka| kafka.state != "up")
     }
 }
 
@@ -120,7 +148,11 @@ async fn ready(State(house): State<House>) -> Response {
         detail: Readiness,
     }
     let detail = house.vitals.readiness();
-    let (code, status) = if detail.ready() { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not_ready") };
+    let (code, status) = match (detail.ready(), detail.degraded()) {
+        (true, false) => (StatusCode::OK, "ready"),
+        (true, true) => (StatusCode::OK, "degraded"),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
+    };
     (code, Json(Body { status, detail })).into_response()
 }
 

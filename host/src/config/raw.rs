@@ -3,6 +3,7 @@
 mod agent;
 
 use super::http::RawHttp;
+use super::kafka::RawKafka;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
 use super::{Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
@@ -30,6 +31,7 @@ pub(super) struct RawConfig {
     recording: RawRecording,
     plugins: RawPlugins,
     tenants: RawTenants,
+    kafka: RawKafka,
     log: RawLog,
     telemetry: RawTelemetry,
     limits: RawLimits,
@@ -198,6 +200,7 @@ impl RawConfig {
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
+        config.kafka = self.kafka.resolve(environment, faults);
         self.telemetry.resolve(&mut config.telemetry, environment, faults);
         self.tenants.resolve(&mut config.tenants, environment, faults);
         at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
