@@ -1,13 +1,15 @@
 # syntax=docker/dockerfile:1
 # The same build as `cargo xtask dist`, which a test runs in a clean Debian chroot; see README.
 FROM rust:1.95-bookworm AS build
-# The base image has a C compiler and make; libopus is built by cmake as well.
+# The base image has C and C++ compilers, make and OpenSSL; libopus is built by cmake as well.
 RUN apt-get update && apt-get install -y --no-install-recommends cmake && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN cargo xtask dist
 
 FROM debian:bookworm-slim
+# The TLS of Kafka's client.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libssl3 && rm -rf /var/lib/apt/lists/*
 COPY --from=build /src/target/dist /opt/voice-gateway
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001

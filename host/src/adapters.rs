@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod ami;
 pub mod ari;
+pub mod events;
 pub mod facts;
 mod here;
 pub mod http;

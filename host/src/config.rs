@@ -6,6 +6,7 @@
 mod agent;
 mod asterisk;
 mod http;
+mod kafka;
 mod raw;
 mod secret;
 mod source;
@@ -15,6 +16,7 @@ mod tenants;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
+pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
@@ -55,6 +57,8 @@ pub struct Config {
     pub tenants: Tenants,
     /// Where calls are kept beyond this gateway; none: nowhere.
     pub state: Option<State>,
+    /// Where events go; none: nowhere.
+    pub kafka: Option<Kafka>,
     /// What is logged, and how.
     pub log: Log,
     /// Where traces go.
@@ -382,6 +386,7 @@ impl Config {
             },
             tenants: Tenants { dir: None, default: Some(TenantId::new("demo")), map: TenantMap::new(), manager: None },
             state: None,
+            kafka: None,
             telemetry: Telemetry::default(),
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             limits: Limits { calls_max: 1000 },

@@ -456,6 +456,7 @@ impl Vitals for House {
             plugins: self.settings.needed().iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
             state: self.states.as_ref().map(|states| states.health()),
+            kafka: None,
         }
     }
 

@@ -25,16 +25,20 @@
 //! Extensions of the laboratory: `120` and `121` the agent by chan_websocket in linear samples of 16 kHz and in Opus; `100` the agent (application `vg-test`, argument `tenant=demo`), `110` to `119` the same for the applications
 //! `vg-test-0` to `vg-test-9`, `200` echo, `201` a tone of 1004 Hz, `202` rings for ever, `203` busy. A transfer goes to `people,human`, which
 //! answers with the tone; a caller whom no gateway takes hears an announcement.
+//!
+//! [`Kafka`] is a real one as well, with ports and a folder of its own, to be killed, stopped and started again.
 
 mod asterisk;
 mod callee;
 mod calm;
 mod caller;
 mod issued;
+mod kafka;
 mod listen;
 mod operator;
 mod proxy;
 pub mod prompts;
+mod service;
 mod sound;
 mod voice;
 pub mod wire;
@@ -44,6 +48,7 @@ pub use callee::SipCallee;
 pub use caller::{CallRecord, EndedBy, Ringing, SipCaller, SipLine};
 pub use calm::Calm;
 pub use issued::Issued;
+pub use kafka::{Kafka, Record, consume};
 pub use listen::{Likeness, Sameness, compare, likeness, rms, tone_share};
 pub use operator::{Line, Operator};
 pub use proxy::Proxy;

@@ -58,5 +58,5 @@ pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
         run(&mut gateway)
     });
     // Asterisk goes whatever the outcome; the outcome is what the user asked about.
-    outcome.and(lab::act(ctx, "down"))
+    outcome.and(lab::down(ctx))
 }

@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::{env, fs, process::Command};
 
 /// What a build needs beyond Rust itself, as the Dockerfile's image has it.
-const CHROOT_PACKAGES: &str =
-    "apt,ca-certificates,clang-14,cmake,debian-archive-keyring,gcc,libc6-dev,lld-14,make,python3-pip,xz-utils";
+const CHROOT_PACKAGES: &str = "apt,ca-certificates,clang-14,cmake,debian-archive-keyring,g++,gcc,libc6-dev,libssl-dev,lld-14,make,pkg-config,python3-pip,xz-utils";
 
 /// Release build of the gateway and its plugins: `target/dist/{bin/voice-gateway,plugins/*.wasm,LICENSE,NOTICE}`.
 pub fn build(ctx: &Context) -> Result<()> {

@@ -107,7 +107,7 @@ fn node(interpreter: &Interpreter, kit: &Kit, pins: &Path, into: &Path) -> Resul
 
 /// Makes a folder of the cache whole or not at all, unless it is there; what is there is never changed. `make` is given a folder to fill
 /// that becomes this one.
-fn once(ctx: &Context, folder: &Path, what: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub fn once(ctx: &Context, folder: &Path, what: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! The laboratory: a real Asterisk 22 from Debian's own packages, in a chroot, and an Asterisk 16 beside it. The scripts in `tests/lab` do the work.
 
 use crate::context::{Context, capture, run};
+use crate::services;
 use crate::setup::{self, LABORATORY, UNPACK};
 use anyhow::{Context as _, Result, bail};
 use std::io::ErrorKind;
@@ -76,12 +77,16 @@ pub fn unpack(ctx: &Context, root: &Path, suite: &str, packages: &str) -> Result
     run(Command::new(ctx.repo.join("tests/lab/chroot.sh")).arg(root).args([suite, packages, "extract"]))
 }
 
-/// `cargo xtask lab up|down|status`: instance 0 of the laboratory, for playing by hand.
+/// `cargo xtask lab up|down|status`: instance 0 of the laboratory, a Kafka and a Redis, for playing by hand.
 pub fn act(ctx: &Context, act: &str) -> Result<()> {
     match act {
-        "up" => up(ctx),
-        "down" => run(script(ctx, "stop")?.arg("0")),
-        "status" => status(ctx),
+        "up" => up(ctx).and_then(|()| services::up(ctx)),
+        // Each is ended, whatever became of the other.
+        "down" => down(ctx).and(services::down(ctx)),
+        "status" => {
+            services::status(ctx);
+            status(ctx)
+        }
         other => bail!("unknown: lab {other}; up, down and status exist"),
     }
 }
@@ -124,6 +129,11 @@ pub fn up(ctx: &Context) -> Result<()> {
         bail!("Asterisk ended with {status}");
     }
     status(ctx)
+}
+
+/// Ends instance 0, and nothing else.
+pub fn down(ctx: &Context) -> Result<()> {
+    run(script(ctx, "stop")?.arg("0"))
 }
 
 fn status(ctx: &Context) -> Result<()> {

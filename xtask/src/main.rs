@@ -12,6 +12,7 @@ mod lab;
 mod plugins;
 mod registry;
 mod runner;
+mod services;
 mod setup;
 mod stt_local;
 mod templates;
@@ -45,7 +46,7 @@ cargo xtask <chore>
                         the same: how long their answers take, with vendors as slow as they were published to be
   bench vendors [NAME...]
                         what each vendor's plugin costs, or those named
-  lab up|down|status    an Asterisk to play with, on loopback
+  lab up|down|status    an Asterisk, a Kafka and a Redis to play with, on loopback
   dist [--in-chroot]    release build to target/dist; --in-chroot proves it in a clean Debian
 
 environment

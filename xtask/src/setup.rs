@@ -32,6 +32,9 @@ pub const BUILD: &[Need] = &[
     Need { program: "cc", package: "gcc libc6-dev", why: "links host programs" },
     Need { program: "cmake", package: "cmake", why: "builds libopus, the reference implementation of the Opus codec" },
     Need { program: "make", package: "make", why: "is what cmake builds with" },
+    Need { program: "c++", package: "g++", why: "is asked for by librdkafka, the client of Kafka" },
+    Need { program: "pkg-config", package: "pkg-config", why: "finds OpenSSL" },
+    Need { program: "/usr/include/openssl/ssl.h", package: "libssl-dev", why: "is the TLS of librdkafka" },
 ];
 
 /// `cargo xtask setup`.
@@ -43,6 +46,7 @@ pub fn all(ctx: &Context) -> Result<()> {
     crate::fuzz::prepare(ctx)?;
     crate::templates::prepare(ctx);
     crate::lab::prepare_stories(ctx)?;
+    crate::services::prepare(ctx)?;
     ctx.say("everything is here: try `cargo xtask demo`, then `cargo xtask test`");
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
 use crate::context::{Context, run};
-use crate::{dist, fuzz, judges, lab, plugins, registry, runner, setup, templates};
+use crate::{dist, fuzz, judges, lab, plugins, registry, runner, services, setup, templates};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -21,6 +21,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     registry::prepare(ctx)?;
     judges::prepare(ctx)?;
     lab::prepare_stories(ctx)?;
+    services::prepare(ctx)?;
     // The stories of the command line run the program itself, which `cargo test` alone would not build.
     ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;
     templates::build(ctx, size == "full")?;
@@ -28,7 +29,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     // Stories report what they measured; the runner would keep that to itself when they pass.
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters).args(["--", "--show-output"]);
     // Long proofs read their size; the stories find Asterisk.
-    cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx));
+    cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx)).env("VG_CACHE", &ctx.cache);
     let unsteady = ctx.step("run the tests", || runner::tests(ctx, cargo))?;
     if filters.is_empty() {
         fuzz::fuzz(ctx, None, if size == "full" { fuzz::FULL_SECONDS } else { fuzz::CI_SECONDS })?;
@@ -36,6 +37,9 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     }
     for name in unsteady {
         ctx.say(format_args!("unsteady: {name} failed once and held when it ran again, alone; its words are above"));
+    }
+    if let Some(reason) = services::kafka_missing(ctx) {
+        ctx.say(format_args!("Kafka was not to be had ({reason}): its stories ran on a mock cluster"));
     }
     ctx.say(match size {
         "ci" => "all tests passed; long proofs ran at CI size, `cargo xtask test --full` runs them at full size",

@@ -24,6 +24,7 @@ pub use problem::Problem;
 pub use server::{Certificate, CertificateError, serve};
 pub use tickets::{TICKET_KEPT, TicketError, Tickets};
 
+use crate::adapters::events::kafka::KafkaStats;
 use crate::adapters::metrics::{Metrics, Readings};
 use crate::adapters::state::StateHealth;
 use axum::extract::State;
@@ -56,6 +57,28 @@ pub struct Readiness {
     /// Whether calls are kept beyond this gateway; none where that was not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StateHealth>,
+    /// Whether events reach Kafka; none where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaHealth>,
+}
+
+/// The events' way to Kafka.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KafkaHealth {
+    /// `up`, or `waiting`: events stay in the spool for now.
+    pub state: &'static str,
+    /// Bounded code of what stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// Events that Kafka has not acknowledged.
+    pub lag_events: u64,
+}
+
+impl From<KafkaStats> for KafkaHealth {
+    fn from(stats: KafkaStats) -> Self {
+        let state = if stats.trouble.is_none() { "up" } else { "waiting" };
+        Self { state, code: stats.trouble, lag_events: stats.lag }
+    }
 }
 
 /// One Asterisk as seen from here.
@@ -86,6 +109,7 @@ impl Readiness {
     /// Calls are taken, and something that they do without is missing.
     pub fn degraded(&self) -> bool {
         self.state.as_ref().is_some_and(|state| state.state != "up")
+            || self.kafka.as_ref().is_some_and(|kafka| kafka.state != "up")
     }
 }
 

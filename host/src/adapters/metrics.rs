@@ -5,10 +5,12 @@
 
 mod asterisk;
 mod follower;
+mod kafka;
 mod providers;
 mod state;
 mod turns;
 
+use crate::adapters::events::kafka::KafkaStats;
 use crate::adapters::recording::RecordingStats;
 use crate::adapters::state::StateReadings;
 use crate::adapters::tenants::RemoteStats;
@@ -19,6 +21,7 @@ use asterisk::AsteriskMetrics;
 pub use asterisk::AsteriskReadings;
 use follower::Follower;
 pub use follower::Paced;
+use kafka::KafkaMetrics;
 use prometheus::core::Collector;
 use prometheus::{
     Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -100,6 +103,12 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_calls_started_total", &[], "Calls taken in."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
     counter("vg_fillers_total", &[], "Fillers that were said because an answer was late."),
+    counter("vg_kafka_delivered_total", &[], "Events that Kafka has acknowledged; one that went twice counts twice."),
+    counter("vg_kafka_failures_total", &["code"], "Producers that had to be made anew, by why: no_topic, not_permitted, credentials, tls, fatal, spool, client, other."),
+    gauge("vg_kafka_in_flight", &[], "Events on their way to Kafka."),
+    gauge("vg_kafka_lag_events", &[], "Events of the spool that Kafka has not acknowledged."),
+    counter("vg_kafka_set_aside_total", &["code"], "Events that no broker takes, set aside beside the spool: too_large, invalid."),
+    gauge("vg_kafka_up", &[], "1 while Kafka takes events, 0 while they wait in the spool; 0 where there is none."),
     counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session); first clauses of answers, likewise: clause_kept, clause_spoken."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
@@ -219,6 +228,8 @@ pub struct Readings {
     pub ari_sockets_up: u64,
     /// The Asterisks.
     pub asterisk: AsteriskReadings,
+    /// The events' way to Kafka; none where they go nowhere.
+    pub kafka: Option<KafkaStats>,
 }
 
 /// The metrics of this process. Shared by reference; every method may be called from anywhere.
@@ -279,6 +290,7 @@ struct Read {
     ari_malformed: IntCounter,
     ari_sockets_up: Gauge,
     asterisk: AsteriskMetrics,
+    kafka: KafkaMetrics,
     recordings_live: Gauge,
     recordings: IntCounterVec,
     recording_blocks_dropped: IntCounter,
@@ -462,6 +474,7 @@ impl Read {
             ari_malformed: plain_counter(registry, "vg_ari_events_malformed_total"),
             ari_sockets_up: plain_gauge(registry, "vg_ari_sockets_up"),
             asterisk: AsteriskMetrics::new(registry),
+            kafka: KafkaMetrics::new(registry),
         }
     }
 
@@ -472,6 +485,7 @@ impl Read {
         self.ari_sockets_up.set(readings.ari_sockets_up as f64);
         self.asterisk.follow(&readings.asterisk);
         self.state.follow(&readings.state);
+        self.kafka.follow(readings.kafka.as_ref());
         self.recordings_live.set(readings.recordings.live as f64);
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);

@@ -3,6 +3,7 @@
 mod agent;
 
 use super::http::RawHttp;
+use super::kafka::RawKafka;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
@@ -32,6 +33,7 @@ pub(super) struct RawConfig {
     plugins: RawPlugins,
     tenants: RawTenants,
     state: RawState,
+    kafka: RawKafka,
     log: RawLog,
     telemetry: RawTelemetry,
     limits: RawLimits,
@@ -200,6 +202,7 @@ impl RawConfig {
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
+        config.kafka = self.kafka.resolve(environment, faults);
         self.telemetry.resolve(&mut config.telemetry, environment, faults);
         config.state = self.state.resolve(environment, faults);
         self.tenants.resolve(&mut config.tenants, environment, faults);

@@ -1,6 +1,7 @@
 //! `doctor`: what of the surroundings helps or hinders the gateway.
 
 mod asterisk;
+mod kafka;
 mod machine;
 mod report;
 mod state;
@@ -37,6 +38,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
         asterisks.push(if options.asterisk { Row::fault("asterisk", none) } else { Row::fine("asterisk", none) });
     }
     report.extend("asterisk", asterisks);
+    report.extend("events", kafka::rows(config.kafka.as_ref()).await);
     say(&report);
     Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -78,6 +78,22 @@ async fn it_is_not_ready_while_draining_or_deaf_or_without_its_plugins() {
 }
 
 #[tokio::test]
+async fn events_that_wait_for_kafka_make_it_degraded_and_take_no_call_away() {
+    let (address, vitals, _) = house().await;
+    let kafka = |trouble| Some(KafkaStats { lag: 7, trouble, ..KafkaStats::default() }.into());
+    *vitals.0.lock().unwrap() = Readiness { kafka: kafka(Some("unreachable")), ..Readiness::default() };
+    let answer = ask(address, "GET", "/health/ready").await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"status\":\"degraded\""), "{answer}");
+    assert!(answer.contains("\"kafka\":{\"state\":\"waiting\",\"code\":\"unreachable\",\"lag_events\":7}"), "{answer}");
+    *vitals.0.lock().unwrap() = Readiness { kafka: kafka(None), ..Readiness::default() };
+    let answer = ask(address, "GET", "/health/ready").await;
+    assert!(
+        answer.contains("\"status\":\"ready\"") && answer.contains("\"kafka\":{\"state\":\"up\",\"lag_events\":7}"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn metrics_are_scraped_with_the_readings_of_that_moment() {
     let (address, _, _) = house().await;
     let answer = ask(address, "GET", "/metrics").await;

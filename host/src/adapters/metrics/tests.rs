@@ -114,6 +114,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
             ami_connect_faults: vec![("certificate", 1)],
             ..AsteriskReadings::default()
         },
+        kafka: Some(KafkaStats { failed: [("fatal", 1)].into(), aside: [("too_large", 1)].into(), ..KafkaStats::default() }),
         ..Readings::default()
     };
     let text = observed().render(&readings);

@@ -1,0 +1,3 @@
+//! Events of calls, on their way out of the house.
+
+pub mod kafka;
