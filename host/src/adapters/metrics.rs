@@ -124,7 +124,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
     histogram("vg_shadow_distance_words_ratio", &["tenant", "plugin"], "Words of a second listener (a tenant's shadow) that differ, to words of the first, by turn."),
-    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency."),
+    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency, budget."),
     histogram("vg_shadow_final_delay_seconds", &["tenant", "plugin"], "So much later than the first's a second listener's last words of a turn came; below 0 where they came earlier."),
     counter("vg_shadow_turns_total", &["tenant", "plugin", "outcome"], "Turns that a second listener heard as well: same, differs, missing (it understood nothing), extra (only it did)."),
     counter("vg_slo_turns_total", &["stage", "kept"], "Turns by whether they kept what is promised: partial (first words heard in less than 500 ms), agent (a first clause in less than 2 s), tts (its sound in less than 1 s), turn (answered in less than 3 s)."),
@@ -141,7 +141,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
-    counter("vg_usage_units_total", &["tenant", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests."),
+    counter("vg_usage_units_total", &["tenant", "role", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests. Roles: hearing, speaking, shadow."),
     counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
@@ -375,9 +375,9 @@ impl Observe for Metrics {
             Observation::ShadowDropped { plugin, code } => self.providers.shadow_dropped(plugin, code),
             Observation::SessionAwaited { role, plugin, outcome } => self.providers.session_awaited(role, plugin, outcome),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
-            Observation::Used { tenant, plugin, usage } => {
+            Observation::Used { tenant, who, plugin, usage } => {
                 for (unit, count) in usage.units().into_iter().filter(|(_, count)| *count > 0) {
-                    self.usage.with_label_values(&[tenant.as_str(), plugin.as_str(), unit]).inc_by(count);
+                    self.usage.with_label_values(&[tenant.as_str(), who.code(), plugin.as_str(), unit]).inc_by(count);
                 }
             }
             Observation::SpeechFaulty { plugin, fault } => {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use vg_domain::call::{Overlap, Progress, Speculation, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
-use vg_domain::event::{Fact, ShadowTurn};
+use vg_domain::event::{Fact, ShadowTurn, Worker};
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
@@ -456,6 +456,8 @@ pub enum Observation {
     Used {
         /// Who pays for it.
         tenant: TenantId,
+        /// As what.
+        who: Worker,
         /// Which plugin.
         plugin: PluginId,
         /// How much.

@@ -3,19 +3,24 @@
 use super::rig::*;
 use serde_json::json;
 use vg_domain::dialling::AnsweredBy;
-use vg_domain::event::{Fact, Role};
+use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::{PluginId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::speech::Extent;
 use vg_domain::transfer::TransferMode;
 use vg_domain::turn::{LatencyParts, TurnRecord};
+use vg_domain::usage::Usage;
 
 const SECRET: &str = "my name is Smith";
 
 fn turn(turn: u32, latency: Option<LatencyParts>) -> Fact {
     let text = || Mask::new().mask_final(Heard::new(SECRET.to_owned()));
     Fact::Turn(TurnRecord { turn: TurnId(turn), heard: text(), said: text(), latency, spans: Vec::new(), interrupted: turn == 2 })
+}
+
+fn used(audio_ms: u64, characters: u64) -> Usage {
+    Usage { audio_ms, characters, requests: 1 }
 }
 
 fn told() -> Vec<Fact> {
@@ -49,6 +54,9 @@ fn told() -> Vec<Fact> {
         Fact::Transferring { kind: queue, mode: TransferMode::Blind },
         Fact::TransferFailed { kind: queue, mode: TransferMode::Blind, code: "busy" },
         Fact::Referred { kind: "external" },
+        Fact::Used { who: Worker::Hearing, plugin: PluginId::new("stt-a"), usage: used(6_000, 0) },
+        Fact::Used { who: Worker::Shadow, plugin: PluginId::new("stt-a"), usage: used(6_020, 0) },
+        Fact::Used { who: Worker::Speaking, plugin: PluginId::new("tts-a"), usage: used(0, 240) },
         Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 3 }),
     ]
 }
@@ -97,6 +105,14 @@ async fn a_call_is_explained_to_programs_and_to_people_without_a_word_or_a_numbe
             "ended"
         ]
     );
+
+    let row = |role: &str, plugin: &str, audio_ms: u64, characters: u64| {
+        json!({ "role": role, "plugin": plugin, "audio_ms": audio_ms, "characters": characters, "requests": 1 })
+    };
+    let usage =
+        json!([row("hearing", "stt-a", 6_000, 0), row("shadow", "stt-a", 6_020, 0), row("speaking", "tts-a", 0, 240)]);
+    assert_eq!(explained["call"]["usage"], usage);
+    assert_eq!(server.ask("GET /v1/calls/up", &token, "", "").await.json()["usage"], usage);
 
     let page = server.ask("GET /v1/calls/up/explain", &token, "accept: text/plain\r\n", "").await;
     assert!(page.head.contains("content-type: text/plain; charset=utf-8") && page.head.contains("vary: accept"), "{page:?}");

@@ -2,7 +2,7 @@
 
 use super::{Event, Explained, FellRow, HandedRow, OwnerName, TurnRow};
 use crate::adapters::http::calls::StateName;
-use crate::adapters::http::calls::bodies::DirectionName;
+use crate::adapters::http::calls::bodies::{DirectionName, UsageRow};
 use std::fmt::{self, Display, Formatter};
 use vg_domain::outcome::EndCause;
 
@@ -11,6 +11,7 @@ impl Display for Explained {
         self.head(f)?;
         self.waited(f)?;
         self.fell(f)?;
+        self.worked(f)?;
         self.happened(f)
     }
 }
@@ -76,6 +77,15 @@ impl Explained {
         }
     }
 
+    fn worked(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let rows = &self.call.usage;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nwhat providers worked, by their own count")?;
+        rows.iter().try_for_each(|row| writeln!(f, "  {}", Worked(row)))
+    }
+
     fn happened(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "\nwhat happened")?;
         if self.steps_dropped > 0 {
@@ -129,6 +139,28 @@ impl Display for Fell<'_> {
             Some(plugin) => write!(f, "{role} ({plugin}): {code}"),
             None => write!(f, "{role}: {code}"),
         }
+    }
+}
+
+/// What a provider worked; counts of 0 are left out.
+struct Worked<'a>(&'a UsageRow);
+
+impl Display for Worked<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let UsageRow { role, plugin, audio_ms, characters, requests } = self.0;
+        write!(f, "{role} ({plugin}):")?;
+        let mut comma = "";
+        if *audio_ms > 0 {
+            write!(f, " {} of sound", Span(*audio_ms))?;
+            comma = ",";
+        }
+        for (count, noun) in [(*characters, "character"), (*requests, "request")] {
+            if count > 0 {
+                write!(f, "{comma} {}", Times(count, noun))?;
+                comma = ",";
+            }
+        }
+        Ok(())
     }
 }
 
