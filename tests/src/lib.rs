@@ -13,6 +13,7 @@ pub mod load;
 pub mod program;
 pub mod rig;
 pub mod scene;
+pub mod tls;
 pub mod words;
 
 /// How much of a long proof is run: `VG_TEST_SIZE` of `cargo xtask test [--full]`.
