@@ -98,6 +98,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
     counter("vg_fillers_total", &[], "Fillers that were said because an answer was late."),
     counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session); first clauses of answers, likewise: clause_kept, clause_spoken."),
+    histogram("vg_media_flush_seconds", &[], "How long the other end of a media socket (Asterisk's chan_websocket) took to throw away what waited there to be played, from the order to its word that it is done."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
@@ -148,6 +149,9 @@ pub const CATALOGUE: &[Metric] = &[
 /// Bounds of turn latencies in seconds; 0.5, 1, 2 and 3 are bounds of the source design.
 const LATENCY_BOUNDS_S: &[f64] =
     &[0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 5.0, 10.0];
+
+/// Bounds of answers to a flush in seconds: 0.02 is a packet's length.
+const FLUSH_BOUNDS_S: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 5.0];
 
 /// What other adapters count by themselves: totals since start, and states at this moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -236,6 +240,7 @@ pub struct Metrics {
     set_up: HistogramVec,
     dead_air: IntCounter,
     inactive: IntCounter,
+    flushed: HistogramVec,
     read: Mutex<Read>,
 }
 
@@ -304,6 +309,7 @@ impl Metrics {
             paths_tested: counters(&registry, "vg_media_paths_tested_total"),
             dead_air: plain_counter(&registry, "vg_dead_air_total"),
             inactive: plain_counter(&registry, "vg_media_inactive_total"),
+            flushed: histograms(&registry, "vg_media_flush_seconds", FLUSH_BOUNDS_S),
             read: Mutex::new(Read::new(&registry, recording_faults)),
             registry,
         }
@@ -407,6 +413,7 @@ impl Observe for Metrics {
                 tracing::info!("a call's packets stand still");
                 self.inactive.inc();
             }
+            Observation::Flushed(took) => self.flushed.with_label_values::<&str>(&[]).observe(took.as_secs_f64()),
             Observation::InputRefused { phase, input } => {
                 tracing::debug!(phase, input, "input refused");
                 self.inputs_refused.with_label_values(&[phase, input]).inc();

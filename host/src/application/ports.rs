@@ -470,6 +470,8 @@ pub enum Observation {
         /// What is wrong with it.
         fault: SpeechFault,
     },
+    /// The other end of a media socket has thrown away what it was told to, so long after it was told.
+    Flushed(Duration),
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

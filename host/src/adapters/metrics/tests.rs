@@ -70,6 +70,7 @@ fn observed() -> Metrics {
         Observation::ShadowDropped { plugin: PluginId::new("stt-y"), code: "slow" },
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::Flushed(Duration::from_millis(7)),
         Observation::Used {
             tenant: TenantId::new("demo"),
             who: Worker::Shadow,
