@@ -125,6 +125,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
             config::OnSilentPath::End => OnSilentPath::End,
         },
     };
+    let observe = Arc::clone(&services.observe);
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let webhook = webhook(&config, &settings, &plugins)?;
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
@@ -165,7 +166,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         servers.spawn(async move { ami.run(close).await });
     }
     let tickets = Arc::new(Tickets::default());
-    let mut public = media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets));
+    let mut public = media_ws::router(shard, incoming, config.media.silence, Arc::clone(&tickets), observe);
     public = public.merge(ari::router(&vitals.asterisks));
     if let Some(webhook) = &vitals.webhook {
         public = public.merge(webhook.router());

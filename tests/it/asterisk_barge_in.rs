@@ -188,6 +188,8 @@ async fn agent_is_silent_within_a_third_of_a_second_of_a_voice_over_it_by_websoc
     let (flushed, marked, done) = (told(&from, "FLUSH_MEDIA"), told(&from, "MARK_MEDIA"), told(&to, "MEDIA_MARK_PROCESSED"));
     assert!(flushed.len() >= TIMES, "{} flushes of {TIMES} interruptions", flushed.len());
     assert_eq!((marked.len(), done.len()), (flushed.len(), flushed.len()), "every mark is answered");
+    let counted = house.metric("vg_media_flush_seconds_count").await.unwrap();
+    assert_eq!(counted, flushed.len() as f64, "each is measured");
     let soon = Duration::from_millis(40) + call.stall;
     for (_, confirmed) in &call.moments {
         // The order may be on its way before the word of it is.

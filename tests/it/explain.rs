@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::tenant::TenantSettings;
+use vg_domain::usage::Usage;
 use vg_tests::program;
 use vg_tests::rig::{Caller, Rig};
 use voice_gateway::adapters::http::auth::Auth;
@@ -49,7 +50,10 @@ async fn ask(caller: &mut Caller, words: &str) {
 fn a_call() -> Vec<(CallId, TenantId, Fact)> {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
         let rig = Rig::start(1);
-        rig.script(|script| script.hearing_falls.push_back("trap"));
+        rig.script(|script| {
+            script.hearing_falls.push_back("trap");
+            script.listener_worked = Some(Usage { audio_ms: 61_500, characters: 0, requests: 2 });
+        });
         let mut caller = rig.call().await;
         caller.listen().await;
         ask(&mut caller, "what time is it").await;
@@ -113,6 +117,7 @@ fn a_rung_that_fell_and_a_turn_that_waited_for_the_agent_are_what_the_page_says(
             "setting         0.75 s",
             "longest: turn 2, ",
             "hearing (stt-fake): trap, 1 time",
+            "hearing (stt-fake): 1 min 01.5 s of sound, 2 requests",
         ] {
             assert!(has(part), "{part} is missing in\n{page}");
         }
@@ -138,6 +143,7 @@ fn a_rung_that_fell_and_a_turn_that_waited_for_the_agent_are_what_the_page_says(
         let told = explain(&[&call, "--url", &url, "--json"]).await;
         let json: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
         assert_eq!(json["waits"]["longest"]["waited_for"], "agent");
+        assert_eq!(json["call"]["usage"][0]["audio_ms"], 61_500);
 
         // Another tenant's call is not there; a token is never sent in the clear to another machine.
         let elsewhere = "http://192.0.2.1";

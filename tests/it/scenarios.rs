@@ -6,7 +6,7 @@ use std::path::Path;
 use vg_tests::scene::{SceneFault, perform, perform_all};
 
 /// So many there are at least: none goes unnoticed.
-const SCENARIOS_MIN: usize = 130;
+const SCENARIOS_MIN: usize = 150;
 
 #[test]
 fn every_scenario_goes_as_it_is_written() {
@@ -14,6 +14,28 @@ fn every_scenario_goes_as_it_is_written() {
     let (count, faults) = perform_all(&folder);
     assert!(faults.is_empty(), "{} of {count} scenarios fail:\n\n{}", faults.len(), faults.join("\n"));
     assert!(count >= SCENARIOS_MIN, "{count} scenarios");
+}
+
+#[test]
+fn every_row_of_the_design_names_scenarios_that_are_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios");
+    let table = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let (_, table) = table.split_once("## Which rows they are").unwrap();
+    let rows = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" | "))
+        .filter(|(_, names)| !names.starts_with("Scen"));
+    let mut count = 0;
+    for (row, names) in rows {
+        count += 1;
+        // Every other piece stands between marks.
+        let names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{row}: no scenario");
+        let scenarios = names.iter().filter(|name| !name.starts_with('-'));
+        let missing: Vec<_> = scenarios.filter(|name| !folder.join(format!("{name}.toml")).is_file()).collect();
+        assert!(missing.is_empty(), "{row}: {missing:?}");
+    }
+    assert!(count >= 40, "{count} rows");
 }
 
 /// A call in which the caller asks once, and what is expected of it.

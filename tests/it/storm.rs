@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{interval, sleep, timeout};
 use vg_tests::load::asterisk::Left;
 use vg_tests::load::gateway::{Used, quantile_ms, used};
-use vg_tests::load::scene::{Scene, Wishes};
+use vg_tests::load::scene::{Agent, Scene, Wishes};
 use vg_tests::{Size, program};
 
 /// Set-ups in a second: 500 a minute.
@@ -38,6 +38,7 @@ impl Storm {
             callers: CALLERS,
             pause: Duration::from_secs(1),
             latencies: vg_sim::Latencies::published(),
+            agent: Agent::Builtin,
         };
         Self { scene: Scene::start(&wishes, |_| None).await.unwrap(), up: VecDeque::new(), next: 0 }
     }

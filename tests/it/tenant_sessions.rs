@@ -140,7 +140,7 @@ async fn what_a_plugin_says_that_it_has_worked_is_counted_when_the_call_has_ende
     let phone = house.phone("acme").await.unwrap();
     // The greeting and its sound.
     until_metric(&house, "vg_call_setup_seconds_count{part=\"greeting\"}", |greeted| greeted >= 1.0).await;
-    let worked = "vg_usage_units_total{plugin=\"tts-local\",tenant=\"acme\",unit=\"characters\"}";
+    let worked = "vg_usage_units_total{plugin=\"tts-local\",role=\"speaking\",tenant=\"acme\",unit=\"characters\"}";
     assert_eq!(house.metric(worked).await.unwrap_or(0.0), 0.0, "not before the end");
     phone.hang_up().await.1.unwrap();
     until_metric(&house, worked, |characters| characters == 16.0).await;

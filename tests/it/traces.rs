@@ -16,6 +16,7 @@ use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use prost::Message;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
@@ -23,8 +24,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
 use vg_tests::agent::{Orchestrator, Shape};
-use vg_tests::house::{House, recording};
+use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::rig::Rig;
+use vg_tests::tls::{self, Authority};
 use voice_gateway::adapters::otlp::Tracer;
 use voice_gateway::application::ports::{Observation, Observe};
 use voice_gateway::config::{Config, Machine};
@@ -60,22 +62,36 @@ impl Got {
 struct Collector {
     at: SocketAddr,
     got: Arc<Got>,
+    authority: Option<Authority>,
+    connections: Arc<AtomicUsize>,
     _server: JoinSet<()>,
 }
 
 impl Collector {
     async fn start(moods: impl IntoIterator<Item = Mood>) -> Self {
+        Self::run(moods, None).await
+    }
+
+    /// By TLS, with a certificate of an authority of its own.
+    async fn start_tls() -> Self {
+        Self::run([], Some(Authority::new())).await
+    }
+
+    async fn run(moods: impl IntoIterator<Item = Mood>, authority: Option<Authority>) -> Self {
         let got = Arc::new(Got { moods: Mutex::new(moods.into_iter().collect()), asked: Mutex::default() });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let router = Router::new().route("/base/v1/traces", post(take)).with_state(Arc::clone(&got));
         let mut server = JoinSet::new();
-        server.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { at, got, _server: server }
+        let connections = Arc::<AtomicUsize>::default();
+        server.spawn(tls::serve(listener, router, authority.as_ref().map(Authority::acceptor), Arc::clone(&connections)));
+        Self { at, got, authority, connections, _server: server }
     }
 
     fn config(&self) -> String {
-        format!("[telemetry]\notlp_endpoint = 'http://{}/base'\notlp_headers = {{ x-api-key = 'env:OTLP_KEY' }}\n", self.at)
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}/base", self.at);
+        format!("[telemetry]\notlp_endpoint = '{endpoint}'\notlp_headers = {{ x-api-key = 'env:OTLP_KEY' }}\n")
     }
 }
 
@@ -191,9 +207,14 @@ async fn observed() -> Observation {
 }
 
 fn tracer(toml: &str) -> Arc<Tracer> {
+    trusting(toml, &[])
+}
+
+/// One that trusts these authorities beside the system's.
+fn trusting(toml: &str, authorities: &[Vec<u8>]) -> Arc<Tracer> {
     let environment = [("OTLP_KEY".to_owned(), "s3cret".to_owned())];
     let config = Config::parse(toml, environment, &Machine::here()).unwrap();
-    Arc::new(Tracer::new(&config.telemetry.otlp.unwrap(), "one", &[]).unwrap())
+    Arc::new(Tracer::new(&config.telemetry.otlp.unwrap(), "one", authorities).unwrap())
 }
 
 #[tokio::test]
@@ -214,6 +235,41 @@ async fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     close.cancel();
     tasks.join_all().await;
     assert_eq!((counted("sent"), counted("refused"), counted("failed")), (17, 9, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_by_tls_is_believed_where_its_authority_is_the_operators_and_told_nothing_where_it_is_not() {
+    let collector = Collector::start_tls().await;
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, collector.authority.as_ref().unwrap().pem()).unwrap();
+    let toml = format!("[plugins]\ndir = {:?}\noperator_cas = [{ca:?}]\n{}", plugins_dir(), collector.config());
+    let mut house = House::with_environment(&toml, vec![("OTLP_KEY".to_owned(), "s3cret".to_owned())]).await.unwrap();
+    let mut phone = house.phone("demo").await.unwrap();
+    assert!(phone.until_answer_ended(QUIET, PATIENCE).await, "no greeting");
+    phone.say(&recording("time.wav").unwrap()).await;
+    house.fact("an answered turn", |_, fact| matches!(fact, Fact::Turn(_)).then_some(())).await.unwrap();
+    phone.hang_up().await.1.unwrap();
+    until("the trace has come", async || !collector.got.spans().is_empty()).await;
+    house.stop().await;
+    assert_eq!(collector.got.asked.lock().unwrap()[0].0["x-api-key"], "s3cret");
+
+    // One whom nobody knows, and one that somebody else is: nothing is sent to either, keys least of all, and that is counted.
+    let (taken, seen) = (collector.got.spans().len(), observed().await);
+    for authorities in [vec![], vec![Authority::new().pem().as_bytes().to_vec()]] {
+        let before = collector.connections.load(Ordering::Relaxed);
+        let (tracer, close) = (trusting(&collector.config(), &authorities), CancellationToken::new());
+        let (sender, until_closed) = (Arc::clone(&tracer), close.clone());
+        let mut sending = JoinSet::new();
+        sending.spawn(async move { sender.run(until_closed).await });
+        tracer.observe(&seen);
+        until("it is given up", async || !tracer.counts().is_empty()).await;
+        assert_eq!(tracer.counts(), [("failed", 9)]);
+        assert_eq!(collector.connections.load(Ordering::Relaxed), before + 3, "tried as one that is away");
+        close.cancel();
+        sending.join_all().await;
+    }
+    assert_eq!(collector.got.spans().len(), taken);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 use vg_domain::call::TurnEnd;
-use vg_domain::event::{Fact, Role};
+use vg_domain::event::{Fact, Worker};
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::speech::Extent;
@@ -370,7 +370,7 @@ async fn what_providers_have_worked_is_told_once_and_before_the_end() {
     nothing_left(&rig).await;
     let facts: Vec<Fact> = rig.published().into_iter().map(|(.., fact)| fact).collect();
     let used = facts.iter().filter(|fact| matches!(fact, Fact::Used { .. })).count();
-    let [.., Fact::Used { who: Role::Hearing, usage: told, .. }, Fact::Ended(_)] = &facts[..] else { panic!("{facts:?}") };
+    let [.., Fact::Used { who: Worker::Hearing, usage: told, .. }, Fact::Ended(_)] = &facts[..] else { panic!("{facts:?}") };
     assert_eq!((used, *told), (1, usage));
     let observed = rig.observations();
     let worked = observed.iter().filter(|seen| matches!(seen, Observation::Used { usage: told, .. } if *told == usage)).count();

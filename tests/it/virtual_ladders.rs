@@ -3,9 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
 use std::time::Duration;
-use vg_domain::event::{Fact, Role};
+use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::turn::TurnRecord;
+use vg_domain::usage::Usage;
 use vg_tests::rig::{Beside, CROWDED, Caller, HESITANT, LADDER, Order, Rig, SHADOWED, now};
 use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
 
@@ -299,6 +300,32 @@ async fn what_a_second_listener_understood_is_told_in_numbers() {
         })
         .collect();
     assert_eq!(told, [("differs", 4, 1), ("differs", 2, 4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_second_listener_worked_is_counted_for_the_tenant_and_marked_as_its_own() {
+    let rig = Rig::start(1);
+    let usage = Usage { audio_ms: 4_000, characters: 0, requests: 1 };
+    rig.script(|script| (script.listener_worked, script.beside) = (Some(usage), Beside::Understands("what time is it")));
+    two_turns(&rig, SHADOWED).await;
+    let told: Vec<(Worker, String, Usage)> = rig
+        .published()
+        .into_iter()
+        .filter_map(|(.., fact)| match fact {
+            Fact::Used { who, plugin, usage } => Some((who, plugin.to_string(), usage)),
+            _ => None,
+        })
+        .collect();
+    let expected = [(Worker::Hearing, "stt-fake".to_owned(), usage), (Worker::Shadow, "stt-beside".to_owned(), usage)];
+    assert_eq!(told, expected);
+    let observed = rig.observations().into_iter().filter_map(|seen| match seen {
+        Observation::Used { tenant, who, plugin, usage } => {
+            assert_eq!(tenant.as_str(), SHADOWED);
+            Some((who, plugin.to_string(), usage))
+        }
+        _ => None,
+    });
+    assert_eq!(observed.collect::<Vec<_>>(), expected);
 }
 
 /// Asks something of a tenant who says something while an answer is late.

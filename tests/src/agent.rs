@@ -6,17 +6,16 @@ pub mod brain;
 mod chat;
 mod grpc;
 mod http;
-mod tls;
 mod trouble;
 
 pub use brain::{Brain, Seen, Turn};
 pub use trouble::Trouble;
 
+use crate::tls::{self, Authority};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tls::Authority;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 

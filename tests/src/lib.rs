@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod redis;
 pub mod rig;
 pub mod scene;
+pub mod tls;
 pub mod words;
 
 /// How much of a long proof is run: `VG_TEST_SIZE` of `cargo xtask test [--full]`.

@@ -146,6 +146,11 @@ impl Latency {
         self.lock().page(whose, Instant::now())
     }
 
+    /// How long a tenant's whole turns took in the last hour; none where none was measured, or the tenant has no figures of its own.
+    pub fn totals(&self, tenant: &TenantId) -> Option<Percentiles> {
+        self.lock().totals(tenant, Instant::now())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -195,6 +200,12 @@ impl Book {
             figures.times[FIRST_WORDS].add(u32::try_from(after.as_millis()).unwrap_or(u32::MAX));
             figures.kept(Stage::Partial, after);
         });
+    }
+
+    fn totals(&self, tenant: &TenantId, now: Instant) -> Option<Percentiles> {
+        let mut totals = Buckets::default();
+        self.tenants.get(tenant)?.all.read(now).for_each(|figures| totals.join(&figures.times[TOTAL]));
+        totals.percentiles()
     }
 
     fn page(&self, whose: Whose<'_>, now: Instant) -> Page {

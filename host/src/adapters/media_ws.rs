@@ -13,7 +13,7 @@ pub use control::{Format, LatencyMs, PhoneFact, fuzz};
 use crate::adapters::here::{is_here, leads_here};
 use crate::adapters::http::{Problem, Tickets};
 use crate::adapters::rtp::Shards;
-use crate::application::ports::{IncomingCall, TenantHint};
+use crate::application::ports::{IncomingCall, Observe, TenantHint};
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{ConnectInfo, Query, State};
@@ -31,9 +31,15 @@ use vg_media::Silence;
 const MESSAGE_MAX: usize = 64 << 10;
 
 /// The route. Must be served with [`ConnectInfo`] of [`SocketAddr`]: who is not on this machine needs one of the `tickets`, and with one the call is
-/// that of the ticket's tenant. `silence` is what an Asterisk gets while there is nothing to say.
-pub fn router(shard: Arc<Shards>, incoming: mpsc::Sender<IncomingCall>, silence: Silence, tickets: Arc<Tickets>) -> Router {
-    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming, silence, tickets })
+/// that of the ticket's tenant. `silence` is what an Asterisk gets while there is nothing to say; `observe` learns how soon the other ends flush.
+pub fn router(
+    shard: Arc<Shards>,
+    incoming: mpsc::Sender<IncomingCall>,
+    silence: Silence,
+    tickets: Arc<Tickets>,
+    observe: Arc<dyn Observe>,
+) -> Router {
+    Router::new().route("/media/ws", get(accept)).with_state(Door { shard, incoming, silence, tickets, observe })
 }
 
 #[derive(Clone)]
@@ -42,6 +48,7 @@ struct Door {
     incoming: mpsc::Sender<IncomingCall>,
     silence: Silence,
     tickets: Arc<Tickets>,
+    observe: Arc<dyn Observe>,
 }
 
 #[derive(Deserialize)]

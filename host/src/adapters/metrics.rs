@@ -110,6 +110,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_kafka_set_aside_total", &["code"], "Events that no broker takes, set aside beside the spool: too_large, invalid."),
     gauge("vg_kafka_up", &[], "1 while Kafka takes events, 0 while they wait in the spool; 0 where there is none."),
     counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session); first clauses of answers, likewise: clause_kept, clause_spoken."),
+    histogram("vg_media_flush_seconds", &[], "How long the other end of a media socket (Asterisk's chan_websocket) took to throw away what waited there to be played, from the order to its word that it is done."),
     counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
     gauge("vg_media_legs_live", &[], "Media legs at this moment."),
     counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
@@ -136,7 +137,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
     counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
     histogram("vg_shadow_distance_words_ratio", &["tenant", "plugin"], "Words of a second listener (a tenant's shadow) that differ, to words of the first, by turn."),
-    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency."),
+    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency, budget."),
     histogram("vg_shadow_final_delay_seconds", &["tenant", "plugin"], "So much later than the first's a second listener's last words of a turn came; below 0 where they came earlier."),
     counter("vg_shadow_turns_total", &["tenant", "plugin", "outcome"], "Turns that a second listener heard as well: same, differs, missing (it understood nothing), extra (only it did)."),
     counter("vg_slo_turns_total", &["stage", "kept"], "Turns by whether they kept what is promised: partial (first words heard in less than 500 ms), agent (a first clause in less than 2 s), tts (its sound in less than 1 s), turn (answered in less than 3 s)."),
@@ -159,13 +160,16 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
-    counter("vg_usage_units_total", &["tenant", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests."),
+    counter("vg_usage_units_total", &["tenant", "role", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests. Roles: hearing, speaking, shadow."),
     counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
 /// Bounds of turn latencies in seconds; 0.5, 1, 2 and 3 are bounds of the source design.
 const LATENCY_BOUNDS_S: &[f64] =
     &[0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 5.0, 10.0];
+
+/// Bounds of answers to a flush in seconds: 0.02 is a packet's length.
+const FLUSH_BOUNDS_S: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0, 5.0];
 
 /// What other adapters count by themselves: totals since start, and states at this moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -258,6 +262,7 @@ pub struct Metrics {
     set_up: HistogramVec,
     dead_air: IntCounter,
     inactive: IntCounter,
+    flushed: HistogramVec,
     read: Mutex<Read>,
 }
 
@@ -328,6 +333,7 @@ impl Metrics {
             paths_tested: counters(&registry, "vg_media_paths_tested_total"),
             dead_air: plain_counter(&registry, "vg_dead_air_total"),
             inactive: plain_counter(&registry, "vg_media_inactive_total"),
+            flushed: histograms(&registry, "vg_media_flush_seconds", FLUSH_BOUNDS_S),
             read: Mutex::new(Read::new(&registry, recording_faults)),
             registry,
         }
@@ -399,9 +405,9 @@ impl Observe for Metrics {
             Observation::ShadowDropped { plugin, code } => self.providers.shadow_dropped(plugin, code),
             Observation::SessionAwaited { role, plugin, outcome } => self.providers.session_awaited(role, plugin, outcome),
             Observation::OverlapJudged(overlap) => self.overlaps.with_label_values(&[overlap.code()]).inc(),
-            Observation::Used { tenant, plugin, usage } => {
+            Observation::Used { tenant, who, plugin, usage } => {
                 for (unit, count) in usage.units().into_iter().filter(|(_, count)| *count > 0) {
-                    self.usage.with_label_values(&[tenant.as_str(), plugin.as_str(), unit]).inc_by(count);
+                    self.usage.with_label_values(&[tenant.as_str(), who.code(), plugin.as_str(), unit]).inc_by(count);
                 }
             }
             Observation::SpeechFaulty { plugin, fault } => {
@@ -431,6 +437,7 @@ impl Observe for Metrics {
                 tracing::info!("a call's packets stand still");
                 self.inactive.inc();
             }
+            Observation::Flushed(took) => self.flushed.with_label_values::<&str>(&[]).observe(took.as_secs_f64()),
             Observation::InputRefused { phase, input } => {
                 tracing::debug!(phase, input, "input refused");
                 self.inputs_refused.with_label_values(&[phase, input]).inc();

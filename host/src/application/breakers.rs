@@ -123,6 +123,9 @@ impl Breakers {
 
     /// A place of a second listener's own; the bounded code of why it is not asked now.
     pub(super) fn seat_of_shadow(&self, tenant: &TenantId, provider: &Provider) -> Result<Seat, &'static str> {
+        if self.budgets.is_spent(tenant, provider) {
+            return Err("budget");
+        }
         match self.standing(tenant, provider, now()) {
             Standing::Closed => self.seats.take(SHADOW, tenant, provider).ok_or("concurrency"),
             Standing::Open | Standing::Resting(_) => Err("breaker"),

@@ -30,13 +30,13 @@ use super::thinking::{Thinker, Thought};
 use super::turns::{AnsweredTurn, FirstWords};
 use orders::Pending;
 use recorded::Recorded;
-use shadowed::{compared, shadow};
+use shadowed::{compared, settled, shadow};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::{Call, CallAction, CallInput};
-use vg_domain::event::{Fact, Role};
+use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::{CallId, PluginId};
 use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
@@ -298,6 +298,7 @@ impl CallTask {
             CallAction::Release => {
                 // While that takes its time, they may say what they have worked.
                 self.listener.stop();
+                self.shadow(Shadow::stop);
                 self.speaker.part();
                 self.line.act(Act::Release).await;
             }
@@ -374,11 +375,12 @@ impl CallTask {
 
     /// Tells what everybody has worked.
     async fn settle(&mut self) {
-        let (hearing, speaking) = tokio::join!(self.listener.settle(), self.speaker.settle());
+        let (hearing, speaking, beside) = tokio::join!(self.listener.settle(), self.speaker.settle(), settled(&mut self.shadow));
         let of = |who, sums: Vec<_>| sums.into_iter().map(move |(plugin, usage)| (who, plugin, usage));
-        for (who, plugin, usage) in of(Role::Hearing, hearing).chain(of(Role::Speaking, speaking)) {
+        let all = of(Worker::Hearing, hearing).chain(of(Worker::Speaking, speaking)).chain(of(Worker::Shadow, beside));
+        for (who, plugin, usage) in all {
             let tenant = self.settings.tenant.clone();
-            self.services.observe.observe(&Observation::Used { tenant, plugin: plugin.clone(), usage });
+            self.services.observe.observe(&Observation::Used { tenant, who, plugin: plugin.clone(), usage });
             self.emit(Fact::Used { who, plugin, usage });
         }
     }

@@ -19,11 +19,12 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::sync::watch;
-use vg_domain::event::{AgentProfile, Fact};
-use vg_domain::ids::{CallId, DidId, TenantId, TrunkId, TurnId, UtteranceId};
+use vg_domain::event::{AgentProfile, Fact, Worker};
+use vg_domain::ids::{CallId, DidId, PluginId, TenantId, TrunkId, TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
+use vg_domain::usage::Usage;
 
 /// Takes what calls tell, and answers what was told lately.
 pub struct Desk {
@@ -53,8 +54,21 @@ pub struct Card {
     pub agent: Option<AgentProfile>,
     /// Turns that got an answer.
     pub turns: u32,
+    /// What speech providers have worked, told shortly before the end. *Invariant:* one of each plugin in each role.
+    pub used: Vec<Worked>,
     /// Counts from 1 in the order in which the tenant's calls began.
     number: u64,
+}
+
+/// What a speech provider has worked for a call, by its own count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worked {
+    /// As what.
+    pub who: Worker,
+    /// Which one.
+    pub plugin: PluginId,
+    /// How much.
+    pub usage: Usage,
 }
 
 /// The end of a call.
@@ -223,6 +237,7 @@ impl Inner {
             Fact::Saying { utterance, text } => kept.said(now, Speaker::Agent(*utterance), text),
             Fact::Agent(profile) => kept.card.agent = Some(profile.clone()),
             Fact::Turn(_) => kept.card.turns += 1,
+            Fact::Used { who, plugin, usage } => kept.used(*who, plugin, *usage),
             Fact::Ended(outcome) => {
                 let place = (owner.clone(), *number);
                 self.ended_bytes += kept.end(outcome, now);
@@ -256,6 +271,7 @@ impl Inner {
             ended: None,
             agent: None,
             turns: 0,
+            used: Vec::new(),
             number,
         };
         self.numbers.insert(call.clone(), (tenant.clone(), number));
@@ -281,6 +297,13 @@ impl Kept {
         self.transcript.add(at, who, text.as_str());
     }
 
+    fn used(&mut self, who: Worker, plugin: &PluginId, usage: Usage) {
+        match self.card.used.iter_mut().find(|known| known.who == who && known.plugin == *plugin) {
+            Some(known) => known.usage.add(usage),
+            None => self.card.used.push(Worked { who, plugin: plugin.clone(), usage }),
+        }
+    }
+
     /// How many bytes it keeps from now on.
     fn end(&mut self, outcome: &Outcome, at: SystemTime) -> usize {
         self.card.state = match outcome.cause {
@@ -293,7 +316,7 @@ impl Kept {
     }
 
     fn bytes(&self) -> usize {
-        self.transcript.bytes + self.timeline.bytes()
+        self.transcript.bytes + self.timeline.bytes() + size_of_val(self.card.used.as_slice())
     }
 }
 

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 use vg_domain::call::{Overlap, Progress, Speculation, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
-use vg_domain::event::{Fact, ShadowTurn};
+use vg_domain::event::{Fact, ShadowTurn, Worker};
 use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
@@ -460,6 +460,8 @@ pub enum Observation {
     Used {
         /// Who pays for it.
         tenant: TenantId,
+        /// As what.
+        who: Worker,
         /// Which plugin.
         plugin: PluginId,
         /// How much.
@@ -472,6 +474,8 @@ pub enum Observation {
         /// What is wrong with it.
         fault: SpeechFault,
     },
+    /// The other end of a media socket has thrown away what it was told to, so long after it was told.
+    Flushed(Duration),
     /// Caller audio was dropped because the listener was too slow, in milliseconds.
     AudioDropped {
         /// How much.

@@ -9,15 +9,17 @@ use super::breakers::{Breakers, Seat};
 use super::clock::now;
 use super::limits;
 use super::ports::{Fall, Hearing, HearingEvent, HearingInput, HearingRequest, Listen, Observation, Observe};
+use super::usage::Ledger;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use turns::{Compared, Turns};
 use vg_domain::event::{KeptWords, ShadowTurn};
-use vg_domain::ids::CallId;
+use vg_domain::ids::{CallId, PluginId};
 use vg_domain::mask::{Mask, MaskedText};
 use vg_domain::tenant::ShadowSettings;
+use vg_domain::usage::Usage;
 
 /// One for one call.
 pub(super) struct Shadow {
@@ -36,6 +38,7 @@ pub(super) struct Shadow {
     mask: Mask,
     turns: Turns,
     compared: VecDeque<Compared>,
+    ledger: Ledger,
 }
 
 impl Shadow {
@@ -48,6 +51,7 @@ impl Shadow {
         request: HearingRequest,
     ) -> Option<Self> {
         is_chosen(&request.call, settings.share_per_mille).then(|| Self {
+            ledger: Ledger::new(Arc::clone(&breakers), request.tenant.clone()),
             hearing,
             breakers,
             observe,
@@ -89,8 +93,15 @@ impl Shadow {
 
     /// Nobody is to be heard for a while, or what comes is another leg's.
     pub(super) fn stop(&mut self) {
-        self.session = None;
+        if let Some((session, _seat)) = self.session.take() {
+            self.ledger.part(self.request.provider.clone(), session.part());
+        }
         self.forget();
+    }
+
+    /// What it has worked, once nobody is to be heard any more. One that was let go is not asked for more than it had said.
+    pub(super) async fn settle(&mut self) -> Vec<(PluginId, Usage)> {
+        self.ledger.settle().await
     }
 
     fn forget(&mut self) {
@@ -153,7 +164,8 @@ impl Shadow {
         self.events_left -= 1;
         match event {
             // A guess is compared with nothing.
-            Some(HearingEvent::Partial { .. } | HearingEvent::Usage(_)) => {}
+            Some(HearingEvent::Partial { .. }) => {}
+            Some(HearingEvent::Usage(usage)) => self.ledger.note(&self.request.provider, usage),
             Some(HearingEvent::Final(words)) => self.turns.second_says(&self.mask.mask_final(words), now()),
             Some(HearingEvent::Finalized) => {
                 self.turns.second_is_done(&mut self.compared);

@@ -11,8 +11,19 @@ pub struct Brain {
     conversations: Mutex<HashMap<String, Conversation>>,
     troubles: Mutex<VecDeque<Trouble>>,
     seen: Mutex<Seen>,
-    /// What it answers, whatever it is asked.
-    answer: Mutex<Option<String>>,
+    manner: Mutex<Manner>,
+}
+
+/// How it answers.
+#[derive(Default)]
+enum Manner {
+    /// It thinks.
+    #[default]
+    Thinks,
+    /// With this, whatever it is asked.
+    Always(String),
+    /// As an agent who begins in other words each time; so often it has.
+    Anew(usize),
 }
 
 /// What it was told.
@@ -101,9 +112,13 @@ impl Brain {
         {
             return Ok(answer.clone());
         }
-        let answer = match self.answer.lock().unwrap().as_deref() {
-            Some(text) => Answer::of(text.to_owned()),
-            None => think(turn),
+        let answer = match &mut *self.manner.lock().unwrap() {
+            Manner::Thinks => think(turn),
+            Manner::Always(text) => Answer::of(text.clone()),
+            Manner::Anew(times) => {
+                *times += 1;
+                Answer::of(anew(*times))
+            }
         };
         self.note(|seen| seen.thoughts += 1);
         conversation.turns.insert(turn.id, (turn.text.clone(), answer.clone()));
@@ -130,7 +145,12 @@ impl Brain {
 
     /// From now on this is its answer to everything.
     pub fn always_answer(&self, text: &str) {
-        *self.answer.lock().unwrap() = Some(text.to_owned());
+        *self.manner.lock().unwrap() = Manner::Always(text.to_owned());
+    }
+
+    /// From now on each answer begins in words with which none did before, so that no voice's first words are known already.
+    pub fn begin_anew(&self) {
+        *self.manner.lock().unwrap() = Manner::Anew(0);
     }
 
     /// The next answers get into these troubles.
@@ -154,6 +174,18 @@ impl Brain {
     fn conversations(&self) -> MutexGuard<'_, HashMap<String, Conversation>> {
         self.conversations.lock().unwrap()
     }
+}
+
+/// Words of which three name a number: those of radio.
+const SPELLED: [&str; 26] = [
+    "alpha", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliet", "kilo", "lima", "mike",
+    "november", "oscar", "papa", "quebec", "romeo", "sierra", "tango", "uniform", "victor", "whiskey", "xray", "yankee", "zulu",
+];
+
+/// An answer whose first clause, short enough to be kept by whoever hears it often, comes again after 17576 others.
+fn anew(number: usize) -> String {
+    let spelled = [number / 676, number / 26, number].map(|letter| SPELLED[letter % SPELLED.len()]);
+    format!("{}, your account is in good order.", spelled.join(" "))
 }
 
 /// A parrot with a few tricks.
@@ -185,5 +217,19 @@ impl Answer {
     fn of(text: String) -> Self {
         let pieces = text.split_inclusive(' ').map(str::to_owned).collect();
         Self { pieces, command: None, expect: None, intent: None, wait_ms: None, interruptible: None, language: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn answers_that_begin_anew_do() {
+        let all: HashSet<String> = (1..=17_576).map(anew).collect();
+        assert_eq!(all.len(), 17_576);
+        let first = |number| anew(number).split_once(',').map(|(clause, _)| clause.len() + 1).unwrap();
+        assert!((1..=17_576).all(|number| first(number) <= 40), "a clause of 40 characters is kept");
     }
 }

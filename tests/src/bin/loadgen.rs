@@ -14,7 +14,7 @@ use vg_tests::load::beside::beside;
 use vg_tests::load::callers::Callers;
 use vg_tests::load::gateway::{Gateway, Used, quantile_ms, used};
 use vg_tests::load::marks::Way;
-use vg_tests::load::scene::{Scene, Wishes};
+use vg_tests::load::scene::{Agent, Scene, Wishes};
 use vg_tests::load::{floor, report, turns};
 
 /// Callers who speak and pause come to a gateway whose vendors and Asterisk are simulated in this process. Run it on other processors than
@@ -99,7 +99,7 @@ async fn look_at_turns(options: &Options) -> Result<()> {
     let mut all = Vec::new();
     for hears in &options.hears {
         let latencies = Latencies::published().with_own_like(hears, turns::SPEAKS)?;
-        let mut scene = scene(options, calls, latencies, |_| None).await?;
+        let mut scene = scene(options, calls, latencies, Agent::Elsewhere, |_| None).await?;
         ring(options, &mut scene, calls).await;
         let begun = Instant::now();
         // A caller speaks for some four seconds; three times as long is more than enough.
@@ -154,6 +154,7 @@ async fn scene(
     options: &Options,
     calls: usize,
     latencies: Latencies,
+    agent: Agent,
     tap: impl FnOnce(&Callers) -> Option<Box<dyn Tap>>,
 ) -> Result<Scene> {
     let wishes = Wishes {
@@ -165,6 +166,7 @@ async fn scene(
         callers: calls,
         pause: Duration::from_millis(options.pause_ms),
         latencies,
+        agent,
     };
     Scene::start(&wishes, tap).await
 }
@@ -184,7 +186,7 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
         let (to_vendor, to_caller) = (Arc::clone(&callers.to_vendor), Arc::clone(&callers.to_caller));
         Some(Box::new(Marker { to_vendor, to_caller }) as Box<dyn Tap>)
     };
-    let mut scene = scene(options, calls, Latencies::published(), marker).await?;
+    let mut scene = scene(options, calls, Latencies::published(), Agent::Builtin, marker).await?;
     let idle = used(scene.gateway.pid())?;
     ring(options, &mut scene, calls).await;
     settle(&mut scene, calls).await?;

@@ -18,7 +18,9 @@ use voice_gateway::adapters::ami::{Ami, AmiConfig, Login, Transport};
 use voice_gateway::adapters::ari::{Ari, AriConfig, Mode, REQUEST_DEADLINE};
 use voice_gateway::adapters::media_ws;
 use voice_gateway::adapters::rtp::{ShardConfig, ShardStats, Shards};
-use voice_gateway::application::ports::{IncomingCall, LegEvent, MediaLeg, MouthCommand, Telephony, TelephonyEvent, TenantHint};
+use voice_gateway::application::ports::{
+    IncomingCall, LegEvent, MediaLeg, MouthCommand, Observation, Observe, Telephony, TelephonyEvent, TenantHint,
+};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const CALLS_MAX: usize = 8;
@@ -29,6 +31,13 @@ pub struct Operator {
     shards: Arc<Shards>,
     stop: CancellationToken,
     serving: JoinHandle<Result<()>>,
+}
+
+/// The story looks at the sound itself.
+struct Unobserved;
+
+impl Observe for Unobserved {
+    fn observe(&self, _: &Observation) {}
 }
 
 impl Operator {
@@ -90,7 +99,7 @@ impl Operator {
         let (shards, tell, incoming) = parts()?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         asterisk.dials_media_at(listener.local_addr()?).await?;
-        let router = media_ws::router(Arc::clone(&shards), tell, Silence::Comfort, Arc::default())
+        let router = media_ws::router(Arc::clone(&shards), tell, Silence::Comfort, Arc::default(), Arc::new(Unobserved))
             .into_make_service_with_connect_info::<SocketAddr>();
         let stop = CancellationToken::new();
         let until = stop.clone().cancelled_owned();

@@ -50,11 +50,11 @@ pub struct Staff {
 }
 
 impl Staff {
-    /// One vendor with our own protocol, at `https://host:port`, that hears in that sound, and the built-in agent.
-    pub fn of_one_vendor(vendor: &str, sound: &str) -> Self {
+    /// One vendor with our own protocol, at `https://host:port`, that hears in that sound.
+    pub fn of_one_vendor(vendor: &str, sound: &str, agent: String) -> Self {
         let hearing = rung("[hearing]", "hearing", OWN.0, sound, vendor, "");
         let speaking = rung("[speaking]", "speaking", OWN.1, "mulaw-8000", vendor, ", voice = \"twice\"");
-        Self { components: vec![OWN.0, OWN.1], ladders: hearing + &speaking, agent: String::new() }
+        Self { components: vec![OWN.0, OWN.1], ladders: hearing + &speaking, agent }
     }
 
     /// Two rungs each, the second of another plugin and another vendor; all of them hear and speak as it is on the wire.

@@ -3,6 +3,7 @@
 use super::asterisk::{Asked, Asterisk};
 use super::callers::{Callers, script};
 use super::gateway::{Gateway, Setup, Staff};
+use crate::agent::{Orchestrator, Shape};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,6 +29,17 @@ pub struct Wishes<'a> {
     pub pause: Duration,
     /// How long the vendor lets one wait.
     pub latencies: Latencies,
+    /// Who answers.
+    pub agent: Agent,
+}
+
+/// Who answers callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// The gateway's own, which answers the same to the same: the first words of its answers are soon said from memory.
+    Builtin,
+    /// One elsewhere, at once too, who begins in other words each time: its first words wait for the voice.
+    Elsewhere,
 }
 
 /// See the module.
@@ -42,6 +54,7 @@ pub struct Scene {
     pub sim: Arc<Sim>,
     media: mpsc::Receiver<Asked>,
     _server: Server,
+    _agent: Option<Orchestrator>,
     _folder: tempfile::TempDir,
 }
 
@@ -67,7 +80,15 @@ impl Scene {
         if let Some(tap) = tap(&callers) {
             sim.tap(tap);
         }
-        let staff = Staff::of_one_vendor(&server.origin(), wishes.sound);
+        let agent = match wishes.agent {
+            Agent::Builtin => None,
+            Agent::Elsewhere => Some(Orchestrator::start(Shape::Sse).await),
+        };
+        let asked = agent.as_ref().map(|agent| {
+            agent.brain.begin_anew();
+            agent.by_http()
+        });
+        let staff = Staff::of_one_vendor(&server.origin(), wishes.sound, asked.unwrap_or_default());
         let setup = Setup {
             program: wishes.gateway,
             plugins: wishes.plugins,
@@ -79,7 +100,7 @@ impl Scene {
             calls: wishes.callers,
         };
         let gateway = Gateway::start(&setup).await?;
-        Ok(Self { gateway, callers, asterisk, sim, media, _server: server, _folder: folder })
+        Ok(Self { gateway, callers, asterisk, sim, media, _server: server, _agent: agent, _folder: folder })
     }
 
     /// Callers whose media channel is there begin to speak.

@@ -45,8 +45,9 @@ impl Hearing for FakeHearing {
             return Err(Fall::new(request.provider.plugin.clone(), code));
         }
         if request.provider.plugin.as_str() == "stt-beside" {
-            let manner = self.0.script.lock().unwrap().beside;
-            return Ok(Box::new(SecondListener { manner, events: VecDeque::new() }));
+            let script = self.0.script.lock().unwrap();
+            let (manner, worked) = (script.beside, script.listener_worked);
+            return Ok(Box::new(SecondListener { manner, worked, events: VecDeque::new() }));
         }
         let (tx, events) = mpsc::channel(32);
         if self.0.is_falling(&request.provider.plugin) {
@@ -60,6 +61,7 @@ impl Hearing for FakeHearing {
 
 struct SecondListener {
     manner: Beside,
+    worked: Option<Usage>,
     events: VecDeque<HearingEvent>,
 }
 
@@ -85,6 +87,10 @@ impl Listen for SecondListener {
         }
         // Who tells it something asks it again: the same task does both.
         self.events.pop_front().map_or(Poll::Pending, |event| Poll::Ready(Some(event)))
+    }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        stream::iter(self.worked).boxed()
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use vg_domain::call::{AgentCommand, Hint};
+use vg_domain::fallback::Intent;
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::keypad::Collect;
 use vg_domain::pause::Expect;
@@ -80,6 +81,13 @@ async fn give(answer: Answer, to: mpsc::Sender<AgentEvent>, log: Log) {
         if let Some(expect) = &answer.expects {
             let expect = Expect::parse(expect).expect("something that can be expected");
             to.send(AgentEvent::Hint(Hint::Expect(expect))).await.ok()?;
+        }
+        if let Some(intent) = &answer.intent {
+            let intent = Intent::parse(intent).expect("an intent is a short name");
+            to.send(AgentEvent::Hint(Hint::Intent(intent))).await.ok()?;
+        }
+        if let Some(ms) = answer.waits {
+            to.send(AgentEvent::Hint(Hint::Wait(Duration::from_millis(ms)))).await.ok()?;
         }
         if let Some(language) = answer.language {
             to.send(AgentEvent::Hint(Hint::Language(language))).await.ok()?;

@@ -296,6 +296,7 @@ fn observed_line(observation: &Observation) -> Option<String> {
         Observation::OverlapJudged(overlap) => Some(format!("overlap {}", overlap.code())),
         Observation::AudioDropped { .. } => Some("audio_dropped".to_owned()),
         Observation::DeadAir => Some("dead_air".to_owned()),
+        Observation::SpeechFaulty { plugin, fault } => Some(format!("faulty {plugin} {}", fault.code())),
         Observation::InputRefused { phase, input } => Some(format!("refused {phase} {input}")),
         Observation::CallLeaked(what) => Some(format!("leaked {what}")),
         _ => None,

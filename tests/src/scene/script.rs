@@ -8,6 +8,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::PluginId;
 use vg_domain::keypad::{Menu, MenuAction, MenuStart};
 use vg_domain::tenant::{Bounds, Ladder, Prompts, Provider, TenantSettings, Timing};
@@ -53,6 +54,10 @@ struct Tenant {
     speculations: u32,
     /// Said while an answer is late.
     fillers: Vec<String>,
+    /// By intent: said in place of an answer that does not come.
+    fallback: BTreeMap<String, String>,
+    /// The call lasts no longer, in milliseconds; 0 for as long as it likes.
+    call_max: u64,
     /// Another language, with a listener and a voice of its own.
     other: Option<Other>,
     /// Dialplan place of a person; empty for nobody.
@@ -78,6 +83,8 @@ impl Default for Tenant {
             voices: vec!["tts-first".to_owned()],
             speculations: 0,
             fillers: Vec::new(),
+            fallback: BTreeMap::new(),
+            call_max: 0,
             other: None,
             human: "people,s".to_owned(),
         }
@@ -255,6 +262,10 @@ pub(super) struct Answer {
     pub(super) says: Vec<Piece>,
     /// What it expects of the caller then.
     pub(super) expects: Option<String>,
+    /// What it takes the conversation to be about.
+    pub(super) intent: Option<String>,
+    /// How long it wants to wait for the caller then, in milliseconds.
+    pub(super) waits: Option<u64>,
     /// In which language the call goes on, from before its first word.
     pub(super) language: Option<String>,
     /// Whether the caller may speak over it.
@@ -324,12 +335,16 @@ pub(super) struct Expect {
 impl Scenario {
     /// The tenant's settings.
     pub(super) fn settings(&self) -> TenantSettings {
-        let Tenant { greeting, greeting_interruptible, language, listeners, voices, speculations, fillers, other, human } =
-            &self.tenant;
+        let Tenant { greeting, greeting_interruptible, language, listeners, voices, speculations, .. } = &self.tenant;
+        let Tenant { fillers, fallback, call_max, other, human, .. } = &self.tenant;
+        let intent = |name: &String| Intent::parse(name).expect("an intent is a short name");
+        let fallback = fallback.iter().map(|(name, line)| (intent(name), line.clone())).collect();
         let prompts = Prompts { fillers: fillers.clone(), ..crate::rig::settings().prompts };
         let settings = TenantSettings {
             prompts,
             speculations_max: *speculations,
+            fallback: Fallback { answers: fallback, ..Fallback::default() },
+            call_max: (*call_max > 0).then(|| Duration::from_millis(*call_max)),
             language: language.clone(),
             greeting: greeting.clone(),
             greeting_interruptible: *greeting_interruptible,

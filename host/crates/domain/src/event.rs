@@ -124,8 +124,8 @@ pub enum Fact {
     },
     /// What a speech provider has worked for the call, by its own count. Told once for each that did, before the end.
     Used {
-        /// Whose part it did.
-        who: Role,
+        /// As what.
+        who: Worker,
         /// Which plugin.
         plugin: PluginId,
         /// How much.
@@ -191,6 +191,28 @@ pub struct AgentProfile {
     pub id: String,
     /// For people, where it has one.
     pub name: Option<String>,
+}
+
+/// As what a speech provider works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Worker {
+    /// Who hears the caller.
+    Hearing,
+    /// Who speaks to the caller.
+    Speaking,
+    /// A second listener, whose words count for nothing; what it works costs the tenant all the same.
+    Shadow,
+}
+
+impl Worker {
+    /// Bounded label.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Hearing => Role::Hearing.code(),
+            Self::Speaking => Role::Speaking.code(),
+            Self::Shadow => "shadow",
+        }
+    }
 }
 
 /// Who does a part of the work.

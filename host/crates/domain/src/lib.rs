@@ -19,6 +19,7 @@ pub mod mask;
 pub mod transfer;
 pub mod keypad;
 pub mod finish;
+pub mod language;
 pub mod likeness;
 pub mod pause;
 pub mod turn;

@@ -6,14 +6,13 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::fallback::Intent;
+use vg_domain::language::is_tag;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 
 /// Characters of an id or of a target.
 const NAME_MAX: usize = 128;
-/// Bytes of a BCP 47 tag (RFC 5646, section 4.4.1).
-const TAG_MAX: usize = 35;
 /// Characters of what a human is told.
 const SUMMARY_MAX: usize = 2_000;
 
@@ -127,7 +126,7 @@ impl Hints {
         let expect = self.expect.as_deref().and_then(Expect::parse).map(Hint::Expect);
         let wait = self.wait_ms.map(|ms| Hint::Wait(Duration::from_millis(ms.into())));
         let whole = (self.interruptible == Some(false)).then_some(Hint::Uninterruptible);
-        let language = self.language.clone().filter(|tag| (1..=TAG_MAX).contains(&tag.len())).map(Hint::Language);
+        let language = self.language.clone().filter(|tag| is_tag(tag)).map(Hint::Language);
         [intent, expect, wait, language, whole].into_iter().flatten().map(Piece::Hint)
     }
 }

@@ -140,7 +140,7 @@ pub(super) async fn explain(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let (card, timeline) = api.parts.desk.explain(&caller.tenant, &CallId::new(id)).ok_or_else(unknown)?;
-    let explained = Explained::new(&card, timeline);
+    let explained = Explained::new(&card, timeline, api.parts.latency.totals(&caller.tenant));
     let answer = if prefers_text(&headers) { explained.to_string().into_response() } else { Json(explained).into_response() };
     Ok(([(header::VARY, "accept")], answer).into_response())
 }

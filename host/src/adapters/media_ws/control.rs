@@ -216,7 +216,7 @@ pub enum PhoneFact {
     },
     /// A speech provider has worked so much for the call.
     Used {
-        /// `hearing` or `speaking`.
+        /// `hearing`, `speaking` or `shadow`.
         who: String,
         /// Which plugin.
         plugin: String,

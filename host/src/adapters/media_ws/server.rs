@@ -5,7 +5,9 @@ use super::control::{Command, Event, FactLine, Format, MediaStart, PhoneFact, to
 use super::opus::OpusWire;
 use crate::adapters::rtp::{LegConfig, RawHandle, RawOut, Shards};
 use crate::application::limits::WATCHER_FACTS;
-use crate::application::ports::{IncomingCall, MediaLeg, Telephony, TelephonyError, TelephonyEvent, TenantHint};
+use crate::application::ports::{
+    IncomingCall, MediaLeg, Observation, Observe, Telephony, TelephonyError, TelephonyEvent, TenantHint,
+};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -62,8 +64,16 @@ pub(super) async fn serve(mut socket: WebSocket, door: Door, facts: bool, ticket
         let _ = say(&mut socket, &Command::Hangup).await;
         return;
     }
-    let mut session =
-        Session { socket, events: Some(events), orders: taken, facts: watched, leg: None, opus, flush: Flush::default() };
+    let mut session = Session {
+        socket,
+        events: Some(events),
+        orders: taken,
+        facts: watched,
+        leg: None,
+        opus,
+        flush: Flush::default(),
+        observe: door.observe,
+    };
     session.run().await;
     tracing::debug!(%call, "media socket ends");
 }
@@ -125,6 +135,7 @@ struct Session {
     /// Between the messages and the leg, where they are Opus.
     opus: Option<Box<OpusWire>>,
     flush: Flush,
+    observe: Arc<dyn Observe>,
 }
 
 /// Whether the peer has thrown away what it was told to: the mark behind the order comes back when it has.
@@ -205,7 +216,7 @@ impl Session {
                 }
                 Ok(Event::MarkProcessed { correlation_id }) => {
                     if let Some(took) = self.flush.done(Instant::now(), &correlation_id) {
-                        tracing::debug!(took_us = took.as_micros() as u64, "media socket: what waited there is gone");
+                        self.observe.observe(&Observation::Flushed(took));
                     }
                 }
                 Ok(Event::Unused) => {}

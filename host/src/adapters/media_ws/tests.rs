@@ -1,9 +1,10 @@
 use super::client::{Phone, PhoneConfig, PhoneError};
 use super::*;
 use crate::adapters::rtp::ShardConfig;
-use crate::application::ports::{LegEvent, MouthCommand, MouthFloor, TelephonyEvent, TenantHint};
+use crate::application::ports::{LegEvent, MouthCommand, MouthFloor, Observation, TelephonyEvent, TenantHint};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use vg_domain::event::Fact;
 use vg_domain::ids::{TenantId, UtteranceId};
@@ -15,7 +16,19 @@ struct House {
     url: Url,
     shard: Arc<Shards>,
     calls: mpsc::Receiver<IncomingCall>,
+    flushes: watch::Receiver<Vec<Duration>>,
     server: tokio::task::JoinHandle<()>,
+}
+
+/// How long flushes took.
+struct Flushes(watch::Sender<Vec<Duration>>);
+
+impl Observe for Flushes {
+    fn observe(&self, observation: &Observation) {
+        if let Observation::Flushed(took) = observation {
+            self.0.send_modify(|all| all.push(*took));
+        }
+    }
 }
 
 impl Drop for House {
@@ -34,7 +47,8 @@ async fn house_for(peer: Option<SocketAddr>, tickets: Arc<Tickets>) -> House {
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
     let (incoming, calls) = mpsc::channel(4);
-    let mut routes = router(Arc::clone(&shard), incoming, Silence::Comfort, tickets);
+    let (flushed, flushes) = watch::channel(Vec::new());
+    let mut routes = router(Arc::clone(&shard), incoming, Silence::Comfort, tickets, Arc::new(Flushes(flushed)));
     if let Some(peer) = peer {
         routes = routes.layer(axum::Extension(ConnectInfo(peer)));
     }
@@ -42,7 +56,7 @@ async fn house_for(peer: Option<SocketAddr>, tickets: Arc<Tickets>) -> House {
     let listener = TcpListener::bind(bind).await.unwrap();
     let url = Url::parse(&format!("ws://{}/media/ws", listener.local_addr().unwrap())).unwrap();
     let server = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-    House { url, shard, calls, server }
+    House { url, shard, calls, flushes, server }
 }
 
 impl House {
@@ -159,6 +173,8 @@ async fn a_key_is_a_digit_and_a_hushed_answer_stops() {
     let (whose, spoken_ms) = hushed.unwrap();
     assert_eq!(whose, Some(utterance));
     assert!((1..1000).contains(&spoken_ms), "{spoken_ms} ms");
+    let flushed = timeout(SOON, house.flushes.wait_for(|all| !all.is_empty())).await.unwrap().unwrap().clone();
+    assert!(flushed.len() == 1 && flushed[0] < SOON, "{flushed:?}");
     drop(call);
     let (recording, _) = phone.hang_up().await;
     assert!(loud(&recording.agent) < 16_000, "5 s were said, and stopped at once");

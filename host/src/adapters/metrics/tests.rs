@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 use vg_domain::call::{Overlap, Speculation, TurnEnd};
 use vg_domain::dialling::AnsweredBy;
-use vg_domain::event::{Agreement, ShadowTurn};
+use vg_domain::event::{Agreement, ShadowTurn, Worker};
 use vg_domain::ids::{CallId, PluginId, TenantId, TurnId};
 use vg_domain::likeness::Likeness;
 use vg_domain::mask::MaskedText;
@@ -70,8 +70,10 @@ fn observed() -> Metrics {
         Observation::ShadowDropped { plugin: PluginId::new("stt-y"), code: "slow" },
         Observation::DeadAir,
         Observation::Inactive,
+        Observation::Flushed(Duration::from_millis(7)),
         Observation::Used {
             tenant: TenantId::new("demo"),
+            who: Worker::Shadow,
             plugin: PluginId::new("stt-x"),
             usage: Usage { audio_ms: 1_500, characters: 0, requests: 1 },
         },

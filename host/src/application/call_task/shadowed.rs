@@ -5,7 +5,9 @@ use crate::application::ports::{HearingRequest, Observation};
 use crate::application::shadow::Shadow;
 use std::sync::Arc;
 use vg_domain::event::{Fact, ShadowTurn};
+use vg_domain::ids::PluginId;
 use vg_domain::tenant::TenantSettings;
+use vg_domain::usage::Usage;
 
 pub(super) fn shadow(services: &Services, settings: &TenantSettings, request: &HearingRequest) -> Option<Box<Shadow>> {
     let (hearing, breakers) = (Arc::clone(&services.hearing), Arc::clone(&services.breakers));
@@ -18,6 +20,14 @@ pub(super) async fn compared(shadow: &mut Option<Box<Shadow>>) -> ShadowTurn {
     match shadow {
         Some(shadow) => shadow.next().await,
         None => std::future::pending().await,
+    }
+}
+
+/// What it has worked.
+pub(super) async fn settled(shadow: &mut Option<Box<Shadow>>) -> Vec<(PluginId, Usage)> {
+    match shadow {
+        Some(shadow) => shadow.settle().await,
+        None => Vec::new(),
     }
 }
 

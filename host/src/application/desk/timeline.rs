@@ -9,6 +9,7 @@ use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{PluginId, TurnId};
 use vg_domain::outcome::EndCause;
 use vg_domain::parties::Direction;
+use vg_domain::speech::Extent;
 use vg_domain::transfer::TransferMode;
 use vg_domain::turn::{LatencyParts, Owner};
 
@@ -49,8 +50,13 @@ pub enum Step {
         /// The caller spoke over the answer.
         interrupted: bool,
     },
-    /// The caller spoke over what the gateway said; so many milliseconds of it had been heard.
-    Interrupted(u64),
+    /// The caller spoke over what the gateway said.
+    Interrupted {
+        /// So many milliseconds of it had been heard.
+        spoken_ms: u64,
+        /// How well it is known which words that were.
+        extent: Extent,
+    },
     /// Somebody fell.
     Fell(Fallen),
     /// The media path is silent; bounded label of what is missing.
@@ -156,7 +162,7 @@ fn step(fact: &Fact) -> Option<Step> {
         Fact::NotUnderstood { turn } => Step::NotUnderstood(*turn),
         Fact::Filler { turn, .. } => Step::Filler(*turn),
         Fact::Turn(record) => Step::Turn { turn: record.turn, latency: record.latency, interrupted: record.interrupted },
-        Fact::Interrupted { spoken_ms, .. } => Step::Interrupted(*spoken_ms),
+        Fact::Interrupted { spoken_ms, extent, .. } => Step::Interrupted { spoken_ms: *spoken_ms, extent: *extent },
         Fact::Fell { who, plugin, code } => Step::Fell(Fallen { role: *who, plugin: plugin.clone(), code }),
         Fact::PathSilent(code) => Step::PathSilent(code),
         // The target may be a number.

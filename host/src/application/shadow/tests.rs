@@ -1,4 +1,6 @@
 use super::*;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -200,6 +202,45 @@ async fn one_that_falls_blocks_or_floods_is_let_go_and_gives_its_place_back() {
         scene.call(false);
         assert_eq!(*scene.world.opened.lock().unwrap(), 3, "its breaker is open: the next call does without");
         assert_eq!(scene.observed(), ["stt-beside breaker"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_it_works_is_added_up_and_counts_for_the_budget_of_whom_it_is() {
+    let scene = Scene::of(Manner::Says("hello"));
+    let mut shadow = scene.call(false);
+    let share = Share { audio_s_per_day: Some(3), ..Share::default() };
+    shadow.request.provider.share = share;
+    let usage = |audio_ms| Usage { audio_ms, characters: 0, requests: 1 };
+    let replace = |shadow: &mut Shadow, session| shadow.session.as_mut().unwrap().0 = Box::new(session);
+    replace(&mut shadow, Working(Some(usage(2_000))));
+    assert_eq!(told(&mut shadow).await, None, "that is no turn");
+    shadow.stop();
+    shadow.start();
+    assert!(shadow.session.is_some() && scene.observed().is_empty(), "two seconds of three were worked so far");
+    replace(&mut shadow, Working(None));
+    shadow.stop();
+    assert_eq!(shadow.settle().await, [(PluginId::new("stt-beside"), Usage { requests: 3, ..usage(4_000) })]);
+    assert_eq!(shadow.settle().await, [], "it is told once");
+    shadow.start();
+    assert!(shadow.session.is_none(), "somebody else need not serve");
+    assert_eq!(scene.observed(), ["stt-beside budget"]);
+}
+
+/// Says that it has worked so much, and a second and a request more when it parts.
+struct Working(Option<Usage>);
+
+impl Listen for Working {
+    fn try_tell(&mut self, _: HearingInput) -> Result<(), HearingInput> {
+        Ok(())
+    }
+
+    fn poll_event(&mut self, _: &mut Context<'_>) -> Poll<Option<HearingEvent>> {
+        self.0.take().map_or(Poll::Pending, |usage| Poll::Ready(Some(HearingEvent::Usage(usage))))
+    }
+
+    fn part(self: Box<Self>) -> BoxStream<'static, Usage> {
+        stream::iter([Usage { audio_ms: 1_000, characters: 0, requests: 1 }]).boxed()
     }
 }
 

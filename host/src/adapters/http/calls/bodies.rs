@@ -3,7 +3,7 @@
 use super::StateName;
 use crate::adapters::http::input::{Faults, Sensible};
 use crate::adapters::http::problem::FieldError;
-use crate::application::desk::{self, Card};
+use crate::application::desk::{self, Card, Worked};
 use crate::application::ports::{AgentProfile, Originate, RecordingOrder};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -64,6 +64,37 @@ pub(in crate::adapters::http) struct CallRow {
     agent: Option<AgentRow>,
     /// Turns that got an answer.
     pub(super) turns: u32,
+    /// What speech providers have worked for it, by their own count: known shortly before the end, empty until then.
+    pub(super) usage: Vec<UsageRow>,
+}
+
+/// What a speech provider has worked for a call.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Usage)]
+pub(in crate::adapters::http) struct UsageRow {
+    /// As what: `hearing`, `speaking`, or `shadow`: a second listener, for comparison.
+    #[schema(pattern = "^(hearing|speaking|shadow)$")]
+    pub(super) role: &'static str,
+    /// Which plugin.
+    pub(super) plugin: String,
+    /// Sound that was listened to, in milliseconds.
+    pub(super) audio_ms: u64,
+    /// Characters that were spoken.
+    pub(super) characters: u64,
+    /// Requests that were made.
+    pub(super) requests: u64,
+}
+
+impl From<&Worked> for UsageRow {
+    fn from(Worked { who, plugin, usage }: &Worked) -> Self {
+        Self {
+            role: who.code(),
+            plugin: plugin.to_string(),
+            audio_ms: usage.audio_ms,
+            characters: usage.characters,
+            requests: usage.requests,
+        }
+    }
 }
 
 /// Who answers in a call.
@@ -98,6 +129,7 @@ impl From<&Card> for CallRow {
             cause: card.ended.map(|ended| ended.cause.code()),
             agent: card.agent.as_ref().map(AgentRow::from),
             turns: card.turns,
+            usage: card.used.iter().map(UsageRow::from).collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod page;
 
 use super::bodies::{CallRow, time};
+use crate::adapters::latency::Percentiles;
 use crate::application::desk::{Card, Fallen, Handed, Step, Timeline, Waits};
 use serde::Serialize;
 use std::time::SystemTime;
@@ -44,6 +45,34 @@ struct WaitsRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     longest: Option<TurnRow>,
+    /// How long all turns of the tenant took in the last hour, those of this call included; absent where none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    hour: Option<HourRow>,
+}
+
+/// How long a tenant's turns took in the last hour, to within 3 %.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+struct HourRow {
+    /// So many turns.
+    turns: u64,
+    /// Half of them took no longer, in milliseconds.
+    p50_ms: u32,
+    /// 95 of 100 took no longer.
+    p95_ms: u32,
+}
+
+/// How a turn stands beside the tenant's turns of the last hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = BesideHour)]
+enum Beside {
+    /// As quick as the quicker half.
+    WithinP50,
+    /// As quick as 95 of 100.
+    WithinP95,
+    /// Slower than 95 of 100.
+    BeyondP95,
 }
 
 /// Whose time, and how much.
@@ -77,6 +106,10 @@ struct TurnRow {
     turn: u32,
     /// All of it, in milliseconds.
     total_ms: u32,
+    /// Beside the tenant's turns of the last hour (`hour` of `waits`); absent where none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    beside_hour: Option<Beside>,
     /// Who was waited for longest.
     waited_for: OwnerName,
     /// Its parts, in their order, which sum to the total.
@@ -170,6 +203,8 @@ enum Event {
     Interrupted {
         /// Of which so many milliseconds had been heard.
         spoken_ms: u64,
+        /// How well it is known which words that were: `exact`, by the voice's own word timings, or `interpolated`.
+        precision: &'static str,
     },
     /// Somebody fell.
     Fell(FellRow),
@@ -215,16 +250,22 @@ struct HandedRow {
 }
 
 impl Explained {
-    pub(super) fn new(card: &Card, timeline: Timeline) -> Self {
+    /// `hour`: how long the tenant's turns took lately.
+    pub(super) fn new(card: &Card, timeline: Timeline, hour: Option<Percentiles>) -> Self {
+        let hour = hour.map(HourRow::from);
         let Timeline { steps, steps_dropped, waits, falls, falls_untold } = timeline;
         let fall = |(fallen, times): (Fallen, u32)| FallRow { fell: fallen.into(), times };
         let step = |(at, step): (SystemTime, Step)| {
             let after = at.duration_since(card.started_at).unwrap_or_default();
-            StepRow { at: time(at), after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX), event: step.into() }
+            StepRow {
+                at: time(at),
+                after_ms: u64::try_from(after.as_millis()).unwrap_or(u64::MAX),
+                event: Event::new(step, hour),
+            }
         };
         Self {
             call: CallRow::from(card),
-            waits: waits.into(),
+            waits: WaitsRow::new(waits, hour),
             falls: falls.into_iter().map(fall).collect(),
             falls_untold,
             steps: steps.into_iter().map(step).collect(),
@@ -234,22 +275,45 @@ impl Explained {
     }
 }
 
-impl From<Waits> for WaitsRow {
-    fn from(waits: Waits) -> Self {
+impl WaitsRow {
+    fn new(waits: Waits, hour: Option<HourRow>) -> Self {
         let owners = Owner::ALL.into_iter().zip(waits.of_ms).map(|(owner, ms)| OwnerRow { owner: owner.into(), ms });
         Self {
             turns: waits.turns,
             total_ms: waits.total_ms,
             owners: owners.collect(),
-            longest: waits.longest.map(|(turn, latency)| TurnRow::new(turn, &latency)),
+            longest: waits.longest.map(|(turn, latency)| TurnRow::new(turn, &latency, hour)),
+            hour,
         }
     }
 }
 
 impl TurnRow {
-    fn new(turn: TurnId, latency: &LatencyParts) -> Self {
+    fn new(turn: TurnId, latency: &LatencyParts, hour: Option<HourRow>) -> Self {
         let parts = latency.parts().map(|part| PartRow { part: part.name, owner: part.owner.into(), ms: part.ms });
-        Self { turn: turn.0, total_ms: latency.total_ms, waited_for: latency.waited_for().into(), parts: parts.into() }
+        Self {
+            turn: turn.0,
+            total_ms: latency.total_ms,
+            beside_hour: hour.map(|hour| hour.beside(latency.total_ms)),
+            waited_for: latency.waited_for().into(),
+            parts: parts.into(),
+        }
+    }
+}
+
+impl HourRow {
+    fn beside(&self, total_ms: u32) -> Beside {
+        match total_ms {
+            ms if ms <= self.p50_ms => Beside::WithinP50,
+            ms if ms <= self.p95_ms => Beside::WithinP95,
+            _ => Beside::BeyondP95,
+        }
+    }
+}
+
+impl From<Percentiles> for HourRow {
+    fn from(Percentiles { count, p50_ms, p95_ms, .. }: Percentiles) -> Self {
+        Self { turns: count, p50_ms, p95_ms }
     }
 }
 
@@ -277,8 +341,8 @@ impl From<Handed> for HandedRow {
     }
 }
 
-impl From<Step> for Event {
-    fn from(step: Step) -> Self {
+impl Event {
+    fn new(step: Step, hour: Option<HourRow>) -> Self {
         match step {
             // Who began it stands in the call's own row.
             Step::Began(_) => Self::Began,
@@ -287,9 +351,9 @@ impl From<Step> for Event {
             Step::NotUnderstood(turn) => Self::NotUnderstood { turn: turn.0 },
             Step::Filler(turn) => Self::Filler { turn: turn.0 },
             Step::Turn { turn, latency, interrupted } => {
-                Self::Turn { turn: turn.0, interrupted, latency: latency.map(|latency| TurnRow::new(turn, &latency)) }
+                Self::Turn { turn: turn.0, interrupted, latency: latency.map(|latency| TurnRow::new(turn, &latency, hour)) }
             }
-            Step::Interrupted(spoken_ms) => Self::Interrupted { spoken_ms },
+            Step::Interrupted { spoken_ms, extent } => Self::Interrupted { spoken_ms, precision: extent.code() },
             Step::Fell(fallen) => Self::Fell(fallen.into()),
             Step::PathSilent(code) => Self::PathSilent { code },
             Step::Escalated => Self::Escalated,

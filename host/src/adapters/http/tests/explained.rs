@@ -1,47 +1,58 @@
 //! One page per call.
 
+use super::latency::answered_in;
 use super::rig::*;
+use crate::application::ports::Observe;
 use serde_json::json;
 use vg_domain::dialling::AnsweredBy;
-use vg_domain::event::{Fact, Role};
+use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::{PluginId, TurnId, UtteranceId};
 use vg_domain::mask::{Heard, Mask};
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::speech::Extent;
 use vg_domain::transfer::TransferMode;
 use vg_domain::turn::{LatencyParts, TurnRecord};
+use vg_domain::usage::Usage;
 
 const SECRET: &str = "my name is Smith";
+
+const NONE: LatencyParts = LatencyParts {
+    endpoint_wait_ms: 0,
+    stt_ms: 0,
+    agent_ms: 0,
+    clause_ms: 0,
+    tts_ms: 0,
+    playout_ms: 0,
+    gateway_ms: 0,
+    total_ms: 0,
+};
+const QUICK: LatencyParts =
+    LatencyParts { endpoint_wait_ms: 500, stt_ms: 20, agent_ms: 200, gateway_ms: 30, total_ms: 750, ..NONE };
+const SLOW: LatencyParts = LatencyParts { endpoint_wait_ms: 500, agent_ms: 1_900, clause_ms: 100, total_ms: 2_500, ..NONE };
 
 fn turn(turn: u32, latency: Option<LatencyParts>) -> Fact {
     let text = || Mask::new().mask_final(Heard::new(SECRET.to_owned()));
     Fact::Turn(TurnRecord { turn: TurnId(turn), heard: text(), said: text(), latency, spans: Vec::new(), interrupted: turn == 2 })
 }
 
+fn used(audio_ms: u64, characters: u64) -> Usage {
+    Usage { audio_ms, characters, requests: 1 }
+}
+
 fn told() -> Vec<Fact> {
     let text = || Mask::new().mask_final(Heard::new(SECRET.to_owned()));
-    let quick = LatencyParts {
-        endpoint_wait_ms: 500,
-        stt_ms: 20,
-        agent_ms: 200,
-        gateway_ms: 30,
-        total_ms: 750,
-        ..LatencyParts::default()
-    };
-    let slow =
-        LatencyParts { endpoint_wait_ms: 500, agent_ms: 1_900, clause_ms: 100, total_ms: 2_500, ..LatencyParts::default() };
     let queue = "queue";
     vec![
         started(),
         Fact::Answered(AnsweredBy::Gateway),
         Fact::Saying { utterance: UtteranceId(1), text: text() },
         Fact::Heard { turn: TurnId(1), text: text() },
-        turn(1, Some(quick)),
+        turn(1, Some(QUICK)),
         Fact::Fell { who: Role::Hearing, plugin: Some(PluginId::new("stt-a")), code: "trap" },
         Fact::Heard { turn: TurnId(2), text: text() },
         Fact::Interrupted { utterance: UtteranceId(3), spoken_ms: 320, extent: Extent::Interpolated },
         Fact::Filler { turn: TurnId(2), utterance: UtteranceId(4), text: text() },
-        turn(2, Some(slow)),
+        turn(2, Some(SLOW)),
         turn(3, None),
         Fact::NotUnderstood { turn: TurnId(4) },
         Fact::PathSilent("heard"),
@@ -49,6 +60,9 @@ fn told() -> Vec<Fact> {
         Fact::Transferring { kind: queue, mode: TransferMode::Blind },
         Fact::TransferFailed { kind: queue, mode: TransferMode::Blind, code: "busy" },
         Fact::Referred { kind: "external" },
+        Fact::Used { who: Worker::Hearing, plugin: PluginId::new("stt-a"), usage: used(6_000, 0) },
+        Fact::Used { who: Worker::Shadow, plugin: PluginId::new("stt-a"), usage: used(6_020, 0) },
+        Fact::Used { who: Worker::Speaking, plugin: PluginId::new("tts-a"), usage: used(0, 240) },
         Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 3 }),
     ]
 }
@@ -58,6 +72,11 @@ async fn a_call_is_explained_to_programs_and_to_people_without_a_word_or_a_numbe
     let signer = Signer::ed();
     let server = Server::start(Wishes::of(&signer)).await;
     told().iter().for_each(|fact| server.tell("acme", "up", fact));
+    // Of the tenant's hour there are three turns; another tenant's do not count.
+    for (tenant, latency) in [("acme", QUICK), ("acme", QUICK), ("acme", SLOW), ("globex", LatencyParts { total_ms: 1, ..QUICK })]
+    {
+        server.latency.observe(&answered_in(tenant, latency));
+    }
     let token = signer.token(&claims("acme", "calls:read"));
 
     let answer = server.ask("GET /v1/calls/up/explain", &token, "", "").await;
@@ -72,6 +91,9 @@ async fn a_call_is_explained_to_programs_and_to_people_without_a_word_or_a_numbe
     ]);
     assert_eq!(waits["owners"], owners);
     assert_eq!((&waits["longest"]["turn"], &waits["longest"]["waited_for"]), (&json!(2), &json!("agent")));
+    assert_eq!(waits["hour"]["turns"], 3);
+    assert!(waits["hour"]["p50_ms"].as_u64().unwrap().abs_diff(750) < 25, "{waits}");
+    assert_eq!(waits["longest"]["beside_hour"], "within_p95");
     assert_eq!(explained["falls"], json!([{ "role": "hearing", "plugin": "stt-a", "code": "trap", "times": 1 }]));
     let steps = explained["steps"].as_array().unwrap();
     let kinds: Vec<&str> = steps.iter().map(|step| step["event"]["kind"].as_str().unwrap()).collect();
@@ -97,6 +119,11 @@ async fn a_call_is_explained_to_programs_and_to_people_without_a_word_or_a_numbe
             "ended"
         ]
     );
+
+    let row = |role: &str, plugin: &str, audio_ms: u64, characters: u64| json!({ "role": role, "plugin": plugin, "audio_ms": audio_ms, "characters": characters, "requests": 1 });
+    let usage = json!([row("hearing", "stt-a", 6_000, 0), row("shadow", "stt-a", 6_020, 0), row("speaking", "tts-a", 0, 240)]);
+    assert_eq!(explained["call"]["usage"], usage);
+    assert_eq!(server.ask("GET /v1/calls/up", &token, "", "").await.json()["usage"], usage);
 
     let page = server.ask("GET /v1/calls/up/explain", &token, "accept: text/plain\r\n", "").await;
     assert!(page.head.contains("content-type: text/plain; charset=utf-8") && page.head.contains("vary: accept"), "{page:?}");

@@ -11,7 +11,12 @@ use vg_domain::mask::MaskedText;
 use vg_domain::turn::{LatencyParts, TurnRecord};
 
 fn answered(tenant: &str) -> Observation {
-    let latency = LatencyParts { endpoint_wait_ms: 40, stt_ms: 10, tts_ms: 1_000, total_ms: 1_050, ..LatencyParts::default() };
+    let parts = LatencyParts { endpoint_wait_ms: 40, stt_ms: 10, tts_ms: 1_000, total_ms: 1_050, ..LatencyParts::default() };
+    answered_in(tenant, parts)
+}
+
+/// A turn of that tenant's that took so long.
+pub(super) fn answered_in(tenant: &str, latency: LatencyParts) -> Observation {
     let (heard, said) = (MaskedText::default(), MaskedText::default());
     Observation::TurnEnded(Box::new(AnsweredTurn {
         call: CallId::new("up"),

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vg_domain::fallback::Fallback;
+use vg_domain::language::is_tag;
 use vg_domain::tenant::TenantSettings;
 
 /// Languages of a tenant.
@@ -53,11 +54,6 @@ pub(super) fn resolve(
         }
     }
     (languages, rungs)
-}
-
-fn is_tag(tag: &str) -> bool {
-    let sound = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (2..=35).contains(&tag.len()) && tag.split('-').all(sound) && tag.as_bytes()[0].is_ascii_alphabetic()
 }
 
 impl RawLanguage {

@@ -102,6 +102,8 @@ fn answers_are_read_whole_and_in_pieces() {
     );
     let ours = vec![Piece::Hint(Hint::Language("pt-BR".to_owned())), words("Claro.")];
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Claro.","language":"pt-BR"}"#), Ok(ours));
+    let no_tag = read(TurnReader::Events, r#"{"type":"text","text":"Claro.","language":"português"}"#);
+    assert_eq!(no_tag, Ok(vec![words("Claro.")]), "only a hint");
     let whole = [notice, vec![Piece::Done(None)]].concat();
     assert_eq!(read(TurnReader::Whole, r#"{"text":"This call is recorded.","interruptible":false}"#), Ok(whole));
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Hi","interruptible":true}"#), Ok(vec![words("Hi")]));

@@ -1,8 +1,8 @@
 //! The page of text. Plain columns, so that it reads the same in a terminal, a ticket and a mail.
 
-use super::{Event, Explained, FellRow, HandedRow, OwnerName, TurnRow};
+use super::{Beside, Event, Explained, FellRow, HandedRow, HourRow, OwnerName, TurnRow};
 use crate::adapters::http::calls::StateName;
-use crate::adapters::http::calls::bodies::DirectionName;
+use crate::adapters::http::calls::bodies::{DirectionName, UsageRow};
 use std::fmt::{self, Display, Formatter};
 use vg_domain::outcome::EndCause;
 
@@ -11,6 +11,7 @@ impl Display for Explained {
         self.head(f)?;
         self.waited(f)?;
         self.fell(f)?;
+        self.worked(f)?;
         self.happened(f)
     }
 }
@@ -56,8 +57,14 @@ impl Explained {
             let share = row.ms as f64 * 100.0 / waits.total_ms.max(1) as f64;
             writeln!(f, "    {:<10}{:>12}{share:>6.0} %", name(row.owner), Span(row.ms).to_string())?;
         }
-        match &waits.longest {
-            Some(turn) => writeln!(f, "  longest: turn {}, {}", turn.turn, Spent(turn)),
+        if let Some(turn) = &waits.longest {
+            writeln!(f, "  longest: turn {}, {}", turn.turn, Spent(turn))?;
+        }
+        match waits.hour {
+            Some(HourRow { turns, p50_ms, p95_ms }) => {
+                let (turns, p50, p95) = (Times(turns, "turn"), Span(p50_ms.into()), Span(p95_ms.into()));
+                writeln!(f, "  beside the tenant's last hour ({turns}): half within {p50}, 95 of 100 within {p95}")
+            }
             None => Ok(()),
         }
     }
@@ -74,6 +81,15 @@ impl Explained {
             0 => Ok(()),
             more => writeln!(f, "  and others, {}", Times(more.into(), "time")),
         }
+    }
+
+    fn worked(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let rows = &self.call.usage;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "\nwhat providers worked, by their own count")?;
+        rows.iter().try_for_each(|row| writeln!(f, "  {}", Worked(row)))
     }
 
     fn happened(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -106,7 +122,9 @@ impl Display for Told<'_> {
                 }
                 write!(f, "{}", if *interrupted { "; the caller spoke over it" } else { "" })
             }
-            Event::Interrupted { spoken_ms } => write!(f, "interrupted after {}", Span(*spoken_ms)),
+            Event::Interrupted { spoken_ms, precision } => {
+                write!(f, "interrupted after {} (words heard: {precision})", Span(*spoken_ms))
+            }
             Event::Fell(fell) => write!(f, "fell: {}", Fell(fell)),
             Event::PathSilent { code } => write!(f, "the media path is silent: {code}"),
             Event::Escalated => write!(f, "given to a person, for nobody here could go on"),
@@ -132,13 +150,42 @@ impl Display for Fell<'_> {
     }
 }
 
+/// What a provider worked; counts of 0 are left out.
+struct Worked<'a>(&'a UsageRow);
+
+impl Display for Worked<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let UsageRow { role, plugin, audio_ms, characters, requests } = self.0;
+        write!(f, "{role} ({plugin}):")?;
+        let mut comma = "";
+        if *audio_ms > 0 {
+            write!(f, " {} of sound", Span(*audio_ms))?;
+            comma = ",";
+        }
+        for (count, noun) in [(*characters, "character"), (*requests, "request")] {
+            if count > 0 {
+                write!(f, "{comma} {}", Times(count, noun))?;
+                comma = ",";
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How long a turn took, and for whom; parts of 0 ms are left out.
 struct Spent<'a>(&'a TurnRow);
 
 impl Display for Spent<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let turn = self.0;
-        write!(f, "{}, most of it for {}:", Span(turn.total_ms.into()), name(turn.waited_for))?;
+        write!(f, "{}", Span(turn.total_ms.into()))?;
+        match turn.beside_hour {
+            Some(Beside::WithinP95) => write!(f, " (slower than half of the hour's)")?,
+            Some(Beside::BeyondP95) => write!(f, " (slower than 95 of 100 of the hour's)")?,
+            // Nothing to look for.
+            Some(Beside::WithinP50) | None => {}
+        }
+        write!(f, ", most of it for {}:", name(turn.waited_for))?;
         let parts = turn.parts.iter().filter(|part| part.ms > 0);
         for (nth, part) in parts.enumerate() {
             write!(f, "{} {} {}", if nth == 0 { "" } else { " +" }, part.part.replace('_', " "), Span(part.ms.into()))?;

@@ -1,4 +1,4 @@
-//! An authority of its own, a certificate for 127.0.0.1, and the HTTP side with or without them.
+//! An authority of its own, a certificate for 127.0.0.1, and an HTTP server with or without them.
 
 use crate::lab::Issued;
 use axum::Router;
@@ -13,22 +13,33 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tonic::transport::Identity;
 
-pub(super) struct Authority(Issued);
+/// An authority that has issued one certificate, for 127.0.0.1.
+pub struct Authority(Issued);
+
+impl Default for Authority {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Authority {
-    pub(super) fn new() -> Self {
+    /// A new one, with keys of its own.
+    pub fn new() -> Self {
         Self(Issued::to("127.0.0.1").unwrap())
     }
 
-    pub(super) fn pem(&self) -> &str {
+    /// Its own certificate (PEM): who is to trust it is given this.
+    pub fn pem(&self) -> &str {
         &self.0.authority
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    /// The certificate that it issued, for gRPC.
+    pub fn identity(&self) -> Identity {
         Identity::from_pem(&self.0.certificate, &self.0.key)
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    /// The same for a server of HTTP.
+    pub fn acceptor(&self) -> TlsAcceptor {
         let certificate = CertificateDer::from_pem_slice(self.0.certificate.as_bytes()).unwrap();
         let key = PrivateKeyDer::from_pem_slice(self.0.key.as_bytes()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -37,7 +48,8 @@ impl Authority {
     }
 }
 
-pub(super) async fn serve(listener: TcpListener, router: Router, acceptor: Option<TlsAcceptor>, connections: Arc<AtomicUsize>) {
+/// Serves for ever; by TLS where there is an `acceptor`. Counts `connections`, also those whose client does not like the certificate.
+pub async fn serve(listener: TcpListener, router: Router, acceptor: Option<TlsAcceptor>, connections: Arc<AtomicUsize>) {
     match acceptor {
         None => axum::serve(Counted { listener, connections }, router).await.unwrap(),
         Some(acceptor) => axum::serve(Tls { acceptor, inner: Counted { listener, connections } }, router).await.unwrap(),
