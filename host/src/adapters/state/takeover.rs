@@ -4,7 +4,7 @@ use super::leases::{one, read};
 use super::link::{Fault, Wire};
 use super::scripts;
 use super::{LIVE, RedisStates, keys, record};
-use crate::application::ports::{Adoptable, ClaimError, Claimed, Epoch, Holder, Lease, StoreAway, Takeover};
+use crate::application::ports::{Adoptable, ClaimError, Claimed, Epoch, Holder, Lease, Owners, StoreAway, Takeover};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use redis::{Cmd, Value, cmd};
@@ -63,7 +63,7 @@ impl Takeover for RedisStates {
         .boxed()
     }
 
-    fn holders<'a>(&'a self, calls: &'a [CallId]) -> BoxFuture<'a, Result<Vec<Option<(Holder, Epoch)>>, StoreAway>> {
+    fn holders<'a>(&'a self, calls: &'a [CallId]) -> BoxFuture<'a, Result<Owners, StoreAway>> {
         async move {
             if calls.is_empty() {
                 return Ok(Vec::new());

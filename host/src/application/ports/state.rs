@@ -156,9 +156,12 @@ pub enum Lease {
     Held,
     /// The store is away, or does not answer: nobody can claim, and calls go on.
     Unknown,
-    /// Another run of a gateway of this name lives. Nothing is written, and nothing is claimed.
+    /// Another run of a gateway of this name lives: nothing is claimed. Each call is still written, for no two have one call.
     Taken,
 }
+
+/// Who holds each of some calls, and in which epoch; none for one that the store does not know.
+pub type Owners = Vec<Option<(Holder, Epoch)>>;
 
 /// Goes on where another gateway stopped.
 pub trait Takeover: Send + Sync {
@@ -175,8 +178,8 @@ pub trait Takeover: Send + Sync {
     fn offer<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<(), ClaimError>>;
     /// Nobody has claimed it, and nobody may any more.
     fn withdraw<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<(), ClaimError>>;
-    /// Who holds these calls now, in their order, as the store has it; none for one that it does not know. For a gateway that stood still.
-    fn holders<'a>(&'a self, calls: &'a [CallId]) -> BoxFuture<'a, Result<Vec<Option<(Holder, Epoch)>>, StoreAway>>;
+    /// Who holds these calls now, in their order, as the store has it. For a gateway that stood still.
+    fn holders<'a>(&'a self, calls: &'a [CallId]) -> BoxFuture<'a, Result<Owners, StoreAway>>;
 }
 
 /// Why a call was not claimed. Nothing has changed.

@@ -1,0 +1,32 @@
+//! Who does a call's work, and what they have worked.
+
+use super::CallTask;
+use crate::application::ports::Observation;
+use vg_domain::event::{Fact, Role};
+use vg_domain::ids::PluginId;
+
+impl CallTask {
+    /// Who heard what the agent was asked last.
+    pub(super) fn heard_by(&self) -> PluginId {
+        self.served.hearing.as_ref().unwrap_or_else(|| self.listener.plugin()).clone()
+    }
+
+    /// Tells what everybody has worked.
+    pub(super) async fn settle(&mut self) {
+        let (hearing, speaking) = tokio::join!(self.listener.settle(), self.speaker.settle());
+        let of = |who, sums: Vec<_>| sums.into_iter().map(move |(plugin, usage)| (who, plugin, usage));
+        for (who, plugin, usage) in of(Role::Hearing, hearing).chain(of(Role::Speaking, speaking)) {
+            let tenant = self.settings.tenant.clone();
+            self.services.observe.observe(&Observation::Used { tenant, plugin: plugin.clone(), usage });
+            self.emit(Fact::Used { who, plugin, usage });
+        }
+    }
+
+    pub(super) fn plugin_of(&self, role: Role) -> Option<PluginId> {
+        match role {
+            Role::Hearing => Some(self.listener.plugin().clone()),
+            Role::Speaking => Some(self.speaker.plugin().clone()),
+            Role::Thinking => None,
+        }
+    }
+}
