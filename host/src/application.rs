@@ -6,8 +6,10 @@
 pub mod limits;
 pub mod ports;
 pub mod recording;
+pub mod resume;
 
 pub mod admission;
+pub mod adoption;
 pub mod breakers;
 mod budgets;
 pub mod call_leg;
@@ -15,6 +17,7 @@ pub mod call_task;
 mod clock;
 pub mod desk;
 pub mod gateway;
+pub mod handing_on;
 mod hearing;
 pub mod keeping;
 mod line;

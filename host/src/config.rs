@@ -302,6 +302,8 @@ pub struct Limits {
 pub struct Drain {
     /// How long calls may go on after the signal to stop.
     pub grace: Duration,
+    /// So long other gateways have to go on with its calls before the goodbye; none: they are not asked. Needs a store that they share.
+    pub hand_over: Option<Duration>,
 }
 
 /// What defaults depend on.
@@ -390,7 +392,7 @@ impl Config {
             telemetry: Telemetry::default(),
             log: Log { format: LogFormat::Text, level: "info".to_owned() },
             limits: Limits { calls_max: 1000 },
-            drain: Drain { grace: Duration::from_secs(30) },
+            drain: Drain { grace: Duration::from_secs(30), hand_over: Some(Duration::from_secs(5)) },
         }
     }
 

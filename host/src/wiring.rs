@@ -6,7 +6,7 @@ mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::{self, Ami, AmiConfig};
-use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
+use crate::adapters::ari::{self, Adopters, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
@@ -24,6 +24,7 @@ use crate::application::breakers::Breakers;
 use crate::application::call_task::Services;
 use crate::application::desk::Desk;
 use crate::application::gateway::{Drained, Gateway, GatewayLimits};
+use crate::application::handing_on::HandingOn;
 use crate::application::limits;
 use crate::application::lines::Lines;
 use crate::application::orders::Directory;
@@ -39,7 +40,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +53,9 @@ use watchers::{Everyone, Watchers};
 
 /// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
 const SESSIONS_PER_CALL: u32 = 3;
+
+/// Asterisk says within that time who holds a caller.
+const FENCE: Duration = Duration::from_millis(500);
 
 /// A gateway that serves.
 pub struct Running {
@@ -96,7 +100,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     // The address first: a second gateway on one machine should say so at once, not after compiling plugins.
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
-    let shard = Arc::new(Shards::start(shards(&config.media)).context("failed to start media")?);
+    let shard = Arc::new(Shards::start(shards(&config.media, config.state.is_some())).context("failed to start media")?);
     let OnDisk { recordings, emergency, refusals, tracer } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
@@ -129,6 +133,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let webhook = webhook(&config, &settings, &plugins)?;
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
+    let gateway = match (&states, config.drain.hand_over) {
+        (Some(states), Some(within)) => gateway.handing_on(HandingOn::new(Arc::clone(states) as _, within)),
+        _ => gateway,
+    };
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let amis = amis(&config)?;
@@ -136,6 +144,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
     let stop_calls = stop.clone();
+    let adoption = states.as_ref().map(|states| {
+        let adopters = Arc::new(Adopters::new(asterisks.clone()));
+        gateway.adoption(Arc::clone(states) as _, Arc::clone(states) as _, adopters)
+    });
     let house = House {
         live,
         shard: Arc::clone(&shard),
@@ -188,6 +200,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     for asterisk in &vitals.asterisks {
         let (asterisk, close) = (Arc::clone(asterisk), close.clone());
         servers.spawn(async move { asterisk.run(close).await });
+    }
+    if let Some(adoption) = adoption {
+        let stop = stop.clone();
+        servers.spawn(async move { adoption.run(stop).await });
     }
     let (look_now, wishes) = settings::wishes();
     servers.spawn(Arc::clone(&vitals.settings).watch(wishes, close.clone()));
@@ -335,12 +351,18 @@ pub(crate) fn host_config(config: &Config) -> HostConfig {
     }
 }
 
-fn shards(media: &config::Media) -> ShardConfig {
+fn shards(media: &config::Media, shared: bool) -> ShardConfig {
     let own_sockets = match media.sockets {
         config::Sockets::Shared => None,
         config::Sockets::PerCall => Some(OwnSockets { ports: media.ports.clone() }),
     };
-    ShardConfig { bind: media.bind, advertise: media.advertise, shards: media.shards, own_sockets }
+    ShardConfig {
+        bind: media.bind,
+        advertise: media.advertise,
+        shards: media.shards,
+        own_sockets,
+        fence: shared.then_some(FENCE),
+    }
 }
 
 /// For each Asterisk its manager interface, where one is configured.
@@ -373,6 +395,7 @@ fn asterisks(
     };
     let silence = config.media.silence;
     let inactivity = config.media.inactivity;
+    let shared = config.state.is_some().then(|| config.instance.clone());
     let ari = |(asterisk, ami): (&config::Asterisk, &Option<Arc<Ami>>)| {
         let config = AriConfig {
             mode: ari_mode(&asterisk.mode)?,
@@ -383,6 +406,7 @@ fn asterisks(
             silence,
             inactivity,
             deadline: REQUEST_DEADLINE,
+            shared: shared.clone(),
         };
         Ok(Arc::new(Ari::new(config, ami.clone(), Arc::clone(shard), incoming.clone())?))
     };

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 use vg_domain::call::TurnEnd;
-use vg_domain::event::{Fact, Worker};
+use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::TenantId;
 use vg_domain::outcome::EndCause;
 use vg_domain::speech::Extent;

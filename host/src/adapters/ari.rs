@@ -3,6 +3,7 @@
 //! Calls outlive the event socket: sound does not need ARI. What happened in a gap is asked for afterwards, since Asterisk never repeats events.
 
 mod accept;
+mod adopt;
 mod by_ami;
 mod calls;
 mod dial;
@@ -22,6 +23,7 @@ mod translate;
 mod wire;
 
 pub use accept::{PATH, router};
+pub use adopt::Adopters;
 pub use originate::Diallers;
 pub use probe::{Probe, ProbeError};
 pub use rest::RestCounts;
@@ -67,6 +69,8 @@ pub struct AriConfig {
     pub inactivity: Option<Duration>,
     /// Deadline of each request.
     pub deadline: Duration,
+    /// Name of this gateway among those that may take each other's callers; none where there are no such.
+    pub shared: Option<String>,
 }
 
 /// Who connects.
@@ -299,6 +303,8 @@ struct Core {
     calls: Calls,
     shard: Arc<Shards>,
     incoming: mpsc::Sender<IncomingCall>,
+    /// Other gateways may take callers.
+    shared: bool,
     /// What a call left when its task died without a release.
     abandon: mpsc::Sender<Built>,
     /// This application's socket is connected.
@@ -348,8 +354,8 @@ impl Core {
         let (abandon, abandoned) = mpsc::channel(calls::ABANDONED_MAX);
         let rest = Rest::new(wire, ami.clone(), config.deadline, Arc::clone(&counters.requests));
         let (scope, calls) = (Scope::of(&config), Calls::new(&config.app));
-        let up = AtomicBool::new(false);
-        (Self { config, scope, rest, ami, calls, shard, incoming, abandon, up, counters }, abandoned)
+        let (up, shared) = (AtomicBool::new(false), config.shared.is_some());
+        (Self { config, scope, rest, ami, calls, shard, incoming, shared, abandon, up, counters }, abandoned)
     }
 
     /// How long Asterisk takes to answer.

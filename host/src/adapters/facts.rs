@@ -13,6 +13,11 @@ impl Facts for LogFacts {
         match fact {
             Fact::Started(parties) => tracing::info!(%call, %tenant, direction = parties.direction.code(), "call started"),
             Fact::Answered(by) => tracing::info!(%call, %tenant, by = by.code(), "call answered"),
+            Fact::TakenOver => tracing::warn!(%call, %tenant, "call taken over by another gateway"),
+            Fact::Adopted { silent, .. } => {
+                let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                tracing::warn!(%call, %tenant, silent_ms, "call adopted: another gateway held it");
+            }
             Fact::Agent(profile) => tracing::info!(%call, %tenant, agent = profile.id, "agent known"),
             Fact::Hearing { turn, .. } => tracing::trace!(%call, %tenant, %turn, "hearing"),
             Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),

@@ -72,6 +72,7 @@ const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'
 /// Every metric of the gateway, by name.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Metric] = &[
+    counter("vg_adoptions_total", &["outcome"], "Calls of other gateways that were looked at: adopted, or why not (attended, unknown, over_limit, taken, alive, away, nothing_kept, unreadable, gone, or why there are no settings)."),
     counter("vg_agent_answers_total", &["outcome"], "Answers of an agent elsewhere by their end: ok, cancelled, or why they fell."),
     counter("vg_ami_connect_faults_total", &["code"], "Manager interfaces that could not be connected: certificate, unreachable, deadline, tls, greeting, credentials."),
     counter("vg_ami_logins_refused_total", &[], "Logins that a manager interface refused."),
@@ -101,6 +102,7 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_calls_live", &[], "Calls at this moment."),
     counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
     counter("vg_calls_started_total", &[], "Calls taken in."),
+    counter("vg_calls_taken_over_total", &[], "Calls of this gateway with which another one went on."),
     counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
     counter("vg_fillers_total", &[], "Fillers that were said because an answer was late."),
     counter("vg_kafka_delivered_total", &[], "Events that Kafka has acknowledged; one that went twice counts twice."),
@@ -240,6 +242,8 @@ pub struct Readings {
 pub struct Metrics {
     registry: Registry,
     calls_started: IntCounter,
+    calls_taken_over: IntCounter,
+    adoptions: IntCounterVec,
     calls_live: IntGauge,
     calls_answered: IntCounterVec,
     calls_ended: IntCounterVec,
@@ -311,6 +315,8 @@ impl Metrics {
         let recording_faults = counters(&registry, "vg_recording_faults_total");
         Self {
             calls_started: plain_counter(&registry, "vg_calls_started_total"),
+            calls_taken_over: plain_counter(&registry, "vg_calls_taken_over_total"),
+            adoptions: counters(&registry, "vg_adoptions_total"),
             calls_live: registered(&registry, IntGauge::with_opts(opts("vg_calls_live"))),
             calls_answered: counters(&registry, "vg_calls_answered_total"),
             calls_ended: counters(&registry, "vg_calls_ended_total"),
@@ -384,6 +390,11 @@ impl Observe for Metrics {
                 self.calls_live.dec();
                 self.calls_ended.with_label_values(&[cause.code()]).inc();
             }
+            Observation::CallTakenOver => {
+                self.calls_live.dec();
+                self.calls_taken_over.inc();
+            }
+            Observation::Adoption(outcome) => self.adoptions.with_label_values(&[outcome]).inc(),
             Observation::CallLeaked(kind) => {
                 tracing::error!(kind, "call left something behind");
                 self.call_leaks.with_label_values(&[kind]).inc();

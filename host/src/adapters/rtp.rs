@@ -12,6 +12,7 @@ mod routes;
 mod shard;
 mod shards;
 mod socket;
+mod standstill;
 mod taped;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,13 @@
 //! One task per call: turns the crank of [`Call`] and carries out what it says.
 
+mod adopted;
 mod heard;
 mod kept;
 mod orders;
 mod path;
 mod recorded;
 mod telephony;
+mod settled;
 mod shadowed;
 
 use super::breakers::{Breakers, Seat};
@@ -28,15 +30,16 @@ use super::shadow::Shadow;
 use super::speaking::{Speaker, Spoken};
 use super::thinking::{Thinker, Thought};
 use super::turns::{AnsweredTurn, FirstWords};
+pub use adopted::Stopped;
 use orders::Pending;
 use recorded::Recorded;
-use shadowed::{compared, settled, shadow};
+use shadowed::{compared, shadow};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::{Call, CallAction, CallInput};
-use vg_domain::event::{Fact, Role, Worker};
+use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
 use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
@@ -107,6 +110,12 @@ pub struct CallTask {
     set_up: SetUpClock,
     first_words: FirstWords,
     served: Served,
+    /// It was begun by another gateway.
+    begun: bool,
+    /// Something has happened that another gateway would need to know.
+    changed: bool,
+    /// Another gateway holds it.
+    taken: bool,
     /// What the release could not give back.
     left_behind: Option<TelephonyError>,
 }
@@ -169,6 +178,9 @@ impl CallTask {
             first_words: FirstWords::default(),
             served: Served::default(),
             left_behind: None,
+            begun: false,
+            changed: false,
+            taken: false,
             id: call,
             language: settings.language.clone(),
             settings,
@@ -183,18 +195,25 @@ impl CallTask {
         self
     }
 
-    /// Runs until the call has ended and holds nothing.
-    pub async fn run(mut self, ending: Ending) -> Outcome {
-        self.set_up.mark(SetUpPart::Settings, now());
-        self.tell(CallLeg::first_input(&self.parties));
+    /// Runs until the call has ended and holds nothing; none where another gateway has taken it over.
+    pub async fn run(mut self, ending: Ending) -> Option<Outcome> {
+        if !self.begun {
+            self.set_up.mark(SetUpPart::Settings, now());
+            self.tell(CallLeg::first_input(&self.parties));
+        }
         let mut asked_to = Asked::Nothing;
         let outcome = loop {
             while let Some(action) = self.call.poll_action() {
                 self.carry_out(action).await;
             }
             if let Some(outcome) = self.call.outcome() {
-                break outcome.clone();
+                break Some(outcome.clone());
             }
+            if self.taken {
+                self.let_go().await;
+                break None;
+            }
+            self.keep_resume();
             let wake = self.call.poll_timeout().map(|(at, _)| at);
             tokio::select! {
                 biased;
@@ -206,6 +225,7 @@ impl CallTask {
                     asked_to = Asked::Drain;
                     self.tell(CallInput::Drain);
                 }
+                () = self.keeper.lost() => self.taken = true,
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
                 order = next(&mut self.orders) => self.on_order(order).await,
                 done = self.line.done() => self.on_line(done),
@@ -360,36 +380,12 @@ impl CallTask {
             _ => {}
         }
         self.thinker.note(&fact);
+        self.changed |= !matches!(fact, Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_));
         self.keep_fact(&fact);
         self.services.facts.publish(&self.id, &self.settings.tenant, &fact);
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.
             let _ = watcher.try_send(fact);
-        }
-    }
-
-    /// Who heard what the agent was asked last.
-    fn heard_by(&self) -> PluginId {
-        self.served.hearing.as_ref().unwrap_or_else(|| self.listener.plugin()).clone()
-    }
-
-    /// Tells what everybody has worked.
-    async fn settle(&mut self) {
-        let (hearing, speaking, beside) = tokio::join!(self.listener.settle(), self.speaker.settle(), settled(&mut self.shadow));
-        let of = |who, sums: Vec<_>| sums.into_iter().map(move |(plugin, usage)| (who, plugin, usage));
-        let all = of(Worker::Hearing, hearing).chain(of(Worker::Speaking, speaking)).chain(of(Worker::Shadow, beside));
-        for (who, plugin, usage) in all {
-            let tenant = self.settings.tenant.clone();
-            self.services.observe.observe(&Observation::Used { tenant, who, plugin: plugin.clone(), usage });
-            self.emit(Fact::Used { who, plugin, usage });
-        }
-    }
-
-    fn plugin_of(&self, role: Role) -> Option<PluginId> {
-        match role {
-            Role::Hearing => Some(self.listener.plugin().clone()),
-            Role::Speaking => Some(self.speaker.plugin().clone()),
-            Role::Thinking => None,
         }
     }
 
@@ -474,7 +470,10 @@ impl CallTask {
                 self.tell(CallInput::SpeechEnded { last_voiced });
             }
             Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
-            Some(LegEvent::Ended { utterance }) => self.tell(CallInput::UtteranceEnded { utterance }),
+            Some(LegEvent::Ended { utterance }) => {
+                self.changed = true;
+                self.tell(CallInput::UtteranceEnded { utterance });
+            }
             Some(LegEvent::Hushed { utterance: Some(utterance), spoken_ms }) => {
                 self.tell(CallInput::Hushed { utterance, spoken_ms });
             }

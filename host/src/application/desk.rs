@@ -217,7 +217,7 @@ impl Inner {
     }
 
     fn note(&mut self, call: &CallId, tenant: &TenantId, fact: &Fact, now: SystemTime) {
-        if let Fact::Started(parties) = fact
+        if let Fact::Started(parties) | Fact::Adopted { parties, .. } = fact
             && !self.numbers.contains_key(call)
         {
             self.begin(call, tenant, parties, now);
@@ -229,6 +229,13 @@ impl Inner {
         }
         kept.timeline.note(now, fact);
         match fact {
+            Fact::Adopted { .. } => kept.card.state = CallState::Active,
+            // It is another gateway's to be read.
+            Fact::TakenOver => {
+                let (owner, number) = (owner.clone(), *number);
+                self.numbers.remove(call);
+                self.shelves.entry(owner).and_modify(|shelf| _ = shelf.calls.remove(&number));
+            }
             Fact::Answered(_) => {
                 kept.card.answered_at = Some(now);
                 kept.card.state = CallState::Answered;

@@ -1,12 +1,16 @@
 //! Admits calls, runs a task for each, and joins them all.
 
 use super::admission::{Admission, Seat};
+use super::adoption::{Adopted, Adoption};
 use super::call_leg::CallLeg;
 use super::call_task::{CallTask, Ending, Services};
+use super::handing_on::HandingOn;
 use super::limits;
 use super::orders::Directory;
 use super::originate::{Originating, Outgoing};
-use super::ports::{self, Arrival, Dialler, IncomingCall, Observation, TenantError, TenantHint, Tenants};
+use super::ports::{
+    self, Adopter, Arrival, CallStates, Dialler, IncomingCall, Observation, Takeover, TenantError, TenantHint, Tenants,
+};
 use super::refusing::{RefusalWords, Refuser};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -37,6 +41,8 @@ pub struct Gateway {
     directory: Arc<Directory>,
     words: RefusalWords,
     outgoing: (mpsc::Sender<Outgoing>, mpsc::Receiver<Outgoing>),
+    adopted: (mpsc::Sender<Adopted>, mpsc::Receiver<Adopted>),
+    handing_on: Option<HandingOn>,
 }
 
 /// What was left when the gateway had stopped.
@@ -61,13 +67,30 @@ impl Gateway {
     pub fn new(services: Services, tenants: Arc<dyn Tenants>, how_many: GatewayLimits) -> Self {
         let admission = Arc::new(Admission::new(how_many.calls_max));
         let outgoing = mpsc::channel(limits::OUTGOING_CALLS);
-        Self { services, tenants, limits: how_many, admission, directory: Arc::default(), words: RefusalWords::new(), outgoing }
+        let (directory, words) = (Arc::default(), RefusalWords::new());
+        Self {
+            services,
+            tenants,
+            limits: how_many,
+            admission,
+            directory,
+            words,
+            outgoing,
+            adopted: mpsc::channel(limits::ADOPTIONS),
+            handing_on: None,
+        }
     }
 
     /// Refused calls are answered and told why, as far as there are words for it.
     #[must_use]
     pub fn telling(self, words: RefusalWords) -> Self {
         Self { words, ..self }
+    }
+
+    /// Where it stops, others may go on with its calls; what they do not take ends as ever.
+    #[must_use]
+    pub fn handing_on(self, handing_on: HandingOn) -> Self {
+        Self { handing_on: Some(handing_on), ..self }
     }
 
     /// Calls that hold anything at this moment; readable from anywhere.
@@ -92,6 +115,20 @@ impl Gateway {
         }
     }
 
+    /// The way to go on with other gateways' calls.
+    pub fn adoption(&self, states: Arc<dyn CallStates>, takeover: Arc<dyn Takeover>, adopter: Arc<dyn Adopter>) -> Adoption {
+        Adoption {
+            tenants: Arc::clone(&self.tenants),
+            admission: Arc::clone(&self.admission),
+            directory: Arc::clone(&self.directory),
+            services: self.services.clone(),
+            states,
+            takeover,
+            adopter,
+            adopted: self.adopted.0.clone(),
+        }
+    }
+
     /// The way to give orders to calls that are up.
     pub fn directory(&self) -> Arc<Directory> {
         Arc::clone(&self.directory)
@@ -99,7 +136,8 @@ impl Gateway {
 
     /// Serves calls until `stop`, then drains: no new call, a goodbye for those that are up, a cut after the grace.
     pub async fn run(self, mut incoming: mpsc::Receiver<IncomingCall>, stop: CancellationToken) -> Drained {
-        let Self { services, tenants, limits, admission, directory, words, outgoing: (_, mut outgoing) } = self;
+        let Self { services, tenants, limits, admission, directory, words, outgoing, adopted, handing_on } = self;
+        let ((_, mut outgoing), (_, mut adopted)) = (outgoing, adopted);
         let breakers = Arc::clone(&services.breakers);
         let probing = breakers.run(Arc::clone(&services.hearing), Arc::clone(&services.speaking), stop.clone());
         tokio::pin!(probing);
@@ -115,13 +153,24 @@ impl Gateway {
                 Some(_) = tasks.refusals.join_next() => {}
                 () = &mut probing => break,
                 Some(call) = outgoing.recv() => desk.make(&mut tasks, call),
+                Some(call) = adopted.recv() => desk.go_on(&mut tasks, call),
                 call = incoming.recv() => match call {
                     Some(call) => desk.admit(&mut tasks, call),
                     None => break,
                 },
             }
         }
-        let drained = desk.drain(&mut tasks, &mut incoming, &mut outgoing).await;
+        // One that was taken over just now is told goodbye as well.
+        adopted.close();
+        while let Some(call) = adopted.recv().await {
+            desk.go_on(&mut tasks, call);
+        }
+        let handed_on = match &handing_on {
+            Some(handing_on) => desk.hand_on(handing_on, &mut tasks, &mut incoming).await,
+            None => 0,
+        };
+        let mut drained = desk.drain(&mut tasks, &mut incoming, &mut outgoing).await;
+        drained.calls += handed_on;
         // From here on adapters turn callers away by themselves.
         incoming.close();
         while let Ok(call) = incoming.try_recv() {
@@ -189,7 +238,48 @@ impl Desk {
         let (services, ending) = (self.services.clone(), tasks.ending.clone());
         tasks.calls.spawn(async move {
             let Outgoing { leg, settings, seats: _seats, listed: _listed, orders } = call;
-            Some(CallTask::new(services, leg, settings, orders).run(ending).await)
+            CallTask::new(services, leg, settings, orders).run(ending).await
+        });
+    }
+
+    /// Until others have all calls, or nobody takes any more; so many were taken.
+    async fn hand_on(&self, handing_on: &HandingOn, tasks: &mut Tasks, incoming: &mut mpsc::Receiver<IncomingCall>) -> usize {
+        let before = tasks.calls.len();
+        if before == 0 {
+            return 0;
+        }
+        let over = tokio::time::sleep(handing_on.within);
+        tokio::pin!(over);
+        let offered = {
+            let offering = handing_on.offer(&self.directory);
+            tokio::pin!(offering);
+            loop {
+                tokio::select! {
+                    offered = &mut offering => break offered,
+                    Some(ended) = tasks.calls.join_next() => self.on_ended(ended),
+                    Some(call) = incoming.recv() => self.refuse(tasks, call, Refusal::Draining),
+                }
+            }
+        };
+        while !offered.is_empty() && !tasks.calls.is_empty() {
+            tokio::select! {
+                () = &mut over => break,
+                Some(ended) = tasks.calls.join_next() => self.on_ended(ended),
+                Some(_) = tasks.refusals.join_next() => {}
+                Some(call) = incoming.recv() => self.refuse(tasks, call, Refusal::Draining),
+            }
+        }
+        handing_on.withdraw(&offered, &self.directory).await;
+        tracing::info!(calls = before, left = tasks.calls.len(), "calls were offered to other gateways");
+        before - tasks.calls.len()
+    }
+
+    fn go_on(&self, tasks: &mut Tasks, call: Adopted) {
+        self.services.observe.observe(&Observation::CallStarted);
+        let (services, ending) = (self.services.clone(), tasks.ending.clone());
+        tasks.calls.spawn(async move {
+            let Adopted { leg, settings, stopped, seats: _seats, listed: _listed, orders } = call;
+            CallTask::adopted(services, leg, settings, orders, *stopped).run(ending).await
         });
     }
 
@@ -212,7 +302,7 @@ impl Desk {
                     services.observe.observe(&Observation::CallStarted);
                     let (_listed, orders) = directory.list(settings.tenant.clone(), call.call.clone());
                     let leg = CallLeg::offered(call, did, trunk);
-                    Some(CallTask::new(services, leg, settings, orders).offered_at(arrived).run(ending).await)
+                    CallTask::new(services, leg, settings, orders).offered_at(arrived).run(ending).await
                 }
                 Err(refusal) => {
                     tell_of_refusal(&services, &call, refusal);

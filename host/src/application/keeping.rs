@@ -125,6 +125,7 @@ impl Kept {
             }
             // By its turn everything is told that was heard and said in it.
             Fact::Heard { .. } | Fact::Saying { .. } => return false,
+            Fact::Adopted { .. } => snapshot.state = CallState::Active,
             Fact::Agent(profile) => snapshot.agent = Some(profile.id.clone()),
             Fact::Transferred { .. } | Fact::Referred { .. } => snapshot.state = CallState::Transferred,
             Fact::Transferring { .. } | Fact::TransferFailed { .. } | Fact::Escalated { .. } | Fact::LanguageChanged { .. } => {}
@@ -143,6 +144,7 @@ impl Kept {
             | Fact::Shadowed(_)
             | Fact::PathSilent(_)
             | Fact::Refused(_)
+            | Fact::TakenOver
             | Fact::Used { .. } => return false,
         }
         true

@@ -23,6 +23,8 @@ pub(super) enum Act {
     Digits(String, oneshot::Sender<Result<(), OrderError>>),
     HangUp(EndCause),
     Release,
+    /// The leg is another gateway's.
+    Forsake,
 }
 
 /// What came of an act.
@@ -78,11 +80,11 @@ impl Line {
     }
 }
 
-/// *Invariant:* the leg is released exactly once, even when the call's task dies without asking for it.
+/// *Invariant:* the leg is released exactly once, unless it is another gateway's by then, even when the call's task dies without asking for it.
 async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, done: mpsc::Sender<Done>) {
     let mut released = false;
     while let Some(act) = acts.recv().await {
-        released |= matches!(act, Act::Release);
+        released |= matches!(act, Act::Release | Act::Forsake);
         let result = match act {
             // A caller who hears no ringing is no reason to end the call.
             Act::Ring => leg.ring().await.map(|()| None).or(Ok(None)),
@@ -111,6 +113,10 @@ async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, d
             }
             // The release that follows reports what is left.
             Act::HangUp(cause) => leg.hang_up(cause).await.map(|()| None).or(Ok(None)),
+            Act::Forsake => {
+                leg.forsake();
+                Ok(None)
+            }
             Act::Release => Ok(Some(Done::Released(leg.release().await))),
         };
         if let Some(report) = result.unwrap_or_else(|error| Some(Done::SetUpFailed(error))) {

@@ -44,6 +44,11 @@ impl Directory {
         (Listed { directory: Arc::clone(self), call }, taken)
     }
 
+    /// Calls that are up now.
+    pub(super) fn calls(&self) -> Vec<CallId> {
+        self.lock().keys().cloned().collect()
+    }
+
     fn orders_of(&self, tenant: &TenantId, call: &CallId) -> Option<mpsc::Sender<Ordered>> {
         let calls = self.lock();
         calls.get(call).filter(|entry| entry.tenant == *tenant).map(|entry| entry.orders.clone())

@@ -2,6 +2,7 @@
 //!
 //! What flows without a counterpart is a bounded channel; what is told and answers is a trait with a mailbox.
 
+mod adoption;
 mod agent;
 mod arrival;
 mod desk;
@@ -9,6 +10,7 @@ mod dialling;
 mod speech;
 mod state;
 
+pub use adoption::*;
 pub use agent::*;
 pub use arrival::*;
 pub use desk::*;
@@ -91,6 +93,8 @@ pub enum TelephonyEvent {
     PersonAnswered,
     /// That person does not answer, or has hung up.
     PersonGone(Returned),
+    /// Another gateway has taken the leg: nothing may be done to it any more.
+    Taken,
     /// Asterisk or the connection is gone.
     Lost,
 }
@@ -135,6 +139,8 @@ pub trait Telephony: Send {
     fn send_digits<'a>(&'a mut self, _digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
         Box::pin(std::future::ready(Err(TelephonyError::Unsupported { act: "send digits" })))
     }
+    /// The leg is another gateway's from now on: it lives on untouched, with whatever was built for it, and dropping this ends nothing of it.
+    fn forsake(&mut self) {}
     /// Ends the caller's leg.
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>>;
     /// Releases what was built for the call (media leg, bridge). Nothing is left behind when it returns, or the error says what.
@@ -375,6 +381,10 @@ pub enum Observation {
     CallAnswered(AnsweredBy),
     /// A call ended, with its cause.
     CallEnded(EndCause),
+    /// A call of another gateway was looked at; `adopted`, or a bounded code of why it was not.
+    Adoption(&'static str),
+    /// Another gateway went on with a call.
+    CallTakenOver,
     /// A call's task ended and this much was left behind: always zero, or a defect.
     CallLeaked(&'static str),
     /// A provider or the agent fell.

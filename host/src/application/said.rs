@@ -1,6 +1,6 @@
 //! What the gateway has said since the caller's turn before, and how far it was heard: the agent is told with the next question.
 
-use super::ports::{Reach, Said};
+use super::ports::{PastTurn, Reach, Said};
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{TurnId, UtteranceId};
 use vg_domain::mask::MaskedText;
@@ -8,6 +8,8 @@ use vg_domain::speech::Extent;
 
 /// Utterances that are kept; a call that says more between two turns forgets the oldest.
 const KEPT_MAX: usize = 8;
+/// Turns that another gateway is told of, where it goes on; an agent that keeps conversations by itself needs none.
+const PAST_MAX: usize = 16;
 
 /// Follows a call's facts.
 #[derive(Debug, Default)]
@@ -17,6 +19,7 @@ pub(super) struct Sayings {
     /// Said since then.
     since: Vec<(UtteranceId, Said)>,
     asked: Option<TurnId>,
+    past: Vec<PastTurn>,
 }
 
 impl Sayings {
@@ -24,6 +27,7 @@ impl Sayings {
     pub(super) fn note(&mut self, fact: &Fact) {
         match fact {
             Fact::Saying { utterance, text } => self.saying(*utterance, text),
+            Fact::Heard { turn, text } => self.heard(*turn, text),
             Fact::Interrupted { utterance, spoken_ms, extent } => {
                 let (spoken_ms, extent) = (Some(*spoken_ms), *extent);
                 self.reached(|id| id == *utterance, Reach::Interrupted { spoken_ms, extent });
@@ -53,6 +57,37 @@ impl Sayings {
         let surplus = self.told.len().saturating_sub(KEPT_MAX);
         self.told.drain(..surplus);
         self.told.clone()
+    }
+
+    /// Of a call that another gateway held.
+    pub(super) fn remember(&mut self, said: Vec<Said>, past: Vec<PastTurn>) {
+        self.told = said;
+        self.asked = past.last().map(|past| past.turn);
+        self.past = past;
+    }
+
+    /// The newest turns, without what was keyed in.
+    pub(super) fn past(&self) -> &[PastTurn] {
+        &self.past
+    }
+
+    /// What the agent was told last, or is to be told next.
+    pub(super) fn kept(&self) -> Vec<Said> {
+        let kept: Vec<Said> = self.told.iter().chain(self.since.iter().map(|(_, said)| said)).cloned().collect();
+        kept[kept.len().saturating_sub(KEPT_MAX)..].to_vec()
+    }
+
+    fn heard(&mut self, turn: TurnId, words: &MaskedText) {
+        match self.past.last_mut().filter(|last| last.turn == turn) {
+            Some(last) => last.words = words.clone(),
+            None => {
+                let since = self.since.iter().map(|(_, said)| said.text.up_to(said.heard().len()));
+                let before = since.fold(MaskedText::default(), |all, said| all.followed_by(&said));
+                self.past.push(PastTurn { turn, before, words: words.clone() });
+                let surplus = self.past.len().saturating_sub(PAST_MAX);
+                self.past.drain(..surplus);
+            }
+        }
     }
 
     fn saying(&mut self, utterance: UtteranceId, text: &MaskedText) {

@@ -1,7 +1,8 @@
 //! Asking the agent: at most one answer streams at a time.
 
 use super::limits;
-use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, HandoverRequest, Question};
+use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, HandoverRequest, PastTurn, Question, Said};
+use super::resume::Memory;
 use super::said::Sayings;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::convert::Infallible;
@@ -85,6 +86,24 @@ impl Thinker {
     /// As the agent names it, once it has.
     pub(super) fn conversation(&self) -> Option<&ConversationId> {
         self.conversation.as_ref()
+    }
+
+    /// Goes on in a conversation that another gateway has led; where the agent did not take it there, it is told of it here.
+    pub(super) fn go_on(&mut self, request: ConversationRequest, conversation: Option<ConversationId>, memory: Memory) {
+        self.sayings.remember(memory.said, memory.past);
+        match conversation {
+            Some(conversation) => {
+                self.agent.remember(&request, &conversation, self.sayings.past());
+                self.look_up(&conversation);
+                self.conversation = Some(conversation);
+            }
+            None => self.open(request),
+        }
+    }
+
+    /// What another gateway would need to go on: the newest turns, and what the agent is told with its question.
+    pub(super) fn memory(&self) -> (Vec<PastTurn>, Vec<Said>) {
+        (self.sayings.past().to_vec(), self.sayings.kept())
     }
 
     /// Takes a fact of the call: the agent is told what the caller heard.

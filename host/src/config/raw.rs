@@ -135,6 +135,8 @@ struct RawLimits {
 struct RawDrain {
     #[serde(deserialize_with = "number")]
     grace_s: Option<usize>,
+    #[serde(deserialize_with = "number")]
+    hand_over_s: Option<usize>,
 }
 
 /// A number, or a text that holds one: the environment has nothing else.
@@ -207,6 +209,9 @@ impl RawConfig {
         config.state = self.state.resolve(environment, faults);
         self.tenants.resolve(&mut config.tenants, environment, faults);
         at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
+        if let Some(hand_over_s) = self.drain.hand_over_s {
+            config.drain.hand_over = (hand_over_s > 0).then(|| Duration::from_secs(hand_over_s as u64));
+        }
         if let Some(grace_s) = self.drain.grace_s {
             config.drain.grace = Duration::from_secs(grace_s as u64);
         }

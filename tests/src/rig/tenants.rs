@@ -23,6 +23,7 @@ pub fn settings() -> TenantSettings {
             time_is_nearly_up: "One minute is left.".to_owned(),
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
+            back_again: "I am back.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),
             fillers: Vec::new(),
         },

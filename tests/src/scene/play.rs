@@ -256,6 +256,8 @@ fn line_of(fact: &Fact) -> String {
     match fact {
         Fact::Started(_) => "call comes".to_owned(),
         Fact::Answered(_) => "call is answered".to_owned(),
+        Fact::TakenOver => "call is taken over".to_owned(),
+        Fact::Adopted { .. } => "call is adopted".to_owned(),
         Fact::Hearing { text, .. } => format!("hearing {}", text.as_str()),
         Fact::Heard { text, .. } => format!("heard {}", text.as_str()),
         Fact::NotUnderstood { .. } => "not_understood".to_owned(),

@@ -21,7 +21,9 @@ mod consulting;
 mod ending;
 mod length;
 mod rebuilt;
+mod adopted;
 
+pub use adopted::{Gap, Keys, Resume, Spoken, Standing, Then};
 pub use hints::Hint;
 pub use input::CallInput;
 pub use overlap::Overlap;
@@ -42,6 +44,7 @@ use crate::parties::Parties;
 use crate::pause::{Expect, Pauses};
 use crate::tenant::TenantSettings;
 use crate::transfer::{Handover, HandoverReason, Transfer};
+use adopted::Again;
 use listening::HearingFalls;
 use speculating::{Guess, Held};
 use std::collections::VecDeque;
@@ -277,6 +280,12 @@ pub struct Call {
     ordered: VecDeque<String>,
     /// The last utterances that the caller spoke over, until it is known how much of them was heard.
     interrupted: VecDeque<UtteranceId>,
+    /// Where another gateway stopped, until there is a media leg, and since when that is waited for.
+    adopted: Option<Box<(Standing, Gap, Instant)>>,
+    /// The answer that comes now was heard in part.
+    again: Option<Again>,
+    /// What was heard of an answer whose rest is to be said now.
+    said_before: MaskedText,
 }
 
 /// What became of an input.
@@ -331,6 +340,9 @@ impl Call {
             draining: false,
             ordered: VecDeque::new(),
             interrupted: VecDeque::new(),
+            adopted: None,
+            again: None,
+            said_before: MaskedText::default(),
         }
     }
 

@@ -16,6 +16,12 @@ pub enum AnsweredBy {
 }
 
 impl AnsweredBy {
+    /// None where the text is no such label.
+    pub fn parse(code: &str) -> Option<Self> {
+        let all = [Self::Gateway, Self::CalledSide, Self::Human, Self::Machine, Self::NotSure];
+        all.into_iter().find(|known| known.code() == code)
+    }
+
     /// Bounded label.
     pub fn code(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ use crate::transfer::TransferMode;
 use crate::turn::TurnRecord;
 use crate::usage::Usage;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Something that happened in a call, for event streams, consoles and watchers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,13 @@ pub enum Fact {
     Started(Arc<Parties>),
     /// The call was answered.
     Answered(AnsweredBy),
+    /// Another gateway held the call until now, and this one goes on with it.
+    Adopted {
+        /// Who speaks with whom.
+        parties: Arc<Parties>,
+        /// So long the caller heard nothing.
+        silent: Duration,
+    },
     /// The caller is being understood; may change.
     Hearing {
         /// Which turn.
@@ -131,6 +139,8 @@ pub enum Fact {
         /// How much.
         usage: Usage,
     },
+    /// Another gateway holds the call: it goes on there, and this is the last that this one says of it.
+    TakenOver,
     /// The call is over.
     Ended(Outcome),
 }

@@ -73,6 +73,11 @@ impl Collect {
         Self { max: max.clamp(1, Self::DIGITS_MAX), terminator, first, between }
     }
 
+    /// At most so many digits, what ends them, and the time for the first key and for each one after it.
+    pub fn parts(&self) -> (u8, Option<char>, Duration, Duration) {
+        (self.max, self.terminator, self.first, self.between)
+    }
+
     pub(crate) fn first(&self) -> Duration {
         self.first
     }

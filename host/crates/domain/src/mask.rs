@@ -59,6 +59,18 @@ impl MaskedText {
         self.0.trim().is_empty()
     }
 
+    /// Its beginning, so many bytes at most.
+    #[must_use]
+    pub fn up_to(&self, bytes: usize) -> Self {
+        Self(self.0[..self.0.floor_char_boundary(bytes)].to_owned())
+    }
+
+    /// Without white space at its ends.
+    #[must_use]
+    pub fn trimmed(&self) -> Self {
+        Self(self.0.trim().to_owned())
+    }
+
     /// Digits at its end are held back, since a card number may come of them.
     pub fn holds_back(&self) -> bool {
         self.0.trim_end().ends_with(card::HELD)
@@ -92,6 +104,8 @@ impl MaskedText {
 #[derive(Default)]
 pub struct Mask {
     caller: Trail,
+    /// Of digits that another mask has heard it is not known which they were.
+    gap: bool,
     agent: Trail,
 }
 
@@ -101,13 +115,34 @@ impl Mask {
         Self::default()
     }
 
+    /// A mask of a caller whose last digits another one has heard: all digits of the first words are masked that have any.
+    pub fn after_a_gap() -> Self {
+        Self { gap: true, ..Self::default() }
+    }
+
+    /// The words so far ended with digits or a cue, so that what follows may be the rest of a card's.
+    pub fn leaves_open(&self) -> bool {
+        self.gap || self.caller.is_open()
+    }
+
     /// Masks words that may still change. Digits at the end that may grow to a card number are held back as `[digits]`.
     pub fn mask_partial(&self, words: Heard) -> MaskedText {
+        if self.gap {
+            return MaskedText(card::mask_digits(&words.0).0);
+        }
         MaskedText(card::mask_growing(&words.0, &self.caller))
     }
 
     /// Masks words that will not change.
     pub fn mask_final(&mut self, words: Heard) -> MaskedText {
+        if self.gap {
+            let (masked, found) = card::mask_digits(&words.0);
+            self.gap = !found;
+            if found {
+                let _ = card::mask(&words.0, &mut self.caller);
+                return MaskedText(masked);
+            }
+        }
         MaskedText(card::mask(&words.0, &mut self.caller))
     }
 

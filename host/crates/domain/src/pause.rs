@@ -93,6 +93,16 @@ pub struct Pauses {
 }
 
 impl Pauses {
+    /// All that was learnt, as two numbers that mean nothing to anybody else.
+    pub fn learnt(&self) -> (f64, f64) {
+        (self.count, self.mean)
+    }
+
+    /// What was learnt before.
+    pub fn of_learnt((count, mean): (f64, f64)) -> Self {
+        if count.is_finite() && mean.is_finite() { Self { count: count.clamp(0.0, REMEMBERED), mean } } else { Self::default() }
+    }
+
     /// The caller went on after so long a pause.
     pub fn learn(&mut self, pause: Duration) {
         if (SHORTEST..=LONGEST).contains(&pause) {

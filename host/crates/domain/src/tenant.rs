@@ -91,10 +91,26 @@ impl TenantSettings {
 
     /// What is said word for word in every call.
     pub fn lines(&self) -> Arc<[String]> {
-        let Prompts { not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, fillers } =
-            &self.prompts;
-        let lines =
-            [&self.greeting, not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed];
+        let Prompts {
+            not_understood,
+            still_there,
+            time_is_nearly_up,
+            agent_unavailable,
+            farewell,
+            transfer_failed,
+            back_again,
+            fillers,
+        } = &self.prompts;
+        let lines = [
+            &self.greeting,
+            not_understood,
+            still_there,
+            time_is_nearly_up,
+            agent_unavailable,
+            farewell,
+            transfer_failed,
+            back_again,
+        ];
         lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
 }
@@ -281,6 +297,8 @@ pub struct Prompts {
     pub farewell: String,
     /// A hand-over came to nothing; the call goes on.
     pub transfer_failed: String,
+    /// The caller heard nothing for a while, since the gateway that held the call is gone; empty where nothing is to be said.
+    pub back_again: String,
     /// Said in turn while an answer is late; none where nothing is to be said.
     pub fillers: Vec<String>,
 }

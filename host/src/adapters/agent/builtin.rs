@@ -6,7 +6,7 @@
 mod intent;
 
 use super::memory::Memory;
-use crate::application::ports::{Agent, AgentError, AgentEvent, ConversationRequest, Question};
+use crate::application::ports::{Agent, AgentError, AgentEvent, ConversationRequest, PastTurn, Question};
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use intent::Intent;
 use jiff::Zoned;
@@ -86,6 +86,11 @@ impl Agent for BuiltinAgent {
 
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         ready(self.take_question(&question)).boxed()
+    }
+
+    fn remember(&self, request: &ConversationRequest, conversation: &ConversationId, past: &[PastTurn]) {
+        let heard = past.last().map(|past| past.before.as_str()).filter(|before| !before.is_empty());
+        self.memory().open(conversation.clone(), heard.unwrap_or(&request.settings.greeting).to_owned());
     }
 
     fn close(&self, conversation: &ConversationId) {

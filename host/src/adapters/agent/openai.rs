@@ -7,7 +7,7 @@ mod messages;
 use super::memory::Memory;
 use super::service::{Fault, Service};
 use super::web::{Streamed, Web};
-use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
+use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, PastTurn, Question};
 use history::History;
 use messages::{ChatReader, Completion};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -79,6 +79,12 @@ impl Service for ChatService {
 
     async fn connect(&self) {
         self.web.connect().await;
+    }
+
+    fn remember(&self, request: &ConversationRequest, conversation: &ConversationId, past: &[PastTurn]) {
+        let mut history = History::new(&self.system, &request.settings.language, self.history_turns);
+        past.iter().for_each(|turn| history.recall(turn));
+        self.histories().open(conversation.clone(), history);
     }
 
     fn close(&self, conversation: &ConversationId) {

@@ -6,7 +6,7 @@ use super::service::Service;
 use crate::adapters::tally::Tally;
 use crate::application::limits::CONVERSATION_BUDGET;
 use crate::application::ports::{
-    Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question,
+    Agent, AgentError, AgentEvent, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, PastTurn, Question,
 };
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::sync::Arc;
@@ -102,6 +102,10 @@ impl<S: Service> Agent for Remote<S> {
             Ok(patience.try_for(|left| self.service.hand_over(&request, left)).await?)
         }
         .boxed()
+    }
+
+    fn remember(&self, request: &ConversationRequest, conversation: &ConversationId, past: &[PastTurn]) {
+        self.service.remember(request, conversation, past);
     }
 
     fn close(&self, conversation: &ConversationId) {

@@ -1,6 +1,8 @@
 //! What an agent elsewhere can do, whatever it speaks, and what can go wrong with it.
 
-use crate::application::ports::{AgentError, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question};
+use crate::application::ports::{
+    AgentError, AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, PastTurn, Question,
+};
 use std::future::Future;
 use std::time::Duration;
 use vg_domain::call::{AgentCommand, Hint};
@@ -27,6 +29,9 @@ pub(super) trait Service: Send + Sync + 'static {
 
     /// Makes a connection where there is none, so that the next call finds one.
     fn connect(&self) -> impl Future<Output = ()> + Send;
+
+    /// Another gateway has led the conversation until now.
+    fn remember(&self, _request: &ConversationRequest, _conversation: &ConversationId, _past: &[PastTurn]) {}
 
     fn close(&self, _conversation: &ConversationId) {}
 }

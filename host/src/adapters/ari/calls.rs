@@ -208,6 +208,13 @@ impl Calls {
         Some(received)
     }
 
+    /// Another gateway has built so many legs of the call.
+    pub(super) fn begin_after(&self, call: &CallId, legs: u32) {
+        if let Some(unreleased) = self.lock().unreleased.get_mut(call) {
+            unreleased.legs = legs;
+        }
+    }
+
     /// The channel of a call that this gateway makes.
     pub(super) fn dialled_name(&self, call: &CallId) -> String {
         format!("{}{call}", self.dialled_prefix)
@@ -307,6 +314,11 @@ impl Calls {
         let mut state = self.lock();
         let leg = state.legs.get_mut(channel).filter(|leg| leg.place == Whereabouts::Away);
         leg.map(|leg| leg.place = Whereabouts::Here).is_some()
+    }
+
+    /// Whether a caller's channel is in our application, as far as is known.
+    pub(super) fn is_here(&self, channel: &str) -> bool {
+        self.lock().legs.get(channel).is_some_and(|leg| leg.place == Whereabouts::Here && leg.stage.is_none())
     }
 
     fn is_away(&self, channel: &str) -> bool {

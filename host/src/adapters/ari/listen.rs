@@ -301,6 +301,15 @@ impl<'a> Listener<'a> {
                 }
             }
             Meaning::Progress { channel, progress } => core.calls.progress(&channel, progress),
+            // Whose hang-up was not asked for may be another gateway's from now on.
+            Meaning::Parted { channel } if core.shared && core.calls.is_here(&channel) => {
+                self.chores.push(Box::pin(async move {
+                    let event = if core.is_taken(&channel).await { TelephonyEvent::Taken } else { TelephonyEvent::CallerGone };
+                    core.calls.end(&channel, event);
+                    Vec::new()
+                }));
+            }
+            Meaning::Parted { channel } => self.act_on(Meaning::Left { channel }),
             Meaning::Left { channel } if core.calls.caller_of(&channel).is_none() => core.calls.left(&channel),
             Meaning::Gone { channel, cause } if core.calls.person_gone(&channel, Returned::of_cause(cause)) => {}
             Meaning::Left { channel } | Meaning::Gone { channel, .. } => match core.calls.caller_of(&channel) {

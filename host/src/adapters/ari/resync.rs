@@ -3,7 +3,7 @@
 use super::Core;
 use super::originate;
 use super::translate::{Caller, caller, returned};
-use super::wire::{Channel, Event, Named};
+use super::wire::{Application, Channel, Event, Named};
 use crate::application::ports::{TelephonyError, TelephonyEvent};
 use serde_json::json;
 use std::collections::HashSet;
@@ -14,6 +14,8 @@ use tokio::time::sleep;
 
 /// A channel that was just told to end is still listed for a moment: nobody is adopted before a second look.
 const SECOND_LOOK: Duration = Duration::from_millis(500);
+/// The same where callers may be those of a gateway that is gone, this one's own earlier run above all: whoever goes on with their calls comes first.
+const SHARED_LOOK: Duration = Duration::from_secs(6);
 /// Technologies of channels that no caller uses: they carry sound between a call and a program.
 const OF_PROGRAMS: [&str; 6] = ["UnicastRTP/", "MulticastRTP/", "AudioSocket/", "WebSocket/", "Snoop/", "Announcer/"];
 
@@ -43,6 +45,9 @@ pub(super) async fn resync(core: &Arc<Core>, boot: Arc<Boot>) -> Vec<Caller> {
         return Vec::new();
     };
     end_missing(core, &known, &channels, if restarted { TelephonyEvent::Lost } else { TelephonyEvent::CallerGone });
+    if core.shared {
+        end_taken(core, &known).await;
+    }
     // Who came back in the gap waits in our application, and nobody was told.
     for (channel, how) in channels.iter().filter_map(|channel| Some((&channel.id, returned(&channel.dialplan)?))) {
         core.calls.returned(channel, how);
@@ -64,10 +69,13 @@ fn is_orphan(core: &Core, channel: &Channel) -> bool {
 }
 
 async fn second_look(core: &Core, strangers: &HashSet<String>) -> Vec<Caller> {
-    sleep(SECOND_LOOK).await;
+    sleep(if core.shared { SHARED_LOOK } else { SECOND_LOOK }).await;
+    let here = core.rest.get::<Application>("ask for application", &["applications", &core.config.app], &[]).await;
+    // One that another gateway has taken over is on show as ours for ever.
+    let elsewhere = |channel: &str| here.as_ref().is_ok_and(|here| !here.channel_ids.iter().any(|id| id == channel));
     let Ok(channels) = core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await else { return Vec::new() };
     let mut callers = Vec::new();
-    for channel in channels.into_iter().filter(|channel| strangers.contains(&channel.id)) {
+    for channel in channels.into_iter().filter(|channel| strangers.contains(&channel.id) && !elsewhere(&channel.id)) {
         match stranger(core, &channel) {
             None => {}
             Some(Stranger::Caller) => {
@@ -104,6 +112,17 @@ fn end_missing(core: &Core, known: &[String], channels: &[Channel], event: Telep
     let left: HashSet<&str> = channels.iter().map(|channel| channel.id.as_str()).collect();
     for channel in known.iter().filter(|channel| !left.contains(channel.as_str())) {
         core.calls.end(channel, event.clone());
+    }
+}
+
+/// Callers whom another gateway has taken in the gap live on, in another application than ours.
+async fn end_taken(core: &Core, known: &[String]) {
+    let path = ["applications", core.config.app.as_str()];
+    let Ok(here) = core.rest.get::<Application>("ask for application", &path, &[]).await else { return };
+    for channel in known.iter().filter(|channel| core.calls.is_here(channel) && !here.channel_ids.contains(channel)) {
+        if core.is_taken(channel).await {
+            core.calls.end(channel, TelephonyEvent::Taken);
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! Acts on one call, in the order that was tried.
 
 use super::Core;
+use super::adopt::Remains;
 use super::calls::Built;
 use super::person::Person;
 use super::reason::reason;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
-use crate::application::ports::{MediaLeg, Telephony, TelephonyError};
+use crate::application::ports::{MediaLeg, Telephony, TelephonyError, TelephonyEvent};
 use futures_util::future::{BoxFuture, try_join_all};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(super) struct AriTelephony {
     /// A media channel beside the one of `built`, which may exist as well: the leg was built anew.
     pub(super) replaced: Option<String>,
     pub(super) wire: Option<RtpHandle>,
+    /// What another gateway built for the call, which goes once this one's own is there.
+    remains: Option<Remains>,
     /// The person who is called, or talks to the caller.
     pub(super) person: Option<Person>,
     released: bool,
@@ -40,7 +43,23 @@ pub(super) struct AriTelephony {
 
 impl AriTelephony {
     pub(super) fn new(core: Arc<Core>, call: CallId, channel: String) -> Self {
-        Self { core, call, channel, built: None, replaced: None, wire: None, person: None, released: false }
+        Self { core, call, channel, built: None, replaced: None, wire: None, remains: None, person: None, released: false }
+    }
+
+    /// A caller who was another gateway's.
+    pub(super) fn adopting(core: Arc<Core>, call: CallId, channel: String, remains: Remains) -> Self {
+        let mut telephony = Self::new(core, call, channel);
+        telephony.remains = Some(remains);
+        telephony
+    }
+
+    /// Nothing is done to a caller whom another gateway holds: this one may have stood still, and not know it yet.
+    pub(super) async fn require_held(&self) -> Result<(), TelephonyError> {
+        if self.core.shared && self.core.is_taken(&self.channel).await {
+            self.core.calls.end(&self.channel, TelephonyEvent::Taken);
+            return Err(TelephonyError::Gone);
+        }
+        Ok(())
     }
 
     async fn act(&self, act: &'static str, query: &[(&str, &str)]) -> Result<(), TelephonyError> {
@@ -62,6 +81,9 @@ impl AriTelephony {
         let both = format!("{},{}", self.channel, built.media);
         // The list is understood in the query only, not in a body.
         core.rest.post("join bridge", &["bridges", &built.bridge, "addChannel"], &[("channel", &both)]).await?;
+        if let Some(remains) = self.remains.take() {
+            core.remove_remains(&remains).await;
+        }
         Ok(media)
     }
 
@@ -113,6 +135,7 @@ impl AriTelephony {
 
     /// Sends the leg to the dialplan, watched, and with what the dialplan needs to know.
     async fn go_to(&self, handover: &Handover) -> Result<(), TelephonyError> {
+        self.require_held().await?;
         let core = &*self.core;
         let (context, extension) = self.require_place(handover).await?;
         let variables = variables(&core.config.app, handover);
@@ -244,14 +267,25 @@ impl Telephony for AriTelephony {
 
     fn send_digits<'a>(&'a mut self, digits: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
         Box::pin(async move {
+            self.require_held().await?;
             let path = ["channels", self.channel.as_str(), "dtmf"];
             self.core.rest.post("send digits", &path, &[("dtmf", digits)]).await
         })
     }
 
+    fn forsake(&mut self) {
+        self.core.calls.released(&self.call);
+        self.core.calls.forget(&self.channel);
+        self.wire = None;
+        self.released = true;
+    }
+
     fn hang_up(&mut self, cause: EndCause) -> BoxFuture<'_, Result<(), TelephonyError>> {
         let reason = reason(cause);
-        Box::pin(async move { self.core.rest.delete("hang up", &["channels", &self.channel], &[("reason", reason)]).await })
+        Box::pin(async move {
+            self.require_held().await?;
+            self.core.rest.delete("hang up", &["channels", &self.channel], &[("reason", reason)]).await
+        })
     }
 
     fn release(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
@@ -268,6 +302,9 @@ impl Telephony for AriTelephony {
             }
             if let Some(built) = &self.built {
                 self.core.remove(built).await?;
+            }
+            if let Some(remains) = self.remains.take() {
+                self.core.remove_remains(&remains).await;
             }
             person?;
             self.released = true;

@@ -47,6 +47,7 @@ async fn house_with(media_port: u16) -> House {
         silence: Silence::Comfort,
         inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
+        shared: None,
     };
     let ari = Arc::new(Ari::new(config, None, Arc::clone(&shard), incoming).unwrap());
     let stop = CancellationToken::new();

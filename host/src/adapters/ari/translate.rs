@@ -25,8 +25,10 @@ pub(super) enum Meaning {
     Digit { channel: String, digit: char },
     /// A telephone wants its far end to call somebody else.
     Referral { channel: String },
-    /// A channel left this application, or is about to: for the dialplan, or for good.
+    /// A channel is about to leave this application for good.
     Left { channel: String },
+    /// A channel left this application: for the dialplan, for good, or for another gateway.
+    Parted { channel: String },
     /// A channel no longer exists.
     Gone {
         channel: String,
@@ -70,7 +72,8 @@ pub(super) fn translate(event: Event, is_ours: impl Fn(&str) -> bool) -> Meaning
             Meaning::Returned { caller: caller(args.get(2..).unwrap_or_default(), channel), how }
         }
         Event::StasisStart { args, channel } => Meaning::Incoming(caller(&args, channel)),
-        Event::StasisEnd { channel } | Event::ChannelHangupRequest { channel } => Meaning::Left { channel: channel.id },
+        Event::StasisEnd { channel } => Meaning::Parted { channel: channel.id },
+        Event::ChannelHangupRequest { channel } => Meaning::Left { channel: channel.id },
         Event::ChannelDestroyed { cause, channel } => Meaning::Gone { channel: channel.id, cause },
         Event::Dial { dialstatus, caller: Some(channel), .. } => match dialstatus.as_str() {
             "ANSWER" => Meaning::Progress { channel: channel.id, progress: Progress::Answered },
@@ -135,6 +138,7 @@ mod tests {
         let used: Vec<_> = meanings().into_iter().filter(|meaning| *meaning != Meaning::Unused).collect();
         let gone = |channel: &str, cause| Meaning::Gone { channel: channel.into(), cause };
         let left = |channel: &str| Meaning::Left { channel: channel.into() };
+        let parted = |channel: &str| Meaning::Parted { channel: channel.into() };
         let caller = Caller {
             channel: "1795365521.0".into(),
             number: Pii::new("5551234".into()),
@@ -148,9 +152,9 @@ mod tests {
             Meaning::MediaUp { channel: "1795365521.1".into() },
             Meaning::Digit { channel: "1795365521.0".into(), digit: '1' },
             left("1795365521.0"),
-            left("1795365521.0"),
+            parted("1795365521.0"),
             left("1795365521.1"),
-            left("1795365521.1"),
+            parted("1795365521.1"),
             gone("1795365521.1", 16),
         ];
         assert_eq!(used, expected);

@@ -184,6 +184,28 @@ pub(super) struct Status {
     pub(super) startup_time: String,
 }
 
+/// An application, as far as it is used.
+#[derive(Debug, Deserialize)]
+pub(super) struct Application {
+    /// Of the channels in it, and of others that it listens to.
+    pub(super) channel_ids: Vec<String>,
+}
+
+/// A bridge and who is in it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Bridge {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) channels: Vec<String>,
+}
+
+/// What Asterisk counts of a channel's packets.
+#[derive(Debug, Deserialize)]
+pub(super) struct RtpStatistics {
+    /// Sent to the other side.
+    pub(super) txcount: u64,
+}
+
 /// A channel of a `Dial` event, or a bridge of `GET /bridges`: its name is all that matters.
 #[derive(Debug, Deserialize)]
 pub(super) struct Named {

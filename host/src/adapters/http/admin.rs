@@ -63,6 +63,7 @@ fn row(settings: &TenantSettings) -> Value {
             "time_is_nearly_up": prompts.time_is_nearly_up,
             "agent_unavailable": prompts.agent_unavailable,
             "farewell": prompts.farewell,
+            "back_again": prompts.back_again,
             "transfer_failed": prompts.transfer_failed,
             "fillers": prompts.fillers,
         },

@@ -261,7 +261,8 @@ impl From<&Fact> for PhoneFact {
     fn from(fact: &Fact) -> Self {
         match fact {
             Fact::Started(_) => Self::Started,
-            Fact::Answered(_) => Self::Answered,
+            // A phone's connection ends with its gateway: only its leg in Asterisk outlives one.
+            Fact::Answered(_) | Fact::Adopted { .. } => Self::Answered,
             Fact::Hearing { turn, text } => Self::Hearing { turn: turn.0, text: text.as_str().into() },
             Fact::Heard { turn, text } => Self::Heard { turn: turn.0, text: text.as_str().into() },
             Fact::NotUnderstood { turn } => Self::NotUnderstood { turn: turn.0 },
@@ -305,6 +306,7 @@ impl From<&Fact> for PhoneFact {
                 characters: usage.characters,
                 requests: usage.requests,
             },
+            Fact::TakenOver => Self::Ended { cause: "taken_over".into(), turns: 0 },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }
     }

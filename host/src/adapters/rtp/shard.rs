@@ -96,7 +96,12 @@ pub(super) struct Shard {
 
 impl Shard {
     /// Opens the socket and starts the thread. `own`: each call is to have a socket of its own, of these.
-    pub(super) fn start(bind: SocketAddr, advertise: Option<IpAddr>, own: Option<Arc<Ports>>) -> Result<Self, ShardError> {
+    pub(super) fn start(
+        bind: SocketAddr,
+        advertise: Option<IpAddr>,
+        own: Option<Arc<Ports>>,
+        fence: Option<Duration>,
+    ) -> Result<Self, ShardError> {
         let at = |source| ShardError::Socket { bind, source };
         let socket = Socket::open(bind).map_err(at)?;
         let local = socket.local_addr().map_err(at)?;
@@ -108,7 +113,7 @@ impl Shard {
         let counted = Arc::clone(&counters);
         let thread = thread::Builder::new().name("vg-media".into()).spawn(move || {
             priority::raise();
-            Worker::new(socket, reports, taken, counted).run();
+            Worker::new(socket, reports, taken, counted, fence).run();
         });
         let thread = thread.map_err(ShardError::Thread)?;
         let advertised = SocketAddr::new(advertise.unwrap_or(local.ip()), local.port());

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Ports of a shard: RTP's, and RTCP's above it.
 const PORTS: u16 = 2;
@@ -23,6 +24,8 @@ pub struct ShardConfig {
     pub shards: NonZeroUsize,
     /// A socket for each call instead of one for each shard.
     pub own_sockets: Option<OwnSockets>,
+    /// Where other gateways may take its callers: after a second in which this process stood still nothing is sent for so long.
+    pub fence: Option<Duration>,
 }
 
 /// Sockets of calls' own.
@@ -35,7 +38,7 @@ pub struct OwnSockets {
 impl ShardConfig {
     /// One shard with one socket.
     pub fn new(bind: SocketAddr) -> Self {
-        Self { bind, advertise: None, shards: NonZeroUsize::MIN, own_sockets: None }
+        Self { bind, advertise: None, shards: NonZeroUsize::MIN, own_sockets: None, fence: None }
     }
 }
 
@@ -57,7 +60,7 @@ impl Shards {
             let port = if config.bind.port() == 0 { 0 } else { config.bind.port().saturating_add(above) };
             SocketAddr::new(config.bind.ip(), port)
         };
-        let shards = (0..config.shards.get()).map(|nth| Shard::start(bind(nth), config.advertise, own.clone()));
+        let shards = (0..config.shards.get()).map(|nth| Shard::start(bind(nth), config.advertise, own.clone(), config.fence));
         Ok(Self { shards: shards.collect::<Result<_, _>>()? })
     }
 

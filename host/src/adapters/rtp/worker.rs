@@ -10,6 +10,7 @@ use super::legs::{Legs, SLOTS};
 use super::routes::{Route, Routes};
 use super::shard::{Order, Rtp, Slot, Wire};
 use super::socket::{Batch, Inbox, Socket};
+use super::standstill::Standstill;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -34,13 +35,21 @@ pub(super) struct Worker {
     routes: Routes,
     counters: Arc<Counters>,
     watch: Stopwatch,
+    standstill: Standstill,
 }
 
 impl Worker {
     /// To be made in the thread that runs it: its buffers belong to that.
-    pub(super) fn new(socket: Socket, reports: Option<Socket>, orders: mpsc::Receiver<Order>, counters: Arc<Counters>) -> Self {
+    pub(super) fn new(
+        socket: Socket,
+        reports: Option<Socket>,
+        orders: mpsc::Receiver<Order>,
+        counters: Arc<Counters>,
+        fence: Option<Duration>,
+    ) -> Self {
+        let standstill = Standstill::new(fence);
         let (inbox, batch, legs, routes) = (Inbox::new(), Batch::new(), Legs::default(), Routes::default());
-        Self { socket, reports, inbox, batch, orders, legs, routes, counters, watch: Stopwatch::start() }
+        Self { socket, reports, inbox, batch, orders, legs, routes, counters, watch: Stopwatch::start(), standstill }
     }
 
     pub(super) fn run(mut self) {
@@ -58,7 +67,9 @@ impl Worker {
             let (first, last) = (number + missed.saturating_sub(SLOTS as u64 - 1), number + missed);
             let turns = (first..=last).map(|turn| (turn, tick + TICK * u32::try_from(turn - number).unwrap_or(0)));
             self.watch = Stopwatch::start();
-            turns.clone().for_each(|(turn, at)| self.speak(turn, at));
+            if self.standstill.may_send(tick + TICK * u32::try_from(missed).unwrap_or(0)) {
+                turns.clone().for_each(|(turn, at)| self.speak(turn, at));
+            }
             self.receive();
             turns.for_each(|(turn, at)| self.hear(turn, at));
             (tick, number) = (tick + TICK * u32::try_from(missed).unwrap_or(0), last);

@@ -31,6 +31,7 @@ impl CallTask {
             HearingEvent::Final(words) => {
                 let text = self.mask.mask_final(words);
                 self.shadow(|shadow| shadow.understood(&text));
+                self.changed = true;
                 self.tell(CallInput::Final(text));
             }
             HearingEvent::Finalized => {

@@ -20,6 +20,7 @@ impl CallTask {
             Some(TelephonyEvent::Returned(how)) => self.tell(CallInput::HandoverReturned(how)),
             Some(TelephonyEvent::PersonAnswered) => self.tell(CallInput::PersonAnswered),
             Some(TelephonyEvent::PersonGone(how)) => self.tell(CallInput::PersonGone(how)),
+            Some(TelephonyEvent::Taken) => self.taken = true,
             Some(TelephonyEvent::Lost) => self.tell(CallInput::AsteriskLost),
             None => {
                 self.telephony_events = None;

@@ -28,6 +28,12 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             ("call.started", data)
         }
         Fact::Answered(by) => ("call.answered", Data::from([("by", word(by.code()))])),
+        // Whoever has it tells of it.
+        Fact::TakenOver => return None,
+        Fact::Adopted { silent, .. } => {
+            let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+            ("call.adopted", Data::from([("silent_ms", Value::Number(silent_ms))]))
+        }
         Fact::Refused(refusal) => ("call.refused", Data::from([("code", word(refusal.code()))])),
         Fact::PathSilent(code) => ("quality.path_silent", Data::from([("code", word(code))])),
         Fact::Transferring { kind, mode } => ("call.transferring", handover(kind, *mode)),

@@ -173,6 +173,8 @@ fn step(fact: &Fact) -> Option<Step> {
         Fact::TransferFailed { kind, mode, code } => Step::NotHandedOver(Handed { kind, mode: *mode }, code),
         Fact::Ended(outcome) => Step::Ended(outcome.cause),
         Fact::Hearing { .. }
+        | Fact::Adopted { .. }
+        | Fact::TakenOver
         | Fact::Shadowed(_)
         | Fact::Saying { .. }
         | Fact::Refused(_)

@@ -39,6 +39,10 @@ pub trait Agent: Send + Sync {
         ready(Err(AgentError::Unsupported)).boxed()
     }
 
+    /// Another gateway has led that conversation until now. An agent that keeps conversations in this process takes this for what it remembers; one that
+    /// has them elsewhere has nothing to do. Must not block.
+    fn remember(&self, _request: &ConversationRequest, _conversation: &ConversationId, _past: &[PastTurn]) {}
+
     /// The call is over: what is remembered of the conversation may be forgotten. Must not block.
     fn close(&self, _conversation: &ConversationId) {}
 }
@@ -80,6 +84,17 @@ pub struct Question {
     pub within: Duration,
     /// The turn is not over: nobody hears the answer unless [`Agent::commit`] follows, so that nothing may be done yet that cannot be undone.
     pub speculative: bool,
+}
+
+/// A turn of a conversation that another gateway has led.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastTurn {
+    /// Which one.
+    pub turn: TurnId,
+    /// What the caller had heard before it.
+    pub before: MaskedText,
+    /// What the caller said.
+    pub words: MaskedText,
 }
 
 /// Something that the gateway said, and how far the caller heard it.

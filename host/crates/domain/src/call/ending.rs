@@ -74,6 +74,7 @@ impl Call {
     }
 
     pub(super) fn release(&mut self, now: Instant, cause: EndCause) {
+        self.never_took_up();
         self.push(CallAction::Release);
         self.enter(Phase::Ending { cause });
         self.timers.arm(CallReason::EndDeadline, now + RELEASE_MAX);
@@ -94,6 +95,7 @@ impl Call {
             | Phase::Advising { .. }
             | Phase::Handover { .. } => {
                 self.clear_floor();
+                self.never_took_up();
                 self.end(EndCause::Stopped);
             }
             Phase::Ended(_) => return Verdict::Refused,

@@ -39,8 +39,17 @@ impl Call {
         if turn.is_filled {
             return self.play_tone(now);
         }
-        let line = &fillers[self.fillers % fillers.len()];
+        let line = fillers[self.fillers % fillers.len()].clone();
         self.fillers += 1;
+        self.fill(now, &line);
+    }
+
+    /// Says something until the answer begins.
+    pub(super) fn fill(&mut self, now: Instant, line: &str) {
+        let Phase::Thinking { turn, filler: None, .. } = &mut self.phase else { return };
+        if line.trim().is_empty() {
+            return;
+        }
         turn.is_filled = true;
         let (turn, text) = (turn.id, self.mask.mask_agent(line));
         let utterance = self.begin_filler(Voice::Speaker);

@@ -2,7 +2,7 @@
 
 use super::listening::HearingFalls;
 use super::phase::{HandoverStep, Progress};
-use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
+use super::{Call, CallAction, CallReason, Next, Phase, SetUp, Verdict};
 use crate::event::Fact;
 use crate::outcome::EndCause;
 use crate::transfer::{Handover, HandoverReason, Place, Returned, Transfer, TransferMode, TransferRefusal, Way};
@@ -187,7 +187,11 @@ impl Call {
 
     /// Whether the caller has come back and waits for a media leg.
     pub fn is_rejoining(&self) -> bool {
-        matches!(self.phase, Phase::Handover { step: HandoverStep::Back | HandoverStep::Resuming, .. })
+        matches!(
+            self.phase,
+            Phase::Handover { step: HandoverStep::Back | HandoverStep::Resuming, .. }
+                | Phase::Answering { step: SetUp::Adopting }
+        )
     }
 
     pub(super) fn handover_failed(&mut self, now: Instant, code: &'static str) -> Verdict {

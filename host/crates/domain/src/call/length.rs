@@ -1,6 +1,6 @@
 //! How long a call may last.
 
-use super::{Call, CallReason, Next, Phase};
+use super::{Call, CallReason, Next, Phase, SetUp};
 use crate::outcome::EndCause;
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,9 @@ impl Call {
 
     pub(super) fn time_is_up(&mut self, now: Instant) {
         match self.phase {
-            // A person's time is not ours to end; who comes back has had the agent's.
-            Phase::Advising { .. }
+            // A person's time is not ours to end; who comes back has had the agent's. Who hears nothing would not hear the goodbye.
+            Phase::Answering { step: SetUp::Adopting }
+            | Phase::Advising { .. }
             | Phase::Handover { .. }
             | Phase::Speaking { next: Next::Human | Next::Transfer(_) | Next::HangUp(_), .. } => {
                 self.timers.arm(CallReason::TimeUp, now + AGAIN);

@@ -103,7 +103,7 @@ impl Call {
     /// Whether the words only say that the caller listens. They are an answer where one is waited for, and before anything was heard they
     /// are the rest of the caller's own turn.
     fn is_aside(&mut self, text: &MaskedText) -> bool {
-        let audible = self.phase.utterance_mut().is_none_or(|utterance| utterance.audible);
+        let audible = self.phase.utterance_mut().is_none_or(|utterance| utterance.audible_since.is_some());
         let answers = self.asks || self.hint != Expect::Free || self.expect != Expect::Free;
         audible && !answers && self.judge.is_backchannel(text.as_str())
     }

@@ -158,6 +158,8 @@ pub enum SetUp {
     Answer,
     /// The silence of a machine that has answered.
     Quiet,
+    /// The media leg of a call that another gateway held.
+    Adopting,
 }
 
 /// How far a hand-over has come.
@@ -305,8 +307,10 @@ pub struct Utterance {
     pub(super) falls: usize,
     /// It stands still: the caller's voice is over it.
     pub(super) paused: bool,
-    /// Some of it was heard.
-    pub(super) audible: bool,
+    /// Some of it was heard, since then.
+    pub(super) audible_since: Option<Instant>,
+    /// What was given of it.
+    pub(super) text: MaskedText,
     /// It is to be heard whole, whatever the caller says or keys.
     pub(super) insists: bool,
 }
@@ -314,7 +318,16 @@ pub struct Utterance {
 impl Utterance {
     /// One that the tenant's speaker begins.
     pub(super) fn new(id: UtteranceId) -> Self {
-        Self { id, voice: Voice::Speaker, complete: false, falls: 0, paused: false, audible: false, insists: false }
+        Self {
+            id,
+            voice: Voice::Speaker,
+            complete: false,
+            falls: 0,
+            paused: false,
+            audible_since: None,
+            text: MaskedText::default(),
+            insists: false,
+        }
     }
 
     /// Which one.

@@ -50,10 +50,12 @@ impl Call {
                 Verdict::Taken
             }
             // The agent was away, and has come back: from now on it is asked.
-            Some(SetUp::Media | SetUp::Answer | SetUp::Quiet) | None if std::mem::take(&mut self.conversation_failed) => {
+            Some(SetUp::Media | SetUp::Answer | SetUp::Quiet | SetUp::Adopting) | None
+                if std::mem::take(&mut self.conversation_failed) =>
+            {
                 Verdict::Taken
             }
-            Some(SetUp::Media | SetUp::Answer | SetUp::Quiet) | None => self.out_of_step(),
+            Some(SetUp::Media | SetUp::Answer | SetUp::Quiet | SetUp::Adopting) | None => self.out_of_step(),
         }
     }
 
@@ -95,6 +97,7 @@ impl Call {
                 self.phase = Phase::Answering { step: SetUp::Answer };
                 Verdict::Taken
             }
+            Some(SetUp::Adopting) => self.take_up(now),
             Some(SetUp::Conversation | SetUp::Answer | SetUp::Quiet) | None => self.out_of_step(),
         }
     }
@@ -108,7 +111,7 @@ impl Call {
                 self.greet(now);
                 Verdict::Taken
             }
-            Some(SetUp::Conversation | SetUp::Media | SetUp::Quiet) | None => self.out_of_step(),
+            Some(SetUp::Conversation | SetUp::Media | SetUp::Quiet | SetUp::Adopting) | None => self.out_of_step(),
         }
     }
 

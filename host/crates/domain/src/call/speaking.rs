@@ -106,6 +106,9 @@ impl Call {
         self.asks = clauses.last().map_or(self.asks, |last| last.trim_end().ends_with('?'));
         for clause in clauses {
             let text = self.mask.mask_agent(clause);
+            if let Some(utterance) = self.phase.utterance_mut() {
+                utterance.text = utterance.text.followed_by(&text);
+            }
             if let Some(reply) = self.phase.reply_mut() {
                 reply.said = reply.said.followed_by(&text);
             }
@@ -149,7 +152,7 @@ impl Call {
             return self.late();
         }
         if let Some(utterance) = self.phase.utterance_mut() {
-            utterance.audible = true;
+            utterance.audible_since = utterance.audible_since.or(Some(at));
         }
         if let Some(reply) = self.phase.reply_mut() {
             reply.turn.timeline.note_first(Moment::Audible, at);
@@ -392,7 +395,7 @@ impl Call {
         self.phase.utterance_mut().is_some_and(|utterance| utterance.id == id)
     }
 
-    fn record(&mut self, reply: &Reply, interrupted: bool) {
+    pub(super) fn record(&mut self, reply: &Reply, interrupted: bool) {
         self.turns += 1;
         self.emit(Fact::Turn(TurnRecord {
             turn: reply.turn.id,

@@ -1,5 +1,6 @@
 //! The call under test, and its actions as short lines.
 
+mod adopting;
 mod advising;
 mod chaos;
 mod consulting;
@@ -48,6 +49,7 @@ fn settings() -> TenantSettings {
             agent_unavailable: "Please bear with us.".into(),
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),
+            back_again: "I am back.".into(),
             fillers: Vec::new(),
         },
         ..settings
@@ -301,6 +303,8 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::PathSilent(code) => format!("path silent: {code}"),
         Fact::Refused(refusal) => format!("refused: {}", refusal.code()),
+        Fact::TakenOver => "taken over".to_owned(),
+        Fact::Adopted { silent, .. } => format!("adopted after {} ms", silent.as_millis()),
         Fact::Started(parties) => format!("started: {}", parties.direction.code()),
         Fact::Answered(by) => format!("answered by {}", by.code()),
     }

@@ -4,7 +4,6 @@ use super::phase::{Reply, Turn, Utterance};
 use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::event::Fact;
 use crate::ids::TurnId;
-use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::speech::ClauseSplitter;
 use crate::turn::Moment;
@@ -19,6 +18,7 @@ impl Call {
     /// Asks the agent what the caller said in `turn`.
     pub(super) fn ask(&mut self, now: Instant, mut turn: Turn) {
         self.patience = Duration::ZERO;
+        self.hear_all();
         turn.timeline.note(Moment::Worded, now);
         let words = turn.all_words();
         if turn.told != words {
@@ -45,9 +45,11 @@ impl Call {
 
     pub(super) fn agent_text(&mut self, now: Instant, turn: TurnId, text: &str) -> Verdict {
         let clauses = match &mut self.phase {
-            Phase::Thinking { turn: asked, answer, .. } if asked.id == turn => {
+            Phase::Thinking { turn: asked, .. } if asked.id == turn => {
                 asked.timeline.note_first(Moment::FirstText, now);
-                let clauses = answer.push(text);
+                let Some(text) = self.unheard(text) else { return Verdict::Taken };
+                let Phase::Thinking { answer, .. } = &mut self.phase else { return Verdict::Taken };
+                let clauses = answer.push(&text);
                 self.begin_reply(now, &clauses);
                 clauses
             }
@@ -86,6 +88,9 @@ impl Call {
                     self.agent_falls = 0;
                 }
                 self.take_hints();
+                if clauses.is_empty() && self.all_was_heard(now, command.clone()) {
+                    return Verdict::Taken;
+                }
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
                     (true, Some(command)) => {
@@ -157,7 +162,7 @@ impl Call {
         }
         let mut turn = turn.clone();
         turn.timeline.note(Moment::FirstClause, now);
-        let reply = Reply { turn, answer: answer.clone(), said: MaskedText::default(), streaming: true };
+        let reply = Reply { turn, answer: answer.clone(), said: std::mem::take(&mut self.said_before), streaming: true };
         let insists = self.insists;
         self.begin_utterance(now, |utterance| {
             let utterance = Utterance { insists, ..utterance };
@@ -181,7 +186,7 @@ impl Reply {
     }
 }
 
-fn next_of(command: Option<AgentCommand>) -> Next {
+pub(super) fn next_of(command: Option<AgentCommand>) -> Next {
     match command {
         None => Next::Listen,
         Some(AgentCommand::HangUp) => Next::HangUp(EndCause::AgentHungUp),

@@ -65,6 +65,10 @@ impl Timers {
         self.0[reason as usize] = Some(at);
     }
 
+    pub(super) fn at(&self, reason: CallReason) -> Option<Instant> {
+        self.0[reason as usize]
+    }
+
     pub(super) fn is_set(&self, reason: CallReason) -> bool {
         self.0[reason as usize].is_some()
     }

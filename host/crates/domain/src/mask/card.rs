@@ -20,6 +20,13 @@ pub(super) struct Trail {
     cue: u8,
 }
 
+impl Trail {
+    /// What comes next may go on with it.
+    pub(super) fn is_open(&self) -> bool {
+        !self.digits.is_empty() || self.cue > 0
+    }
+}
+
 /// Digits that belong together and where they stand; `None` for digits of an earlier text.
 struct Atom {
     digits: Vec<u8>,
@@ -32,6 +39,14 @@ pub(super) fn mask(text: &str, trail: &mut Trail) -> String {
     let masked = replace(text, &search.found);
     *trail = Trail { digits: search.run.tail(), cue: search.cue };
     masked
+}
+
+/// Masks every digit, and says whether there was one.
+pub(super) fn mask_digits(text: &str) -> (String, bool) {
+    let (tokens, _) = tokens(text);
+    let digits = tokens.into_iter().filter(|token| matches!(token.kind, Kind::Digits(_)));
+    let found: Vec<(Range<usize>, &'static str)> = digits.map(|token| (token.span, HELD)).collect();
+    (replace(text, &found), !found.is_empty())
 }
 
 /// Masks a text that may grow; digits at its end that may become a card number are held back.

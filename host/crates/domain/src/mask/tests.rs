@@ -183,3 +183,16 @@ fn numbers_of_up_to_twelve_digits_always_stay() {
         assert_eq!(heard(&text), text);
     }
 }
+
+#[test]
+fn digits_after_a_gap_are_masked_where_some_were_heard_before_it() {
+    let mut before = Mask::new();
+    before.mask_final(Heard::new("my card is 4111 1111".into()));
+    assert!(before.leaves_open() && !Mask::new().leaves_open());
+    let mut mask = Mask::after_a_gap();
+    assert_eq!(mask.mask_final(Heard::new("yes, it goes on with".into())).as_str(), "yes, it goes on with");
+    assert!(mask.leaves_open());
+    assert_eq!(mask.mask_partial(Heard::new("1111 one".into())).as_str(), "[digits] [digits]");
+    assert_eq!(mask.mask_final(Heard::new("1111 1111, thanks".into())).as_str(), "[digits] [digits], thanks");
+    assert_eq!(mask.mask_final(Heard::new("I am 42".into())).as_str(), "I am 42");
+}

@@ -1,7 +1,7 @@
 //! What a model is told of a conversation: what the caller said, and what the caller heard.
 
 use super::messages::{Message, Role};
-use crate::application::ports::{Question, Reach, Said};
+use crate::application::ports::{PastTurn, Question, Reach, Said};
 use std::collections::VecDeque;
 use vg_domain::ids::TurnId;
 
@@ -35,6 +35,14 @@ impl History {
         self.turns.retain(|turn| turn.id != question.turn);
         let heard = question.said.iter().map(heard).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ");
         self.turns.push_back(Turn { id: question.turn, heard: cut(&heard), said: cut(question.text.as_str()) });
+        while self.turns.len() > self.turns_max {
+            self.turns.pop_front();
+        }
+    }
+
+    /// A turn of which this process was told nothing while it was.
+    pub(super) fn recall(&mut self, past: &PastTurn) {
+        self.turns.push_back(Turn { id: past.turn, heard: cut(past.before.as_str()), said: cut(past.words.as_str()) });
         while self.turns.len() > self.turns_max {
             self.turns.pop_front();
         }

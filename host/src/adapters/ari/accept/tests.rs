@@ -43,6 +43,7 @@ async fn house() -> House {
         silence: Silence::Comfort,
         inactivity: None,
         deadline: DEADLINE,
+        shared: None,
     };
     let ari = Arc::new(Ari::new(config, None, shard, incoming).unwrap());
     let (stop, listener) = (CancellationToken::new(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());

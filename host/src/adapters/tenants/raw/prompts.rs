@@ -18,6 +18,7 @@ pub(super) struct RawPrompts {
     agent_unavailable: Option<String>,
     farewell: Option<String>,
     transfer_failed: Option<String>,
+    back_again: Option<String>,
     fillers: Option<Vec<String>>,
 }
 
@@ -43,6 +44,7 @@ impl RawPrompts {
         Some(Prompts {
             still_there: self.still_there.unwrap_or_else(|| still_there.to_owned()),
             time_is_nearly_up: self.time_is_nearly_up.unwrap_or_else(|| notice.to_owned()),
+            back_again: self.back_again.unwrap_or_else(|| usual.map_or("", |usual| usual.back_again).to_owned()),
             transfer_failed: self.transfer_failed.unwrap_or_else(|| transfer_failed.to_owned()),
             not_understood,
             agent_unavailable,
@@ -73,6 +75,7 @@ struct Usual {
     agent_unavailable: &'static str,
     farewell: &'static str,
     transfer_failed: &'static str,
+    back_again: &'static str,
     fillers: &'static [&'static str],
 }
 
@@ -83,6 +86,7 @@ const ENGLISH: Usual = Usual {
     agent_unavailable: "Sorry, I cannot answer right now. Please try again in a moment.",
     farewell: "Thank you for calling. Goodbye.",
     transfer_failed: "Sorry, nobody can be reached right now.",
+    back_again: "Sorry, I was gone for a moment.",
     fillers: &["One moment, please.", "Let me have a look.", "Just a second."],
 };
 
@@ -93,6 +97,7 @@ const PORTUGUESE: Usual = Usual {
     agent_unavailable: "Desculpe, não consigo responder agora. Tente de novo daqui a pouco.",
     farewell: "Obrigado pela sua ligação. Até logo.",
     transfer_failed: "Desculpe, ninguém está disponível agora.",
+    back_again: "Desculpe, a ligação falhou por um momento.",
     fillers: &["Um momento, por favor.", "Deixe-me ver.", "Só um instante."],
 };
 
@@ -103,6 +108,7 @@ const SPANISH: Usual = Usual {
     agent_unavailable: "Perdone, ahora no puedo responder. Inténtelo de nuevo en un momento.",
     farewell: "Gracias por su llamada. Adiós.",
     transfer_failed: "Perdone, no hay nadie disponible en este momento.",
+    back_again: "Perdone, la llamada se ha cortado un momento.",
     fillers: &["Un momento, por favor.", "Déjeme ver.", "Un segundo, por favor."],
 };
 
@@ -157,11 +163,20 @@ mod tests {
         };
         for language in ["en-US", "pt-BR", "PT", "es-MX"] {
             let (prompts, faults) = resolve(language, "");
-            let Prompts { not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, fillers } =
-                prompts.unwrap();
-            let lines = [not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed];
+            let Prompts {
+                not_understood,
+                still_there,
+                time_is_nearly_up,
+                agent_unavailable,
+                farewell,
+                transfer_failed,
+                back_again,
+                fillers,
+            } = prompts.unwrap();
+            let lines =
+                [not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, back_again];
             let lines: BTreeSet<String> = lines.into_iter().chain(fillers).collect();
-            assert_eq!((lines.len(), faults), (9, 0), "{language}: {lines:?}");
+            assert_eq!((lines.len(), faults), (10, 0), "{language}: {lines:?}");
         }
         assert_eq!(resolve("fi-FI", "").1, 3, "in another language they are needed");
         assert_eq!(resolve("en-US", "farewell = ' '").1, 1, "a line of nothing is none");

@@ -34,6 +34,7 @@ pub(super) fn mute() -> TenantSettings {
         agent_unavailable: none(),
         farewell: none(),
         transfer_failed: none(),
+        back_again: none(),
         fillers: Vec::new(),
     };
     TenantSettings { greeting: none(), prompts, ..settings() }

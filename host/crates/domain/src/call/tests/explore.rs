@@ -2,9 +2,11 @@
 //!
 //! `VG_TEST_SIZE=full` walks further; `VG_EXPLORE_SEED=n` walks through one call again and shows every step.
 
+mod dying;
 mod world;
 
 use super::*;
+use crate::dice::Dice;
 use crate::speech::spoken_to;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -71,6 +73,11 @@ struct Walk {
     silent_since: Instant,
     ended: bool,
     longest: BTreeMap<Reason, Duration>,
+    /// Whether its gateway dies now and then, and another one goes on.
+    fate: Option<Dice>,
+    /// Said of an answer by a gateway that has died.
+    said_before: MaskedText,
+    adoptions: u64,
 }
 
 fn somebody_is_tried_next() -> TenantSettings {
@@ -119,7 +126,12 @@ impl Walk {
         let all: [fn() -> TenantSettings; 7] =
             [settings, with_human, chaos::mute, keying::with_menu, somebody_is_tried_next, without_menu, hurried];
         let dials = world.dice.below(5) == 0;
-        let settings = if dials { machines() } else { world.dice.pick(&all)() };
+        let mut settings = if dials { machines() } else { world.dice.pick(&all)() };
+        // As a filler it would stand before the answer, and two things be under way at a time.
+        settings.prompts.back_again.clear();
+        for language in &mut settings.languages {
+            Arc::make_mut(language).prompts.back_again.clear();
+        }
         let inbound = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
         let direction = if dials { Direction::Outbound } else { Direction::Inbound };
         let call = Call::new(Arc::new(settings.clone()), Arc::new(Parties { direction, ..inbound }));
@@ -148,6 +160,9 @@ impl Walk {
             silent_since: now,
             ended: false,
             longest: BTreeMap::new(),
+            fate: (seed.is_multiple_of(3)).then(|| Dice::new(!seed)),
+            said_before: MaskedText::default(),
+            adoptions: 0,
         }
     }
 
@@ -175,6 +190,9 @@ impl Walk {
     }
 
     fn step(&mut self) {
+        if self.fate.as_mut().is_some_and(|fate| fate.below(40) == 0) {
+            self.die();
+        }
         let alarm = self.call.poll_timeout().map(|(at, _)| at);
         match (alarm, self.world.next_at()) {
             (Some(alarm), next) if next.is_none_or(|next| alarm <= next) => {
@@ -385,8 +403,7 @@ impl Walk {
         match fact {
             Fact::Turn(record) => {
                 self.unanswered.remove(&record.turn);
-                let (_, (said, _)) = self.said.last_key_value().expect("something was said");
-                assert_eq!(record.said.as_str(), said.as_str(), "what is on record was said");
+                self.was_said(record.said.as_str());
                 if let Some(latency) = record.latency {
                     let sum: u32 = latency.parts().iter().map(|part| part.ms).sum();
                     assert_eq!(sum, latency.total_ms, "parts of {latency:?}");
@@ -429,6 +446,9 @@ impl Walk {
         if let Phase::Listening { turn } = self.call.phase() {
             // The answer was taken back, for the caller goes on.
             self.unanswered.remove(&turn.id());
+        }
+        if matches!(self.call.phase(), Phase::Answering { step: SetUp::Adopting }) {
+            return;
         }
         for turn in self.asked.iter().chain(&self.unanswered) {
             assert_eq!(Some(*turn), self.asked_now(), "turn {turn} has no end");
@@ -496,11 +516,13 @@ impl Walk {
 }
 
 /// Walks through one call; where something did not hold, once more to show its last steps.
-fn walk(seed: u64) -> (u64, Silences) {
+fn walk(seed: u64) -> (u64, u64, Silences) {
     let mut walk = Walk::new(seed, false);
     let walked = catch_unwind(AssertUnwindSafe(|| walk.walk()));
     match walked {
-        Ok(steps) => (steps, walk.longest.into_iter().map(|(reason, longest)| (reason, (longest, seed))).collect()),
+        Ok(steps) => {
+            (steps, walk.adoptions, walk.longest.into_iter().map(|(reason, longest)| (reason, (longest, seed))).collect())
+        }
         Err(broken) => {
             show(seed, SHOWN);
             resume_unwind(broken)
@@ -531,21 +553,25 @@ fn whatever_fails_around_a_call_it_stays_polite_and_ends() {
         return;
     }
     let wanted = if wish("VG_TEST_SIZE").as_deref() == Some("full") { STEPS_FULL } else { STEPS_CI };
-    let (mut steps, mut seed) = (0, 0);
+    let (mut steps, mut seed, mut adoptions) = (0, 0, 0);
     let mut longest = Silences::new();
     while steps < wanted {
-        let (walked, silences) = walk(seed);
+        let (walked, adopted, silences) = walk(seed);
         for (reason, silence) in silences {
             let known = longest.entry(reason).or_default();
             *known = silence.max(*known);
         }
         steps += walked;
+        adoptions += adopted;
         seed += 1;
     }
-    println!("{steps} steps in {seed} calls; longest silences, and in which call, by what was waited for at last: {longest:?}");
+    println!(
+        "{steps} steps in {seed} calls, of which {adoptions} times another gateway went on; longest silences, and in which call, by what was waited for at last: {longest:?}"
+    );
     let unseen: Vec<_> = [Reason::CallersTurn, Reason::Agent, Reason::Speaker, Reason::Person]
         .into_iter()
         .filter(|reason| !longest.contains_key(reason))
         .collect();
+    assert!(adoptions > wanted / 1_000, "the walk is too short: {adoptions} times another gateway went on");
     assert!(unseen.is_empty(), "the walk is too short: never waited for {unseen:?}");
 }

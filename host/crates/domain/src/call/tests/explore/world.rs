@@ -308,6 +308,17 @@ impl World {
         Some(CallInput::MediaRebuilt)
     }
 
+    /// Its gateway is gone, and with it all that it had asked for; the caller, and whoever else is there, lives on.
+    pub(super) fn loses_its_gateway(&mut self, now: Instant) {
+        self.leave();
+        self.now = now;
+        self.asked += 1;
+        (self.line_free, self.hearing_free) = (now, now);
+        self.soon.retain(|_, soon| {
+            matches!(soon, Soon::CallerTurns | Soon::CallerKeys | Soon::CallerLeaves | Soon::Order | Soon::Wrong | Soon::Rebuild)
+        });
+    }
+
     fn forget_leg(&mut self) {
         self.paused = None;
         self.voiced = None;

@@ -1,0 +1,90 @@
+//! Calls that another gateway held, and calls that another one takes.
+
+use super::{CallTask, Services, conversation};
+use crate::application::call_leg::CallLeg;
+use crate::application::clock::now;
+use crate::application::keeping::Keeper;
+use crate::application::line::Act;
+use crate::application::orders::Ordered;
+use crate::application::ports::{CallSnapshot, Observation};
+use crate::application::resume::{self, Memory};
+use crate::application::shadow::Shadow;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use vg_domain::call::{Call, Gap, Resume};
+use vg_domain::event::Fact;
+use vg_domain::mask::Mask;
+use vg_domain::tenant::TenantSettings;
+
+/// Where another gateway stopped.
+#[derive(Debug)]
+pub struct Stopped {
+    /// The call, as it is kept; its epoch is this gateway's.
+    pub snapshot: CallSnapshot,
+    /// Where it stood.
+    pub resume: Resume,
+    /// What it remembers.
+    pub memory: Memory,
+    /// What its caller did not hear.
+    pub gap: Gap,
+}
+
+impl CallTask {
+    /// Goes on with a call whose leg is up, where another gateway stopped.
+    pub fn adopted(
+        services: Services,
+        leg: CallLeg,
+        settings: Arc<TenantSettings>,
+        orders: mpsc::Receiver<Ordered>,
+        stopped: Stopped,
+    ) -> Self {
+        let Stopped { snapshot, resume, memory, gap } = stopped;
+        let mut task = Self::new(services, leg, Arc::clone(&settings), orders);
+        task.begun = true;
+        task.set_up.forget();
+        if memory.digits_open {
+            task.mask = Mask::after_a_gap();
+        }
+        if let Some(other) = settings.in_language(&resume.language) {
+            task.language.clone_from(&other.language);
+            task.speaker.change_to(other);
+            // Nobody listens yet, so that nothing can fall.
+            let _ = task.listener.change_to(other);
+        }
+        task.conversation = None;
+        let request = conversation(&task.id, &settings, &task.parties);
+        task.thinker.go_on(request, snapshot.conversation.clone(), memory);
+        if let Some(states) = task.services.states.clone() {
+            task.keeper = Keeper::claimed(states, snapshot);
+        }
+        task.call = Call::adopt(&settings, Arc::clone(&task.parties), resume, gap, now());
+        // Whoever held it is told by that that it does not any more.
+        task.keep();
+        task
+    }
+
+    /// What another gateway would need has changed.
+    pub(super) fn keep_resume(&mut self) {
+        if !std::mem::take(&mut self.changed) || !self.keeper.keeps() {
+            return;
+        }
+        let memory = || {
+            let (past, said) = self.thinker.memory();
+            Memory { past, said, digits_open: self.mask.leaves_open() }
+        };
+        let point = self.call.resume_point(now()).map(|point| resume::encode(&point, &memory()));
+        self.keeper.resume(point);
+        self.keep();
+    }
+
+    /// Another gateway holds the call: nothing of it is touched any more, in Asterisk or elsewhere.
+    pub(super) async fn let_go(&mut self) {
+        self.leave_leg();
+        self.shadow(Shadow::stop);
+        self.speaker.part();
+        self.line.act(Act::Forsake).await;
+        self.settle().await;
+        self.emit(Fact::TakenOver);
+        self.services.observe.observe(&Observation::CallTakenOver);
+    }
+}

@@ -1,0 +1,378 @@
+//! What another gateway needs to go on with a call, as it is kept: JSON with a version. Masked words only, and no number of anybody.
+
+use super::ports::{PastTurn, Reach, Said};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use vg_domain::call::{Keys, Resume, Spoken, Standing, Then};
+use vg_domain::dialling::AnsweredBy;
+use vg_domain::fallback::Intent;
+use vg_domain::ids::{TurnId, UtteranceId};
+use vg_domain::keypad::Collect;
+use vg_domain::mask::{Heard, Mask, MaskedText};
+use vg_domain::outcome::EndCause;
+use vg_domain::pause::{Expect, Pauses};
+use vg_domain::speech::Extent;
+
+/// Rises where an older reader would misunderstand what is written. Fields that are only added do not raise it.
+const VERSION: u32 = 1;
+
+/// A call's memory beside the call itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The newest turns of the conversation.
+    pub past: Vec<PastTurn>,
+    /// What the gateway has said and the agent was told with its last question, or is to be told with its next one.
+    pub said: Vec<Said>,
+    /// The caller's last words ended with digits that may be a card's.
+    pub digits_open: bool,
+}
+
+/// Why what is kept cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeError {
+    /// By a later version.
+    #[error("written by a later version")]
+    Version,
+    /// It makes no sense.
+    #[error("makes no sense")]
+    Malformed,
+}
+
+/// As it is kept.
+pub fn encode(resume: &Resume, memory: &Memory) -> Bytes {
+    let kept = Kept::of(resume, memory);
+    Bytes::from(serde_json::to_vec(&kept).expect("texts and numbers are JSON"))
+}
+
+/// What was kept.
+///
+/// # Errors
+/// Where it was written by a later version, or is something else.
+pub fn decode(kept: &[u8]) -> Result<(Resume, Memory), ResumeError> {
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let Version { version } = serde_json::from_slice(kept).map_err(|_| ResumeError::Malformed)?;
+    if version > VERSION {
+        return Err(ResumeError::Version);
+    }
+    let kept: Kept = serde_json::from_slice(kept).map_err(|_| ResumeError::Malformed)?;
+    kept.read().ok_or(ResumeError::Malformed)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    version: u32,
+    place: Place,
+    language: String,
+    answered_by: String,
+    last_turn: u32,
+    last_utterance: u32,
+    turns: u32,
+    #[serde(default)]
+    fillers: usize,
+    #[serde(default)]
+    silences: u32,
+    #[serde(default)]
+    agent_falls: u32,
+    #[serde(default)]
+    speculations: u32,
+    #[serde(default)]
+    intent: Option<String>,
+    #[serde(default)]
+    expect: Option<String>,
+    #[serde(default)]
+    patience_ms: u64,
+    #[serde(default)]
+    pauses: (f64, f64),
+    #[serde(default)]
+    conversation_failed: bool,
+    #[serde(default)]
+    deaf: bool,
+    #[serde(default)]
+    ordered: Vec<String>,
+    #[serde(default)]
+    notice_ms: Option<u64>,
+    #[serde(default)]
+    left_ms: Option<u64>,
+    #[serde(default)]
+    digits_open: bool,
+    #[serde(default)]
+    past: Vec<Past>,
+    #[serde(default)]
+    said: Vec<SaidAs>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "at", rename_all = "snake_case")]
+enum Place {
+    Listening { turn: u32, words: String },
+    Asked { turn: u32, words: String, said: SpokenAs },
+    AskedKeyed { turn: u32 },
+    Saying { said: SpokenAs, answers: Option<(u32, String)>, insists: bool, then: Follows },
+    Keying { keys: KeysAs },
+}
+
+#[derive(Serialize, Deserialize)]
+struct SpokenAs {
+    before: String,
+    text: String,
+    sounded_ms: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Follows {
+    Listen,
+    HangUp(String),
+    Quit(String),
+    Menu,
+    Keys(KeysAs),
+    Human,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeysAs {
+    Menu { again: u32 },
+    Digits { max: u8, terminator: Option<char>, first_ms: u64, between_ms: u64 },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Past {
+    turn: u32,
+    before: String,
+    words: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SaidAs {
+    turn: Option<u32>,
+    text: String,
+    reach: ReachAs,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ReachAs {
+    Whole,
+    Lost,
+    Interrupted { spoken_ms: Option<u64>, chars: Option<usize> },
+}
+
+impl Kept {
+    fn of(resume: &Resume, memory: &Memory) -> Self {
+        Self {
+            version: VERSION,
+            place: Place::of(&resume.place),
+            language: resume.language.clone(),
+            answered_by: resume.answered_by.code().to_owned(),
+            last_turn: resume.last_turn.0,
+            last_utterance: resume.last_utterance.0,
+            turns: resume.turns,
+            fillers: resume.fillers,
+            silences: resume.silences,
+            agent_falls: resume.agent_falls,
+            speculations: resume.speculations,
+            intent: resume.intent.as_ref().map(|intent| intent.as_str().to_owned()),
+            expect: Some(resume.expect.code().to_owned()),
+            patience_ms: ms(resume.patience),
+            pauses: resume.pauses.learnt(),
+            conversation_failed: resume.conversation_failed,
+            deaf: resume.deaf,
+            ordered: resume.ordered.clone(),
+            notice_ms: resume.notice_in.map(ms),
+            left_ms: resume.time_left.map(ms),
+            digits_open: memory.digits_open,
+            past: memory.past.iter().map(Past::of).collect(),
+            said: memory.said.iter().map(SaidAs::of).collect(),
+        }
+    }
+
+    fn read(self) -> Option<(Resume, Memory)> {
+        let resume = Resume {
+            place: self.place.read()?,
+            language: self.language,
+            answered_by: AnsweredBy::parse(&self.answered_by)?,
+            last_turn: TurnId(self.last_turn),
+            last_utterance: UtteranceId(self.last_utterance),
+            turns: self.turns,
+            fillers: self.fillers,
+            silences: self.silences,
+            agent_falls: self.agent_falls,
+            speculations: self.speculations,
+            intent: self.intent.as_deref().and_then(Intent::parse),
+            expect: self.expect.as_deref().and_then(Expect::parse).unwrap_or_default(),
+            patience: Duration::from_millis(self.patience_ms),
+            pauses: Pauses::of_learnt(self.pauses),
+            conversation_failed: self.conversation_failed,
+            deaf: self.deaf,
+            ordered: self.ordered,
+            notice_in: self.notice_ms.map(Duration::from_millis),
+            time_left: self.left_ms.map(Duration::from_millis),
+        };
+        let memory = Memory {
+            past: self.past.into_iter().map(Past::read).collect(),
+            said: self.said.into_iter().map(SaidAs::read).collect(),
+            digits_open: self.digits_open,
+        };
+        Some((resume, memory))
+    }
+}
+
+impl Place {
+    fn of(place: &Standing) -> Self {
+        match place {
+            Standing::Listening { turn, words } => Self::Listening { turn: turn.0, words: text(words) },
+            Standing::Asked { turn, words, said } => Self::Asked { turn: turn.0, words: text(words), said: SpokenAs::of(said) },
+            Standing::AskedKeyed { turn } => Self::AskedKeyed { turn: turn.0 },
+            Standing::Saying { said, answers, insists, then } => Self::Saying {
+                said: SpokenAs::of(said),
+                answers: answers.as_ref().map(|(turn, words)| (turn.0, text(words))),
+                insists: *insists,
+                then: Follows::of(then),
+            },
+            Standing::Keying(keys) => Self::Keying { keys: KeysAs::of(keys) },
+        }
+    }
+
+    fn read(self) -> Option<Standing> {
+        Some(match self {
+            Self::Listening { turn, words } => Standing::Listening { turn: TurnId(turn), words: masked(words) },
+            Self::Asked { turn, words, said } => Standing::Asked { turn: TurnId(turn), words: masked(words), said: said.read() },
+            Self::AskedKeyed { turn } => Standing::AskedKeyed { turn: TurnId(turn) },
+            Self::Saying { said, answers, insists, then } => Standing::Saying {
+                said: said.read(),
+                answers: answers.map(|(turn, words)| (TurnId(turn), masked(words))),
+                insists,
+                then: then.read()?,
+            },
+            Self::Keying { keys } => Standing::Keying(keys.read()),
+        })
+    }
+}
+
+impl SpokenAs {
+    fn of(said: &Spoken) -> Self {
+        Self { before: text(&said.before), text: text(&said.text), sounded_ms: said.sounded_ms }
+    }
+
+    fn read(self) -> Spoken {
+        Spoken { before: masked(self.before), text: masked(self.text), sounded_ms: self.sounded_ms }
+    }
+}
+
+impl Follows {
+    fn of(then: &Then) -> Self {
+        match then {
+            Then::Listen => Self::Listen,
+            Then::HangUp(cause) => Self::HangUp(cause.code().to_owned()),
+            Then::Quit(cause) => Self::Quit(cause.code().to_owned()),
+            Then::Menu => Self::Menu,
+            Then::Keys(keys) => Self::Keys(KeysAs::of(keys)),
+            Then::Human => Self::Human,
+        }
+    }
+
+    fn read(self) -> Option<Then> {
+        Some(match self {
+            Self::Listen => Then::Listen,
+            Self::HangUp(cause) => Then::HangUp(cause_of(&cause)?),
+            Self::Quit(cause) => Then::Quit(cause_of(&cause)?),
+            Self::Menu => Then::Menu,
+            Self::Keys(keys) => Then::Keys(keys.read()),
+            Self::Human => Then::Human,
+        })
+    }
+}
+
+impl KeysAs {
+    fn of(keys: &Keys) -> Self {
+        match keys {
+            Keys::Menu(again) => Self::Menu { again: *again },
+            Keys::Digits(collect) => {
+                let (max, terminator, first, between) = collect.parts();
+                Self::Digits { max, terminator, first_ms: ms(first), between_ms: ms(between) }
+            }
+        }
+    }
+
+    fn read(self) -> Keys {
+        match self {
+            Self::Menu { again } => Keys::Menu(again),
+            Self::Digits { max, terminator, first_ms, between_ms } => {
+                let ms = Duration::from_millis;
+                Keys::Digits(Collect::new(max, terminator, ms(first_ms), ms(between_ms)))
+            }
+        }
+    }
+}
+
+impl Past {
+    fn of(past: &PastTurn) -> Self {
+        Self { turn: past.turn.0, before: text(&past.before), words: text(&past.words) }
+    }
+
+    fn read(self) -> PastTurn {
+        PastTurn { turn: TurnId(self.turn), before: masked(self.before), words: masked(self.words) }
+    }
+}
+
+impl SaidAs {
+    fn of(said: &Said) -> Self {
+        let reach = match said.reach {
+            Reach::Whole => ReachAs::Whole,
+            Reach::Lost => ReachAs::Lost,
+            Reach::Interrupted { spoken_ms, extent: Extent::Exact { chars } } => {
+                ReachAs::Interrupted { spoken_ms, chars: Some(chars) }
+            }
+            Reach::Interrupted { spoken_ms, extent: Extent::Interpolated } => ReachAs::Interrupted { spoken_ms, chars: None },
+        };
+        Self { turn: said.turn.map(|turn| turn.0), text: text(&said.text), reach }
+    }
+
+    fn read(self) -> Said {
+        let reach = match self.reach {
+            ReachAs::Whole => Reach::Whole,
+            ReachAs::Lost => Reach::Lost,
+            ReachAs::Interrupted { spoken_ms, chars } => {
+                let extent = chars.map_or(Extent::Interpolated, |chars| Extent::Exact { chars });
+                Reach::Interrupted { spoken_ms, extent }
+            }
+        };
+        Said { turn: self.turn.map(TurnId), text: masked(self.text), reach }
+    }
+}
+
+/// Causes that can follow something that is said.
+fn cause_of(code: &str) -> Option<EndCause> {
+    let known = [
+        EndCause::AgentHungUp,
+        EndCause::CallerSilent,
+        EndCause::ProvidersExhausted,
+        EndCause::Drained,
+        EndCause::Stopped,
+        EndCause::TimeUp,
+        EndCause::NoSound,
+        EndCause::AnsweringMachine,
+    ];
+    known.into_iter().find(|cause| cause.code() == code)
+}
+
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn text(masked: &MaskedText) -> String {
+    masked.as_str().to_owned()
+}
+
+/// What is kept is masked already, and is masked again: there is no other way to such a text.
+fn masked(kept: String) -> MaskedText {
+    Mask::new().mask_final(Heard::new(kept))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+use super::*;
+
+fn spoken(text: &str) -> Spoken {
+    Spoken { before: masked("Well,".into()), text: masked(text.into()), sounded_ms: Some(700) }
+}
+
+fn resume(place: Standing) -> Resume {
+    Resume {
+        place,
+        language: "pt-BR".into(),
+        answered_by: AnsweredBy::Human,
+        last_turn: TurnId(7),
+        last_utterance: UtteranceId(9),
+        turns: 6,
+        fillers: 2,
+        silences: 1,
+        agent_falls: 1,
+        speculations: 3,
+        intent: Intent::parse("billing"),
+        expect: Expect::Digits,
+        patience: Duration::from_secs(20),
+        pauses: Pauses::of_learnt((3.0, 0.25)),
+        conversation_failed: true,
+        deaf: true,
+        ordered: vec!["The line is recorded.".into()],
+        notice_in: None,
+        time_left: Some(Duration::from_millis(61_500)),
+    }
+}
+
+fn places() -> Vec<Standing> {
+    let collect = Collect::new(6, Some('#'), Duration::from_secs(6), Duration::from_secs(3));
+    let saying = |then| Standing::Saying { said: spoken("It is three."), answers: None, insists: true, then };
+    vec![
+        Standing::Listening { turn: TurnId(7), words: masked("I want".into()) },
+        Standing::Asked { turn: TurnId(7), words: masked("where is it".into()), said: spoken("On its way") },
+        Standing::AskedKeyed { turn: TurnId(7) },
+        Standing::Saying {
+            said: Spoken::default(),
+            answers: Some((TurnId(7), masked("hello".into()))),
+            insists: false,
+            then: Then::Listen,
+        },
+        saying(Then::HangUp(EndCause::AgentHungUp)),
+        saying(Then::Quit(EndCause::TimeUp)),
+        saying(Then::Menu),
+        saying(Then::Keys(Keys::Menu(1))),
+        saying(Then::Human),
+        Standing::Keying(Keys::Digits(collect)),
+    ]
+}
+
+fn memory() -> Memory {
+    let said = |reach| Said { turn: Some(TurnId(6)), text: masked("It is three.".into()), reach };
+    let interrupted = |extent| Reach::Interrupted { spoken_ms: Some(400), extent };
+    Memory {
+        past: vec![PastTurn { turn: TurnId(6), before: masked("Welcome.".into()), words: masked("hello".into()) }],
+        said: vec![
+            said(Reach::Whole),
+            said(Reach::Lost),
+            said(interrupted(Extent::Interpolated)),
+            said(interrupted(Extent::Exact { chars: 5 })),
+        ],
+        digits_open: true,
+    }
+}
+
+#[test]
+fn what_is_kept_is_read_as_it_was() {
+    for place in places() {
+        let (resume, memory) = (resume(place), memory());
+        assert_eq!(decode(&encode(&resume, &memory)).as_ref(), Ok(&(resume, memory)));
+    }
+}
+
+#[test]
+fn what_an_older_version_wrote_is_read_and_what_a_newer_one_added_is_passed_over() {
+    let older = r#"{"version":1,"place":{"at":"listening","turn":2,"words":"hello"},"language":"en-US","answered_by":"gateway",
+        "last_turn":2,"last_utterance":1,"turns":1,"something":{"new":true}}"#;
+    let (resume, memory) = decode(older.as_bytes()).unwrap();
+    assert_eq!(resume.place, Standing::Listening { turn: TurnId(2), words: masked("hello".into()) });
+    assert_eq!((resume.time_left, memory), (None, Memory::default()));
+    let newer = older.replace(r#""version":1"#, r#""version":2"#);
+    assert_eq!(decode(newer.as_bytes()), Err(ResumeError::Version));
+    for nonsense in ["", "{}", "[1]", r#"{"version":1}"#, r#"{"version":1,"place":{"at":"nowhere"}}"#] {
+        assert_eq!(decode(nonsense.as_bytes()), Err(ResumeError::Malformed), "{nonsense}");
+    }
+}
+
+#[test]
+fn a_card_that_was_smuggled_in_is_masked() {
+    let smuggled = r#"{"version":1,"place":{"at":"listening","turn":2,"words":"4111 1111 1111 1111"},"language":"en-US",
+        "answered_by":"gateway","last_turn":2,"last_utterance":1,"turns":1}"#;
+    let (resume, _) = decode(smuggled.as_bytes()).unwrap();
+    assert_eq!(resume.place, Standing::Listening { turn: TurnId(2), words: masked("[card]".into()) });
+}

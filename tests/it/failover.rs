@@ -1,0 +1,254 @@
+//! Calls that outlive their gateway, at a real Asterisk and a real Redis: whoever holds them dies, freezes or lets go, and another one goes on.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use vg_domain::event::Fact;
+use vg_domain::outcome::EndCause;
+use vg_tests::agent::{Orchestrator, Shape, Trouble};
+use vg_tests::house::{House, plugins_dir, recording};
+use vg_tests::lab::{Asterisk, SipCaller};
+use vg_tests::program;
+use vg_tests::redis::Redis;
+
+const SOON: Duration = Duration::from_secs(8);
+/// A program compiles its plugins first.
+const START: Duration = Duration::from_secs(90);
+/// Others are judged by whoever has seen the store for so long.
+const SETTLED: Duration = Duration::from_secs(4);
+
+/// What all gateways of a story share.
+struct Scene {
+    asterisk: Asterisk,
+    redis: Redis,
+    agent: Orchestrator,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let (asterisk, agent) = (Asterisk::start().await.unwrap(), Orchestrator::start(Shape::Sse).await);
+        Self { asterisk, redis: Redis::start().unwrap(), agent }
+    }
+
+    fn config(&self, instance: &str, app: &str) -> String {
+        format!(
+            "instance = \"{instance}\"\n[[asterisk]]\nurl = \"http://127.0.0.1:{}\"\napp = \"{app}\"\nuser = \"gateway\"\n\
+             password = \"env:ARI\"\n[state]\nredis = \"redis://127.0.0.1:{}\"\n{}",
+            self.asterisk.http_port(),
+            self.redis.port(),
+            self.agent.by_http(),
+        )
+    }
+
+    /// One of this process, whose facts are heard.
+    async fn survivor(&self) -> House {
+        let house = House::with_environment(&self.config("b", "vg-b"), vec![("ARI".into(), "gateway-lab".into())]).await.unwrap();
+        house.serves_all(SOON).await.unwrap();
+        house
+    }
+
+    async fn nothing_is_left(&self) {
+        self.asterisk.holds_nothing(SOON).await.unwrap();
+    }
+}
+
+/// A gateway as a process of its own.
+struct Gateway {
+    process: Child,
+    http: SocketAddr,
+    folder: TempDir,
+}
+
+impl Gateway {
+    /// It has the application to which extension 100 leads.
+    async fn start(scene: &Scene) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = format!("{}[plugins]\ndir = \"{}\"\n", scene.config("a", "vg-test"), plugins_dir().display());
+        let file = folder.path().join("voice-gateway.toml");
+        std::fs::write(&file, config).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut serve = program::alone(folder.path());
+        serve.env("VG__HTTP__BIND", http.to_string()).env("ARI", "gateway-lab").arg("serve").arg("--config").arg(&file);
+        let process = serve.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        let gateway = Self { process, http, folder };
+        let begun = Instant::now();
+        while gateway.metric("vg_ari_sockets_up").await != Some(1.0) {
+            assert!(begun.elapsed() < START, "{}", gateway.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        gateway
+    }
+
+    async fn metric(&self, name: &str) -> Option<f64> {
+        let mut connection = TcpStream::connect(self.http).await.ok()?;
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\n\r\n").await.ok()?;
+        let mut page = String::new();
+        connection.read_to_string(&mut page).await.ok()?;
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.parse().ok()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = std::process::Command::new("kill").args([name, &self.process.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(Path::join(self.folder.path(), "log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn greeted(caller: &mut SipCaller) {
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+}
+
+async fn says(caller: &mut SipCaller, name: &str) -> Instant {
+    let sound = vg_media::resample::convert(&recording(name).unwrap(), 16_000, 8_000).unwrap();
+    caller.say(&sound).await.unwrap()
+}
+
+async fn until(what: &str, within: Duration, condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < within, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn adopted(house: &mut House) -> Duration {
+    house.fact("an adoption", |_, fact| if let Fact::Adopted { silent, .. } = fact { Some(*silent) } else { None }).await.unwrap()
+}
+
+async fn ended(house: &mut House) -> EndCause {
+    let fact = |fact: &Fact| if let Fact::Ended(outcome) = fact { Some(outcome.cause) } else { None };
+    house.fact("the end", |_, told| fact(told)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_whose_gateway_is_killed_is_answered_by_another_one_in_the_same_conversation() {
+    let scene = Scene::new().await;
+    let first = Gateway::start(&scene).await;
+    let mut second = scene.survivor().await;
+    tokio::time::sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    let asked = says(&mut caller, "time.wav").await;
+    caller.hears_speech(asked, SOON).await.unwrap();
+    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+
+    // The second question is asked, and has no answer yet.
+    scene.agent.brain.trouble([Trouble::Deaf]);
+    says(&mut caller, "time.wav").await;
+    until("the second question", SOON, || scene.agent.brain.seen().turns.len() >= 2).await;
+    first.signal("-KILL");
+    let died = Instant::now();
+    let silent = adopted(&mut second).await;
+    println!("taken over {:?} after the death; silent for {silent:?} as it was told", died.elapsed());
+    let heard = caller.hears_speech(died, SOON).await.unwrap();
+    println!("silence at the caller: {:?}", heard.duration_since(died));
+    assert!(heard.duration_since(died) <= Duration::from_secs(2));
+    let turn =
+        second.fact("a turn", |_, fact| if let Fact::Turn(turn) = fact { Some(turn.clone()) } else { None }).await.unwrap();
+    assert_eq!(turn.turn.0, 2);
+    assert!(turn.heard.as_str().contains("time") && !turn.said.is_empty(), "{turn:?}");
+    let seen = scene.agent.brain.seen();
+    assert_eq!(seen.opened.len(), 1, "one conversation");
+    let ids: Vec<_> = seen.turns.iter().map(|turn| turn["turn_id"].clone()).collect();
+    assert_eq!(ids.last(), Some(&serde_json::json!(2)), "{ids:?}");
+    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+
+    // It goes on.
+    let asked = says(&mut caller, "time.wav").await;
+    caller.hears_speech(asked, SOON).await.unwrap();
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
+    second.holds_nothing(SOON).await.unwrap();
+    scene.nothing_is_left().await;
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_wakes_after_ten_seconds_speaks_to_nobody_and_hangs_nobody_up() {
+    let scene = Scene::new().await;
+    let first = Gateway::start(&scene).await;
+    let mut second = scene.survivor().await;
+    tokio::time::sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+
+    first.signal("-STOP");
+    adopted(&mut second).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(answers(&first).await, None, "it is frozen");
+    first.signal("-CONT");
+    // What it had queued, and what its alarms want by now, comes to nothing.
+    let begun = Instant::now();
+    while first.metric("vg_calls_taken_over_total").await != Some(1.0) {
+        assert!(begun.elapsed() < SOON, "{}", first.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("the one that woke let go after {:?}", begun.elapsed());
+    assert_eq!(first.metric("vg_calls_live").await, Some(0.0));
+    // The caller talks to the second one, and to nobody else.
+    let asked = says(&mut caller, "time.wav").await;
+    caller.hears_speech(asked, SOON).await.unwrap();
+    let turn =
+        second.fact("a turn", |_, fact| if let Fact::Turn(turn) = fact { Some(turn.clone()) } else { None }).await.unwrap();
+    assert!(turn.heard.as_str().contains("time"), "{turn:?}");
+    assert_eq!(scene.agent.brain.seen().turns.len(), 1, "asked once");
+    let media: Vec<String> =
+        scene.asterisk.channels().await.unwrap().into_iter().filter(|name| name.starts_with("UnicastRTP")).collect();
+    assert_eq!((media.len(), scene.asterisk.bridges().await.unwrap().len()), (1, 1), "{media:?}");
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
+    second.holds_nothing(SOON).await.unwrap();
+    scene.nothing_is_left().await;
+    second.stop().await;
+}
+
+async fn answers(gateway: &Gateway) -> Option<f64> {
+    let asked = tokio::time::timeout(Duration::from_millis(300), gateway.metric("vg_calls_live"));
+    asked.await.ok().flatten()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
+    let scene = Scene::new().await;
+    let first = Gateway::start(&scene).await;
+    let mut second = scene.survivor().await;
+    tokio::time::sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
+    greeted(&mut caller).await;
+    first.signal("-TERM");
+    let stopped = Instant::now();
+    assert_eq!(adopted(&mut second).await.as_millis() / 1_000, 0, "the caller has hardly noticed");
+    println!("handed on {:?} after the signal", stopped.elapsed());
+    let mut first = first;
+    let gone = async {
+        while first.process.try_wait().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
+    let asked = says(&mut caller, "time.wav").await;
+    caller.hears_speech(asked, SOON).await.unwrap();
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
+    second.holds_nothing(SOON).await.unwrap();
+    scene.nothing_is_left().await;
+    second.stop().await;
+}
