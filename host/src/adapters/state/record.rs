@@ -187,7 +187,7 @@ fn timestamp(at: SystemTime) -> Timestamp {
     Timestamp::from_millisecond(exact.as_millisecond()).unwrap_or(exact)
 }
 
-/// `google` of `stt-google@1.2.0`.
+/// `one` of `stt-one@1.2.0`.
 fn provider<'a>(id: &'a PluginId, kind: &str) -> &'a str {
     let plain = id.plain();
     plain.strip_prefix(kind).unwrap_or(plain)
@@ -214,8 +214,8 @@ mod tests {
             answered_at: Some(at(0)),
             ended_at: None,
             agent: Some("tech-support-agent".to_owned()),
-            hearing: Some(PluginId::new("stt-google@1.2.0")),
-            speaking: Some(PluginId::new("oci://example.com/speech/tts-elevenlabs:1.2")),
+            hearing: Some(PluginId::new("stt-one@1.2.0")),
+            speaking: Some(PluginId::new("oci://example.com/speech/tts-two:1.2")),
             trunk: Some(TrunkId::new("trunk-a")),
             did: Some(DidId::new("did-b")),
             epoch: Epoch(2),
@@ -227,8 +227,8 @@ mod tests {
     /// Plugins without registry and version, times to the millisecond.
     fn as_read(snapshot: CallSnapshot) -> CallSnapshot {
         CallSnapshot {
-            hearing: Some(PluginId::new("stt-google")),
-            speaking: Some(PluginId::new("tts-elevenlabs")),
+            hearing: Some(PluginId::new("stt-one")),
+            speaking: Some(PluginId::new("tts-two")),
             updated_at: snapshot.updated_at - Duration::from_micros(900),
             ..snapshot
         }
