@@ -1,11 +1,13 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
+mod events;
 pub(crate) mod front;
 mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::{self, Ami, AmiConfig};
 use crate::adapters::ari::{self, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
+use crate::adapters::events::kafka::Producer;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
@@ -123,6 +125,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     };
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let webhook = webhook(&config, &settings, &plugins)?;
+    let kafka = events::kafka(&config, None)?;
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
@@ -144,6 +147,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         answers,
         webhook,
         tracer,
+        kafka,
     };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
@@ -151,6 +155,9 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     if let Some(tracer) = vitals.tracer.clone() {
         let close = close.clone();
         servers.spawn(async move { tracer.run(close).await });
+    }
+    if let Some(kafka) = vitals.kafka.clone() {
+        servers.spawn(kafka.run(close.clone()));
     }
     for ami in vitals.amis.iter().flatten() {
         let (ami, close) = (Arc::clone(ami), close.clone());
@@ -426,6 +433,7 @@ struct House {
     answers: Tally,
     webhook: Option<Arc<Webhook>>,
     tracer: Option<Arc<Tracer>>,
+    kafka: Option<Arc<Producer>>,
 }
 
 /// The place where calls are announced, if anybody may announce them.
@@ -446,7 +454,7 @@ impl Vitals for House {
             // What else lies in the folder makes nobody unready.
             plugins: self.settings.needed().iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
-            kafka: None,
+            kafka: self.kafka.as_ref().map(|kafka| kafka.stats().into()),
         }
     }
 
@@ -476,6 +484,7 @@ impl Vitals for House {
             pacing: paced(&media.lateness),
             pacing_max_s: media.lateness.max_us as f64 / 1e6,
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
+            kafka: self.kafka.as_ref().map(|kafka| kafka.stats()),
             ..Readings::default()
         };
         self.read_asterisks(&mut readings);
