@@ -184,7 +184,7 @@ async fn kafka_that_is_killed_under_load_and_comes_back_has_lost_nothing() {
     };
     kafka.topic(TOPIC, PARTITIONS, &[]).await.unwrap();
     let away = match Size::asked() {
-        Size::Ci => Duration::from_secs(8),
+        Size::Ci => Duration::from_secs(30),
         Size::Full => Duration::from_secs(300),
     };
     let shelf = Shelf::new();
