@@ -1,5 +1,6 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
+mod events;
 pub(crate) mod front;
 mod states;
 mod watchers;
@@ -7,6 +8,7 @@ mod watchers;
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::{self, Ami, AmiConfig};
 use crate::adapters::ari::{self, Adopters, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
+use crate::adapters::events::kafka::Producer;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
@@ -132,6 +134,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let observe = Arc::clone(&services.observe);
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let webhook = webhook(&config, &settings, &plugins)?;
+    let kafka = events::kafka(&config, None)?;
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
     let gateway = match (&states, config.drain.hand_over) {
         (Some(states), Some(within)) => gateway.handing_on(HandingOn::new(Arc::clone(states) as _, within)),
@@ -162,6 +165,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         webhook,
         tracer,
         states,
+        kafka,
     };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
@@ -172,6 +176,9 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     }
     if let Some(states) = vitals.states.clone() {
         servers.spawn(states.run(close.clone()));
+    }
+    if let Some(kafka) = vitals.kafka.clone() {
+        servers.spawn(kafka.run(close.clone()));
     }
     for ami in vitals.amis.iter().flatten() {
         let (ami, close) = (Arc::clone(ami), close.clone());
@@ -460,6 +467,7 @@ struct House {
     webhook: Option<Arc<Webhook>>,
     tracer: Option<Arc<Tracer>>,
     states: Option<Arc<RedisStates>>,
+    kafka: Option<Arc<Producer>>,
 }
 
 /// The place where calls are announced, if anybody may announce them.
@@ -481,7 +489,7 @@ impl Vitals for House {
             plugins: self.settings.needed().iter().map(plugin).collect(),
             draining: self.stop.is_cancelled(),
             state: self.states.as_ref().map(|states| states.health()),
-            kafka: None,
+            kafka: self.kafka.as_ref().map(|kafka| kafka.stats().into()),
         }
     }
 
@@ -512,6 +520,7 @@ impl Vitals for House {
             pacing_max_s: media.lateness.max_us as f64 / 1e6,
             recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
             state: self.states.as_ref().map(|states| states.readings()).unwrap_or_default(),
+            kafka: self.kafka.as_ref().map(|kafka| kafka.stats()),
             ..Readings::default()
         };
         self.read_asterisks(&mut readings);

@@ -1,7 +1,7 @@
 //! Events on their way to a real Kafka: each there by its id, in the order of its call, whatever falls meanwhile.
 //!
-//! Where Maven Central had no Kafka for the laboratory, the stories that need no more than a broker run on librdkafka's mock cluster, and the others
-//! say that they were not run.
+//! Where Maven Central had no Kafka for the laboratory, these stories say that they were not run; what they tell is tried on librdkafka's mock cluster
+//! beside the code (`adapters/events/kafka/tests.rs`).
 
 #![allow(
     clippy::unwrap_used,
@@ -184,7 +184,7 @@ async fn kafka_that_is_killed_under_load_and_comes_back_has_lost_nothing() {
     };
     kafka.topic(TOPIC, PARTITIONS, &[]).await.unwrap();
     let away = match Size::asked() {
-        Size::Ci => Duration::from_secs(8),
+        Size::Ci => Duration::from_secs(30),
         Size::Full => Duration::from_secs(300),
     };
     let shelf = Shelf::new();

@@ -31,7 +31,8 @@ const START: Duration = Duration::from_secs(60);
 
 /// Makes Kafka and Redis ready to run. Costs nothing the second time.
 ///
-/// Where Maven Central is out of reach, the stories of Kafka run on the mock cluster of its client library, and say so.
+/// Where Maven Central is out of reach, the stories of a real Kafka say that they were not run; the producer's own tests run on the mock cluster of its
+/// client library in any case.
 pub fn prepare(ctx: &Context) -> Result<()> {
     setup::require(ctx, NEEDS)?;
     let mark = ctx.cache.join(NOT_SERVED);
@@ -56,7 +57,7 @@ pub fn prepare(ctx: &Context) -> Result<()> {
         })?,
         Err(error) if fetched => return Err(error),
         Err(error) => {
-            ctx.say(format_args!("Kafka is not to be had ({error:#}): its stories will run on a mock cluster and say so"));
+            ctx.say(format_args!("Kafka is not to be had ({error:#}): its stories will say that they were not run; the producer is tried on a mock cluster"));
             fs::write(&mark, format!("{error:#}")).context("mark that Kafka is missing")?;
         }
     }

@@ -39,7 +39,7 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
         ctx.say(format_args!("unsteady: {name} failed once and held when it ran again, alone; its words are above"));
     }
     if let Some(reason) = services::kafka_missing(ctx) {
-        ctx.say(format_args!("Kafka was not to be had ({reason}): its stories ran on a mock cluster"));
+        ctx.say(format_args!("Kafka was not to be had ({reason}): its stories were not run, the producer was tried on librdkafka's mock cluster alone"));
     }
     ctx.say(match size {
         "ci" => "all tests passed; long proofs ran at CI size, `cargo xtask test --full` runs them at full size",

@@ -10,13 +10,14 @@ mod health;
 mod topic;
 mod window;
 
-pub use health::{Health, KafkaStats};
+pub use health::KafkaStats;
 pub use topic::{Topic, TopicError, TopicSettings, look};
 
 use crate::config::Kafka;
 use aside::Aside;
 use bytes::Bytes;
 use client::{Ear, Report, code};
+use health::Health;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -40,9 +41,9 @@ const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(200);
 /// After a producer that failed the next one waits: at first so long, then twice as long each time.
 const AGAIN_FIRST: Duration = Duration::from_millis(250);
 const AGAIN_MAX: Duration = Duration::from_secs(15);
-/// The topic is looked at until it was seen once.
+/// The topic is looked at until it was seen, and again while something stands in the way.
 const LOOK_WITHIN: Duration = Duration::from_secs(3);
-const LOOK_AGAIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Events on their way without a report for so long say that Kafka is away, whatever its connections look like.
 const STUCK: Duration = Duration::from_secs(5);
 
@@ -61,7 +62,7 @@ pub struct Waiting {
 
 /// What events wait in until they are there.
 pub trait Backlog: Send + Sync {
-    /// The last place that needs nothing more; kept over a crash.
+    /// The last place that needs nothing more, as soon as that is told; kept over a crash, where an older one may come back.
     fn position(&self) -> u64;
     /// The next events behind this place, in order; none where there are none. Waits for the disk.
     ///
@@ -114,11 +115,6 @@ impl Producer {
         Self { kafka, backlog, aside: Aside::new(aside), health }
     }
 
-    /// How it goes.
-    pub fn health(&self) -> Arc<Health> {
-        Arc::clone(&self.health)
-    }
-
     /// Figures now.
     pub fn stats(&self) -> KafkaStats {
         let (last, position) = (*self.backlog.last().borrow(), self.backlog.position());
@@ -131,28 +127,36 @@ impl Producer {
         tokio::join!(looking, self.send_all(close));
     }
 
-    /// Says once how the topic is.
+    /// Says once how the topic is; later it looks whether what stood in the way is gone, since no event may come for long to show it.
     async fn look_at_topic(self: Arc<Self>, close: CancellationToken) {
-        let mut told = None;
+        let (mut told, mut seen) = (None, false);
         loop {
+            if seen && self.health.trouble().is_none() {
+                tokio::select! {
+                    () = close.cancelled() => return,
+                    () = sleep(LOOK_AGAIN) => continue,
+                }
+            }
             let looked = tokio::select! {
                 () = close.cancelled() => return,
                 looked = look(&self.kafka, LOOK_WITHIN) => looked,
             };
             match looked {
+                Ok(_) if seen => self.health.found(),
                 Ok(topic) => {
+                    (told, seen) = (None, true);
+                    self.health.found();
                     let (partitions, replicas) = (topic.partitions, topic.replicas);
                     tracing::info!(topic = self.kafka.topic, partitions, replicas, "kafka has the topic of events");
                     for advice in topic.advice(&self.kafka) {
                         tracing::warn!(topic = self.kafka.topic, advice, "the topic of events should be otherwise");
                     }
-                    return;
                 }
                 Err(error) => {
                     // Told once for each reason, however long it lasts.
                     if told.replace(error.code()) != Some(error.code()) {
                         let code = error.code();
-                        tracing::warn!(topic = self.kafka.topic, code, %error, "events wait in the spool: failed to look at kafka's topic");
+                        tracing::warn!(topic = self.kafka.topic, code, "events wait in the spool: failed to {error}");
                     }
                     self.health.troubled(error.code());
                 }
@@ -177,7 +181,7 @@ impl Producer {
                     if self.health.delivered() > delivered {
                         again = AGAIN_FIRST;
                     }
-                    tracing::warn!(code, wait_ms = again.as_millis(), "kafka does not take events: they wait in the spool");
+                    tracing::debug!(code, wait_ms = again.as_millis(), "the next producer waits");
                     let wait = again;
                     again = (again * 2).min(AGAIN_MAX);
                     tokio::select! {
@@ -333,9 +337,8 @@ impl Producer {
             Err((_, code @ ("too_large" | "invalid"))) if work.window.len() == 1 => {
                 let (backlog, behind) = (Arc::clone(&self.backlog), place.saturating_sub(1));
                 let read = tokio::task::spawn_blocking(move || backlog.read(behind, 1)).await;
-                if let Some(event) = read.ok().and_then(Result::ok).and_then(|events| events.into_iter().next()) {
-                    self.set_aside(work, &event, code).await;
-                }
+                let event = read.ok().and_then(Result::ok).and_then(|events| events.into_iter().next());
+                self.set_aside(work, &event.ok_or(End::Failed("spool"))?, code).await;
                 Err(End::Again)
             }
             Err((_, "too_large" | "invalid")) => {

@@ -16,8 +16,10 @@ pub(super) async fn rows(kafka: Option<&Kafka>) -> Vec<Row> {
     let topic = match look(kafka, WITHIN).await {
         Ok(topic) => topic,
         // The brokers are there; what is missing is told with the way to make it.
-        Err(error @ (TopicError::Missing(_) | TopicError::NotPermitted(_))) => return vec![Row::fault("topic", error)],
-        Err(error) => return vec![Row::fault("kafka", format_args!("{}: {:#}", kafka.brokers, anyhow::Error::from(error)))],
+        Err(error @ (TopicError::Missing(_) | TopicError::NotPermitted(_))) => {
+            return vec![Row::fault("topic", format_args!("cannot {error}"))];
+        }
+        Err(error) => return vec![Row::fault("kafka", format_args!("{}: cannot {error}", kafka.brokers))],
     };
     let found = format!("{}: {} partitions, {} copies of each", kafka.topic, topic.partitions, topic.replicas);
     let mut rows = vec![Row::fine("kafka", &kafka.brokers), Row::fine("topic", found)];

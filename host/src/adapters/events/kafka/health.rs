@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Written by the producer's task and by librdkafka's threads, read by whoever scrapes.
 #[derive(Debug, Default)]
-pub struct Health {
+pub(super) struct Health {
     delivered: AtomicU64,
     in_flight: AtomicUsize,
     told: Mutex<Told>,
@@ -40,7 +40,7 @@ pub struct KafkaStats {
 
 impl Health {
     /// What stands in the way now; none: nothing.
-    pub fn trouble(&self) -> Option<&'static str> {
+    pub(super) fn trouble(&self) -> Option<&'static str> {
         self.told().trouble
     }
 
@@ -69,6 +69,15 @@ impl Health {
         self.delivered.fetch_add(1, Ordering::Relaxed);
         if self.told().trouble.take().is_some() {
             tracing::info!("kafka takes events again");
+        }
+    }
+
+    /// The topic was seen: what stood before it is gone. Whether it takes events is another matter.
+    pub(super) fn found(&self) {
+        let mut told = self.told();
+        if matches!(told.trouble, Some("unreachable" | "tls" | "credentials" | "no_topic")) {
+            told.trouble = None;
+            tracing::info!("kafka can be reached");
         }
     }
 

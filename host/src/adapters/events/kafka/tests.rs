@@ -207,6 +207,26 @@ async fn a_broker_that_goes_and_comes_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_broker_that_comes_back_is_noticed_though_no_event_goes() {
+    let house = House::new(1);
+    house.cluster.broker_down(1).unwrap();
+    let (producer, close, task) = house.start();
+    let until = async |trouble: bool| {
+        let turned = async {
+            while producer.stats().trouble.is_some() != trouble {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(PATIENCE, turned).await.unwrap_or_else(|_| panic!("{:?}", producer.stats()));
+    };
+    until(true).await;
+    house.cluster.broker_up(1).unwrap();
+    until(false).await;
+    close.cancel();
+    task.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_event_that_is_too_long_is_set_aside_and_the_others_pass() {
     let house = House::new(1);
     house.shelf.add("call-1", 10);
