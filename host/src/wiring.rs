@@ -1,5 +1,6 @@
 //! The one place that names both application and adapters: builds a gateway from its configuration, starts it, ends it.
 
+mod asterisks;
 mod events;
 pub(crate) mod front;
 mod states;
@@ -31,15 +32,16 @@ use crate::application::limits;
 use crate::application::lines::Lines;
 use crate::application::orders::Directory;
 use crate::application::path::OnSilentPath;
-use crate::application::ports::{Facts, IncomingCall, Orders, Originator, TenantError};
+use crate::application::ports::{Facts, Orders, Originator, TenantError};
 use crate::application::prompt::Emergency;
 use crate::application::refusing::RefusalWords;
-use crate::config::{self, AmiLogin, AmiTransport, AsteriskMode, Config, Faults, RtpCodec};
+use crate::config::{self, Config, Faults};
 use anyhow::{Context, Result};
+pub(crate) use asterisks::ari_mode;
+use asterisks::{amis, asterisks};
 use front::{Behind, Front};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
@@ -48,7 +50,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::ids::{PluginId, TenantId};
 use vg_domain::tenant::TenantSettings;
-use vg_media::Codec;
 use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 use watchers::{Everyone, Watchers};
@@ -370,64 +371,6 @@ fn shards(media: &config::Media, shared: bool) -> ShardConfig {
         own_sockets,
         fence: shared.then_some(FENCE),
     }
-}
-
-/// For each Asterisk its manager interface, where one is configured.
-fn amis(config: &Config) -> Result<Vec<Option<Arc<Ami>>>> {
-    let ami = |access: &config::AmiAccess| {
-        let login = match access.login {
-            AmiLogin::Challenge => ami::Login::Challenge,
-            AmiLogin::Plain => ami::Login::Plain,
-        };
-        let transport = match &access.transport {
-            AmiTransport::Plain => ami::Transport::Plain,
-            AmiTransport::Tls { ca } => ami::Transport::Tls { ca: ca.as_deref().map(read).transpose()? },
-        };
-        let (address, user, password) = (access.address.clone(), access.user.clone(), access.password.clone());
-        Ok(Arc::new(Ami::new(AmiConfig { address, user, password, login, transport, deadline: REQUEST_DEADLINE })?))
-    };
-    config.asterisk.iter().map(|asterisk| asterisk.ami.as_ref().map(ami).transpose()).collect()
-}
-
-fn asterisks(
-    config: &Config,
-    amis: &[Option<Arc<Ami>>],
-    shard: &Arc<Shards>,
-    incoming: &mpsc::Sender<IncomingCall>,
-) -> Result<Vec<Arc<Ari>>> {
-    let codec = match config.media.codec {
-        RtpCodec::Ulaw => Codec::Pcmu,
-        RtpCodec::Alaw => Codec::Pcma,
-        RtpCodec::G722 => Codec::G722,
-    };
-    let silence = config.media.silence;
-    let inactivity = config.media.inactivity;
-    let shared = config.state.is_some().then(|| config.instance.clone());
-    let ari = |(asterisk, ami): (&config::Asterisk, &Option<Arc<Ami>>)| {
-        let config = AriConfig {
-            mode: ari_mode(&asterisk.mode)?,
-            app: asterisk.app.clone(),
-            user: asterisk.user.clone(),
-            password: asterisk.password.clone(),
-            codec,
-            silence,
-            inactivity,
-            deadline: REQUEST_DEADLINE,
-            shared: shared.clone(),
-        };
-        Ok(Arc::new(Ari::new(config, ami.clone(), Arc::clone(shard), incoming.clone())?))
-    };
-    config.asterisk.iter().zip(amis).map(ari).collect()
-}
-
-/// With the operator's authorities read.
-pub(crate) fn ari_mode(mode: &AsteriskMode) -> Result<ari::Mode> {
-    let AsteriskMode::Dial { url, ca } = mode else { return Ok(ari::Mode::Accept) };
-    Ok(ari::Mode::Dial { url: url.clone(), ca: ca.as_deref().map(read).transpose()? })
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("failed to read {}", file.display()))
 }
 
 /// The operator's own words, or the shipped ones.

@@ -7,6 +7,7 @@ mod asterisk;
 mod follower;
 mod kafka;
 mod providers;
+mod registered;
 mod state;
 mod turns;
 
@@ -22,12 +23,11 @@ pub use asterisk::AsteriskReadings;
 use follower::Follower;
 pub use follower::Paced;
 use kafka::KafkaMetrics;
-use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
 };
 use providers::ProviderMetrics;
+use registered::{counters, gauges, histograms, latencies, opts, plain_counter, plain_gauge, registered, row};
 use state::StateMetrics;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -565,46 +565,6 @@ impl Read {
 /// Brings a counter to a total that was counted elsewhere; one that fell (its owner restarted) waits until it is passed again.
 fn advance(counter: &IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
-}
-
-/// The row of a name. A name that is not in the catalogue shows in the first test, and has no help.
-fn row(name: &'static str) -> Metric {
-    CATALOGUE.iter().copied().find(|row| row.name == name).unwrap_or(gauge(name, &[], "missing in the catalogue"))
-}
-
-fn opts(name: &'static str) -> Opts {
-    Opts::new(name, row(name).help)
-}
-
-fn plain_counter(registry: &Registry, name: &'static str) -> IntCounter {
-    registered(registry, IntCounter::with_opts(opts(name)))
-}
-
-fn plain_gauge(registry: &Registry, name: &'static str) -> Gauge {
-    registered(registry, Gauge::with_opts(opts(name)))
-}
-
-fn counters(registry: &Registry, name: &'static str) -> IntCounterVec {
-    registered(registry, IntCounterVec::new(opts(name), row(name).labels))
-}
-
-fn gauges(registry: &Registry, name: &'static str) -> GaugeVec {
-    registered(registry, GaugeVec::new(opts(name), row(name).labels))
-}
-
-fn latencies(registry: &Registry, name: &'static str) -> HistogramVec {
-    histograms(registry, name, LATENCY_BOUNDS_S)
-}
-
-fn histograms(registry: &Registry, name: &'static str, bounds: &[f64]) -> HistogramVec {
-    let opts = HistogramOpts::new(name, row(name).help).buckets(bounds.to_vec());
-    registered(registry, HistogramVec::new(opts, row(name).labels))
-}
-
-fn registered<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
-    let metric = metric.expect("names and labels of the catalogue are well-formed: a test builds them all");
-    registry.register(Box::new(metric.clone())).expect("each name of the catalogue is registered once: a test builds them all");
-    metric
 }
 
 #[cfg(test)]
