@@ -78,6 +78,19 @@ async fn it_is_not_ready_while_draining_or_deaf_or_without_its_plugins() {
 }
 
 #[tokio::test]
+async fn without_its_store_it_is_ready_and_says_what_is_missing() {
+    let (address, vitals, _) = house().await;
+    for (state, status) in [("up", "ready"), ("deadline", "degraded")] {
+        let state = Some(StateHealth { state, unwritten: 7 });
+        *vitals.0.lock().unwrap() = Readiness { state: state.clone(), ..Readiness::default() };
+        let answer = ask(address, "GET", "/health/ready").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let detail = serde_json::to_string(&state).unwrap();
+        assert!(answer.contains(&format!("\"status\":\"{status}\"")) && answer.contains(&detail), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn metrics_are_scraped_with_the_readings_of_that_moment() {
     let (address, _, _) = house().await;
     let answer = ask(address, "GET", "/metrics").await;

@@ -124,8 +124,8 @@ impl<'a> Leases<'a> {
         }
         let mut alive = BTreeSet::new();
         for instance in &known {
-            if let Some(said) = read::<Option<String>>(next()?)?.and_then(|said| boot_of(&said)) {
-                alive.insert(Holder { instance: Arc::clone(instance), boot: said.into() });
+            if let Some(boot) = read::<Option<String>>(next()?)?.and_then(|said| boot_of(&said)) {
+                alive.insert(Holder { instance: Arc::clone(instance), boot: boot.into() });
             }
         }
         let holders: HashMap<String, String> = read(next()?)?;
