@@ -139,8 +139,10 @@ fn catalogue_is_sorted_and_names_carry_their_kind() {
 fn observations_are_counted() {
     let text = observed().render(&Readings::default());
     for line in [
-        "vg_calls_started_total 2",
+        "vg_calls_started_total 3",
         "vg_calls_live 1",
+        "vg_calls_taken_over_total 1",
+        "vg_adoptions_total{outcome=\"attended\"} 1",
         "vg_calls_ended_total{cause=\"caller_hung_up\"} 1",
         "vg_calls_refused_total{code=\"calls_max\"} 1",
         "vg_call_leaks_total{kind=\"session\"} 1",
