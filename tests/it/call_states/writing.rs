@@ -107,3 +107,24 @@ async fn a_holder_of_an_earlier_epoch_writes_nothing_and_is_told() {
     old.stop().await;
     new.stop().await;
 }
+
+/// A write that was held up on the way comes after one that was sent later: here the later one is written by hand.
+#[tokio::test]
+async fn a_write_that_comes_late_overwrites_nothing_newer() {
+    if no_redis() {
+        return;
+    }
+    let server = Redis::start().unwrap();
+    let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    gateway.states.keep(snapshot("call-1", 1));
+    turn_is_there(&mut redis, "call-1", 1).await;
+    gateway.all_written().await;
+    let owner: String = redis.get("vg:{call-1}:owner").await.unwrap();
+    let [epoch, _number, boot, instance] = owner.split(' ').collect::<Vec<_>>()[..] else { panic!("{owner}") };
+    let () = redis.set("vg:{call-1}:owner", format!("{epoch} 1000 {boot} {instance}")).await.unwrap();
+    gateway.states.keep(snapshot("call-1", 2));
+    until("it was refused", async || gateway.writes("older") > 0).await;
+    assert_eq!(document(&mut redis, "call-1").await.unwrap()["agent_id"], "turn-1");
+    assert!(!gateway.states.lost(&CallId::new("call-1")).is_cancelled(), "the call is still this gateway's");
+    gateway.stop().await;
+}

@@ -17,7 +17,7 @@ pub(super) async fn row(state: Option<&State>) -> Row {
         Err(what) => return Row::fault("redis", format_args!("is of no use: {what}")),
     };
     let latency_ms = report.latency.as_secs_f64() * 1_000.0;
-    let told = format!("{}, answers in {latency_ms:.1} ms", report.version);
+    let told = format!("{}, answers in {latency_ms:.2} ms", report.version);
     match report.maxmemory_policy.as_deref() {
         Some(policy) if policy != "noeviction" => Row::warning(
             "redis",
