@@ -7,8 +7,8 @@ mod states;
 mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
-use crate::adapters::ami::{self, Ami, AmiConfig};
-use crate::adapters::ari::{self, Adopters, Ari, AriConfig, Diallers, REQUEST_DEADLINE, RestCounts, Source};
+use crate::adapters::ami::Ami;
+use crate::adapters::ari::{self, Adopters, Ari, Diallers, RestCounts, Source};
 use crate::adapters::events::kafka::Producer;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::latency::Latency;

@@ -23,9 +23,7 @@ pub use asterisk::AsteriskReadings;
 use follower::Follower;
 pub use follower::Paced;
 use kafka::KafkaMetrics;
-use prometheus::{
-    Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder,
-};
+use prometheus::{Counter, CounterVec, Encoder, Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use providers::ProviderMetrics;
 use registered::{counters, gauges, histograms, latencies, opts, plain_counter, plain_gauge, registered, row};
 use state::StateMetrics;
