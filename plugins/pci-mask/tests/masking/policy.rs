@@ -1,0 +1,102 @@
+//! What the call's settings change, and what one text leaves for the next.
+
+use crate::measure::{masker, settings};
+use pci_mask::Masker;
+use vg_plugin_sdk::mask::{Segment, Settings, Source, SpanKind};
+
+fn caller(masker: &mut Masker, text: &str) -> String {
+    masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial: false }).text
+}
+
+#[test]
+fn last_four_digits_are_shown_only_where_the_policy_says_so() {
+    let text = "my card is four one one one 1111 1111 1111, thanks";
+    assert_eq!(caller(&mut masker("en"), text), "my card is [card], thanks");
+    assert_eq!(caller(&mut Masker::new(&settings("en", true)), text), "my card is [card ending 1111], thanks");
+}
+
+#[test]
+fn last_four_of_a_number_that_is_not_sure_are_not_shown() {
+    let mut masker = Masker::new(&settings("en", true));
+    assert_eq!(caller(&mut masker, "my card is 4111 1111 1111 1112, thanks"), "my card is [card], thanks");
+    let partial = masker.mask(&Segment { text: "4111 1111 1111 1111".to_owned(), source: Source::Caller, partial: true });
+    assert_eq!(partial.text, "[card]");
+}
+
+#[test]
+fn a_kind_that_is_not_wanted_is_left_alone() {
+    let text = "my card is 4111 1111 1111 1111, expires 12/27, security code 123";
+    let only = |kinds: &[SpanKind]| {
+        let settings = Settings { languages: vec!["en-US".to_owned()], kinds: kinds.to_vec(), last_four: false };
+        caller(&mut Masker::new(&settings), text)
+    };
+    assert_eq!(only(&[SpanKind::CardNumber]), "my card is [card], expires 12/27, security code 123");
+    assert_eq!(only(&[SpanKind::SecurityCode]), "my card is 4111 1111 1111 1111, expires 12/27, security code [cvv]");
+    assert_eq!(only(&[SpanKind::ExpiryDate]), "my card is 4111 1111 1111 1111, expires [expiry], security code 123");
+    assert_eq!(only(&[]), text);
+}
+
+#[test]
+fn a_partial_that_may_become_a_card_is_held_and_leaves_no_trace() {
+    let mut masker = masker("en");
+    let mut partial = |text: &str| masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial: true });
+    let held = partial("it's 4111 1111");
+    assert_eq!((held.text.as_str(), held.hold), ("it's [digits]", true));
+    let shown = partial("it's 4111");
+    assert_eq!((shown.text.as_str(), shown.hold), ("it's 4111", false));
+    assert_eq!(caller(&mut masker, "1111 1111 of them"), "1111 1111 of them", "the partials before are no digits of this text");
+}
+
+#[test]
+fn spans_say_what_and_where_in_the_text_that_came_in() {
+    let text = "é o cartão 4111 1111 1111 1111, validade 12/27";
+    let masked = masker("pt-BR").mask(&Segment { text: text.to_owned(), source: Source::Caller, partial: false });
+    let spans: Vec<_> = masked.spans.iter().map(|span| (span.kind, &text[span.start as usize..span.end as usize])).collect();
+    assert_eq!(spans, [(SpanKind::CardNumber, "4111 1111 1111 1111"), (SpanKind::ExpiryDate, "12/27")]);
+}
+
+#[test]
+fn without_a_language_all_three_are_understood() {
+    for text in [
+        "four one one one one one one one one one one one one one one one",
+        "quatro um um um um um um um um um um um um um um um",
+        "cuatro uno uno uno uno uno uno uno uno uno uno uno uno uno uno uno",
+    ] {
+        let settings = Settings { languages: vec![], ..settings("en", false) };
+        assert_eq!(caller(&mut Masker::new(&settings), text), "[card]");
+    }
+}
+
+#[test]
+fn a_telephone_number_after_a_card_is_shown() {
+    let mut masker = masker("en");
+    assert_eq!(caller(&mut masker, "4111 1111 1111 1111"), "[card]");
+    masker.mask(&Segment { text: "Thank you. And your phone number?".to_owned(), source: Source::Agent, partial: false });
+    assert_eq!(caller(&mut masker, "4155550134"), "4155550134");
+}
+
+#[test]
+fn any_text_is_survived() {
+    for text in [
+        "",
+        " ",
+        "#",
+        "++",
+        "4",
+        "(",
+        "(4",
+        "½ ٤١١١ ４１１１",
+        "no, no, no",
+        "double",
+        "cvv",
+        "12/",
+        "4111-",
+        "por ciento",
+        "mil mil mil",
+    ] {
+        for partial in [true, false] {
+            let mut masker = masker("es");
+            masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial });
+        }
+    }
+}
