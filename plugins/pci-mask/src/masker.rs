@@ -17,6 +17,24 @@ const BETWEEN_MAX: u32 = 3;
 /// A number is given up after so many texts without a digit.
 const IDLE_MAX: u32 = 3;
 
+/// So many digits answer the question for another number than a card's.
+const ANSWER: usize = 9;
+/// An agent who says so many words begins something new: what was typed before is finished.
+const PROMPT: usize = 8;
+const AGENT: usize = 1;
+const KEYPAD: usize = 2;
+
+/// How many digits a number of this topic has at most; more of them may be a card's.
+fn longest(topic: Topic) -> usize {
+    match topic {
+        Topic::Card => 0,
+        Topic::Code | Topic::Expiry => SHOWN_MAX,
+        Topic::Ssn => 9,
+        Topic::Cpf => 11,
+        Topic::Other => usize::MAX,
+    }
+}
+
 /// A masker of one call. No `Debug`: it holds digits of the caller.
 pub struct Masker {
     langs: Langs,
@@ -82,8 +100,8 @@ impl Masker {
         tokens(&segment.text, self.langs, &mut read);
         let source = match segment.source {
             Source::Caller => 0,
-            Source::Agent => 1,
-            Source::Dtmf => 2,
+            Source::Agent => AGENT,
+            Source::Dtmf => KEYPAD,
         };
         let mut state = if segment.partial { self.state.clone() } else { std::mem::take(&mut self.state) };
         let open = std::mem::take(&mut state.runs[source]);
@@ -97,7 +115,7 @@ impl Masker {
             found: Vec::new(),
             fresh: true,
             between: 0,
-            paused: false,
+            paused: nothing_said(&read),
             expirable: false,
             ignore_card: 0,
             seen: Seen::default(),
@@ -150,6 +168,13 @@ fn replace(text: &str, found: Vec<Mark>, hold: bool) -> Masked {
     }
     out.push_str(&text[done as usize..]);
     Masked { text: out, spans, hold }
+}
+
+/// "Yeah", "eso es": a number goes on after it.
+fn nothing_said(tokens: &[Token]) -> bool {
+    use Meaning::{And, Correction, Ending, Filler, Pause};
+    let idle = |token: &Token| matches!(token.kind, Kind::Unknown | Kind::Word(Filler | And | Pause | Correction | Ending));
+    tokens.len() <= 3 && tokens.iter().all(idle)
 }
 
 /// Where words that make a cue together were last seen.
@@ -336,6 +361,14 @@ impl Search<'_> {
                     self.set(Topic::Code);
                 }
             }
+            Meaning::Number | Meaning::NumberOf => {
+                let named = self.names_other(word, at);
+                self.unknown(at);
+                if named && self.topic() != Some(Topic::Card) {
+                    self.close(at);
+                    self.set(Topic::Other);
+                }
+            }
             Meaning::Month if self.topic() == Some(Topic::Expiry) => self.month(at),
             Meaning::Unit => {
                 if self.run.digits.len() < 12 {
@@ -345,6 +378,23 @@ impl Search<'_> {
             }
             _ => self.unknown(at),
         }
+    }
+
+    /// "Student number", "número de alumno": a number of something that is not known here, and so no card's.
+    fn names_other(&self, word: Meaning, at: usize) -> bool {
+        const BARE: [&str; 16] = [
+            "the", "my", "a", "your", "our", "his", "her", "their", "that", "this", "long", "full", "whole", "new", "other",
+            "same",
+        ];
+        const OF: [&str; 8] = ["do", "da", "de", "del", "la", "mi", "meu", "minha"];
+        let text = |token: &Token| &self.text[token.start..token.end];
+        let among = |words: &[&str], token: &Token| words.iter().any(|word| text(token).eq_ignore_ascii_case(word));
+        if word == Meaning::Number {
+            return at > 0 && self.tokens[at - 1].kind == Kind::Unknown && !among(&BARE, &self.tokens[at - 1]);
+        }
+        let mut after = self.tokens[at + 1..].iter().skip_while(|token| among(&OF, token));
+        self.tokens.get(at + 1).is_some_and(|next| among(&OF, next))
+            && after.next().is_some_and(|next| next.kind == Kind::Unknown)
     }
 
     /// "September 2027": the month and the year after it.
@@ -472,6 +522,19 @@ impl Search<'_> {
         wanted
     }
 
+    /// What a number leaves of the topic: who has said an order's number may go on with a card's.
+    fn answered(&mut self, source: usize, asked: bool) {
+        if self.topic() != Some(Topic::Other) {
+            return;
+        }
+        let given = self.run.digits.len();
+        if (source != AGENT && given >= ANSWER)
+            || (source == AGENT && !asked && self.state.runs.iter().any(|open| open.run.digits.len() > 3))
+        {
+            self.state.topic = None;
+        }
+    }
+
     /// The text is over: withholds digits that may go on, and leaves what the next one needs. Gives whether something was withheld.
     fn end(&mut self, source: usize, idle: u32, after_card: bool) -> bool {
         let spoke = !self.found.is_empty() || self.run.digits.iter().any(|digit| digit.place.is_some());
@@ -486,7 +549,7 @@ impl Search<'_> {
             self.mark(SpanKind::CardNumber, place, Shown::Plain("[digits]"));
         }
         let topic = self.topic();
-        let named = !self.partial && topic.is_some_and(|topic| topic != Topic::Card);
+        let named = !self.partial && topic.is_some_and(|topic| self.run.digits.len() <= longest(topic));
         if (self.partial || !sent)
             && !named
             && let Some(from) = self.run.pending()
@@ -498,6 +561,11 @@ impl Search<'_> {
         if self.partial && topic == Some(Topic::Code) && (1..=SHOWN_MAX).contains(&self.run.digits.len()) {
             hold = true;
             self.mark(SpanKind::SecurityCode, self.run.place(0, self.run.digits.len()), Shown::Plain("[cvv]"));
+        }
+        let asked = self.tokens.iter().any(|token| token.kind == Kind::Word(Meaning::Cue(Topic::Other)));
+        self.answered(source, asked);
+        if source == AGENT && self.tokens.len() >= PROMPT && self.topic() != Some(Topic::Card) {
+            self.state.runs[KEYPAD].run.clear();
         }
         let idle = if spoke { 0 } else { idle + 1 };
         if idle > IDLE_MAX || sent {

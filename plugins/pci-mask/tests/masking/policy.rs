@@ -76,6 +76,38 @@ fn a_telephone_number_after_a_card_is_shown() {
 }
 
 #[test]
+fn an_answered_question_for_another_number_does_not_uncover_a_card() {
+    let agent = |masker: &mut Masker, text: &str| {
+        masker.mask(&Segment { text: text.to_owned(), source: Source::Agent, partial: false });
+    };
+    let mut call = masker("en");
+    agent(&mut call, "What is your order number?");
+    assert_eq!(caller(&mut call, "5512034477"), "5512034477");
+    assert_eq!(caller(&mut call, "4111 1111 11"), "[digits]", "by length");
+    let mut call = masker("en");
+    agent(&mut call, "What is your order number?");
+    assert_eq!(caller(&mut call, "55120"), "55120");
+    agent(&mut call, "Thank you. How would you like to pay?");
+    assert_eq!(caller(&mut call, "4111 1111 11"), "[digits]", "by the next question");
+}
+
+#[test]
+fn a_word_about_expiry_does_not_uncover_a_card() {
+    assert_eq!(caller(&mut masker("en"), "is my card still valid? it's 4111 1111 11"), "is my card still valid? it's [digits]");
+}
+
+#[test]
+fn keys_of_one_menu_and_the_next_are_no_number() {
+    let mut masker = masker("en");
+    for key in "41111111".chars() {
+        let prompt = "For your bookings press four, for anything else press one.".to_owned();
+        masker.mask(&Segment { text: prompt, source: Source::Agent, partial: false });
+        let masked = masker.mask(&Segment { text: key.to_string(), source: Source::Dtmf, partial: false });
+        assert_eq!(masked.text, key.to_string());
+    }
+}
+
+#[test]
 fn any_text_is_survived() {
     for text in [
         "",
