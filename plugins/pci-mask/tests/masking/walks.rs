@@ -6,7 +6,7 @@ use crate::{
     speech::{Piece, SPOKEN, TONGUES, Tongue, WRITTEN, pieces},
 };
 use pci_mask::Masker;
-use vg_plugin_sdk::mask::{Segment, Source};
+use vg_plugin_sdk::mask::{Segment, Settings, Source};
 
 const WALKS: usize = 6_000;
 const SEED: u64 = 0x7761_6c6b;
@@ -40,7 +40,9 @@ fn no_split_shows_seven_digits_of_a_card_number() {
             let style = *if dice.chance(50) { dice.pick(WRITTEN) } else { dice.pick(SPOKEN) };
             let pieces = pieces(&mut dice, tongue, &number, style);
             let last_four = dice.chance(50);
-            let mut masker = Masker::new(&settings(tongue.tag, last_four));
+            // Where no language is named, all are listened for.
+            let languages = if dice.chance(25) { vec![] } else { vec![tongue.tag.to_owned()] };
+            let mut masker = Masker::new(&Settings { languages, ..settings(tongue.tag, last_four) });
             let seen = say(&mut dice, tongue, &mut masker, &pieces);
             for text in seen.partials.iter().chain([&seen.finals]) {
                 assert!(
@@ -64,6 +66,11 @@ fn say(dice: &mut Dice, tongue: &Tongue, masker: &mut Masker, pieces: &[Piece]) 
     if dice.chance(30) && source == Source::Caller {
         let cue = dice.pick(tongue.cards).split('@').next().unwrap_or_default().to_owned();
         show(masker, cue, Source::Caller, false, &mut seen);
+    }
+    // Other digits just before, which are no part of the number.
+    if dice.chance(20) {
+        let before = dice.form("ok ###");
+        masker.mask(&Segment { text: before, source, partial: false });
     }
     let mut rest = pieces;
     while !rest.is_empty() {
