@@ -349,10 +349,8 @@ impl Search<'_> {
         let mut done = 0;
         for card in &cards {
             let shown = match card.last_four {
-                // Where digits follow, or may, they could be the rest of it: four and three would be seven.
-                Some(digits)
-                    if self.masker.last_four && !self.partial && card.to == self.run.digits.len() && card.to - card.from > 13 =>
-                {
+                // Where digits follow they could be the rest of it: four and three would be seven.
+                Some(digits) if self.masker.last_four && !self.partial && card.to == self.run.digits.len() => {
                     Shown::Ending(digits)
                 }
                 _ => Shown::Plain("[card]"),

@@ -108,6 +108,21 @@ fn keys_of_one_menu_and_the_next_are_no_number() {
 }
 
 #[test]
+fn fifty_five_may_be_fifty_and_five() {
+    // 3566 0020 2036 05 05, of which the last are said as 0, 50, 5.
+    let text = "it's thirty five sixty six zero zero twenty twenty thirty six zero fifty five";
+    assert_eq!(caller(&mut masker("en"), &format!("{text}, is that fine")), "it's [card], is that fine");
+}
+
+#[test]
+fn the_number_sign_ends_what_is_typed() {
+    let mut masker = masker("en");
+    let mut typed = |text: &str| masker.mask(&Segment { text: text.to_owned(), source: Source::Dtmf, partial: false }).text;
+    assert_eq!((typed("4111#").as_str(), typed("4242").as_str()), ("4111#", "4242"));
+    assert_eq!(typed("#411#5551"), "#411#5551");
+}
+
+#[test]
 fn any_text_is_survived() {
     for text in [
         "",
