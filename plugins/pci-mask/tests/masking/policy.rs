@@ -1,6 +1,9 @@
 //! What the call's settings change, and what one text leaves for the next.
 
-use crate::measure::{masker, settings};
+use crate::{
+    dice::Dice,
+    measure::{masker, settings},
+};
 use pci_mask::Masker;
 use vg_plugin_sdk::mask::{Segment, Settings, Source, SpanKind};
 
@@ -144,6 +147,96 @@ fn any_text_is_survived() {
         for partial in [true, false] {
             let mut masker = masker("es");
             masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial });
+        }
+    }
+}
+
+/// Whatever words come in whatever order: the spans are what the contract wants, in order, apart, and between characters.
+#[test]
+fn spans_of_any_text_are_whole_and_in_order() {
+    const SAID: &[&str] = &[
+        "4111",
+        "1",
+        "11",
+        "12/27",
+        "1111111111111111",
+        "41111111111111111111111111111111111111111111111111",
+        "+55",
+        "(11)",
+        "$4.111,11",
+        "€",
+        "#",
+        "529.982.247-25",
+        "411-111-1111",
+        "10:30",
+        "four",
+        "double",
+        "triple",
+        "ones",
+        "forty",
+        "five",
+        "hundred",
+        "thousand",
+        "and",
+        "no",
+        "sorry",
+        "wait",
+        "one",
+        "moment",
+        "uh",
+        "card",
+        "SIM",
+        "phone",
+        "cvv",
+        "cvv2",
+        "security",
+        "code",
+        "back",
+        "expires",
+        "September",
+        "policy",
+        "social",
+        "CPF",
+        "number",
+        "student",
+        "três",
+        "não",
+        "cartão",
+        "validade",
+        "mil",
+        "cento",
+        "por",
+        "e",
+        "cuatro",
+        "uno",
+        "tarjeta",
+        "número",
+        "de",
+        "é",
+        "½",
+        "４",
+        "…",
+        "-",
+    ];
+    for seed in 0..8 {
+        let mut dice = Dice::new(seed);
+        let settings = Settings { languages: vec![], ..settings("en", dice.chance(50)) };
+        let mut masker = Masker::new(&settings);
+        for _ in 0..2_000 {
+            let mut text = String::new();
+            for _ in 0..dice.below(24) {
+                text.push_str(dice.pick::<&str>(SAID));
+                text.push_str(dice.pick::<&str>(&[" ", " ", " ", "", ", ", "-", "/"]));
+            }
+            let source = *dice.pick(&[Source::Caller, Source::Caller, Source::Agent, Source::Dtmf]);
+            let masked = masker.mask(&Segment { text: text.clone(), source, partial: dice.chance(40) });
+            let mut before = 0;
+            for span in &masked.spans {
+                let (start, end) = (span.start as usize, span.end as usize);
+                assert!(before <= start && start < end, "seed {seed}: {text:?}");
+                assert!(text.is_char_boundary(start) && text.is_char_boundary(end), "seed {seed}: {text:?}");
+                before = end;
+            }
         }
     }
 }
