@@ -189,8 +189,9 @@ pub(crate) fn play(masker: &mut Masker, call: &Call) -> Tally {
     tally
 }
 
-/// No digit or letter of the label is left, by a mask of its kind or, for what is withheld, of a card.
+/// Every digit and letter of the label stands under a mask of its kind.
 fn covered(text: &str, label: &Label, spans: &[Span]) -> bool {
-    let inside = |at: usize| spans.iter().any(|span| (span.start as usize) <= at && at < span.end as usize);
+    let inside =
+        |at: usize| spans.iter().any(|span| span.kind == label.kind && (span.start as usize) <= at && at < span.end as usize);
     text[label.start..label.end].char_indices().filter(|(_, char)| char.is_alphanumeric()).all(|(at, _)| inside(label.start + at))
 }
