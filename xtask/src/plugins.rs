@@ -57,7 +57,7 @@ struct Guest {
     features: &'static str,
 }
 
-const GUESTS: [Guest; 22] = [
+const GUESTS: [Guest; 23] = [
     vendor("stt-aws", &["signing"]),
     vendor("stt-azure", &[]),
     vendor("stt-deepgram", &[]),
@@ -70,6 +70,7 @@ const GUESTS: [Guest; 22] = [
     vendor("tts-http", &[]),
     vendor("tts-openai", &[]),
     vendor("tts-polly", &["signing"]),
+    Guest { wanted: Wanted { name: "pci-mask", shelf: Shelf::Product, imports: &[] }, package: "pci-mask", features: "" },
     Guest { wanted: Wanted { name: "tts-local", shelf: Shelf::Product, imports: &[] }, package: "tts-local", features: "" },
     Guest { wanted: probe("probe-stt"), package: "probe-stt", features: "" },
     Guest { wanted: probe("probe-stt-script"), package: "probe-stt", features: "script" },

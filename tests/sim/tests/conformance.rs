@@ -19,13 +19,14 @@ fn plugins() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins")
 }
 
-/// The plugins of the product that reach a vendor or speak by themselves; `stt-local` has its own stories, it needs the speech of its model.
+/// The plugins of the product that reach a vendor or speak by themselves; `stt-local` has its own stories, it needs the speech of its model. A mask has no
+/// bad day: `pci-mask` has its tests in its own folder.
 fn names() -> Vec<String> {
     let folders = std::fs::read_dir(plugins()).unwrap().map(|entry| entry.unwrap().path());
     let mut names: Vec<String> = folders
         .filter(|folder| folder.join("plugin.toml").is_file())
         .map(|folder| folder.file_name().unwrap().to_str().unwrap().to_owned())
-        .filter(|name| name != "stt-local")
+        .filter(|name| name != "stt-local" && name != "pci-mask")
         .collect();
     names.sort();
     names

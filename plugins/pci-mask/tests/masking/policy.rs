@@ -1,0 +1,242 @@
+//! What the call's settings change, and what one text leaves for the next.
+
+use crate::{
+    dice::Dice,
+    measure::{masker, settings},
+};
+use pci_mask::Masker;
+use vg_plugin_sdk::mask::{Segment, Settings, Source, SpanKind};
+
+fn caller(masker: &mut Masker, text: &str) -> String {
+    masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial: false }).text
+}
+
+#[test]
+fn last_four_digits_are_shown_only_where_the_policy_says_so() {
+    let text = "my card is four one one one 1111 1111 1111, thanks";
+    assert_eq!(caller(&mut masker("en"), text), "my card is [card], thanks");
+    assert_eq!(caller(&mut Masker::new(&settings("en", true)), text), "my card is [card ending 1111], thanks");
+}
+
+#[test]
+fn last_four_of_a_number_that_is_not_sure_are_not_shown() {
+    let mut masker = Masker::new(&settings("en", true));
+    assert_eq!(caller(&mut masker, "my card is 4111 1111 1111 1112, thanks"), "my card is [card], thanks");
+    let partial = masker.mask(&Segment { text: "4111 1111 1111 1111".to_owned(), source: Source::Caller, partial: true });
+    assert_eq!(partial.text, "[card]");
+}
+
+#[test]
+fn a_kind_that_is_not_wanted_is_left_alone() {
+    let text = "my card is 4111 1111 1111 1111, expires 12/27, security code 123";
+    let only = |kinds: &[SpanKind]| {
+        let settings = Settings { languages: vec!["en-US".to_owned()], kinds: kinds.to_vec(), last_four: false };
+        caller(&mut Masker::new(&settings), text)
+    };
+    assert_eq!(only(&[SpanKind::CardNumber]), "my card is [card], expires 12/27, security code 123");
+    assert_eq!(only(&[SpanKind::SecurityCode]), "my card is 4111 1111 1111 1111, expires 12/27, security code [cvv]");
+    assert_eq!(only(&[SpanKind::ExpiryDate]), "my card is 4111 1111 1111 1111, expires [expiry], security code 123");
+    assert_eq!(only(&[]), text);
+}
+
+#[test]
+fn a_partial_that_may_become_a_card_is_held_and_leaves_no_trace() {
+    let mut masker = masker("en");
+    let mut partial = |text: &str| masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial: true });
+    let held = partial("it's 4111 1111");
+    assert_eq!((held.text.as_str(), held.hold), ("it's [digits]", true));
+    let shown = partial("it's 4111");
+    assert_eq!((shown.text.as_str(), shown.hold), ("it's 4111", false));
+    assert_eq!(caller(&mut masker, "1111 1111 of them"), "1111 1111 of them", "the partials before are no digits of this text");
+}
+
+#[test]
+fn spans_say_what_and_where_in_the_text_that_came_in() {
+    let text = "é o cartão 4111 1111 1111 1111, validade 12/27";
+    let masked = masker("pt-BR").mask(&Segment { text: text.to_owned(), source: Source::Caller, partial: false });
+    let spans: Vec<_> = masked.spans.iter().map(|span| (span.kind, &text[span.start as usize..span.end as usize])).collect();
+    assert_eq!(spans, [(SpanKind::CardNumber, "4111 1111 1111 1111"), (SpanKind::ExpiryDate, "12/27")]);
+}
+
+#[test]
+fn without_a_language_all_three_are_understood() {
+    for text in [
+        "four one one one one one one one one one one one one one one one",
+        "quatro um um um um um um um um um um um um um um um",
+        "cuatro uno uno uno uno uno uno uno uno uno uno uno uno uno uno uno",
+    ] {
+        let settings = Settings { languages: vec![], ..settings("en", false) };
+        assert_eq!(caller(&mut Masker::new(&settings), text), "[card]");
+    }
+}
+
+#[test]
+fn a_telephone_number_after_a_card_is_shown() {
+    let mut masker = masker("en");
+    assert_eq!(caller(&mut masker, "4111 1111 1111 1111"), "[card]");
+    masker.mask(&Segment { text: "Thank you. And your phone number?".to_owned(), source: Source::Agent, partial: false });
+    assert_eq!(caller(&mut masker, "4155550134"), "4155550134");
+}
+
+#[test]
+fn an_answered_question_for_another_number_does_not_uncover_a_card() {
+    let agent = |masker: &mut Masker, text: &str| {
+        masker.mask(&Segment { text: text.to_owned(), source: Source::Agent, partial: false });
+    };
+    let mut call = masker("en");
+    agent(&mut call, "What is your order number?");
+    assert_eq!(caller(&mut call, "5512034477"), "5512034477");
+    assert_eq!(caller(&mut call, "4111 1111 11"), "[digits]", "by length");
+    let mut call = masker("en");
+    agent(&mut call, "What is your order number?");
+    assert_eq!(caller(&mut call, "55120"), "55120");
+    agent(&mut call, "Thank you. How would you like to pay?");
+    assert_eq!(caller(&mut call, "4111 1111 11"), "[digits]", "by the next question");
+}
+
+#[test]
+fn a_word_about_expiry_does_not_uncover_a_card() {
+    assert_eq!(caller(&mut masker("en"), "is my card still valid? it's 4111 1111 11"), "is my card still valid? it's [digits]");
+}
+
+#[test]
+fn keys_of_one_menu_and_the_next_are_no_number() {
+    let mut masker = masker("en");
+    for key in "41111111".chars() {
+        let prompt = "For your bookings press four, for anything else press one.".to_owned();
+        masker.mask(&Segment { text: prompt, source: Source::Agent, partial: false });
+        let masked = masker.mask(&Segment { text: key.to_string(), source: Source::Dtmf, partial: false });
+        assert_eq!(masked.text, key.to_string());
+    }
+}
+
+#[test]
+fn fifty_five_may_be_fifty_and_five() {
+    // 3566 0020 2036 05 05, of which the last are said as 0, 50, 5.
+    let text = "it's thirty five sixty six zero zero twenty twenty thirty six zero fifty five";
+    assert_eq!(caller(&mut masker("en"), &format!("{text}, is that fine")), "it's [card], is that fine");
+}
+
+#[test]
+fn the_number_sign_ends_what_is_typed() {
+    let mut masker = masker("en");
+    let mut typed = |text: &str| masker.mask(&Segment { text: text.to_owned(), source: Source::Dtmf, partial: false }).text;
+    assert_eq!((typed("4111#").as_str(), typed("4242").as_str()), ("4111#", "4242"));
+    assert_eq!(typed("#411#5551"), "#411#5551");
+}
+
+#[test]
+fn any_text_is_survived() {
+    for text in [
+        "",
+        " ",
+        "#",
+        "++",
+        "4",
+        "(",
+        "(4",
+        "½ ٤١١١ ４１１１",
+        "no, no, no",
+        "double",
+        "cvv",
+        "12/",
+        "4111-",
+        "por ciento",
+        "mil mil mil",
+    ] {
+        for partial in [true, false] {
+            let mut masker = masker("es");
+            masker.mask(&Segment { text: text.to_owned(), source: Source::Caller, partial });
+        }
+    }
+}
+
+/// Whatever words come in whatever order: the spans are what the contract wants, in order, apart, and between characters.
+#[test]
+fn spans_of_any_text_are_whole_and_in_order() {
+    const SAID: &[&str] = &[
+        "4111",
+        "1",
+        "11",
+        "12/27",
+        "1111111111111111",
+        "41111111111111111111111111111111111111111111111111",
+        "+55",
+        "(11)",
+        "$4.111,11",
+        "€",
+        "#",
+        "529.982.247-25",
+        "411-111-1111",
+        "10:30",
+        "four",
+        "double",
+        "triple",
+        "ones",
+        "forty",
+        "five",
+        "hundred",
+        "thousand",
+        "and",
+        "no",
+        "sorry",
+        "wait",
+        "one",
+        "moment",
+        "uh",
+        "card",
+        "SIM",
+        "phone",
+        "cvv",
+        "cvv2",
+        "security",
+        "code",
+        "back",
+        "expires",
+        "September",
+        "policy",
+        "social",
+        "CPF",
+        "number",
+        "student",
+        "três",
+        "não",
+        "cartão",
+        "validade",
+        "mil",
+        "cento",
+        "por",
+        "e",
+        "cuatro",
+        "uno",
+        "tarjeta",
+        "número",
+        "de",
+        "é",
+        "½",
+        "４",
+        "…",
+        "-",
+    ];
+    for seed in 0..8 {
+        let mut dice = Dice::new(seed);
+        let settings = Settings { languages: vec![], ..settings("en", dice.chance(50)) };
+        let mut masker = Masker::new(&settings);
+        for _ in 0..2_000 {
+            let mut text = String::new();
+            for _ in 0..dice.below(24) {
+                text.push_str(dice.pick::<&str>(SAID));
+                text.push_str(dice.pick::<&str>(&[" ", " ", " ", "", ", ", "-", "/"]));
+            }
+            let source = *dice.pick(&[Source::Caller, Source::Caller, Source::Agent, Source::Dtmf]);
+            let masked = masker.mask(&Segment { text: text.clone(), source, partial: dice.chance(40) });
+            let mut before = 0;
+            for span in &masked.spans {
+                let (start, end) = (span.start as usize, span.end as usize);
+                assert!(before <= start && start < end, "seed {seed}: {text:?}");
+                assert!(text.is_char_boundary(start) && text.is_char_boundary(end), "seed {seed}: {text:?}");
+                before = end;
+            }
+        }
+    }
+}
