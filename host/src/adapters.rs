@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod ami;
 pub mod ari;
+pub mod audit;
 pub mod facts;
 mod here;
 pub mod http;
@@ -15,6 +16,7 @@ pub mod prompts;
 pub mod recording;
 pub mod rtp;
 pub mod settings;
+pub mod sinks;
 pub mod tally;
 pub mod tenants;
 pub mod trust;

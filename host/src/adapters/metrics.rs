@@ -5,10 +5,13 @@
 
 mod asterisk;
 mod follower;
+mod outgoing;
 mod turns;
 mod providers;
 
+use crate::adapters::audit::AuditStats;
 use crate::adapters::recording::RecordingStats;
+use crate::adapters::sinks::SinkStats;
 use crate::adapters::tenants::RemoteStats;
 use crate::application::lines::LineCounts;
 use crate::application::ports::{Observation, Observe};
@@ -17,6 +20,7 @@ use asterisk::AsteriskMetrics;
 pub use asterisk::AsteriskReadings;
 use follower::Follower;
 pub use follower::Paced;
+use outgoing::OutgoingMetrics;
 use prometheus::core::Collector;
 use prometheus::{
     Counter, CounterVec, Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
@@ -81,6 +85,10 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
     gauge("vg_asterisk_rtt_seconds", &["app"], "How long an Asterisk took to answer the last ping by ARI."),
     gauge("vg_asterisk_source", &["app", "source"], "1 for who tells what happens at an Asterisk: ari, ami (while ARI is away) or none."),
+    counter("vg_audit_damages_total", &[], "Tenants' audit logs that, when they were opened, missed lines which the disk had kept."),
+    gauge("vg_audit_failing", &[], "1 while the audit log cannot be written: lines are lost."),
+    counter("vg_audit_groups_total", &[], "Groups of lines of the audit log that the disk was asked to keep."),
+    counter("vg_audit_lines_total", &["outcome"], "Lines of the audit log: kept; lost_full (too many waited), lost_disk (it did not take them)."),
     counter("vg_breaker_turns_total", &["role", "state"], "Breakers of tenants' providers that opened after falls in a row, or closed again."),
     gauge("vg_breakers_open", &["role"], "Tenants' providers that are asked only where nobody else is left."),
     gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
@@ -142,6 +150,10 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
     counter("vg_usage_units_total", &["tenant", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests."),
+    counter("vg_webhook_events_total", &["tenant", "webhook", "outcome"], "Events for tenants' webhooks: delivered, refused (4xx), given_up (sent in vain for a day), missed (gone before the webhook was ready for them)."),
+    counter("vg_webhook_failures_total", &["tenant", "webhook"], "Attempts to deliver an event that are made again later."),
+    gauge("vg_webhook_off", &["tenant", "webhook"], "1 for a webhook that has said that it is gone (410): nothing is sent to it until its settings change."),
+    gauge("vg_webhook_waiting", &["tenant", "webhook"], "Events that wait for a webhook, of those that were taken from the log."),
     counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
@@ -172,6 +184,10 @@ pub struct Readings {
     pub webhooks: Vec<(&'static str, u64)>,
     /// Spans for the collector of traces since start by outcome.
     pub otlp_spans: Vec<(&'static str, u64)>,
+    /// The audit log; none where there is none.
+    pub audit: Option<AuditStats>,
+    /// Tenants' webhooks.
+    pub sinks: SinkStats,
     /// Asynchronous tasks now.
     pub tasks_live: u64,
     /// Media legs now.
@@ -260,6 +276,7 @@ struct Read {
     rtp_lost: IntCounter,
     frames_concealed: IntCounter,
     busy: CounterVec,
+    outgoing: OutgoingMetrics,
     pacing: Follower,
     pacing_max: Gauge,
     ari_requests: IntCounterVec,
@@ -449,6 +466,7 @@ impl Read {
             ari_malformed: plain_counter(registry, "vg_ari_events_malformed_total"),
             ari_sockets_up: plain_gauge(registry, "vg_ari_sockets_up"),
             asterisk: AsteriskMetrics::new(registry),
+            outgoing: OutgoingMetrics::new(registry),
         }
     }
 
@@ -458,6 +476,7 @@ impl Read {
         self.media_legs_live.set(readings.media_legs_live as f64);
         self.ari_sockets_up.set(readings.ari_sockets_up as f64);
         self.asterisk.follow(&readings.asterisk);
+        self.outgoing.follow(readings);
         self.recordings_live.set(readings.recordings.live as f64);
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);
