@@ -136,7 +136,9 @@ fn webhooks_are_read_whole_or_say_what_is_wrong_with_them() {
     let other = "[[events.webhooks]]\nname = 'crm'\nurl = 'ftp://x'\nsecret = 'sk-12345'\ntypes = []";
     let wrong = format!("types = ['Call*', '', '*.ended']\n{other}");
     let found = faults(&[("acme.toml", &hook(&wrong)), ("words.txt", "")], "acme");
-    let paths: Vec<&str> = found.iter().map(|fault| fault.split(": ").nth(1).unwrap()).collect();
+    let [of_hooks @ .., absent] = &found[..] else { panic!("no fault") };
+    assert_eq!(absent, "tenants.default: there is no tenant acme");
+    let paths: Vec<&str> = of_hooks.iter().map(|fault| fault.split(": ").nth(1).unwrap()).collect();
     let keys = ["[0].types[0]", "[0].types[1]", "[0].types[2]", "[1].name", "[1].url", "[1].secret", "[1].types"];
     assert_eq!(paths, keys.map(|key| format!("events.webhooks{key}")));
     assert!(!found.concat().contains("sk-12345"), "{found:?}");
