@@ -51,6 +51,8 @@ pub struct Config {
     pub prompts: Prompts,
     /// Where calls are written down.
     pub recording: Recording,
+    /// Where acts and calls are written down so that nothing of it can be changed unseen.
+    pub audit: Audit,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -214,6 +216,13 @@ pub struct Recording {
     pub dir: Option<PathBuf>,
 }
 
+/// `[audit]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Folder of the audit log, one folder in it for each tenant; this gateway's own. None: acts are told in the log alone.
+    pub dir: Option<PathBuf>,
+}
+
 /// `[plugins]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugins {
@@ -372,6 +381,7 @@ impl Config {
             agent: Agent::Builtin,
             prompts: Prompts::default(),
             recording: Recording::default(),
+            audit: Audit::default(),
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

@@ -9,6 +9,7 @@ mod watchers;
 use crate::adapters::agent::{self, Chosen};
 use crate::adapters::ami::Ami;
 use crate::adapters::ari::{self, Adopters, Ari, Diallers, RestCounts, Source};
+use crate::adapters::audit::Trail;
 use crate::adapters::events::kafka::Producer;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::latency::Latency;
@@ -20,6 +21,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
+use crate::adapters::sinks::Sinks;
 use crate::adapters::state::RedisStates;
 use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
@@ -104,7 +106,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media, config.state.is_some())).context("failed to start media")?);
-    let OnDisk { recordings, emergency, refusals, tracer } = on_disk(&config).await?;
+    let OnDisk { recordings, emergency, refusals, tracer, trail } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let latency = Arc::<Latency>::default();
@@ -114,7 +116,9 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     // No two processes may share the names of their events.
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
     // The desk first: who hears of something and asks for it finds it there.
-    let listeners = std::iter::once(Arc::clone(&desk) as _).chain(listeners).collect();
+    let audited = trail.clone().map(|trail| trail as _);
+    let sinks = Arc::new(Sinks::new(Arc::clone(&desk) as _, settings.tenants(), Arc::clone(&plugins)));
+    let listeners = [Arc::clone(&desk) as _, Arc::clone(&sinks) as _].into_iter().chain(audited).chain(listeners).collect();
     let states = states::states(&config)?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
@@ -167,10 +171,13 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         tracer,
         states,
         kafka,
+        trail,
+        sinks,
     };
     let vitals = Arc::new(house);
     let mut servers = JoinSet::new();
     servers.spawn(upkeep);
+    servers.spawn(Arc::clone(&vitals.sinks).run(close.clone()));
     if let Some(tracer) = vitals.tracer.clone() {
         let close = close.clone();
         servers.spawn(async move { tracer.run(close).await });
@@ -200,6 +207,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         tenants: vitals.settings.tenants(),
         settings: Arc::clone(&vitals.settings),
         tickets,
+        trail: vitals.trail.clone(),
         drain: stop.clone(),
         close: close.clone(),
     };
@@ -319,6 +327,7 @@ struct OnDisk {
     emergency: Emergency,
     refusals: RefusalWords,
     tracer: Option<Arc<Tracer>>,
+    trail: Option<Arc<Trail>>,
 }
 
 async fn on_disk(config: &Config) -> Result<OnDisk> {
@@ -326,8 +335,9 @@ async fn on_disk(config: &Config) -> Result<OnDisk> {
     let work = tokio::task::spawn_blocking(move || {
         let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
         let recordings = recordings.context("failed to open the folder for recordings")?;
+        let trail = config.audit.dir.as_deref().map(Trail::start).transpose().context("failed to open the audit log")?;
         let (emergency, refusals, tracer) = (emergency(&config)?, refusals(&config)?, watchers::tracer(&config)?);
-        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency, refusals, tracer })
+        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency, refusals, tracer, trail: trail.map(Arc::new) })
     });
     work.await.context("failed to look at the disk")?
 }
@@ -411,6 +421,8 @@ struct House {
     tracer: Option<Arc<Tracer>>,
     states: Option<Arc<RedisStates>>,
     kafka: Option<Arc<Producer>>,
+    trail: Option<Arc<Trail>>,
+    sinks: Arc<Sinks>,
 }
 
 /// The place where calls are announced, if anybody may announce them.
@@ -430,6 +442,7 @@ impl Vitals for House {
             event_sources: self.asterisks.iter().map(source).collect(),
             // What else lies in the folder makes nobody unready.
             plugins: self.settings.needed().iter().map(plugin).collect(),
+            audit: self.trail.as_ref().map(|trail| if trail.stats().failing { "failing" } else { "writing" }),
             draining: self.stop.is_cancelled(),
             state: self.states.as_ref().map(|states| states.health()),
             kafka: self.kafka.as_ref().map(|kafka| kafka.stats().into()),
@@ -449,6 +462,8 @@ impl Vitals for House {
             tenants: self.settings.remote_stats(),
             otlp_spans: self.tracer.as_ref().map(|tracer| tracer.counts()).unwrap_or_default(),
             webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
+            audit: self.trail.as_ref().map(|trail| trail.stats()),
+            sinks: self.sinks.stats(),
             tasks_live: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             media_legs_live: media.legs_live,
             rtp_in: media.packets_in,

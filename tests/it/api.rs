@@ -170,6 +170,7 @@ impl Stand {
             settings: Some(settings(folder.path())),
             operators: Operators::Here,
             tickets: Arc::new(Tickets::default()),
+            trail: None,
             drain: CancellationToken::new(),
             close: close.clone(),
             requests_per_s: None,

@@ -79,6 +79,7 @@ async fn served(facts: &[(CallId, TenantId, Fact)], close: &CancellationToken, t
         settings: None,
         operators: Operators::Here,
         tickets: Arc::new(Tickets::default()),
+        trail: None,
         drain: CancellationToken::new(),
         close: close.clone(),
         requests_per_s: None,

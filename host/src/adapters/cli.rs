@@ -1,6 +1,7 @@
 //! The command line: one binary, one list of subcommands.
 
 mod asterisk;
+mod audit;
 mod call;
 mod check;
 mod conversation;
@@ -61,6 +62,9 @@ enum Command {
     /// Things for recordings of calls
     #[command(subcommand)]
     Recording(recording::Command),
+    /// The audit log: verify it, export it
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// One page about a call of a running gateway: who waited for whom, who fell, why it ended
     Explain(explain::Options),
     /// Ask a running gateway whether it is live; the exit code says it
@@ -89,6 +93,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             tenant::run(command, config).await
         }
         Command::Recording(command) => recording::run(command).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Asterisk(command) => asterisk::run(command, &sound(config())?),
         Command::Call(options) => call::run(options).await,
         Command::Demo(options) => {
@@ -135,8 +140,20 @@ mod tests {
     fn the_list_of_commands_is_sound() {
         Arguments::command().debug_assert();
         let names: Vec<String> = Arguments::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-        let known =
-            ["serve", "check", "doctor", "demo", "call", "asterisk", "tenant", "plugin", "recording", "explain", "health"];
+        let known = [
+            "serve",
+            "check",
+            "doctor",
+            "demo",
+            "call",
+            "asterisk",
+            "tenant",
+            "plugin",
+            "recording",
+            "audit",
+            "explain",
+            "health",
+        ];
         assert_eq!(names, known);
     }
 }

@@ -18,6 +18,7 @@ mod server;
 mod tickets;
 
 pub use api::{ApiParts, ApiRoutes, Operators, api};
+pub(in crate::adapters) use events::cloud_event;
 pub use openapi::openapi;
 pub(in crate::adapters) use openapi::problem as problem_response;
 pub use problem::Problem;
@@ -52,6 +53,9 @@ pub struct Readiness {
     pub event_sources: Vec<EventSource>,
     /// Plugins of which the tenants' calls need one, by name.
     pub plugins: Vec<PluginState>,
+    /// The audit log: `writing`, or `failing` where lines are lost; left out where there is none. Calls go on without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<&'static str>,
     /// New calls are no longer taken.
     pub draining: bool,
     /// Whether calls are kept beyond this gateway; none where that was not asked for.

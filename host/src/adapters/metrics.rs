@@ -6,13 +6,16 @@
 mod asterisk;
 mod follower;
 mod kafka;
+mod outgoing;
 mod providers;
 mod registered;
 mod state;
 mod turns;
 
+use crate::adapters::audit::AuditStats;
 use crate::adapters::events::kafka::KafkaStats;
 use crate::adapters::recording::RecordingStats;
+use crate::adapters::sinks::SinkStats;
 use crate::adapters::state::StateReadings;
 use crate::adapters::tenants::RemoteStats;
 use crate::application::lines::LineCounts;
@@ -23,6 +26,7 @@ pub use asterisk::AsteriskReadings;
 use follower::Follower;
 pub use follower::Paced;
 use kafka::KafkaMetrics;
+use outgoing::OutgoingMetrics;
 use prometheus::{Counter, CounterVec, Encoder, Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use providers::ProviderMetrics;
 use registered::{counters, gauges, histograms, latencies, opts, plain_counter, plain_gauge, registered, row};
@@ -86,6 +90,10 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
     gauge("vg_asterisk_rtt_seconds", &["app"], "How long an Asterisk took to answer the last ping by ARI."),
     gauge("vg_asterisk_source", &["app", "source"], "1 for who tells what happens at an Asterisk: ari, ami (while ARI is away) or none."),
+    counter("vg_audit_damages_total", &[], "Tenants' audit logs that, when they were opened, missed lines which the disk had kept."),
+    gauge("vg_audit_failing", &[], "1 while the audit log cannot be written: lines are lost."),
+    counter("vg_audit_groups_total", &[], "Groups of lines of the audit log that the disk was asked to keep."),
+    counter("vg_audit_lines_total", &["outcome"], "Lines of the audit log: kept; lost_full (too many waited), lost_disk (it did not take them)."),
     counter("vg_breaker_turns_total", &["role", "state"], "Breakers of tenants' providers that opened after falls in a row, or closed again."),
     gauge("vg_breakers_open", &["role"], "Tenants' providers that are asked only where nobody else is left."),
     gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
@@ -161,6 +169,10 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_turns_total", &[], "Turns that got an answer."),
     counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
     counter("vg_usage_units_total", &["tenant", "role", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests. Roles: hearing, speaking, shadow."),
+    counter("vg_webhook_events_total", &["tenant", "webhook", "outcome"], "Events for tenants' webhooks: delivered, refused (4xx), given_up (sent in vain for a day), missed (gone before the webhook was ready for them)."),
+    counter("vg_webhook_failures_total", &["tenant", "webhook"], "Attempts to deliver an event that are made again later."),
+    gauge("vg_webhook_off", &["tenant", "webhook"], "1 for a webhook that has said that it is gone (410): nothing is sent to it until its settings change."),
+    gauge("vg_webhook_waiting", &["tenant", "webhook"], "Events that wait for a webhook, of those that were taken from the log."),
     counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
 ];
 
@@ -196,6 +208,10 @@ pub struct Readings {
     pub otlp_spans: Vec<(&'static str, u64)>,
     /// The store of call states.
     pub state: StateReadings,
+    /// The audit log; none where there is none.
+    pub audit: Option<AuditStats>,
+    /// Tenants' webhooks.
+    pub sinks: SinkStats,
     /// Asynchronous tasks now.
     pub tasks_live: u64,
     /// Media legs now.
@@ -290,6 +306,7 @@ struct Read {
     rtp_lost: IntCounter,
     frames_concealed: IntCounter,
     busy: CounterVec,
+    outgoing: OutgoingMetrics,
     pacing: Follower,
     pacing_max: Gauge,
     ari_requests: IntCounterVec,
@@ -491,6 +508,7 @@ impl Read {
             ari_sockets_up: plain_gauge(registry, "vg_ari_sockets_up"),
             asterisk: AsteriskMetrics::new(registry),
             kafka: KafkaMetrics::new(registry),
+            outgoing: OutgoingMetrics::new(registry),
         }
     }
 
@@ -502,6 +520,7 @@ impl Read {
         self.asterisk.follow(&readings.asterisk);
         self.state.follow(&readings.state);
         self.kafka.follow(readings.kafka.as_ref());
+        self.outgoing.follow(readings);
         self.recordings_live.set(readings.recordings.live as f64);
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);

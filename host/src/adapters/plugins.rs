@@ -199,6 +199,21 @@ impl Plugins {
         self.links.as_ref().map(|links| links.counts()).unwrap_or_default()
     }
 
+    /// What carries requests to the outside.
+    pub(super) fn links(&self) -> Option<&Arc<Links>> {
+        self.links.as_ref()
+    }
+
+    /// Where tenants' secrets lie.
+    pub(super) fn secrets(&self) -> &LocalStore {
+        self.permits.store()
+    }
+
+    /// The permission to reach a tenant's URL on the gateway's own behalf, under what the policy says of a plugin of that name. None where it is no URL.
+    pub(super) fn outward(&self, name: &str, tenant: &TenantId, url: &str) -> Option<Arc<Grant>> {
+        self.permits.outward(name, tenant, url)
+    }
+
     /// CPU of plugins' sessions and of their links so far, by work.
     pub fn busy(&self) -> [(&'static str, Duration); 2] {
         let links = self.links.as_ref().map(|links| links.busy()).unwrap_or_default();

@@ -4,6 +4,7 @@
 mod needed;
 
 use super::plugins::{Absent, ChangeError, Plugins, Stamp};
+use super::sinks;
 use super::tenants::{Draft, FolderTenants, RemoteStats, RemoteTenants};
 use crate::application::ports::Tenants;
 use crate::config::{self, Config, Faults};
@@ -202,7 +203,12 @@ impl Settings {
             let shortfalls = self.plugins.shortfalls(tenant, &rung.provider);
             shortfalls.into_iter().map(move |line| format!("{tenant}: {}: {} {line}", rung.path, rung.provider.plugin))
         });
-        lines.collect()
+        let webhooks = draft.settings().flat_map(|settings| {
+            let lacking =
+                settings.webhooks.iter().filter_map(|webhook| Some((webhook, sinks::lack(&self.plugins, settings, webhook)?)));
+            lacking.map(|(webhook, lack)| format!("{}: events.webhooks: {}: {lack}", settings.tenant, webhook.name))
+        });
+        lines.chain(webhooks).collect()
     }
 
     /// Looks at the files each second, at SIGHUP and when it is wished, until `stop`.

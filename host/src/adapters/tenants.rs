@@ -100,6 +100,11 @@ impl Draft {
         self.rungs().map(|(_, rung)| rung.provider.plugin.clone()).collect()
     }
 
+    /// Every readable tenant's settings.
+    pub fn settings(&self) -> impl Iterator<Item = &TenantSettings> {
+        self.tenants.values().filter_map(|(_, tenant)| Some(&tenant.as_ref().ok()?.settings))
+    }
+
     /// Every readable tenant's rungs.
     pub fn rungs(&self) -> impl Iterator<Item = (&TenantId, &Rung)> {
         let sound = self.tenants.values().filter_map(|(_, tenant)| tenant.as_ref().ok());

@@ -8,7 +8,7 @@ mod telling;
 mod timeline;
 
 pub use log::{Event, Place, Reading};
-pub use telling::{Data, Value};
+pub use telling::{Data, Value, without_words};
 pub use timeline::{Fallen, Handed, Step, Timeline, Waits};
 
 use super::limits;

@@ -30,6 +30,7 @@ pub(super) struct RawConfig {
     agent: RawAgent,
     prompts: RawPrompts,
     recording: RawRecording,
+    audit: RawAudit,
     plugins: RawPlugins,
     tenants: RawTenants,
     state: RawState,
@@ -68,6 +69,12 @@ struct RawPrompts {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct RawRecording {
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawAudit {
     dir: Option<PathBuf>,
 }
 
@@ -202,6 +209,7 @@ impl RawConfig {
         config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
         config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
+        config.audit.dir = self.audit.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
         config.kafka = self.kafka.resolve(environment, faults);

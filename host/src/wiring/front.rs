@@ -1,5 +1,6 @@
 //! The HTTP side: its addresses, and what is served at which.
 
+use crate::adapters::audit::Trail;
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
 use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Operators, Tickets};
 use crate::adapters::latency::Latency;
@@ -30,6 +31,7 @@ pub(super) struct Behind {
     pub(super) tenants: Arc<dyn Tenants>,
     pub(super) settings: Arc<Settings>,
     pub(super) tickets: Arc<Tickets>,
+    pub(super) trail: Option<Arc<Trail>>,
     pub(super) drain: CancellationToken,
     pub(super) close: CancellationToken,
 }
@@ -85,7 +87,7 @@ impl Front {
 }
 
 fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
-    let Behind { desk, latency, orders, originator, tenants, settings, tickets, drain, close } = behind;
+    let Behind { desk, latency, orders, originator, tenants, settings, tickets, trail, drain, close } = behind;
     ApiParts {
         auth,
         desk,
@@ -96,6 +98,7 @@ fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
         settings: Some(settings),
         operators: if config.http.admin_bind.is_some() { Operators::Apart } else { Operators::Here },
         tickets,
+        trail,
         drain,
         close,
         requests_per_s: config.http.requests_per_s,

@@ -51,8 +51,23 @@ pub struct TenantSettings {
     pub speculations_max: u32,
     /// Whom the gateway may call for it; none: nobody.
     pub outbound: Option<OutboundRules>,
+    /// Who is told what happens in its calls.
+    pub webhooks: Vec<Webhook>,
     /// The same tenant in other languages, each complete. A call goes over to one where its agent says so.
     pub languages: Vec<Arc<TenantSettings>>,
+}
+
+/// A place of a tenant's own that is told of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Names it among the tenant's.
+    pub name: String,
+    /// Where events are posted to.
+    pub url: String,
+    /// Types of events; one that ends with `*` means all that begin so.
+    pub types: Vec<String>,
+    /// A reference to the key that signs, never the key.
+    pub secret: String,
 }
 
 impl TenantSettings {
@@ -77,6 +92,7 @@ impl TenantSettings {
             shadow: None,
             speculations_max: 0,
             outbound: None,
+            webhooks: Vec::new(),
             languages: Vec::new(),
         }
     }

@@ -6,6 +6,7 @@ use super::once::{Once, Turn};
 use super::rates::Rates;
 use super::tickets::Tickets;
 use super::{Problem, admin, audit, calls, events, latency, openapi, plugins};
+use crate::adapters::audit::Trail;
 use crate::adapters::latency::Latency;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::Settings;
@@ -56,6 +57,8 @@ pub struct ApiParts {
     pub operators: Operators,
     /// Tickets for `/media/ws`.
     pub tickets: Arc<Tickets>,
+    /// Where acts are written down beside the log; none: nowhere.
+    pub trail: Option<Arc<Trail>>,
     /// Cancelling it begins the drain.
     pub drain: CancellationToken,
     /// Cancelled when connections are to end.
@@ -172,7 +175,7 @@ async fn guard(
     if *request.method() == Method::GET || *request.method() == Method::HEAD {
         return next.run(request).await;
     }
-    let (request, act) = audit::Act::of(request, &caller).await;
+    let (request, act) = audit::Act::of(request, &caller, api.parts.trail.clone()).await;
     let response = if plugins::comes_in_pieces(request.method(), request.uri()) {
         // Reads its body itself, and knows itself whether it was done before.
         next.run(request).await

@@ -1,11 +1,14 @@
-//! One line for each act of the API: who, what, on what, with which outcome. Target `audit`, so that it can be kept apart.
+//! One line for each act of the API: who, what, on what, with which outcome. Target `audit`, so that it can be kept apart; and a line of the audit log,
+//! where there is one.
 
 use super::Problem;
 use super::auth::Caller;
 use super::edge::RequestId;
+use crate::adapters::audit::{self, Trail};
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request};
 use axum::http::StatusCode;
 use axum::response::Response;
+use std::sync::Arc;
 
 /// What an act was done to, where its path does not say it: put into an answer's extensions. Letters, digits and `-_@.` only.
 #[derive(Clone)]
@@ -18,11 +21,12 @@ pub(super) struct Act {
     on: Option<String>,
     request: String,
     outcome: Option<(StatusCode, Option<&'static str>)>,
+    trail: Option<Arc<Trail>>,
 }
 
 impl Act {
     /// From a request that acts; gives the request back.
-    pub(super) async fn of(request: Request, who: &Caller) -> (Request, Self) {
+    pub(super) async fn of(request: Request, who: &Caller, trail: Option<Arc<Trail>>) -> (Request, Self) {
         let (mut parts, body) = request.into_parts();
         let path = parts.extensions.get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
         let what = format!("{} {path}", parts.method);
@@ -31,7 +35,7 @@ impl Act {
         let on = names.and_then(|names| names.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned()));
         // What is no name of anything of ours may be anything.
         let on = on.filter(|on| on.len() <= 128 && on.chars().all(|c| c.is_ascii_alphanumeric() || "-_@.".contains(c)));
-        (Request::from_parts(parts, body), Self { who: who.clone(), what, on, request: id, outcome: None })
+        (Request::from_parts(parts, body), Self { who: who.clone(), what, on, request: id, outcome: None, trail })
     }
 
     /// How it went.
@@ -46,7 +50,7 @@ impl Act {
 
 impl Drop for Act {
     fn drop(&mut self) {
-        let Self { who, what, on, request, outcome } = self;
+        let Self { who, what, on, request, outcome, trail } = self;
         let (status, outcome) = match outcome {
             Some((status, code)) => (status.as_u16(), code.unwrap_or("done")),
             // Whoever asked went away meanwhile, or it took too long.
@@ -54,5 +58,10 @@ impl Drop for Act {
         };
         let (subject, tenant, on) = (who.subject.as_str(), who.tenant.as_str(), on.as_deref());
         tracing::info!(target: "audit", subject, tenant, act = what.as_str(), on, status, outcome, request_id = request.as_str());
+        if let Some(trail) = trail {
+            let (tenant, subject) = (who.tenant.clone(), who.subject.clone());
+            let (act, on, request) = (std::mem::take(what), on.map(str::to_owned), std::mem::take(request));
+            trail.acted(audit::Act { subject, tenant, act, on, status, outcome, request });
+        }
     }
 }

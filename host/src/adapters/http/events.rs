@@ -123,7 +123,8 @@ async fn over(until: Option<Instant>) {
     }
 }
 
-fn cloud_event(event: &Told, place: &str, tenant: &TenantId) -> serde_json::Value {
+/// An event as CloudEvents 1.0 has it, in JSON. `place`: its id.
+pub(in crate::adapters) fn cloud_event(event: &Told, place: &str, tenant: &TenantId) -> serde_json::Value {
     let data: serde_json::Map<String, serde_json::Value> = event
         .data
         .iter()

@@ -1,4 +1,5 @@
 use super::*;
+use crate::adapters::sinks::SinkCounts;
 use crate::application::ports::SpeechFault;
 use crate::application::turns::AnsweredTurn;
 use std::collections::BTreeSet;
@@ -111,6 +112,8 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
             claims: vec![("claimed", 1)],
             ..StateReadings::default()
         },
+        audit: Some(AuditStats::default()),
+        sinks: SinkStats::from([((TenantId::new("demo"), "crm".to_owned()), SinkCounts::default())]),
         busy_s: vec![("hear", 1.5)],
         asterisk: AsteriskReadings {
             sources: vec![("vg".into(), "ami", true)],

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use vg_domain::ids::TenantId;
 use vg_domain::tenant::Provider;
-use vg_plugin_host::links::grant::Grant;
-use vg_plugin_host::links::secrets::{LocalStore, SecretSpec};
+use vg_plugin_host::links::grant::{Grant, Reach, Schemes, Target};
+use vg_plugin_host::links::secrets::{LocalStore, SecretSpec, Secrets};
 use vg_plugin_host::policy::{Granted, Policy, Shortfall, TenantWish};
 
 /// Whose connections are counted together: those of a tenant and a plugin, by their number.
@@ -26,6 +26,8 @@ struct Inner {
     policy: Arc<Policy>,
     /// One per tenant, provider as written, and component. Forgotten with every change of policy, plugins or tenants: sessions that are up keep theirs.
     grants: HashMap<(TenantId, Provider, String), Result<Arc<Grant>, &'static str>>,
+    /// For what the gateway itself does for a tenant: whose, under which name of the policy, to which URL. Forgotten with the others.
+    outward: HashMap<(TenantId, String, String), Arc<Grant>>,
     /// Outlive grants, so that a change does not double what may be used.
     shares: HashMap<ShareKey, Arc<Semaphore>>,
 }
@@ -49,6 +51,7 @@ impl Permits {
     pub(super) fn forget(&self) {
         let mut inner = self.inner();
         inner.grants.clear();
+        inner.outward.clear();
         inner.shares.retain(|_, share| Arc::strong_count(share) > 1);
     }
 
@@ -111,6 +114,34 @@ impl Permits {
             faults.push(Fault { path: format!(".secrets.{name}"), what });
         }
         faults
+    }
+
+    pub(super) fn store(&self) -> &LocalStore {
+        &self.store
+    }
+
+    /// See [`Plugins::outward`](super::Plugins::outward). Has no secrets to fill in.
+    pub(super) fn outward(&self, name: &str, tenant: &TenantId, url: &str) -> Option<Arc<Grant>> {
+        let mut inner = self.inner();
+        let key = (tenant.clone(), name.to_owned(), url.to_owned());
+        if let Some(made) = inner.outward.get(&key) {
+            // The same, so that connections are used again.
+            return Some(Arc::clone(made));
+        }
+        let (target, _) = Target::parse(url, Schemes::Http).ok()?;
+        let wish = format!("{}://{}:{}", target.scheme().as_str(), target.host(), target.port()).parse().ok()?;
+        let terms = inner.policy.terms(name);
+        let connections = inner.share((tenant.clone(), name.to_owned(), terms.connections_max));
+        let grant = Arc::new(Grant {
+            tenant: tenant.as_str().into(),
+            plugin: name.into(),
+            reach: Reach { wish: vec![wish], policy: terms.reach, tenant: None },
+            secrets: Secrets::default(),
+            connections,
+            budget: terms.budget,
+        });
+        inner.outward.insert(key, Arc::clone(&grant));
+        Some(grant)
     }
 
     fn granted(

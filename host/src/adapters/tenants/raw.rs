@@ -1,5 +1,6 @@
 //! A tenant as it is written, and its way to [`TenantSettings`].
 
+mod events;
 mod fallback;
 mod languages;
 mod menu;
@@ -44,6 +45,7 @@ pub(super) struct RawTenant {
     fallback: fallback::RawFallback,
     limits: RawLimits,
     outbound: Option<RawOutbound>,
+    events: events::RawEvents,
     trunk: Vec<RawTrunk>,
     did: Vec<RawDid>,
     languages: BTreeMap<String, languages::RawLanguage>,
@@ -159,6 +161,7 @@ impl RawTenant {
         let speculations_max = self.limits.speculations_max;
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
+        let webhooks = self.events.resolve(faults);
         let transfer = self.transfer.resolve(faults);
         let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let lines = Lines::resolve(self.trunk, self.did, faults);
@@ -184,6 +187,7 @@ impl RawTenant {
             call_max,
             speculations_max,
             outbound,
+            webhooks,
             languages: Vec::new(),
         };
         let (languages, others) = languages::resolve(self.languages, &settings, file_text, faults);

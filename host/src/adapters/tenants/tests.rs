@@ -105,7 +105,8 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `greeting_interruptible`, `human`, \
-             `transfer`, `menu`, `recording`, `hearing`, `speaking`, `shadow`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `trunk`, `did`, `languages`",
+             `transfer`, `menu`, `recording`, `hearing`, `speaking`, `shadow`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `events`, `trunk`, `did`, \
+             `languages`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",
             "a.toml: greeting: is needed",
@@ -122,6 +123,25 @@ fn faults_of_all_files_come_together_with_file_and_path() {
             "tenants.default: there is no tenant demo",
         ]
     );
+}
+
+#[test]
+fn webhooks_are_read_whole_or_say_what_is_wrong_with_them() {
+    let head = "[[events.webhooks]]\nname = 'crm'\nurl = 'https://hooks.example/in'\nsecret = 'env:KEY'";
+    let hook = |lines: &str| format!("{WHOLE}\n{head}\n{lines}");
+    let folder = folder(&[("acme.toml", &hook("")), ("words.txt", "")]);
+    let settings = taken(Some(folder.path()), None).all().pop().unwrap();
+    let [webhook] = &settings.webhooks[..] else { panic!("{:?}", settings.webhooks) };
+    assert_eq!((webhook.name.as_str(), &webhook.types[..]), ("crm", &["call.*".to_owned()][..]));
+    let other = "[[events.webhooks]]\nname = 'crm'\nurl = 'ftp://x'\nsecret = 'sk-12345'\ntypes = []";
+    let wrong = format!("types = ['Call*', '', '*.ended']\n{other}");
+    let found = faults(&[("acme.toml", &hook(&wrong)), ("words.txt", "")], "acme");
+    let [of_hooks @ .., absent] = &found[..] else { panic!("no fault") };
+    assert_eq!(absent, "tenants.default: there is no tenant acme");
+    let paths: Vec<&str> = of_hooks.iter().map(|fault| fault.split(": ").nth(1).unwrap()).collect();
+    let keys = ["[0].types[0]", "[0].types[1]", "[0].types[2]", "[1].name", "[1].url", "[1].secret", "[1].types"];
+    assert_eq!(paths, keys.map(|key| format!("events.webhooks{key}")));
+    assert!(!found.concat().contains("sk-12345"), "{found:?}");
 }
 
 #[test]

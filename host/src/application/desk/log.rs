@@ -48,6 +48,11 @@ impl Place {
         Self { epoch: String::new(), number: 0 }
     }
 
+    /// Of the event that it is after; 0 before the first.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The same process's place after another event.
     #[must_use]
     pub fn at(&self, number: u64) -> Self {

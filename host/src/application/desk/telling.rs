@@ -94,6 +94,13 @@ pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
     Some(told)
 }
 
+/// What is told of an event where no words are kept: neither what was said, nor names that an agent's service made up for people.
+pub fn without_words(fact: &Fact) -> Option<(&'static str, Data)> {
+    let (kind, mut data) = event(fact)?;
+    data.retain(|name, _| !matches!(*name, "text" | "first" | "second" | "name"));
+    Some((kind, data))
+}
+
 /// Words only where the tenant keeps them.
 fn shadowed(turn: &ShadowTurn) -> Data {
     let mut data = Data::from([

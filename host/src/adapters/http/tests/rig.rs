@@ -288,6 +288,7 @@ impl Server {
             settings: None,
             operators: Operators::Here,
             tickets: Arc::clone(&tickets),
+            trail: None,
             drain: drain.clone(),
             close: close.clone(),
             requests_per_s: wishes.requests_per_s,

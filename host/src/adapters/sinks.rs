@@ -1,0 +1,169 @@
+//! Tenants' own event sinks: what happens in their calls, posted to them as it happens (`[[events.webhooks]]` of their settings).
+//!
+//! Each event is a CloudEvents 1.0 object in structured JSON, signed as [Standard Webhooks](https://www.standardwebhooks.com) has it. A call's events come
+//! in their order, each at least once and always by the same id; those of other calls do not wait for it. What is not taken is sent again, later and
+//! later. Events are read from a bounded log ([`EventSource`]) at each sink's own pace: one that is too slow misses some, which is counted.
+//!
+//! Where a sink may be is the operator's to say, in the policy, as of a plugin named `webhooks`.
+
+mod deliver;
+mod delivery;
+mod sign;
+mod watch;
+
+use crate::adapters::http::cloud_event;
+use crate::adapters::plugins::Plugins;
+use crate::application::desk::{Desk, Event, Place, Reading};
+use crate::application::ports::{Facts, Tenants};
+use deliver::Counts;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, watch as channel};
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId};
+use vg_domain::tenant::{TenantSettings, Webhook};
+use vg_plugin_host::links::grant::{Schemes, Target};
+
+/// What the policy calls them.
+pub const POLICY_NAME: &str = "webhooks";
+/// Tenants of whom was heard and whose settings nobody has looked at since. When full: they are looked at with their next call.
+const HEARD_OF_MAX: usize = 256;
+
+/// A log of events that can be read on from any place. Who has acknowledged a place has no need of what is before it.
+pub trait EventSource: Send + Sync {
+    /// Where a sink that starts now reads on.
+    fn begin(&self, tenant: &TenantId, sink: &str, since: Since) -> Place;
+    /// Events after a place, at most `limit`.
+    fn read(&self, tenant: &TenantId, after: &Place, limit: usize) -> Reading;
+    /// Everything up to there was delivered, or given up.
+    fn acknowledge(&self, tenant: &TenantId, sink: &str, place: &Place);
+    /// Changes with each event.
+    fn changes(&self, tenant: &TenantId) -> channel::Receiver<u64>;
+}
+
+/// From when on a sink is told that has acknowledged nothing yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// From the first event that this gateway knows of.
+    Start,
+    /// From now.
+    Now,
+}
+
+/// What the desk remembers, as long as this process lives.
+impl EventSource for Desk {
+    fn begin(&self, tenant: &TenantId, _: &str, since: Since) -> Place {
+        match since {
+            Since::Start => self.newest(tenant).at(0),
+            Since::Now => self.newest(tenant),
+        }
+    }
+
+    fn read(&self, tenant: &TenantId, after: &Place, limit: usize) -> Reading {
+        Desk::read(self, tenant, after, limit)
+    }
+
+    fn acknowledge(&self, _: &TenantId, _: &str, _: &Place) {}
+
+    fn changes(&self, tenant: &TenantId) -> channel::Receiver<u64> {
+        Desk::changes(self, tenant)
+    }
+}
+
+/// What sinks have come to since the start, by tenant and name.
+pub type SinkStats = BTreeMap<(TenantId, String), SinkCounts>;
+
+/// Each sink's counts, by tenant and name.
+type AllCounts = BTreeMap<(TenantId, String), Arc<Counts>>;
+
+/// What one sink has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SinkCounts {
+    /// Events that it took.
+    pub delivered: u64,
+    /// Events that it does not want: answered with 4xx.
+    pub refused: u64,
+    /// Events that were sent in vain for too long.
+    pub given_up: u64,
+    /// Events that were gone before it was ready for them.
+    pub missed: u64,
+    /// Attempts that are made again.
+    pub failures: u64,
+    /// Events that wait for it now.
+    pub waiting: u64,
+    /// It has said 410: nothing is sent to it until its settings change.
+    pub off: bool,
+}
+
+/// Tells tenants' sinks.
+pub struct Sinks {
+    parts: Parts,
+    heard_of: mpsc::Sender<TenantId>,
+    /// Taken by [`run`](Self::run).
+    hearing: Mutex<Option<mpsc::Receiver<TenantId>>>,
+}
+
+#[derive(Clone)]
+struct Parts {
+    source: Arc<dyn EventSource>,
+    tenants: Arc<dyn Tenants>,
+    plugins: Arc<Plugins>,
+    counts: Arc<Mutex<AllCounts>>,
+}
+
+impl Sinks {
+    /// Nobody is told anything before [`run`](Self::run).
+    pub fn new(source: Arc<dyn EventSource>, tenants: Arc<dyn Tenants>, plugins: Arc<Plugins>) -> Self {
+        let (heard_of, hearing) = mpsc::channel(HEARD_OF_MAX);
+        let parts = Parts { source, tenants, plugins, counts: Arc::default() };
+        Self { parts, heard_of, hearing: Mutex::new(Some(hearing)) }
+    }
+
+    /// Counts since the start.
+    pub fn stats(&self) -> SinkStats {
+        let counts = self.parts.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(name, counts)| (name.clone(), counts.read())).collect()
+    }
+}
+
+impl Facts for Sinks {
+    fn publish(&self, _: &CallId, tenant: &TenantId, fact: &Fact) {
+        if let Fact::Started(_) | Fact::Refused(_) = fact {
+            let _ = self.heard_of.try_send(tenant.clone());
+        }
+    }
+}
+
+/// What keeps a tenant's webhook from being told, as far as that is known without asking it.
+pub(super) fn lack(plugins: &Plugins, settings: &TenantSettings, webhook: &Webhook) -> Option<String> {
+    let (target, _) = Target::parse(&webhook.url, Schemes::Http).ok()?;
+    let refused = plugins.outward(POLICY_NAME, &settings.tenant, &webhook.url)?.permit(&target).err();
+    let refused = refused.map(|refusal| match refusal.advice() {
+        Some(advice) => format!("{refusal}: {advice}"),
+        None => refusal.to_string(),
+    });
+    let kept = || {
+        let covered = webhook.secret.parse().is_ok_and(|reference| plugins.secrets().covers(&reference));
+        (!covered)
+            .then(|| "secret refers to what plugins.secrets_env_prefix and plugins.secrets_dir keep from tenants".to_owned())
+    };
+    refused.or_else(kept)
+}
+
+/// Whether one of a sink's types means an event of that type: the same, `*`, or a beginning with `*` at its end.
+fn is_wanted(types: &[String], kind: &str) -> bool {
+    types.iter().any(|wanted| match wanted.strip_suffix('*') {
+        Some(beginning) => kind.starts_with(beginning),
+        None => wanted == kind,
+    })
+}
+
+/// The body for an event, and its id.
+fn body(event: &Event, place: &Place, tenant: &TenantId) -> (String, Vec<u8>) {
+    let id = place.to_string();
+    let body = cloud_event(event, &id, tenant).to_string().into_bytes();
+    (id, body)
+}
+
+#[cfg(test)]
+mod tests;
