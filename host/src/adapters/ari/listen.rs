@@ -303,22 +303,30 @@ impl<'a> Listener<'a> {
             Meaning::Progress { channel, progress } => core.calls.progress(&channel, progress),
             // Whose hang-up was not asked for may be another gateway's from now on.
             Meaning::Parted { channel } if core.shared && core.calls.is_here(&channel) => {
-                self.chores.push(Box::pin(async move {
-                    let event = if core.is_taken(&channel).await { TelephonyEvent::Taken } else { TelephonyEvent::CallerGone };
-                    core.calls.end(&channel, event);
-                    Vec::new()
-                }));
+                self.ask_who_holds(channel, TelephonyEvent::CallerGone);
             }
             Meaning::Parted { channel } => self.act_on(Meaning::Left { channel }),
             Meaning::Left { channel } if core.calls.caller_of(&channel).is_none() => core.calls.left(&channel),
             Meaning::Gone { channel, cause } if core.calls.person_gone(&channel, Returned::of_cause(cause)) => {}
             Meaning::Left { channel } | Meaning::Gone { channel, .. } => match core.calls.caller_of(&channel) {
+                // Whoever takes a call removes the media of the one before: which of both is told first is chance.
+                Some(caller) if core.shared => self.ask_who_holds(caller, TelephonyEvent::Lost),
                 Some(caller) => core.calls.end(&caller, TelephonyEvent::Lost),
                 None => core.calls.end(&channel, TelephonyEvent::CallerGone),
             },
             // Of those that are used, some say nothing here.
             Meaning::Replaced | Meaning::Unused => {}
         }
+    }
+
+    /// Ends a caller's call: as another gateway's where that has it, or else so.
+    fn ask_who_holds(&mut self, caller: String, otherwise: TelephonyEvent) {
+        let core = self.core;
+        self.chores.push(Box::pin(async move {
+            let event = if core.is_taken(&caller).await { TelephonyEvent::Taken } else { otherwise };
+            core.calls.end(&caller, event);
+            Vec::new()
+        }));
     }
 
     fn adopt(&mut self, caller: Caller) {
