@@ -1,5 +1,5 @@
 //! What calls and administrators did, kept so that it shows where anything of it was changed, removed or moved: `<dir>/<tenant>/<yyyy-mm-dd>.jsonl`, one
-//! JSON object a line, each with the hash of all before it (see [`chain`]).
+//! JSON object a line, each with the hash of all before it (see `chain`).
 //!
 //! One thread writes, and has the disk keep what it wrote, a group at a time. Nobody waits for it: where the disk is slow or full, calls and acts go
 //! on, what was lost is counted, told in the log itself once it can be written again, and raised as an alarm.

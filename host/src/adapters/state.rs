@@ -1,7 +1,7 @@
 //! Calls in Redis: how they stand, who holds them, which gateways live.
 //!
-//! Nobody waits for Redis. [`held`] has what every call of this gateway told last; one task ([`writer`]) writes it, another ([`leases`]) keeps this
-//! gateway's lease and looks for those that have lapsed ([`witness`] judges). Where Redis is away both try again for ever, and everything is written
+//! Nobody waits for Redis. `held` has what every call of this gateway told last; one task (`writer`) writes it, another (`leases`) keeps this
+//! gateway's lease and looks for those that have lapsed (`witness` judges). Where Redis is away both try again for ever, and everything is written
 //! anew when it is back.
 
 mod check;
