@@ -12,6 +12,8 @@ const ANSWER: &str = "Your account is in good order since the month began. The n
     You may call us again at any time.";
 /// A sentence is four seconds long; with its answer, a long wait and a breath.
 const PAUSE: Duration = Duration::from_millis(9_500);
+/// What the callers say takes so long.
+const SENTENCE: Duration = Duration::from_millis(4_000);
 /// One sentence, one answer, one breath.
 const CYCLE: Duration = Duration::from_millis(13_200);
 /// How long a vendor is away: less than until the first probe.
@@ -61,6 +63,9 @@ async fn vendors_that_are_killed_cost_nobody_the_call_or_long_silence() {
     let mut kills = Vec::new();
     for role in ["speaking", "hearing"] {
         let open = format!("vg_breakers_open{{role=\"{role}\"}}");
+        // All callers keep one clock: two seconds into the answers of a cycle most of them are spoken to, and one into the next sentence heard.
+        let offset = if role == "speaking" { SENTENCE + Duration::from_millis(2_000) } else { Duration::from_millis(1_000) };
+        sleep(scene.until_phase(offset)).await;
         let at_ms = scene.now_ms();
         match role {
             "speaking" => scene.mouth.kill().await,

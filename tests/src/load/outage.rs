@@ -75,6 +75,8 @@ pub struct Outage {
     media: mpsc::Receiver<Asked>,
     /// How long a caller's sentence is.
     sentence_ms: u32,
+    /// A sentence and the pause behind it.
+    cycle_ms: u32,
     _agent: Orchestrator,
     _folder: tempfile::TempDir,
 }
@@ -113,6 +115,7 @@ impl Outage {
         };
         let gateway = Gateway::start(&setup).await?;
         let sentence_ms = end_ms as u32;
+        let cycle_ms = sentence_ms + pause.as_millis() as u32;
         Ok(Self {
             gateway,
             ear,
@@ -123,6 +126,7 @@ impl Outage {
             asterisk,
             media,
             sentence_ms,
+            cycle_ms,
             _agent: agent,
             _folder: folder,
         })
@@ -194,6 +198,14 @@ impl Outage {
     /// The moment, as the callers' diaries count.
     pub fn now_ms(&self) -> u32 {
         self.callers.begun.elapsed().as_millis() as u32
+    }
+
+    /// How long it is until the callers' next cycle, of a sentence and the pause behind it, has come so far.
+    pub fn until_phase(&self, offset: Duration) -> Duration {
+        let cycle_ms = self.cycle_ms;
+        let phase_ms = self.now_ms() % cycle_ms;
+        let offset_ms = offset.as_millis() as u32 % cycle_ms;
+        Duration::from_millis(u64::from((offset_ms + cycle_ms - phase_ms) % cycle_ms))
     }
 
     /// The longest time that the callers themselves stood still: the machine's, not the gateway's.
