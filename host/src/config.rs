@@ -53,6 +53,8 @@ pub struct Config {
     pub recording: Recording,
     /// Where acts and calls are written down so that nothing of it can be changed unseen.
     pub audit: Audit,
+    /// `[events]`
+    pub events: Events,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -223,6 +225,17 @@ pub struct Audit {
     pub dir: Option<PathBuf>,
 }
 
+/// `[events]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Folder in which events of calls are kept, this gateway's own; none: they are remembered for a while and not kept.
+    pub dir: Option<PathBuf>,
+    /// The room that they may take, in bytes.
+    pub bytes_max: u64,
+    /// What needs to go nowhere, or is there, is forgotten after so long.
+    pub keep: Duration,
+}
+
 /// `[plugins]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugins {
@@ -382,6 +395,7 @@ impl Config {
             prompts: Prompts::default(),
             recording: Recording::default(),
             audit: Audit::default(),
+            events: Events { dir: None, bytes_max: 1 << 30, keep: Duration::from_secs(7 * 86_400) },
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

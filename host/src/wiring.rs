@@ -11,6 +11,7 @@ use crate::adapters::ami::Ami;
 use crate::adapters::ari::{self, Adopters, Ari, Diallers, RestCounts, Source};
 use crate::adapters::audit::Trail;
 use crate::adapters::events::kafka::Producer;
+use crate::adapters::events::spool::Spool;
 use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
@@ -21,7 +22,7 @@ use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
-use crate::adapters::sinks::Sinks;
+use crate::adapters::sinks::{self, Sinks};
 use crate::adapters::state::RedisStates;
 use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
@@ -106,7 +107,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media, config.state.is_some())).context("failed to start media")?);
-    let OnDisk { recordings, emergency, refusals, tracer, trail } = on_disk(&config).await?;
+    let OnDisk { recordings, emergency, refusals, tracer, trail, spool } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let latency = Arc::<Latency>::default();
@@ -116,9 +117,10 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     // No two processes may share the names of their events.
     let desk = Arc::new(Desk::new(uuid::Uuid::now_v7().simple().to_string()));
     // The desk first: who hears of something and asks for it finds it there.
-    let audited = trail.clone().map(|trail| trail as _);
-    let sinks = Arc::new(Sinks::new(Arc::clone(&desk) as _, settings.tenants(), Arc::clone(&plugins)));
-    let listeners = [Arc::clone(&desk) as _, Arc::clone(&sinks) as _].into_iter().chain(audited).chain(listeners).collect();
+    let kept = spool.clone().map(|spool| spool as _).into_iter().chain(trail.clone().map(|trail| trail as _));
+    let source = spool.clone().map_or_else(|| Arc::clone(&desk) as Arc<dyn sinks::EventSource>, |spool| spool as _);
+    let sinks = Arc::new(Sinks::new(source, settings.tenants(), Arc::clone(&plugins)));
+    let listeners = [Arc::clone(&desk) as _].into_iter().chain(kept).chain([Arc::clone(&sinks) as _]).chain(listeners).collect();
     let states = states::states(&config)?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
@@ -139,7 +141,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let observe = Arc::clone(&services.observe);
     let limits = GatewayLimits { calls_max: config.limits.calls_max, grace: config.drain.grace };
     let webhook = webhook(&config, &settings, &plugins)?;
-    let kafka = events::kafka(&config, None)?;
+    let kafka = events::kafka(&config, spool.as_ref())?;
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
     let gateway = match (&states, config.drain.hand_over) {
         (Some(states), Some(within)) => gateway.handing_on(HandingOn::new(Arc::clone(states) as _, within)),
@@ -170,6 +172,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         webhook,
         tracer,
         states,
+        spool,
         kafka,
         trail,
         sinks,
@@ -315,6 +318,10 @@ impl Running {
             tracing::error!(%error, "gateway task ended badly");
             Drained::default()
         });
+        // What was told last is on its way out as well, where there is time for it.
+        if let Some(spool) = &self.vitals.spool {
+            let _ = tokio::time::timeout(limits::COMMITTED_WITHIN, spool.committed()).await;
+        }
         self.close.cancel();
         while self.servers.join_next().await.is_some() {}
         drained
@@ -328,6 +335,7 @@ struct OnDisk {
     refusals: RefusalWords,
     tracer: Option<Arc<Tracer>>,
     trail: Option<Arc<Trail>>,
+    spool: Option<Arc<Spool>>,
 }
 
 async fn on_disk(config: &Config) -> Result<OnDisk> {
@@ -336,8 +344,16 @@ async fn on_disk(config: &Config) -> Result<OnDisk> {
         let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
         let recordings = recordings.context("failed to open the folder for recordings")?;
         let trail = config.audit.dir.as_deref().map(Trail::start).transpose().context("failed to open the audit log")?;
+        let spool = events::spool(&config)?;
         let (emergency, refusals, tracer) = (emergency(&config)?, refusals(&config)?, watchers::tracer(&config)?);
-        anyhow::Ok(OnDisk { recordings: recordings.map(Arc::new), emergency, refusals, tracer, trail: trail.map(Arc::new) })
+        anyhow::Ok(OnDisk {
+            recordings: recordings.map(Arc::new),
+            emergency,
+            refusals,
+            tracer,
+            trail: trail.map(Arc::new),
+            spool,
+        })
     });
     work.await.context("failed to look at the disk")?
 }
@@ -420,6 +436,7 @@ struct House {
     webhook: Option<Arc<Webhook>>,
     tracer: Option<Arc<Tracer>>,
     states: Option<Arc<RedisStates>>,
+    spool: Option<Arc<Spool>>,
     kafka: Option<Arc<Producer>>,
     trail: Option<Arc<Trail>>,
     sinks: Arc<Sinks>,
@@ -443,6 +460,7 @@ impl Vitals for House {
             // What else lies in the folder makes nobody unready.
             plugins: self.settings.needed().iter().map(plugin).collect(),
             audit: self.trail.as_ref().map(|trail| if trail.stats().failing { "failing" } else { "writing" }),
+            events: self.spool.as_ref().map(|spool| spool.standing()),
             draining: self.stop.is_cancelled(),
             state: self.states.as_ref().map(|states| states.health()),
             kafka: self.kafka.as_ref().map(|kafka| kafka.stats().into()),
@@ -463,6 +481,7 @@ impl Vitals for House {
             otlp_spans: self.tracer.as_ref().map(|tracer| tracer.counts()).unwrap_or_default(),
             webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
             audit: self.trail.as_ref().map(|trail| trail.stats()),
+            spool: self.spool.as_ref().map(|spool| spool.stats()),
             sinks: self.sinks.stats(),
             tasks_live: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             media_legs_live: media.legs_live,

@@ -37,7 +37,9 @@ use voice_gateway::adapters::settings::Settings;
 use voice_gateway::adapters::tenants::demo;
 use voice_gateway::application::desk::Desk;
 use voice_gateway::application::orders::Directory;
-use voice_gateway::application::ports::{Admission, Arrival, Facts, Originate, OriginateError, Originator, TenantError, Tenants};
+use voice_gateway::application::ports::{
+    Admission, Arrival, Facts, Originate, OriginateError, Originator, Subject, TenantError, Tenants,
+};
 use voice_gateway::config::{Config, Machine};
 
 const ISSUER: &str = "https://id.example/";
@@ -81,7 +83,7 @@ impl Originator for Callers {
     fn originate(&self, call: Originate) -> BoxFuture<'_, Result<CallId, OriginateError>> {
         let id = CallId::new(format!("made-{}", self.made.fetch_add(1, Ordering::Relaxed)));
         if let Some(desk) = &self.desk {
-            desk.publish(&id, &call.tenant, &started());
+            desk.publish(Subject::only(&id, &call.tenant), &started());
         }
         ready(Ok(id)).boxed()
     }
@@ -139,9 +141,9 @@ impl Stand {
             let call = CallId::new(name);
             let text = Mask::new().mask_final(Heard::new("good morning".to_owned()));
             let facts = [started(), Fact::Answered(AnsweredBy::Gateway), Fact::Heard { turn: TurnId(1), text }];
-            facts.iter().for_each(|fact| desk.publish(&call, &demo, fact));
+            facts.iter().for_each(|fact| desk.publish(Subject::only(&call, &demo), fact));
             if name.starts_with("over") {
-                desk.publish(&call, &demo, &Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 1 }));
+                desk.publish(Subject::only(&call, &demo), &Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 1 }));
                 continue;
             }
             let (listed, mut orders) = directory.list(demo.clone(), call);

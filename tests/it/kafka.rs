@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::pii::Pii;
 use vg_tests::Size;
 use vg_tests::lab::{Kafka, Record, consume};
-use voice_gateway::adapters::events::kafka::{Backlog, Producer, TopicError, Waiting, look};
+use voice_gateway::adapters::events::kafka::{Producer, TopicError, look};
+use voice_gateway::adapters::events::{Backlog, Waiting};
 use voice_gateway::config::{self, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
 
 const TOPIC: &str = "voice-gateway.events";
@@ -103,6 +104,10 @@ impl Backlog for Shelf {
 
     fn last(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
+    }
+
+    fn waiting(&self) -> u64 {
+        *self.last.borrow() - self.position()
     }
 }
 

@@ -13,7 +13,7 @@ use vg_domain::usage::Usage;
 use vg_tests::rig::{CONFIRMED, Caller, LADDER, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
 use voice_gateway::application::ports::{
-    AudioChunk, CallState, Epoch, Facts, LegEvent, Observation, Reach, TelephonyEvent, TenantHint,
+    AudioChunk, CallState, Epoch, Facts, LegEvent, Observation, Reach, Subject, TelephonyEvent, TenantHint,
 };
 
 /// Asks and listens to the answer; gives the turn's record.
@@ -75,7 +75,7 @@ async fn what_confirmed_a_call_is_told_with_its_begin_and_stands_on_its_card() {
         let mut caller = rig.call_as(TenantHint::Named(tenant.clone())).await;
         caller.listen().await;
         let (call, _, started) = rig.published().into_iter().rfind(|(_, _, fact)| matches!(fact, Fact::Started(_))).unwrap();
-        desk.publish(&call, &tenant, &started);
+        desk.publish(Subject::only(&call, &tenant), &started);
         let card = desk.call(&tenant, &call).unwrap();
         let ids = card.did.as_ref().zip(card.trunk.as_ref()).map(|(did, trunk)| (did.as_str(), trunk.as_str()));
         assert_eq!(ids, line, "{name}");

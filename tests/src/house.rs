@@ -14,7 +14,7 @@ use vg_domain::ids::{CallId, TenantId};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
 use voice_gateway::application::gateway::Drained;
-use voice_gateway::application::ports::{CallOrder, Facts, OrderError};
+use voice_gateway::application::ports::{CallOrder, Facts, OrderError, Subject};
 use voice_gateway::config::{Config, Machine};
 use voice_gateway::wiring::{self, Held, Running};
 
@@ -169,7 +169,7 @@ pub fn recording(name: &str) -> Result<Vec<i16>> {
 struct Tell(broadcast::Sender<(SystemTime, CallId, Fact)>);
 
 impl Facts for Tell {
-    fn publish(&self, call: &CallId, _: &TenantId, fact: &Fact) {
+    fn publish(&self, Subject { call, .. }: Subject<'_>, fact: &Fact) {
         let _ = self.0.send((SystemTime::now(), call.clone(), fact.clone()));
     }
 }

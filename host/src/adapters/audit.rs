@@ -16,7 +16,7 @@ pub use export::{ExportError, Exported, Span, export};
 pub use verify::{Finding, Found, Verified, Wrong, verify};
 
 use crate::application::desk::{self, Data};
-use crate::application::ports::Facts;
+use crate::application::ports::{Facts, Subject};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -175,7 +175,7 @@ impl Trail {
 }
 
 impl Facts for Trail {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+    fn publish(&self, Subject { call, tenant, .. }: Subject<'_>, fact: &Fact) {
         let Some((event, data)) = desk::without_words(fact) else { return };
         self.put(Entry { tenant: tenant.clone(), at: (self.clock)(), what: What::Call { call: call.clone(), event, data } });
     }

@@ -7,6 +7,7 @@ mod check;
 mod conversation;
 mod demo;
 mod doctor;
+mod events;
 mod explain;
 mod health;
 mod plugin;
@@ -65,6 +66,9 @@ enum Command {
     /// The audit log: verify it, export it
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Events of calls on this machine's disk: the last ones, all of them, their schemas
+    #[command(subcommand)]
+    Events(events::Command),
     /// One page about a call of a running gateway: who waited for whom, who fell, why it ended
     Explain(explain::Options),
     /// Ask a running gateway whether it is live; the exit code says it
@@ -94,6 +98,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Recording(command) => recording::run(command).await,
         Command::Audit(command) => audit::run(command).await,
+        Command::Events(command) => events::run(command).await,
         Command::Asterisk(command) => asterisk::run(command, &sound(config())?),
         Command::Call(options) => call::run(options).await,
         Command::Demo(options) => {
@@ -151,6 +156,7 @@ mod tests {
             "plugin",
             "recording",
             "audit",
+            "events",
             "explain",
             "health",
         ];

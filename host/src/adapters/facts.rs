@@ -1,15 +1,14 @@
 //! Where facts of calls go. So far: to the log, without a word of what was said.
 
-use crate::application::ports::Facts;
+use crate::application::ports::{Facts, Subject};
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, TenantId};
 
 /// One log line per fact: kinds, ids, codes and durations. Words, even masked ones, and transfer targets stay out.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogFacts;
 
 impl Facts for LogFacts {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+    fn publish(&self, Subject { call, tenant, .. }: Subject<'_>, fact: &Fact) {
         match fact {
             Fact::Started(parties) => tracing::info!(%call, %tenant, direction = parties.direction.code(), "call started"),
             Fact::Answered(by) => tracing::info!(%call, %tenant, by = by.code(), "call answered"),
@@ -66,7 +65,7 @@ mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
     use vg_domain::event::Role;
-    use vg_domain::ids::{PluginId, TurnId};
+    use vg_domain::ids::{CallId, PluginId, TenantId, TurnId};
     use vg_domain::outcome::{EndCause, Outcome};
 
     #[derive(Clone, Default)]
@@ -97,7 +96,7 @@ mod tests {
                 Fact::Escalated { target: "internal,4711".into() },
                 Fact::Ended(Outcome { cause: EndCause::Transferred, turns: 3 }),
             ] {
-                LogFacts.publish(&call, &tenant, &fact);
+                LogFacts.publish(Subject::only(&call, &tenant), &fact);
             }
         });
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();

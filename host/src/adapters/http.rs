@@ -18,7 +18,6 @@ mod server;
 mod tickets;
 
 pub use api::{ApiParts, ApiRoutes, Operators, api};
-pub(in crate::adapters) use events::cloud_event;
 pub use openapi::openapi;
 pub(in crate::adapters) use openapi::problem as problem_response;
 pub use problem::Problem;
@@ -58,6 +57,10 @@ pub struct Readiness {
     pub audit: Option<&'static str>,
     /// New calls are no longer taken.
     pub draining: bool,
+    /// The spool of events: `writing`, `failing` where the disk does not take them, `full` where there is room for the calls that are up alone;
+    /// left out where there is none. In the last two states no further call is taken in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<&'static str>,
     /// Whether calls are kept beyond this gateway; none where that was not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<StateHealth>,
@@ -107,7 +110,8 @@ impl Readiness {
     /// Whether calls can be taken.
     pub fn ready(&self) -> bool {
         let heard = self.event_sources.is_empty() || self.event_sources.iter().any(|source| source.up);
-        heard && !self.draining && self.plugins.iter().all(|plugin| plugin.state == "ready")
+        let room = self.events.is_none_or(|events| events == "writing");
+        heard && room && !self.draining && self.plugins.iter().all(|plugin| plugin.state == "ready")
     }
 
     /// Calls are taken, and something that they do without is missing.

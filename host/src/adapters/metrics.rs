@@ -4,6 +4,7 @@
 //! adapters count by themselves is handed over as [`Readings`] when somebody scrapes.
 
 mod asterisk;
+mod catalogue;
 mod follower;
 mod kafka;
 mod outgoing;
@@ -14,6 +15,7 @@ mod turns;
 
 use crate::adapters::audit::AuditStats;
 use crate::adapters::events::kafka::KafkaStats;
+use crate::adapters::events::spool::SpoolStats;
 use crate::adapters::recording::RecordingStats;
 use crate::adapters::sinks::SinkStats;
 use crate::adapters::state::StateReadings;
@@ -23,6 +25,7 @@ use crate::application::ports::{Observation, Observe};
 use crate::application::setup_clock::SetUpTimes;
 use asterisk::AsteriskMetrics;
 pub use asterisk::AsteriskReadings;
+pub use catalogue::CATALOGUE;
 use follower::Follower;
 pub use follower::Paced;
 use kafka::KafkaMetrics;
@@ -59,123 +62,6 @@ pub enum Kind {
     Histogram,
 }
 
-const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Counter, labels, help }
-}
-
-const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Gauge, labels, help }
-}
-
-const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
-    Metric { name, kind: Kind::Histogram, labels, help }
-}
-
-/// Every metric of the gateway, by name.
-#[rustfmt::skip]
-pub const CATALOGUE: &[Metric] = &[
-    counter("vg_adoptions_total", &["outcome"], "Calls of other gateways that were looked at: adopted, or why not (attended, unknown, over_limit, taken, alive, away, nothing_kept, unreadable, gone, or why there are no settings)."),
-    counter("vg_agent_answers_total", &["outcome"], "Answers of an agent elsewhere by their end: ok, cancelled, or why they fell."),
-    counter("vg_ami_connect_faults_total", &["code"], "Manager interfaces that could not be connected: certificate, unreachable, deadline, tls, greeting, credentials."),
-    counter("vg_ami_logins_refused_total", &[], "Logins that a manager interface refused."),
-    counter("vg_ami_messages_malformed_total", &[], "Messages of manager interfaces that made no sense."),
-    gauge("vg_ami_up", &[], "Manager interfaces that are logged in."),
-    counter("vg_ari_answers_late_total", &[], "Answers over event sockets that came after their deadline."),
-    counter("vg_ari_calls_adopted_total", &[], "Calls whose coming was missed, and that were taken in later."),
-    counter("vg_ari_connect_faults_total", &["code"], "Event sockets that could not be connected: certificate, unreachable, deadline, tls, credentials, refused."),
-    counter("vg_ari_events_malformed_total", &[], "Texts of the ARI event socket that were no event."),
-    counter("vg_ari_events_unknown_total", &[], "ARI events of types that the gateway does not use."),
-    counter("vg_ari_orphans_removed_total", &[], "Bridges and channels removed whose call was gone."),
-    counter("vg_ari_requests_total", &["outcome"], "ARI requests by outcome: ok, refused, deadline, unreachable, gone; by_ami: how many of them AMI carried out."),
-    gauge("vg_ari_sockets_up", &[], "ARI event sockets that are connected."),
-    gauge("vg_asterisk_rtt_seconds", &["app"], "How long an Asterisk took to answer the last ping by ARI."),
-    gauge("vg_asterisk_source", &["app", "source"], "1 for who tells what happens at an Asterisk: ari, ami (while ARI is away) or none."),
-    counter("vg_audit_damages_total", &[], "Tenants' audit logs that, when they were opened, missed lines which the disk had kept."),
-    gauge("vg_audit_failing", &[], "1 while the audit log cannot be written: lines are lost."),
-    counter("vg_audit_groups_total", &[], "Groups of lines of the audit log that the disk was asked to keep."),
-    counter("vg_audit_lines_total", &["outcome"], "Lines of the audit log: kept; lost_full (too many waited), lost_disk (it did not take them)."),
-    counter("vg_breaker_turns_total", &["role", "state"], "Breakers of tenants' providers that opened after falls in a row, or closed again."),
-    gauge("vg_breakers_open", &["role"], "Tenants' providers that are asked only where nobody else is left."),
-    gauge("vg_build_info", &["version"], "Always 1; the version is the label."),
-    counter("vg_busy_seconds_total", &["work"], "CPU by work: receive, hear, speak, send (media threads), plugins, links (samples)."),
-    counter("vg_call_inputs_refused_total", &["phase", "input"], "Inputs that made no sense in the phase of their call."),
-    counter("vg_call_leaks_total", &["kind"], "Things that a call left behind when it ended. Anything but 0 is a defect."),
-    histogram("vg_call_setup_seconds", &["part"], "From a call's arrival (outbound: its answer) to the greeting's first audible packet: parts that sum to total (settings, conversation, media, answer, greeting), and over_asterisk, which is total without media and answer."),
-    counter("vg_caller_audio_dropped_seconds_total", &[], "Caller audio dropped because the listener was too slow."),
-    counter("vg_caller_referrals_declined_total", &[], "REFERs by which telephones wanted their far end to call somebody else: none moves a leg of this gateway."),
-    counter("vg_calls_answered_total", &["by"], "Calls that were answered, by whom: gateway (inbound), called_side, human, machine, notsure (outbound)."),
-    counter("vg_calls_ended_total", &["cause"], "Calls that ended, by cause."),
-    gauge("vg_calls_live", &[], "Calls at this moment."),
-    counter("vg_calls_refused_total", &["code"], "Calls that were not taken in, by reason."),
-    counter("vg_calls_started_total", &[], "Calls taken in."),
-    counter("vg_calls_taken_over_total", &[], "Calls of this gateway with which another one went on."),
-    counter("vg_dead_air_total", &[], "Stretches of a second in which neither side of a call was audible."),
-    counter("vg_fillers_total", &[], "Fillers that were said because an answer was late."),
-    counter("vg_kafka_delivered_total", &[], "Events that Kafka has acknowledged; one that went twice counts twice."),
-    counter("vg_kafka_failures_total", &["code"], "Producers that had to be made anew, by why: no_topic, not_permitted, credentials, tls, fatal, spool, client, other."),
-    gauge("vg_kafka_in_flight", &[], "Events on their way to Kafka."),
-    gauge("vg_kafka_lag_events", &[], "Events of the spool that Kafka has not acknowledged."),
-    counter("vg_kafka_set_aside_total", &["code"], "Events that no broker takes, set aside beside the spool: too_large, invalid."),
-    gauge("vg_kafka_up", &[], "1 while Kafka takes events, 0 while they wait in the spool; 0 where there is none."),
-    counter("vg_lines_total", &["outcome"], "Lines that the gateway says in every call: kept (said from memory), spoken (by a session); first clauses of answers, likewise: clause_kept, clause_spoken."),
-    histogram("vg_media_flush_seconds", &[], "How long the other end of a media socket (Asterisk's chan_websocket) took to throw away what waited there to be played, from the order to its word that it is done."),
-    counter("vg_media_inactive_total", &[], "Stretches in which a call's packets stood still for media.inactivity_s."),
-    gauge("vg_media_legs_live", &[], "Media legs at this moment."),
-    counter("vg_media_paths_rebuilt_total", &["outcome"], "Silent media paths that were built anew: proven afterwards, silent again, or not_built."),
-    counter("vg_media_paths_tested_total", &["outcome"], "Packets both ways within a second of the answer: proven (also later), nothing_heard, nothing_sent, nothing."),
-    counter("vg_otlp_spans_total", &["outcome"], "Spans of turns for the collector of traces: sent, rejected (it took the others of the request), refused (it took none), failed (it was away or too busy), dropped (too many waited)."),
-    counter("vg_overlaps_total", &["outcome"], "Callers' voices over the gateway's own: interruption (it stopped); backchannel (words of who listens: it went on); sound (a cough, a noise: it went on)."),
-    gauge("vg_pacing_lateness_max_seconds", &[], "How late the latest frame was sent since start."),
-    histogram("vg_pacing_lateness_seconds", &[], "How late 20 ms frames were sent."),
-    counter("vg_plugin_links_total", &["fate"], "Links of plugins by what became of them: asked, connected, reused, egress_denied, failed, echo_masked."),
-    counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
-    gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
-    counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
-    histogram("vg_provider_latency_seconds", &["part", "plugin"], "Parts of turns by whose they are: stt by who heard, tts by who spoke; and first_words, from a caller's first voiced sample to the first words that are heard of it."),
-    counter("vg_provider_session_waits_total", &["plugin", "role", "outcome"], "Sessions that were one too many of a tenant's, or asked for too soon: seated (it waited and came), late (the next rung served), full, passed (as late, without a wait), left."),
-    gauge("vg_provider_sessions", &["tenant", "plugin", "role"], "Sessions at this moment of tenants that limit them (sessions_max of a rung)."),
-    counter("vg_recording_blocks_dropped_total", &[], "Half seconds of calls that are silent in their recording, or missing: the disk was slow, or full."),
-    counter("vg_recording_faults_total", &["code"], "Calls that were to be recorded and are not, or not to their end: busy, name, no_folder, disk_full, denied, io."),
-    gauge("vg_recordings_live", &[], "Calls that are being recorded."),
-    counter("vg_recordings_total", &["outcome"], "Recordings finished: kept, or repaired after a crash."),
-    counter("vg_rtp_frames_concealed_total", &[], "Frames of callers that were made up in place of what was missing."),
-    counter("vg_rtp_packets_lost_total", &[], "Packets of callers that never came."),
-    counter("vg_rtp_packets_rejected_total", &["reason"], "Datagrams that were not used: garbage, late, unknown_source."),
-    counter("vg_rtp_packets_total", &["direction"], "RTP packets: in, out."),
-    counter("vg_rung_falls_total", &["role", "code"], "Falls of providers and agent, by role and reason."),
-    counter("vg_settings_changes_total", &["what", "outcome"], "Changes of policy, plugins and tenants while running: taken, refused."),
-    histogram("vg_shadow_distance_words_ratio", &["tenant", "plugin"], "Words of a second listener (a tenant's shadow) that differ, to words of the first, by turn."),
-    counter("vg_shadow_drops_total", &["plugin", "code"], "Second listeners that hear no more of their call: why they fell, slow, flood, breaker, concurrency, budget."),
-    histogram("vg_shadow_final_delay_seconds", &["tenant", "plugin"], "So much later than the first's a second listener's last words of a turn came; below 0 where they came earlier."),
-    counter("vg_shadow_turns_total", &["tenant", "plugin", "outcome"], "Turns that a second listener heard as well: same, differs, missing (it understood nothing), extra (only it did)."),
-    counter("vg_slo_turns_total", &["stage", "kept"], "Turns by whether they kept what is promised: partial (first words heard in less than 500 ms), agent (a first clause in less than 2 s), tts (its sound in less than 1 s), turn (answered in less than 3 s)."),
-    counter("vg_speculations_total", &["outcome"], "Questions put to the agent before their turn was over: committed (it ended with these words); aborted (the caller went on, or the words changed)."),
-    counter("vg_speech_faults_total", &["plugin", "code"], "Utterances whose sound can hardly be speech, by plugin: clipped (over 1 % of it), silent (over 60 %), too_fast, too_slow (outside 4 to 30 characters a second)."),
-    counter("vg_state_claims_total", &["outcome"], "Calls of other gateways that this one would go on with: claimed, or why not (unknown, taken, alive, unreadable, away)."),
-    gauge("vg_state_lapsed_gateways", &[], "Gateways whose lease has lapsed and that have calls."),
-    counter("vg_state_outages_total", &["code"], "Stretches without the store of call states, by their first reason."),
-    gauge("vg_state_unwritten", &[], "Calls of which something is not written to the store of call states yet."),
-    gauge("vg_state_up", &[], "1 while calls are kept in a store beyond this gateway; 0 while it is away, or where there is none."),
-    counter("vg_state_writes_total", &["outcome"], "Snapshots of calls: written; replaced (by a newer one, before they were written); fenced (another gateway holds the call); older (than what is there); failed (tried again); dropped (the end of a call that could not be written for five minutes)."),
-    gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
-    gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
-    counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
-    counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
-    histogram("vg_tenant_turn_latency_seconds", &["tenant"], "Whole turns by tenant; of tenants beyond the first hundred together, as other."),
-    counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
-    counter("vg_turn_ends_total", &["outcome"], "Ends of callers' turns: in_time; missed (waited for as long as the settings allow, though the words were finished); false_cut (the caller went on); corrected (the last words said something else than what the agent was asked with)."),
-    histogram("vg_turn_latency_seconds", &["part"], "From the caller's last voiced sample to the answer's first audible one: parts that sum to total."),
-    counter("vg_turns_interrupted_total", &[], "Turns whose answer the caller spoke over."),
-    counter("vg_turns_total", &[], "Turns that got an answer."),
-    counter("vg_turns_unanchored_total", &[], "Turns without a measured beginning or end: not in the latencies."),
-    counter("vg_usage_units_total", &["tenant", "role", "plugin", "unit"], "What speech providers worked in calls that ended, by their own count: audio_ms, characters, requests. Roles: hearing, speaking, shadow."),
-    counter("vg_webhook_events_total", &["tenant", "webhook", "outcome"], "Events for tenants' webhooks: delivered, refused (4xx), given_up (sent in vain for a day), missed (gone before the webhook was ready for them)."),
-    counter("vg_webhook_failures_total", &["tenant", "webhook"], "Attempts to deliver an event that are made again later."),
-    gauge("vg_webhook_off", &["tenant", "webhook"], "1 for a webhook that has said that it is gone (410): nothing is sent to it until its settings change."),
-    gauge("vg_webhook_waiting", &["tenant", "webhook"], "Events that wait for a webhook, of those that were taken from the log."),
-    counter("vg_webhooks_total", &["outcome"], "Calls announced by webhook: accepted, then ready or why not; or refused, by code."),
-];
-
 /// Bounds of turn latencies in seconds; 0.5, 1, 2 and 3 are bounds of the source design.
 const LATENCY_BOUNDS_S: &[f64] =
     &[0.01, 0.02, 0.04, 0.06, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 2.5, 3.0, 5.0, 10.0];
@@ -210,6 +96,8 @@ pub struct Readings {
     pub state: StateReadings,
     /// The audit log; none where there is none.
     pub audit: Option<AuditStats>,
+    /// The spool of events; none where there is none.
+    pub spool: Option<SpoolStats>,
     /// Tenants' webhooks.
     pub sinks: SinkStats,
     /// Asynchronous tasks now.

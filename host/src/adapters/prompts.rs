@@ -87,7 +87,8 @@ fn shipped(refusal: Refusal) -> Prompt {
         Refusal::TenantUnavailable => include_bytes!("../../prompts/en-US/tenant_unavailable.wav"),
         Refusal::DidUnknown => include_bytes!("../../prompts/en-US/did_unknown.wav"),
         Refusal::TrunkMismatch => include_bytes!("../../prompts/en-US/trunk_mismatch.wav"),
-        Refusal::OverLimit => include_bytes!("../../prompts/en-US/over_limit.wav"),
+        // To a caller it is the same.
+        Refusal::OverLimit | Refusal::EventsFull => include_bytes!("../../prompts/en-US/over_limit.wav"),
         Refusal::TenantOverLimit => include_bytes!("../../prompts/en-US/tenant_over_limit.wav"),
         Refusal::Draining => include_bytes!("../../prompts/en-US/draining.wav"),
     };

@@ -2,7 +2,8 @@
 //!
 //! Each event is a CloudEvents 1.0 object in structured JSON, signed as [Standard Webhooks](https://www.standardwebhooks.com) has it. A call's events come
 //! in their order, each at least once and always by the same id; those of other calls do not wait for it. What is not taken is sent again, later and
-//! later. Events are read from a bounded log ([`EventSource`]) at each sink's own pace: one that is too slow misses some, which is counted.
+//! later. Events are read from a bounded log ([`EventSource`]: the spool, or what the desk remembers) at each sink's own pace: one that is too slow
+//! misses some, which is counted.
 //!
 //! Where a sink may be is the operator's to say, in the policy, as of a plugin named `webhooks`.
 
@@ -11,11 +12,14 @@ mod delivery;
 mod sign;
 mod watch;
 
-use crate::adapters::http::cloud_event;
+use crate::adapters::events::CloudEvent;
 use crate::adapters::plugins::Plugins;
 use crate::application::desk::{Desk, Event, Place, Reading};
-use crate::application::ports::{Facts, Tenants};
+use crate::application::ports::{Facts, Subject, Tenants};
+use bytes::Bytes;
 use deliver::Counts;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch as channel};
@@ -34,11 +38,36 @@ pub trait EventSource: Send + Sync {
     /// Where a sink that starts now reads on.
     fn begin(&self, tenant: &TenantId, sink: &str, since: Since) -> Place;
     /// Events after a place, at most `limit`.
-    fn read(&self, tenant: &TenantId, after: &Place, limit: usize) -> Reading;
+    fn read<'a>(&'a self, tenant: &'a TenantId, after: &'a Place, limit: usize) -> BoxFuture<'a, Batch>;
     /// Everything up to there was delivered, or given up.
     fn acknowledge(&self, tenant: &TenantId, sink: &str, place: &Place);
     /// Changes with each event.
     fn changes(&self, tenant: &TenantId) -> channel::Receiver<u64>;
+}
+
+/// Events from a place on.
+pub struct Batch {
+    /// Events between the place and the first of these that are gone; 1 where nobody knows how many they were.
+    pub missed: u64,
+    /// In their order.
+    pub events: Vec<Arc<Told>>,
+    /// Where to read on.
+    pub next: Place,
+}
+
+/// An event as it is posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Of its place.
+    pub number: u64,
+    /// The call.
+    pub call: CallId,
+    /// For example `call.started`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// A CloudEvent in JSON.
+    pub body: Bytes,
 }
 
 /// From when on a sink is told that has acknowledged nothing yet.
@@ -59,8 +88,21 @@ impl EventSource for Desk {
         }
     }
 
-    fn read(&self, tenant: &TenantId, after: &Place, limit: usize) -> Reading {
-        Desk::read(self, tenant, after, limit)
+    fn read<'a>(&'a self, tenant: &'a TenantId, after: &'a Place, limit: usize) -> BoxFuture<'a, Batch> {
+        let Reading { gap, events, next } = Desk::read(self, tenant, after, limit);
+        let first = events.first().map_or(next.number() + 1, |event| event.number);
+        let missed = match gap {
+            false => 0,
+            // Of another process's events nobody knows how many there were.
+            true if after.at(0) != next.at(0) => 1,
+            true => first.saturating_sub(after.number() + 1),
+        };
+        let told = |event: Arc<Event>| {
+            let cloud_event = CloudEvent::new(event.subject(tenant), event.at, event.kind, &event.data);
+            let (id, body) = (cloud_event.id().to_owned(), cloud_event.to_string().into());
+            Arc::new(Told { number: event.number, call: event.call.clone(), kind: event.kind.to_owned(), id, body })
+        };
+        ready(Batch { missed, events: events.into_iter().map(told).collect(), next }).boxed()
     }
 
     fn acknowledge(&self, _: &TenantId, _: &str, _: &Place) {}
@@ -127,7 +169,7 @@ impl Sinks {
 }
 
 impl Facts for Sinks {
-    fn publish(&self, _: &CallId, tenant: &TenantId, fact: &Fact) {
+    fn publish(&self, Subject { tenant, .. }: Subject<'_>, fact: &Fact) {
         if let Fact::Started(_) | Fact::Refused(_) = fact {
             let _ = self.heard_of.try_send(tenant.clone());
         }
@@ -156,13 +198,6 @@ fn is_wanted(types: &[String], kind: &str) -> bool {
         Some(beginning) => kind.starts_with(beginning),
         None => wanted == kind,
     })
-}
-
-/// The body for an event, and its id.
-fn body(event: &Event, place: &Place, tenant: &TenantId) -> (String, Vec<u8>) {
-    let id = place.to_string();
-    let body = cloud_event(event, &id, tenant).to_string().into_bytes();
-    (id, body)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::clock::now;
 use super::limits;
 use super::orders::{Directory, Listed, Ordered};
 use super::ports::{
-    Adoptable, Adopter, CallSnapshot, CallState, CallStates, ClaimError, Claimed, Holder, Observation, Stranded, TakenLeg,
-    Takeover, TelephonyError, TenantError, Tenants,
+    Adoptable, Adopter, CallSnapshot, CallState, CallStates, ClaimError, Claimed, Holder, Observation, Sequence, Stranded,
+    Subject, TakenLeg, Takeover, TelephonyError, TenantError, Tenants,
 };
 use super::resume::{self, Memory};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -222,7 +222,13 @@ impl Adoption {
     /// Nobody told of its end: whoever did is gone.
     fn is_over(&self, snapshot: CallSnapshot, resume: &Resume) {
         let outcome = Outcome { cause: EndCause::CallerHungUp, turns: resume.turns };
-        self.services.facts.publish(&snapshot.call, &snapshot.tenant, &Fact::Ended(outcome));
+        let subject = Subject {
+            call: &snapshot.call,
+            tenant: &snapshot.tenant,
+            conversation: snapshot.conversation.as_ref(),
+            sequence: Sequence { epoch: snapshot.epoch, n: 1 },
+        };
+        self.services.facts.publish(subject, &Fact::Ended(outcome));
         let now = SystemTime::now();
         self.states.keep(CallSnapshot {
             state: CallState::Ended,

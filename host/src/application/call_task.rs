@@ -21,7 +21,7 @@ use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
     Agent, AgentEvent, CallStates, ConversationRequest, Epoch, Facts, Fall, Hearing, HearingRequest, LegEvent, MediaLeg,
-    MouthCommand, Observation, Observe, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    MouthCommand, Observation, Observe, Sequence, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::prompt::{Emergency, Prompt};
 use super::recording::Recorder;
@@ -105,6 +105,8 @@ pub struct CallTask {
     watcher: Option<mpsc::Sender<Fact>>,
     recorded: Recorded,
     keeper: Keeper,
+    /// Of the last event that was told.
+    sequence: Sequence,
     pending: Pending,
     path: PathTest,
     set_up: SetUpClock,
@@ -148,7 +150,7 @@ impl CallTask {
             call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
             mask: Mask::new(),
             shadow: shadow(&services, &settings, &hearing),
-            line: Line::new(telephony),
+            line: Line::new(telephony, Arc::clone(&services.facts)),
             listener: Listener::new(
                 Arc::clone(&services.hearing),
                 Arc::clone(&services.breakers),
@@ -172,6 +174,7 @@ impl CallTask {
             parties,
             recorded: Recorded::default(),
             keeper,
+            sequence: Sequence { n: 0, ..Sequence::FIRST },
             pending: Pending::default(),
             path: PathTest::First,
             set_up: SetUpClock::start(now()),
@@ -382,7 +385,7 @@ impl CallTask {
         self.thinker.note(&fact);
         self.changed |= !matches!(fact, Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_));
         self.keep_fact(&fact);
-        self.services.facts.publish(&self.id, &self.settings.tenant, &fact);
+        self.publish(&fact);
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.
             let _ = watcher.try_send(fact);

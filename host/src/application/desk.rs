@@ -8,12 +8,12 @@ mod telling;
 mod timeline;
 
 pub use log::{Event, Place, Reading};
-pub use telling::{Data, Value, without_words};
+pub use telling::{Data, Value, event, without_words};
 pub use timeline::{Fallen, Handed, Step, Timeline, Waits};
 
 use super::limits;
 pub use super::ports::CallState;
-use super::ports::Facts;
+use super::ports::{Facts, Subject};
 use log::Log;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -196,7 +196,8 @@ impl Desk {
 }
 
 impl Facts for Desk {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+    fn publish(&self, subject: Subject<'_>, fact: &Fact) {
+        let Subject { call, tenant, .. } = subject;
         // Words that may still change come often, and are not for others.
         if let Fact::Hearing { .. } = fact {
             return;
@@ -205,7 +206,7 @@ impl Facts for Desk {
         let mut inner = self.lock();
         inner.note(call, tenant, fact, now);
         if let Some((kind, data)) = telling::event(fact) {
-            inner.log.add(tenant, call, now, kind, data);
+            inner.log.add(subject, now, kind, data);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::limits;
 use super::orders::Directory;
 use super::originate::{Originating, Outgoing};
 use super::ports::{
-    self, Adopter, Arrival, CallStates, Dialler, IncomingCall, Observation, Takeover, TenantError, TenantHint, Tenants,
+    self, Adopter, Arrival, CallStates, Dialler, IncomingCall, Observation, Subject, Takeover, TenantError, TenantHint, Tenants,
 };
 use super::refusing::{RefusalWords, Refuser};
 use std::sync::Arc;
@@ -109,6 +109,7 @@ impl Gateway {
             tenants: Arc::clone(&self.tenants),
             admission: Arc::clone(&self.admission),
             directory: Arc::clone(&self.directory),
+            facts: Arc::clone(&self.services.facts),
             observe: Arc::clone(&self.services.observe),
             dialler,
             outgoing: self.outgoing.0.clone(),
@@ -143,7 +144,7 @@ impl Gateway {
         tokio::pin!(probing);
         let desk = Desk { services, tenants, limits, admission, directory };
         let ending = Ending { drain: stop.clone(), stop: CancellationToken::new() };
-        let refuser = Refuser::new(words, ending.stop.clone());
+        let refuser = Refuser::new(words, Arc::clone(&desk.services.facts), ending.stop.clone());
         let mut tasks = Tasks { calls: JoinSet::new(), refusals: JoinSet::new(), ending, refuser };
         loop {
             tokio::select! {
@@ -224,7 +225,8 @@ impl Desk {
     }
 
     fn admit(&self, tasks: &mut Tasks, call: IncomingCall) {
-        let seat = match self.admission.seat() {
+        let room = if self.services.facts.has_room() { Ok(()) } else { Err(Refusal::EventsFull) };
+        let seat = match room.and_then(|()| self.admission.seat()) {
             Ok(seat) => seat,
             Err(refusal) => return self.refuse(tasks, call, refusal),
         };
@@ -342,7 +344,7 @@ fn tell_of_refusal(services: &Services, call: &IncomingCall, refusal: Refusal) {
         TenantHint::Default => TenantId::new(""),
     };
     let fact = Fact::Refused(refusal);
-    services.facts.publish(&call.call, &tenant, &fact);
+    services.facts.publish(Subject::only(&call.call, &tenant), &fact);
     if let Some(watcher) = &call.watcher {
         let _ = watcher.try_send(fact);
     }

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+/// An act that others see waits so long at most until what led to it outlives a crash.
+pub const COMMITTED_WITHIN: Duration = Duration::from_millis(500);
+
 /// Acts on a call's leg that wait for the one before, in acts. Full: the call waits.
 pub const LINE_ACTS: usize = 8;
 

@@ -1,7 +1,8 @@
 //! The caller's leg. Acts are carried out one after another, so that a release never overtakes a set-up.
 
 use super::limits;
-use super::ports::{MediaLeg, OrderError, Telephony, TelephonyError};
+use super::ports::{Facts, MediaLeg, OrderError, Telephony, TelephonyError};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use vg_domain::outcome::EndCause;
@@ -27,6 +28,19 @@ pub(super) enum Act {
     Forsake,
 }
 
+impl Act {
+    /// Whether somebody else acts upon it: it has to be told before, by what outlives a crash.
+    fn is_seen_outside(&self) -> bool {
+        matches!(self, Self::Answer | Self::Transfer(_) | Self::Consult(_) | Self::Join | Self::HangUp(_))
+    }
+}
+
+/// Waits until what led to an act outlives a crash; not for long.
+pub(super) async fn told(facts: &dyn Facts) {
+    // Who cannot keep it in time has counted that; a caller is worth more.
+    let _ = tokio::time::timeout(limits::COMMITTED_WITHIN, facts.committed()).await;
+}
+
 /// What came of an act.
 pub(super) enum Done {
     Connected(MediaLeg),
@@ -50,11 +64,11 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(telephony: Box<dyn Telephony>) -> Self {
+    pub(super) fn new(telephony: Box<dyn Telephony>, facts: Arc<dyn Facts>) -> Self {
         let (acts, acts_rx) = mpsc::channel(limits::LINE_ACTS);
         let (done_tx, done) = mpsc::channel(limits::LINE_ACTS);
         #[expect(clippy::disallowed_methods, reason = "a call task owns its streams; joined by `Line::finish`")]
-        let task = tokio::spawn(carry_out(telephony, acts_rx, done_tx));
+        let task = tokio::spawn(carry_out(telephony, facts, acts_rx, done_tx));
         Self { acts, done, task }
     }
 
@@ -81,9 +95,12 @@ impl Line {
 }
 
 /// *Invariant:* the leg is released exactly once, unless it is another gateway's by then, even when the call's task dies without asking for it.
-async fn carry_out(mut leg: Box<dyn Telephony>, mut acts: mpsc::Receiver<Act>, done: mpsc::Sender<Done>) {
+async fn carry_out(mut leg: Box<dyn Telephony>, facts: Arc<dyn Facts>, mut acts: mpsc::Receiver<Act>, done: mpsc::Sender<Done>) {
     let mut released = false;
     while let Some(act) = acts.recv().await {
+        if act.is_seen_outside() {
+            told(&*facts).await;
+        }
         released |= matches!(act, Act::Release | Act::Forsake);
         let result = match act {
             // A caller who hears no ringing is no reason to end the call.

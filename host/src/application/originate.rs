@@ -5,7 +5,7 @@ use super::call_leg::CallLeg;
 use super::limits;
 use super::orders::{Directory, Listed, Ordered};
 use super::ports::{
-    DialError, DialOrder, Dialler, Observation, Observe, Originate, OriginateError, Originator, TenantError, Tenants,
+    DialError, DialOrder, Dialler, Facts, Observation, Observe, Originate, OriginateError, Originator, TenantError, Tenants,
 };
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ pub struct Originating {
     pub(super) tenants: Arc<dyn Tenants>,
     pub(super) admission: Arc<Admission>,
     pub(super) directory: Arc<Directory>,
+    pub(super) facts: Arc<dyn Facts>,
     pub(super) observe: Arc<dyn Observe>,
     pub(super) dialler: Arc<dyn Dialler>,
     pub(super) outgoing: mpsc::Sender<Outgoing>,
@@ -42,6 +43,9 @@ impl Originating {
         let named = tokio::time::timeout(limits::SETTINGS_BUDGET, self.tenants.named(&order.tenant)).await;
         let settings = named.unwrap_or(Err(TenantError::Unavailable)).map_err(unsettled)?;
         let (route, detect_machines) = route(&settings, &order)?;
+        if !self.facts.has_room() {
+            return Err(OriginateError::OverLimit);
+        }
         let seat = self.admission.seat().map_err(|_| OriginateError::OverLimit)?;
         let tenant_seat = self.admission.seat_of(&settings).map_err(|_| OriginateError::OverLimit)?;
         // A place with the gateway before anybody's telephone rings.

@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, watch};
 use vg_domain::call::{Overlap, Progress, Speculation, TurnEnd};
 use vg_domain::dialling::{AnsweredBy, DialFailure};
 use vg_domain::event::{Fact, ShadowTurn, Worker};
-use vg_domain::ids::{CallId, PluginId, TenantId, UtteranceId};
+use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
 use vg_domain::refusal::Refusal;
@@ -364,10 +364,55 @@ impl TenantError {
     }
 }
 
+/// Whose fact it is, and which of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The call.
+    pub call: &'a CallId,
+    /// Whose call.
+    pub tenant: &'a TenantId,
+    /// As the agent names it, once it has.
+    pub conversation: Option<&'a ConversationId>,
+    /// Its place among the facts of its call.
+    pub sequence: Sequence,
+}
+
+impl<'a> Subject<'a> {
+    /// Of a call that has this fact alone.
+    pub fn only(call: &'a CallId, tenant: &'a TenantId) -> Self {
+        Self { call, tenant, conversation: None, sequence: Sequence::FIRST }
+    }
+}
+
+/// The place of an event among those of its call: first by epoch, then by number. No two events of a call share one, whichever gateway tells them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sequence {
+    /// Of whoever holds the call.
+    pub epoch: Epoch,
+    /// Counts from 1 within the epoch.
+    pub n: u64,
+}
+
+impl Sequence {
+    /// Of the first event of a call.
+    pub const FIRST: Self = Self { epoch: Epoch::FIRST, n: 1 };
+}
+
 /// Takes facts of calls to the outside. Must not block; what it cannot take now it keeps or counts.
 pub trait Facts: Send + Sync {
     /// One fact of one call.
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact);
+    fn publish(&self, subject: Subject<'_>, fact: &Fact);
+
+    /// Completes when everything that was published before outlives a crash of this process, or will not for now: who cannot keep it has raised an
+    /// alarm, and nobody is waited for.
+    fn committed(&self) -> BoxFuture<'static, ()> {
+        ready(()).boxed()
+    }
+
+    /// Whether there is room for what further calls would tell.
+    fn has_room(&self) -> bool {
+        true
+    }
 }
 
 /// Something worth a metric or a log line. Labels are bounded; never numbers, URLs or words.

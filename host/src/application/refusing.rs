@@ -1,7 +1,8 @@
 //! How a call is refused: by a reason before the answer, or in words where the operator pays for an answer.
 
 use super::limits;
-use super::ports::{IncomingCall, LegEvent, MediaLeg, MouthCommand, TelephonyEvent};
+use super::line;
+use super::ports::{Facts, IncomingCall, LegEvent, MediaLeg, MouthCommand, TelephonyEvent};
 use super::prompt::Prompt;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,21 +16,23 @@ use vg_domain::refusal::Refusal;
 pub type RefusalWords = BTreeMap<Refusal, Prompt>;
 
 /// Refuses calls.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Refuser {
     words: Arc<RefusalWords>,
     told: Arc<Semaphore>,
+    facts: Arc<dyn Facts>,
     stop: CancellationToken,
 }
 
 impl Refuser {
     /// `stop` ends what is being said.
-    pub(super) fn new(words: RefusalWords, stop: CancellationToken) -> Self {
-        Self { words: Arc::new(words), told: Arc::new(Semaphore::new(limits::REFUSALS_TOLD)), stop }
+    pub(super) fn new(words: RefusalWords, facts: Arc<dyn Facts>, stop: CancellationToken) -> Self {
+        Self { words: Arc::new(words), told: Arc::new(Semaphore::new(limits::REFUSALS_TOLD)), facts, stop }
     }
 
     /// Ends the leg of a call that is not served. Every act has its own deadline, and an error means that the leg is gone.
     pub(super) async fn turn_away(&self, mut call: IncomingCall, refusal: Refusal) {
+        line::told(&*self.facts).await;
         if let Some((words, _turn)) = self.words_for(refusal) {
             tokio::select! {
                 () = self.stop.cancelled() => {}

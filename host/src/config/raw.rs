@@ -7,7 +7,7 @@ use super::kafka::RawKafka;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
-use super::{Config, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
+use super::{Config, Events, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
 use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
@@ -31,6 +31,7 @@ pub(super) struct RawConfig {
     prompts: RawPrompts,
     recording: RawRecording,
     audit: RawAudit,
+    events: RawEvents,
     plugins: RawPlugins,
     tenants: RawTenants,
     state: RawState,
@@ -76,6 +77,16 @@ struct RawRecording {
 #[serde(deny_unknown_fields, default)]
 struct RawAudit {
     dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawEvents {
+    dir: Option<PathBuf>,
+    #[serde(deserialize_with = "number")]
+    mib_max: Option<usize>,
+    #[serde(deserialize_with = "number")]
+    keep_days: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -210,9 +221,16 @@ impl RawConfig {
         config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         config.audit.dir = self.audit.dir.filter(|dir| !dir.as_os_str().is_empty());
+        self.events.resolve(&mut config.events, faults);
         self.plugins.resolve(&mut config, faults);
         self.log.resolve(&mut config, faults);
         config.kafka = self.kafka.resolve(environment, faults);
+        if config.kafka.is_some() && config.events.dir.is_none() {
+            faults.add(
+                "events.dir",
+                "is needed: without a folder of its own for events one would be lost with each outage of kafka",
+            );
+        }
         self.telemetry.resolve(&mut config.telemetry, environment, faults);
         config.state = self.state.resolve(environment, faults);
         self.tenants.resolve(&mut config.tenants, environment, faults);
@@ -274,6 +292,17 @@ impl RawMedia {
         if config.media.bind.ip().is_unspecified() && config.media.advertise.is_none() {
             faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
         }
+    }
+}
+
+impl RawEvents {
+    fn resolve(self, events: &mut Events, faults: &mut Faults) {
+        events.dir = self.dir.filter(|dir| !dir.as_os_str().is_empty());
+        let (mut mib, mut days) = (usize::try_from(events.bytes_max >> 20).unwrap_or(usize::MAX), 7);
+        at_least_one(&mut mib, "events.mib_max", self.mib_max, faults);
+        at_least_one(&mut days, "events.keep_days", self.keep_days, faults);
+        events.bytes_max = (mib as u64).saturating_mul(1 << 20);
+        events.keep = Duration::from_secs((days as u64).saturating_mul(86_400));
     }
 }
 

@@ -5,22 +5,32 @@ use crate::adapters::latency::Latency;
 use crate::adapters::metrics::Metrics;
 use crate::adapters::otlp::{Tracer, Traces};
 use crate::adapters::settings;
-use crate::application::ports::{Facts, Observation, Observe};
+use crate::application::ports::{Facts, Observation, Observe, Subject};
 use crate::config::Config;
 use anyhow::{Context, Result};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, join_all};
 use std::sync::Arc;
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, TenantId};
 
 /// The log, and whoever else listens.
 pub(super) struct Everyone(pub(super) Vec<Arc<dyn Facts>>);
 
 impl Facts for Everyone {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
-        LogFacts.publish(call, tenant, fact);
+    fn publish(&self, subject: Subject<'_>, fact: &Fact) {
+        LogFacts.publish(subject, fact);
         for listener in &self.0 {
-            listener.publish(call, tenant, fact);
+            listener.publish(subject, fact);
         }
+    }
+
+    fn committed(&self) -> BoxFuture<'static, ()> {
+        let all = join_all(self.0.iter().map(|listener| listener.committed()));
+        all.map(|_| ()).boxed()
+    }
+
+    fn has_room(&self) -> bool {
+        self.0.iter().all(|listener| listener.has_room())
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
-use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId};
+use vg_domain::ids::{CallId, ConversationId, PluginId};
 use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
 use vg_domain::usage::Usage;
@@ -240,7 +240,7 @@ impl Agent for FakeAgent {
 pub(super) struct Published(pub(super) Arc<Shared>);
 
 impl Facts for Published {
-    fn publish(&self, call: &CallId, tenant: &TenantId, fact: &Fact) {
+    fn publish(&self, Subject { call, tenant, .. }: Subject<'_>, fact: &Fact) {
         self.0.facts.lock().unwrap().push((call.clone(), tenant.clone(), fact.clone()));
     }
 }

@@ -145,6 +145,13 @@ pub enum Fact {
     Ended(Outcome),
 }
 
+impl Fact {
+    /// Whether others are told of it. Words that may still change, and what another gateway tells, are not for them.
+    pub fn is_event(&self) -> bool {
+        !matches!(self, Self::Hearing { .. } | Self::TakenOver)
+    }
+}
+
 /// What a second listener understood of a turn, beside the one whose words count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShadowTurn {

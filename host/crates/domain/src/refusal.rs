@@ -15,19 +15,22 @@ pub enum Refusal {
     OverLimit,
     /// The tenant has as many calls as it may have.
     TenantOverLimit,
+    /// There is no room for what the call would tell.
+    EventsFull,
     /// The gateway is stopping.
     Draining,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::TenantUnknown,
         Self::TenantUnavailable,
         Self::DidUnknown,
         Self::TrunkMismatch,
         Self::OverLimit,
         Self::TenantOverLimit,
+        Self::EventsFull,
         Self::Draining,
     ];
 
@@ -40,6 +43,7 @@ impl Refusal {
             Self::TrunkMismatch => "trunk_mismatch",
             Self::OverLimit => "over_limit",
             Self::TenantOverLimit => "tenant_over_limit",
+            Self::EventsFull => "events_full",
             Self::Draining => "draining",
         }
     }

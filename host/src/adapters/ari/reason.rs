@@ -12,7 +12,7 @@ pub(super) fn reason(cause: EndCause) -> &'static str {
             Refusal::TenantUnknown | Refusal::DidUnknown => "unallocated",
             Refusal::TrunkMismatch => "rejected",
             Refusal::TenantOverLimit => "busy",
-            Refusal::TenantUnavailable | Refusal::OverLimit | Refusal::Draining => "congestion",
+            Refusal::TenantUnavailable | Refusal::OverLimit | Refusal::EventsFull | Refusal::Draining => "congestion",
         },
         _ => "normal",
     }
@@ -32,6 +32,7 @@ mod tests {
             ("trunk_mismatch", "rejected"),
             ("over_limit", "congestion"),
             ("tenant_over_limit", "busy"),
+            ("events_full", "congestion"),
             ("draining", "congestion"),
         ];
         assert_eq!(reasons, expected);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::application::ports::Subject;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
@@ -277,8 +278,7 @@ fn what_the_disk_does_not_take_is_counted_and_told_when_it_does_again() {
             std::thread::yield_now();
         }
     };
-    until(&|stats| stats.lost_disk == 5);
-    assert!(trail.stats().failing);
+    until(&|stats| stats.lost_disk == 5 && stats.failing);
     std::fs::remove_file(&place).unwrap();
     trail.acted(act(5));
     until(&|stats| stats.kept == 1 && !stats.failing);
@@ -316,7 +316,7 @@ fn events_of_calls_are_written_without_words_and_targets() {
         Fact::Escalated { target: "internal,4711".into() },
         Fact::Ended(Outcome { cause: EndCause::Transferred, turns: 3 }),
     ] {
-        trail.publish(&call, &tenant, &fact);
+        trail.publish(Subject::only(&call, &tenant), &fact);
     }
     drop(trail);
     let text = lines(&files(folder.path())[0]).concat();

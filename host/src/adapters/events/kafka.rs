@@ -13,9 +13,9 @@ mod window;
 pub use health::KafkaStats;
 pub use topic::{Topic, TopicError, TopicSettings, look};
 
+use super::{Backlog, Waiting};
 use crate::config::Kafka;
 use aside::Aside;
-use bytes::Bytes;
 use client::{Ear, Report, code};
 use health::Health;
 use rdkafka::config::FromClientConfigAndContext;
@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use window::Window;
@@ -46,34 +46,6 @@ const LOOK_WITHIN: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// Events on their way without a report for so long say that Kafka is away, whatever its connections look like.
 const STUCK: Duration = Duration::from_secs(5);
-
-/// An event as it waits to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// Where it stands: later events have greater places.
-    pub place: u64,
-    /// What decides on its partition: the call's id.
-    pub key: String,
-    /// What it says: a CloudEvent in JSON.
-    pub event: Bytes,
-    /// Names and values, in their order.
-    pub headers: Vec<(&'static str, String)>,
-}
-
-/// What events wait in until they are there.
-pub trait Backlog: Send + Sync {
-    /// The last place that needs nothing more, as soon as that is told; kept over a crash, where an older one may come back.
-    fn position(&self) -> u64;
-    /// The next events behind this place, in order; none where there are none. Waits for the disk.
-    ///
-    /// # Errors
-    /// A sentence without a word of an event.
-    fn read(&self, behind: u64, max: usize) -> Result<Vec<Waiting>, String>;
-    /// This place and all before it need nothing more. Waits for no disk.
-    fn acknowledge(&self, place: u64);
-    /// The last place, now and whenever it moves.
-    fn last(&self) -> watch::Receiver<u64>;
-}
 
 /// The way of events to Kafka.
 pub struct Producer {
@@ -117,8 +89,7 @@ impl Producer {
 
     /// Figures now.
     pub fn stats(&self) -> KafkaStats {
-        let (last, position) = (*self.backlog.last().borrow(), self.backlog.position());
-        self.health.stats(last.saturating_sub(position))
+        self.health.stats(self.backlog.waiting())
     }
 
     /// Sends until `close`, then what still waits, for as long as the configuration allows. What is left stays in the spool.

@@ -5,14 +5,13 @@
 use super::Problem;
 use super::api::Api;
 use super::auth::{Caller, CallsRead, Permit};
-use super::calls::time;
-use crate::application::desk::{Desk, Event as Told, Place, Value};
+use crate::adapters::events::CloudEvent;
+use crate::application::desk::{Desk, Place};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
-use serde_json::json;
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,8 +30,8 @@ const TENANT_STREAMS: usize = 32;
 /// Streams of all tenants. Full: as above.
 const STREAMS: usize = 1_024;
 
-/// Events of the token's tenant from now on, or from after `Last-Event-ID`. Each is a CloudEvents 1.0 JSON object; one of type `gap` says
-/// that events are missing before the next.
+/// Events of the token's tenant from now on, or from after `Last-Event-ID`, which is a place in this stream and not the event's own `id`. Each is a
+/// CloudEvents 1.0 JSON object; one of type `gap` says that events are missing before the next.
 #[utoipa::path(get, path = "/v1/events", operation_id = "stream_events", tag = "events", security(("token" = ["calls:read"])),
     params(("last-event-id" = Option<String>, Header, description = "The id of the last event that was seen")),
     responses((status = 200, description = "Events, until the token ends", content_type = "text/event-stream", body = String)))]
@@ -109,7 +108,7 @@ impl Reader {
         }
         for event in &reading.events {
             let place = reading.next.at(event.number).to_string();
-            let body = cloud_event(event, &place, &self.tenant).to_string();
+            let body = CloudEvent::new(event.subject(&self.tenant), event.at, event.kind, &event.data).to_string();
             self.read.push_back(Event::default().id(place).event(event.kind).data(body));
         }
         self.after = reading.next;
@@ -121,26 +120,6 @@ async fn over(until: Option<Instant>) {
         Some(until) => sleep_until(until).await,
         None => std::future::pending().await,
     }
-}
-
-/// An event as CloudEvents 1.0 has it, in JSON. `place`: its id.
-pub(in crate::adapters) fn cloud_event(event: &Told, place: &str, tenant: &TenantId) -> serde_json::Value {
-    let data: serde_json::Map<String, serde_json::Value> = event
-        .data
-        .iter()
-        .map(|(name, value)| {
-            let value = match value {
-                Value::Number(number) => json!(number),
-                Value::Text(text) => json!(text),
-                Value::Flag(flag) => json!(flag),
-            };
-            ((*name).to_owned(), value)
-        })
-        .collect();
-    json!({
-        "specversion": "1.0", "id": place, "source": "/voice-gateway", "type": event.kind, "subject": event.call.as_str(),
-        "time": time(event.at), "tenantid": tenant.as_str(), "data": data,
-    })
 }
 
 /// Who listens, so that it stays bounded.

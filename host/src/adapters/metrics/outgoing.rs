@@ -1,6 +1,7 @@
-//! Metrics of what is kept and sent of calls: the audit log, and tenants' webhooks.
+//! Metrics of what is kept and sent of calls: the audit log, the spool of events, and tenants' webhooks.
 
 use super::{Readings, Registry, advance, counters, gauges, plain_counter, plain_gauge};
+use crate::adapters::events::spool::SpoolStats;
 use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec};
 
 /// Metrics that follow [`Readings`].
@@ -9,6 +10,9 @@ pub(super) struct OutgoingMetrics {
     groups: IntCounter,
     damages: IntCounter,
     failing: Gauge,
+    spooled: IntCounterVec,
+    spool_groups: IntCounter,
+    spool: [Gauge; 4],
     events: IntCounterVec,
     failures: IntCounterVec,
     off: GaugeVec,
@@ -22,6 +26,10 @@ impl OutgoingMetrics {
             groups: plain_counter(registry, "vg_audit_groups_total"),
             damages: plain_counter(registry, "vg_audit_damages_total"),
             failing: plain_gauge(registry, "vg_audit_failing"),
+            spooled: counters(registry, "vg_spool_events_total"),
+            spool_groups: plain_counter(registry, "vg_spool_groups_total"),
+            spool: ["vg_spool_bytes", "vg_spool_damaged", "vg_spool_failing", "vg_spool_full"]
+                .map(|name| plain_gauge(registry, name)),
             events: counters(registry, "vg_webhook_events_total"),
             failures: counters(registry, "vg_webhook_failures_total"),
             off: gauges(registry, "vg_webhook_off"),
@@ -40,6 +48,9 @@ impl OutgoingMetrics {
             self.off.with_label_values(&labels).set(f64::from(u8::from(counts.off)));
             self.waiting.with_label_values(&labels).set(counts.waiting as f64);
         }
+        if let Some(spool) = &readings.spool {
+            self.follow_spool(spool);
+        }
         let Some(audit) = &readings.audit else { return };
         for (outcome, total) in [("kept", audit.kept), ("lost_full", audit.lost_full), ("lost_disk", audit.lost_disk)] {
             advance(&self.lines.with_label_values(&[outcome]), total);
@@ -47,5 +58,15 @@ impl OutgoingMetrics {
         advance(&self.groups, audit.groups);
         advance(&self.damages, audit.damaged);
         self.failing.set(f64::from(u8::from(audit.failing)));
+    }
+
+    fn follow_spool(&self, spool: &SpoolStats) {
+        for (outcome, total) in [("kept", spool.kept), ("lost", spool.lost), ("salvaged", spool.salvaged)] {
+            advance(&self.spooled.with_label_values(&[outcome]), total);
+        }
+        advance(&self.spool_groups, spool.groups);
+        let flag = |flag| f64::from(u8::from(flag));
+        let now = [spool.bytes as f64, flag(spool.damaged), flag(spool.failing), flag(spool.full)];
+        self.spool.iter().zip(now).for_each(|(gauge, value)| gauge.set(value));
     }
 }

@@ -1,6 +1,7 @@
 //! Metrics by their row of the catalogue: what it does not have cannot be made.
 
-use super::{CATALOGUE, LATENCY_BOUNDS_S, Metric, gauge};
+use super::catalogue::gauge;
+use super::{CATALOGUE, LATENCY_BOUNDS_S, Metric};
 use prometheus::core::Collector;
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 

@@ -113,6 +113,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
             ..StateReadings::default()
         },
         audit: Some(AuditStats::default()),
+        spool: Some(SpoolStats::default()),
         sinks: SinkStats::from([((TenantId::new("demo"), "crm".to_owned()), SinkCounts::default())]),
         busy_s: vec![("hear", 1.5)],
         asterisk: AsteriskReadings {

@@ -1,8 +1,7 @@
 //! One sink: reads events, keeps each call's in their order, and tries until they are taken.
 
 use super::delivery::{Attempt, Post};
-use super::{EventSource, Since, SinkCounts, body, is_wanted};
-use crate::application::desk::{Event, Place};
+use super::{EventSource, Since, SinkCounts, Told, is_wanted};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -71,31 +70,28 @@ impl Worker {
         let mut changes = self.source.changes(tenant);
         let mut after = self.source.begin(tenant, sink, since);
         let requests = Semaphore::new(REQUESTS_MAX);
-        let mut lanes: HashMap<CallId, VecDeque<Arc<Event>>> = HashMap::new();
+        let mut lanes: HashMap<CallId, VecDeque<Arc<Told>>> = HashMap::new();
         let mut open = BTreeSet::new();
         let mut running = FuturesUnordered::new();
         loop {
             changes.borrow_and_update();
             while open.len() < WAITING_MAX {
-                let reading = self.source.read(tenant, &after, WAITING_MAX - open.len());
-                if reading.gap {
-                    let first = reading.events.first().map_or(reading.next.number() + 1, |event| event.number);
-                    // Of another process's events nobody knows how many there were.
-                    let same_log = after.at(0) == reading.next.at(0);
-                    let missed = if same_log { first.saturating_sub(after.number() + 1) } else { 1 };
+                let reading = self.source.read(tenant, &after, WAITING_MAX - open.len()).await;
+                if reading.missed > 0 {
+                    let missed = reading.missed;
                     self.counts.missed.fetch_add(missed, Relaxed);
                     tracing::warn!(%tenant, sink, missed, "a tenant's webhook misses events: it is too slow");
                 }
                 let read_all = reading.events.is_empty();
                 for event in reading.events {
-                    if !is_wanted(&self.post.webhook.types, event.kind) {
+                    if !is_wanted(&self.post.webhook.types, &event.kind) {
                         continue;
                     }
                     open.insert(event.number);
                     let lane = lanes.entry(event.call.clone()).or_default();
                     lane.push_back(Arc::clone(&event));
                     if lane.len() == 1 {
-                        running.push(self.deliver(event, reading.next.clone(), &requests));
+                        running.push(self.deliver(event, &requests));
                     }
                 }
                 after = reading.next;
@@ -129,25 +125,22 @@ impl Worker {
             if let Some(lane) = lanes.get_mut(&event.call) {
                 lane.pop_front();
                 match lane.front() {
-                    Some(next) => {
-                        running.push(self.deliver(Arc::clone(next), after.clone(), &requests));
-                    }
+                    Some(next) => running.push(self.deliver(Arc::clone(next), &requests)),
                     None => drop(lanes.remove(&event.call)),
                 }
             }
         }
     }
 
-    /// Tries until the event has its fate. `log`: any place of the log that it is from.
-    async fn deliver(&self, event: Arc<Event>, log: Place, requests: &Semaphore) -> (Arc<Event>, Fate) {
-        let (id, body) = body(&event, &log.at(event.number), &self.post.tenant);
+    /// Tries until the event has its fate.
+    async fn deliver(&self, event: Arc<Told>, requests: &Semaphore) -> (Arc<Told>, Fate) {
         let since = Instant::now();
         let mut longest = PAUSE;
         loop {
             let attempt = {
                 // Never closed.
                 let _seat = requests.acquire().await;
-                self.post.attempt(&id, &body).await
+                self.post.attempt(&event.id, &event.body).await
             };
             let (tenant, sink) = (&self.post.tenant, self.post.webhook.name.as_str());
             let pause = match attempt {

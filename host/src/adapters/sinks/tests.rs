@@ -1,6 +1,6 @@
 use super::*;
 use crate::adapters::tenants::demo;
-use crate::application::ports::{Admission, Arrival, TenantError};
+use crate::application::ports::{Admission, Arrival, Sequence, Subject, TenantError};
 use crate::config::{Config, Machine};
 use axum::Router;
 use axum::body::Bytes;
@@ -11,6 +11,7 @@ use axum::routing::post;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -97,6 +98,7 @@ struct Stand {
     close: CancellationToken,
     tasks: JoinSet<()>,
     folder: tempfile::TempDir,
+    told: AtomicU64,
 }
 
 impl Stand {
@@ -128,7 +130,8 @@ impl Stand {
         let sinks = Arc::new(Sinks::new(Arc::clone(&desk) as _, Arc::clone(&tenants) as _, Arc::clone(&plugins)));
         let close = CancellationToken::new();
         tasks.spawn(Arc::clone(&sinks).run(close.clone()));
-        let stand = Self { desk, sinks, tenants, plugins, answers, got, address, close, tasks, folder };
+        let stand =
+            Self { desk, sinks, tenants, plugins, answers, got, address, close, tasks, folder, told: AtomicU64::default() };
         stand.permit(true);
         stand
     }
@@ -145,8 +148,10 @@ impl Stand {
 
     fn tell(&self, call: &str, fact: &Fact) {
         let (call, tenant) = (CallId::new(call), TenantId::new("demo"));
-        self.desk.publish(&call, &tenant, fact);
-        self.sinks.publish(&call, &tenant, fact);
+        let sequence = Sequence { n: self.told.fetch_add(1, Relaxed) + 1, ..Sequence::FIRST };
+        let subject = Subject { sequence, ..Subject::only(&call, &tenant) };
+        self.desk.publish(subject, fact);
+        self.sinks.publish(subject, fact);
     }
 
     /// A call: three events of its own, and words.

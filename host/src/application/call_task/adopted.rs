@@ -41,6 +41,7 @@ impl CallTask {
         let Stopped { snapshot, resume, memory, gap } = stopped;
         let mut task = Self::new(services, leg, Arc::clone(&settings), orders);
         task.begun = true;
+        task.sequence.epoch = snapshot.epoch;
         task.set_up.forget();
         if memory.digits_open {
             task.mask = Mask::after_a_gap();

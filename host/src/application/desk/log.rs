@@ -2,12 +2,13 @@
 
 use super::telling::{Data, Value};
 use crate::application::limits;
+use crate::application::ports::{Sequence, Subject};
 use std::collections::{HashMap, VecDeque};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::watch;
-use vg_domain::ids::{CallId, TenantId};
+use vg_domain::ids::{CallId, ConversationId, TenantId};
 
 /// Something that happened in a call of a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,10 @@ pub struct Event {
     pub number: u64,
     /// Where.
     pub call: CallId,
+    /// Its place among the events of its call.
+    pub sequence: Sequence,
+    /// As the agent names the conversation, once it has.
+    pub conversation: Option<ConversationId>,
     /// When.
     pub at: SystemTime,
     /// What, for example `call.started`.
@@ -43,6 +48,11 @@ pub struct Reading {
 }
 
 impl Place {
+    /// After the event of that number in the log of that name.
+    pub fn new(log: &str, number: u64) -> Self {
+        Self { epoch: log.to_owned(), number }
+    }
+
     /// A place in no log: whoever reads from there is told of a gap.
     pub fn unknown() -> Self {
         Self { epoch: String::new(), number: 0 }
@@ -105,10 +115,12 @@ impl Log {
         Self { epoch, ..Self::default() }
     }
 
-    pub(super) fn add(&mut self, tenant: &TenantId, call: &CallId, at: SystemTime, kind: &'static str, data: Data) {
+    pub(super) fn add(&mut self, subject: Subject<'_>, at: SystemTime, kind: &'static str, data: Data) {
+        let Subject { call, tenant, conversation, sequence } = subject;
         let log = self.tenants.entry(tenant.clone()).or_default();
         log.newest += 1;
-        let event = Event { number: log.newest, call: call.clone(), at, kind, data };
+        let (call, conversation) = (call.clone(), conversation.cloned());
+        let event = Event { number: log.newest, call, sequence, conversation, at, kind, data };
         let bytes = event.bytes();
         log.events.push_back(Arc::new(event));
         log.bytes += bytes;
@@ -160,6 +172,11 @@ impl Tenant {
 }
 
 impl Event {
+    /// Whose it is, and which of them.
+    pub fn subject<'a>(&'a self, tenant: &'a TenantId) -> Subject<'a> {
+        Subject { call: &self.call, tenant, conversation: self.conversation.as_ref(), sequence: self.sequence }
+    }
+
     /// Roughly what it takes in memory.
     fn bytes(&self) -> usize {
         let texts = self.data.values().map(|value| match value {

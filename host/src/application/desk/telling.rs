@@ -19,7 +19,7 @@ pub enum Value {
 pub type Data = BTreeMap<&'static str, Value>;
 
 /// The kind of an event and what is told; none where a fact is not for others (words that may still change).
-pub(super) fn event(fact: &Fact) -> Option<(&'static str, Data)> {
+pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
     let told = match fact {
         Fact::Started(parties) => {
             let mut data = Data::from([("direction", word(parties.direction.code()))]);

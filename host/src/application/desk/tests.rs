@@ -14,18 +14,18 @@ fn ended() -> Fact {
 
 fn say(desk: &Desk, call: &CallId, utterance: u32, text: &str) {
     let text = Mask::new().mask_agent(text);
-    desk.publish(call, &acme(), &Fact::Saying { utterance: UtteranceId(utterance), text });
+    desk.publish(Subject::only(call, &acme()), &Fact::Saying { utterance: UtteranceId(utterance), text });
 }
 
 #[test]
 fn calls_that_ended_are_forgotten_oldest_first_and_those_that_are_up_never() {
     let desk = Desk::new("e");
     let up = CallId::new("up");
-    desk.publish(&up, &acme(), &started());
+    desk.publish(Subject::only(&up, &acme()), &started());
     for call in 0..limits::DESK_ENDED_CALLS + 10 {
         let call = CallId::new(call.to_string());
-        desk.publish(&call, &acme(), &started());
-        desk.publish(&call, &acme(), &ended());
+        desk.publish(Subject::only(&call, &acme()), &started());
+        desk.publish(Subject::only(&call, &acme()), &ended());
     }
     assert_eq!(desk.calls(&acme(), Some(CallState::Ended), None, usize::MAX).cards.len(), limits::DESK_ENDED_CALLS);
     assert_eq!(desk.call(&acme(), &CallId::new("9")), None);
@@ -37,7 +37,7 @@ fn calls_that_ended_are_forgotten_oldest_first_and_those_that_are_up_never() {
 fn calls_whose_end_is_never_told_do_not_pile_up() {
     let desk = Desk::new("e");
     for call in 0..=limits::DESK_CALLS {
-        desk.publish(&CallId::new(call.to_string()), &acme(), &started());
+        desk.publish(Subject::only(&CallId::new(call.to_string()), &acme()), &started());
     }
     assert_eq!(desk.lock().numbers.len(), limits::DESK_CALLS);
     assert_eq!(desk.lock().shelves[&acme()].calls.len(), limits::DESK_CALLS);
@@ -50,14 +50,14 @@ fn transcripts_are_bounded_each_and_all_together() {
     let text = "word ".repeat(1_000);
     for call in 0..300 {
         let call = CallId::new(call.to_string());
-        desk.publish(&call, &acme(), &started());
+        desk.publish(Subject::only(&call, &acme()), &started());
         for utterance in 0..20 {
             say(&desk, &call, utterance, &text);
         }
         let transcript = desk.transcript(&acme(), &call).unwrap();
         assert!(transcript.cut && transcript.bytes <= limits::DESK_TRANSCRIPT_BYTES);
         assert_eq!(transcript.bytes, transcript.lines.iter().map(|line| line.text.len()).sum::<usize>());
-        desk.publish(&call, &acme(), &ended());
+        desk.publish(Subject::only(&call, &acme()), &ended());
     }
     let inner = desk.lock();
     let kept: usize = inner.shelves[&acme()].calls.values().map(Kept::bytes).sum();
@@ -68,12 +68,12 @@ fn transcripts_are_bounded_each_and_all_together() {
 fn clauses_of_an_utterance_are_one_line_and_a_turn_that_grows_is_told_once() {
     let desk = Desk::new("e");
     let call = CallId::new("c");
-    desk.publish(&call, &acme(), &started());
+    desk.publish(Subject::only(&call, &acme()), &started());
     say(&desk, &call, 1, "Good day.");
     say(&desk, &call, 1, "How are you?");
     for words in ["i would", "i would like to"] {
         let text = Mask::new().mask_final(vg_domain::mask::Heard::new(words.to_owned()));
-        desk.publish(&call, &acme(), &Fact::Heard { turn: TurnId(1), text });
+        desk.publish(Subject::only(&call, &acme()), &Fact::Heard { turn: TurnId(1), text });
     }
     let lines: Vec<String> = desk.transcript(&acme(), &call).unwrap().lines.into_iter().map(|line| line.text).collect();
     assert_eq!(lines, ["Good day. How are you?", "i would like to"]);
@@ -83,13 +83,13 @@ fn clauses_of_an_utterance_are_one_line_and_a_turn_that_grows_is_told_once() {
 fn another_tenants_fact_changes_nothing_of_a_call() {
     let desk = Desk::new("e");
     let (call, other) = (CallId::new("c"), TenantId::new("other"));
-    desk.publish(&call, &acme(), &started());
-    desk.publish(&call, &acme(), &Fact::Answered(vg_domain::dialling::AnsweredBy::Gateway));
+    desk.publish(Subject::only(&call, &acme()), &started());
+    desk.publish(Subject::only(&call, &acme()), &Fact::Answered(vg_domain::dialling::AnsweredBy::Gateway));
     say(&desk, &call, 1, "Good day.");
     let before = (desk.explain(&acme(), &call), desk.transcript(&acme(), &call));
     let text = Mask::new().mask_agent("Evening.");
     for fact in [started(), Fact::Saying { utterance: UtteranceId(2), text }, Fact::PathSilent("heard"), ended()] {
-        desk.publish(&call, &other, &fact);
+        desk.publish(Subject::only(&call, &other), &fact);
     }
     assert_eq!((desk.explain(&acme(), &call), desk.transcript(&acme(), &call)), before);
     // Nor is it the other's, or counted as ended.
@@ -101,13 +101,13 @@ fn another_tenants_fact_changes_nothing_of_a_call() {
 fn a_tenant_with_few_events_keeps_them_whatever_the_others_do() {
     let desk = Desk::new("e");
     let quiet = TenantId::new("quiet");
-    desk.publish(&CallId::new("q"), &quiet, &started());
+    desk.publish(Subject::only(&CallId::new("q"), &quiet), &started());
     let text = "word ".repeat(1_000);
     for tenant in 0..3 {
         let tenant = TenantId::new(format!("loud-{tenant}"));
         for utterance in 0..2_000 {
             let text = Mask::new().mask_agent(&text);
-            desk.publish(&CallId::new("l"), &tenant, &Fact::Saying { utterance: UtteranceId(utterance), text });
+            desk.publish(Subject::only(&CallId::new("l"), &tenant), &Fact::Saying { utterance: UtteranceId(utterance), text });
         }
     }
     let start = desk.newest(&quiet).at(0);

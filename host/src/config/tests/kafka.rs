@@ -3,7 +3,9 @@ use crate::config::{KafkaCompression, KafkaMechanism, KafkaTransport};
 
 #[test]
 fn brokers_a_user_and_how_they_are_reached_are_read() {
-    let kafka = |text: &str| Config::parse(text, variables(&[("KEY", "s3cret")]), &machine()).unwrap();
+    let kafka = |text: &str| {
+        Config::parse(&format!("[events]\ndir = '/e'\n{text}"), variables(&[("KEY", "s3cret")]), &machine()).unwrap()
+    };
     assert_eq!(kafka("").kafka, None);
     assert_eq!(kafka("[kafka]\nbrokers = ''").kafka, None);
     let plain = kafka("[kafka]\nbrokers = 'kafka-1:9092, [::1]:9092'").kafka.unwrap();
@@ -25,7 +27,7 @@ fn brokers_a_user_and_how_they_are_reached_are_read() {
 
 #[test]
 fn what_no_kafka_can_be_is_told_by_its_place() {
-    let fault = |lines: &str| faults(&format!("[kafka]\n{lines}"), &[("KEY", "s3cret")]);
+    let fault = |lines: &str| faults(&format!("[events]\ndir = '/e'\n[kafka]\n{lines}"), &[("KEY", "s3cret")]);
     let expected = "kafka.brokers: expected HOST:PORT, several with , between, for example kafka-1:9092";
     for bad in ["kafka-1", "kafka-1:", "http://kafka-1:9092", "::1:9092", ",", "kafka-1:9092,kafka-2"] {
         assert_eq!(fault(&format!("brokers = '{bad}'")), [expected], "{bad}");
@@ -38,5 +40,23 @@ fn what_no_kafka_can_be_is_told_by_its_place() {
     let login = "user = 'u'\npassword = 'env:KEY'\nmechanism = 'plain'";
     let open = ["kafka.password: goes by kafka.transport = tls only, or to this machine"];
     assert_eq!(fault(&format!("brokers = '127.0.0.1:1,10.0.0.7:1'\n{login}")), open);
-    assert!(Config::parse(&format!("[kafka]\nbrokers = 'localhost:1'\n{login}"), variables(&[("KEY", "x")]), &machine()).is_ok());
+    assert!(
+        Config::parse(
+            &format!("[events]\ndir = '/e'\n[kafka]\nbrokers = 'localhost:1'\n{login}"),
+            variables(&[("KEY", "x")]),
+            &machine()
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn events_have_a_place_and_a_bound_and_kafka_needs_the_place() {
+    let events = |text: &str| Config::parse(text, variables(&[]), &machine()).unwrap().events;
+    assert_eq!((events("").dir, events("").bytes_max, events("").keep.as_secs()), (None, 1 << 30, 7 * 86_400));
+    let own = events("[events]\ndir = '/e'\nmib_max = 2\nkeep_days = 1");
+    assert_eq!((own.dir, own.bytes_max, own.keep.as_secs()), (Some("/e".into()), 2 << 20, 86_400));
+    assert_eq!(faults("[events]\nmib_max = 0", &[]), ["events.mib_max: must be at least 1"]);
+    let needed = "events.dir: is needed: without a folder of its own for events one would be lost with each outage of kafka";
+    assert_eq!(faults("[kafka]\nbrokers = 'k:1'", &[]), [needed]);
 }

@@ -6,7 +6,7 @@ use crate::adapters::cli::conversation::Transcript;
 use crate::adapters::cli::terminal::say;
 use crate::adapters::media_ws::PhoneFact;
 use crate::adapters::media_ws::client::Recording;
-use crate::application::ports::Facts;
+use crate::application::ports::{Facts, Subject};
 use crate::config::{Asterisk, AsteriskMode, Config};
 use crate::wiring::{self, Running};
 use anyhow::{Context, bail, ensure};
@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{interval, timeout};
 use vg_domain::event::Fact;
-use vg_domain::ids::{CallId, TenantId};
 use vg_domain::pii::Pii;
 use vg_media::wav;
 
@@ -31,7 +30,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 struct Listener(mpsc::Sender<PhoneFact>);
 
 impl Facts for Listener {
-    fn publish(&self, _: &CallId, _: &TenantId, fact: &Fact) {
+    fn publish(&self, _: Subject<'_>, fact: &Fact) {
         if self.0.try_send(PhoneFact::from(fact)).is_err() {
             tracing::warn!("a fact of the demo was dropped");
         }

@@ -1,6 +1,6 @@
 //! Events that no broker takes, kept beside the spool for people to look at.
 
-use super::Waiting;
+use crate::adapters::events::Waiting;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -7,6 +7,7 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rdkafka::{ClientConfig, Message};
 use std::collections::HashMap;
 use std::sync::Mutex;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -70,6 +71,10 @@ impl Backlog for Shelf {
 
     fn last(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
+    }
+
+    fn waiting(&self) -> u64 {
+        *self.last.borrow() - self.position()
     }
 }
 

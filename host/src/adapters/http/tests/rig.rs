@@ -5,7 +5,8 @@ use crate::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
 use crate::adapters::latency::Latency;
 use crate::application::desk::Desk;
 use crate::application::ports::{
-    Admission, Arrival, CallOrder, Facts, OrderError, Orders, Originate, OriginateError, Originator, TenantError, Tenants,
+    Admission, Arrival, CallOrder, Facts, OrderError, Orders, Originate, OriginateError, Originator, Subject, TenantError,
+    Tenants,
 };
 use axum::Extension;
 use axum::extract::ConnectInfo;
@@ -307,7 +308,7 @@ impl Server {
     }
 
     pub(super) fn tell(&self, tenant: &str, call: &str, fact: &Fact) {
-        self.desk.publish(&CallId::new(call), &TenantId::new(tenant), fact);
+        self.desk.publish(Subject::only(&CallId::new(call), &TenantId::new(tenant)), fact);
     }
 
     /// With a bearer token and whatever headers, one to a line.

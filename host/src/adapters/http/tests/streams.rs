@@ -75,7 +75,7 @@ async fn events_of_the_tenant_come_as_they_happen_and_no_others() {
     let first = listener.next().await.unwrap();
     assert_eq!((first.kind.as_str(), first.id.as_str()), ("call.started", "epoch-2"));
     assert_eq!((&first.data["subject"], &first.data["tenantid"]), (&json!("mine"), &json!("acme")));
-    assert_eq!((&first.data["specversion"], &first.data["id"]), (&json!("1.0"), &json!("epoch-2")));
+    assert_eq!((&first.data["specversion"], &first.data["id"]), (&json!("1.0"), &json!("mine-1-1")));
     let escalated = listener.next().await.unwrap();
     assert!(escalated.kind == "call.escalated" && !escalated.data.to_string().contains("15550100"), "{escalated:?}");
     assert_eq!(listener.next().await.unwrap().data["data"], json!({ "cause": "caller_hung_up", "turns": 2 }));

@@ -1,0 +1,315 @@
+//! Where events wait until they are elsewhere, and stay where they go nowhere else: an SQLite database in a folder of this gateway's own.
+//!
+//! One thread writes. What comes within a few milliseconds is one transaction, and the disk keeps it (`synchronous = FULL`) before it counts as
+//! published ([`Facts::committed`]). Calls wait for none of it: where the disk is slow or full, events queue, then are lost and counted (a gap in
+//! their sequence shows where), an alarm is raised, and no further call is taken in.
+//!
+//! The database is bounded. What every reader that must have it (`kafka`) has acknowledged is kept for a while, and gives way to what is newer.
+
+mod consumer;
+mod read;
+mod store;
+mod writer;
+
+pub use read::{Filter, Past, ReadError, Stored};
+
+use super::{Backlog, CloudEvent};
+use crate::application::desk;
+use crate::application::ports::{Facts, Subject};
+use consumer::Consumer;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, SystemTime};
+use store::Row;
+use tokio::sync::watch;
+use vg_domain::event::Fact;
+use vg_domain::ids::TenantId;
+
+/// Events that wait for the disk. When full: the event is lost and counted.
+const EVENTS_MAX: usize = 16_384;
+/// The reader that must have every event.
+const KAFKA: &str = "kafka";
+/// The database, in the spool's folder.
+const DATABASE: &str = "events.db";
+const LOCK: &str = ".lock";
+
+/// How much is kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of the database.
+    pub bytes_max: u64,
+    /// What is acknowledged, or goes nowhere, is forgotten after so long.
+    pub keep: Duration,
+}
+
+/// Why there is no spool.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// The folder cannot be had.
+    #[error("use the folder of events")]
+    Folder(#[source] io::Error),
+    /// Somebody else writes to it.
+    #[error("use the folder of events: another gateway writes to it")]
+    Busy,
+    /// The database cannot be had.
+    #[error("open the database of events")]
+    Database(#[from] rusqlite::Error),
+    /// No thread.
+    #[error("start the thread of the spool")]
+    Thread(#[source] io::Error),
+}
+
+/// What the spool has come to since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolStats {
+    /// Events that the disk keeps.
+    pub kept: u64,
+    /// Events lost since too many waited, or since the disk did not take them before the end.
+    pub lost: u64,
+    /// Times that the disk was asked to keep a group of events.
+    pub groups: u64,
+    /// Bytes of the database in use.
+    pub bytes: u64,
+    /// Events that were saved from a damaged database.
+    pub salvaged: u64,
+    /// A damaged database was found at the start, and set aside.
+    pub damaged: bool,
+    /// The last group could not be written.
+    pub failing: bool,
+    /// There is room for the events of the calls that are up, and for no others.
+    pub full: bool,
+}
+
+/// Events of this gateway, on its disk. Dropping it writes what still waits.
+pub struct Spool {
+    door: Mutex<Door>,
+    shared: Arc<Shared>,
+    path: PathBuf,
+    _lock: File,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// *Invariant:* places grow by one with each event, in the order in which events go to the writer.
+struct Door {
+    /// Taken by the drop.
+    orders: Option<SyncSender<Order>>,
+    next: u64,
+}
+
+enum Order {
+    Keep(Row),
+    /// Somebody waits: do not gather any more.
+    Hurry,
+}
+
+struct Shared {
+    kept: AtomicU64,
+    lost: AtomicU64,
+    groups: AtomicU64,
+    bytes: AtomicU64,
+    salvaged: u64,
+    damaged: bool,
+    failing: AtomicBool,
+    full: AtomicBool,
+    /// A wish for haste is on its way: one is enough.
+    hurried: AtomicBool,
+    /// The last place that the disk keeps.
+    last: watch::Sender<u64>,
+    /// The same for tenants that somebody waits for.
+    of_tenants: Mutex<HashMap<TenantId, watch::Sender<u64>>>,
+    /// What readers have acknowledged.
+    positions: Mutex<BTreeMap<String, Position>>,
+    /// Before the first place of this run.
+    before: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Position {
+    place: u64,
+    /// The disk does not know of it yet.
+    moved: bool,
+}
+
+impl Spool {
+    /// Makes the folder where it is not there, and is ready. `to_kafka`: events are kept until Kafka has them. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where folder or database cannot be had, or another gateway has them.
+    pub fn open(dir: &Path, bounds: Bounds, to_kafka: bool) -> Result<Self, SpoolError> {
+        private_dir(dir).map_err(SpoolError::Folder)?;
+        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(LOCK)).map_err(SpoolError::Folder)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(SpoolError::Busy),
+            Err(TryLockError::Error(error)) => return Err(SpoolError::Folder(error)),
+        }
+        let path = dir.join(DATABASE);
+        let (store, salvaged) = store::open_or_salvage(&path, bounds.bytes_max)?;
+        let mut positions = store.positions()?;
+        if to_kafka {
+            positions.entry(KAFKA.to_owned()).or_default();
+        }
+        // Greater than any place that was ever given, also by a database that is lost.
+        let millis = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let before = store.last()?.max(u64::try_from(millis).unwrap_or_default() << 12);
+        let shared = Arc::new(Shared {
+            kept: AtomicU64::default(),
+            lost: AtomicU64::default(),
+            groups: AtomicU64::default(),
+            bytes: AtomicU64::new(store.bytes()?),
+            salvaged: salvaged.unwrap_or_default(),
+            damaged: salvaged.is_some(),
+            failing: AtomicBool::default(),
+            full: AtomicBool::default(),
+            hurried: AtomicBool::default(),
+            last: watch::channel(store.last()?).0,
+            of_tenants: Mutex::default(),
+            positions: Mutex::new(positions.into_iter().map(|(name, place)| (name, Position { place, moved: false })).collect()),
+            before,
+        });
+        let (orders, waiting) = sync_channel(EVENTS_MAX);
+        let work = writer::Work { store, bounds, held_by: to_kafka.then_some(KAFKA), shared: Arc::clone(&shared) };
+        let builder = thread::Builder::new().name("vg-spool".to_owned());
+        let thread = builder.spawn(move || work.run(&waiting)).map_err(SpoolError::Thread)?;
+        let door = Mutex::new(Door { orders: Some(orders), next: before + 1 });
+        Ok(Self { door, shared, path, _lock: lock, thread: Some(thread) })
+    }
+
+    /// Counts since the start.
+    pub fn stats(&self) -> SpoolStats {
+        let Shared { kept, lost, groups, bytes, salvaged, damaged, failing, full, .. } = &*self.shared;
+        SpoolStats {
+            kept: kept.load(Relaxed),
+            lost: lost.load(Relaxed),
+            groups: groups.load(Relaxed),
+            bytes: bytes.load(Relaxed),
+            salvaged: *salvaged,
+            damaged: *damaged,
+            failing: failing.load(Relaxed),
+            full: full.load(Relaxed),
+        }
+    }
+
+    /// Bounded label for readiness.
+    pub fn standing(&self) -> &'static str {
+        match self.stats() {
+            SpoolStats { failing: true, .. } => "failing",
+            SpoolStats { full: true, .. } => "full",
+            _ => "writing",
+        }
+    }
+
+    /// What has to go to Kafka.
+    ///
+    /// # Errors
+    /// Where the database cannot be read.
+    pub fn to_kafka(&self) -> Result<Arc<dyn Backlog>, SpoolError> {
+        Ok(Arc::new(self.consumer(KAFKA)?))
+    }
+
+    fn consumer(&self, name: &str) -> Result<Consumer, SpoolError> {
+        Ok(Consumer::new(name, Past::open_file(&self.path)?, Arc::clone(&self.shared)))
+    }
+
+    fn door(&self) -> MutexGuard<'_, Door> {
+        // Nothing panics while it is held.
+        self.door.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Facts for Spool {
+    fn publish(&self, subject: Subject<'_>, fact: &Fact) {
+        let Some((kind, data)) = desk::event(fact) else { return };
+        let at = SystemTime::now();
+        let row = Row {
+            place: 0,
+            tenant: subject.tenant.clone(),
+            call: subject.call.clone(),
+            kind,
+            at,
+            event: CloudEvent::new(subject, at, kind, &data).to_string(),
+        };
+        let mut door = self.door();
+        let place = door.next;
+        let taken = door.orders.as_ref().is_some_and(|orders| orders.try_send(Order::Keep(Row { place, ..row })).is_ok());
+        if taken {
+            door.next += 1;
+        } else {
+            self.shared.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn committed(&self) -> BoxFuture<'static, ()> {
+        let place = {
+            let door = self.door();
+            // Where there is no room for it nobody gathers.
+            if let Some(orders) = &door.orders
+                && !self.shared.hurried.swap(true, Relaxed)
+                && orders.try_send(Order::Hurry).is_err()
+            {
+                self.shared.hurried.store(false, Relaxed);
+            }
+            door.next - 1
+        };
+        let mut last = self.shared.last.subscribe();
+        // Before the first event of this run there is nothing to wait for.
+        if place <= self.shared.before || *last.borrow() >= place || self.shared.failing.load(Relaxed) {
+            return ready(()).boxed();
+        }
+        async move { drop(last.wait_for(|last| *last >= place).await) }.boxed()
+    }
+
+    fn has_room(&self) -> bool {
+        !self.shared.full.load(Relaxed) && !self.shared.failing.load(Relaxed)
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.door().orders = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn positions(&self) -> MutexGuard<'_, BTreeMap<String, Position>> {
+        // Nothing panics while it is held.
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn position(&self, reader: &str) -> Option<u64> {
+        self.positions().get(reader).map(|position| position.place)
+    }
+
+    fn acknowledge(&self, reader: &str, place: u64) {
+        let mut positions = self.positions();
+        let known = positions.entry(reader.to_owned()).or_default();
+        if place > known.place {
+            *known = Position { place, moved: true };
+        }
+    }
+
+    fn of_tenants(&self) -> MutexGuard<'_, HashMap<TenantId, watch::Sender<u64>>> {
+        // Nothing panics while it is held.
+        self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A folder for the gateway's user alone.
+fn private_dir(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+#[cfg(test)]
+mod tests;

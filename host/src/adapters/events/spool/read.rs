@@ -1,0 +1,137 @@
+//! Reads events from the disk: in the gateway, and beside a gateway that writes.
+
+use super::DATABASE;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// The writer holds the lock for moments only.
+const BUSY: Duration = Duration::from_secs(2);
+
+/// Why events cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no database.
+    #[error("the folder holds no events")]
+    Absent,
+    /// It cannot be read.
+    #[error("read the database of events")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// Events that are on the disk.
+pub struct Past {
+    connection: Connection,
+}
+
+/// An event as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Later events have greater places.
+    pub place: u64,
+    /// The call.
+    pub call: String,
+    /// For example `call.started`.
+    pub kind: String,
+    /// A CloudEvent in JSON, in one line.
+    pub event: String,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// This tenant's only.
+    pub tenant: Option<String>,
+    /// This call's only.
+    pub call: Option<String>,
+    /// Whose type is that, or begins with it.
+    pub kind: Option<String>,
+    /// From then on.
+    pub from: Option<SystemTime>,
+    /// Before that.
+    pub to: Option<SystemTime>,
+}
+
+const COLUMNS: &str = "place, call, type, event";
+
+impl Past {
+    /// The events of a spool's folder. A gateway may be writing there. Blocks on the disk, as all of it.
+    ///
+    /// # Errors
+    /// Where there are none, or they cannot be read.
+    pub fn open(dir: &Path) -> Result<Self, ReadError> {
+        let path = dir.join(DATABASE);
+        if !path.is_file() {
+            return Err(ReadError::Absent);
+        }
+        Ok(Self::open_file(&path)?)
+    }
+
+    pub(super) fn open_file(path: &Path) -> rusqlite::Result<Self> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.busy_timeout(BUSY)?;
+        Ok(Self { connection })
+    }
+
+    /// Events behind a place, in their order.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn read(&self, behind: u64, max: usize, filter: &Filter) -> rusqlite::Result<Vec<Stored>> {
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM event WHERE place > ?1 AND (?2 IS NULL OR tenant = ?2) AND (?3 IS NULL OR call = ?3)
+             AND (?4 IS NULL OR substr(type, 1, length(?4)) = ?4) AND at >= ?5 AND at < ?6 ORDER BY place LIMIT ?7"
+        ))?;
+        let Filter { tenant, call, kind, from, to } = filter;
+        let from = from.map_or(i64::MIN, super::store::millis);
+        let to = to.map_or(i64::MAX, super::store::millis);
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let rows = select.query_map(params![behind.cast_signed(), tenant, call, kind, from, to, max], stored)?;
+        rows.collect()
+    }
+
+    /// The next events behind a place, whosever they are.
+    pub(super) fn next(&self, behind: u64, max: usize) -> rusqlite::Result<Vec<Stored>> {
+        let select = format!("SELECT {COLUMNS} FROM event WHERE place > ?1 ORDER BY place LIMIT ?2");
+        let mut select = self.connection.prepare_cached(&select)?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        select.query_map(params![behind.cast_signed(), max], stored)?.collect()
+    }
+
+    /// The same of a tenant's.
+    pub(super) fn next_of(&self, tenant: &str, behind: u64, max: usize) -> rusqlite::Result<Vec<Stored>> {
+        let select = format!("SELECT {COLUMNS} FROM event WHERE tenant = ?1 AND place > ?2 ORDER BY place LIMIT ?3");
+        let mut select = self.connection.prepare_cached(&select)?;
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        select.query_map(params![tenant, behind.cast_signed(), max], stored)?.collect()
+    }
+
+    /// The place behind which so many of the events are: to read the last ones.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn before_last(&self, events: usize, filter: &Filter) -> rusqlite::Result<u64> {
+        let select = "SELECT place FROM event WHERE (?1 IS NULL OR tenant = ?1) AND (?2 IS NULL OR call = ?2)
+             AND (?3 IS NULL OR substr(type, 1, length(?3)) = ?3) ORDER BY place DESC LIMIT 1 OFFSET ?4";
+        let Filter { tenant, call, kind, .. } = filter;
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        let place = self.connection.query_row(select, params![tenant, call, kind, events], |row| row.get::<_, i64>(0));
+        Ok(place.optional()?.map_or(0, i64::cast_unsigned))
+    }
+
+    /// How many events are behind a place.
+    pub(super) fn count(&self, behind: u64) -> rusqlite::Result<u64> {
+        let count = "SELECT count(*) FROM event WHERE place > ?1";
+        self.connection.query_row(count, [behind.cast_signed()], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    }
+
+    /// Up to there events were forgotten.
+    pub(super) fn forgotten(&self) -> rusqlite::Result<u64> {
+        let place = self.connection.query_row("SELECT place FROM reader WHERE name = ''", [], |row| row.get::<_, i64>(0));
+        Ok(place.optional()?.map_or(0, i64::cast_unsigned))
+    }
+}
+
+fn stored(row: &rusqlite::Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored { place: row.get::<_, i64>(0)?.cast_unsigned(), call: row.get(1)?, kind: row.get(2)?, event: row.get(3)? })
+}

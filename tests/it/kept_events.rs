@@ -1,0 +1,222 @@
+//! Events of whole calls, from a gateway's disk to a real Kafka: each there by its id, none missing, in the order of its call, while Kafka and the gateway die.
+//!
+//! Where Maven Central had no Kafka for the laboratory, the stories say that they were not run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a broken story stops; a good one reports"
+)]
+
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use vg_domain::event::Fact;
+use vg_domain::ids::CallId;
+use vg_tests::house::{House, plugins_dir};
+use vg_tests::lab::{Kafka, Record, consume};
+use vg_tests::{Size, program};
+use voice_gateway::adapters::media_ws::Format;
+use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
+
+const TOPIC: &str = "voice-gateway.events";
+const PATIENCE: Duration = Duration::from_secs(60);
+const GREETING: Duration = Duration::from_secs(20);
+const QUIET: Duration = Duration::from_millis(600);
+
+fn config(folder: &Path, kafka: &Kafka) -> String {
+    format!(
+        "[plugins]\ndir = {:?}\n[events]\ndir = {:?}\n[kafka]\nbrokers = \"{}\"\n[log]\nlevel = \"warn\"\n",
+        plugins_dir(),
+        folder.join("events"),
+        kafka.brokers()
+    )
+}
+
+/// Numbers of the events of each call, in the order of its partition, doubles taken out; and how many doubles there were.
+fn by_call(records: &[Record]) -> (BTreeMap<String, Vec<u64>>, usize) {
+    let (mut seen, mut calls, mut doubles) = (HashSet::new(), BTreeMap::<String, Vec<u64>>::new(), 0);
+    for record in records {
+        let event: Value = serde_json::from_slice(&record.value).unwrap();
+        let (id, call) = (event["id"].as_str().unwrap(), event["subject"].as_str().unwrap());
+        assert_eq!(record.key, call.as_bytes(), "all events of a call are in one partition");
+        let header = |name: &str| record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
+        assert_eq!((header("ce_id"), header("ce_type")), (Some(id.as_bytes()), event["type"].as_str().map(str::as_bytes)));
+        if seen.insert(id.to_owned()) {
+            let (_, n) = event["sequence"].as_str().unwrap().split_once('.').unwrap();
+            calls.entry(call.to_owned()).or_default().push(n.parse().unwrap());
+        } else {
+            doubles += 1;
+        }
+    }
+    (calls, doubles)
+}
+
+/// Reads until so many ids are there.
+async fn delivered(kafka: &Kafka, events: usize) -> (BTreeMap<String, Vec<u64>>, usize) {
+    let mut ids = HashSet::new();
+    let enough = move |record: &Record| {
+        ids.insert(record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.clone()));
+        ids.len() >= events
+    };
+    by_call(&consume(&kafka.brokers(), TOPIC, PATIENCE, enough).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_while_kafka_is_away_are_told_once_each_and_in_their_order() {
+    let (calls, away) = match Size::asked() {
+        Size::Ci => (40, Duration::from_secs(10)),
+        Size::Full => (100, Duration::from_secs(300)),
+    };
+    let mut kafka = match Kafka::start().await.unwrap() {
+        Ok(kafka) => kafka,
+        Err(reason) => return println!("not run: there is no Kafka to be had ({reason})"),
+    };
+    kafka.topic(TOPIC, 6, &[]).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut house = House::with(&config(folder.path(), &kafka)).await.unwrap();
+    let mut phones = Vec::new();
+    for _ in 0..calls / 2 {
+        phones.push(house.phone("demo").await.unwrap());
+    }
+    kafka.kill9().unwrap();
+    let begun = Instant::now();
+    for _ in 0..calls / 2 {
+        phones.push(house.phone("demo").await.unwrap());
+    }
+    // What each call told, by the gateway's own word and not by what is on the disk.
+    let mut told = HashMap::<CallId, u64>::new();
+    let (mut ended, mut count) = (0, |call: &CallId, fact: &Fact| {
+        *told.entry(call.clone()).or_default() += u64::from(fact.is_event());
+        matches!(fact, Fact::Ended(_))
+    });
+    while begun.elapsed() < away {
+        let left = away.saturating_sub(begun.elapsed());
+        let _ = timeout(
+            left,
+            house.fact("any", |call, fact| {
+                ended += usize::from(count(call, fact));
+                Some(())
+            }),
+        )
+        .await;
+    }
+    let lag = house.metric("vg_kafka_lag_events").await.unwrap();
+    assert!(lag > 0.0 && house.running().readiness().events == Some("writing"), "{lag} events wait");
+    assert!(house.running().readiness().ready() && house.running().readiness().degraded());
+    kafka.restart().await.unwrap();
+    drop(phones);
+    while ended < calls {
+        house
+            .fact("an end", |call, fact| {
+                ended += usize::from(count(call, fact));
+                Some(())
+            })
+            .await
+            .unwrap();
+    }
+    house.holds_nothing(PATIENCE).await.unwrap();
+    let events: u64 = told.values().sum();
+    let (delivered, doubles) = delivered(&kafka, usize::try_from(events).unwrap()).await;
+    assert_eq!(house.metric("vg_spool_events_total{outcome=\"lost\"}").await.unwrap(), 0.0);
+    house.stop().await;
+    let expected: BTreeMap<String, Vec<u64>> =
+        told.into_iter().map(|(call, events)| (call.to_string(), (1..=events).collect())).collect();
+    assert_eq!(delivered, expected);
+    println!(
+        "{calls} calls, kafka away for {away:?}: {events} events, each there once ({doubles} doubles by the same id), {lag} waited"
+    );
+}
+
+/// The program, serving.
+struct Gateway {
+    child: Child,
+    http: SocketAddr,
+}
+
+impl Gateway {
+    fn start(folder: &Path, config: &str) -> Self {
+        std::fs::write(folder.join("voice-gateway.toml"), config.replace("level = \"warn\"", "level = \"info\"")).unwrap();
+        let mut child = program::alone(folder).arg("serve").stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let http = lines.find_map(|line| line.ok()?.split("http_addr=").nth(1)?.split(' ').next()?.parse().ok()).unwrap();
+        // Its log has to be read, or it would stand still.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, http }
+    }
+
+    fn kill9(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn metrics(&self) -> String {
+        let mut connection = TcpStream::connect(self.http).unwrap();
+        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+/// Ids of events that the disk holds, as a person would ask for them.
+fn exported(folder: &Path) -> Vec<String> {
+    let export = program::alone(folder).args(["events", "export"]).arg(folder.join("events")).output().unwrap();
+    assert!(export.status.success(), "{}", String::from_utf8_lossy(&export.stderr));
+    let lines = String::from_utf8(export.stdout).unwrap();
+    lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_killed_in_its_calls_tells_kafka_later_what_its_disk_holds() {
+    let rounds = match Size::asked() {
+        Size::Ci => 3,
+        Size::Full => 20,
+    };
+    let kafka = match Kafka::start().await.unwrap() {
+        Ok(kafka) => kafka,
+        Err(reason) => return println!("not run: there is no Kafka to be had ({reason})"),
+    };
+    kafka.topic(TOPIC, 6, &[]).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), &kafka);
+    let mut heard = 0;
+    for round in 0..rounds {
+        let gateway = Gateway::start(folder.path(), &config);
+        let mut phones = Vec::new();
+        for _ in 0..5 {
+            let url = format!("ws://{}/media/ws", gateway.http).parse().unwrap();
+            let phone = PhoneConfig { url, format: Format::Slin16, tenant: Some("demo".to_owned()) };
+            phones.push(Phone::connect(phone).await.unwrap());
+        }
+        // Somebody was answered, so that its beginning is on the disk.
+        assert!(phones[0].until_answer_ended(QUIET, GREETING).await, "no greeting in round {round}");
+        heard += phones.len();
+        gateway.kill9();
+    }
+    let on_disk = exported(folder.path());
+    let started = on_disk.iter().filter(|id| id.ends_with("-1-1")).count();
+    assert!(started >= rounds, "{started} of {heard} calls are on the disk, of which {rounds} were answered for sure");
+    let last = Gateway::start(folder.path(), &config);
+    let (delivered, doubles) = delivered(&kafka, on_disk.len()).await;
+    assert!(last.metrics().contains("vg_spool_damaged 0"));
+    last.kill9();
+    let mut ids: Vec<String> =
+        delivered.iter().flat_map(|(call, numbers)| numbers.iter().map(move |n| format!("{call}-1-{n}"))).collect();
+    for (call, numbers) in &delivered {
+        assert_eq!(*numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "of {call} none is missing, all in order");
+    }
+    let mut expected = on_disk.clone();
+    (ids.sort(), expected.sort());
+    assert_eq!(ids, expected);
+    println!(
+        "{rounds} kills in {heard} calls: {} events on the disk, each in kafka ({doubles} doubles by the same id)",
+        on_disk.len()
+    );
+}
