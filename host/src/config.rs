@@ -7,6 +7,7 @@ mod agent;
 mod asterisk;
 mod http;
 mod kafka;
+pub(crate) mod pci;
 mod raw;
 mod secret;
 mod source;
@@ -17,6 +18,7 @@ mod tenants;
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
 pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
+pub use pci::Pci;
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
@@ -53,6 +55,8 @@ pub struct Config {
     pub recording: Recording,
     /// Where acts and calls are written down so that nothing of it can be changed unseen.
     pub audit: Audit,
+    /// How card data is masked.
+    pub pci: Pci,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -382,6 +386,7 @@ impl Config {
             prompts: Prompts::default(),
             recording: Recording::default(),
             audit: Audit::default(),
+            pci: Pci::default(),
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

@@ -16,7 +16,7 @@ use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
 use crate::adapters::otlp::Tracer;
-use crate::adapters::plugins::Plugins;
+use crate::adapters::plugins::{PluginMasks, Plugins};
 use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
 use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
@@ -56,8 +56,8 @@ use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 use watchers::{Everyone, Watchers};
 
-/// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
-const SESSIONS_PER_CALL: u32 = 3;
+/// A call hears, speaks and is masked; where a rung has fallen, the next session begins before the last is gone.
+const SESSIONS_PER_CALL: u32 = 4;
 
 /// Asterisk says within that time who holds a caller.
 const FENCE: Duration = Duration::from_millis(500);
@@ -124,6 +124,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
+        masks: Some(Arc::new(PluginMasks::new(Arc::clone(&plugins), config.pci.clone()))),
         agent,
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
@@ -559,7 +560,7 @@ mod tests {
         for calls in [1, 500, 5000] {
             config.limits.calls_max = calls;
             let sessions = host_config(&config).light.sessions_max;
-            assert!(sessions as usize >= 3 * calls, "{sessions} sessions for {calls} calls");
+            assert!(sessions as usize >= 4 * calls, "{sessions} sessions for {calls} calls");
         }
     }
 }

@@ -65,6 +65,7 @@ fn row(settings: &TenantSettings) -> Value {
             "farewell": prompts.farewell,
             "back_again": prompts.back_again,
             "transfer_failed": prompts.transfer_failed,
+            "use_keypad": prompts.use_keypad,
             "fillers": prompts.fillers,
         },
         "timing": {
