@@ -111,7 +111,7 @@ fn a_masker_that_cannot_serve_is_told_and_counted() {
     }
     let stopped = codes(house.probe("constructor-loop"));
     assert!(["cpu-limit", "slow"].contains(&stopped), "{stopped}");
-    for (behave, code) in [("trap", "trap"), ("memory-bomb", "memory-limit"), ("beyond", "contract"), ("overlap", "contract")] {
+    for (behave, code) in [("trap", "trap"), ("beyond", "contract"), ("overlap", "contract")] {
         let before = house.counted("probe-mask", code);
         let mut mask = Mask::new().with(house.probe(behave), Mode::Standard);
         assert_eq!(last(&mut mask, "it is 4111 1111 1111 1111"), "it is [card]", "{behave}");

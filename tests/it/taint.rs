@@ -231,9 +231,10 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     *house.adds.lock().unwrap() =
         format!("We have {} {} {} {} on file.", &AGENTS[..4], &AGENTS[4..8], &AGENTS[8..12], &AGENTS[12..]);
     let store = redis::is_installed().then(|| redis::Redis::start().unwrap());
+    let is_kept = store.is_some();
     println!(
         "a Redis {}",
-        if store.is_some() { "keeps the calls, and is read along" } else { "is not installed: nothing is kept in one" }
+        if is_kept { "keeps the calls, and is read along" } else { "is not installed: nothing is kept in one" }
     );
     let url = store.as_ref().map(redis::Redis::url);
     if let Some(port) = url.as_ref().and_then(|url| url.rsplit(':').next()?.trim_matches('/').parse().ok()) {
@@ -327,6 +328,7 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     // The search finds what there is to find.
     let heard = ear.said.lock().unwrap().clone();
     assert!(SAID.iter().all(|pan| leak(&heard, pan).is_some()), "{heard}");
+    assert_eq!(told.iter().any(|(whence, text)| whence == "redis" && text.contains("[card")), is_kept, "what Redis was told");
     assert!(told.iter().any(|(whence, _)| whence.ends_with("log")) && told.iter().any(|(whence, _)| whence.contains("audit/")));
     let leaks: Vec<String> = told
         .iter()
@@ -335,7 +337,9 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
         })
         .collect();
     assert!(leaks.is_empty(), "{}", leaks.join("\n"));
-    assert!(!gateway.read("log").contains("code is 737"));
+    let log = gateway.read("log");
+    assert!(!log.contains("code is 737"));
+    assert!(log.contains("the engine reported heard_[digits]"), "the fault that repeats a number is not in the log\n{log}");
 }
 
 /// What the gateway wrote; what was written for it aside.

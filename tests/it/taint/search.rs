@@ -5,7 +5,7 @@ const TOO_MANY: usize = 7;
 
 /// A place where seven digits or more of `pan` stand in a row: written in any grouping, or as words in English, Portuguese or Spanish. A longer number in
 /// which they only happen to stand (a time, an id) is none, unless nearly the whole `pan` is in it.
-pub fn leak(text: &str, pan: &str) -> Option<String> {
+pub(crate) fn leak(text: &str, pan: &str) -> Option<String> {
     let groups = groups(text);
     let shown = |from: usize, to: usize| {
         let begin = text.floor_char_boundary(from.saturating_sub(40));

@@ -16,25 +16,25 @@ use tokio_tungstenite::tungstenite::Message;
 
 /// What the recogniser makes of the next thing that is said.
 #[derive(Clone, Debug, Default)]
-pub struct Hears {
+pub(crate) struct Hears {
     /// While it is said.
-    pub partials: Vec<&'static str>,
+    pub(crate) partials: Vec<&'static str>,
     /// When it is over.
-    pub finals: Vec<&'static str>,
+    pub(crate) finals: Vec<&'static str>,
     /// In place of that it fails, and says so in these words.
-    pub fault: Option<&'static str>,
+    pub(crate) fault: Option<&'static str>,
 }
 
 /// A recogniser of its own.
 #[derive(Clone, Default)]
-pub struct Ear {
+pub(crate) struct Ear {
     script: Arc<Mutex<VecDeque<Hears>>>,
     /// Every word that it said: what must not be found elsewhere.
-    pub said: Arc<Mutex<String>>,
+    pub(crate) said: Arc<Mutex<String>>,
 }
 
 impl Ear {
-    pub async fn start(servers: &mut JoinSet<()>) -> (Self, SocketAddr) {
+    pub(crate) async fn start(servers: &mut JoinSet<()>) -> (Self, SocketAddr) {
         let (ear, listener) = (Self::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let (addr, serving) = (listener.local_addr().unwrap(), ear.clone());
         servers.spawn(async move {
@@ -48,12 +48,12 @@ impl Ear {
     }
 
     /// The next thing that is said.
-    pub fn hears(&self, next: Hears) {
+    pub(crate) fn hears(&self, next: Hears) {
         self.script.lock().unwrap().push_back(next);
     }
 
     /// So much of the script is left.
-    pub fn left(&self) -> usize {
+    pub(crate) fn left(&self) -> usize {
         self.script.lock().unwrap().len()
     }
 
@@ -85,7 +85,9 @@ impl Ear {
                             let next = next.unwrap_or_default();
                             if let Some(words) = next.fault {
                                 self.note(words);
-                                let error = json!({"type": "error", "code": "internal", "message": words});
+                                // A vendor may put anything anywhere: its code is what a plugin repeats.
+                                let code = format!("heard_{}", words.matches(|c: char| c.is_ascii_digit()).collect::<String>());
+                                let error = json!({"type": "error", "code": code, "message": words});
                                 socket.send(Message::text(error.to_string())).await?;
                                 return socket.close(None).await;
                             }
@@ -119,17 +121,17 @@ impl Ear {
 
 /// A synthesiser and an agent. Both keep whatever they are given.
 #[derive(Clone, Default)]
-pub struct House {
+pub(crate) struct House {
     /// What was to be said.
-    pub spoken: Arc<Mutex<Vec<String>>>,
+    pub(crate) spoken: Arc<Mutex<Vec<String>>>,
     /// Bodies of requests to the agent.
-    pub asked: Arc<Mutex<Vec<Value>>>,
+    pub(crate) asked: Arc<Mutex<Vec<Value>>>,
     /// What the agent adds to each answer of its own.
-    pub adds: Arc<Mutex<String>>,
+    pub(crate) adds: Arc<Mutex<String>>,
 }
 
 impl House {
-    pub async fn start(servers: &mut JoinSet<()>) -> (Self, SocketAddr) {
+    pub(crate) async fn start(servers: &mut JoinSet<()>) -> (Self, SocketAddr) {
         let (house, listener) = (Self::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
         let addr = listener.local_addr().unwrap();
         let router = Router::new()
