@@ -26,6 +26,8 @@ pub(crate) struct Pace {
     /// Somebody stands still until the call is over, and goes on without it from then on, whoever was running.
     until: Option<Instant>,
     kept_waiting: bool,
+    /// Its time was up at the last tick: an answer that was all but there may still come.
+    late: bool,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,7 @@ enum Ran {
 
 impl Pace {
     pub(crate) fn new(calls: Calls) -> Self {
-        Self { calls, limit: Duration::ZERO, ran: Ran::LessThanATick, until: None, kept_waiting: false }
+        Self { calls, limit: Duration::ZERO, ran: Ran::LessThanATick, until: None, kept_waiting: false, late: false }
     }
 
     pub(crate) fn calls(&self) -> Calls {
@@ -48,7 +50,7 @@ impl Pace {
 
     /// A call begins that may run for `limit`. The store's deadline is to be one tick away.
     pub(crate) fn begin(&mut self, limit: Duration) {
-        (self.limit, self.ran, self.until, self.kept_waiting) = (limit, Ran::LessThanATick, None, false);
+        *self = Self { limit, ..Self::new(self.calls) };
     }
 
     /// The call that has begun is to be over by then, by the wall's clock.
@@ -74,7 +76,8 @@ impl Pace {
         let first = !matches!(self.ran, Ran::Since(_));
         self.ran = Ran::Since(began);
         let ran = used.saturating_sub(began);
-        let late = self.until.is_some_and(|until| until <= Instant::now());
+        // Whoever was kept from running for all that time has a tick to finish in.
+        let late = std::mem::replace(&mut self.late, self.until.is_some_and(|until| until <= Instant::now()));
         self.kept_waiting = late && ran < self.limit / 2;
         if late || (!first && ran >= self.limit) { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }
     }
@@ -123,6 +126,7 @@ mod tests {
         pace.end_by(Instant::now() + Duration::from_secs(3600));
         assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Continue(1)));
         pace.end_by(Instant::now());
+        assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Continue(1)), "it may be all but done");
         assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Interrupt));
         assert!(pace.was_kept_waiting(), "it has not run for long");
         pace.begin(8 * MS);
