@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::ids::{CallId, ConversationId, DidId, PluginId, TenantId, TrunkId};
 use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
-use vg_tests::redis::{Redis, is_installed};
+use vg_tests::lab::Redis;
 use voice_gateway::adapters::state::{About, RedisStates};
 use voice_gateway::application::ports::*;
 use voice_gateway::config::{Config, Machine};
@@ -147,14 +147,4 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
         sleep(STEP).await;
     }
-}
-
-/// Without Redis there is nothing to tell: where the gate runs, it is a fault.
-fn no_redis() -> bool {
-    let missing = !is_installed();
-    assert!(!missing || std::env::var_os("CI").is_none(), "redis-server is not installed");
-    if missing {
-        println!("skipped: redis-server is not installed");
-    }
-    missing
 }
