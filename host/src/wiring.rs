@@ -15,6 +15,7 @@ use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
 use crate::adapters::metrics::{Metrics, Paced, Readings};
+use crate::adapters::notices::NoticeBoard;
 use crate::adapters::otlp::Tracer;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::prompts;
@@ -119,7 +120,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let audited = trail.clone().map(|trail| trail as _);
     let sinks = Arc::new(Sinks::new(Arc::clone(&desk) as _, settings.tenants(), Arc::clone(&plugins)));
     let listeners = [Arc::clone(&desk) as _, Arc::clone(&sinks) as _].into_iter().chain(audited).chain(listeners).collect();
-    let states = states::states(&config)?;
+    let notices = Arc::new(NoticeBoard::new(uuid::Uuid::now_v7().simple().to_string()));
+    let states = states::states(&config, Arc::clone(&notices) as _)?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
@@ -208,6 +210,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         settings: Arc::clone(&vitals.settings),
         tickets,
         trail: vitals.trail.clone(),
+        notices,
         drain: stop.clone(),
         close: close.clone(),
     };

@@ -7,6 +7,7 @@ mod agent;
 mod arrival;
 mod desk;
 mod dialling;
+mod notices;
 mod speech;
 mod state;
 
@@ -15,6 +16,7 @@ pub use agent::*;
 pub use arrival::*;
 pub use desk::*;
 pub use dialling::*;
+pub use notices::*;
 pub use speech::*;
 pub use state::*;
 

@@ -39,6 +39,8 @@ async fn a_redis_that_died_is_told_everything_when_it_is_back() {
     let outages: u64 = gateway.states.readings().outages.iter().map(|(_, count)| count).sum();
     assert!(outages >= 1);
     assert_eq!(gateway.writes("dropped"), 0);
+    let told: Vec<&str> = gateway.notices.all().iter().map(|noted| noted.notice.kind()).collect();
+    assert_eq!(told, ["state.lost", "state.back"], "once each, however many tries it took");
     gateway.stop().await;
 }
 
