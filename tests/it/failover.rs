@@ -13,7 +13,7 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::house::{House, plugins_dir, recording};
-use vg_tests::lab::{Asterisk, Redis, SipCaller};
+use vg_tests::lab::{Asterisk, Connections, Proxy, Redis, SipCaller};
 use vg_tests::program;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -45,16 +45,24 @@ impl Scene {
         )
     }
 
+    /// The same of one to which Asterisk connects, once for each call.
+    fn accepting(&self, instance: &str) -> String {
+        let dialling = self.config(instance, "vg-test").replace("user = \"gateway\"", "user = \"asterisk\"\nmode = \"accept\"");
+        let url = format!("url = \"http://127.0.0.1:{}\"\n", self.asterisk.http_port());
+        dialling.replace(&url, "").replace("env:ARI", "env:SHOWN")
+    }
+
     /// One of this process, whose facts are heard.
     async fn survivor(&self) -> House {
-        let house = House::with_environment(&self.config("b", "vg-b"), vec![("ARI".into(), "gateway-lab".into())]).await.unwrap();
+        let house = House::with_environment(&self.config("b", "vg-b"), secrets()).await.unwrap();
         house.serves_all(SOON).await.unwrap();
         house
     }
 
     /// A gateway with a caller who was greeted, and another one that could go on with the call.
     async fn under_way(&self) -> (Gateway, House, SipCaller) {
-        let (first, second) = (Gateway::start(self).await, self.survivor().await);
+        let first = Gateway::start(&self.config("a", "vg-test"), "vg_ari_sockets_up").await;
+        let second = self.survivor().await;
         tokio::time::sleep(SETTLED).await;
         let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
         caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
@@ -72,6 +80,10 @@ impl Scene {
     }
 }
 
+fn secrets() -> Vec<(String, String)> {
+    [("ARI", "gateway-lab"), ("SHOWN", "asterisk-lab")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
 /// A gateway as a process of its own.
 struct Gateway {
     process: Child,
@@ -80,20 +92,20 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// It has the application to which extension 100 leads.
-    async fn start(scene: &Scene) -> Self {
+    /// It serves when it says 1 of `ready`.
+    async fn start(config: &str, ready: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = format!("{}[plugins]\ndir = \"{}\"\n", scene.config("a", "vg-test"), plugins_dir().display());
+        let config = format!("{config}[plugins]\ndir = \"{}\"\n", plugins_dir().display());
         let file = folder.path().join("voice-gateway.toml");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut serve = program::alone(folder.path());
-        serve.env("VG__HTTP__BIND", http.to_string()).env("ARI", "gateway-lab").arg("serve").arg("--config").arg(&file);
+        serve.env("VG__HTTP__BIND", http.to_string()).envs(secrets()).arg("serve").arg("--config").arg(&file);
         let process = serve.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let gateway = Self { process, http, folder };
         let begun = Instant::now();
-        while gateway.metric("vg_ari_sockets_up").await != Some(1.0) {
+        while gateway.metric(ready).await != Some(1.0) {
             assert!(begun.elapsed() < START, "{}", gateway.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -243,5 +255,31 @@ async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
     };
     tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
     asks(&mut caller).await;
+    scene.ends_well(second, caller).await;
+}
+
+/// What stands before both gateways leads to the one that lives, as a balancer does.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_which_goes_on() {
+    let scene = Scene::new().await;
+    let first = Gateway::start(&scene.accepting("a"), "vg_state_up").await;
+    let mut second = House::with_environment(&scene.accepting("b"), secrets()).await.unwrap();
+    let balancer = Proxy::to(first.http.port()).await.unwrap();
+    scene.asterisk.dials_ari_at(balancer.local_addr(), "vg-test", Connections::PerCall).await.unwrap();
+    tokio::time::sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    is_told_all(&mut caller).await;
+    asks(&mut caller).await;
+    is_told_all(&mut caller).await;
+
+    first.signal("-KILL");
+    balancer.lead_to(second.http().port());
+    let died = Instant::now();
+    let silent = adopted(&mut second).await;
+    println!("taken over {:?} after the death; silent for {silent:?} as it was told", died.elapsed());
+    asks(&mut caller).await;
+    assert_eq!(turn_about_the_time(&mut second).await, 2);
+    assert_eq!(scene.agent.brain.seen().opened.len(), 1, "one conversation");
     scene.ends_well(second, caller).await;
 }

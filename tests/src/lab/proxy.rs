@@ -3,7 +3,7 @@
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,6 +28,7 @@ pub enum Passage {
 pub struct Proxy {
     local: SocketAddr,
     passage: watch::Sender<Passage>,
+    far: Arc<AtomicU16>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -39,9 +40,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let local = listener.local_addr()?;
         let (passage, known) = watch::channel(Passage::Open);
-        let connections = Arc::<AtomicUsize>::default();
-        let task = tokio::spawn(serve(listener, port, known, Arc::clone(&connections)));
-        Ok(Self { local, passage, connections, task })
+        let (far, connections) = (Arc::new(AtomicU16::new(port)), Arc::<AtomicUsize>::default());
+        let task = tokio::spawn(serve(listener, Arc::clone(&far), known, Arc::clone(&connections)));
+        Ok(Self { local, passage, far, connections, task })
     }
 
     /// Where it listens.
@@ -57,6 +58,11 @@ impl Proxy {
     /// Connections so far that were let through.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Connections that come from now on lead to another port of loopback.
+    pub fn lead_to(&self, port: u16) {
+        self.far.store(port, Ordering::Relaxed);
     }
 
     /// From now on, for connections that there are and those that come.
@@ -81,14 +87,14 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, port: u16, mut passage: watch::Receiver<Passage>, count: Arc<AtomicUsize>) {
+async fn serve(listener: TcpListener, far: Arc<AtomicU16>, mut passage: watch::Receiver<Passage>, count: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     let each = passage.clone();
     loop {
         tokio::select! {
             Ok((near, _)) = listener.accept() => if *passage.borrow() != Passage::Cut {
                 count.fetch_add(1, Ordering::Relaxed);
-                connections.spawn(pass(near, port, each.clone()));
+                connections.spawn(pass(near, far.load(Ordering::Relaxed), each.clone()));
             },
             Ok(()) = passage.changed() => if *passage.borrow_and_update() == Passage::Cut {
                 connections.shutdown().await;
