@@ -11,6 +11,7 @@ pub mod http;
 pub mod latency;
 pub mod media_ws;
 pub mod metrics;
+pub mod notices;
 pub mod otlp;
 pub mod plugins;
 pub mod prompts;

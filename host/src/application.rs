@@ -22,6 +22,7 @@ mod hearing;
 pub mod keeping;
 mod line;
 pub mod lines;
+mod masking;
 pub mod orders;
 pub mod path;
 pub mod prompt;

@@ -7,6 +7,7 @@ mod agent;
 mod asterisk;
 mod http;
 mod kafka;
+pub(crate) mod pci;
 mod raw;
 mod secret;
 mod source;
@@ -17,6 +18,7 @@ mod tenants;
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
 pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
+pub use pci::Pci;
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
@@ -55,6 +57,8 @@ pub struct Config {
     pub audit: Audit,
     /// `[events]`
     pub events: Events,
+    /// How card data is masked.
+    pub pci: Pci,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -396,6 +400,7 @@ impl Config {
             recording: Recording::default(),
             audit: Audit::default(),
             events: Events { dir: None, bytes_max: 1 << 30, keep: Duration::from_secs(7 * 86_400) },
+            pci: Pci::default(),
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

@@ -3,28 +3,26 @@
 mod asterisks;
 mod events;
 pub(crate) mod front;
+mod house;
 mod states;
 mod watchers;
 
 use crate::adapters::agent::{self, Chosen};
-use crate::adapters::ami::Ami;
-use crate::adapters::ari::{self, Adopters, Ari, Diallers, RestCounts, Source};
+use crate::adapters::ari::{self, Adopters, Diallers};
 use crate::adapters::audit::Trail;
-use crate::adapters::events::kafka::Producer;
 use crate::adapters::events::spool::Spool;
-use crate::adapters::http::{self, ApiRoutes, EventSource, PluginState, Readiness, Tickets, Vitals};
+use crate::adapters::http::{self, ApiRoutes, Readiness, Tickets, Vitals as _};
 use crate::adapters::latency::Latency;
 use crate::adapters::media_ws;
-use crate::adapters::metrics::{Metrics, Paced, Readings};
+use crate::adapters::metrics::Metrics;
+use crate::adapters::notices::NoticeBoard;
 use crate::adapters::otlp::Tracer;
-use crate::adapters::plugins::Plugins;
+use crate::adapters::plugins::{PluginMasks, Plugins};
 use crate::adapters::prompts;
 use crate::adapters::recording::Recordings;
-use crate::adapters::rtp::{BOUNDS_US, Lateness, OwnSockets, ShardConfig, Shards};
+use crate::adapters::rtp::{Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::adapters::sinks::{self, Sinks};
-use crate::adapters::state::RedisStates;
-use crate::adapters::tally::Tally;
 use crate::adapters::webhook::{self, Transport, Webhook};
 use crate::application::breakers::Breakers;
 use crate::application::call_task::Services;
@@ -43,22 +41,22 @@ use anyhow::{Context, Result};
 pub(crate) use asterisks::ari_mode;
 use asterisks::{amis, asterisks};
 use front::{Behind, Front};
-use std::collections::BTreeMap;
+use house::House;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::ids::TenantId;
 use vg_domain::tenant::TenantSettings;
-use vg_plugin_host::links::{LinkCounts, Links, LinksConfig};
+use vg_plugin_host::links::{Links, LinksConfig};
 use vg_plugin_host::{HeavyConfig, HostConfig, LightConfig, PluginHost};
 use watchers::{Everyone, Watchers};
 
-/// A call hears and speaks; where a rung has fallen, the next session begins before the last is gone.
-const SESSIONS_PER_CALL: u32 = 3;
+/// A call hears, speaks and is masked; where a rung has fallen, the next session begins before the last is gone.
+const SESSIONS_PER_CALL: u32 = 4;
 
 /// Asterisk says within that time who holds a caller.
 const FENCE: Duration = Duration::from_millis(500);
@@ -121,11 +119,13 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let source = spool.clone().map_or_else(|| Arc::clone(&desk) as Arc<dyn sinks::EventSource>, |spool| spool as _);
     let sinks = Arc::new(Sinks::new(source, settings.tenants(), Arc::clone(&plugins)));
     let listeners = [Arc::clone(&desk) as _].into_iter().chain(kept).chain([Arc::clone(&sinks) as _]).chain(listeners).collect();
-    let states = states::states(&config)?;
+    let notices = Arc::new(NoticeBoard::new(uuid::Uuid::now_v7().simple().to_string()));
+    let states = states::states(&config, Arc::clone(&notices) as _)?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
+        masks: Some(Arc::new(PluginMasks::new(Arc::clone(&plugins), config.pci.clone()))),
         agent,
         facts: Arc::new(Everyone(listeners)),
         observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
@@ -211,6 +211,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         settings: Arc::clone(&vitals.settings),
         tickets,
         trail: vitals.trail.clone(),
+        notices,
         drain: stop.clone(),
         close: close.clone(),
     };
@@ -419,29 +420,6 @@ pub(crate) fn refusals(config: &Config) -> Result<RefusalWords> {
         .map_err(|(file, error)| anyhow::Error::new(error).context(format!("failed to load {file} of prompts.refusals")))
 }
 
-/// What the HTTP side may know.
-struct House {
-    live: Arc<AtomicUsize>,
-    shard: Arc<Shards>,
-    plugins: Arc<Plugins>,
-    lines: Arc<Lines>,
-    settings: Arc<Settings>,
-    asterisks: Vec<Arc<Ari>>,
-    /// As many as `asterisks`.
-    amis: Vec<Option<Arc<Ami>>>,
-    stop: CancellationToken,
-    /// The last to go: legs that end hand over what they have.
-    recordings: Option<Arc<Recordings>>,
-    answers: Tally,
-    webhook: Option<Arc<Webhook>>,
-    tracer: Option<Arc<Tracer>>,
-    states: Option<Arc<RedisStates>>,
-    spool: Option<Arc<Spool>>,
-    kafka: Option<Arc<Producer>>,
-    trail: Option<Arc<Trail>>,
-    sinks: Arc<Sinks>,
-}
-
 /// The place where calls are announced, if anybody may announce them.
 fn webhook(config: &Config, settings: &Settings, plugins: &Arc<Plugins>) -> Result<Option<Arc<Webhook>>> {
     let Some(secret) = config.http.webhook_secret.clone() else { return Ok(None) };
@@ -449,122 +427,6 @@ fn webhook(config: &Config, settings: &Settings, plugins: &Arc<Plugins>) -> Resu
     let transport = if config.http.tls.is_some() { Transport::Tls } else { Transport::Plain };
     let parts = webhook::Parts { secret, transport, clock: Arc::new(SystemTime::now), tenants, speaking };
     Ok(Some(Webhook::new(parts).context("failed to prepare the webhook")?))
-}
-
-impl Vitals for House {
-    fn readiness(&self) -> Readiness {
-        let source = |ari: &Arc<Ari>| EventSource { app: ari.app().to_owned(), up: ari.is_up() };
-        let plugin = |id: &PluginId| PluginState { name: id.to_string(), state: self.plugins.state(id) };
-        Readiness {
-            event_sources: self.asterisks.iter().map(source).collect(),
-            // What else lies in the folder makes nobody unready.
-            plugins: self.settings.needed().iter().map(plugin).collect(),
-            audit: self.trail.as_ref().map(|trail| if trail.stats().failing { "failing" } else { "writing" }),
-            events: self.spool.as_ref().map(|spool| spool.standing()),
-            draining: self.stop.is_cancelled(),
-            state: self.states.as_ref().map(|states| states.health()),
-            kafka: self.kafka.as_ref().map(|kafka| kafka.stats().into()),
-        }
-    }
-
-    fn readings(&self) -> Readings {
-        let media = self.shard.stats();
-        let mut readings = Readings {
-            plugin_sessions_live: self.plugins.host().live_sessions() as u64,
-            plugin_sessions: self.plugins.host().counts().sessions_opened,
-            plugin_session_ends: self.plugins.session_ends(),
-            links: by_fate(self.plugins.link_counts()),
-            agent_answers: self.answers.read(),
-            lines: self.lines.counts(),
-            settings: self.settings.counts(),
-            tenants: self.settings.remote_stats(),
-            otlp_spans: self.tracer.as_ref().map(|tracer| tracer.counts()).unwrap_or_default(),
-            webhooks: self.webhook.as_ref().map(|webhook| webhook.counts()).unwrap_or_default(),
-            audit: self.trail.as_ref().map(|trail| trail.stats()),
-            spool: self.spool.as_ref().map(|spool| spool.stats()),
-            sinks: self.sinks.stats(),
-            tasks_live: tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
-            media_legs_live: media.legs_live,
-            rtp_in: media.packets_in,
-            rtp_out: media.packets_out,
-            rtp_garbage: media.packets_garbage,
-            rtp_late: media.packets_late,
-            rtp_lost: media.packets_lost,
-            frames_concealed: media.frames_concealed,
-            rtp_unknown_source: media.packets_unknown,
-            busy_s: media.busy.into_iter().chain(self.plugins.busy()).map(|(work, busy)| (work, busy.as_secs_f64())).collect(),
-            pacing: paced(&media.lateness),
-            pacing_max_s: media.lateness.max_us as f64 / 1e6,
-            recordings: self.recordings.as_ref().map(|recordings| recordings.stats()).unwrap_or_default(),
-            state: self.states.as_ref().map(|states| states.readings()).unwrap_or_default(),
-            kafka: self.kafka.as_ref().map(|kafka| kafka.stats()),
-            ..Readings::default()
-        };
-        self.read_asterisks(&mut readings);
-        readings
-    }
-}
-
-impl House {
-    fn read_asterisks(&self, readings: &mut Readings) {
-        let (mut requests, mut faults, mut ami_faults) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        for asterisk in &self.asterisks {
-            let stats = asterisk.stats();
-            for (outcome, count) in by_outcome(stats.requests) {
-                *requests.entry(outcome).or_default() += count;
-            }
-            for (code, count) in stats.connect_faults {
-                *faults.entry(code).or_default() += count;
-            }
-            let app = asterisk.app().to_owned();
-            let sources = [Source::None, Source::Ari, Source::Ami];
-            readings.asterisk.sources.extend(sources.map(|source| (app.clone(), source.code(), source == stats.source)));
-            readings.asterisk.rtts_s.extend(stats.rtt.map(|rtt| (app, rtt.as_secs_f64())));
-            readings.ari_sockets_up += stats.sockets;
-            readings.ari_events_unknown += stats.events_unused;
-            readings.ari_events_malformed += stats.events_malformed;
-            readings.asterisk.answers_late += stats.answers_late;
-            readings.asterisk.calls_adopted += stats.calls_adopted;
-            readings.asterisk.orphans_removed += stats.orphans_removed;
-            readings.asterisk.referrals_declined += stats.referrals_declined;
-        }
-        readings.ari_requests = requests.into_iter().collect();
-        readings.asterisk.connect_faults = faults.into_iter().collect();
-        for stats in self.amis.iter().flatten().map(|ami| ami.stats()) {
-            readings.asterisk.ami_up += u64::from(stats.up);
-            readings.asterisk.ami_logins_refused += stats.logins_refused;
-            for (code, count) in stats.connect_faults {
-                *ami_faults.entry(code).or_default() += count;
-            }
-            readings.asterisk.ami_malformed += stats.malformed;
-        }
-        readings.asterisk.ami_connect_faults = ami_faults.into_iter().collect();
-    }
-}
-
-fn paced(lateness: &Lateness) -> Paced {
-    let seconds = |us: u64| us as f64 / 1e6;
-    Paced {
-        within: BOUNDS_US.into_iter().map(seconds).zip(lateness.within).collect(),
-        count: lateness.count,
-        sum_s: seconds(lateness.sum_us),
-    }
-}
-
-fn by_outcome(requests: RestCounts) -> [(&'static str, u64); 6] {
-    let RestCounts { ok, gone, refused, deadline, unreachable, by_ami } = requests;
-    [("ok", ok), ("gone", gone), ("refused", refused), ("deadline", deadline), ("unreachable", unreachable), ("by_ami", by_ami)]
-}
-
-fn by_fate(links: LinkCounts) -> Vec<(&'static str, u64)> {
-    vec![
-        ("asked", links.asked),
-        ("connected", links.connected),
-        ("reused", links.reused),
-        ("egress_denied", links.egress_denied),
-        ("failed", links.failed),
-        ("echo_masked", links.echoes_masked),
-    ]
 }
 
 #[cfg(test)]
@@ -578,7 +440,7 @@ mod tests {
         for calls in [1, 500, 5000] {
             config.limits.calls_max = calls;
             let sessions = host_config(&config).light.sessions_max;
-            assert!(sessions as usize >= 3 * calls, "{sessions} sessions for {calls} calls");
+            assert!(sessions as usize >= 4 * calls, "{sessions} sessions for {calls} calls");
         }
     }
 }

@@ -32,6 +32,7 @@ use voice_gateway::adapters::http::auth::{Auth, Key, Keys, Tokens};
 use voice_gateway::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig, PhoneError};
+use voice_gateway::adapters::notices::NoticeBoard;
 use voice_gateway::adapters::plugins::Plugins;
 use voice_gateway::adapters::settings::Settings;
 use voice_gateway::adapters::tenants::demo;
@@ -163,6 +164,7 @@ impl Stand {
         };
         let folder = tempfile::tempdir().unwrap();
         let routes = api(ApiParts {
+            notices: Arc::new(NoticeBoard::new("notices")),
             auth: Auth::Tokens(tokens),
             orders: directory,
             originator: Some(Arc::new(Callers { desk: Some(Arc::clone(&desk)), ..Callers::default() })),

@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::ids::{CallId, ConversationId, DidId, PluginId, TenantId, TrunkId};
 use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
-use vg_tests::redis::{Redis, is_installed};
+use vg_tests::lab::Redis;
+use voice_gateway::adapters::notices::NoticeBoard;
 use voice_gateway::adapters::state::{About, RedisStates};
 use voice_gateway::application::ports::*;
 use voice_gateway::config::{Config, Machine};
@@ -32,6 +33,7 @@ use voice_gateway::config::{Config, Machine};
 /// A gateway's side of Redis, and nothing else of a gateway.
 struct Gateway {
     states: Arc<RedisStates>,
+    notices: Arc<NoticeBoard>,
     close: CancellationToken,
     run: JoinHandle<()>,
 }
@@ -43,10 +45,11 @@ impl Gateway {
         let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let state = Config::parse(toml, secrets, &Machine::here()).unwrap().state.unwrap();
         let about = About { instance: instance.to_owned(), apps: vec![format!("vg-{instance}")], version: "9.9.9".to_owned() };
-        let states = RedisStates::new(&state, about).unwrap();
+        let notices = Arc::new(NoticeBoard::new("run"));
+        let states = RedisStates::new(&state, about, Arc::clone(&notices) as _).unwrap();
         let close = CancellationToken::new();
         let run = tokio::spawn(Arc::clone(&states).run(close.clone()));
-        Self { states, close, run }
+        Self { states, notices, close, run }
     }
 
     /// One that speaks to a server of its own.
@@ -147,14 +150,4 @@ async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
         sleep(STEP).await;
     }
-}
-
-/// Without Redis there is nothing to tell: where the gate runs, it is a fault.
-fn no_redis() -> bool {
-    let missing = !is_installed();
-    assert!(!missing || std::env::var_os("CI").is_none(), "redis-server is not installed");
-    if missing {
-        println!("skipped: redis-server is not installed");
-    }
-    missing
 }

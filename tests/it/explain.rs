@@ -19,9 +19,10 @@ use vg_tests::program;
 use vg_tests::rig::{Caller, Rig};
 use voice_gateway::adapters::http::auth::Auth;
 use voice_gateway::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
+use voice_gateway::adapters::notices::NoticeBoard;
 use voice_gateway::application::desk::Desk;
 use voice_gateway::application::orders::Directory;
-use voice_gateway::application::ports::{Admission, Arrival, Facts, TenantError, Tenants};
+use voice_gateway::application::ports::{Admission, Arrival, Facts, Subject, TenantError, Tenants};
 
 /// Longer than the pause that ends a turn, and than everything else.
 const SLOW: Duration = Duration::from_millis(1_900);
@@ -68,8 +69,9 @@ fn a_call() -> Vec<(CallId, TenantId, Fact)> {
 /// Serves the API over a desk that has heard of these calls.
 async fn served(facts: &[(CallId, TenantId, Fact)], close: &CancellationToken, tasks: &mut JoinSet<()>) -> SocketAddr {
     let desk = Arc::new(Desk::new("story"));
-    facts.iter().for_each(|(call, tenant, fact)| desk.publish(call, tenant, fact));
+    facts.iter().for_each(|(call, tenant, fact)| desk.publish(Subject::only(call, tenant), fact));
     let routes = api(ApiParts {
+        notices: Arc::new(NoticeBoard::new("notices")),
         auth: Auth::Off(Some(TenantId::new("virtual"))),
         desk,
         latency: Arc::default(),

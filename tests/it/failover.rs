@@ -13,9 +13,8 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::house::{House, plugins_dir, recording};
-use vg_tests::lab::{Asterisk, SipCaller};
+use vg_tests::lab::{Asterisk, Redis, SipCaller};
 use vg_tests::program;
-use vg_tests::redis::Redis;
 
 const SOON: Duration = Duration::from_secs(8);
 /// A program compiles its plugins first.
@@ -33,7 +32,7 @@ struct Scene {
 impl Scene {
     async fn new() -> Self {
         let (asterisk, agent) = (Asterisk::start().await.unwrap(), Orchestrator::start(Shape::Sse).await);
-        Self { asterisk, redis: Redis::start().unwrap(), agent }
+        Self { asterisk, redis: Redis::start().await.unwrap(), agent }
     }
 
     fn config(&self, instance: &str, app: &str) -> String {
@@ -53,8 +52,23 @@ impl Scene {
         house
     }
 
-    async fn nothing_is_left(&self) {
+    /// A gateway with a caller who was greeted, and another one that could go on with the call.
+    async fn under_way(&self) -> (Gateway, House, SipCaller) {
+        let (first, second) = (Gateway::start(self).await, self.survivor().await);
+        tokio::time::sleep(SETTLED).await;
+        let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
+        caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+        is_told_all(&mut caller).await;
+        (first, second, caller)
+    }
+
+    /// The caller goes, and nothing is left of the call anywhere.
+    async fn ends_well(self, mut house: House, caller: SipCaller) {
+        caller.hang_up().await.unwrap();
+        assert_eq!(ended(&mut house).await, EndCause::CallerHungUp);
+        house.holds_nothing(SOON).await.unwrap();
         self.asterisk.holds_nothing(SOON).await.unwrap();
+        house.stop().await;
     }
 }
 
@@ -111,14 +125,20 @@ impl Drop for Gateway {
     }
 }
 
-async fn greeted(caller: &mut SipCaller) {
-    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+/// Whatever is being said to the caller is said to its end.
+async fn is_told_all(caller: &mut SipCaller) {
     caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
 }
 
 async fn says(caller: &mut SipCaller, name: &str) -> Instant {
     let sound = vg_media::resample::convert(&recording(name).unwrap(), 16_000, 8_000).unwrap();
     caller.say(&sound).await.unwrap()
+}
+
+/// The caller asks for the time, and is answered.
+async fn asks(caller: &mut SipCaller) {
+    let asked = says(caller, "time.wav").await;
+    caller.hears_speech(asked, SOON).await.unwrap();
 }
 
 async fn until(what: &str, within: Duration, condition: impl Fn() -> bool) {
@@ -133,6 +153,13 @@ async fn adopted(house: &mut House) -> Duration {
     house.fact("an adoption", |_, fact| if let Fact::Adopted { silent, .. } = fact { Some(*silent) } else { None }).await.unwrap()
 }
 
+/// A turn whose question was heard and that has an answer; its number.
+async fn turn_about_the_time(house: &mut House) -> u32 {
+    let turn = house.fact("a turn", |_, fact| if let Fact::Turn(turn) = fact { Some(turn.clone()) } else { None }).await.unwrap();
+    assert!(turn.heard.as_str().contains("time") && !turn.said.is_empty(), "{turn:?}");
+    turn.turn.0
+}
+
 async fn ended(house: &mut House) -> EndCause {
     let fact = |fact: &Fact| if let Fact::Ended(outcome) = fact { Some(outcome.cause) } else { None };
     house.fact("the end", |_, told| fact(told)).await.unwrap()
@@ -141,14 +168,9 @@ async fn ended(house: &mut House) -> EndCause {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_whose_gateway_is_killed_is_answered_by_another_one_in_the_same_conversation() {
     let scene = Scene::new().await;
-    let first = Gateway::start(&scene).await;
-    let mut second = scene.survivor().await;
-    tokio::time::sleep(SETTLED).await;
-    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
-    greeted(&mut caller).await;
-    let asked = says(&mut caller, "time.wav").await;
-    caller.hears_speech(asked, SOON).await.unwrap();
-    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    let (first, mut second, mut caller) = scene.under_way().await;
+    asks(&mut caller).await;
+    is_told_all(&mut caller).await;
 
     // The second question is asked, and has no answer yet.
     scene.agent.brain.trouble([Trouble::Deaf]);
@@ -161,34 +183,22 @@ async fn a_question_whose_gateway_is_killed_is_answered_by_another_one_in_the_sa
     let heard = caller.hears_speech(died, SOON).await.unwrap();
     println!("silence at the caller: {:?}", heard.duration_since(died));
     assert!(heard.duration_since(died) <= Duration::from_secs(2));
-    let turn =
-        second.fact("a turn", |_, fact| if let Fact::Turn(turn) = fact { Some(turn.clone()) } else { None }).await.unwrap();
-    assert_eq!(turn.turn.0, 2);
-    assert!(turn.heard.as_str().contains("time") && !turn.said.is_empty(), "{turn:?}");
+    assert_eq!(turn_about_the_time(&mut second).await, 2);
     let seen = scene.agent.brain.seen();
     assert_eq!(seen.opened.len(), 1, "one conversation");
     let ids: Vec<_> = seen.turns.iter().map(|turn| turn["turn_id"].clone()).collect();
     assert_eq!(ids.last(), Some(&serde_json::json!(2)), "{ids:?}");
-    caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
+    is_told_all(&mut caller).await;
 
     // It goes on.
-    let asked = says(&mut caller, "time.wav").await;
-    caller.hears_speech(asked, SOON).await.unwrap();
-    caller.hang_up().await.unwrap();
-    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
-    second.holds_nothing(SOON).await.unwrap();
-    scene.nothing_is_left().await;
-    second.stop().await;
+    asks(&mut caller).await;
+    scene.ends_well(second, caller).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_wakes_after_ten_seconds_speaks_to_nobody_and_hangs_nobody_up() {
     let scene = Scene::new().await;
-    let first = Gateway::start(&scene).await;
-    let mut second = scene.survivor().await;
-    tokio::time::sleep(SETTLED).await;
-    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
-    greeted(&mut caller).await;
+    let (first, mut second, mut caller) = scene.under_way().await;
 
     first.signal("-STOP");
     adopted(&mut second).await;
@@ -204,20 +214,13 @@ async fn a_gateway_that_wakes_after_ten_seconds_speaks_to_nobody_and_hangs_nobod
     println!("the one that woke let go after {:?}", begun.elapsed());
     assert_eq!(first.metric("vg_calls_live").await, Some(0.0));
     // The caller talks to the second one, and to nobody else.
-    let asked = says(&mut caller, "time.wav").await;
-    caller.hears_speech(asked, SOON).await.unwrap();
-    let turn =
-        second.fact("a turn", |_, fact| if let Fact::Turn(turn) = fact { Some(turn.clone()) } else { None }).await.unwrap();
-    assert!(turn.heard.as_str().contains("time"), "{turn:?}");
+    asks(&mut caller).await;
+    turn_about_the_time(&mut second).await;
     assert_eq!(scene.agent.brain.seen().turns.len(), 1, "asked once");
     let media: Vec<String> =
         scene.asterisk.channels().await.unwrap().into_iter().filter(|name| name.starts_with("UnicastRTP")).collect();
     assert_eq!((media.len(), scene.asterisk.bridges().await.unwrap().len()), (1, 1), "{media:?}");
-    caller.hang_up().await.unwrap();
-    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
-    second.holds_nothing(SOON).await.unwrap();
-    scene.nothing_is_left().await;
-    second.stop().await;
+    scene.ends_well(second, caller).await;
 }
 
 async fn answers(gateway: &Gateway) -> Option<f64> {
@@ -228,27 +231,17 @@ async fn answers(gateway: &Gateway) -> Option<f64> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
     let scene = Scene::new().await;
-    let first = Gateway::start(&scene).await;
-    let mut second = scene.survivor().await;
-    tokio::time::sleep(SETTLED).await;
-    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
-    greeted(&mut caller).await;
+    let (mut first, mut second, mut caller) = scene.under_way().await;
     first.signal("-TERM");
     let stopped = Instant::now();
     assert_eq!(adopted(&mut second).await.as_millis() / 1_000, 0, "the caller has hardly noticed");
     println!("handed on {:?} after the signal", stopped.elapsed());
-    let mut first = first;
     let gone = async {
         while first.process.try_wait().unwrap().is_none() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
-    let asked = says(&mut caller, "time.wav").await;
-    caller.hears_speech(asked, SOON).await.unwrap();
-    caller.hang_up().await.unwrap();
-    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
-    second.holds_nothing(SOON).await.unwrap();
-    scene.nothing_is_left().await;
-    second.stop().await;
+    asks(&mut caller).await;
+    scene.ends_well(second, caller).await;
 }

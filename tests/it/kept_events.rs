@@ -213,7 +213,8 @@ async fn a_gateway_that_is_killed_in_its_calls_tells_kafka_later_what_its_disk_h
         assert_eq!(*numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "of {call} none is missing, all in order");
     }
     let mut expected = on_disk.clone();
-    (ids.sort(), expected.sort());
+    ids.sort();
+    expected.sort();
     assert_eq!(ids, expected);
     println!(
         "{rounds} kills in {heard} calls: {} events on the disk, each in kafka ({doubles} doubles by the same id)",

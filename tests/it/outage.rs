@@ -99,7 +99,7 @@ async fn vendors_that_are_killed_cost_nobody_the_call_or_long_silence() {
 
     // Whoever calls now is served by those who are first.
     let end_ms = scene.now_ms() - CYCLE.as_millis() as u32;
-    scene.hang_up(0..calls, calls);
+    scene.hang_up(0..calls);
     scene.wait_for("vg_calls_live", 0.0, Duration::from_secs(30)).await.unwrap();
     let before = [&scene.ear, &scene.mouth, &scene.backup].map(|vendor| vendor.connections());
     scene.ring(calls..calls + NEW).await.unwrap();

@@ -51,7 +51,6 @@ impl Storm {
             self.scene.asterisk.ring(self.next);
             self.up.push_back((self.next, Instant::now()));
             self.next += 1;
-            self.scene.let_speak();
             while self.up.front().is_some_and(|(_, since)| since.elapsed() >= CALL) {
                 self.hang_up_first();
             }
@@ -60,7 +59,6 @@ impl Storm {
 
     fn hang_up_first(&mut self) {
         if let Some((caller, _)) = self.up.pop_front() {
-            self.scene.callers.end(caller % CALLERS);
             self.scene.asterisk.hang_up(caller);
         }
     }

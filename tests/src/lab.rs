@@ -26,7 +26,8 @@
 //! `vg-test-0` to `vg-test-9`, `200` echo, `201` a tone of 1004 Hz, `202` rings for ever, `203` busy. A transfer goes to `people,human`, which
 //! answers with the tone; a caller whom no gateway takes hears an announcement.
 //!
-//! [`Kafka`] is a real one as well, with ports and a folder of its own, to be killed, stopped and started again.
+//! [`Kafka`] and [`Redis`] are real ones as well, with ports and folders of their own, to be killed, stopped and started again; a [`Proxy`] before any of
+//! them is slow, stuck or cut.
 
 mod asterisk;
 mod callee;
@@ -36,13 +37,15 @@ mod issued;
 mod kafka;
 mod listen;
 mod operator;
-mod proxy;
 pub mod prompts;
+mod proxy;
+mod redis;
 mod service;
 mod sound;
 mod voice;
 pub mod wire;
 
+pub use self::redis::{Cluster, Login, Redis, Sentinels};
 pub use asterisk::{Ari, Asterisk, Connections};
 pub use callee::SipCallee;
 pub use caller::{CallRecord, EndedBy, Ringing, SipCaller, SipLine};
@@ -51,7 +54,7 @@ pub use issued::Issued;
 pub use kafka::{Kafka, Record, consume};
 pub use listen::{Likeness, Sameness, compare, likeness, rms, tone_share};
 pub use operator::{Line, Operator};
-pub use proxy::Proxy;
+pub use proxy::{Passage, Proxy};
 pub use sound::Pacing;
 pub use voice::Voice;
 

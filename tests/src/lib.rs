@@ -11,8 +11,6 @@ pub mod house;
 pub mod lab;
 pub mod load;
 pub mod program;
-pub mod proxy;
-pub mod redis;
 pub mod rig;
 pub mod scene;
 pub mod tls;

@@ -6,6 +6,7 @@ pub mod api;
 pub mod asterisk;
 pub mod beside;
 pub mod callers;
+pub mod fleet;
 pub mod floor;
 pub mod gateway;
 pub mod marks;

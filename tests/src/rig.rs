@@ -257,6 +257,7 @@ impl Rig {
             hearing,
             speaking,
             breakers: Arc::new(Breakers::new(Arc::new(Observations(Arc::clone(&shared))))),
+            masks: None,
             agent,
             facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),

@@ -24,7 +24,7 @@ pub fn demo(ctx: &Context, options: &[&str]) -> Result<()> {
     let asterisk = options.contains(&"--asterisk");
     setup::require(ctx, setup::BUILD)?;
     let failing: &[&str] = if options.contains(&"--chaos") { &["stt-http", "tts-http"] } else { &[] };
-    let needed = ["tts-local", "stt-local"].into_iter().chain(failing.iter().copied()).chain(chosen.plugins());
+    let needed = ["tts-local", "stt-local", "pci-mask"].into_iter().chain(failing.iter().copied()).chain(chosen.plugins());
     plugins::build(ctx, &needed.collect::<Vec<_>>())?;
     let mut build = ctx.cargo();
     build.args(["build", "--quiet", "--package", "voice-gateway"]);

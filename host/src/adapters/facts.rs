@@ -20,6 +20,7 @@ impl Facts for LogFacts {
             Fact::Agent(profile) => tracing::info!(%call, %tenant, agent = profile.id, "agent known"),
             Fact::Hearing { turn, .. } => tracing::trace!(%call, %tenant, %turn, "hearing"),
             Fact::Heard { turn, .. } => tracing::info!(%call, %tenant, %turn, "heard"),
+            Fact::Withheld { turn } => tracing::warn!(%call, %tenant, %turn, "words withheld: they could not be masked"),
             Fact::NotUnderstood { turn } => tracing::info!(%call, %tenant, %turn, "not understood"),
             Fact::Saying { utterance, .. } => tracing::debug!(%call, %tenant, %utterance, "saying"),
             Fact::Filler { turn, .. } => tracing::info!(%call, %tenant, %turn, "filler"),

@@ -1,6 +1,7 @@
 //! Speech plugins as listeners and speakers of calls: loaded, permitted, opened under a grant, counted, and replaced while calls run.
 
 mod changes;
+mod masks;
 mod outcomes;
 mod permits;
 mod records;
@@ -11,6 +12,7 @@ mod stamp;
 mod standing;
 
 pub use changes::ChangeError;
+pub use masks::PluginMasks;
 pub use shelf::Stocked;
 pub use stamp::Stamp;
 pub use standing::{Absent, Held, Holding, Standing};
@@ -142,6 +144,9 @@ impl Plugins {
         let kind = standing.plugin.descriptor().kind;
         if kind != kind_of(rung.role) {
             return vec![Fault { path: ".plugin".to_owned(), what: format!("is a plugin of kind {}", kind.as_str()) }];
+        }
+        if rung.role == Role::Masking {
+            return Vec::new();
         }
         let mut faults = self.permits.faults(&rung.provider, &standing);
         let formats = &standing.plugin.descriptor().formats;
@@ -301,6 +306,7 @@ fn kind_of(role: Role) -> Kind {
     match role {
         Role::Hearing => Kind::Stt,
         Role::Speaking => Kind::Tts,
+        Role::Masking => Kind::Mask,
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use vg_domain::ids::PluginId;
+use vg_domain::mask::Mode;
 use vg_plugin_host::policy::Policy;
 use vg_plugin_store::{NewPlugin, PluginName};
 
@@ -32,6 +33,8 @@ pub struct Settings {
     needed: Arc<Needed>,
     source: Source,
     policy: Option<PathBuf>,
+    /// Who masks where a tenant says nothing, and whether nobody is served without.
+    masker: Option<(PluginId, bool)>,
     /// Held while a change is taken over: one at a time.
     seen: Mutex<Seen>,
     /// Held for a moment only.
@@ -84,7 +87,8 @@ impl Settings {
             }
         };
         let policy = config.plugins.policy.clone();
-        Ok(Self { plugins, needed, source, policy, seen: Mutex::default(), known: Mutex::default() })
+        let masker = config.pci.plugin.clone().map(|plugin| (plugin, config.pci.mode == Mode::Strict));
+        Ok(Self { plugins, needed, source, policy, masker, seen: Mutex::default(), known: Mutex::default() })
     }
 
     /// The tenants as they are now and will be.
@@ -175,7 +179,8 @@ impl Settings {
         match &self.source {
             Source::Folder(folder) => {
                 let draft = folder.read();
-                let needed = draft.plugins();
+                let mut needed = draft.plugins();
+                needed.extend(self.masker_needed());
                 if shelf_changed || needed != self.needed() {
                     let taken = self.stock(needed, &mut faults);
                     self.count_if(shelf_changed, "plugins", taken);
@@ -185,7 +190,8 @@ impl Settings {
             }
             Source::Remote(remote) => {
                 if shelf_changed {
-                    let taken = self.stock(self.needed(), &mut faults);
+                    let needed = self.needed().into_iter().chain(self.masker_needed()).collect();
+                    let taken = self.stock(needed, &mut faults);
                     self.count_if(true, "plugins", taken);
                     remote.review_again();
                 }
@@ -208,7 +214,16 @@ impl Settings {
                 settings.webhooks.iter().filter_map(|webhook| Some((webhook, sinks::lack(&self.plugins, settings, webhook)?)));
             lacking.map(|(webhook, lack)| format!("{}: events.webhooks: {}: {lack}", settings.tenant, webhook.name))
         });
-        lines.chain(webhooks).collect()
+        let masker = self.masker.iter().map(|(masker, _)| (masker, self.plugins.state(masker)));
+        let masker = masker.filter(|(_, state)| *state != "ready");
+        let masker = masker.map(|(masker, code)| format!("pci.plugin: {masker} cannot serve: {code}"));
+        lines.chain(webhooks).chain(masker).collect()
+    }
+
+    /// One that lies in the folder is there in any case, and one that is missing makes nobody unready who can do without.
+    fn masker_needed(&self) -> Option<PluginId> {
+        let (masker, strict) = self.masker.as_ref()?;
+        (*strict || masker.plain() != masker.as_str()).then(|| masker.clone())
     }
 
     /// Looks at the files each second, at SIGHUP and when it is wished, until `stop`.

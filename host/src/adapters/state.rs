@@ -20,7 +20,7 @@ pub use check::{Report, check};
 pub use standing::{StateHealth, StateReadings};
 
 use crate::adapters::tally::Tally;
-use crate::application::ports::{Adoptable, CallSnapshot, CallStates, Holder, Lease};
+use crate::application::ports::{Adoptable, CallSnapshot, CallStates, Holder, Lease, Notices};
 use crate::config::State;
 use held::Held;
 use leases::Leases;
@@ -63,11 +63,11 @@ pub struct RedisStates {
 }
 
 impl RedisStates {
-    /// Nothing is connected before [`run`](Self::run).
+    /// Nothing is connected before [`run`](Self::run). `notices`: who hears when Redis goes and when it is back.
     ///
     /// # Errors
     /// Where the file of authorities cannot be read.
-    pub fn new(state: &State, about: About) -> anyhow::Result<Arc<Self>> {
+    pub fn new(state: &State, about: About, notices: Arc<dyn Notices>) -> anyhow::Result<Arc<Self>> {
         let boot = uuid::Uuid::now_v7().simple().to_string();
         let holder = Holder { instance: about.instance.as_str().into(), boot: boot.into() };
         Ok(Arc::new(Self {
@@ -76,7 +76,7 @@ impl RedisStates {
             ended: state.ended,
             linker: Linker::new(state)?,
             held: Held::new(),
-            standing: Standing::default(),
+            standing: Standing::new(notices),
             claims: Tally::default(),
             lease: watch::Sender::new(Lease::Unknown),
             adoptable: watch::Sender::new(Arc::default()),

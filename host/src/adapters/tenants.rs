@@ -31,6 +31,8 @@ pub enum Role {
     Hearing,
     /// It speaks.
     Speaking,
+    /// It masks card data.
+    Masking,
 }
 
 impl Role {
@@ -39,6 +41,7 @@ impl Role {
         match self {
             Self::Hearing => "hearing",
             Self::Speaking => "speaking",
+            Self::Masking => "pci",
         }
     }
 }

@@ -255,8 +255,8 @@ fn read(snapshot: &CallSnapshot) -> Result<(Resume, Memory), &'static str> {
 }
 
 fn gap(found: &Found, snapshot: &CallSnapshot) -> Gap {
-    let before = if found.lapsed { LAPSED_AFTER } else { Duration::ZERO };
-    let silent = if found.lapsed { before + now().saturating_duration_since(found.since) } else { Duration::ZERO };
+    // Whoever offers a call goes on with it until it is taken.
+    let silent = if found.lapsed { LAPSED_AFTER + now().saturating_duration_since(found.since) } else { Duration::ZERO };
     let kept = SystemTime::now().duration_since(snapshot.updated_at).unwrap_or_default();
     Gap { unkept: kept.saturating_sub(silent).min(UNKEPT_MAX), silent }
 }

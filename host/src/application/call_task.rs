@@ -17,10 +17,11 @@ use super::hearing::Listener;
 use super::keeping::Keeper;
 use super::limits;
 use super::line::{Act, Done, Line};
+use super::masking::mask;
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
-    Agent, AgentEvent, CallStates, ConversationRequest, Epoch, Facts, Fall, Hearing, HearingRequest, LegEvent, MediaLeg,
+    Agent, AgentEvent, CallStates, ConversationRequest, Epoch, Facts, Fall, Hearing, HearingRequest, LegEvent, Masks, MediaLeg,
     MouthCommand, Observation, Observe, Sequence, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
 };
 use super::prompt::{Emergency, Prompt};
@@ -41,7 +42,6 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::call::{Call, CallAction, CallInput};
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
-use vg_domain::mask::Mask;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
 use vg_domain::tenant::TenantSettings;
@@ -56,6 +56,8 @@ pub struct Services {
     pub speaking: Arc<dyn Speaking>,
     /// Which of the tenants' providers are worth asking.
     pub breakers: Arc<Breakers>,
+    /// Who masks beside the built-in mask; none: nobody.
+    pub masks: Option<Arc<dyn Masks>>,
     /// Answers.
     pub agent: Arc<dyn Agent>,
     /// Facts of calls, to the outside.
@@ -91,7 +93,8 @@ pub struct CallTask {
     language: String,
     services: Services,
     call: Call,
-    mask: Mask,
+    /// Who masks, where the tenant has somebody.
+    masked_by: Option<PluginId>,
     line: Line,
     listener: Listener,
     shadow: Option<Box<Shadow>>,
@@ -126,6 +129,7 @@ impl CallTask {
     /// A call of a tenant whose settings are known.
     pub fn new(services: Services, leg: CallLeg, settings: Arc<TenantSettings>, orders: mpsc::Receiver<Ordered>) -> Self {
         let rate_hz = 16_000;
+        let (mask, masked_by) = mask(services.masks.as_ref(), &settings);
         let CallLeg { call, parties, names, telephony, events, watcher } = leg;
         let tenant = settings.tenant.clone();
         let keeper = Keeper::new(services.states.clone(), &call, &tenant, &parties, names, Epoch::FIRST);
@@ -147,8 +151,8 @@ impl CallTask {
             seat: Seat::default(),
         };
         Self {
-            call: Call::new(Arc::clone(&settings), Arc::clone(&parties)),
-            mask: Mask::new(),
+            call: Call::new(Arc::clone(&settings), Arc::clone(&parties)).masked_by(mask),
+            masked_by,
             shadow: shadow(&services, &settings, &hearing),
             line: Line::new(telephony, Arc::clone(&services.facts)),
             listener: Listener::new(
@@ -330,6 +334,8 @@ impl CallTask {
                 self.emit(fact);
             }
             CallAction::Emit(fact) => self.emit(fact),
+            // Whoever records the call may act on it.
+            CallAction::MaskingBegins | CallAction::MaskingEnds => {}
             CallAction::SpeculationJudged(outcome) => self.services.observe.observe(&Observation::SpeculationJudged(outcome)),
             CallAction::EndJudged(end) => {
                 let (tenant, plugin) = (self.settings.tenant.clone(), self.heard_by());

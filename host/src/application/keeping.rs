@@ -139,6 +139,7 @@ impl Kept {
             }
             Fact::Hearing { .. }
             | Fact::NotUnderstood { .. }
+            | Fact::Withheld { .. }
             | Fact::Filler { .. }
             | Fact::Interrupted { .. }
             | Fact::Shadowed(_)

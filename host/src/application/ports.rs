@@ -7,6 +7,8 @@ mod agent;
 mod arrival;
 mod desk;
 mod dialling;
+mod masking;
+mod notices;
 mod speech;
 mod state;
 
@@ -15,6 +17,8 @@ pub use agent::*;
 pub use arrival::*;
 pub use desk::*;
 pub use dialling::*;
+pub use masking::*;
+pub use notices::*;
 pub use speech::*;
 pub use state::*;
 

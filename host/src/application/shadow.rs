@@ -68,6 +68,12 @@ impl Shadow {
         })
     }
 
+    /// The same, with this mask.
+    pub(super) fn masked_by(mut self, mask: Mask) -> Self {
+        self.mask = mask;
+        self
+    }
+
     /// Rate of the sound that will come, for sessions opened from now on.
     pub(super) fn set_rate_hz(&mut self, rate_hz: u32) {
         self.request.rate_hz = rate_hz;

@@ -4,6 +4,7 @@ mod agent;
 
 use super::http::RawHttp;
 use super::kafka::RawKafka;
+use super::pci::RawPci;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use vg_domain::ids::TenantId;
+use vg_domain::mask::Mode;
 use vg_media::Silence;
 
 #[derive(Debug, Default, Deserialize)]
@@ -32,6 +34,7 @@ pub(super) struct RawConfig {
     recording: RawRecording,
     audit: RawAudit,
     events: RawEvents,
+    pci: RawPci,
     plugins: RawPlugins,
     tenants: RawTenants,
     state: RawState,
@@ -222,7 +225,11 @@ impl RawConfig {
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
         config.audit.dir = self.audit.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.events.resolve(&mut config.events, faults);
+        self.pci.resolve(&mut config.pci, faults);
         self.plugins.resolve(&mut config, faults);
+        if config.pci.mode == Mode::Strict && config.plugins.record.is_some() {
+            faults.add("plugins.record", "writes down what callers say as it was said: not where pci.mode is strict");
+        }
         self.log.resolve(&mut config, faults);
         config.kafka = self.kafka.resolve(environment, faults);
         if config.kafka.is_some() && config.events.dir.is_none() {

@@ -4,6 +4,7 @@ use crate::adapters::audit::Trail;
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
 use crate::adapters::http::{self, ApiParts, ApiRoutes, Certificate, Operators, Tickets};
 use crate::adapters::latency::Latency;
+use crate::adapters::notices::NoticeBoard;
 use crate::adapters::settings::{self, Settings};
 use crate::application::desk::Desk;
 use crate::application::ports::{Orders, Originator, Tenants};
@@ -32,6 +33,7 @@ pub(super) struct Behind {
     pub(super) settings: Arc<Settings>,
     pub(super) tickets: Arc<Tickets>,
     pub(super) trail: Option<Arc<Trail>>,
+    pub(super) notices: Arc<NoticeBoard>,
     pub(super) drain: CancellationToken,
     pub(super) close: CancellationToken,
 }
@@ -87,7 +89,7 @@ impl Front {
 }
 
 fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
-    let Behind { desk, latency, orders, originator, tenants, settings, tickets, trail, drain, close } = behind;
+    let Behind { desk, latency, orders, originator, tenants, settings, tickets, trail, notices, drain, close } = behind;
     ApiParts {
         auth,
         desk,
@@ -99,6 +101,7 @@ fn parts(config: &Config, auth: Auth, behind: Behind) -> ApiParts {
         operators: if config.http.admin_bind.is_some() { Operators::Apart } else { Operators::Here },
         tickets,
         trail,
+        notices,
         drain,
         close,
         requests_per_s: config.http.requests_per_s,

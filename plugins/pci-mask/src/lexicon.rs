@@ -114,7 +114,7 @@ const WORDS: &[(&str, Langs, Meaning)] = &[
     ("doscientos", ES, Hundreds(200)), ("doses", ES, Plural(2)), ("double", EN, Times(2)), ("doze", PT, Teen(12)),
     ("duas", PT, Digit(2)), ("duplo", PT, Times(2)), ("duzentos", PT, Hundreds(200)), ("e", PT, And), ("eh", ALL, Filler),
     ("eight", EN, Digit(8)), ("eighteen", EN, Teen(18)), ("eights", EN, Plural(8)), ("eighty", EN, Tens(80)),
-    ("el", ES, Filler), ("eleven", EN, Teen(11)), ("elo", PT, Cue(Topic::Card)), ("em", EN, Filler),
+    ("el", ES, Filler), ("eleitor", PT, Cue(Topic::Other)), ("eleven", EN, Teen(11)), ("elo", PT, Cue(Topic::Card)), ("em", EN, Filler),
     ("employee", EN, Cue(Topic::Other)), ("ending", EN, Ending), ("ends", EN, Ending), ("enero", ES, Month),
     ("entao", PT, Filler), ("entonces", ES, Filler), ("er", EN, Filler), ("errei", PT, Correction), ("espera", IB, Pause),
     ("espere", IB, Pause), ("este", ES, Filler), ("euros", ALL, Unit), ("expediente", ES, Cue(Topic::Other)),

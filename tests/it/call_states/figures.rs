@@ -15,10 +15,7 @@ const WRITES_PER_CALL_S: f64 = 38.0 / 180.0;
 
 #[tokio::test]
 async fn a_call_second_of_writing_costs_little() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let gateway = Gateway::of("a", &server);
     gateway.is_up().await;
     gateway.has_its_lease().await;

@@ -1,6 +1,6 @@
 use super::*;
 use vg_tests::house::{House, recording};
-use vg_tests::proxy::{Passage, TcpProxy};
+use vg_tests::lab::{Passage, Proxy};
 
 const QUIET: Duration = Duration::from_millis(1_500);
 
@@ -11,11 +11,8 @@ async fn is(house: &House, state: &str) {
 /// Redis is stuck, then dead, then back, within one conversation; another call begins meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_notice_nothing_of_what_becomes_of_redis() {
-    if no_redis() {
-        return;
-    }
-    let mut server = Redis::start().unwrap();
-    let proxy = TcpProxy::to(server.port()).await.unwrap();
+    let mut server = Redis::start().await.unwrap();
+    let proxy = Proxy::to(server.port()).await.unwrap();
     let toml = format!("instance = \"a\"\n[state]\nredis = \"redis://127.0.0.1:{}\"", proxy.port());
     let house = House::with(&toml).await.unwrap();
     is(&house, "up").await;
@@ -43,7 +40,7 @@ async fn callers_notice_nothing_of_what_becomes_of_redis() {
     other.hang_up().await.1.unwrap();
     assert!(house.running().readiness().state.unwrap().unwritten >= 1);
 
-    server.restart().unwrap();
+    server.restart().await.unwrap();
     proxy.set(Passage::Open);
     is(&house, "up").await;
     let mut redis = server.connect().await.unwrap();

@@ -1,5 +1,5 @@
 use super::*;
-use vg_tests::proxy::{Passage, TcpProxy};
+use vg_tests::lab::{Passage, Proxy};
 
 /// Nobody who tells how a call stands may notice anything.
 const AT_ONCE: Duration = Duration::from_millis(50);
@@ -12,10 +12,7 @@ fn keep_at_once(gateway: &Gateway, snapshot: CallSnapshot) {
 
 #[tokio::test]
 async fn a_redis_that_died_is_told_everything_when_it_is_back() {
-    if no_redis() {
-        return;
-    }
-    let mut server = Redis::start().unwrap();
+    let mut server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     for call in ["silent", "speaking", "ending"] {
         gateway.states.keep(snapshot(call, 1));
@@ -28,7 +25,7 @@ async fn a_redis_that_died_is_told_everything_when_it_is_back() {
     }
     keep_at_once(&gateway, ended("ending"));
     keep_at_once(&gateway, snapshot("new", 1));
-    server.restart().unwrap();
+    server.restart().await.unwrap();
     gateway.is_up().await;
     let mut redis = server.connect().await.unwrap();
     turn_is_there(&mut redis, "speaking", 20).await;
@@ -42,15 +39,14 @@ async fn a_redis_that_died_is_told_everything_when_it_is_back() {
     let outages: u64 = gateway.states.readings().outages.iter().map(|(_, count)| count).sum();
     assert!(outages >= 1);
     assert_eq!(gateway.writes("dropped"), 0);
+    let told: Vec<&str> = gateway.notices.all().iter().map(|noted| noted.notice.kind()).collect();
+    assert_eq!(told, ["state.lost", "state.back"], "once each, however many tries it took");
     gateway.stop().await;
 }
 
 #[tokio::test]
 async fn a_redis_that_stands_still_holds_nobody_up_and_overwrites_nothing_when_it_goes_on() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
@@ -78,11 +74,8 @@ async fn a_redis_that_stands_still_holds_nobody_up_and_overwrites_nothing_when_i
 
 #[tokio::test]
 async fn a_connection_that_swallows_everything_is_given_up() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
-    let proxy = TcpProxy::to(server.port()).await.unwrap();
+    let server = Redis::start().await.unwrap();
+    let proxy = Proxy::to(server.port()).await.unwrap();
     let (gateway, mut redis) = (Gateway::at("a", proxy.port()), server.connect().await.unwrap());
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
@@ -101,11 +94,8 @@ async fn a_connection_that_swallows_everything_is_given_up() {
 
 #[tokio::test]
 async fn a_slow_redis_gets_less_often_what_changes_often() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
-    let proxy = TcpProxy::to(server.port()).await.unwrap();
+    let server = Redis::start().await.unwrap();
+    let proxy = Proxy::to(server.port()).await.unwrap();
     let (gateway, mut redis) = (Gateway::at("a", proxy.port()), server.connect().await.unwrap());
     gateway.is_up().await;
     proxy.set(Passage::Slow(Duration::from_millis(100)));
@@ -122,10 +112,7 @@ async fn a_slow_redis_gets_less_often_what_changes_often() {
 
 #[tokio::test]
 async fn after_a_flush_everything_that_lives_is_written_again() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.has_its_lease().await;
     for call in 0..300 {
@@ -142,10 +129,7 @@ async fn after_a_flush_everything_that_lives_is_written_again() {
 
 #[tokio::test]
 async fn a_full_redis_is_no_reason_to_forget_anything() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.is_up().await;
     let mut set = async |memory: &str| {

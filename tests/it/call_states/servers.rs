@@ -1,17 +1,13 @@
 use super::*;
-use vg_tests::lab::Issued;
-use vg_tests::redis::{Cluster, Login, Sentinels};
+use vg_tests::lab::{Cluster, Issued, Login, Sentinels};
 use voice_gateway::adapters::state::check;
 
 #[tokio::test]
 async fn a_user_of_the_access_list_writes_by_tls() {
-    if no_redis() {
-        return;
-    }
     let issued = Issued::to("127.0.0.1").unwrap();
     let rules = "~vg:* -@all +get +set +del +evalsha +script|load +sadd +srem +scard +smembers +pexpire +zadd +zrem +zremrangebyscore \
                  +hset +hdel +hgetall +info +config|get";
-    let server = Redis::guarded(&issued, Login { user: "gateway", password: "hush", rules }).unwrap();
+    let server = Redis::guarded(&issued, Login { user: "gateway", password: "hush", rules }).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, &issued.authority).unwrap();
@@ -41,10 +37,7 @@ async fn a_user_of_the_access_list_writes_by_tls() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_master_dies_calls_go_on_with_the_one_that_sentinels_choose() {
-    if no_redis() {
-        return;
-    }
-    let mut redis = Sentinels::start().unwrap();
+    let mut redis = Sentinels::start().await.unwrap();
     let gateway = Gateway::start("a", &redis.toml(), &[]);
     gateway.states.keep(snapshot("silent", 1));
     gateway.states.keep(snapshot("speaking", 1));
@@ -53,7 +46,7 @@ async fn when_the_master_dies_calls_go_on_with_the_one_that_sentinels_choose() {
     redis.servers[0].kill9().unwrap();
     gateway.is_away().await;
     gateway.states.keep(snapshot("speaking", 2));
-    redis.wait_for_failover().unwrap();
+    redis.wait_for_failover().await.unwrap();
     gateway.is_up().await;
     let mut new = redis.servers[1].connect().await.unwrap();
     turn_is_there(&mut new, "speaking", 2).await;
@@ -64,10 +57,7 @@ async fn when_the_master_dies_calls_go_on_with_the_one_that_sentinels_choose() {
 
 #[tokio::test]
 async fn one_sentinel_that_stands_still_costs_a_try() {
-    if no_redis() {
-        return;
-    }
-    let redis = Sentinels::start().unwrap();
+    let redis = Sentinels::start().await.unwrap();
     redis.sentinels[0].pause().unwrap();
     let gateway = Gateway::start("a", &redis.toml(), &[]);
     gateway.states.keep(snapshot("call-1", 1));
@@ -78,10 +68,7 @@ async fn one_sentinel_that_stands_still_costs_a_try() {
 
 #[tokio::test]
 async fn a_cluster_has_each_call_where_its_name_belongs() {
-    if no_redis() {
-        return;
-    }
-    let cluster = Cluster::start().unwrap();
+    let cluster = Cluster::start().await.unwrap();
     let (a, b) = (Gateway::start("a", &cluster.toml(), &[]), Gateway::start("b", &cluster.toml(), &[]));
     a.has_its_lease().await;
     b.has_its_lease().await;
@@ -97,7 +84,7 @@ async fn a_cluster_has_each_call_where_its_name_belongs() {
         sizes.push(size);
     }
     assert!(sizes.iter().all(|size| *size > 60), "{nodes:?}: {sizes:?}");
-    assert!(cluster.ask(&["GET", "vg:{call-7}:state"]).unwrap().contains("\"agent_id\":\"turn-1\""));
+    assert!(cluster.ask(&["GET", "vg:{call-7}:state"]).await.unwrap().contains("\"agent_id\":\"turn-1\""));
     // Whoever dies there is found, and the call is claimed.
     b.settled().await;
     let dead = a.states.holder().clone();

@@ -1,5 +1,5 @@
 use super::*;
-use vg_tests::proxy::{Passage, TcpProxy};
+use vg_tests::lab::{Passage, Proxy};
 
 impl Gateway {
     /// It has seen the store for long enough to judge others.
@@ -25,10 +25,7 @@ fn id(call: &str) -> CallId {
 
 #[tokio::test]
 async fn the_calls_of_a_dead_gateway_are_told_within_moments_and_one_survivor_has_each() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let [dead, b, c] = ["a", "b", "c"].map(|name| Gateway::of(name, &server));
     for call in 0..20 {
         dead.states.keep(snapshot(&format!("call-{call:02}"), 3));
@@ -77,10 +74,7 @@ async fn the_calls_of_a_dead_gateway_are_told_within_moments_and_one_survivor_ha
 
 #[tokio::test]
 async fn who_lives_loses_no_call() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (a, b) = (Gateway::of("a", &server), Gateway::of("b", &server));
     a.states.keep(snapshot("call-1", 1));
     tokio::join!(a.has_its_lease(), b.has_its_lease());
@@ -94,10 +88,7 @@ async fn who_lives_loses_no_call() {
 
 #[tokio::test]
 async fn a_call_that_is_offered_is_claimed_from_one_that_lives_and_is_told() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (a, b) = (Gateway::of("a", &server), Gateway::of("b", &server));
     for call in ["call-1", "call-2"] {
         a.states.keep(snapshot(call, 1));
@@ -126,10 +117,7 @@ async fn a_call_that_is_offered_is_claimed_from_one_that_lives_and_is_told() {
 
 #[tokio::test]
 async fn a_gateway_that_is_started_anew_finds_the_calls_of_its_earlier_run() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let before = Gateway::of("a", &server);
     before.states.keep(snapshot("call-1", 1));
     before.has_its_lease().await;
@@ -144,10 +132,7 @@ async fn a_gateway_that_is_started_anew_finds_the_calls_of_its_earlier_run() {
 
 #[tokio::test]
 async fn of_two_of_one_name_the_second_takes_nothing() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let first = Gateway::of("a", &server);
     first.states.keep(snapshot("call-1", 1));
     first.has_its_lease().await;
@@ -163,11 +148,8 @@ async fn of_two_of_one_name_the_second_takes_nothing() {
 /// Redis flushed, killed, standing still, cut off from one or from all: nobody who lives is ever taken for dead.
 #[tokio::test]
 async fn whatever_becomes_of_redis_nobody_who_lives_is_taken_for_dead() {
-    if no_redis() {
-        return;
-    }
-    let mut server = Redis::start().unwrap();
-    let proxy = TcpProxy::to(server.port()).await.unwrap();
+    let mut server = Redis::start().await.unwrap();
+    let proxy = Proxy::to(server.port()).await.unwrap();
     let (a, b) = (Gateway::of("a", &server), Gateway::at("b", proxy.port()));
     a.states.keep(snapshot("call-a", 1));
     b.states.keep(snapshot("call-b", 1));
@@ -197,7 +179,7 @@ async fn whatever_becomes_of_redis_nobody_who_lives_is_taken_for_dead() {
         sleep(Duration::from_secs(2)).await;
         server.kill9().unwrap();
         sleep(Duration::from_secs(2)).await;
-        server.restart().unwrap();
+        server.restart().await.unwrap();
         tokio::join!(a.has_its_lease(), b.has_its_lease());
         sleep(Duration::from_secs(4)).await;
     };

@@ -2,10 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_call_lies_there_as_it_stands_and_is_listed_as_long_as_it_lives() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
@@ -37,10 +34,7 @@ async fn a_call_lies_there_as_it_stands_and_is_listed_as_long_as_it_lives() {
 
 #[tokio::test]
 async fn no_name_of_a_key_has_a_number_or_a_word_in_it() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
@@ -52,10 +46,7 @@ async fn no_name_of_a_key_has_a_number_or_a_word_in_it() {
 
 #[tokio::test]
 async fn of_a_thousand_calls_each_has_what_it_told_last() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     for turn in 1..=5 {
         for call in 0..1_000 {
@@ -74,10 +65,7 @@ async fn of_a_thousand_calls_each_has_what_it_told_last() {
 
 #[tokio::test]
 async fn what_is_left_is_written_when_the_gateway_stops() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.is_up().await;
     gateway.states.keep(snapshot("call-1", 1));
@@ -88,10 +76,7 @@ async fn what_is_left_is_written_when_the_gateway_stops() {
 
 #[tokio::test]
 async fn a_holder_of_an_earlier_epoch_writes_nothing_and_is_told() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (old, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     old.states.keep(snapshot("call-1", 1));
     let lost = old.states.lost(&CallId::new("call-1"));
@@ -111,10 +96,7 @@ async fn a_holder_of_an_earlier_epoch_writes_nothing_and_is_told() {
 /// A write that was held up on the way comes after one that was sent later: here the later one is written by hand.
 #[tokio::test]
 async fn a_write_that_comes_late_overwrites_nothing_newer() {
-    if no_redis() {
-        return;
-    }
-    let server = Redis::start().unwrap();
+    let server = Redis::start().await.unwrap();
     let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;

@@ -171,6 +171,11 @@ impl Brain {
         note(&mut self.seen.lock().unwrap());
     }
 
+    /// Of each conversation the turns that were asked, in their order.
+    pub fn turns_of_each(&self) -> Vec<Vec<u32>> {
+        self.conversations().values().map(|conversation| conversation.turns.keys().copied().collect()).collect()
+    }
+
     fn conversations(&self) -> MutexGuard<'_, HashMap<String, Conversation>> {
         self.conversations.lock().unwrap()
     }

@@ -99,8 +99,8 @@ async fn look_at_turns(options: &Options) -> Result<()> {
     let mut all = Vec::new();
     for hears in &options.hears {
         let latencies = Latencies::published().with_own_like(hears, turns::SPEAKS)?;
-        let mut scene = scene(options, calls, latencies, Agent::Elsewhere, |_| None).await?;
-        ring(options, &mut scene, calls).await;
+        let scene = scene(options, calls, latencies, Agent::Elsewhere, |_| None).await?;
+        ring(options, &scene, calls).await;
         let begun = Instant::now();
         // A caller speaks for some four seconds; three times as long is more than enough.
         let rounds = options.turns.div_ceil(calls.max(1) as u64) + 2;
@@ -109,7 +109,6 @@ async fn look_at_turns(options: &Options) -> Result<()> {
             if begun.elapsed() > patience {
                 bail!("too few turns in {patience:?}:\n{}", scene.gateway.log());
             }
-            scene.let_speak();
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         if let Some(offence) = scene.sim.offences().first() {
@@ -172,12 +171,11 @@ async fn scene(
 }
 
 /// All of them call; the last may be greeted still.
-async fn ring(options: &Options, scene: &mut Scene, calls: usize) {
+async fn ring(options: &Options, scene: &Scene, calls: usize) {
     for number in 0..calls {
         scene.asterisk.ring(number);
         let wait = Duration::from_secs_f64(1.0 / options.rate.max(1) as f64);
         tokio::time::sleep(wait).await;
-        scene.let_speak();
     }
 }
 
@@ -186,10 +184,10 @@ async fn run(options: &Options, calls: usize) -> Result<report::Report> {
         let (to_vendor, to_caller) = (Arc::clone(&callers.to_vendor), Arc::clone(&callers.to_caller));
         Some(Box::new(Marker { to_vendor, to_caller }) as Box<dyn Tap>)
     };
-    let mut scene = scene(options, calls, Latencies::published(), Agent::Builtin, marker).await?;
+    let scene = scene(options, calls, Latencies::published(), Agent::Builtin, marker).await?;
     let idle = used(scene.gateway.pid())?;
-    ring(options, &mut scene, calls).await;
-    settle(&mut scene, calls).await?;
+    ring(options, &scene, calls).await;
+    settle(&scene, calls).await?;
     let Scene { gateway, callers, sim, .. } = &scene;
     let window = measure(options, gateway, callers).await?;
     let beside = match options.api_rps {
@@ -226,10 +224,9 @@ impl Tap for Marker {
 }
 
 /// Waits until all calls are up.
-async fn settle(scene: &mut Scene, calls: usize) -> Result<()> {
+async fn settle(scene: &Scene, calls: usize) -> Result<()> {
     let begun = Instant::now();
     loop {
-        scene.let_speak();
         let up = scene.gateway.metric("vg_media_legs_live").await?;
         if up >= calls as f64 {
             // Greetings are over, and each caller has said something.
@@ -333,7 +330,7 @@ async fn bare_loop(options: &Options, callers: &Callers, calls: usize, out_share
     let mut line = String::new();
     BufReader::new(process.stdout.take().context("its output")?).read_line(&mut line)?;
     let address = line.trim().parse().context("the bare loop says where it is")?;
-    (0..calls).for_each(|caller| callers.begin(caller, address));
+    (0..calls).try_for_each(|caller| callers.begin(caller, address))?;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (before, begun) = (used(process.id())?, Instant::now());
     tokio::time::sleep(Duration::from_secs(options.seconds.min(10))).await;

@@ -1,18 +1,34 @@
-//! A TCP proxy between gateway and Asterisk that can be cut and mended.
+//! A TCP proxy before whatever a gateway speaks to: it can be slow, swallow everything, and be cut.
 
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+
+/// What becomes of what is sent through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passage {
+    /// It passes.
+    Open,
+    /// It passes so much later, each way.
+    Slow(Duration),
+    /// Connections are taken and stay, and nothing passes: what comes waits.
+    Stuck,
+    /// Every connection is broken, each new one at once.
+    Cut,
+}
 
 /// Dropping it cuts everything.
 #[derive(Debug)]
 pub struct Proxy {
     local: SocketAddr,
-    open: watch::Sender<bool>,
+    passage: watch::Sender<Passage>,
+    far: Arc<AtomicU16>,
     connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
@@ -23,10 +39,10 @@ impl Proxy {
     pub async fn to(port: u16) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let local = listener.local_addr()?;
-        let (open, opened) = watch::channel(true);
-        let connections = Arc::<AtomicUsize>::default();
-        let task = tokio::spawn(pass(listener, port, opened, Arc::clone(&connections)));
-        Ok(Self { local, open, connections, task })
+        let (passage, known) = watch::channel(Passage::Open);
+        let (far, connections) = (Arc::new(AtomicU16::new(port)), Arc::<AtomicUsize>::default());
+        let task = tokio::spawn(serve(listener, Arc::clone(&far), known, Arc::clone(&connections)));
+        Ok(Self { local, passage, far, connections, task })
     }
 
     /// Where it listens.
@@ -34,19 +50,34 @@ impl Proxy {
         self.local
     }
 
+    /// Its port of loopback.
+    pub fn port(&self) -> u16 {
+        self.local.port()
+    }
+
     /// Connections so far that were let through.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Breaks every connection, and each new one at once.
-    pub fn cut(&self) {
-        self.open.send_replace(false);
+    /// Connections that come from now on lead to another port of loopback.
+    pub fn lead_to(&self, port: u16) {
+        self.far.store(port, Ordering::Relaxed);
     }
 
-    /// Lets new connections through again.
+    /// From now on, for connections that there are and those that come.
+    pub fn set(&self, passage: Passage) {
+        self.passage.send_replace(passage);
+    }
+
+    /// Breaks every connection, and each new one at once.
+    pub fn cut(&self) {
+        self.set(Passage::Cut);
+    }
+
+    /// Lets everything through again.
     pub fn mend(&self) {
-        self.open.send_replace(true);
+        self.set(Passage::Open);
     }
 }
 
@@ -56,22 +87,96 @@ impl Drop for Proxy {
     }
 }
 
-async fn pass(listener: TcpListener, port: u16, mut opened: watch::Receiver<bool>, count: Arc<AtomicUsize>) {
+async fn serve(listener: TcpListener, far: Arc<AtomicU16>, mut passage: watch::Receiver<Passage>, count: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
+    let each = passage.clone();
     loop {
         tokio::select! {
-            Ok((mut near, _)) = listener.accept() => if *opened.borrow() {
+            Ok((near, _)) = listener.accept() => if *passage.borrow() != Passage::Cut {
                 count.fetch_add(1, Ordering::Relaxed);
-                connections.spawn(async move {
-                    if let Ok(mut far) = TcpStream::connect(("127.0.0.1", port)).await {
-                        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                    }
-                });
+                connections.spawn(pass(near, far.load(Ordering::Relaxed), each.clone()));
             },
-            Ok(()) = opened.changed() => if !*opened.borrow() {
+            Ok(()) = passage.changed() => if *passage.borrow_and_update() == Passage::Cut {
                 connections.shutdown().await;
             },
             Some(_) = connections.join_next() => {}
         }
+    }
+}
+
+/// Until both sides have said all they had to say, or one of them broke.
+async fn pass(near: TcpStream, port: u16, passage: watch::Receiver<Passage>) {
+    let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+    let _ = (near.set_nodelay(true), far.set_nodelay(true));
+    let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
+    let _ = tokio::try_join!(pump(near_in, far_out, passage.clone()), pump(far_in, near_out, passage));
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut passage: watch::Receiver<Passage>,
+) -> std::io::Result<()> {
+    let mut piece = vec![0; 65_536];
+    loop {
+        let read = from.read(&mut piece).await?;
+        let passes = passage.wait_for(|passage| *passage != Passage::Stuck).await.map(|passage| *passage);
+        if let Ok(Passage::Slow(by)) = passes {
+            tokio::time::sleep(by).await;
+        }
+        if read == 0 {
+            // The other direction may have more to say.
+            return to.shutdown().await;
+        }
+        to.write_all(&piece[..read]).await?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::timeout;
+
+    /// Answers what was said once all of it was.
+    async fn echo(servers: &mut JoinSet<()>) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        servers.spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let mut said = Vec::new();
+                let _ = socket.read_to_end(&mut said).await;
+                let _ = socket.write_all(&said).await;
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn what_passes_passes_half_closed_late_or_not_at_all() {
+        let mut servers = JoinSet::new();
+        let proxy = Proxy::to(echo(&mut servers).await).await.unwrap();
+        let ask = async || {
+            let mut socket = TcpStream::connect(proxy.local_addr()).await?;
+            socket.write_all(b"hush").await?;
+            socket.shutdown().await?;
+            let mut heard = String::new();
+            socket.read_to_string(&mut heard).await.map(|_| heard)
+        };
+        assert_eq!(ask().await.unwrap(), "hush", "the answer comes after the end of the question");
+        proxy.set(Passage::Slow(Duration::from_millis(50)));
+        let begun = tokio::time::Instant::now();
+        assert_eq!(ask().await.unwrap(), "hush");
+        assert!(begun.elapsed() >= Duration::from_millis(100), "each way");
+        proxy.set(Passage::Stuck);
+        {
+            let mut waiting = std::pin::pin!(ask());
+            assert!(timeout(Duration::from_millis(100), &mut waiting).await.is_err());
+            proxy.mend();
+            assert_eq!(waiting.await.unwrap(), "hush", "it waited");
+        }
+        assert_eq!(proxy.connections(), 3);
+        proxy.cut();
+        assert!(ask().await.is_err() || proxy.connections() == 3);
+        assert_eq!(proxy.connections(), 3);
     }
 }

@@ -2,6 +2,8 @@
 
 use super::api::{AUDIENCE, ISSUER, Issuer};
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,6 +18,8 @@ use vg_plugin_store::Digest;
 /// The only tenant.
 const TENANT: &str = "load";
 
+/// Its configuration, in its folder.
+const CONFIG: &str = "gateway.toml";
 /// How long it may take to compile its plugins and listen.
 const START: Duration = Duration::from_secs(120);
 
@@ -37,6 +41,19 @@ pub struct Setup<'a> {
     pub shards: usize,
     /// Calls it takes.
     pub calls: usize,
+    /// One of several that go on with one another's calls.
+    pub instance: Option<Instance<'a>>,
+}
+
+/// A gateway among others.
+#[derive(Clone, Copy, Debug)]
+pub struct Instance<'a> {
+    /// Its name; its application is `vg-` and that.
+    pub name: &'a str,
+    /// Where it finds the Redis of all of them, on loopback.
+    pub redis: u16,
+    /// Where all of them keep what they have compiled.
+    pub cache: &'a Path,
 }
 
 /// Who hears, speaks and thinks for the tenant.
@@ -93,7 +110,9 @@ pub struct Gateway {
     process: Child,
     http: SocketAddr,
     issuer: Issuer,
-    _folder: tempfile::TempDir,
+    program: PathBuf,
+    cpus: String,
+    folder: tempfile::TempDir,
 }
 
 /// What a process has used so far.
@@ -129,44 +148,62 @@ impl Gateway {
     /// Where it ends before, with what it said.
     pub async fn start(setup: &Setup<'_>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let config = write_config(setup, folder.path())?;
+        write_config(setup, folder.path())?;
         let issuer = Issuer::new()?;
         fs::write(folder.path().join("issuer.pem"), issuer.pem())?;
-        let http = free_port()?;
-        let log = fs::File::create(folder.path().join("log"))?;
-        let process = Command::new("taskset")
-            .args(["-c", setup.cpus])
-            .arg(setup.program)
-            .arg("serve")
-            .arg("--config")
-            .arg(&config)
-            .env("VG__HTTP__BIND", http.to_string())
-            .env("LOAD_PASSWORD", "secret")
-            .env("LOAD_TOKEN", vg_sim::own::TOKEN)
-            .env("LOAD_DEEPGRAM", vg_sim::deepgram::API_KEY)
-            .env("LOAD_ELEVENLABS", vg_sim::elevenlabs::API_KEY)
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .stdin(Stdio::null())
-            .spawn()
-            .context("start the gateway by taskset")?;
-        let mut gateway = Self { process, http, issuer, _folder: folder };
+        let (http, program, cpus) = (free_port()?, setup.program.to_owned(), setup.cpus.to_owned());
+        let process = spawn(&program, &cpus, folder.path(), http)?;
+        let mut gateway = Self { process, http, issuer, program, cpus, folder };
+        gateway.serves().await?;
+        Ok(gateway)
+    }
+
+    async fn serves(&mut self) -> Result<()> {
         let begun = Instant::now();
-        while gateway.metric("vg_ari_sockets_up").await.unwrap_or(0.0) < 1.0 {
-            if let Some(status) = gateway.process.try_wait()? {
-                bail!("the gateway ended with {status}:\n{}", gateway.log());
+        while self.metric("vg_ari_sockets_up").await.unwrap_or(0.0) < 1.0 {
+            if let Some(status) = self.process.try_wait()? {
+                bail!("the gateway ended with {status}:\n{}", self.log());
             }
             if begun.elapsed() > START {
-                bail!("the gateway does not serve:\n{}", gateway.log());
+                bail!("the gateway does not serve:\n{}", self.log());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(gateway)
+        Ok(())
+    }
+
+    /// Kills it as a power cut would.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn kill9(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again, as it was, and waits until it listens.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn restart(&mut self) -> Result<()> {
+        self.http = free_port()?;
+        self.process = spawn(&self.program, &self.cpus, self.folder.path(), self.http)?;
+        self.serves().await
+    }
+
+    /// It stands still, or goes on.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn freeze(&self, frozen: bool) -> Result<()> {
+        let signal = if frozen { Signal::SIGSTOP } else { Signal::SIGCONT };
+        kill(Pid::from_raw(i32::try_from(self.pid())?), signal).context("signal the gateway")
     }
 
     /// What it has logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self._folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// Where its API is, and a token to look at its calls.
@@ -227,10 +264,20 @@ impl Drop for Gateway {
     }
 }
 
-fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
+fn spawn(program: &Path, cpus: &str, folder: &Path, http: SocketAddr) -> Result<Child> {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log"))?;
+    let mut command = Command::new("taskset");
+    command.args(["-c", cpus]).arg(program).arg("serve").arg("--config").arg(folder.join(CONFIG));
+    command.env("VG__HTTP__BIND", http.to_string()).env("LOAD_PASSWORD", "secret").env("LOAD_TOKEN", vg_sim::own::TOKEN);
+    command.env("LOAD_DEEPGRAM", vg_sim::deepgram::API_KEY).env("LOAD_ELEVENLABS", vg_sim::elevenlabs::API_KEY);
+    command.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
+    command.spawn().context("start the gateway by taskset")
+}
+
+fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<()> {
     let tenants = folder.join("tenants");
     fs::create_dir(&tenants)?;
-    let Setup { plugins, asterisk, staff, authority, shards, calls, .. } = setup;
+    let Setup { plugins, asterisk, staff, authority, shards, calls, instance, .. } = setup;
     // Only what is used: a gateway compiles all that lies in its folder.
     let used = folder.join("plugins");
     fs::create_dir(&used)?;
@@ -250,19 +297,24 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<PathBuf> {
     );
     fs::write(tenants.join(format!("{TENANT}.toml")), tenant)?;
     fs::write(folder.join("policy.toml"), policy)?;
+    let app = instance.map_or("load".to_owned(), |instance| format!("vg-{}", instance.name));
+    let among = instance.map_or(String::new(), |Instance { name, redis, .. }| {
+        format!("instance = \"{name}\"\n[state]\nredis = \"redis://127.0.0.1:{redis}\"\n")
+    });
+    let cache = instance.map_or(folder.join("cache"), |instance| instance.cache.to_owned());
     let config = format!(
-        "[http]\napi = true\njwt_key = \"{0}/issuer.pem\"\njwt_issuer = \"{ISSUER}\"\njwt_audience = \"{AUDIENCE}\"\nrequests_per_s = 0\n\
+        "{among}[http]\napi = true\njwt_key = \"{0}/issuer.pem\"\njwt_issuer = \"{ISSUER}\"\njwt_audience = \"{AUDIENCE}\"\nrequests_per_s = 0\n\
          [media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
          [tenants]\ndir = \"{0}/tenants\"\ndefault = \"{TENANT}\"\n\
-         [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{0}/cache\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
-         [[asterisk]]\nurl = \"{asterisk}\"\napp = \"load\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n{2}",
+         [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{3}\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\
+         [[asterisk]]\nurl = \"{asterisk}\"\napp = \"{app}\"\nuser = \"user\"\npassword = \"env:LOAD_PASSWORD\"\n{2}",
         folder.display(),
         authority.display(),
         staff.agent,
+        cache.display(),
     );
-    let path = folder.join("gateway.toml");
-    fs::write(&path, config)?;
-    Ok(path)
+    fs::write(folder.join(CONFIG), config)?;
+    Ok(())
 }
 
 fn free_port() -> Result<SocketAddr> {

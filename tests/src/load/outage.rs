@@ -1,6 +1,6 @@
 //! Vendors that are killed while callers listen to them and speak to them, and what the callers notice of it.
 
-use super::asterisk::{Asked, Asterisk};
+use super::asterisk::Asterisk;
 use super::callers::{Callers, Diary, script};
 use super::gateway::{Gateway, Setup, Staff};
 use crate::agent::{Orchestrator, Shape};
@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use vg_sim::{Identity, Latencies, Server, Sim, recordings};
 
@@ -72,7 +71,6 @@ pub struct Outage {
     pub identity: Identity,
     callers: Callers,
     asterisk: Asterisk,
-    media: mpsc::Receiver<Asked>,
     /// How long a caller's sentence is.
     sentence_ms: u32,
     /// A sentence and the pause behind it.
@@ -91,9 +89,8 @@ impl Outage {
         let end_ms = recording.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms as usize;
         let samples = recording.samples(8000);
         let said = script(&samples[..end_ms * 8], pause);
-        let callers_thread = Callers::with_diaries(callers, said, end_ms)?;
-        let (asked, media) = mpsc::channel(callers.max(1));
-        let asterisk = Asterisk::start(callers_thread.addresses.clone(), asked).await?;
+        let callers_thread = Callers::with_diaries(callers, said, end_ms);
+        let asterisk = Asterisk::start(callers_thread.switch()).await?;
         let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
         let authority = identity.write_authority(folder.path())?;
         let (ear, mouth) = (Vendor::start(&identity, 1).await?, Vendor::start(&identity, 2).await?);
@@ -112,6 +109,7 @@ impl Outage {
             cpus: "0-1",
             shards: 1,
             calls: callers,
+            instance: None,
         };
         let gateway = Gateway::start(&setup).await?;
         let sentence_ms = end_ms as u32;
@@ -124,7 +122,6 @@ impl Outage {
             identity,
             callers: callers_thread,
             asterisk,
-            media,
             sentence_ms,
             cycle_ms,
             _agent: agent,
@@ -136,19 +133,16 @@ impl Outage {
     ///
     /// # Errors
     /// Where they are not after a minute.
-    pub async fn ring(&mut self, callers: std::ops::Range<usize>) -> Result<()> {
+    pub async fn ring(&self, callers: std::ops::Range<usize>) -> Result<()> {
         let wanted = callers.len() as f64;
         for caller in callers {
             self.asterisk.ring(caller);
             sleep(Duration::from_millis(1000 / RATE)).await;
-            self.let_speak();
         }
         let up = async {
             while self.calls_up().await? < wanted {
-                self.let_speak();
                 sleep(Duration::from_millis(50)).await;
             }
-            self.let_speak();
             anyhow::Ok(())
         };
         match timeout(Duration::from_secs(60), up).await {
@@ -157,18 +151,9 @@ impl Outage {
         }
     }
 
-    fn let_speak(&mut self) {
-        while let Ok(asked) = self.media.try_recv() {
-            self.callers.begin(asked.caller, asked.gateway);
-        }
-    }
-
     /// These callers go.
-    pub fn hang_up(&self, callers: std::ops::Range<usize>, of: usize) {
-        for caller in callers {
-            self.callers.end(caller % of);
-            self.asterisk.hang_up(caller);
-        }
+    pub fn hang_up(&self, callers: std::ops::Range<usize>) {
+        callers.for_each(|caller| self.asterisk.hang_up(caller));
     }
 
     /// Calls whose sound is flowing.
@@ -197,7 +182,7 @@ impl Outage {
 
     /// The moment, as the callers' diaries count.
     pub fn now_ms(&self) -> u32 {
-        self.callers.begun.elapsed().as_millis() as u32
+        self.callers.now_ms()
     }
 
     /// How long it is until the callers' next cycle, of a sentence and the pause behind it, has come so far.
@@ -233,15 +218,16 @@ pub struct Heard {
     pub words: usize,
 }
 
-fn heard(diary: &Diary, sentence_ms: u32) -> Vec<Heard> {
+/// After each sentence, of which the last one is left out. A sentence takes `sentence_ms`.
+pub fn heard(diary: &Diary, sentence_ms: u32) -> Vec<Heard> {
     let turns = diary.said.windows(2).map(|said| (said[0], said[1].saturating_sub(sentence_ms)));
     turns
         .map(|(said_ms, until_ms)| {
-            let packets = diary.heard.iter().filter(|(at, _)| (said_ms..until_ms).contains(at));
+            let packets = diary.heard.iter().filter(|packet| (said_ms..until_ms).contains(&packet.at_ms));
             let mut heard = Heard { said_ms, wait_ms: None, gap_ms: 0, words: 0 };
             let (mut quiet_ms, mut silent) = (0, true);
-            for (_, loud) in packets {
-                if !loud {
+            for packet in packets {
+                if !packet.loud {
                     (quiet_ms, silent) = (quiet_ms + 20, true);
                     continue;
                 }
@@ -289,6 +275,7 @@ impl fmt::Display for Spread {
 
 #[cfg(test)]
 mod tests {
+    use super::super::callers::Packet;
     use super::*;
 
     #[test]
@@ -296,7 +283,7 @@ mod tests {
         let mut diary = Diary { said: vec![1000, 9000], heard: Vec::new() };
         // Looked at in fives: the callers stood still now and then.
         let loud = |n: u32| (25..40).contains(&n) || (90..100).contains(&n);
-        diary.heard.extend((0..400).map(|n| (1000 + n / 5 * 100, loud(n))));
+        diary.heard.extend((0..400).map(|n| Packet { at_ms: 1000 + n / 5 * 100, loud: loud(n), from: 0 }));
         let heard = heard(&diary, 1000);
         assert_eq!(heard.len(), 1);
         let Heard { wait_ms, gap_ms, words, .. } = heard[0];

@@ -1,6 +1,6 @@
 //! A gateway with everything around it: callers, an Asterisk and one vendor, all but the gateway in this process.
 
-use super::asterisk::{Asked, Asterisk};
+use super::asterisk::Asterisk;
 use super::callers::{Callers, script};
 use super::gateway::{Gateway, Setup, Staff};
 use crate::agent::{Orchestrator, Shape};
@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use vg_sim::{Identity, Latencies, Server, Sim, Tap, recordings};
 
 /// What a [`Scene`] is made of.
@@ -52,7 +51,6 @@ pub struct Scene {
     pub asterisk: Asterisk,
     /// Its vendor.
     pub sim: Arc<Sim>,
-    media: mpsc::Receiver<Asked>,
     _server: Server,
     _agent: Option<Orchestrator>,
     _folder: tempfile::TempDir,
@@ -69,10 +67,8 @@ impl Scene {
         let end_ms = caller.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms;
         let samples = caller.samples(8000);
         let sentence = &samples[..samples.len().min(end_ms as usize * 8 + 1_600)];
-        let callers = Callers::start(wishes.callers, script(sentence, wishes.pause))?;
-        // As many as there are callers may be asked for before they are looked at.
-        let (asked, media) = mpsc::channel(wishes.callers.max(1));
-        let asterisk = Asterisk::start(callers.addresses.clone(), asked).await?;
+        let callers = Callers::start(wishes.callers, script(sentence, wishes.pause));
+        let asterisk = Asterisk::start(callers.switch()).await?;
         let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
         let authority = identity.write_authority(folder.path())?;
         let sim = Arc::new(Sim::new(None, wishes.latencies.clone(), 1));
@@ -98,15 +94,9 @@ impl Scene {
             cpus: wishes.cpus,
             shards: wishes.shards,
             calls: wishes.callers,
+            instance: None,
         };
         let gateway = Gateway::start(&setup).await?;
-        Ok(Self { gateway, callers, asterisk, sim, media, _server: server, _agent: agent, _folder: folder })
-    }
-
-    /// Callers whose media channel is there begin to speak.
-    pub fn let_speak(&mut self) {
-        while let Ok(asked) = self.media.try_recv() {
-            self.callers.begin(asked.caller, asked.gateway);
-        }
+        Ok(Self { gateway, callers, asterisk, sim, _server: server, _agent: agent, _folder: folder })
     }
 }

@@ -25,6 +25,7 @@ pub fn settings() -> TenantSettings {
             farewell: "Goodbye.".to_owned(),
             back_again: "I am back.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),
+            use_keypad: "Use your keypad.".to_owned(),
             fillers: Vec::new(),
         },
         human: Some("people,s".to_owned()),

@@ -261,6 +261,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Hearing { text, .. } => format!("hearing {}", text.as_str()),
         Fact::Heard { text, .. } => format!("heard {}", text.as_str()),
         Fact::NotUnderstood { .. } => "not_understood".to_owned(),
+        Fact::Withheld { .. } => "withheld".to_owned(),
         Fact::Saying { text, .. } => format!("saying {}", text.as_str()),
         Fact::LanguageChanged { language } => format!("language {language}"),
         Fact::Filler { text, .. } => format!("filler {}", text.as_str()),

@@ -6,6 +6,7 @@ mod timers;
 mod setup;
 mod dialing;
 mod listening;
+mod masking;
 mod turn_end;
 mod thinking;
 mod hints;
@@ -184,6 +185,10 @@ pub enum CallAction {
     Release,
     /// Tell the world.
     Emit(Fact),
+    /// Something of the caller's was masked or is held back, as a card's number may be: what is recorded from here on is nobody's to hear.
+    MaskingBegins,
+    /// The caller has said or keyed in something since in which nothing had to be masked. Not told where the call ends before.
+    MaskingEnds,
     /// How the end of a turn turned out; counted.
     EndJudged(TurnEnd),
     /// What the caller's voice over the gateway's own was; counted.
@@ -219,8 +224,11 @@ pub struct Call {
     /// *Invariant:* only alarms of the current phase, and of the call as a whole, are set.
     timers: Timers,
     actions: VecDeque<CallAction>,
-    /// Masks what the gateway says.
     mask: Mask,
+    /// What the caller says or keys in is being masked.
+    is_masking: bool,
+    /// Turns in a row whose words nobody could mask.
+    withheld: u32,
     last_turn: TurnId,
     last_utterance: UtteranceId,
     /// Turns that got an answer.
@@ -309,6 +317,8 @@ impl Call {
             timers: Timers::default(),
             actions: VecDeque::new(),
             mask: Mask::new(),
+            is_masking: false,
+            withheld: 0,
             last_turn: TurnId(0),
             last_utterance: UtteranceId(0),
             turns: 0,
@@ -404,6 +414,7 @@ impl Call {
 
     /// What to do next; none when everything has been said.
     pub fn poll_action(&mut self) -> Option<CallAction> {
+        self.tell_mask_fall();
         self.actions.pop_front()
     }
 

@@ -47,6 +47,11 @@ pub enum Fact {
         /// Which turn.
         turn: TurnId,
     },
+    /// The caller spoke, and the words were shown to nobody, since they could not be masked as the tenant wants it.
+    Withheld {
+        /// Which turn.
+        turn: TurnId,
+    },
     /// The gateway says this, piece by piece.
     Saying {
         /// Which utterance.
@@ -241,6 +246,8 @@ pub enum Role {
     Thinking,
     /// Text to speech.
     Speaking,
+    /// The mask of card data.
+    Masking,
 }
 
 impl Role {
@@ -250,6 +257,7 @@ impl Role {
             Self::Hearing => "hearing",
             Self::Thinking => "thinking",
             Self::Speaking => "speaking",
+            Self::Masking => "masking",
         }
     }
 }

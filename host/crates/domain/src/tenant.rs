@@ -3,6 +3,7 @@
 use crate::fallback::Fallback;
 use crate::ids::{PluginId, TenantId};
 use crate::keypad::Menu;
+use crate::mask;
 use crate::outbound::OutboundRules;
 use crate::transfer::TransferSettings;
 use crate::usage::Usage;
@@ -41,6 +42,8 @@ pub struct TenantSettings {
     pub transfer: TransferSettings,
     /// What its callers' keys do; none where they mean nothing by themselves.
     pub menu: Option<Menu>,
+    /// How card data is masked in its calls.
+    pub pci: PciSettings,
     /// Whether its calls are recorded.
     pub recording: bool,
     /// Calls at the same time; one more is refused. None for the gateway's limit alone.
@@ -86,6 +89,7 @@ impl TenantSettings {
             human: None,
             transfer: TransferSettings::default(),
             menu: None,
+            pci: PciSettings::default(),
             recording: false,
             calls_max: None,
             call_max: None,
@@ -116,6 +120,7 @@ impl TenantSettings {
             transfer_failed,
             back_again,
             fillers,
+            use_keypad,
         } = &self.prompts;
         let lines = [
             &self.greeting,
@@ -126,6 +131,7 @@ impl TenantSettings {
             farewell,
             transfer_failed,
             back_again,
+            use_keypad,
         ];
         lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
     }
@@ -134,6 +140,21 @@ impl TenantSettings {
 /// The language of a BCP 47 tag, without region and whatever else.
 pub fn primary_language(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or_default()
+}
+
+/// How card data is masked in a tenant's calls, as far as the tenant has chosen; the rest is the gateway's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PciSettings {
+    /// What becomes of the caller's words where the plugin cannot mask them. A gateway that is strict is so for everybody.
+    pub mode: Option<mask::Mode>,
+    /// Who masks; some of none: the built-in mask alone.
+    pub plugin: Option<Option<PluginId>>,
+    /// What is masked.
+    pub kinds: Option<Vec<mask::Kind>>,
+    /// Whether the last four digits of a card number may be shown.
+    pub last_four: Option<bool>,
+    /// BCP 47 tags of the languages in which numbers may be said; none for those of the tenant.
+    pub languages: Option<Vec<String>>,
 }
 
 /// A second listener: it hears the same, and nobody is served by it.
@@ -315,6 +336,8 @@ pub struct Prompts {
     pub transfer_failed: String,
     /// The caller heard nothing for a while, since the gateway that held the call is gone; empty where nothing is to be said.
     pub back_again: String,
+    /// What the caller says cannot be masked, and is therefore heard by nobody.
+    pub use_keypad: String,
     /// Said in turn while an answer is late; none where nothing is to be said.
     pub fillers: Vec<String>,
 }

@@ -9,7 +9,7 @@ use crate::signing::Signing;
 use crate::wasi::World;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::{Engine, ResourceLimiter, Store};
 
 /// Read-only data shipped beside a plugin, by name.
@@ -73,9 +73,20 @@ pub(crate) fn allow(store: &mut Store<Guest>, limit: Duration) {
     store.set_epoch_deadline(1);
 }
 
+/// The same, and by the wall's clock as well: somebody stands still meanwhile.
+pub(crate) fn allow_by_the_clock(store: &mut Store<Guest>, limit: Duration) {
+    allow(store, limit);
+    store.data_mut().pace.end_by(Instant::now() + limit);
+}
+
 impl Guest {
     pub(crate) fn calls(&self) -> Calls {
         self.pace.calls()
+    }
+
+    /// Others ran while somebody waited for it.
+    pub(crate) fn was_kept_waiting(&self) -> bool {
+        self.pace.was_kept_waiting()
     }
 
     /// The only time the guest can know.

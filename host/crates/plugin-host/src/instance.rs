@@ -57,6 +57,9 @@ pub enum SessionError {
     /// One call took longer than its class allows.
     #[error("plugin used up its cpu time")]
     CpuLimit,
+    /// It was still at work when nobody could wait for it any more.
+    #[error("plugin gave no answer in time")]
+    Slow,
     /// It wanted more memory than its class allows.
     #[error("plugin used up its memory")]
     MemoryLimit,
@@ -98,6 +101,7 @@ impl SessionError {
         match self {
             Self::Trap { .. } => "trap",
             Self::CpuLimit => "cpu-limit",
+            Self::Slow => "slow",
             Self::MemoryLimit => "memory-limit",
             Self::OutputLimit => "output-limit",
             Self::HandleLimit => "handle-limit",

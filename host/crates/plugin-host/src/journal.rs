@@ -3,6 +3,7 @@
 use crate::api::SessionTag;
 use crate::counters::{Counters, count};
 use crate::limits::{LOG_BYTES_PER_S, LOG_LINE_BYTES, cut};
+use crate::scrub::scrub;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,6 +49,7 @@ impl Journal {
             return count(&self.counters.log_lines_dropped);
         };
         self.bytes_left = left;
+        let line = scrub(&line);
         let (plugin, tenant, call) = (&*self.plugin, &*self.tag.tenant, &*self.tag.call);
         match level {
             LogLevel::Error => tracing::error!(target: "plugin", plugin, tenant, call, "{line}"),

@@ -28,6 +28,7 @@ mod pace;
 pub mod policy;
 pub mod recording;
 pub mod session;
+mod scrub;
 mod signing;
 pub mod slot;
 mod tally;

@@ -5,7 +5,7 @@
 
 use crate::limits::EPOCH_TICK;
 use nix::time::{ClockId, clock_gettime};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wasmtime::UpdateDeadline;
 
 /// How calls are run.
@@ -23,6 +23,11 @@ pub(crate) struct Pace {
     calls: Calls,
     limit: Duration,
     ran: Ran,
+    /// Somebody stands still until the call is over, and goes on without it from then on, whoever was running.
+    until: Option<Instant>,
+    kept_waiting: bool,
+    /// Its time was up at the last tick: an answer that was all but there may still come.
+    late: bool,
 }
 
 #[derive(Debug)]
@@ -36,7 +41,7 @@ enum Ran {
 
 impl Pace {
     pub(crate) fn new(calls: Calls) -> Self {
-        Self { calls, limit: Duration::ZERO, ran: Ran::LessThanATick }
+        Self { calls, limit: Duration::ZERO, ran: Ran::LessThanATick, until: None, kept_waiting: false, late: false }
     }
 
     pub(crate) fn calls(&self) -> Calls {
@@ -45,7 +50,12 @@ impl Pace {
 
     /// A call begins that may run for `limit`. The store's deadline is to be one tick away.
     pub(crate) fn begin(&mut self, limit: Duration) {
-        (self.limit, self.ran) = (limit, Ran::LessThanATick);
+        *self = Self { limit, ..Self::new(self.calls) };
+    }
+
+    /// The call that has begun is to be over by then, by the wall's clock.
+    pub(crate) fn end_by(&mut self, until: Instant) {
+        self.until = Some(until);
     }
 
     /// The clock ticked while the guest ran.
@@ -58,12 +68,23 @@ impl Pace {
     }
 
     fn tick_at_once(&mut self, used: Duration) -> UpdateDeadline {
-        let Ran::Since(began) = self.ran else {
-            // Asking at the start would cost every call a system call; so the first tick counts as a whole one.
-            self.ran = Ran::Since(used.saturating_sub(EPOCH_TICK));
-            return UpdateDeadline::Continue(1);
+        // Asking at the start would cost every call a system call; so the first tick counts as a whole one.
+        let began = match self.ran {
+            Ran::Since(began) => began,
+            Ran::LessThanATick | Ran::Slices(_) => used.saturating_sub(EPOCH_TICK),
         };
-        if used.saturating_sub(began) >= self.limit { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }
+        let first = !matches!(self.ran, Ran::Since(_));
+        self.ran = Ran::Since(began);
+        let ran = used.saturating_sub(began);
+        // Whoever was kept from running for all that time has a tick to finish in.
+        let late = std::mem::replace(&mut self.late, self.until.is_some_and(|until| until <= Instant::now()));
+        self.kept_waiting = late && ran < self.limit / 2;
+        if late || (!first && ran >= self.limit) { UpdateDeadline::Interrupt } else { UpdateDeadline::Continue(1) }
+    }
+
+    /// The call was stopped by the wall's clock, and most of the time somebody else had run.
+    pub(crate) fn was_kept_waiting(&self) -> bool {
+        self.kept_waiting
     }
 
     fn tick_in_slices(&mut self) -> UpdateDeadline {
@@ -96,6 +117,20 @@ mod tests {
         }
         assert!(matches!(pace.tick_at_once(505 * MS), UpdateDeadline::Continue(1)));
         assert!(matches!(pace.tick_at_once(506 * MS), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn who_is_waited_for_by_the_clock_is_stopped_by_it() {
+        let mut pace = Pace::new(Calls::AtOnce);
+        pace.begin(8 * MS);
+        pace.end_by(Instant::now() + Duration::from_secs(3600));
+        assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Continue(1)));
+        pace.end_by(Instant::now());
+        assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Continue(1)), "it may be all but done");
+        assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Interrupt));
+        assert!(pace.was_kept_waiting(), "it has not run for long");
+        pace.begin(8 * MS);
+        assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Continue(1)), "the next call has its own");
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl<'a> Listener<'a> {
             if let Some(left) = said.take() {
                 break left;
             }
-            let due = heard + if pinged { 2 * KEEP_ALIVE } else { KEEP_ALIVE };
+            let due = heard + KEEP_ALIVE;
             let happening = async {
                 tokio::select! {
                     received = timeout_at(due.into(), socket.next()) => match received {
@@ -159,7 +159,8 @@ impl<'a> Listener<'a> {
                 Happening::Newer(arrival) => break Left::Newer(arrival),
                 Happening::Quiet if pinged => break Left::Broken,
                 Happening::Quiet => {
-                    pinged = true;
+                    // Counted from now: a gateway that stood still has not read yet what was said to it meanwhile.
+                    (heard, pinged) = (Instant::now(), true);
                     self.work_until(timeout(KEEP_ALIVE, socket.ping())).await
                 }
                 Happening::Closed => break Left::Broken,

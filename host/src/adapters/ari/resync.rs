@@ -5,6 +5,7 @@ use super::originate;
 use super::translate::{Caller, caller, returned};
 use super::wire::{Application, Channel, Event, Named};
 use crate::application::ports::{TelephonyError, TelephonyEvent};
+use futures_util::future::join_all;
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use tokio::time::sleep;
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 /// The same where callers may be those of a gateway that is gone, this one's own earlier run above all: whoever goes on with their calls comes first.
 const SHARED_LOOK: Duration = Duration::from_secs(6);
+/// Callers that are asked about at the same time.
+const AT_A_TIME: usize = 16;
 /// Technologies of channels that no caller uses: they carry sound between a call and a program.
 const OF_PROGRAMS: [&str; 6] = ["UnicastRTP/", "MulticastRTP/", "AudioSocket/", "WebSocket/", "Snoop/", "Announcer/"];
 
@@ -119,10 +122,21 @@ fn end_missing(core: &Core, known: &[String], channels: &[Channel], event: Telep
 async fn end_taken(core: &Core, known: &[String]) {
     let path = ["applications", core.config.app.as_str()];
     let Ok(here) = core.rest.get::<Application>("ask for application", &path, &[]).await else { return };
-    for channel in known.iter().filter(|channel| core.calls.is_here(channel) && !here.channel_ids.contains(channel)) {
-        if core.is_taken(channel).await {
-            core.calls.end(channel, TelephonyEvent::Taken);
+    let mut asked = Vec::new();
+    for channel in known {
+        if core.calls.is_here(channel) && !here.channel_ids.contains(channel) {
+            asked.push(end_if_taken(core, channel));
         }
+    }
+    // Several together: each of them is spoken to in vain until then.
+    while !asked.is_empty() {
+        join_all(asked.split_off(asked.len().saturating_sub(AT_A_TIME))).await;
+    }
+}
+
+async fn end_if_taken(core: &Core, channel: &str) {
+    if core.is_taken(channel).await {
+        core.calls.end(channel, TelephonyEvent::Taken);
     }
 }
 

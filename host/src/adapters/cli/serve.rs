@@ -8,10 +8,20 @@ use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    if !config.pci.core_dumps {
+        keep_memory_private();
+    }
     let scheme = if config.http.tls.is_some() { "https" } else { "http" };
     let running = wiring::start(config).await?;
     say(format_args!("serving on {scheme}://{}  (Ctrl-C drains, twice ends at once)", running.http_addr()));
     until_stopped(running).await
+}
+
+/// Callers' words are in it: a crash writes no core, and no debugger of the same user reads it. Before anything else that could crash.
+fn keep_memory_private() {
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "memory can be dumped: the system does not let it be kept from that");
+    }
 }
 
 /// Waits for the wish to stop, then for the end of the drain; a second wish ends at once.

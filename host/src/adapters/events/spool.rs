@@ -122,6 +122,8 @@ struct Shared {
     full: AtomicBool,
     /// A wish for haste is on its way: one is enough.
     hurried: AtomicBool,
+    /// No more events come: a disk that takes none is not waited for any longer.
+    closing: AtomicBool,
     /// The last place that the disk keeps.
     last: watch::Sender<u64>,
     /// The same for tenants that somebody waits for.
@@ -171,6 +173,7 @@ impl Spool {
             failing: AtomicBool::default(),
             full: AtomicBool::default(),
             hurried: AtomicBool::default(),
+            closing: AtomicBool::default(),
             last: watch::channel(store.last()?).0,
             of_tenants: Mutex::default(),
             positions: Mutex::new(positions.into_iter().map(|(name, place)| (name, Position { place, moved: false })).collect()),
@@ -275,6 +278,7 @@ impl Facts for Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
+        self.shared.closing.store(true, Relaxed);
         self.door().orders = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

@@ -6,7 +6,8 @@ use super::auth::{Admin, CallsRead, CallsWrite, Permit, Scope, is_tenant};
 use super::calls::time;
 use super::input::Named;
 use super::tickets::{TICKET_KEPT, TicketError};
-use crate::application::ports::TenantError;
+use crate::adapters::notices::Noted;
+use crate::application::ports::{Notice, TenantError};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -65,6 +66,7 @@ fn row(settings: &TenantSettings) -> Value {
             "farewell": prompts.farewell,
             "back_again": prompts.back_again,
             "transfer_failed": prompts.transfer_failed,
+            "use_keypad": prompts.use_keypad,
             "fillers": prompts.fillers,
         },
         "timing": {
@@ -131,6 +133,33 @@ pub(super) async fn media_ticket(
         Err(error @ TicketError::TooMany) => Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, error.code()).retry_after(60)),
         Err(error @ TicketError::NoRandomness) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.code())),
     }
+}
+
+/// What befell this gateway as a whole.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct GatewayEvents {
+    /// CloudEvents 1.0 in JSON, the oldest first; the newest 256 since the start are kept. The same id is the same event.
+    events: Vec<Value>,
+}
+
+/// What befell this gateway as a whole: `state.lost` and `state.back` tell when Redis went and when it was back.
+#[utoipa::path(get, path = "/v1/admin/events", operation_id = "list_gateway_events", tag = "admin", security(("token" = ["admin"])),
+    responses((status = 200, description = "Its newest events", body = GatewayEvents)))]
+pub(super) async fn events(State(api): State<Arc<Api>>, _: Permit<Admin>) -> Json<GatewayEvents> {
+    let notices = &api.parts.notices;
+    let events = notices.all().iter().map(|noted| cloud_event(notices.run(), noted)).collect();
+    Json(GatewayEvents { events })
+}
+
+fn cloud_event(run: &str, noted: &Noted) -> Value {
+    let data = match noted.notice {
+        Notice::StateLost { code } => json!({ "code": code }),
+        Notice::StateBack { away } => json!({"away_ms": u64::try_from(away.as_millis()).unwrap_or(u64::MAX)}),
+    };
+    json!({
+        "specversion": "1.0", "id": format!("{run}.gateway.{}", noted.number), "source": "/voice-gateway", "type": noted.notice.kind(),
+        "time": time(noted.at), "data": data,
+    })
 }
 
 /// Begins the drain: no new call, a goodbye for those that are up; then the gateway ends.

@@ -8,6 +8,7 @@ use super::tickets::Tickets;
 use super::{Problem, admin, audit, calls, events, latency, openapi, plugins};
 use crate::adapters::audit::Trail;
 use crate::adapters::latency::Latency;
+use crate::adapters::notices::NoticeBoard;
 use crate::adapters::plugins::Plugins;
 use crate::adapters::settings::Settings;
 use crate::application::desk::Desk;
@@ -59,6 +60,8 @@ pub struct ApiParts {
     pub tickets: Arc<Tickets>,
     /// Where acts are written down beside the log; none: nowhere.
     pub trail: Option<Arc<Trail>>,
+    /// What befell this gateway as a whole.
+    pub notices: Arc<NoticeBoard>,
     /// Cancelling it begins the drain.
     pub drain: CancellationToken,
     /// Cancelled when connections are to end.
@@ -147,7 +150,7 @@ pub(super) fn public() -> OpenApiRouter<Arc<Api>> {
 
 /// The same of the operator's.
 pub(super) fn operators() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(admin::drain))
+    OpenApiRouter::new().routes(routes!(admin::drain)).routes(routes!(admin::events))
 }
 
 /// Changes to what all tenants share.

@@ -265,7 +265,7 @@ impl From<&Fact> for PhoneFact {
             Fact::Answered(_) | Fact::Adopted { .. } => Self::Answered,
             Fact::Hearing { turn, text } => Self::Hearing { turn: turn.0, text: text.as_str().into() },
             Fact::Heard { turn, text } => Self::Heard { turn: turn.0, text: text.as_str().into() },
-            Fact::NotUnderstood { turn } => Self::NotUnderstood { turn: turn.0 },
+            Fact::NotUnderstood { turn } | Fact::Withheld { turn } => Self::NotUnderstood { turn: turn.0 },
             Fact::Saying { utterance, text } => Self::Saying { utterance: utterance.0, text: text.as_str().into() },
             Fact::Filler { turn, utterance, text } => {
                 Self::Filler { turn: turn.0, utterance: utterance.0, text: text.as_str().into() }

@@ -4,8 +4,10 @@ use super::held::Held;
 use super::link::Fault;
 use super::scripts::Verdict;
 use crate::adapters::tally::Tally;
+use crate::application::ports::{Notice, Notices};
 use serde::Serialize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// Whether calls are kept beyond this gateway at this moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,22 +42,24 @@ pub(super) enum Part {
     Lease,
 }
 
-#[derive(Default)]
 pub(super) struct Standing {
     parts: Mutex<Parts>,
     writes: Tally,
     outages: Tally,
+    notices: Arc<dyn Notices>,
 }
 
 struct Parts {
     writing: Option<Fault>,
     lease: Option<Fault>,
+    /// Since when it is told to be away.
+    away: Option<Instant>,
 }
 
 impl Default for Parts {
     /// Nobody has been there yet.
     fn default() -> Self {
-        Self { writing: Some(Fault::Unreachable), lease: Some(Fault::Unreachable) }
+        Self { writing: Some(Fault::Unreachable), lease: Some(Fault::Unreachable), away: None }
     }
 }
 
@@ -73,22 +77,32 @@ impl Parts {
 }
 
 impl Standing {
+    /// `notices`: who hears when it goes and when it is back.
+    pub(super) fn new(notices: Arc<dyn Notices>) -> Self {
+        Self { parts: Mutex::default(), writes: Tally::default(), outages: Tally::default(), notices }
+    }
+
     pub(super) fn is_up(&self, part: Part) {
         let mut parts = self.lock();
         let was = parts.fault();
         *parts.of(part) = None;
         if was.is_some() && parts.fault().is_none() {
             tracing::info!("redis is there: calls are kept beyond this gateway");
+            if let Some(since) = parts.away.take() {
+                self.notices.tell(&Notice::StateBack { away: since.elapsed() });
+            }
         }
     }
 
     pub(super) fn is_away(&self, part: Part, fault: Fault) {
         let mut parts = self.lock();
-        let was = parts.fault();
         *parts.of(part) = Some(fault);
-        if was.is_none() {
+        // One that was never there is as well told once.
+        if parts.away.is_none() {
+            parts.away = Some(Instant::now());
             tracing::warn!(code = fault.code(), "redis is away: calls go on and are kept in memory");
             self.outages.count(fault.code());
+            self.notices.tell(&Notice::StateLost { code: fault.code() });
         }
     }
 

@@ -4,6 +4,7 @@ mod events;
 mod fallback;
 mod languages;
 mod menu;
+mod pci;
 mod prompts;
 mod shadow;
 mod transfer;
@@ -37,6 +38,7 @@ pub(super) struct RawTenant {
     transfer: transfer::RawTransfer,
     menu: Option<menu::RawMenu>,
     recording: bool,
+    pci: pci::RawPci,
     hearing: RawLadder,
     speaking: RawLadder,
     shadow: Option<shadow::RawShadow>,
@@ -162,6 +164,7 @@ impl RawTenant {
         let calls_max = self.limits.resolve(faults);
         let outbound = self.outbound.and_then(|outbound| outbound.resolve(faults));
         let webhooks = self.events.resolve(faults);
+        let (pci, masking) = self.pci.resolve(faults);
         let transfer = self.transfer.resolve(faults);
         let menu = self.menu.and_then(|menu| menu.resolve(self.human.as_deref(), &transfer, faults));
         let lines = Lines::resolve(self.trunk, self.did, faults);
@@ -182,6 +185,7 @@ impl RawTenant {
             human: self.human,
             transfer,
             menu,
+            pci,
             recording: self.recording,
             calls_max,
             call_max,
@@ -192,7 +196,11 @@ impl RawTenant {
         };
         let (languages, others) = languages::resolve(self.languages, &settings, file_text, faults);
         settings.languages = languages;
-        Some(TenantDraft { settings, lines, rungs: [hearing, speaking, Vec::from_iter(beside), others].concat() })
+        Some(TenantDraft {
+            settings,
+            lines,
+            rungs: [hearing, speaking, beside.into_iter().chain(masking).collect(), others].concat(),
+        })
     }
 }
 
@@ -216,7 +224,7 @@ impl RawLadder {
         let rung = |(path, raw): (String, RawProvider)| {
             let provider = raw.resolve(&path, file_text, faults)?;
             let (other, budget) = match role {
-                Role::Hearing => ("characters_per_day", provider.share.characters_per_day),
+                Role::Hearing | Role::Masking => ("characters_per_day", provider.share.characters_per_day),
                 Role::Speaking => ("audio_s_per_day", provider.share.audio_s_per_day),
             };
             if budget.is_some() {

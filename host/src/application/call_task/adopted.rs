@@ -5,6 +5,7 @@ use crate::application::call_leg::CallLeg;
 use crate::application::clock::now;
 use crate::application::keeping::Keeper;
 use crate::application::line::Act;
+use crate::application::masking::mask;
 use crate::application::orders::Ordered;
 use crate::application::ports::{CallSnapshot, Observation};
 use crate::application::resume::{self, Memory};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use vg_domain::call::{Call, Gap, Resume};
 use vg_domain::event::Fact;
-use vg_domain::mask::Mask;
+use vg_domain::mask::{MaskedText, Source};
 use vg_domain::tenant::TenantSettings;
 
 /// Where another gateway stopped.
@@ -27,6 +28,12 @@ pub struct Stopped {
     pub memory: Memory,
     /// What its caller did not hear.
     pub gap: Gap,
+}
+
+/// What was said, masked, in its order: a mask knows by it what is talked about.
+fn spoken_of(memory: &Memory) -> Vec<(MaskedText, Source)> {
+    let past = memory.past.iter().flat_map(|past| [(past.before.clone(), Source::Agent), (past.words.clone(), Source::Caller)]);
+    past.chain(memory.said.iter().map(|said| (said.text.clone(), Source::Agent))).collect()
 }
 
 impl CallTask {
@@ -43,22 +50,23 @@ impl CallTask {
         task.begun = true;
         task.sequence.epoch = snapshot.epoch;
         task.set_up.forget();
-        if memory.digits_open {
-            task.mask = Mask::after_a_gap();
-        }
         if let Some(other) = settings.in_language(&resume.language) {
             task.language.clone_from(&other.language);
             task.speaker.change_to(other);
             // Nobody listens yet, so that nothing can fall.
             let _ = task.listener.change_to(other);
         }
+        let (mask, _) = mask(task.services.masks.as_ref(), &settings);
+        let mask = if memory.digits_open { mask.after_a_gap() } else { mask };
+        let recalled = spoken_of(&memory);
         task.conversation = None;
         let request = conversation(&task.id, &settings, &task.parties);
         task.thinker.go_on(request, snapshot.conversation.clone(), memory);
         if let Some(states) = task.services.states.clone() {
             task.keeper = Keeper::claimed(states, snapshot);
         }
-        task.call = Call::adopt(&settings, Arc::clone(&task.parties), resume, gap, now());
+        task.call = Call::adopt(&settings, Arc::clone(&task.parties), resume, gap, now()).masked_by(mask);
+        recalled.iter().for_each(|(text, source)| task.call.recall(text, *source));
         // Whoever held it is told by that that it does not any more.
         task.keep();
         task
@@ -71,7 +79,7 @@ impl CallTask {
         }
         let memory = || {
             let (past, said) = self.thinker.memory();
-            Memory { past, said, digits_open: self.mask.leaves_open() }
+            Memory { past, said, digits_open: self.call.leaves_digits_open() }
         };
         let point = self.call.resume_point(now()).map(|point| resume::encode(&point, &memory()));
         self.keeper.resume(point);

@@ -25,11 +25,11 @@ impl CallTask {
         }
         match event {
             HearingEvent::Partial { words, stability } => {
-                let text = self.mask.mask_partial(words);
+                let text = self.call.mask_partial(words);
                 self.tell(CallInput::Partial { text, stability });
             }
             HearingEvent::Final(words) => {
-                let text = self.mask.mask_final(words);
+                let text = self.call.mask_final(words);
                 self.shadow(|shadow| shadow.understood(&text));
                 self.changed = true;
                 self.tell(CallInput::Final(text));

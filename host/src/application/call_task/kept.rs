@@ -1,7 +1,7 @@
 //! What is kept of the call beyond this gateway.
 
 use super::CallTask;
-use crate::application::keeping::Doing;
+use crate::application::keeping::{Doing, Keeper};
 use crate::application::ports::Subject;
 use vg_domain::event::Fact;
 
@@ -19,15 +19,18 @@ impl CallTask {
     }
 
     pub(super) fn keep_fact(&mut self, fact: &Fact) {
-        let doing =
-            Doing { hearing: self.listener.plugin(), speaking: self.speaker.plugin(), conversation: self.thinker.conversation() };
-        self.keeper.note(fact, doing);
+        let (keeper, doing) = self.keeping();
+        keeper.note(fact, doing);
     }
 
     /// Something is to be kept of which there is no fact.
     pub(super) fn keep(&mut self) {
-        let doing =
-            Doing { hearing: self.listener.plugin(), speaking: self.speaker.plugin(), conversation: self.thinker.conversation() };
-        self.keeper.keep(doing);
+        let (keeper, doing) = self.keeping();
+        keeper.keep(doing);
+    }
+
+    fn keeping(&mut self) -> (&mut Keeper, Doing<'_>) {
+        let Self { keeper, listener, speaker, thinker, .. } = self;
+        (keeper, Doing { hearing: listener.plugin(), speaking: speaker.plugin(), conversation: thinker.conversation() })
     }
 }

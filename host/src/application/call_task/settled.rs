@@ -28,6 +28,7 @@ impl CallTask {
         match role {
             Role::Hearing => Some(self.listener.plugin().clone()),
             Role::Speaking => Some(self.speaker.plugin().clone()),
+            Role::Masking => self.masked_by.clone(),
             Role::Thinking => None,
         }
     }

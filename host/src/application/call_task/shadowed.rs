@@ -1,6 +1,7 @@
 //! The second listener of a call, where its tenant has one: whatever becomes of it, the call goes on as without it.
 
 use super::{CallTask, Services};
+use crate::application::masking::mask;
 use crate::application::ports::{HearingRequest, Observation};
 use crate::application::shadow::Shadow;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use vg_domain::usage::Usage;
 
 pub(super) fn shadow(services: &Services, settings: &TenantSettings, request: &HearingRequest) -> Option<Box<Shadow>> {
     let (hearing, breakers) = (Arc::clone(&services.hearing), Arc::clone(&services.breakers));
-    let shadow = Shadow::of(settings.shadow.as_ref()?, hearing, breakers, Arc::clone(&services.observe), request.clone());
-    shadow.map(Box::new)
+    let shadow = Shadow::of(settings.shadow.as_ref()?, hearing, breakers, Arc::clone(&services.observe), request.clone())?;
+    // The same kind of mask, or what both heard would differ by how it is masked.
+    Some(Box::new(shadow.masked_by(mask(services.masks.as_ref(), settings).0)))
 }
 
 /// The next turn that it was compared in; pending where there is none.

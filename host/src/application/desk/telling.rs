@@ -51,6 +51,7 @@ pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         }
         Fact::Hearing { .. } => return None,
         Fact::Heard { turn, text } => ("stt.transcribed", Data::from([("turn", number(turn.0)), ("text", word(text.as_str()))])),
+        Fact::Withheld { turn } => ("quality.words_withheld", Data::from([("turn", number(turn.0))])),
         Fact::NotUnderstood { turn } => ("call.not_understood", Data::from([("turn", number(turn.0))])),
         Fact::Saying { utterance, text } => {
             ("tts.generated", Data::from([("utterance", number(utterance.0)), ("text", word(text.as_str()))]))
@@ -74,6 +75,7 @@ pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
                 Role::Hearing => "error.stt_failed",
                 Role::Thinking => "error.llm_timeout",
                 Role::Speaking => "error.tts_failed",
+                Role::Masking => "error.mask_failed",
             };
             let mut data = Data::from([("code", word(code))]);
             data.extend(plugin.as_ref().map(|plugin| ("plugin", word(plugin.as_str()))));

@@ -159,7 +159,7 @@ fn step(fact: &Fact) -> Option<Step> {
         Fact::Started(parties) => Step::Began(parties.direction),
         Fact::Answered(by) => Step::Answered(*by),
         Fact::Heard { turn, .. } => Step::Heard(*turn),
-        Fact::NotUnderstood { turn } => Step::NotUnderstood(*turn),
+        Fact::NotUnderstood { turn } | Fact::Withheld { turn } => Step::NotUnderstood(*turn),
         Fact::Filler { turn, .. } => Step::Filler(*turn),
         Fact::Turn(record) => Step::Turn { turn: record.turn, latency: record.latency, interrupted: record.interrupted },
         Fact::Interrupted { spoken_ms, extent, .. } => Step::Interrupted { spoken_ms: *spoken_ms, extent: *extent },

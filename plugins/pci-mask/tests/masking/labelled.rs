@@ -29,7 +29,7 @@ fn report(call: &Call, one: &Tally) {
     }
 }
 
-/// Written after the masker was made, harder by choice: every number in it looks like the beginning of a card's. Two false positives and one missed
+/// Written after the masker was made, harder by choice: every number in it looks like the beginning of a card's. One false positive and one missed
 /// date are known.
 #[test]
 fn the_second_set_shows_no_more_faults_than_are_known() {
@@ -44,6 +44,6 @@ fn the_second_set_shows_no_more_faults_than_are_known() {
         }
     }
     println!("second: {tally}");
-    assert!(faults <= 3, "{faults}");
+    assert!(faults <= 2, "{faults}");
     assert!(tally.written.part() >= 0.999 && tally.spoken.part() >= 0.99);
 }

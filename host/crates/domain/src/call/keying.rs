@@ -4,7 +4,7 @@ use super::phase::{Floor, Turn};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::ids::TurnId;
 use crate::keypad::{Keyed, Keypad, MenuAction, MenuStart};
-use crate::mask::{Heard, MaskedText};
+use crate::mask::{Heard, Mask, MaskedText};
 use crate::outcome::EndCause;
 use crate::pii::Pii;
 use crate::transfer::{HandoverReason, Transfer, TransferMode};
@@ -130,18 +130,23 @@ impl Call {
                 }
             }
             Keypad::Digits { collect, keyed } => match collect.take(keyed, key) {
-                Keyed::More(wait) => self.timers.arm(CallReason::KeyDeadline, now + wait),
+                Keyed::More(wait) => {
+                    let collect = *collect;
+                    self.timers.arm(CallReason::KeyDeadline, now + wait);
+                    self.keys_are_taken(collect);
+                }
                 Keyed::All(digits) => self.ask_keyed(now, &digits),
             },
         }
     }
 
     fn choose(&mut self, now: Instant, action: MenuAction) {
-        self.silences = 0;
+        (self.silences, self.withheld) = (0, 0);
         match action {
             MenuAction::Say(line) => self.say_line(now, line, Next::Listen),
             MenuAction::Ask(words) => {
-                let words = self.mask.mask_final(Heard::new(words));
+                // The tenant's own words, in which there is nothing of the caller's.
+                let words = Mask::new().mask_final(Heard::new(words));
                 self.ask_for(now, words, None);
             }
             MenuAction::Human => self.seek_advice(now, HandoverReason::Caller, None),
@@ -183,7 +188,8 @@ impl Call {
 
     fn ask_keyed(&mut self, now: Instant, digits: &Pii<String>) {
         self.silences = 0;
-        let words = self.mask.mask_final(Heard::new(digits.reveal().clone()));
+        self.withheld = 0;
+        let words = self.mask_keys(Heard::new(digits.reveal().clone()));
         let told = self.mask.mask_agent(KEYED);
         self.ask_for(now, words, Some(told));
     }

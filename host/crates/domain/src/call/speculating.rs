@@ -61,7 +61,7 @@ impl Call {
     pub(super) fn guess_due(&mut self) {
         let Phase::Listening { turn } = &self.phase else { return };
         // Digits that are held back are no words to ask with.
-        if turn.rest.as_ref().is_some_and(|rest| rest.text.holds_back()) {
+        if turn.all_words().is_withheld() || turn.rest.as_ref().is_some_and(|rest| rest.text.holds_back()) {
             return;
         }
         let (turn, text) = (turn.id, turn.all_words());

@@ -14,6 +14,7 @@ mod speculating;
 mod keying;
 mod language;
 mod length;
+mod masking;
 mod overlap;
 mod owed;
 mod pauses;
@@ -50,6 +51,7 @@ fn settings() -> TenantSettings {
             farewell: "Goodbye.".into(),
             transfer_failed: "Nobody is free.".into(),
             back_again: "I am back.".into(),
+            use_keypad: "Use your keypad.".into(),
             fillers: Vec::new(),
         },
         ..settings
@@ -249,6 +251,8 @@ fn line(action: &CallAction) -> String {
         CallAction::Consult(handover) => format!("consult {}", way_line(&handover.way)),
         CallAction::HangUp { cause } => format!("hang up: {}", cause.code()),
         CallAction::Emit(fact) => format!("- {}", fact_line(fact)),
+        CallAction::MaskingBegins => "masking begins".into(),
+        CallAction::MaskingEnds => "masking ends".into(),
         CallAction::EndJudged(end) => format!("end judged: {}", end.code()),
         CallAction::OverlapJudged(overlap) => format!("overlap judged: {}", overlap.code()),
         CallAction::Refused { phase, input } => format!("refuse {input} while {phase}"),
@@ -282,6 +286,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Hearing { turn, text } => format!("hearing {turn}: {}", text.as_str()),
         Fact::Heard { turn, text } => format!("heard {turn}: {}", text.as_str()),
         Fact::NotUnderstood { turn } => format!("not understood {turn}"),
+        Fact::Withheld { turn } => format!("withheld {turn}"),
         Fact::Saying { utterance, text } => format!("saying {utterance}: {}", text.as_str()),
         Fact::LanguageChanged { language } => format!("language {language}"),
         Fact::Filler { turn, utterance, text } => format!("filler {utterance} in turn {turn}: {}", text.as_str()),

@@ -21,6 +21,9 @@ impl Call {
         self.hear_all();
         turn.timeline.note(Moment::Worded, now);
         let words = turn.all_words();
+        if words.is_withheld() {
+            return self.ask_for_keys(now, &turn);
+        }
         if turn.told != words {
             turn.told = words.clone();
             self.emit(Fact::Heard { turn: turn.id, text: turn.public_words().clone() });

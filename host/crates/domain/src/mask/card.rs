@@ -1,7 +1,8 @@
 //! Finds card numbers and verification codes among the tokens of a text.
 
-use super::scan::{Kind, Token, tokens};
+use super::scan::{Kind, Langs, Token, tokens};
 use std::ops::Range;
+use zeroize::{Zeroize, Zeroizing};
 
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// A growing number of so many digits may become a card number; most order numbers are shorter.
@@ -15,7 +16,7 @@ const CUE_REACH: u8 = 8;
 #[derive(Clone, Default)]
 pub(super) struct Trail {
     /// Digits on which it ended. *Invariant:* fewer than the longest card number has.
-    digits: Vec<u8>,
+    digits: Zeroizing<Vec<u8>>,
     /// So many more words may stand before a verification code; 0 where none is expected.
     cue: u8,
 }
@@ -33,31 +34,53 @@ struct Atom {
     span: Option<Range<usize>>,
 }
 
-/// Masks a text and notes in `trail` what it leaves open.
-pub(super) fn mask(text: &str, trail: &mut Trail) -> String {
-    let search = Search::over(text, trail);
-    let masked = replace(text, &search.found);
-    *trail = Trail { digits: search.run.tail(), cue: search.cue };
-    masked
+/// A text without what was to be masked.
+pub(super) struct Masked {
+    pub(super) text: String,
+    /// Something was.
+    pub(super) found: bool,
+    /// At its end stands [`HELD`].
+    pub(super) held: bool,
 }
 
-/// Masks every digit, and says whether there was one.
-pub(super) fn mask_digits(text: &str) -> (String, bool) {
-    let (tokens, _) = tokens(text);
-    let digits = tokens.into_iter().filter(|token| matches!(token.kind, Kind::Digits(_)));
-    let found: Vec<(Range<usize>, &'static str)> = digits.map(|token| (token.span, HELD)).collect();
-    (replace(text, &found), !found.is_empty())
+/// What becomes of digits at the end of a text that may go on to a card number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    Shown,
+    Held,
+}
+
+/// Masks a text and notes in `trail` what it leaves open.
+pub(super) fn mask(text: &str, langs: Langs, trail: &mut Trail, end: End) -> Masked {
+    let mut search = Search::over(text, langs, trail);
+    let held = end == End::Held && search.hold();
+    let (digits, cue) = (search.run.tail(), search.cue);
+    *trail = Trail { digits: Zeroizing::new(digits), cue };
+    Masked { text: replace(text, &search.found), found: !search.found.is_empty(), held }
 }
 
 /// Masks a text that may grow; digits at its end that may become a card number are held back.
-pub(super) fn mask_growing(text: &str, trail: &Trail) -> String {
-    let mut search = Search::over(text, trail);
-    if search.run.tail().len() >= HELD_DIGITS_MIN
-        && let Some(span) = span_of(&search.run.atoms[search.run.masked..])
-    {
-        search.found.push((span, HELD));
+pub(super) fn mask_growing(text: &str, langs: Langs, trail: &Trail) -> Masked {
+    let mut search = Search::over(text, langs, trail);
+    let held = search.hold();
+    Masked { text: replace(text, &search.found), found: !search.found.is_empty(), held }
+}
+
+/// Masks every digit.
+pub(super) fn mask_digits(text: &str, langs: Langs) -> Masked {
+    let (tokens, _) = tokens(text, langs);
+    let digits = tokens.into_iter().filter(|token| matches!(token.kind, Kind::Digits(_)));
+    let found: Vec<(Range<usize>, &'static str)> = digits.map(|token| (token.span, HELD)).collect();
+    Masked { text: replace(text, &found), found: !found.is_empty(), held: false }
+}
+
+/// Masks every number of so many digits that it may be the beginning of a card's.
+pub(super) fn mask_long_numbers(text: &str) -> Masked {
+    let digits: usize = text.chars().filter(char::is_ascii_digit).count();
+    if digits < HELD_DIGITS_MIN {
+        return Masked { text: text.to_owned(), found: false, held: false };
     }
-    replace(text, &search.found)
+    Masked { text: HELD.to_owned(), found: true, held: false }
 }
 
 fn replace(text: &str, found: &[(Range<usize>, &'static str)]) -> String {
@@ -80,9 +103,9 @@ struct Search {
 }
 
 impl Search {
-    fn over(text: &str, trail: &Trail) -> Self {
+    fn over(text: &str, langs: Langs, trail: &Trail) -> Self {
         let mut search = Self { found: Vec::new(), run: Run::carried(&trail.digits), cue: trail.cue };
-        let (tokens, open) = tokens(text);
+        let (tokens, open) = tokens(text, langs);
         let mut times: Option<&Token> = None;
         for (index, token) in tokens.iter().enumerate() {
             if !token.joins {
@@ -105,6 +128,16 @@ impl Search {
             search.run = Run::carried(&[]);
         }
         search
+    }
+
+    /// Holds back digits at the end that may become a card number; whether there are any.
+    fn hold(&mut self) -> bool {
+        if self.run.tail().len() < HELD_DIGITS_MIN {
+            return false;
+        }
+        let span = span_of(&self.run.atoms[self.run.masked..]);
+        self.found.extend(span.map(|span| (span, HELD)));
+        true
     }
 
     fn close(&mut self) {
@@ -172,6 +205,12 @@ impl Run {
     }
 }
 
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.atoms.iter_mut().for_each(|atom| atom.digits.zeroize());
+    }
+}
+
 fn span_of(atoms: &[Atom]) -> Option<Range<usize>> {
     let mut spans = atoms.iter().filter_map(|atom| atom.span.as_ref());
     let first = spans.next()?;
@@ -223,12 +262,17 @@ fn is_issued(digits: &[u8]) -> bool {
 fn is_cue(text: &str, tokens: &[Token]) -> bool {
     let word = |back: usize| {
         let token = tokens.len().checked_sub(back).and_then(|index| tokens.get(index));
-        token.map_or(String::new(), |token| text[token.span.clone()].to_ascii_lowercase())
+        token.map_or(String::new(), |token| text[token.span.clone()].to_lowercase())
     };
     matches!(
         (word(3).as_str(), word(2).as_str(), word(1).as_str()),
         (_, _, "cvv" | "cvc" | "csc" | "cvn")
             | (_, "security" | "verification", "code" | "number" | "digits")
+            | (
+                "código" | "codigo",
+                "de",
+                "segurança" | "seguranca" | "seguridad" | "verificação" | "verificacao" | "verificación"
+            )
             | ("c", "v", "v" | "c" | "n")
             | ("c", "s", "c")
     )

@@ -107,14 +107,14 @@ fn verification_codes_are_masked_after_a_cue_only() {
 #[test]
 fn growing_digits_are_held_back_until_they_are_known() {
     let mut mask = Mask::new();
-    let partial = |mask: &Mask, words: &str| mask.mask_partial(Heard::new(words.into())).as_str().to_owned();
-    assert_eq!(partial(&mask, "it is 4111 11"), "it is 4111 11");
-    assert_eq!(partial(&mask, "it is 4111 111"), "it is [digits]");
-    assert_eq!(partial(&mask, "it is 4111 1111 1111 1111"), "it is [card]");
-    assert_eq!(partial(&mask, "it is 4111 1111 1 okay"), "it is 4111 1111 1 okay");
+    let partial = |mask: &mut Mask, words: &str| mask.mask_partial(Heard::new(words.into())).as_str().to_owned();
+    assert_eq!(partial(&mut mask, "it is 4111 11"), "it is 4111 11");
+    assert_eq!(partial(&mut mask, "it is 4111 111"), "it is [digits]");
+    assert_eq!(partial(&mut mask, "it is 4111 1111 1111 1111"), "it is [card]");
+    assert_eq!(partial(&mut mask, "it is 4111 1111 1 okay"), "it is 4111 1111 1 okay");
     mask.mask_final(Heard::new("4111 11".into()));
-    assert_eq!(partial(&mask, "11 11"), "[digits]");
-    assert_eq!(partial(&mask, "1"), "[digits]");
+    assert_eq!(partial(&mut mask, "11 11"), "[digits]");
+    assert_eq!(partial(&mut mask, "1"), "[digits]");
 }
 
 #[test]
@@ -189,10 +189,104 @@ fn digits_after_a_gap_are_masked_where_some_were_heard_before_it() {
     let mut before = Mask::new();
     before.mask_final(Heard::new("my card is 4111 1111".into()));
     assert!(before.leaves_open() && !Mask::new().leaves_open());
-    let mut mask = Mask::after_a_gap();
+    let mut mask = Mask::new().after_a_gap();
     assert_eq!(mask.mask_final(Heard::new("yes, it goes on with".into())).as_str(), "yes, it goes on with");
     assert!(mask.leaves_open());
     assert_eq!(mask.mask_partial(Heard::new("1111 one".into())).as_str(), "[digits] [digits]");
     assert_eq!(mask.mask_final(Heard::new("1111 1111, thanks".into())).as_str(), "[digits] [digits], thanks");
     assert_eq!(mask.mask_final(Heard::new("I am 42".into())).as_str(), "I am 42");
+}
+
+/// Hides the word "secret", falls at "trap", and knows nothing else.
+struct Outside(Vec<(String, Source, bool)>);
+
+impl Engine for Outside {
+    fn mask(&mut self, text: &str, source: Source, partial: bool) -> Result<EngineAnswer, &'static str> {
+        self.0.push((text.to_owned(), source, partial));
+        if text.contains("trap") {
+            return Err("trap");
+        }
+        let found = text.contains("secret");
+        Ok(EngineAnswer { text: text.replace("secret", "#"), found, held: text.ends_with("...") })
+    }
+}
+
+fn guarded(mode: Mode) -> Mask {
+    Mask::new().with(Ok(Box::new(Outside(Vec::new()))), mode)
+}
+
+fn last(mask: &mut Mask, words: &str) -> String {
+    mask.mask_final(Heard::new(words.into())).as_str().to_owned()
+}
+
+#[test]
+fn an_engine_masks_in_place_of_the_built_in_mask() {
+    let mut mask = guarded(Mode::Standard);
+    assert_eq!(last(&mut mask, "my secret 4111 1111 1111 1111"), "my # 4111 1111 1111 1111");
+    assert!(mask.is_sensitive());
+    assert_eq!(mask.mask_agent("your secret").as_str(), "your #");
+    assert_eq!(mask.mask_keys(Heard::new("123".into())).as_str(), "123");
+    assert!(!mask.is_sensitive());
+    let partial = mask.mask_partial(Heard::new("so 41...".into()));
+    assert!(partial.holds_back() && mask.is_sensitive());
+    assert_eq!(mask.take_fall(), None);
+}
+
+#[test]
+fn where_an_engine_falls_the_built_in_mask_goes_on_with_what_it_has_heard() {
+    let mut mask = guarded(Mode::Standard);
+    assert_eq!(last(&mut mask, "it is 4111 1111"), "it is 4111 1111");
+    assert_eq!(last(&mut mask, "trap 1111 1111"), "trap [digits]", "a number that may go on is not shown");
+    assert_eq!((mask.take_fall(), mask.take_fall()), (Some("trap"), None), "it is told once");
+    assert_eq!(last(&mut mask, "secret 5555 5555"), "secret [digits]");
+    assert_eq!(last(&mut mask, "5555 4444, thanks"), "[card], thanks");
+    assert_eq!(last(&mut mask, "see you on 12.05.2024 at 10:30"), "see you on 12.05.2024 at 10:30");
+}
+
+#[test]
+fn a_number_that_was_begun_before_the_fall_is_found_after_it() {
+    let mut mask = guarded(Mode::Standard);
+    last(&mut mask, "it is 4111 1111");
+    assert_eq!(mask.mask_agent("trap").as_str(), "trap");
+    assert_eq!(last(&mut mask, "1111 1111, yes"), "[card], yes");
+}
+
+#[test]
+fn words_that_nobody_can_mask_are_withheld_where_the_tenant_is_strict() {
+    let mut mask = Mask::new().with(Err("plugin-missing"), Mode::Strict);
+    assert_eq!(mask.take_fall(), Some("plugin-missing"));
+    let partial = mask.mask_partial(Heard::new("hello".into()));
+    assert!(partial.is_withheld() && !partial.holds_back());
+    assert_eq!(last(&mut mask, "four one one one"), "[withheld]");
+    assert_eq!(last(&mut mask, " "), " ", "nothing is nothing");
+    assert_eq!(mask.mask_agent("hello").as_str(), "hello", "that is no word of the caller's");
+    assert_eq!(mask.mask_keys(Heard::new("12".into())).as_str(), "12");
+    assert_eq!(mask.mask_keys(Heard::new("4111111".into())).as_str(), "[digits]");
+    assert_eq!(mask.mask_keys(Heard::new("4111111111111111".into())).as_str(), "[card]");
+}
+
+#[test]
+fn digits_after_a_gap_are_masked_in_what_an_engine_shows() {
+    let mut mask = guarded(Mode::Standard).after_a_gap();
+    assert_eq!(last(&mut mask, "yes"), "yes");
+    assert_eq!(last(&mut mask, "the secret 1111"), "the # [digits]");
+    assert_eq!(last(&mut mask, "1111"), "1111");
+}
+
+#[test]
+fn digits_are_known_as_words_in_the_languages_of_the_call() {
+    let said = |tags: &[&str], words: &str| {
+        let mut mask = Mask::new().in_languages(tags.iter().copied());
+        last(&mut mask, words)
+    };
+    let portuguese = "quatro um um um, um um um um, um um um um, um um um um";
+    assert_eq!(said(&["pt-BR"], portuguese), "[card]");
+    assert_eq!(said(&["en"], portuguese), portuguese, "there a filler is none");
+    assert_eq!(
+        said(&["es-MX"], "es cuatro uno uno uno uno uno uno uno uno uno uno uno uno uno uno uno, gracias"),
+        "es [card], gracias"
+    );
+    assert_eq!(said(&["fi"], portuguese), "[card]", "where we know no word of a language all are tried");
+    assert_eq!(said(&["pt"], "o código de segurança é um dois três"), "o código de segurança é [cvv]");
+    assert_eq!(said(&["pt"], "são três ou quatro"), "são três ou quatro");
 }

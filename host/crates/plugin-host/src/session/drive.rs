@@ -10,6 +10,7 @@ use crate::instance::{Instance, SessionError};
 use crate::limits::SESSION_LIFE;
 use crate::load::Plugin;
 use crate::recording::Recorder;
+use crate::scrub::scrub;
 use crate::signing::Signing;
 use std::future::{pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -291,10 +292,11 @@ fn report(plugin: &Plugin, tag: &SessionTag, end: &SessionEnd) {
     match end {
         SessionEnd::Done => tracing::debug!(target: "plugin", plugin = name, tenant, call, "session is done"),
         SessionEnd::Fault(fault) => {
-            tracing::warn!(target: "plugin", plugin = name, tenant, call, code, detail = fault.detail, "session gave up");
+            tracing::warn!(target: "plugin", plugin = name, tenant, call, code, detail = &*scrub(&fault.detail), "session gave up");
         }
         SessionEnd::Fell(error) => {
-            tracing::warn!(target: "plugin", plugin = name, tenant, call, code, %error, "session was ended");
+            let error = error.to_string();
+            tracing::warn!(target: "plugin", plugin = name, tenant, call, code, error = &*scrub(&error), "session was ended");
         }
     }
 }

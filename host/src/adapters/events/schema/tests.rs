@@ -61,6 +61,8 @@ fn facts() -> Vec<Fact> {
         fell(Role::Thinking, None),
         fell(Role::Thinking, Some(plugin.clone())),
         fell(Role::Speaking, Some(plugin.clone())),
+        fell(Role::Masking, Some(plugin.clone())),
+        Fact::Withheld { turn },
         shadowed(None, None),
         shadowed(Some(-3), Some(kept.clone())),
         shadowed(Some(3), Some(kept)),

@@ -10,6 +10,8 @@ use vg_domain::ids::{CallId, TenantId};
 const PAGE: u64 = 4_096;
 /// A database below that cannot hold a call.
 const PAGES_MIN: u64 = 64;
+/// Pages beyond the bound for what makes room: to forget takes some as well.
+const PAGES_TO_FORGET: u64 = 64;
 /// Places whose events are forgotten at a time, so that the writer is soon back at its events.
 const FORGET_AT_ONCE: u64 = 2_000;
 /// Somebody who reads holds the lock for moments only.
@@ -84,11 +86,10 @@ impl Store {
         connection.pragma_update(None, "page_size", PAGE.cast_signed())?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "full")?;
-        connection.pragma_update(None, "max_page_count", pages_max.cast_signed())?;
+        connection.pragma_update(None, "max_page_count", (pages_max + PAGES_TO_FORGET).cast_signed())?;
         let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if sound != "ok" {
-            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
-            return Err(rusqlite::Error::SqliteFailure(code, None));
+            return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         connection.execute_batch(SCHEMA)?;
         Ok(Self { connection, pages_max })
@@ -96,6 +97,10 @@ impl Store {
 
     /// Keeps events and places of readers, all or none of them; the disk has them when it returns.
     pub(super) fn append<'a>(&mut self, rows: &[Row], places: impl Iterator<Item = (&'a str, u64)>) -> rusqlite::Result<()> {
+        let bytes: usize = rows.iter().map(|row| row.event.len() + 256).sum();
+        if !rows.is_empty() && self.pages()? + bytes as u64 / PAGE + 1 > self.pages_max {
+            return Err(failure(rusqlite::ffi::SQLITE_FULL));
+        }
         let group = self.connection.transaction()?;
         {
             let mut insert = group.prepare_cached("INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
@@ -108,6 +113,13 @@ impl Store {
             }
         }
         group.commit()
+    }
+
+    /// Everything into the one file, whoever still reads.
+    pub(super) fn settle(&self) {
+        if let Err(error) = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            tracing::debug!(%error, "the log of the database of events stays beside it");
+        }
     }
 
     /// Forgets events up to `held` that are from before `old`, and, while more than three quarters of the room are used, any up to there.
@@ -201,6 +213,10 @@ impl Store {
     fn count(&self) -> rusqlite::Result<u64> {
         self.connection.query_row("SELECT count(*) FROM event", [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
     }
+}
+
+fn failure(code: i32) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
 fn positions(connection: &Connection) -> rusqlite::Result<BTreeMap<String, u64>> {

@@ -40,7 +40,7 @@ impl Work {
         let (mut door, mut tidied) = (Door::Open, Instant::now());
         while door == Door::Open {
             door = self.gather(orders, &mut group);
-            self.keep(&mut group, door);
+            self.keep(&mut group);
             // Before the room is used up, not after.
             if tidied.elapsed() >= TIDY_EVERY || self.store.is_crowded().unwrap_or_default() {
                 tidied = Instant::now();
@@ -48,10 +48,11 @@ impl Work {
             }
         }
         self.tidy();
+        self.store.settle();
     }
 
     /// Until the disk has them; at the end not for ever.
-    fn keep(&mut self, group: &mut Vec<Row>, door: Door) {
+    fn keep(&mut self, group: &mut Vec<Row>) {
         let places = self.moved();
         let Some(last) = group.last().map(|row| row.place).or((!places.is_empty()).then_some(0)) else { return };
         let mut tries = 0;
@@ -59,8 +60,8 @@ impl Work {
             if !self.shared.failing.swap(true, Relaxed) {
                 tracing::error!(%error, "events cannot be written to disk: no further call is taken in");
             }
-            tries += 1;
-            if door == Door::Closed && tries >= TRIES_AT_THE_END {
+            tries += u32::from(self.shared.closing.load(Relaxed));
+            if tries >= TRIES_AT_THE_END {
                 self.shared.lost.fetch_add(group.len() as u64, Relaxed);
                 group.clear();
                 return;
@@ -118,11 +119,15 @@ impl Work {
 
     /// What comes now and shortly after; none after a while without any.
     fn gather(&self, orders: &Receiver<Order>, group: &mut Vec<Row>) -> Door {
-        let mut wait = TIDY_EVERY;
-        let mut until = None;
-        while group.len() < GROUP_MAX {
+        let (mut wait, mut until) = (TIDY_EVERY, None);
+        // A part of the room at most, or a group might never fit in.
+        let mut bytes = self.bounds.bytes_max / 16;
+        while group.len() < GROUP_MAX && bytes > 0 {
             match orders.recv_timeout(wait) {
-                Ok(Order::Keep(row)) => group.push(row),
+                Ok(Order::Keep(row)) => {
+                    bytes = bytes.saturating_sub(row.event.len() as u64);
+                    group.push(row);
+                }
                 Ok(Order::Hurry) => {
                     self.shared.hurried.store(false, Relaxed);
                     return Door::Open;

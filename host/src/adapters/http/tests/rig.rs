@@ -3,6 +3,7 @@
 use crate::adapters::http::auth::{Auth, Jwks, Key, Keys, Tokens};
 use crate::adapters::http::{ApiParts, Operators, Tickets, api, front, serve};
 use crate::adapters::latency::Latency;
+use crate::adapters::notices::NoticeBoard;
 use crate::application::desk::Desk;
 use crate::application::ports::{
     Admission, Arrival, CallOrder, Facts, OrderError, Orders, Originate, OriginateError, Originator, Subject, TenantError,
@@ -257,6 +258,7 @@ pub(super) struct Server {
     pub(super) latency: Arc<Latency>,
     pub(super) calls: Arc<FakeCalls>,
     pub(super) tickets: Arc<Tickets>,
+    pub(super) notices: Arc<NoticeBoard>,
     pub(super) drain: CancellationToken,
     pub(super) close: CancellationToken,
 }
@@ -270,7 +272,7 @@ impl Drop for Server {
 impl Server {
     pub(super) async fn start(wishes: Wishes) -> Self {
         let (desk, calls, tickets) = (Arc::new(Desk::new("epoch")), Arc::new(FakeCalls::default()), Arc::new(Tickets::default()));
-        let latency = Arc::<Latency>::default();
+        let (latency, notices) = (Arc::<Latency>::default(), Arc::new(NoticeBoard::new("run")));
         let (drain, close) = (CancellationToken::new(), CancellationToken::new());
         let tokens = Tokens {
             keys: wishes.keys,
@@ -290,6 +292,7 @@ impl Server {
             operators: Operators::Here,
             tickets: Arc::clone(&tickets),
             trail: None,
+            notices: Arc::clone(&notices),
             drain: drain.clone(),
             close: close.clone(),
             requests_per_s: wishes.requests_per_s,
@@ -304,7 +307,7 @@ impl Server {
         let served = serve(listener, router, None, close.clone());
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(served);
-        Self { at, desk, latency, calls, tickets, drain, close }
+        Self { at, desk, latency, calls, tickets, notices, drain, close }
     }
 
     pub(super) fn tell(&self, tenant: &str, call: &str, fact: &Fact) {

@@ -1,7 +1,7 @@
 //! What the API answers to who may ask.
 
 use super::rig::*;
-use crate::application::ports::{AgentProfile, CallOrder, RecordingOrder};
+use crate::application::ports::{AgentProfile, CallOrder, Notice, Notices, RecordingOrder};
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -435,6 +435,21 @@ async fn a_ticket_is_issued_for_the_tokens_tenant_and_the_operator_drains() {
     assert_eq!((answer.status, desk.server.tickets.redeem(&ticket)), (201, Some(TenantId::new("acme"))));
     assert_eq!(desk.ask("POST /v1/admin/drain", "").await.status, 202);
     assert!(desk.server.drain.is_cancelled());
+}
+
+#[tokio::test]
+async fn the_operator_reads_what_befell_the_gateway() {
+    let desk = Desk::open().await;
+    desk.server.notices.tell(&Notice::StateLost { code: "deadline" });
+    desk.server.notices.tell(&Notice::StateBack { away: Duration::from_millis(2_500) });
+    let answer = desk.ask("GET /v1/admin/events", "").await;
+    let told = answer.json();
+    let of = |nth: usize| (told["events"][nth]["type"].as_str().unwrap().to_owned(), told["events"][nth]["data"].clone());
+    assert_eq!(of(0), ("state.lost".to_owned(), json!({"code": "deadline"})));
+    assert_eq!(of(1), ("state.back".to_owned(), json!({"away_ms": 2_500})));
+    assert_ne!(told["events"][0]["id"], told["events"][1]["id"]);
+    let caller = desk.signer.token(&claims("acme", "calls:read calls:write"));
+    assert_eq!(desk.server.ask("GET /v1/admin/events", &caller, "", "").await.status, 403);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub(super) struct RawPrompts {
     farewell: Option<String>,
     transfer_failed: Option<String>,
     back_again: Option<String>,
+    use_keypad: Option<String>,
     fillers: Option<Vec<String>>,
 }
 
@@ -40,11 +41,13 @@ impl RawPrompts {
         // What fits in any language where we have no line of it: what every tenant has, or nothing.
         let still_there = usual.map_or(not_understood.as_str(), |usual| usual.still_there);
         let notice = usual.map_or("", |usual| usual.time_is_nearly_up);
+        let use_keypad = usual.map_or(not_understood.as_str(), |usual| usual.use_keypad);
         let transfer_failed = usual.map_or(agent_unavailable.as_str(), |usual| usual.transfer_failed);
         Some(Prompts {
             still_there: self.still_there.unwrap_or_else(|| still_there.to_owned()),
             time_is_nearly_up: self.time_is_nearly_up.unwrap_or_else(|| notice.to_owned()),
             back_again: self.back_again.unwrap_or_else(|| usual.map_or("", |usual| usual.back_again).to_owned()),
+            use_keypad: self.use_keypad.unwrap_or_else(|| use_keypad.to_owned()),
             transfer_failed: self.transfer_failed.unwrap_or_else(|| transfer_failed.to_owned()),
             not_understood,
             agent_unavailable,
@@ -76,6 +79,7 @@ struct Usual {
     farewell: &'static str,
     transfer_failed: &'static str,
     back_again: &'static str,
+    use_keypad: &'static str,
     fillers: &'static [&'static str],
 }
 
@@ -87,6 +91,7 @@ const ENGLISH: Usual = Usual {
     farewell: "Thank you for calling. Goodbye.",
     transfer_failed: "Sorry, nobody can be reached right now.",
     back_again: "Sorry, I was gone for a moment.",
+    use_keypad: "For your safety I cannot take that by voice. Please use the keys of your phone.",
     fillers: &["One moment, please.", "Let me have a look.", "Just a second."],
 };
 
@@ -98,6 +103,7 @@ const PORTUGUESE: Usual = Usual {
     farewell: "Obrigado pela sua ligação. Até logo.",
     transfer_failed: "Desculpe, ninguém está disponível agora.",
     back_again: "Desculpe, a ligação falhou por um momento.",
+    use_keypad: "Para sua segurança, não posso receber isso por voz. Por favor, use as teclas do telefone.",
     fillers: &["Um momento, por favor.", "Deixe-me ver.", "Só um instante."],
 };
 
@@ -109,6 +115,7 @@ const SPANISH: Usual = Usual {
     farewell: "Gracias por su llamada. Adiós.",
     transfer_failed: "Perdone, no hay nadie disponible en este momento.",
     back_again: "Perdone, la llamada se ha cortado un momento.",
+    use_keypad: "Por su seguridad no puedo tomar eso por voz. Use las teclas de su teléfono, por favor.",
     fillers: &["Un momento, por favor.", "Déjeme ver.", "Un segundo, por favor."],
 };
 
@@ -171,12 +178,21 @@ mod tests {
                 farewell,
                 transfer_failed,
                 back_again,
+                use_keypad,
                 fillers,
             } = prompts.unwrap();
-            let lines =
-                [not_understood, still_there, time_is_nearly_up, agent_unavailable, farewell, transfer_failed, back_again];
+            let lines = [
+                not_understood,
+                still_there,
+                time_is_nearly_up,
+                agent_unavailable,
+                farewell,
+                transfer_failed,
+                back_again,
+                use_keypad,
+            ];
             let lines: BTreeSet<String> = lines.into_iter().chain(fillers).collect();
-            assert_eq!((lines.len(), faults), (10, 0), "{language}: {lines:?}");
+            assert_eq!((lines.len(), faults), (11, 0), "{language}: {lines:?}");
         }
         assert_eq!(resolve("fi-FI", "").1, 3, "in another language they are needed");
         assert_eq!(resolve("en-US", "farewell = ' '").1, 1, "a line of nothing is none");

@@ -35,6 +35,7 @@ pub(super) fn mute() -> TenantSettings {
         farewell: none(),
         transfer_failed: none(),
         back_again: none(),
+        use_keypad: none(),
         fillers: Vec::new(),
     };
     TenantSettings { greeting: none(), prompts, ..settings() }

@@ -425,7 +425,7 @@ impl Walk {
                 }
                 self.unanswered.retain(|turn| self.asked.contains(turn));
             }
-            Fact::NotUnderstood { turn } => _ = self.unanswered.remove(turn),
+            Fact::NotUnderstood { turn } | Fact::Withheld { turn } => _ = self.unanswered.remove(turn),
             Fact::Ended(_) => self.ended = true,
             _ => {}
         }

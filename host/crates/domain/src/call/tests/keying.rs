@@ -8,7 +8,7 @@ pub(super) fn with_menu() -> TenantSettings {
     with_menu_at(&[MenuStart::Call, MenuStart::HearingLost])
 }
 
-fn with_menu_at(starts: &[MenuStart]) -> TenantSettings {
+pub(super) fn with_menu_at(starts: &[MenuStart]) -> TenantSettings {
     let keys = vec![
         ('1', MenuAction::Say("We are open.".into())),
         ('2', MenuAction::Ask("where is my order".into())),
@@ -143,7 +143,7 @@ fn digits_end_at_their_number_at_the_terminator_or_after_a_pause() {
 fn digits_that_are_a_card_are_masked_and_no_digits_are_told_to_the_world() {
     let mut desk = collecting_at_most(Collect::new(19, Some('#'), Duration::from_secs(6), Duration::from_secs(3)));
     let asked = keys(&mut desk, "4111111111111111#");
-    assert_eq!(asked, ["PrepareSpeaking", "- heard 2: [digits]", "ask 2: [card]"]);
+    assert_eq!(asked, ["masking begins", "PrepareSpeaking", "- heard 2: [digits]", "ask 2: [card]"]);
     let mut desk = collecting();
     keys(&mut desk, "1234");
     desk.text(2, "Thank you.");

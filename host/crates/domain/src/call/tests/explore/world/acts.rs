@@ -45,7 +45,11 @@ impl World {
             CallAction::HangUp { .. } => self.ends = true,
             CallAction::Ring | CallAction::PrepareSpeaking | CallAction::Emit(_) => {}
             CallAction::Commit { .. } | CallAction::SpeculationJudged(_) => {}
-            CallAction::EndJudged(_) | CallAction::OverlapJudged(_) | CallAction::Refused { .. } => {}
+            CallAction::EndJudged(_)
+            | CallAction::OverlapJudged(_)
+            | CallAction::MaskingBegins
+            | CallAction::MaskingEnds
+            | CallAction::Refused { .. } => {}
         }
     }
 

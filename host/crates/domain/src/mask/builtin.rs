@@ -1,0 +1,52 @@
+//! The mask that needs nobody: it serves where no other does, and knows at each moment where it would have to go on.
+
+use super::card::{self, End, Masked, Trail};
+use super::scan::Langs;
+
+/// See [`Mask`](super::Mask).
+#[derive(Default)]
+pub(super) struct BuiltIn {
+    pub(super) langs: Langs,
+    caller: Trail,
+    /// Of digits that another mask has heard it is not known which they were.
+    gap: bool,
+    agent: Trail,
+}
+
+impl BuiltIn {
+    pub(super) fn after_a_gap(&mut self) {
+        self.gap = true;
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.gap || self.caller.is_open()
+    }
+
+    /// Masks words that may still change.
+    pub(super) fn partial(&self, words: &str) -> Masked {
+        if self.gap { card::mask_digits(words, self.langs) } else { card::mask_growing(words, self.langs, &self.caller) }
+    }
+
+    /// Masks words that will not change.
+    pub(super) fn last(&mut self, words: &str, end: End) -> Masked {
+        if self.gap {
+            let masked = card::mask_digits(words, self.langs);
+            self.gap = !masked.found;
+            if masked.found {
+                let _ = card::mask(words, self.langs, &mut self.caller, End::Shown);
+                return masked;
+            }
+        }
+        card::mask(words, self.langs, &mut self.caller, end)
+    }
+
+    /// Masks what the agent says.
+    pub(super) fn agent(&mut self, text: &str) -> Masked {
+        card::mask(text, self.langs, &mut self.agent, End::Shown)
+    }
+
+    /// What somebody else has masked, where of digits before it is not known which they were.
+    pub(super) fn behind_a_gap(&self, masked: &str) -> Option<String> {
+        self.gap.then(|| card::mask_digits(masked, self.langs).text)
+    }
+}
