@@ -102,7 +102,7 @@ impl Folders {
         let (plugins, tenants) = (folders.0.path().join("plugins"), folders.0.path().join("tenants"));
         fs::create_dir_all(&plugins).unwrap();
         fs::create_dir_all(&tenants).unwrap();
-        for name in ["stt-local.wasm", "tts-local.wasm", "test/probe-stt.wasm"] {
+        for name in ["pci-mask.wasm", "stt-local.wasm", "tts-local.wasm", "test/probe-stt.wasm"] {
             let plugin = plugins_dir().canonicalize().unwrap().join(name);
             symlink(&plugin, plugins.join(plugin.file_name().unwrap())).unwrap();
         }

@@ -162,7 +162,7 @@ impl Folders {
     pub async fn house_with(&self, plugins: &str) -> House {
         let dir = |name| self.0.path().join(name);
         let toml = format!(
-            "[http]\napi = true\nauth = 'off'\n[plugins]\ndir = {:?}\nstore = {:?}\npolicy = {:?}\n{plugins}\n[tenants]\ndir = {:?}\ndefault = 'acme'\n",
+            "[pci]\nplugin = ''\n[http]\napi = true\nauth = 'off'\n[plugins]\ndir = {:?}\nstore = {:?}\npolicy = {:?}\n{plugins}\n[tenants]\ndir = {:?}\ndefault = 'acme'\n",
             dir("plugins"),
             dir("store"),
             dir("policy.toml"),
