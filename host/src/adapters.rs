@@ -6,7 +6,10 @@ pub mod ari;
 pub mod events;
 pub mod audit;
 pub mod facts;
+mod folder;
 mod here;
+#[cfg(test)]
+mod killed;
 pub mod http;
 pub mod latency;
 pub mod media_ws;

@@ -15,6 +15,7 @@ mod writer;
 pub use export::{ExportError, Exported, Span, export};
 pub use verify::{Finding, Found, Verified, Wrong, verify};
 
+use crate::adapters::folder;
 use crate::application::desk::{self, Data};
 use crate::application::ports::{Facts, Subject};
 use std::collections::BTreeMap;
@@ -121,7 +122,7 @@ impl Shared {
     /// So many lines are to be told of as lost.
     fn lost(&self, tenant: &TenantId, lines: u64) {
         // Who can have no log is told nothing in it.
-        if lines == 0 || !disk::is_name(tenant.as_str()) {
+        if lines == 0 || !folder::is_name(tenant.as_str()) {
             return;
         }
         *self.untold.lock().unwrap_or_else(PoisonError::into_inner).entry(tenant.clone()).or_default() += lines;

@@ -16,10 +16,8 @@ mod writer;
 use repair::Leftovers;
 pub use repair::{Repaired, repair};
 
+use crate::adapters::folder;
 use crate::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
-use std::fs::DirBuilder;
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -82,7 +80,7 @@ impl Recordings {
     /// # Errors
     /// Where there is no folder and none can be made, or no thread.
     pub fn start(dir: &Path) -> Result<Self, RecordingError> {
-        private_dir(dir)?;
+        folder::private(dir)?;
         let counters = Arc::new(Counters::default());
         let (beginnings, begun) = sync_channel(BEGINNINGS_MAX);
         let (endings, ended) = sync_channel(ENDINGS_MAX);
@@ -120,7 +118,7 @@ impl Recordings {
 
     fn begin(&self, request: &RecordingRequest, source: RecordingSource) -> Result<(), RecordingError> {
         let names = [request.tenant.as_str(), request.call.as_str()];
-        if !names.iter().all(|name| is_file_name(name)) {
+        if !names.iter().all(|name| folder::is_name(name)) {
             return Err(RecordingError::Name);
         }
         let begin = Begin { request: request.clone(), source, started: jiff::Timestamp::now() };
@@ -144,16 +142,6 @@ impl Drop for Recordings {
             let _ = thread.join();
         }
     }
-}
-
-/// Letters, digits, `-`, `_` and dots that do not come first.
-fn is_file_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (1..=128).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
-}
-
-fn private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 /// The file beside another, with another end of its name.

@@ -5,15 +5,15 @@
 
 use super::AuditError;
 use super::chain::{Hash, Link, Own, Read, Torn};
+use crate::adapters::folder::{self, NotHeld};
 use jiff::civil::Date;
 use ring::digest::{Context, SHA256};
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 pub(super) const HEAD: &str = "head.json";
-const LOCK: &str = ".lock";
 /// Bytes of a line: more is none of ours.
 const LINE_MAX: u64 = 1 << 20;
 
@@ -60,37 +60,25 @@ pub(super) enum Head {
 
 impl Disk {
     pub(super) fn open(dir: &Path) -> Result<Self, AuditError> {
-        private_dir(dir).map_err(AuditError::Folder)?;
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(LOCK)).map_err(AuditError::Folder)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(AuditError::Busy),
-            Err(TryLockError::Error(error)) => Err(AuditError::Folder(error)),
-        }
+        let lock = folder::hold(dir).map_err(|error| match error {
+            NotHeld::Folder(error) => AuditError::Folder(error),
+            NotHeld::Busy => AuditError::Busy,
+        })?;
+        Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
     /// The folder of a tenant, made where it is not there.
     pub(super) fn folder(&self, tenant: &str) -> io::Result<PathBuf> {
-        if !is_name(tenant) {
+        if !folder::is_name(tenant) {
             return Err(ErrorKind::InvalidFilename.into());
         }
         let folder = self.dir.join(tenant);
         if !folder.is_dir() {
-            private_dir(&folder)?;
+            folder::private(&folder)?;
             File::open(&self.dir)?.sync_all()?;
         }
         Ok(folder)
     }
-}
-
-/// What a folder may be called. A tenant's name that is none is refused.
-pub(super) fn is_name(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    (1..=128).contains(&name.len()) && !name.starts_with('.') && name.chars().all(plain)
-}
-
-pub(super) fn private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 pub(super) fn day_file(folder: &Path, day: Date) -> PathBuf {

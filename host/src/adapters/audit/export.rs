@@ -1,7 +1,8 @@
 //! Days that are over, for a store that writes once and reads often: nothing there is ever written again.
 
-use super::disk::{day_file, is_name, private_dir};
+use super::disk::day_file;
 use super::verify::{Segment, verify_one};
+use crate::adapters::folder::{self, is_name};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, Permissions};
@@ -108,7 +109,7 @@ pub fn export(dir: &Path, tenant: &str, span: Span, out: &Path) -> Result<Export
     segments.retain(|segment| within(segment.day));
     let (Some(first), Some(last)) = (segments.first(), segments.last()) else { return Err(ExportError::Nothing) };
     let folder = out.join(tenant);
-    private_dir(&folder)?;
+    folder::private(&folder)?;
     for segment in &segments {
         let bytes = std::fs::read(day_file(&dir.join(tenant), segment.day))?;
         put(&day_file(&folder, segment.day), &bytes)?;

@@ -1,8 +1,8 @@
 use super::*;
+use crate::adapters::killed;
 use crate::application::ports::Subject;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::event::Role;
@@ -242,20 +242,8 @@ fn a_process_that_is_killed_while_it_writes_loses_nothing_that_was_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut kept_in_all = 0;
     for round in 1..=8 {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "adapters::audit::tests::the_process_that_is_killed", "--nocapture"]);
-        let mut child = child.env(CHILD, folder.path()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut kept = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            let Some(number) = line.strip_prefix("kept ") else { continue };
-            kept = number.parse::<u64>().unwrap();
-            if kept >= round * 300 {
-                break;
-            }
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let kept =
+            killed::once("adapters::audit::tests::the_process_that_is_killed", CHILD, folder.path(), |kept| kept >= round * 300);
         kept_in_all += kept;
     }
     let stats = acts(folder.path(), 30_000, 1);

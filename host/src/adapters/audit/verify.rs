@@ -1,8 +1,9 @@
 //! Finds what was changed, removed, moved or cut off.
 
 use super::chain::{Hash, Link, Own, Read};
-use super::disk::{self, HEAD, Head, day_file, days, is_name, next_line};
+use super::disk::{self, HEAD, Head, day_file, days, next_line};
 use super::export::{self, Manifest};
+use crate::adapters::folder::is_name;
 use jiff::civil::Date;
 use ring::digest::{Context, SHA256};
 use std::fmt;

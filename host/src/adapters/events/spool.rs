@@ -14,15 +14,15 @@ mod writer;
 pub use read::{Filter, Past, ReadError, Stored};
 
 use super::{Backlog, CloudEvent};
+use crate::adapters::folder::{self, NotHeld};
 use crate::application::desk;
 use crate::application::ports::{Facts, Subject};
 use consumer::Consumer;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -40,7 +40,6 @@ const EVENTS_MAX: usize = 16_384;
 const KAFKA: &str = "kafka";
 /// The database, in the spool's folder.
 const DATABASE: &str = "events.db";
-const LOCK: &str = ".lock";
 
 /// How much is kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,6 +92,8 @@ pub struct SpoolStats {
 pub struct Spool {
     door: Mutex<Door>,
     shared: Arc<Shared>,
+    /// For those who read on as tenants' webhooks do.
+    past: Arc<Mutex<Past>>,
     path: PathBuf,
     _lock: File,
     thread: Option<thread::JoinHandle<()>>,
@@ -147,13 +148,10 @@ impl Spool {
     /// # Errors
     /// Where folder or database cannot be had, or another gateway has them.
     pub fn open(dir: &Path, bounds: Bounds, to_kafka: bool) -> Result<Self, SpoolError> {
-        private_dir(dir).map_err(SpoolError::Folder)?;
-        let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(LOCK)).map_err(SpoolError::Folder)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(SpoolError::Busy),
-            Err(TryLockError::Error(error)) => return Err(SpoolError::Folder(error)),
-        }
+        let lock = folder::hold(dir).map_err(|error| match error {
+            NotHeld::Folder(error) => SpoolError::Folder(error),
+            NotHeld::Busy => SpoolError::Busy,
+        })?;
         let path = dir.join(DATABASE);
         let (store, salvaged) = store::open_or_salvage(&path, bounds.bytes_max)?;
         let mut positions = store.positions()?;
@@ -184,7 +182,8 @@ impl Spool {
         let builder = thread::Builder::new().name("vg-spool".to_owned());
         let thread = builder.spawn(move || work.run(&waiting)).map_err(SpoolError::Thread)?;
         let door = Mutex::new(Door { orders: Some(orders), next: before + 1 });
-        Ok(Self { door, shared, path, _lock: lock, thread: Some(thread) })
+        let past = Arc::new(Mutex::new(Past::open_file(&path)?));
+        Ok(Self { door, shared, past, path, _lock: lock, thread: Some(thread) })
     }
 
     /// Counts since the start.
@@ -308,11 +307,6 @@ impl Shared {
         // Nothing panics while it is held.
         self.of_tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A folder for the gateway's user alone.
-fn private_dir(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Sessions written down on request, to be run again elsewhere.
 
+use crate::adapters::folder;
 use crate::config;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -44,7 +45,7 @@ impl Records {
     }
 
     fn file(&self, left: usize, call: &CallId) -> io::Result<File> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.wanted.dir)?;
+        folder::private(&self.wanted.dir)?;
         let unix_s = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let call: String = call.as_str().chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').take(64).collect();
         let name = format!("{}-{unix_s}-{call}-{left}.jsonl", self.wanted.plugin);

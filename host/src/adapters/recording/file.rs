@@ -1,7 +1,8 @@
 //! One recording's file while it grows, and its end.
 
+use super::beside;
 use super::note::{Note, State, note_stretch};
-use super::{beside, private_dir};
+use crate::adapters::folder;
 use crate::application::recording::{RecordingError, RecordingRequest, SoundBlock};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -53,7 +54,7 @@ impl Growing {
     pub(super) fn create(dir: &Path, request: &RecordingRequest, start: String, first: u64) -> io::Result<Self> {
         let (tenant, call) = (request.tenant.as_str(), request.call.as_str());
         let folder = dir.join(tenant);
-        private_dir(&folder)?;
+        folder::private(&folder)?;
         for part in 1..=PARTS_MAX {
             let paths = Paths::new(&folder, &name(call, part));
             if paths.whole.exists() {

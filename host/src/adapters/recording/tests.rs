@@ -188,7 +188,7 @@ fn a_file_is_full_at_its_room_and_not_a_byte_before() {
 fn what_a_dead_gateway_left_is_readable_after_the_next_start_wherever_it_was_cut() {
     let folder = tempfile::tempdir().unwrap();
     let acme = folder.path().join("acme");
-    private_dir(&acme).unwrap();
+    folder::private(&acme).unwrap();
     let mut whole = wav::Header { rate_hz: 16_000, channels: 2 }.write(0).to_vec();
     whole.extend((1..=50i16).flat_map(|sample| sample.to_le_bytes()));
     for cut in 0..=whole.len() {

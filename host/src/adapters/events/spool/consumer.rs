@@ -1,6 +1,6 @@
 //! Those who read on in the spool, and say how far they are: the way to Kafka, and tenants' webhooks.
 
-use super::read::Past;
+use super::read::{Filter, Past};
 use super::{Shared, Spool};
 use crate::adapters::events::{Attributes, Backlog, Waiting};
 use crate::adapters::sinks::{Batch, EventSource, Since, Told};
@@ -39,7 +39,7 @@ impl Backlog for Consumer {
 
     fn read(&self, behind: u64, max: usize) -> Result<Vec<Waiting>, String> {
         // Of the database alone: no word of an event is in its errors.
-        let rows = self.look(|past| past.next(behind, max)).map_err(|error| error.to_string())?;
+        let rows = self.look(|past| past.read(behind, max, &Filter::default())).map_err(|error| error.to_string())?;
         let waiting = |row: super::Stored| {
             let attributes = Attributes::of(row.event.as_bytes()).map_err(|error| format!("{:?}", error.classify()))?;
             let (key, headers) = attributes.headers();
@@ -83,9 +83,9 @@ impl EventSource for Spool {
     }
 
     fn read<'a>(&'a self, tenant: &'a TenantId, after: &'a Place, limit: usize) -> BoxFuture<'a, Batch> {
-        let (path, tenant, behind) = (self.path.clone(), tenant.clone(), after.number());
+        let (past, tenant, behind) = (Arc::clone(&self.past), tenant.clone(), after.number());
         let read = move || -> rusqlite::Result<_> {
-            let past = Past::open_file(&path)?;
+            let past = past.lock().unwrap_or_else(PoisonError::into_inner);
             Ok((past.next_of(tenant.as_str(), behind, limit)?, past.forgotten()?))
         };
         async move {

@@ -90,15 +90,7 @@ impl Past {
         rows.collect()
     }
 
-    /// The next events behind a place, whosever they are.
-    pub(super) fn next(&self, behind: u64, max: usize) -> rusqlite::Result<Vec<Stored>> {
-        let select = format!("SELECT {COLUMNS} FROM event WHERE place > ?1 ORDER BY place LIMIT ?2");
-        let mut select = self.connection.prepare_cached(&select)?;
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        select.query_map(params![behind.cast_signed(), max], stored)?.collect()
-    }
-
-    /// The same of a tenant's.
+    /// A tenant's events behind a place, by their index.
     pub(super) fn next_of(&self, tenant: &str, behind: u64, max: usize) -> rusqlite::Result<Vec<Stored>> {
         let select = format!("SELECT {COLUMNS} FROM event WHERE tenant = ?1 AND place > ?2 ORDER BY place LIMIT ?3");
         let mut select = self.connection.prepare_cached(&select)?;

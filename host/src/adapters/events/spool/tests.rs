@@ -1,11 +1,11 @@
 use super::*;
 use crate::adapters::events::Attributes;
+use crate::adapters::killed;
 use crate::adapters::sinks::{EventSource, Since};
 use crate::application::ports::{Epoch, Sequence};
 use futures_util::FutureExt;
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::io::Write;
 use std::time::Instant;
 use vg_domain::ids::{CallId, TurnId};
 use vg_domain::mask::{Heard, Mask};
@@ -96,7 +96,7 @@ fn a_spool_that_is_cut_at_any_byte_holds_what_came_before_in_its_order() {
     // A prime: every offset within pages and frames.
     for cut in (0..=wal_bytes.len()).step_by(211).chain([wal_bytes.len()]) {
         let dir = copies.path().join(cut.to_string());
-        private_dir(&dir).unwrap();
+        folder::private(&dir).unwrap();
         std::fs::write(dir.join(database), &database_bytes).unwrap();
         std::fs::write(dir.join(&wal), &wal_bytes[..cut]).unwrap();
         let opened = spool(&dir, ROOMY, false);
@@ -134,20 +134,9 @@ fn a_process_that_is_killed_loses_nothing_that_counted_as_published() {
     let folder = tempfile::tempdir().unwrap();
     let mut expected = 0;
     for round in 1..=6 {
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        child.args(["--exact", "adapters::events::spool::tests::the_process_that_is_killed", "--nocapture"]);
-        let mut child = child.env(CHILD, folder.path()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut kept = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            let line = line.unwrap();
-            let Some(number) = line.strip_prefix("kept ") else { continue };
-            kept = number.parse::<u64>().unwrap();
-            if kept >= expected + round * 150 {
-                break;
-            }
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let kept = killed::once("adapters::events::spool::tests::the_process_that_is_killed", CHILD, folder.path(), |kept| {
+            kept >= expected + round * 150
+        });
         assert!(kept > expected, "the process has told nothing");
         let events = ids(folder.path());
         assert_eq!(events, first(events.len() as u64), "none is missing, double or out of order");

@@ -54,7 +54,9 @@ impl Work {
     /// Until the disk has them; at the end not for ever.
     fn keep(&mut self, group: &mut Vec<Row>) {
         let places = self.moved();
-        let Some(last) = group.last().map(|row| row.place).or((!places.is_empty()).then_some(0)) else { return };
+        if group.is_empty() && places.is_empty() {
+            return;
+        }
         let mut tries = 0;
         while let Err(error) = self.store.append(group, places.iter().map(|(name, place)| (name.as_str(), *place))) {
             if !self.shared.failing.swap(true, Relaxed) {
@@ -73,9 +75,7 @@ impl Work {
         if self.shared.failing.swap(false, Relaxed) {
             tracing::warn!("events are written to disk again");
         }
-        if group.is_empty() {
-            return;
-        }
+        let Some(last) = group.last().map(|row| row.place) else { return };
         self.shared.kept.fetch_add(group.len() as u64, Relaxed);
         self.shared.groups.fetch_add(1, Relaxed);
         self.shared.last.send_replace(last);
