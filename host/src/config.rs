@@ -28,7 +28,7 @@ pub use tenants::{Line, TenantManager, TenantMap};
 
 use raw::RawConfig;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -220,6 +220,10 @@ pub struct Prompts {
 pub struct Recording {
     /// Folder of recordings, one folder in it for each tenant; made private to the gateway's user. None: no call is recorded.
     pub dir: Option<PathBuf>,
+    /// The public key of age (`age1...`) that they are sealed to; none: they lie as they are.
+    pub seal_to: Option<String>,
+    /// They are deleted after so many days, where their tenant says nothing else; none: never.
+    pub keep_days: Option<NonZeroU32>,
 }
 
 /// `[audit]`

@@ -19,7 +19,7 @@ use crate::adapters::notices::NoticeBoard;
 use crate::adapters::otlp::Tracer;
 use crate::adapters::plugins::{PluginMasks, Plugins};
 use crate::adapters::prompts;
-use crate::adapters::recording::Recordings;
+use crate::adapters::recording::{Keeping, Recordings};
 use crate::adapters::rtp::{Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::adapters::sinks::{self, Sinks};
@@ -105,7 +105,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media, config.state.is_some())).context("failed to start media")?);
-    let OnDisk { recordings, emergency, refusals, tracer, trail, spool } = on_disk(&config).await?;
+    let OnDisk { emergency, refusals, tracer, trail, spool } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let latency = Arc::<Latency>::default();
@@ -119,6 +119,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let source = spool.clone().map_or_else(|| Arc::clone(&desk) as Arc<dyn sinks::EventSource>, |spool| spool as _);
     let sinks = Arc::new(Sinks::new(source, settings.tenants(), Arc::clone(&plugins)));
     let listeners = [Arc::clone(&desk) as _].into_iter().chain(kept).chain([Arc::clone(&sinks) as _]).chain(listeners).collect();
+    let facts: Arc<dyn Facts> = Arc::new(Everyone(listeners));
+    let recordings = recordings(&config, &facts).await?;
     let notices = Arc::new(NoticeBoard::new(uuid::Uuid::now_v7().simple().to_string()));
     let states = states::states(&config, Arc::clone(&notices) as _)?;
     let services = Services {
@@ -127,7 +129,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
         masks: Some(Arc::new(PluginMasks::new(Arc::clone(&plugins), config.pci.clone()))),
         agent,
-        facts: Arc::new(Everyone(listeners)),
+        facts,
         observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
         recorder: recordings.clone().map(|recordings| recordings as _),
         states: states::port(states.as_ref()),
@@ -331,7 +333,6 @@ impl Running {
 
 /// What is read once, before the first call.
 struct OnDisk {
-    recordings: Option<Arc<Recordings>>,
     emergency: Emergency,
     refusals: RefusalWords,
     tracer: Option<Arc<Tracer>>,
@@ -342,21 +343,21 @@ struct OnDisk {
 async fn on_disk(config: &Config) -> Result<OnDisk> {
     let config = config.clone();
     let work = tokio::task::spawn_blocking(move || {
-        let recordings = config.recording.dir.as_deref().map(Recordings::start).transpose();
-        let recordings = recordings.context("failed to open the folder for recordings")?;
         let trail = config.audit.dir.as_deref().map(Trail::start).transpose().context("failed to open the audit log")?;
         let spool = events::spool(&config)?;
         let (emergency, refusals, tracer) = (emergency(&config)?, refusals(&config)?, watchers::tracer(&config)?);
-        anyhow::Ok(OnDisk {
-            recordings: recordings.map(Arc::new),
-            emergency,
-            refusals,
-            tracer,
-            trail: trail.map(Arc::new),
-            spool,
-        })
+        anyhow::Ok(OnDisk { emergency, refusals, tracer, trail: trail.map(Arc::new), spool })
     });
     work.await.context("failed to look at the disk")?
+}
+
+async fn recordings(config: &Config, facts: &Arc<dyn Facts>) -> Result<Option<Arc<Recordings>>> {
+    let Some(dir) = config.recording.dir.clone() else { return Ok(None) };
+    let seal_to = config.recording.seal_to.as_deref().map(str::parse).transpose().context("recording.seal_to")?;
+    let keeping = Keeping { keep_days: config.recording.keep_days, seal_to, facts: Some(Arc::clone(facts)) };
+    let work = tokio::task::spawn_blocking(move || Recordings::start(&dir, keeping));
+    let recordings = work.await.context("failed to look at the disk")?.context("failed to open the folder for recordings")?;
+    Ok(Some(Arc::new(recordings)))
 }
 
 async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 use tokio::time::sleep;
-use vg_tests::lab::Passage;
+use vg_tests::lab::{Ledger, Passage};
 use vg_tests::load::asterisk::Left;
 use vg_tests::load::callers::Diary;
 use vg_tests::load::fleet::{Blow, Fleet, noticed, speakers};
@@ -54,12 +54,39 @@ async fn all_go(fleet: Fleet, calls: usize) -> Vec<Diary> {
         assert!(turns.iter().copied().eq(1..=last), "turns {turns:?} of a conversation");
     }
     let moves = fleet.asterisk.moves();
+    let moved = |caller| moves.iter().filter(|moved| moved.caller == caller).count();
+    let moves_of_each: Vec<usize> = (0..calls).map(moved).collect();
+    match fleet.told().await.unwrap() {
+        None => println!("not looked at: what was told to Kafka, for there is none to be had"),
+        Some(told) => are_told(&told, &moves_of_each),
+    }
     let diaries = fleet.finish();
     for (caller, diary) in diaries.iter().enumerate() {
-        let moved = moves.iter().filter(|moved| moved.caller == caller).count();
+        let moved = moves_of_each[caller];
         assert_eq!(speakers(diary).len(), moved + 1, "caller {caller} was moved {moved} times and heard {:?}", speakers(diary));
     }
     diaries
+}
+
+/// Kafka has of each call what became of it: each event once, none missing between two others, one beginning, one end, and one adoption for each time it
+/// went on with another gateway.
+fn are_told(told: &Ledger, moves_of_each: &[usize]) {
+    told.is_whole().unwrap();
+    let mut moves_of_each = moves_of_each.to_vec();
+    moves_of_each.sort_unstable();
+    let mut adoptions = told.count("call.adopted");
+    adoptions.sort_unstable();
+    assert_eq!(adoptions, moves_of_each, "adoptions of each call, and how often it was moved");
+    for kind in ["call.started", "call.answered", "call.ended"] {
+        assert!(told.count(kind).iter().all(|count| *count == 1), "{kind}: {:?}", told.count(kind));
+    }
+    println!(
+        "kafka: {} events of {} calls with {} adoptions, each there once ({} doubles by the same id)",
+        told.ids.len(),
+        told.calls.len(),
+        adoptions.iter().sum::<usize>(),
+        told.doubles
+    );
 }
 
 /// What those noticed to whom it happened: how long no packet came, and how long nothing was heard where somebody was speaking.

@@ -10,7 +10,7 @@
 )]
 
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout};
 use vg_domain::event::Fact;
 use vg_domain::ids::CallId;
 use vg_tests::house::{House, plugins_dir};
-use vg_tests::lab::{Kafka, Record, consume};
+use vg_tests::lab::{Kafka, Ledger};
 use vg_tests::{Size, program};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
@@ -37,35 +37,6 @@ fn config(folder: &Path, kafka: &Kafka) -> String {
         folder.join("events"),
         kafka.brokers()
     )
-}
-
-/// Numbers of the events of each call, in the order of its partition, doubles taken out; and how many doubles there were.
-fn by_call(records: &[Record]) -> (BTreeMap<String, Vec<u64>>, usize) {
-    let (mut seen, mut calls, mut doubles) = (HashSet::new(), BTreeMap::<String, Vec<u64>>::new(), 0);
-    for record in records {
-        let event: Value = serde_json::from_slice(&record.value).unwrap();
-        let (id, call) = (event["id"].as_str().unwrap(), event["subject"].as_str().unwrap());
-        assert_eq!(record.key, call.as_bytes(), "all events of a call are in one partition");
-        let header = |name: &str| record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice());
-        assert_eq!((header("ce_id"), header("ce_type")), (Some(id.as_bytes()), event["type"].as_str().map(str::as_bytes)));
-        if seen.insert(id.to_owned()) {
-            let (_, n) = event["sequence"].as_str().unwrap().split_once('.').unwrap();
-            calls.entry(call.to_owned()).or_default().push(n.parse().unwrap());
-        } else {
-            doubles += 1;
-        }
-    }
-    (calls, doubles)
-}
-
-/// Reads until so many ids are there.
-async fn delivered(kafka: &Kafka, events: usize) -> (BTreeMap<String, Vec<u64>>, usize) {
-    let mut ids = HashSet::new();
-    let enough = move |record: &Record| {
-        ids.insert(record.headers.iter().find(|(name, _)| name == "ce_id").map(|(_, id)| id.clone()));
-        ids.len() >= events
-    };
-    by_call(&consume(&kafka.brokers(), TOPIC, PATIENCE, enough).await.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,14 +94,15 @@ async fn calls_while_kafka_is_away_are_told_once_each_and_in_their_order() {
     }
     house.holds_nothing(PATIENCE).await.unwrap();
     let events: u64 = told.values().sum();
-    let (delivered, doubles) = delivered(&kafka, usize::try_from(events).unwrap()).await;
+    let ledger = Ledger::read(&kafka.brokers(), TOPIC, usize::try_from(events).unwrap(), PATIENCE).await.unwrap();
     assert_eq!(house.metric("vg_spool_events_total{outcome=\"lost\"}").await.unwrap(), 0.0);
     house.stop().await;
-    let expected: BTreeMap<String, Vec<u64>> =
-        told.into_iter().map(|(call, events)| (call.to_string(), (1..=events).collect())).collect();
-    assert_eq!(delivered, expected);
+    ledger.is_whole().unwrap();
+    let delivered: BTreeMap<String, u64> = ledger.calls.iter().map(|(call, told)| (call.clone(), told.len() as u64)).collect();
+    assert_eq!(delivered, told.into_iter().map(|(call, events)| (call.to_string(), events)).collect());
     println!(
-        "{calls} calls, kafka away for {away:?}: {events} events, each there once ({doubles} doubles by the same id), {lag} waited"
+        "{calls} calls, kafka away for {away:?}: {events} events, each there once ({} doubles by the same id), {lag} waited",
+        ledger.doubles
     );
 }
 
@@ -204,20 +176,14 @@ async fn a_gateway_that_is_killed_in_its_calls_tells_kafka_later_what_its_disk_h
     let started = on_disk.iter().filter(|id| id.ends_with("-1-1")).count();
     assert!(started >= rounds, "{started} of {heard} calls are on the disk, of which {rounds} were answered for sure");
     let last = Gateway::start(folder.path(), &config);
-    let (delivered, doubles) = delivered(&kafka, on_disk.len()).await;
+    let ledger = Ledger::read(&kafka.brokers(), TOPIC, on_disk.len(), PATIENCE).await.unwrap();
     assert!(last.metrics().contains("vg_spool_damaged 0"));
     last.kill9();
-    let mut ids: Vec<String> =
-        delivered.iter().flat_map(|(call, numbers)| numbers.iter().map(move |n| format!("{call}-1-{n}"))).collect();
-    for (call, numbers) in &delivered {
-        assert_eq!(*numbers, (1..=numbers.len() as u64).collect::<Vec<_>>(), "of {call} none is missing, all in order");
-    }
-    let mut expected = on_disk.clone();
-    ids.sort();
-    expected.sort();
-    assert_eq!(ids, expected);
+    ledger.is_whole().unwrap();
+    assert_eq!(ledger.ids, on_disk.iter().cloned().collect());
     println!(
-        "{rounds} kills in {heard} calls: {} events on the disk, each in kafka ({doubles} doubles by the same id)",
-        on_disk.len()
+        "{rounds} kills in {heard} calls: {} events on the disk, each in kafka ({} doubles by the same id)",
+        on_disk.len(),
+        ledger.doubles
     );
 }

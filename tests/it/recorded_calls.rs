@@ -3,11 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
 use std::time::Duration;
+use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
+use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
-use vg_tests::rig::{Caller, RECORDED, Rig};
-use voice_gateway::application::ports::{LegEvent, MouthCommand, Observation, TenantHint};
-use voice_gateway::application::recording::Sound;
+use vg_domain::recording::{AnsweredWith, DeletionReason, PauseReason, RecordingFact};
+use vg_tests::rig::{ASKED, Caller, RECORDED, Rig, now};
+use voice_gateway::application::ports::{
+    CallOrder, HearingEvent, LegEvent, MouthCommand, Observation, OrderError, RecordingOrder, TelephonyEvent, TenantHint,
+};
+use voice_gateway::application::recording::{RecordingTap, RecordingWish, Sound};
+use voice_gateway::application::resume;
 
 fn recorded() -> TenantHint {
     TenantHint::Named(TenantId::new(RECORDED))
@@ -36,7 +42,8 @@ async fn call_of_a_tenant_that_wants_it_is_recorded_and_others_are_not() {
     let mut caller = rig.call_as(recorded()).await;
     caller.listen().await;
     let [(request, source)] = &rig.recordings()[..] else { panic!("one recording begins") };
-    assert_eq!((request.tenant.as_str(), request.call.as_str()), ("virtual", "call-1"));
+    assert_eq!((request.tenant.as_str(), request.call.as_str(), request.part), ("virtual", "call-1", 1));
+    assert_eq!(request.began, request.first_began);
     // The order to the leg comes before the first word.
     assert!(is_told_to_record(&caller));
     assert!(matches!(source.next(), Sound::Nothing));
@@ -93,4 +100,145 @@ async fn caller_whose_packets_stop_without_a_goodbye_is_asked_twice_and_then_let
     caller.listen().await;
     assert_eq!(caller.ended().await, EndCause::CallerSilent);
     assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+}
+
+fn asked() -> TenantHint {
+    TenantHint::Named(TenantId::new(ASKED))
+}
+
+/// What became of recordings so far.
+fn told(rig: &Rig) -> Vec<RecordingFact> {
+    let recordings = |(_, _, fact)| if let Fact::Recording(fact) = fact { Some(fact) } else { None };
+    rig.published().into_iter().filter_map(recordings).collect()
+}
+
+fn tap(caller: &mut Caller) -> Box<RecordingTap> {
+    let told = std::mem::take(&mut caller.told);
+    told.into_iter().find_map(|order| if let MouthCommand::Record(tap) = order { Some(tap) } else { None }).expect("a recording")
+}
+
+async fn a_moment() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_recorded_before_the_caller_says_yes() {
+    let rig = Rig::start(2);
+    let mut caller = rig.call_as(asked()).await;
+    // The question.
+    caller.listen().await;
+    a_moment().await;
+    assert!(!is_told_to_record(&caller) && rig.recordings().is_empty());
+    caller.say("yes").await;
+    caller.understood("Yes.").await;
+    // The greeting.
+    caller.listen().await;
+    assert!(is_told_to_record(&caller));
+    let consent = RecordingFact::Consent { given: true, by: AnsweredWith::Phrase };
+    assert_eq!(told(&rig), [consent, RecordingFact::Began { part: 1, after: Duration::ZERO }]);
+
+    let mut refuses = rig.call_as(asked()).await;
+    refuses.listen().await;
+    refuses.happens(TelephonyEvent::Digit('2')).await;
+    refuses.listen().await;
+    assert!(!is_told_to_record(&refuses));
+    assert_eq!(told(&rig)[2..], [RecordingFact::Consent { given: false, by: AnsweredWith::Key }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn caller_who_objects_is_not_recorded_any_more_and_what_there_is_goes() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call_as(recorded()).await;
+    caller.listen().await;
+    let call = rig.recordings()[0].0.call.clone();
+    caller.happens(TelephonyEvent::Digit('*')).await;
+    // "Nothing is kept."
+    caller.listen().await;
+    assert!(caller.told.iter().any(|order| matches!(order, MouthCommand::StopRecording)));
+    assert_eq!(rig.forgotten(), [(call, DeletionReason::OptedOut)]);
+    let by = AnsweredWith::Key;
+    assert_eq!(told(&rig)[1..], [RecordingFact::OptedOut { by }, RecordingFact::Stopped { part: 1 }]);
+    // Also where the leg is built anew, or another gateway goes on.
+    a_moment().await;
+    let kept = rig.snapshots().pop().and_then(|last| last.resume).expect("something is kept");
+    let (resume, memory) = resume::decode(&kept).unwrap();
+    assert_eq!(resume.consent.map(|consent| consent.code()), Some("withdrawn"));
+    assert_eq!((memory.recording.wish, memory.recording.parts), (RecordingWish::Stopped, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn which_part_comes_next_is_kept_with_the_call_and_told() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call_as(recorded()).await;
+    caller.listen().await;
+    caller.report(LegEvent::PathSilent { heard: false, sent: true }).await;
+    caller.new_leg().await;
+    a_moment().await;
+    let parts: Vec<_> = rig.recordings().into_iter().map(|(request, _)| (request.part, request.first_began)).collect();
+    assert_eq!((parts.len(), parts[0].0, parts[1].0), (2, 1, 2));
+    assert_eq!(parts[0].1, parts[1].1, "both know when the first began");
+    assert!(matches!(told(&rig)[..], [RecordingFact::Began { part: 1, .. }, RecordingFact::Began { part: 2, .. }]));
+    caller.listen().await;
+    a_moment().await;
+    let kept = rig.snapshots().pop().and_then(|last| last.resume).expect("something is kept");
+    let (_, memory) = resume::decode(&kept).unwrap();
+    assert_eq!(memory.recording.parts, 2);
+    let ms = |at: std::time::SystemTime| at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    assert_eq!(memory.recording.first_began.map(ms), Some(ms(parts[0].1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn recording_is_silent_from_the_first_digit_of_a_card_to_the_words_after_it() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call_as(recorded()).await;
+    caller.listen().await;
+    let tap = tap(&mut caller);
+    let (_, source) = rig.recordings().remove(0);
+    tap.begins(now());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let at = now();
+    caller.report(LegEvent::SpeechStarted { at, position_ms: 0 }).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let growing = Heard::new("my card is 4111 1111".to_owned());
+    caller.listener().send(HearingEvent::Partial { words: growing, stability: None }).await.unwrap();
+    a_moment().await;
+    assert!(tap.is_paused(), "from here on");
+    // What was said of it before was on the tape already: from 200 ms before its first sample.
+    let hidden = source.hidden();
+    let [(from, until)] = hidden[..] else { panic!("{hidden:?}") };
+    assert!((88..=91).contains(&from) && (249..=252).contains(&until), "{hidden:?}");
+    caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 3_000 }).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("my card is 4111 1111 1111 1111").await;
+    caller.listen().await;
+    assert!(!tap.is_paused(), "it was whole, and is over");
+    caller.say("the rest is 4111").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("and then 4111").await;
+    caller.listen().await;
+    assert!(tap.is_paused(), "more of it may follow");
+    caller.say("thank you").await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("thank you").await;
+    caller.listen().await;
+    assert!(!tap.is_paused());
+    let why = PauseReason::Card;
+    let (paused, resumed) = (RecordingFact::Paused { part: 1, why }, RecordingFact::Resumed { part: 1 });
+    assert_eq!(told(&rig)[1..], [paused.clone(), resumed.clone(), paused, resumed]);
+    assert_eq!(source.hidden().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_there_is_of_a_call_is_deleted_by_order() {
+    let rig = Rig::start(2);
+    let mut plain = rig.call().await;
+    plain.listen().await;
+    assert_eq!(rig.order(0, CallOrder::Recording(RecordingOrder::Delete)).await, Err(OrderError::NotNow));
+    let mut caller = rig.call_as(recorded()).await;
+    caller.listen().await;
+    rig.order(1, CallOrder::Recording(RecordingOrder::Delete)).await.unwrap();
+    assert_eq!(rig.forgotten().len(), 1);
+    assert_eq!(rig.forgotten()[0].1, DeletionReason::Ordered);
+    assert_eq!(told(&rig).last(), Some(&RecordingFact::Stopped { part: 1 }));
+    assert_eq!(rig.order(1, CallOrder::Recording(RecordingOrder::Pause)).await, Err(OrderError::NotNow));
 }

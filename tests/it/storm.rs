@@ -39,6 +39,7 @@ impl Storm {
             pause: Duration::from_secs(1),
             latencies: vg_sim::Latencies::published(),
             agent: Agent::Builtin,
+            keeps: false,
         };
         Self { scene: Scene::start(&wishes, |_| None).await.unwrap(), up: VecDeque::new(), next: 0 }
     }

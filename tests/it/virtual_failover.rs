@@ -6,8 +6,10 @@ use std::time::Duration;
 use vg_domain::call::{Resume, Standing};
 use vg_domain::event::Fact;
 use vg_domain::ids::TurnId;
-use vg_tests::rig::{Caller, Rig};
-use voice_gateway::application::ports::{Observation, TelephonyEvent};
+use vg_domain::outcome::EndCause;
+use vg_domain::refusal::Refusal;
+use vg_tests::rig::{Caller, LIMITED, Rig};
+use voice_gateway::application::ports::{Observation, OriginateError, TelephonyEvent};
 use voice_gateway::application::resume::{self, Memory};
 
 /// What another gateway would go on from now.
@@ -65,4 +67,61 @@ async fn a_leg_that_another_gateway_has_taken_is_let_go_as_it_is() {
     assert_eq!(rig.let_go().len(), 1);
     assert!(rig.observations().contains(&Observation::CallTakenOver));
     assert!(!rig.observations().iter().any(|seen| matches!(seen, Observation::CallLeaked(_))));
+}
+
+/// Virtual time until the leg is told to do so, in steps of 5 ms.
+async fn time_until(caller: &Caller, act: &str) -> Duration {
+    let asked = tokio::time::Instant::now();
+    caller.until_act(act).await;
+    asked.elapsed()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_others_see_of_a_call_happens_when_what_led_to_it_is_on_the_disk() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.disk_takes = Some(Duration::from_millis(300)));
+    let mut caller = rig.call().await;
+    caller.until_act("connect-media").await;
+    assert!(!caller.acts().contains(&"answer".to_owned()));
+    let answered = time_until(&caller, "answer").await;
+    assert!((300..=350).contains(&answered.as_millis()), "answered after {answered:?}");
+    caller.listen().await;
+    asks(&mut caller, "goodbye").await;
+    caller.listen().await;
+    let before = tokio::time::Instant::now();
+    assert_eq!(caller.ended().await, EndCause::AgentHungUp);
+    assert!(before.elapsed() >= Duration::from_millis(300), "hung up after {:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_keeps_nobody_waiting_for_more_than_half_a_second() {
+    let rig = Rig::start(1);
+    rig.script(|script| script.disk_takes = Some(Duration::from_secs(3600)));
+    let mut caller = rig.call().await;
+    caller.until_act("connect-media").await;
+    let answered = time_until(&caller, "answer").await;
+    assert!((500..=550).contains(&answered.as_millis()), "answered after {answered:?}");
+    caller.listen().await;
+    // What was said is not kept from the caller for it: speaking is no act of the leg.
+    let asked = tokio::time::Instant::now();
+    asks(&mut caller, "what time is it").await;
+    caller.hear_some().await;
+    assert!(asked.elapsed() < Duration::from_millis(2_500), "answered after {:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_events_have_no_room_is_refused_and_calls_that_are_there_go_on() {
+    let rig = Rig::start(4);
+    let mut there = rig.call().await;
+    there.listen().await;
+    rig.script(|script| script.disk_is_full = true);
+    let late = rig.call().await;
+    late.until_act("release").await;
+    assert_eq!(late.acts(), ["hang-up events_full", "release"]);
+    assert!(rig.observations().contains(&Observation::CallRefused(Refusal::EventsFull.code())));
+    assert_eq!(rig.originate(LIMITED, "(11) 99999-8888").await.err(), Some(OriginateError::OverLimit));
+    asks(&mut there, "what time is it").await;
+    there.listen().await;
+    rig.script(|script| script.disk_is_full = false);
+    rig.call().await.listen().await;
 }

@@ -7,7 +7,7 @@ mod fakes;
 mod line;
 mod tenants;
 
-pub use tenants::{CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, SHADOWED, outbound, settings};
+pub use tenants::{ASKED, CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, SHADOWED, outbound, settings};
 
 use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, FakeStates, Observations, Published};
 use line::{FakeDialler, FakeLine};
@@ -23,6 +23,7 @@ use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
 use vg_domain::outcome::EndCause;
 use vg_domain::pii::Pii;
+use vg_domain::recording::DeletionReason;
 use vg_domain::usage::Usage;
 use voice_gateway::application::breakers::Breakers;
 use voice_gateway::application::call_task::Services;
@@ -65,6 +66,10 @@ pub struct Script {
     pub dial_fault: Option<DialError>,
     /// No tenant's settings are to be had.
     pub tenant_fault: Option<TenantError>,
+    /// How long it takes until what was told outlives a crash; no time where nothing is said.
+    pub disk_takes: Option<Duration>,
+    /// There is no room for what further calls would tell.
+    pub disk_is_full: bool,
 }
 
 /// What a second listener (`stt-beside`) does.
@@ -102,6 +107,7 @@ struct Shared {
     listener_inputs: Mutex<Vec<&'static str>>,
     spoken: Mutex<Vec<String>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
+    forgotten: Mutex<Vec<(CallId, DeletionReason)>>,
     questions: Mutex<Vec<Question>>,
     closed: Mutex<Vec<ConversationId>>,
     calls: AtomicUsize,
@@ -403,6 +409,11 @@ impl Rig {
     /// Recordings that began so far, from the writer's side.
     pub fn recordings(&self) -> Vec<(RecordingRequest, RecordingSource)> {
         std::mem::take(&mut self.shared.recordings.lock().unwrap())
+    }
+
+    /// Whose recordings were to be deleted so far, and why.
+    pub fn forgotten(&self) -> Vec<(CallId, DeletionReason)> {
+        self.shared.forgotten.lock().unwrap().clone()
     }
 
     /// Asks for the end of everything and waits for it.

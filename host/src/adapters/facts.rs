@@ -53,6 +53,7 @@ impl Facts for LogFacts {
                 let (audio_ms, characters, requests) = (usage.audio_ms, usage.characters, usage.requests);
                 tracing::info!(%call, %tenant, role = who.code(), %plugin, audio_ms, characters, requests, "provider worked");
             }
+            Fact::Recording(fact) => tracing::info!(%call, %tenant, ?fact, "recording"),
             Fact::Ended(outcome) => {
                 tracing::info!(%call, %tenant, cause = outcome.cause.code(), turns = outcome.turns, "call ended");
             }

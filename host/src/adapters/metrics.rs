@@ -205,6 +205,7 @@ struct Read {
     kafka: KafkaMetrics,
     recordings_live: Gauge,
     recordings: IntCounterVec,
+    recordings_deleted: IntCounterVec,
     recording_blocks_dropped: IntCounter,
     recording_faults: IntCounterVec,
 }
@@ -366,6 +367,7 @@ impl Read {
         Self {
             recordings_live: plain_gauge(registry, "vg_recordings_live"),
             recordings: counters(registry, "vg_recordings_total"),
+            recordings_deleted: counters(registry, "vg_recordings_deleted_total"),
             recording_blocks_dropped: plain_counter(registry, "vg_recording_blocks_dropped_total"),
             recording_faults,
             plugin_sessions_live: plain_gauge(registry, "vg_plugin_sessions_live"),
@@ -413,6 +415,9 @@ impl Read {
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);
         advance(&self.recording_blocks_dropped, readings.recordings.blocks_dropped);
+        for (code, total) in readings.recordings.deleted {
+            advance(&self.recordings_deleted.with_label_values(&[code]), total);
+        }
         for (code, total) in readings.recordings.faults {
             advance(&self.recording_faults.with_label_values(&[code]), total);
         }

@@ -1,44 +1,98 @@
 //! Calls written down: `<dir>/<tenant>/<call>.wav`, the caller left, the gateway right, and a note beside it, `<call>.json`.
 //!
 //! While a call lasts its file is called `.wav.part` and is locked; at the end its header gets its length, and it gets its name. What a gateway that died
-//! left behind is repaired and finished when the next one starts. Files belong to the gateway's user alone.
+//! left behind is repaired and finished when the next one starts. Files belong to the gateway's user alone. A further part of a call, where another
+//! gateway went on with it or its leg was built anew, is `<call>.2.wav`, `<call>.3.wav` and so on.
 //!
 //! *When it is safe.* What was written is safe from a crash of the gateway at once, and from one of the machine when the system has written it out, in
 //! half a minute or so. A finished recording is on the disk before it gets its name, and its name before it is counted as kept.
 
 mod file;
+mod forget;
 mod note;
 mod repair;
+mod sealing;
+mod sweeper;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use repair::Leftovers;
 pub use repair::{Repaired, repair};
+pub use sealing::{Recipient, RecipientError};
 
 use crate::adapters::folder;
+use crate::application::ports::{Epoch, Facts, Sequence, Subject};
 use crate::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
+use note::Note;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
-use writer::Begin;
+use std::time::{Duration, SystemTime};
+use sweeper::Sweeper;
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId};
+use vg_domain::recording::{DeletionReason, RecordingFact};
+use writer::{Begin, Finisher, Forget, Order, Writer};
 
-/// Recordings that are to begin and that the writer has not seen yet; it looks ten times a second. When full: the call is not recorded.
-const BEGINNINGS_MAX: usize = 1024;
+/// Recordings that are to begin or to be deleted and that the writer has not seen yet; it looks ten times a second. When full: the call is not recorded.
+const ORDERS_MAX: usize = 1024;
 /// Recordings that are over and wait for the disk. When full: the writer waits, and blocks of calls that go on are left out and counted.
 const ENDINGS_MAX: usize = 1024;
 
 /// What a disk may do to a recording that has begun; what keeps one from beginning is told to the call.
-const FAULTS: [&str; 3] = ["disk_full", "denied", "io"];
+const FAULTS: [&str; 4] = ["disk_full", "denied", "io", "not_deleted"];
+/// Where another code is counted.
+const IO_FAULT: usize = 2;
 
-/// Writes calls down, on two threads of its own. Dropping it finishes every recording.
+/// Writes calls down, on threads of its own. Dropping it finishes every recording.
 pub struct Recordings {
     /// Taken by the drop.
-    beginnings: Option<SyncSender<Begin>>,
+    orders: Option<SyncSender<Order>>,
     counters: Arc<Counters>,
     threads: Vec<thread::JoinHandle<()>>,
+    /// Ends before them.
+    sweeper: Option<Sweeper>,
+}
+
+/// How recordings are kept.
+#[derive(Clone, Default)]
+pub struct Keeping {
+    /// They are deleted after so many days; none: never. A tenant's own days come first.
+    pub keep_days: Option<NonZeroU32>,
+    /// Who alone can open them; none: they lie as they are.
+    pub seal_to: Option<Recipient>,
+    /// Who is told what becomes of them.
+    pub facts: Option<Arc<dyn Facts>>,
+}
+
+/// Tells what becomes of recordings whose calls may be over.
+#[derive(Clone)]
+struct Teller(Option<Arc<dyn Facts>>);
+
+impl Teller {
+    fn kept(&self, note: &Note) {
+        let (tenant, call) = (TenantId::new(note.tenant.clone()), CallId::new(note.call.clone()));
+        let length = Duration::from_millis(note.length_ms);
+        self.tell(&tenant, &call, RecordingFact::Kept { part: note.part, length, sha256: note.sha256.clone() });
+    }
+
+    fn deleted(&self, tenant: &TenantId, call: &CallId, parts: u32, why: DeletionReason) {
+        self.tell(tenant, call, RecordingFact::Deleted { parts, why });
+    }
+
+    fn tell(&self, tenant: &TenantId, call: &CallId, fact: RecordingFact) {
+        if let Some(facts) = &self.0 {
+            // It is told beside the call, which counts its own events and may be over: in an epoch before its first, at the clock's microsecond.
+            let micros = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+            let sequence = Sequence { epoch: Epoch(0), n: u64::try_from(micros).unwrap_or(u64::MAX) };
+            let subject = Subject { call, tenant, conversation: None, sequence };
+            facts.publish(subject, &Fact::Recording(fact));
+        }
+    }
 }
 
 /// What recordings have come to since the start.
@@ -50,6 +104,8 @@ pub struct RecordingStats {
     pub kept: u64,
     /// Left behind by a gateway that died, and finished now.
     pub repaired: u64,
+    /// Parts that were deleted, by code.
+    pub deleted: [(&'static str, u64); DeletionReason::ALL.len()],
     /// Half seconds that the writer had no time for, or the disk no room.
     pub blocks_dropped: u64,
     /// Recordings that the disk refused, or took no more of, by code.
@@ -61,15 +117,22 @@ struct Counters {
     live: AtomicU64,
     kept: AtomicU64,
     repaired: AtomicU64,
+    deleted: [AtomicU64; DeletionReason::ALL.len()],
     blocks_dropped: AtomicU64,
     faults: [AtomicU64; FAULTS.len()],
 }
 
 impl Counters {
+    fn deleted(&self, why: DeletionReason, parts: u32) {
+        if let Some(at) = DeletionReason::ALL.iter().position(|known| *known == why) {
+            self.deleted[at].fetch_add(parts.into(), Relaxed);
+        }
+    }
+
     fn fault(&self, error: &RecordingError) {
         let code = error.code();
         tracing::error!(code, error = error as &dyn std::error::Error, "a recording could not be written");
-        let at = FAULTS.iter().position(|known| *known == code).unwrap_or(FAULTS.len() - 1);
+        let at = FAULTS.iter().position(|known| *known == code).unwrap_or(IO_FAULT);
         self.faults[at].fetch_add(1, Relaxed);
     }
 }
@@ -79,27 +142,28 @@ impl Recordings {
     ///
     /// # Errors
     /// Where there is no folder and none can be made, or no thread.
-    pub fn start(dir: &Path) -> Result<Self, RecordingError> {
+    pub fn start(dir: &Path, keeping: Keeping) -> Result<Self, RecordingError> {
         folder::private(dir)?;
         let counters = Arc::new(Counters::default());
-        let (beginnings, begun) = sync_channel(BEGINNINGS_MAX);
+        let teller = Teller(keeping.facts);
+        let (orders, ordered) = sync_channel(ORDERS_MAX);
         let (endings, ended) = sync_channel(ENDINGS_MAX);
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| thread::Builder::new().name(name.into()).spawn(work);
         // Looked for before anything begins: what this gateway writes is not among them.
         let leftovers = Leftovers::of(dir)?;
-        let counted = Arc::clone(&counters);
+        let work =
+            Finisher { dir: dir.to_owned(), counters: Arc::clone(&counters), teller: teller.clone(), recipient: keeping.seal_to };
         let finisher = spawn(
             "vg-record-end",
             Box::new(move || {
-                let repaired = leftovers.repair();
-                counted.repaired.fetch_add(repaired.finished, Relaxed);
-                repaired.errors.into_iter().for_each(|error| counted.fault(&error));
-                writer::finish_all(&ended, &counted);
+                work.repair(leftovers);
+                writer::finish_all(&ended, &work);
             }),
         )?;
-        let (counted, folder) = (Arc::clone(&counters), dir.to_owned());
-        let writer = spawn("vg-record", Box::new(move || writer::write_all(&folder, &begun, &endings, &counted)))?;
-        Ok(Self { beginnings: Some(beginnings), counters, threads: vec![writer, finisher] })
+        let work = Writer { dir: dir.to_owned(), endings, counters: Arc::clone(&counters) };
+        let writer = spawn("vg-record", Box::new(move || work.write_all(&ordered)))?;
+        let sweeper = Some(Sweeper::start(dir.to_owned(), keeping.keep_days, Arc::clone(&counters), teller)?);
+        Ok(Self { orders: Some(orders), counters, threads: vec![writer, finisher], sweeper })
     }
 
     /// Counts since the start.
@@ -107,10 +171,13 @@ impl Recordings {
         let counters = &*self.counters;
         let mut faults = FAULTS.map(|code| (code, 0));
         faults.iter_mut().zip(&counters.faults).for_each(|((_, count), counter)| *count = counter.load(Relaxed));
+        let mut deleted = DeletionReason::ALL.map(|why| (why.code(), 0));
+        deleted.iter_mut().zip(&counters.deleted).for_each(|((_, count), counter)| *count = counter.load(Relaxed));
         RecordingStats {
             live: counters.live.load(Relaxed),
             kept: counters.kept.load(Relaxed),
             repaired: counters.repaired.load(Relaxed),
+            deleted,
             blocks_dropped: counters.blocks_dropped.load(Relaxed),
             faults,
         }
@@ -121,9 +188,9 @@ impl Recordings {
         if !names.iter().all(|name| folder::is_name(name)) {
             return Err(RecordingError::Name);
         }
-        let begin = Begin { request: request.clone(), source, started: jiff::Timestamp::now() };
-        let beginnings = self.beginnings.as_ref().ok_or(RecordingError::Busy)?;
-        beginnings.try_send(begin).map_err(|_| RecordingError::Busy)
+        let begin = Begin { request: request.clone(), source };
+        let orders = self.orders.as_ref().ok_or(RecordingError::Busy)?;
+        orders.try_send(Order::Begin(begin)).map_err(|_| RecordingError::Busy)
     }
 }
 
@@ -133,11 +200,21 @@ impl Recorder for Recordings {
         self.begin(&request, source)?;
         Ok(recording)
     }
+
+    fn forget(&self, tenant: &TenantId, call: &CallId, why: DeletionReason) {
+        let what = Forget { tenant: tenant.clone(), call: call.clone(), why };
+        let sent = self.orders.as_ref().map(|orders| orders.try_send(Order::Forget(what)));
+        if !matches!(sent, Some(Ok(()))) {
+            // Whoever asked was told that it would be so: somebody has to see to it.
+            self.counters.fault(&RecordingError::NotDeleted);
+        }
+    }
 }
 
 impl Drop for Recordings {
     fn drop(&mut self) {
-        self.beginnings = None;
+        self.sweeper = None;
+        self.orders = None;
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }

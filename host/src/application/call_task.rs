@@ -44,6 +44,7 @@ use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
+use vg_domain::recording::DeletionReason;
 use vg_domain::tenant::TenantSettings;
 use vg_domain::transfer::TransferMode;
 
@@ -220,6 +221,7 @@ impl CallTask {
                 self.let_go().await;
                 break None;
             }
+            self.watch_keys();
             self.keep_resume();
             let wake = self.call.poll_timeout().map(|(at, _)| at);
             tokio::select! {
@@ -329,6 +331,8 @@ impl CallTask {
                 self.speaker.part();
                 self.line.act(Act::Release).await;
             }
+            CallAction::Record => self.record(),
+            CallAction::ForgetRecording => self.forget_recording(DeletionReason::OptedOut),
             CallAction::Emit(fact @ Fact::Ended(_)) => {
                 self.settle().await;
                 self.emit(fact);
@@ -444,9 +448,7 @@ impl CallTask {
         self.shadow(|shadow| shadow.set_rate_hz(leg.rate_hz));
         self.speaker.connect(leg.mouth, leg.floor, leg.rate_hz);
         self.leg_events = Some(leg.events);
-        if self.settings.recording {
-            self.record();
-        }
+        self.record();
     }
 
     /// The media leg goes: nothing is heard or said any more.
@@ -468,12 +470,14 @@ impl CallTask {
             }
             Some(LegEvent::SpeechStarted { at, position_ms }) => {
                 self.listener.speech_started(position_ms);
+                self.voice_of_recording(Some(at));
                 self.first_words.speech_started(at);
                 self.shadow(|shadow| shadow.speech_started(position_ms));
                 self.tell(CallInput::SpeechStarted { at });
             }
             Some(LegEvent::SpeechEnded { last_voiced, position_ms }) => {
                 self.listener.speech_ended(position_ms);
+                self.voice_of_recording(None);
                 self.first_words.speech_ended(last_voiced);
                 self.shadow(|shadow| shadow.speech_ended(position_ms));
                 self.tell(CallInput::SpeechEnded { last_voiced });

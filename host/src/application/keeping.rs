@@ -145,6 +145,8 @@ impl Kept {
             | Fact::Shadowed(_)
             | Fact::PathSilent(_)
             | Fact::Refused(_)
+            // The memory of it goes with what another gateway needs.
+            | Fact::Recording(_)
             | Fact::TakenOver
             | Fact::Used { .. } => return false,
         }

@@ -4,13 +4,19 @@
 //! a fixed number of blocks goes round: the leg fills an empty one and hands it over, the writer gives it back. Nothing is allocated or locked on the
 //! way, and where the writer is slow the leg finds no empty block: that half second is counted and stays silent, and the call goes on.
 
-use std::sync::Arc;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
 use vg_domain::ids::{CallId, TenantId};
+use vg_domain::recording::DeletionReason;
 
 /// Blocks of a recording, half a second each. Full: what is said is left out and counted until the writer comes round.
 pub const BLOCKS: usize = 8;
+
+/// A frame of 20 ms.
+const FRAME_NS: u128 = 20_000_000;
 
 /// Samples that a block has room for from the beginning: half a second of two sides at 16 kHz.
 const BLOCK_SAMPLES: usize = 16_000;
@@ -22,6 +28,9 @@ pub trait Recorder: Send + Sync {
     /// # Errors
     /// Where it cannot begin.
     fn start(&self, request: RecordingRequest) -> Result<Recording, RecordingError>;
+
+    /// Ends what is recorded of a call, and deletes every part of it that is here. Must not block.
+    fn forget(&self, tenant: &TenantId, call: &CallId, why: DeletionReason);
 }
 
 /// Whose sound.
@@ -31,6 +40,53 @@ pub struct RecordingRequest {
     pub call: CallId,
     /// Names the folder.
     pub tenant: TenantId,
+    /// Which part of the call's recording it is, from 1 on. Where there is a file of that part already it is the next one of which there is none.
+    pub part: u32,
+    /// When it begins.
+    pub began: SystemTime,
+    /// When the first part began.
+    pub first_began: SystemTime,
+    /// It is deleted after so many days; none for the gateway's own time.
+    pub keep_days: Option<NonZeroU32>,
+}
+
+/// What is remembered of a call's recording, here or by whoever goes on with the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordingMemory {
+    /// What was ordered.
+    pub wish: RecordingWish,
+    /// Parts that have begun.
+    pub parts: u32,
+    /// When the first one did.
+    pub first_began: Option<SystemTime>,
+}
+
+/// What was ordered to become of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordingWish {
+    /// It goes on.
+    #[default]
+    Kept,
+    /// Both sides are silent in it.
+    Paused,
+    /// It has ended, and none begins.
+    Stopped,
+}
+
+impl RecordingWish {
+    /// As it is kept.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// What is kept under that name.
+    pub fn parse(code: &str) -> Option<Self> {
+        [Self::Kept, Self::Paused, Self::Stopped].into_iter().find(|known| known.code() == code)
+    }
 }
 
 /// A recording that has begun, from the call's side.
@@ -53,6 +109,9 @@ pub enum RecordingError {
     /// The tenant wants recordings, the operator gave no folder for them.
     #[error("record call: there is no folder for recordings")]
     NoFolder,
+    /// It is to be deleted, and was not.
+    #[error("delete recording: the writer is behind")]
+    NotDeleted,
     /// The disk did not take it.
     #[error("write recording")]
     Disk(#[from] std::io::Error),
@@ -66,6 +125,7 @@ impl RecordingError {
             Self::Busy => "busy",
             Self::Name => "name",
             Self::NoFolder => "no_folder",
+            Self::NotDeleted => "not_deleted",
             Self::Disk(error) => match error.kind() {
                 StorageFull | QuotaExceeded | FileTooLarge => "disk_full",
                 PermissionDenied | ReadOnlyFilesystem => "denied",
@@ -97,6 +157,10 @@ pub struct SoundBlock {
 struct Shared {
     paused: AtomicBool,
     dropped: AtomicU64,
+    /// When the leg's first frame began.
+    began: OnceLock<Instant>,
+    /// Stretches that were recorded and are to be silent after all, which the writer has not seen yet.
+    hidden: Mutex<Vec<(Instant, Instant)>>,
 }
 
 /// The leg's end. Dropping it ends the recording.
@@ -111,6 +175,11 @@ impl RecordingTap {
     /// Whether silence is to be kept in place of what is said.
     pub fn is_paused(&self) -> bool {
         self.shared.paused.load(Relaxed)
+    }
+
+    /// The first frame begins at this moment.
+    pub fn begins(&self, at: Instant) {
+        let _ = self.shared.began.set(at);
     }
 
     /// A block to be filled; its samples are empty. None where the writer has all of them, or is gone.
@@ -168,6 +237,16 @@ impl RecordingSource {
         let _ = self.empty.try_send(block);
     }
 
+    /// Frames that are to be silent although they were recorded, since it was asked last: from one, until before another.
+    pub fn hidden(&self) -> Vec<(u64, u64)> {
+        let Some(began) = self.shared.began.get() else { return Vec::new() };
+        let frame = |at: Instant| at.saturating_duration_since(*began).as_nanos() / FRAME_NS;
+        let frame = |at| u64::try_from(frame(at)).unwrap_or(u64::MAX);
+        let hidden = std::mem::take(&mut *self.shared.hidden.lock().unwrap_or_else(PoisonError::into_inner));
+        // A frame that has begun belongs to it.
+        hidden.into_iter().map(|(from, until)| (frame(from), frame(until).saturating_add(1))).collect()
+    }
+
     /// Blocks that were left out so far.
     pub fn dropped(&self) -> u64 {
         self.shared.dropped.load(Relaxed)
@@ -182,6 +261,12 @@ impl RecordingGrip {
     /// From the frame before this moment on both sides are silent in the recording. A pause shorter than a frame may pass unseen.
     pub fn pause(&self) {
         self.0.paused.store(true, Relaxed);
+    }
+
+    /// Both sides are silent in the recording between these moments, though they were kept: what was said then shows only now to be something that
+    /// must not be.
+    pub fn hide(&self, from: Instant, until: Instant) {
+        self.0.hidden.lock().unwrap_or_else(PoisonError::into_inner).push((from, until));
     }
 
     /// From the frame after this moment on both sides are kept again.

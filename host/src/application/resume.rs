@@ -1,9 +1,10 @@
 //! What another gateway needs to go on with a call, as it is kept: JSON with a version. Masked words only, and no number of anybody.
 
 use super::ports::{PastTurn, Reach, Said};
+use super::recording::{RecordingMemory, RecordingWish};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use vg_domain::call::{Keys, Resume, Spoken, Standing, Then};
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::fallback::Intent;
@@ -12,6 +13,7 @@ use vg_domain::keypad::Collect;
 use vg_domain::mask::{Heard, Mask, MaskedText};
 use vg_domain::outcome::EndCause;
 use vg_domain::pause::{Expect, Pauses};
+use vg_domain::recording::Consent;
 use vg_domain::speech::Extent;
 
 /// Rises where an older reader would misunderstand what is written. Fields that are only added do not raise it.
@@ -26,6 +28,8 @@ pub struct Memory {
     pub said: Vec<Said>,
     /// The caller's last words ended with digits that may be a card's.
     pub digits_open: bool,
+    /// What was recorded of it, and what was ordered of that.
+    pub recording: RecordingMemory,
 }
 
 /// Why what is kept cannot be used.
@@ -92,6 +96,10 @@ struct Kept {
     #[serde(default)]
     deaf: bool,
     #[serde(default)]
+    consent: Option<String>,
+    #[serde(default)]
+    recording: Option<RecordedAs>,
+    #[serde(default)]
     ordered: Vec<String>,
     #[serde(default)]
     notice_ms: Option<u64>,
@@ -128,6 +136,7 @@ enum Follows {
     Listen,
     HangUp(String),
     Quit(String),
+    Greet,
     Menu,
     Keys(KeysAs),
     Human,
@@ -138,6 +147,15 @@ enum Follows {
 enum KeysAs {
     Menu { again: u32 },
     Digits { max: u8, terminator: Option<char>, first_ms: u64, between_ms: u64 },
+    Consent,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RecordedAs {
+    wish: String,
+    parts: u32,
+    /// Milliseconds since 1970.
+    first_began: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -182,6 +200,8 @@ impl Kept {
             pauses: resume.pauses.learnt(),
             conversation_failed: resume.conversation_failed,
             deaf: resume.deaf,
+            consent: resume.consent.map(|consent| consent.code().to_owned()),
+            recording: Some(RecordedAs::of(&memory.recording)),
             ordered: resume.ordered.clone(),
             notice_ms: resume.notice_in.map(ms),
             left_ms: resume.time_left.map(ms),
@@ -209,6 +229,7 @@ impl Kept {
             pauses: Pauses::of_learnt(self.pauses),
             conversation_failed: self.conversation_failed,
             deaf: self.deaf,
+            consent: self.consent.as_deref().and_then(Consent::parse),
             ordered: self.ordered,
             notice_in: self.notice_ms.map(Duration::from_millis),
             time_left: self.left_ms.map(Duration::from_millis),
@@ -217,6 +238,7 @@ impl Kept {
             past: self.past.into_iter().map(Past::read).collect(),
             said: self.said.into_iter().map(SaidAs::read).collect(),
             digits_open: self.digits_open,
+            recording: self.recording.map(RecordedAs::read).unwrap_or_default(),
         };
         Some((resume, memory))
     }
@@ -270,6 +292,7 @@ impl Follows {
             Then::Listen => Self::Listen,
             Then::HangUp(cause) => Self::HangUp(cause.code().to_owned()),
             Then::Quit(cause) => Self::Quit(cause.code().to_owned()),
+            Then::Greet => Self::Greet,
             Then::Menu => Self::Menu,
             Then::Keys(keys) => Self::Keys(KeysAs::of(keys)),
             Then::Human => Self::Human,
@@ -281,6 +304,7 @@ impl Follows {
             Self::Listen => Then::Listen,
             Self::HangUp(cause) => Then::HangUp(cause_of(&cause)?),
             Self::Quit(cause) => Then::Quit(cause_of(&cause)?),
+            Self::Greet => Then::Greet,
             Self::Menu => Then::Menu,
             Self::Keys(keys) => Then::Keys(keys.read()),
             Self::Human => Then::Human,
@@ -292,6 +316,7 @@ impl KeysAs {
     fn of(keys: &Keys) -> Self {
         match keys {
             Keys::Menu(again) => Self::Menu { again: *again },
+            Keys::Consent => Self::Consent,
             Keys::Digits(collect) => {
                 let (max, terminator, first, between) = collect.parts();
                 Self::Digits { max, terminator, first_ms: ms(first), between_ms: ms(between) }
@@ -302,11 +327,27 @@ impl KeysAs {
     fn read(self) -> Keys {
         match self {
             Self::Menu { again } => Keys::Menu(again),
+            Self::Consent => Keys::Consent,
             Self::Digits { max, terminator, first_ms, between_ms } => {
                 let ms = Duration::from_millis;
                 Keys::Digits(Collect::new(max, terminator, ms(first_ms), ms(between_ms)))
             }
         }
+    }
+}
+
+impl RecordedAs {
+    fn of(recorded: &RecordingMemory) -> Self {
+        let since_1970 = |at: SystemTime| ms(at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+        let first_began = recorded.first_began.map(since_1970);
+        Self { wish: recorded.wish.code().to_owned(), parts: recorded.parts, first_began }
+    }
+
+    fn read(self) -> RecordingMemory {
+        // What cannot be read was not to be heard, as far as is known.
+        let wish = RecordingWish::parse(&self.wish).unwrap_or(RecordingWish::Stopped);
+        let first_began = self.first_began.and_then(|at| SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at)));
+        RecordingMemory { wish, parts: self.parts, first_began }
     }
 }
 

@@ -13,7 +13,7 @@ use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -74,6 +74,8 @@ struct RawPrompts {
 #[serde(deny_unknown_fields, default)]
 struct RawRecording {
     dir: Option<PathBuf>,
+    keep_days: Option<u32>,
+    seal_to: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -223,6 +225,11 @@ impl RawConfig {
         config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
         config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());
         config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
+        if self.recording.keep_days == Some(0) {
+            faults.add("recording.keep_days", "must be at least 1");
+        }
+        config.recording.seal_to = self.recording.seal_to.filter(|key| !key.trim().is_empty());
+        config.recording.keep_days = self.recording.keep_days.and_then(NonZeroU32::new);
         config.audit.dir = self.audit.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.events.resolve(&mut config.events, faults);
         self.pci.resolve(&mut config.pci, faults);

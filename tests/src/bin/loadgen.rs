@@ -55,6 +55,9 @@ struct Options {
     /// How many times calls are looked at without requests and with them, in turn, each as long as is measured
     #[arg(long, default_value_t = 3)]
     api_rounds: usize,
+    /// States of calls are kept in a Redis of this run's own, and their events on the disk
+    #[arg(long)]
+    keeps: bool,
     /// Look at answers instead of costs: until there were so many with each listener of `--hears`
     #[arg(long, default_value_t = 0)]
     turns: u64,
@@ -166,6 +169,7 @@ async fn scene(
         pause: Duration::from_millis(options.pause_ms),
         latencies,
         agent,
+        keeps: options.keeps,
     };
     Scene::start(&wishes, tap).await
 }

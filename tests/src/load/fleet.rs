@@ -2,9 +2,9 @@
 
 use super::asterisk::Asterisk;
 use super::callers::{Callers, Diary, script};
-use super::gateway::{Gateway, Instance, Setup, Staff};
+use super::gateway::{Events, Gateway, Instance, Setup, Staff};
 use crate::agent::{Orchestrator, Shape};
-use crate::lab::{Proxy, Redis};
+use crate::lab::{Kafka, Ledger, Proxy, Redis};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,6 +19,10 @@ const RATE: u64 = 20;
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// A gateway judges others when it has seen the store for three seconds, and is judged when it was seen there.
 const SETTLED: Duration = Duration::from_millis(4_500);
+/// Where all of them tell their events.
+const TOPIC: &str = "voice-gateway.events";
+/// Time for events to be told to Kafka, and read there.
+const TOLD_WITHIN: Duration = Duration::from_secs(60);
 
 /// One of them.
 pub struct Member {
@@ -55,6 +59,8 @@ pub struct Fleet {
     pub asterisk: Asterisk,
     /// The Redis of all of them.
     pub redis: Redis,
+    /// The Kafka of all of them; none where there is none to be had.
+    pub kafka: Option<Kafka>,
     /// Who thinks for the callers.
     pub agent: Orchestrator,
     /// How long a caller's sentence is.
@@ -75,6 +81,11 @@ impl Fleet {
         let said = script(&recording.samples(8000)[..end_ms * 8], pause);
         let callers = Callers::with_diaries(callers, said, end_ms);
         let (asterisk, redis) = (Asterisk::start(callers.switch()).await?, Redis::start().await?);
+        let kafka = Kafka::start().await?.ok();
+        if let Some(kafka) = &kafka {
+            kafka.topic(TOPIC, 6, &[]).await?;
+        }
+        let brokers = kafka.as_ref().map(Kafka::brokers);
         let (identity, folder) = (Identity::new()?, tempfile::tempdir()?);
         let authority = identity.write_authority(folder.path())?;
         let sim = Arc::new(Sim::new(None, Latencies::published(), 1));
@@ -98,12 +109,13 @@ impl Fleet {
                 shards: 1,
                 calls: callers.count(),
                 instance: Some(Instance { name, redis: proxy.port(), cache: &cache }),
+                events: brokers.as_deref().map_or(Events::Kept, Events::Sent),
             };
             let gateway = Gateway::start(&setup).await?;
             members.push(Member { gateway, proxy, app: format!("vg-{name}"), started: Instant::now() });
         }
         let sentence_ms = end_ms as u32;
-        Ok(Self { members, asterisk, redis, agent, sentence_ms, callers, _vendor: vendor, _folder: folder })
+        Ok(Self { members, asterisk, redis, kafka, agent, sentence_ms, callers, _vendor: vendor, _folder: folder })
     }
 
     /// These callers come, to the gateways in turns, and are up.
@@ -213,6 +225,22 @@ impl Fleet {
     /// The longest time that the callers themselves stood still: the machine's, not the gateways'.
     pub fn longest_stall_ms(&self) -> u32 {
         self.callers.seen.longest_stall_ms.load(std::sync::atomic::Ordering::Relaxed) as u32
+    }
+
+    /// Everything that Kafka was told, once it was told all that the disks hold; none where there is no Kafka to be had.
+    ///
+    /// # Errors
+    /// Where Kafka does not hold all of it in time, or holds something that no disk does.
+    pub async fn told(&self) -> Result<Option<Ledger>> {
+        let Some(kafka) = &self.kafka else { return Ok(None) };
+        let on_disks = self.members.iter().map(|member| member.gateway.events_on_disk()).collect::<Result<Vec<_>>>()?;
+        let on_disks: BTreeSet<String> = on_disks.into_iter().flatten().collect();
+        let told = Ledger::read(&kafka.brokers(), TOPIC, on_disks.len(), TOLD_WITHIN).await?;
+        let strange: Vec<&String> = told.ids.iter().filter(|id| !on_disks.contains(*id)).collect();
+        if !strange.is_empty() {
+            bail!("of these events no disk knows: {strange:?}");
+        }
+        Ok(Some(told))
     }
 
     /// What all of them have logged.

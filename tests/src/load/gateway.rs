@@ -20,6 +20,8 @@ const TENANT: &str = "load";
 
 /// Its configuration, in its folder.
 const CONFIG: &str = "gateway.toml";
+/// Its events, in its folder.
+const EVENTS: &str = "events";
 /// How long it may take to compile its plugins and listen.
 const START: Duration = Duration::from_secs(120);
 
@@ -43,6 +45,19 @@ pub struct Setup<'a> {
     pub calls: usize,
     /// One of several that go on with one another's calls.
     pub instance: Option<Instance<'a>>,
+    /// What becomes of its events.
+    pub events: Events<'a>,
+}
+
+/// What becomes of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Events<'a> {
+    /// Nobody keeps them.
+    Forgotten,
+    /// On its disk.
+    Kept,
+    /// On its disk, and from there to these brokers.
+    Sent(&'a str),
 }
 
 /// A gateway among others.
@@ -172,6 +187,22 @@ impl Gateway {
         Ok(())
     }
 
+    /// Ids of the events that its disk holds, as a person would ask for them.
+    ///
+    /// # Errors
+    /// Where they cannot be read.
+    pub fn events_on_disk(&self) -> Result<Vec<String>> {
+        let export = Command::new(&self.program).args(["events", "export"]).arg(self.folder.path().join(EVENTS)).output()?;
+        if !export.status.success() {
+            bail!("events export ended with {}:\n{}", export.status, String::from_utf8_lossy(&export.stderr));
+        }
+        let id = |line: &str| {
+            let event: Value = serde_json::from_str(line)?;
+            Ok(event["id"].as_str().context("an event has an id")?.to_owned())
+        };
+        String::from_utf8(export.stdout)?.lines().map(id).collect()
+    }
+
     /// Kills it as a power cut would.
     ///
     /// # Errors
@@ -277,7 +308,7 @@ fn spawn(program: &Path, cpus: &str, folder: &Path, http: SocketAddr) -> Result<
 fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<()> {
     let tenants = folder.join("tenants");
     fs::create_dir(&tenants)?;
-    let Setup { plugins, asterisk, staff, authority, shards, calls, instance, .. } = setup;
+    let Setup { plugins, asterisk, staff, authority, shards, calls, instance, events, .. } = setup;
     // Only what is used: a gateway compiles all that lies in its folder.
     let used = folder.join("plugins");
     fs::create_dir(&used)?;
@@ -302,8 +333,14 @@ fn write_config(setup: &Setup<'_>, folder: &Path) -> Result<()> {
         format!("instance = \"{name}\"\n[state]\nredis = \"redis://127.0.0.1:{redis}\"\n")
     });
     let cache = instance.map_or(folder.join("cache"), |instance| instance.cache.to_owned());
+    let kept = format!("[events]\ndir = {:?}\n", folder.join(EVENTS));
+    let events = match events {
+        Events::Forgotten => String::new(),
+        Events::Kept => kept,
+        Events::Sent(brokers) => format!("{kept}[kafka]\nbrokers = \"{brokers}\"\n"),
+    };
     let config = format!(
-        "{among}[http]\napi = true\njwt_key = \"{0}/issuer.pem\"\njwt_issuer = \"{ISSUER}\"\njwt_audience = \"{AUDIENCE}\"\nrequests_per_s = 0\n\
+        "{among}{events}[http]\napi = true\njwt_key = \"{0}/issuer.pem\"\njwt_issuer = \"{ISSUER}\"\njwt_audience = \"{AUDIENCE}\"\nrequests_per_s = 0\n\
          [media]\nbind = \"127.0.0.1:0\"\nshards = {shards}\n[limits]\ncalls_max = {calls}\n\
          [tenants]\ndir = \"{0}/tenants\"\ndefault = \"{TENANT}\"\n\
          [plugins]\ndir = \"{0}/plugins\"\ncache_dir = \"{3}\"\npolicy = \"{0}/policy.toml\"\noperator_cas = [\"{1}\"]\nsecrets_env_prefix = \"LOAD_\"\n\

@@ -2,7 +2,7 @@
 
 use super::asterisk::Asterisk;
 use super::callers::{Callers, Diary, script};
-use super::gateway::{Gateway, Setup, Staff};
+use super::gateway::{Events, Gateway, Setup, Staff};
 use crate::agent::{Orchestrator, Shape};
 use anyhow::{Context, Result, bail};
 use std::fmt;
@@ -110,6 +110,7 @@ impl Outage {
             shards: 1,
             calls: callers,
             instance: None,
+            events: Events::Forgotten,
         };
         let gateway = Gateway::start(&setup).await?;
         let sentence_ms = end_ms as u32;

@@ -2,8 +2,9 @@
 
 use super::asterisk::Asterisk;
 use super::callers::{Callers, script};
-use super::gateway::{Gateway, Setup, Staff};
+use super::gateway::{Events, Gateway, Instance, Setup, Staff};
 use crate::agent::{Orchestrator, Shape};
+use crate::lab::Redis;
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct Wishes<'a> {
     pub latencies: Latencies,
     /// Who answers.
     pub agent: Agent,
+    /// States of calls are kept in a Redis, and their events on the disk.
+    pub keeps: bool,
 }
 
 /// Who answers callers.
@@ -52,6 +55,7 @@ pub struct Scene {
     /// Its vendor.
     pub sim: Arc<Sim>,
     _server: Server,
+    _redis: Option<Redis>,
     _agent: Option<Orchestrator>,
     _folder: tempfile::TempDir,
 }
@@ -85,6 +89,8 @@ impl Scene {
             agent.by_http()
         });
         let staff = Staff::of_one_vendor(&server.origin(), wishes.sound, asked.unwrap_or_default());
+        let redis = if wishes.keeps { Some(Redis::start().await?) } else { None };
+        let cache = folder.path().join("cache");
         let setup = Setup {
             program: wishes.gateway,
             plugins: wishes.plugins,
@@ -94,9 +100,10 @@ impl Scene {
             cpus: wishes.cpus,
             shards: wishes.shards,
             calls: wishes.callers,
-            instance: None,
+            instance: redis.as_ref().map(|redis| Instance { name: "load", redis: redis.port(), cache: &cache }),
+            events: if wishes.keeps { Events::Kept } else { Events::Forgotten },
         };
         let gateway = Gateway::start(&setup).await?;
-        Ok(Self { gateway, callers, asterisk, sim, _server: server, _agent: agent, _folder: folder })
+        Ok(Self { gateway, callers, asterisk, sim, _server: server, _redis: redis, _agent: agent, _folder: folder })
     }
 }

@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
-use vg_domain::ids::{CallId, ConversationId, PluginId};
+use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId};
 use vg_domain::keypad::Collect;
 use vg_domain::mask::Heard;
+use vg_domain::recording::DeletionReason;
 use vg_domain::usage::Usage;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest};
@@ -34,6 +35,10 @@ impl Recorder for FakeRecorder {
         let (recording, source) = recording::ends();
         self.0.recordings.lock().unwrap().push((request, source));
         Ok(recording)
+    }
+
+    fn forget(&self, _: &TenantId, call: &CallId, why: DeletionReason) {
+        self.0.forgotten.lock().unwrap().push((call.clone(), why));
     }
 }
 
@@ -242,6 +247,19 @@ pub(super) struct Published(pub(super) Arc<Shared>);
 impl Facts for Published {
     fn publish(&self, Subject { call, tenant, .. }: Subject<'_>, fact: &Fact) {
         self.0.facts.lock().unwrap().push((call.clone(), tenant.clone(), fact.clone()));
+    }
+
+    fn committed(&self) -> BoxFuture<'static, ()> {
+        let takes = self.0.script.lock().unwrap().disk_takes;
+        Box::pin(async move {
+            if let Some(takes) = takes {
+                tokio::time::sleep(takes).await;
+            }
+        })
+    }
+
+    fn has_room(&self) -> bool {
+        !self.0.script.lock().unwrap().disk_is_full
     }
 }
 

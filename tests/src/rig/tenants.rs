@@ -7,6 +7,7 @@ use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
+use vg_domain::recording::{RecordingPolicy, RecordingRules};
 use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings, Timing};
 use vg_domain::transfer::{PlacePattern, TransferSettings};
 use voice_gateway::application::ports::{Admission, Arrival, TenantError, TenantHint, Tenants};
@@ -24,6 +25,9 @@ pub fn settings() -> TenantSettings {
             agent_unavailable: "Nobody can answer now.".to_owned(),
             farewell: "Goodbye.".to_owned(),
             back_again: "I am back.".to_owned(),
+            recording_notice: "This call is recorded.".to_owned(),
+            recording_question: "May we record this call?".to_owned(),
+            recording_deleted: "Nothing is kept.".to_owned(),
             transfer_failed: "Nobody is free.".to_owned(),
             use_keypad: "Use your keypad.".to_owned(),
             fillers: Vec::new(),
@@ -33,6 +37,9 @@ pub fn settings() -> TenantSettings {
         ..settings
     }
 }
+
+/// A tenant whose callers are asked whether they may be recorded.
+pub const ASKED: &str = "asked";
 
 /// A tenant whose calls are recorded.
 pub const RECORDED: &str = "recorded";
@@ -54,6 +61,11 @@ pub const LIMITED: &str = "limited";
 
 /// A tenant whose calls come by a number and a trunk of its own: `did-1` and `trunk-1`.
 pub const CONFIRMED: &str = "confirmed";
+
+/// Recorded without a word of it before.
+fn recorded(policy: RecordingPolicy) -> RecordingRules {
+    RecordingRules { policy, announced: false, ..RecordingRules::default() }
+}
 
 /// Rules of a tenant that may call people in Brazil.
 pub fn outbound() -> OutboundRules {
@@ -128,7 +140,8 @@ impl Tenants for FakeTenants {
                     let timing = Timing { hold: None, ..settings().timing };
                     Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, fallback, timing, ..settings() }))
                 }
-                (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: true, ..settings() })),
+                (None, ASKED) => Ok(Arc::new(TenantSettings { recording: recorded(RecordingPolicy::Consent), ..settings() })),
+                (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: recorded(RecordingPolicy::On), ..settings() })),
                 (None, _) => Err(TenantError::Unknown),
             }
         })

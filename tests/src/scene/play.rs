@@ -284,6 +284,7 @@ fn line_of(fact: &Fact) -> String {
         Fact::Referred { kind } => format!("referred {kind}"),
         Fact::TransferFailed { kind, mode, code } => format!("transfer_failed {kind} {} {code}", mode.code()),
         Fact::Used { who, plugin, usage } => format!("used {plugin} {} {usage:?}", who.code()),
+        Fact::Recording(fact) => format!("recording {}", fact.name()),
         Fact::Ended(outcome) => format!("ended {}", outcome.cause.code()),
     }
 }

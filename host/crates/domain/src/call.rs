@@ -16,6 +16,7 @@ mod unanswered;
 mod speaking;
 mod overlap;
 mod keying;
+mod consenting;
 mod handover;
 mod advising;
 mod consulting;
@@ -43,6 +44,7 @@ use crate::mask::{Mask, MaskedText};
 use crate::outcome::{EndCause, Outcome};
 use crate::parties::Parties;
 use crate::pause::{Expect, Pauses};
+use crate::recording::Consent;
 use crate::tenant::TenantSettings;
 use crate::transfer::{Handover, HandoverReason, Transfer};
 use adopted::Again;
@@ -183,6 +185,10 @@ pub enum CallAction {
     },
     /// Release everything the call holds, then report `Released`.
     Release,
+    /// The caller has agreed to be recorded: begin.
+    Record,
+    /// The caller wants nothing to be kept: end the recording, and delete what there is of it.
+    ForgetRecording,
     /// Tell the world.
     Emit(Fact),
     /// Something of the caller's was masked or is held back, as a card's number may be: what is recorded from here on is nobody's to hear.
@@ -282,6 +288,8 @@ pub struct Call {
     guess: Option<Guess>,
     /// So many were put.
     speculations: u32,
+    /// What the caller has said to being recorded.
+    consent: Consent,
     /// Keys pressed over what is to be heard whole.
     keyed_ahead: String,
     /// Lines that were ordered and wait for the caller's turn to begin.
@@ -309,6 +317,7 @@ impl Call {
     pub fn new(settings: Arc<TenantSettings>, parties: Arc<Parties>) -> Self {
         Self {
             judge: Judge::of(&settings.language),
+            consent: Consent::before(settings.recording.policy),
             tenant: Arc::clone(&settings),
             settings,
             parties,

@@ -6,6 +6,7 @@ use crate::likeness::Likeness;
 use crate::mask::MaskedText;
 use crate::outcome::Outcome;
 use crate::parties::Parties;
+use crate::recording::RecordingFact;
 use crate::refusal::Refusal;
 use crate::speech::Extent;
 use crate::transfer::TransferMode;
@@ -144,6 +145,8 @@ pub enum Fact {
         /// How much.
         usage: Usage,
     },
+    /// Something becomes of the call's recording.
+    Recording(RecordingFact),
     /// Another gateway holds the call: it goes on there, and this is the last that this one says of it.
     TakenOver,
     /// The call is over.

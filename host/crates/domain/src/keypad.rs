@@ -98,6 +98,8 @@ pub enum Keypad {
         /// What was keyed in: may be anything, a card's number too.
         keyed: Pii<String>,
     },
+    /// The answer to whether the call may be recorded; words count as well.
+    Consent,
 }
 
 /// What a key meant to a collection.

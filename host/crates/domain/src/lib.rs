@@ -18,6 +18,7 @@ pub mod tenant;
 pub mod mask;
 pub mod transfer;
 pub mod keypad;
+pub mod recording;
 pub mod finish;
 pub mod language;
 pub mod likeness;

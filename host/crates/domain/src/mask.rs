@@ -115,6 +115,12 @@ impl MaskedText {
         self.text.contains(WITHHELD)
     }
 
+    /// Something in it stands in place of digits that are, or may become, a card's.
+    pub fn hides(&self) -> bool {
+        self.held
+            || ["[card", "[cvv", "[expiry", "[document", HELD, WITHHELD].into_iter().any(|stands| self.text.contains(stands))
+    }
+
     /// This text and then `next`, with a space between.
     #[must_use]
     pub fn followed_by(&self, next: &Self) -> Self {

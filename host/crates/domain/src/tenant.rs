@@ -5,6 +5,7 @@ use crate::ids::{PluginId, TenantId};
 use crate::keypad::Menu;
 use crate::mask;
 use crate::outbound::OutboundRules;
+use crate::recording::{RecordingPolicy, RecordingRules};
 use crate::transfer::TransferSettings;
 use crate::usage::Usage;
 use std::fmt;
@@ -44,8 +45,8 @@ pub struct TenantSettings {
     pub menu: Option<Menu>,
     /// How card data is masked in its calls.
     pub pci: PciSettings,
-    /// Whether its calls are recorded.
-    pub recording: bool,
+    /// Whether and how its calls are recorded.
+    pub recording: RecordingRules,
     /// Calls at the same time; one more is refused. None for the gateway's limit alone.
     pub calls_max: Option<NonZeroUsize>,
     /// So long a call may last from its answer on; none for any time.
@@ -90,7 +91,7 @@ impl TenantSettings {
             transfer: TransferSettings::default(),
             menu: None,
             pci: PciSettings::default(),
-            recording: false,
+            recording: RecordingRules::default(),
             calls_max: None,
             call_max: None,
             shadow: None,
@@ -119,9 +120,17 @@ impl TenantSettings {
             farewell,
             transfer_failed,
             back_again,
+            recording_notice,
+            recording_question,
+            recording_deleted,
             fillers,
             use_keypad,
         } = &self.prompts;
+        let of_recordings: &[&String] = match self.recording.policy {
+            RecordingPolicy::Off => &[],
+            RecordingPolicy::On => &[recording_notice, recording_deleted],
+            RecordingPolicy::Consent => &[recording_question, recording_deleted],
+        };
         let lines = [
             &self.greeting,
             not_understood,
@@ -133,7 +142,13 @@ impl TenantSettings {
             back_again,
             use_keypad,
         ];
-        lines.into_iter().chain(fillers).chain(self.fallback.answers.values()).cloned().collect()
+        lines
+            .into_iter()
+            .chain(of_recordings.iter().copied())
+            .chain(fillers)
+            .chain(self.fallback.answers.values())
+            .cloned()
+            .collect()
     }
 }
 
@@ -338,6 +353,12 @@ pub struct Prompts {
     pub back_again: String,
     /// What the caller says cannot be masked, and is therefore heard by nobody.
     pub use_keypad: String,
+    /// Said before anything else where calls are recorded and the caller is to know; empty where nothing is to be said.
+    pub recording_notice: String,
+    /// Asks for the caller's consent; empty where nobody is asked, and so nobody recorded.
+    pub recording_question: String,
+    /// The caller objected, and nothing is kept; empty where nothing is to be said.
+    pub recording_deleted: String,
     /// Said in turn while an answer is late; none where nothing is to be said.
     pub fillers: Vec<String>,
 }

@@ -3,6 +3,7 @@
 use super::terminal::say;
 use crate::adapters::agent;
 use crate::adapters::plugins::Plugins;
+use crate::adapters::recording::Recipient;
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::adapters::tenants::FolderTenants;
 use crate::config::{Config, Faults};
@@ -11,6 +12,7 @@ use crate::wiring::{emergency, host_config, refusals};
 use anyhow::Context;
 use std::process::ExitCode;
 use std::sync::Arc;
+use vg_domain::recording::RecordingPolicy;
 use vg_plugin_host::PluginHost;
 
 pub(super) async fn run(config: Result<Config, Faults>) -> anyhow::Result<ExitCode> {
@@ -66,12 +68,16 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     if let Err(error) = emergency(config) {
         faults.add("prompts.emergency", format_args!("{error:#}"));
     }
+    if let Some(Err(error)) = config.recording.seal_to.as_deref().map(str::parse::<Recipient>) {
+        faults.add("recording.seal_to", error);
+    }
     if let Err(error) = refusals(config) {
         faults.add("prompts.refusals", format_args!("{error:#}"));
     }
     let tenants = settings.folder().map(FolderTenants::all).unwrap_or_default();
     let mut shortfalls = settings.shortfalls();
-    let wanting = tenants.iter().filter(|tenant| tenant.recording && config.recording.dir.is_none());
+    let wanting =
+        tenants.iter().filter(|tenant| tenant.recording.policy != RecordingPolicy::Off && config.recording.dir.is_none());
     shortfalls.extend(wanting.map(|tenant| format!("{}: is to be recorded, but there is no recording.dir", tenant.tenant)));
     let checked = Checked { tenants: settings.folder().map(|_| tenants.len()), shortfalls };
     Ok(faults.or(checked))

@@ -169,6 +169,7 @@ fn line(fact: &PhoneFact) -> Option<String> {
         PhoneFact::Used { plugin, audio_ms, characters, requests, .. } => {
             format!("  --      {plugin} worked: {audio_ms} ms of sound, {characters} characters, {requests} requests")
         }
+        PhoneFact::Recording { what } => format!("  --      recording: {what}"),
         PhoneFact::Ended { cause, turns } => format!("  --      ended: {cause}, {turns} turns"),
     })
 }

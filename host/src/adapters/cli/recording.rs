@@ -1,7 +1,7 @@
 //! `recording`: what a gateway that died left of its recordings.
 
 use super::terminal::say;
-use crate::adapters::recording::{Repaired, repair};
+use crate::adapters::recording::{Recipient, Repaired, repair};
 use anyhow::Context;
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -13,12 +13,16 @@ pub(super) enum Command {
     Repair {
         /// The folder of recordings
         dir: PathBuf,
+        /// The public key that they are sealed to, as recording.seal_to of the gateway that left them
+        #[arg(long, value_name = "KEY")]
+        seal_to: Option<Recipient>,
     },
 }
 
 pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let Command::Repair { dir } = command;
-    let Repaired { finished, busy, errors } = tokio::task::spawn_blocking(move || repair(&dir)).await.context("cannot repair")?;
+    let Command::Repair { dir, seal_to } = command;
+    let Repaired { finished, busy, errors, .. } =
+        tokio::task::spawn_blocking(move || repair(&dir, seal_to.as_ref())).await.context("cannot repair")?;
     say(format_args!("{finished} finished, {busy} left to the gateway that writes them, {} failed", errors.len()));
     let failed = !errors.is_empty();
     for error in errors {

@@ -61,6 +61,8 @@ const UTTERANCE: Member = number("utterance", "Counts from 1 within the call.");
 const WORDS: Member = text("text", "Masked words.");
 const CODE: Member = text("code", "Bounded code of the reason.");
 const PLUGIN: Member = text("plugin", "The plugin.").or_none();
+const PART: Member = number("part", "Counts from 1 within the call.");
+const BY: Member = text("by", "How it was said: key, phrase, nothing.");
 const KIND: Member = text("kind", "What is to be reached: human, queue, extension, external.");
 const MODE: Member = text("mode", "How: blind, attended, refer.");
 
@@ -89,6 +91,14 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "llm.responded", when: "A turn got its answer.", members: &[TURN, flag("interrupted", "The caller spoke over it."), number("total_ms", "From the caller's last word to the answer's first sound.").or_none()] },
     Kind { name: "quality.path_silent", when: "The media path is silent, even after it was built anew.", members: &[CODE] },
     Kind { name: "quality.words_withheld", when: "The caller said something that could not be masked as the tenant wants it, and nobody was told.", members: &[TURN] },
+    Kind { name: "recording.consent", when: "The caller was asked whether the call may be recorded.", members: &[flag("given", "Whether it may."), BY] },
+    Kind { name: "recording.deleted", when: "What there was of a recording is deleted.", members: &[number("parts", "So many parts."), CODE] },
+    Kind { name: "recording.kept", when: "A part of a recording is whole.", members: &[PART, number("length_ms", "How much sound it holds."), text("sha256", "Of the file, in hex.")] },
+    Kind { name: "recording.opted_out", when: "The caller wants nothing to be kept.", members: &[BY] },
+    Kind { name: "recording.paused", when: "Both sides are silent in the recording from now on.", members: &[PART, CODE] },
+    Kind { name: "recording.resumed", when: "Both sides are heard in the recording again.", members: &[PART] },
+    Kind { name: "recording.started", when: "A part of a recording begins.", members: &[PART, number("after_ms", "So long after the first part did.")] },
+    Kind { name: "recording.stopped", when: "A recording was ended before its call.", members: &[PART] },
     Kind { name: "shadow.turn", when: "A second listener heard a turn as well.", members: &[text("plugin", "The second listener."), text("outcome", "same, differs, missing, extra."), number("words", "Words of the first."), number("words_edited", "Words that differ."), number("earlier_ms", "So much earlier its last words came.").or_none(), number("later_ms", "So much later.").or_none(), text("first", "Masked words of the first, where the tenant keeps them.").or_none(), text("second", "Of the second.").or_none()] },
     Kind { name: "stt.transcribed", when: "The caller said this; told again, longer, where the caller went on.", members: &[TURN, WORDS] },
     Kind { name: "tts.generated", when: "The gateway says this, clause by clause.", members: &[UTTERANCE, WORDS] },

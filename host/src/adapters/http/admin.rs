@@ -89,7 +89,16 @@ fn row(settings: &TenantSettings) -> Value {
         "speculations_max": settings.speculations_max,
         "call_max_s": settings.call_max.map(|max| max.as_secs()),
         "human": settings.human,
-        "recording": settings.recording,
+        "recording": {
+            "mode": settings.recording.policy.code(),
+            "announce": settings.recording.announced,
+            "agree_key": settings.recording.agree_key,
+            "opt_out_key": settings.recording.opt_out_key,
+            "agree": settings.recording.agree,
+            "opt_out": settings.recording.opt_out,
+            "wait_ms": settings.recording.wait.as_millis() as u64,
+            "keep_days": settings.recording.keep_days,
+        },
     })
 }
 

@@ -227,6 +227,11 @@ pub enum PhoneFact {
         /// Requests that were made.
         requests: u64,
     },
+    /// Something becomes of the call's recording.
+    Recording {
+        /// Bounded label of what does.
+        what: String,
+    },
     /// The call is over.
     Ended {
         /// Bounded label.
@@ -306,6 +311,7 @@ impl From<&Fact> for PhoneFact {
                 characters: usage.characters,
                 requests: usage.requests,
             },
+            Fact::Recording(fact) => Self::Recording { what: fact.name().into() },
             Fact::TakenOver => Self::Ended { cause: "taken_over".into(), turns: 0 },
             Fact::Ended(outcome) => Self::Ended { cause: outcome.cause.code().into(), turns: outcome.turns },
         }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,9 @@ pub(super) struct Note {
     pub(super) start: String,
     /// Which part of its call: 1, and more where the call was taken up again, or is longer than a file can be.
     pub(super) part: u32,
+    /// So long after the first part it begins, in milliseconds: put together by that, the parts are the call.
+    #[serde(default)]
+    pub(super) begins_ms: u64,
     pub(super) state: State,
     /// What the wire carried; empty where nothing came.
     pub(super) codec: String,
@@ -25,6 +29,15 @@ pub(super) struct Note {
     /// Left and right.
     pub(super) channels: [String; 2],
     pub(super) length_ms: u64,
+    /// The file's name, which says whether it is sealed; empty while it grows.
+    #[serde(default)]
+    pub(super) file: String,
+    /// SHA-256 of the file, in hex; empty while it grows.
+    #[serde(default)]
+    pub(super) sha256: String,
+    /// It is deleted so many days after its beginning; none for the gateway's own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) keep_days: Option<NonZeroU32>,
     /// Stretches in which silence stands in place of what was said, because it was not to be kept: from, to, in milliseconds.
     pub(super) pauses: Vec<[u64; 2]>,
     /// Stretches that are silent because they were lost on the way to the disk.
@@ -51,11 +64,15 @@ impl Note {
             tenant: tenant.to_owned(),
             start,
             part,
+            begins_ms: 0,
             state: State::Recording,
             codec: String::new(),
             rate_hz: 0,
             channels: ["caller".to_owned(), "gateway".to_owned()],
             length_ms: 0,
+            file: String::new(),
+            sha256: String::new(),
+            keep_days: None,
             pauses: Vec::new(),
             dropped: Vec::new(),
         }
@@ -97,6 +114,26 @@ pub(super) fn note_stretch(stretches: &mut Vec<[u64; 2]>, from: u64, to: u64) {
     }
 }
 
+/// Puts a stretch among others, in order and without overlap, wherever it lies.
+pub(super) fn note_between(stretches: &mut Vec<[u64; 2]>, from: u64, to: u64) {
+    let (mut from, mut to) = (from, to);
+    stretches.retain(|[begin, end]| {
+        let touches = *begin <= to && from <= *end;
+        if touches {
+            (from, to) = (from.min(*begin), to.max(*end));
+        }
+        !touches
+    });
+    let at = stretches.partition_point(|[begin, _]| *begin < from);
+    stretches.insert(at, [from, to]);
+    if stretches.len() > STRETCHES_MAX
+        && let Some([_, end]) = stretches.pop()
+        && let Some(last) = stretches.last_mut()
+    {
+        last[1] = end;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +147,18 @@ mod tests {
         assert_eq!(stretches, [[0, 40], [60, 80]]);
         (0..2_000).for_each(|n| note_stretch(&mut stretches, 100 * n, 100 * n + 20));
         assert_eq!((stretches.len(), stretches.last().map(|last| last[1])), (1_000, Some(199_920)));
+    }
+
+    #[test]
+    fn a_stretch_that_is_found_later_lies_in_its_place() {
+        let mut stretches = vec![[100, 200], [300, 400]];
+        note_between(&mut stretches, 220, 280);
+        assert_eq!(stretches, [[100, 200], [220, 280], [300, 400]]);
+        note_between(&mut stretches, 150, 300);
+        note_between(&mut stretches, 0, 20);
+        assert_eq!(stretches, [[0, 20], [100, 400]]);
+        (0..2_000).for_each(|n| note_between(&mut stretches, 1_000 + 100 * n, 1_020 + 100 * n));
+        assert_eq!((stretches.len(), stretches.last()), (1_000, Some(&[100_700, 200_920])));
     }
 
     #[test]

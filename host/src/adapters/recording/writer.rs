@@ -1,22 +1,50 @@
 //! The threads behind recordings: one takes what legs have, the other waits for the disk at the end of each.
 
-use super::Counters;
 use super::file::Growing;
+use super::forget::forget;
+use super::repair::Leftovers;
+use super::sealing::Recipient;
+use super::{Counters, Teller};
 use crate::application::recording::{RecordingError, RecordingRequest, RecordingSource, Sound, SoundBlock};
-use jiff::Timestamp;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
+use vg_domain::ids::{CallId, TenantId};
+use vg_domain::recording::DeletionReason;
 
 /// How often legs are asked for what they have: each has room for four seconds.
 const ROUND: Duration = Duration::from_millis(100);
+
+/// What the writer is told.
+pub(super) enum Order {
+    /// A recording is to begin.
+    Begin(Begin),
+    /// What there is of a call is to be deleted.
+    Forget(Forget),
+}
 
 /// A recording that is to begin.
 pub(super) struct Begin {
     pub(super) request: RecordingRequest,
     pub(super) source: RecordingSource,
-    pub(super) started: Timestamp,
+}
+
+/// Recordings that are to be deleted.
+#[derive(Debug)]
+pub(super) struct Forget {
+    pub(super) tenant: TenantId,
+    pub(super) call: CallId,
+    pub(super) why: DeletionReason,
+}
+
+/// What waits for the disk, in its order.
+pub(super) enum Ending {
+    /// A recording that is over.
+    Finish(Box<Growing>),
+    /// What there is of a call, and a part of it that still grew.
+    Forget(Forget, Vec<Growing>),
 }
 
 /// A recording of a call that goes on.
@@ -25,68 +53,89 @@ struct Live {
     source: RecordingSource,
     /// None once the disk refused it: then its blocks only go round.
     file: Option<Growing>,
-    started: Timestamp,
     dropped_told: u64,
 }
 
-/// Serves until nobody can begin a recording any more, then finishes those that are left.
-pub(super) fn write_all(dir: &Path, begun: &Receiver<Begin>, endings: &SyncSender<Growing>, counters: &Counters) {
-    let mut live: Vec<Live> = Vec::new();
-    let mut serves = true;
-    while serves {
-        let round = Instant::now() + ROUND;
-        loop {
-            match begun.recv_timeout(round.saturating_duration_since(Instant::now())) {
-                Ok(begin) => live.push(Live::begin(dir, begin, counters)),
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => {
-                    serves = false;
-                    break;
-                }
-            }
-        }
-        let mut at = 0;
-        while at < live.len() {
-            if live[at].write(dir, endings, counters) && serves {
-                at += 1;
-            } else {
-                live.swap_remove(at).end(endings, counters);
-            }
-        }
-        counters.live.store(live.len() as u64, Relaxed);
-    }
+/// What the writer needs.
+pub(super) struct Writer {
+    pub(super) dir: PathBuf,
+    pub(super) endings: SyncSender<Ending>,
+    pub(super) counters: Arc<Counters>,
 }
 
-impl Live {
-    fn begin(dir: &Path, begin: Begin, counters: &Counters) -> Self {
-        let Begin { request, source, started } = begin;
-        let file = Growing::create(dir, &request, started.to_string(), 0);
-        let file = file.map_err(|error| counters.fault(&error.into())).ok();
-        Self { request, source, file, started, dropped_told: 0 }
+impl Writer {
+    /// Serves until nobody can begin a recording any more, then finishes those that are left.
+    pub(super) fn write_all(&self, orders: &Receiver<Order>) {
+        let mut live: Vec<Live> = Vec::new();
+        let mut serves = true;
+        while serves {
+            let round = Instant::now() + ROUND;
+            loop {
+                match orders.recv_timeout(round.saturating_duration_since(Instant::now())) {
+                    Ok(Order::Begin(begin)) => live.push(self.begin(begin)),
+                    Ok(Order::Forget(what)) => self.forget(what, &mut live),
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => {
+                        serves = false;
+                        break;
+                    }
+                }
+            }
+            let mut at = 0;
+            while at < live.len() {
+                if self.write(&mut live[at]) && serves {
+                    at += 1;
+                } else {
+                    self.end(live.swap_remove(at));
+                }
+            }
+            self.counters.live.store(live.len() as u64, Relaxed);
+        }
+    }
+
+    fn begin(&self, begin: Begin) -> Live {
+        let Begin { request, source } = begin;
+        let file = self.create(&request, 0);
+        Live { request, source, file, dropped_told: 0 }
+    }
+
+    fn create(&self, request: &RecordingRequest, first: u64) -> Option<Growing> {
+        let file = Growing::create(&self.dir, request, first);
+        file.map_err(|error| self.counters.fault(&error.into())).ok()
+    }
+
+    /// What grows of that call grows no more, whatever its leg still has.
+    fn forget(&self, what: Forget, live: &mut [Live]) {
+        let of_call = |live: &&mut Live| live.request.call == what.call && live.request.tenant == what.tenant;
+        let growing = live.iter_mut().filter(of_call).filter_map(|live| live.file.take()).collect();
+        let _ = self.endings.send(Ending::Forget(what, growing));
     }
 
     /// Writes what the leg has. False once it has ended.
-    fn write(&mut self, dir: &Path, endings: &SyncSender<Growing>, counters: &Counters) -> bool {
+    fn write(&self, live: &mut Live) -> bool {
         loop {
-            match self.source.next() {
+            let sound = live.source.next();
+            // Asked after the sound: what is hidden of it is known by now.
+            self.hide(live);
+            match sound {
                 Sound::Block(block) => {
-                    if self.file.as_ref().is_some_and(|file| file.is_too_long(&block)) {
-                        self.turn_over(dir, &block, endings, counters);
+                    if live.file.as_ref().is_some_and(|file| file.is_too_long(&block)) {
+                        self.turn_over(live, &block);
                     }
-                    match self.file.as_mut().map(|file| file.write(&block)) {
+                    match live.file.as_mut().map(|file| file.write(&block)) {
                         Some(Ok(())) => {}
                         Some(Err(error)) => {
-                            self.give_up(&error, endings, counters);
-                            counters.blocks_dropped.fetch_add(1, Relaxed);
+                            self.give_up(live, &error);
+                            self.counters.blocks_dropped.fetch_add(1, Relaxed);
                         }
                         None => {
-                            counters.blocks_dropped.fetch_add(1, Relaxed);
+                            self.counters.blocks_dropped.fetch_add(1, Relaxed);
                         }
                     }
-                    self.source.give_back(block);
+                    live.source.give_back(block);
                 }
                 Sound::Nothing => {
-                    self.count_dropped(counters);
+                    self.count_dropped(live);
                     return true;
                 }
                 Sound::Over => return false,
@@ -94,50 +143,99 @@ impl Live {
         }
     }
 
+    fn hide(&self, live: &mut Live) {
+        for (from, until) in live.source.hidden() {
+            if let Some(Err(error)) = live.file.as_mut().map(|file| file.hide(from, until)) {
+                self.give_up(live, &error.into());
+            }
+        }
+    }
+
     /// The file is full; the call goes on in another.
-    fn turn_over(&mut self, dir: &Path, block: &SoundBlock, endings: &SyncSender<Growing>, counters: &Counters) {
-        self.send_to_end(endings);
-        let start = self.started + Duration::from_millis(20 * block.first);
-        let file = Growing::create(dir, &self.request, start.to_string(), block.first);
-        self.file = file.map_err(|error| counters.fault(&error.into())).ok();
+    fn turn_over(&self, live: &mut Live, block: &SoundBlock) {
+        let Some(mut full) = live.file.take() else { return };
+        live.request.part = full.part() + 1;
+        live.file = self.create(&live.request, block.first);
+        if let Some(file) = &mut live.file {
+            file.hides_on(&mut full);
+        }
+        self.send_to_end(full);
     }
 
-    fn give_up(&mut self, error: &RecordingError, endings: &SyncSender<Growing>, counters: &Counters) {
-        counters.fault(error);
-        if let Some(file) = &mut self.file {
+    fn give_up(&self, live: &mut Live, error: &RecordingError) {
+        self.counters.fault(error);
+        if let Some(mut file) = live.file.take() {
             file.cut_short();
-        }
-        self.send_to_end(endings);
-    }
-
-    fn send_to_end(&mut self, endings: &SyncSender<Growing>) {
-        if let Some(file) = self.file.take() {
-            // The other thread lives as long as this one.
-            let _ = endings.send(file);
+            self.send_to_end(file);
         }
     }
 
-    fn count_dropped(&mut self, counters: &Counters) {
-        let dropped = self.source.dropped();
-        counters.blocks_dropped.fetch_add(dropped - self.dropped_told, Relaxed);
-        self.dropped_told = dropped;
+    fn send_to_end(&self, file: Growing) {
+        // The other thread lives as long as this one.
+        let _ = self.endings.send(Ending::Finish(Box::new(file)));
     }
 
-    fn end(mut self, endings: &SyncSender<Growing>, counters: &Counters) {
-        self.count_dropped(counters);
-        self.send_to_end(endings);
+    fn count_dropped(&self, live: &mut Live) {
+        let dropped = live.source.dropped();
+        self.counters.blocks_dropped.fetch_add(dropped - live.dropped_told, Relaxed);
+        live.dropped_told = dropped;
+    }
+
+    fn end(&self, mut live: Live) {
+        self.count_dropped(&mut live);
+        if let Some(file) = live.file.take() {
+            self.send_to_end(file);
+        }
     }
 }
 
 /// Finishes what is over, one after the other: waiting for a disk must not keep blocks of other calls waiting.
-pub(super) fn finish_all(ended: &Receiver<Growing>, counters: &Counters) {
-    while let Ok(file) = ended.recv() {
-        match file.finish() {
-            Ok(true) => {
-                counters.kept.fetch_add(1, Relaxed);
-            }
-            Ok(false) => {}
-            Err(error) => counters.fault(&error.into()),
+pub(super) fn finish_all(ended: &Receiver<Ending>, finisher: &Finisher) {
+    while let Ok(ending) = ended.recv() {
+        match ending {
+            Ending::Finish(file) => finisher.finish(*file),
+            Ending::Forget(what, growing) => finisher.forget(&what, growing),
         }
+    }
+}
+
+/// What waiting for the disk needs.
+pub(super) struct Finisher {
+    pub(super) dir: PathBuf,
+    pub(super) counters: Arc<Counters>,
+    pub(super) teller: Teller,
+    pub(super) recipient: Option<Recipient>,
+}
+
+impl Finisher {
+    /// Finishes what a dead gateway left.
+    pub(super) fn repair(&self, leftovers: Leftovers) {
+        let repaired = leftovers.repair(self.recipient.as_ref());
+        self.counters.repaired.fetch_add(repaired.finished, Relaxed);
+        repaired.notes.iter().for_each(|note| self.teller.kept(note));
+        repaired.errors.into_iter().for_each(|error| self.counters.fault(&error));
+    }
+
+    fn finish(&self, file: Growing) {
+        match file.finish(self.recipient.as_ref()) {
+            Ok(Some(note)) => {
+                self.counters.kept.fetch_add(1, Relaxed);
+                self.teller.kept(&note);
+            }
+            Ok(None) => {}
+            Err(error) => self.counters.fault(&error.into()),
+        }
+    }
+
+    fn forget(&self, what: &Forget, growing: Vec<Growing>) {
+        let mut parts = 0;
+        let mut count = |outcome: std::io::Result<u32>| match outcome {
+            Ok(deleted) => parts += deleted,
+            Err(error) => self.counters.fault(&error.into()),
+        };
+        growing.into_iter().for_each(|file| count(file.forget().map(|()| 1)));
+        count(forget(&self.dir, &what.tenant, &what.call));
+        self.counters.deleted(what.why, parts);
+        self.teller.deleted(&what.tenant, &what.call, parts, what.why);
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Taped {
 
 impl Taped {
     pub(super) fn new(now: Instant, codec: Codec, tap: RecordingTap) -> Self {
+        tap.begins(now);
         Self { tape: Tape::new(now, codec.rate_hz()), tap, codec, paused: false, last: now }
     }
 

@@ -6,6 +6,7 @@ mod languages;
 mod menu;
 mod pci;
 mod prompts;
+mod recording;
 mod shadow;
 mod transfer;
 
@@ -37,8 +38,8 @@ pub(super) struct RawTenant {
     human: Option<String>,
     transfer: transfer::RawTransfer,
     menu: Option<menu::RawMenu>,
-    recording: bool,
     pci: pci::RawPci,
+    recording: recording::RawRecording,
     hearing: RawLadder,
     speaking: RawLadder,
     shadow: Option<shadow::RawShadow>,
@@ -156,7 +157,8 @@ impl RawTenant {
         let greeting = needed("greeting", self.greeting, faults);
         let hearing = self.hearing.resolve(Role::Hearing, file_text, faults);
         let speaking = self.speaking.resolve(Role::Speaking, file_text, faults);
-        let prompts = self.prompts.resolve(language.as_deref(), faults);
+        let recording = self.recording.resolve(faults);
+        let prompts = self.prompts.resolve(language.as_deref(), &recording, faults);
         let timing = self.timing.resolve(faults);
         let fallback = self.fallback.resolve(faults);
         let call_max = self.limits.call_max(faults);
@@ -186,7 +188,7 @@ impl RawTenant {
             transfer,
             menu,
             pci,
-            recording: self.recording,
+            recording,
             calls_max,
             call_max,
             speculations_max,

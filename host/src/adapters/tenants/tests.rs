@@ -3,6 +3,7 @@ use crate::application::ports::{Endpoint, TenantHint};
 use crate::config::Line;
 use std::time::Duration;
 use vg_domain::pii::Pii;
+use vg_domain::recording::RecordingPolicy;
 use vg_domain::tenant::{Bounds, Coding, Sound};
 use vg_domain::transfer::{OutsideWay, ReferPattern};
 
@@ -92,7 +93,8 @@ async fn a_tenant_is_found_by_name_only() {
     assert_eq!(settings.timing.silence, Duration::from_secs(5));
     assert_eq!((settings.call_max, demo().call_max), (Some(Duration::from_secs(120)), None));
     assert_eq!((settings.timing.filler, demo().timing.filler), (None, Some(Duration::from_millis(800))));
-    assert!(settings.recording && !demo().recording);
+    let policies = (settings.recording.policy, demo().recording.policy);
+    assert_eq!(policies, (RecordingPolicy::On, RecordingPolicy::Off));
     for hint in [TenantHint::Named(TenantId::new("demo")), TenantHint::Default] {
         assert_eq!(of_hint(&tenants, hint).await.unwrap_err(), TenantError::Unknown);
     }

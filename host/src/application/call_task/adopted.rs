@@ -50,6 +50,7 @@ impl CallTask {
         task.begun = true;
         task.sequence.epoch = snapshot.epoch;
         task.set_up.forget();
+        task.recorded.memory = memory.recording.clone();
         if let Some(other) = settings.in_language(&resume.language) {
             task.language.clone_from(&other.language);
             task.speaker.change_to(other);
@@ -79,7 +80,7 @@ impl CallTask {
         }
         let memory = || {
             let (past, said) = self.thinker.memory();
-            Memory { past, said, digits_open: self.call.leaves_digits_open() }
+            Memory { past, said, digits_open: self.call.leaves_digits_open(), recording: self.recorded.memory.clone() }
         };
         let point = self.call.resume_point(now()).map(|point| resume::encode(&point, &memory()));
         self.keeper.resume(point);

@@ -1,6 +1,7 @@
 //! What the listener says, as the call has it.
 
 use super::CallTask;
+use super::recorded::Found;
 use crate::application::clock::now;
 use crate::application::hearing::Listened;
 use crate::application::ports::{Fall, HearingEvent, Observation};
@@ -26,10 +27,12 @@ impl CallTask {
         match event {
             HearingEvent::Partial { words, stability } => {
                 let text = self.call.mask_partial(words);
+                self.mask_has_seen(Found::growing(&text, self.call.leaves_digits_open()));
                 self.tell(CallInput::Partial { text, stability });
             }
             HearingEvent::Final(words) => {
                 let text = self.call.mask_final(words);
+                self.mask_has_seen(Found::settled(&text, self.call.leaves_digits_open()));
                 self.shadow(|shadow| shadow.understood(&text));
                 self.changed = true;
                 self.tell(CallInput::Final(text));

@@ -1,7 +1,9 @@
 //! What a fact is called outside, and what of it is told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 use vg_domain::event::{Fact, Role, ShadowTurn};
+use vg_domain::recording::RecordingFact;
 use vg_domain::transfer::TransferMode;
 
 /// A value of an event.
@@ -82,6 +84,7 @@ pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             (kind, data)
         }
         Fact::Shadowed(turn) => ("shadow.turn", shadowed(turn)),
+        Fact::Recording(fact) => recording(fact),
         // The target may be a number.
         Fact::Escalated { .. } => ("call.escalated", Data::new()),
         Fact::Used { who, plugin, usage } => {
@@ -116,6 +119,27 @@ fn shadowed(turn: &ShadowTurn) -> Data {
         data.extend([("first", word(kept.first.as_str())), ("second", word(kept.second.as_str()))]);
     }
     data
+}
+
+fn recording(fact: &RecordingFact) -> (&'static str, Data) {
+    let ms = |time: &Duration| Value::Number(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    let of = |part: &u32| ("part", number(*part));
+    match fact {
+        RecordingFact::Consent { given, by } => {
+            ("recording.consent", Data::from([("given", Value::Flag(*given)), ("by", word(by.code()))]))
+        }
+        RecordingFact::OptedOut { by } => ("recording.opted_out", Data::from([("by", word(by.code()))])),
+        RecordingFact::Began { part, after } => ("recording.started", Data::from([of(part), ("after_ms", ms(after))])),
+        RecordingFact::Paused { part, why } => ("recording.paused", Data::from([of(part), ("code", word(why.code()))])),
+        RecordingFact::Resumed { part } => ("recording.resumed", Data::from([of(part)])),
+        RecordingFact::Stopped { part } => ("recording.stopped", Data::from([of(part)])),
+        RecordingFact::Kept { part, length, sha256 } => {
+            ("recording.kept", Data::from([of(part), ("length_ms", ms(length)), ("sha256", word(sha256))]))
+        }
+        RecordingFact::Deleted { parts, why } => {
+            ("recording.deleted", Data::from([("parts", number(*parts)), ("code", word(why.code()))]))
+        }
+    }
 }
 
 fn handover(kind: &str, mode: TransferMode) -> Data {

@@ -180,6 +180,7 @@ fn step(fact: &Fact) -> Option<Step> {
         | Fact::Refused(_)
         | Fact::Agent(_)
         | Fact::LanguageChanged { .. }
+        | Fact::Recording(_)
         | Fact::Used { .. } => return None,
     })
 }

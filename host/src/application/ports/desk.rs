@@ -34,6 +34,8 @@ pub enum RecordingOrder {
     Resume,
     /// It ends here.
     Stop,
+    /// It ends here, and what there is of it is deleted.
+    Delete,
 }
 
 /// Why an order was not carried out.

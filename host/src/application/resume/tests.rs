@@ -22,6 +22,7 @@ fn resume(place: Standing) -> Resume {
         pauses: Pauses::of_learnt((3.0, 0.25)),
         conversation_failed: true,
         deaf: true,
+        consent: Some(Consent::Withdrawn),
         ordered: vec!["The line is recorded.".into()],
         notice_in: None,
         time_left: Some(Duration::from_millis(61_500)),
@@ -44,6 +45,9 @@ fn places() -> Vec<Standing> {
         saying(Then::HangUp(EndCause::AgentHungUp)),
         saying(Then::Quit(EndCause::TimeUp)),
         saying(Then::Menu),
+        saying(Then::Greet),
+        saying(Then::Keys(Keys::Consent)),
+        Standing::Keying(Keys::Consent),
         saying(Then::Keys(Keys::Menu(1))),
         saying(Then::Human),
         Standing::Keying(Keys::Digits(collect)),
@@ -62,6 +66,11 @@ fn memory() -> Memory {
             said(interrupted(Extent::Exact { chars: 5 })),
         ],
         digits_open: true,
+        recording: RecordingMemory {
+            wish: RecordingWish::Paused,
+            parts: 2,
+            first_began: Some(SystemTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_123)),
+        },
     }
 }
 
@@ -79,7 +88,10 @@ fn what_an_older_version_wrote_is_read_and_what_a_newer_one_added_is_passed_over
         "last_turn":2,"last_utterance":1,"turns":1,"something":{"new":true}}"#;
     let (resume, memory) = decode(older.as_bytes()).unwrap();
     assert_eq!(resume.place, Standing::Listening { turn: TurnId(2), words: masked("hello".into()) });
-    assert_eq!((resume.time_left, memory), (None, Memory::default()));
+    assert_eq!((resume.time_left, resume.consent, memory), (None, None, Memory::default()));
+    let odd = older.replace(r#""something":{"new":true}"#, r#""recording":{"wish":"louder","parts":1,"first_began":null}"#);
+    let (_, memory) = decode(odd.as_bytes()).unwrap();
+    assert_eq!((memory.recording.wish, memory.recording.parts), (RecordingWish::Stopped, 1), "nothing is recorded on a guess");
     let newer = older.replace(r#""version":1"#, r#""version":2"#);
     assert_eq!(decode(newer.as_bytes()), Err(ResumeError::Version));
     for nonsense in ["", "{}", "[1]", r#"{"version":1}"#, r#"{"version":1,"place":{"at":"nowhere"}}"#] {

@@ -13,6 +13,7 @@ use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::parties::Parties;
 use crate::pause::{Expect, Pauses};
+use crate::recording::Consent;
 use crate::speech::{ClauseSplitter, spoken_to};
 use crate::tenant::TenantSettings;
 use std::sync::Arc;
@@ -60,6 +61,8 @@ pub struct Resume {
     pub conversation_failed: bool,
     /// The caller has the keypad alone.
     pub deaf: bool,
+    /// What the caller has said to being recorded; none where that was not kept.
+    pub consent: Option<Consent>,
     /// Lines that were ordered and are not said yet.
     pub ordered: Vec<String>,
     /// So long until the caller is told that the time is nearly up; none where that is not to be told any more.
@@ -127,6 +130,8 @@ pub enum Then {
     HangUp(EndCause),
     /// The end of the call.
     Quit(EndCause),
+    /// The greeting.
+    Greet,
     /// The tenant's menu.
     Menu,
     /// Keys.
@@ -142,6 +147,8 @@ pub enum Keys {
     Menu(u32),
     /// Digits for the agent.
     Digits(Collect),
+    /// The answer to whether the call may be recorded.
+    Consent,
 }
 
 /// What the caller heard of the change: nothing.
@@ -184,6 +191,7 @@ impl Call {
             pauses: self.pauses,
             conversation_failed: self.conversation_failed,
             deaf: self.deaf,
+            consent: Some(self.consent),
             ordered: self.ordered.iter().cloned().collect(),
             notice_in: remaining(CallReason::TimeNearlyUp),
             time_left: remaining(CallReason::TimeUp),
@@ -239,6 +247,7 @@ impl Call {
         (call.speculations, call.intent, call.conversation_failed) =
             (resume.speculations, resume.intent, resume.conversation_failed);
         (call.expect, call.patience, call.pauses, call.deaf) = (resume.expect, resume.patience, resume.pauses, resume.deaf);
+        call.consent = resume.consent.unwrap_or(call.consent);
         call.ordered = resume.ordered.into();
         for (reason, left) in [(CallReason::TimeNearlyUp, resume.notice_in), (CallReason::TimeUp, resume.time_left)] {
             if let Some(left) = left {
@@ -286,6 +295,7 @@ impl Call {
                 let rest = said.text.as_str()[heard.as_str().len()..].trim().to_owned();
                 self.say_rest(now, [line, rest], said.before.followed_by(&heard), answers, insists, then.next());
             }
+            Standing::Keying(Keys::Consent) => self.open(now),
             Standing::Keying(keys) => self.say_line(now, line, Then::Keys(keys).next()),
         }
         Verdict::Taken
@@ -415,6 +425,7 @@ impl Keys {
         match keypad {
             crate::keypad::Keypad::Menu { again } => Self::Menu(*again),
             crate::keypad::Keypad::Digits { collect, .. } => Self::Digits(*collect),
+            crate::keypad::Keypad::Consent => Self::Consent,
         }
     }
 }
@@ -426,6 +437,7 @@ impl Then {
             Next::Listen => Self::Listen,
             Next::HangUp(cause) => Self::HangUp(*cause),
             Next::Quit(cause) => Self::Quit(*cause),
+            Next::Greet => Self::Greet,
             Next::Menu => Self::Menu,
             Next::Keypad(keypad) => Self::Keys(Keys::of(keypad)),
             Next::Human => Self::Human,
@@ -438,8 +450,10 @@ impl Then {
             Self::Listen => Next::Listen,
             Self::HangUp(cause) => Next::HangUp(cause),
             Self::Quit(cause) => Next::Quit(cause),
+            Self::Greet => Next::Greet,
             Self::Menu => Next::Menu,
             Self::Keys(Keys::Menu(again)) => Next::Keypad(crate::keypad::Keypad::Menu { again }),
+            Self::Keys(Keys::Consent) => Next::Keypad(crate::keypad::Keypad::Consent),
             Self::Keys(Keys::Digits(collect)) => Next::Keypad(collect.begin()),
             Self::Human => Next::Human,
         }

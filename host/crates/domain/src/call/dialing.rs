@@ -65,7 +65,7 @@ impl Call {
             self.push(CallAction::PrepareSpeaking);
         } else {
             self.push(CallAction::StartHearing);
-            self.greet(now);
+            self.open(now);
         }
     }
 

@@ -7,6 +7,7 @@ use crate::keypad::{Keyed, Keypad, MenuAction, MenuStart};
 use crate::mask::{Heard, Mask, MaskedText};
 use crate::outcome::EndCause;
 use crate::pii::Pii;
+use crate::recording::AnsweredWith;
 use crate::transfer::{HandoverReason, Transfer, TransferMode};
 use std::time::Instant;
 
@@ -17,6 +18,10 @@ const KEYED_AHEAD_MAX: usize = 20;
 
 impl Call {
     pub(super) fn digit(&mut self, now: Instant, key: char) -> Verdict {
+        if self.is_objection(key) {
+            self.key_objects(now);
+            return Verdict::Taken;
+        }
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
             // A caller may press one while it rings.
@@ -44,7 +49,7 @@ impl Call {
                     self.open_menu(now);
                 }
                 Next::Listen | Next::HangUp(_) => self.key_over_speech(now, key, None),
-                Next::Quit(_) | Next::Human | Next::Transfer(_) => {}
+                Next::Greet | Next::Quit(_) | Next::Human | Next::Transfer(_) => {}
             },
             Phase::Handover { .. } => self.key_while_waiting(now, key),
             Phase::Thinking { .. } | Phase::Advising { .. } | Phase::Ending { .. } => {}
@@ -78,6 +83,7 @@ impl Call {
             (Keypad::Menu { .. }, Some(menu)) => menu.wait,
             (Keypad::Menu { .. }, None) => return self.listen(now),
             (Keypad::Digits { collect, .. }, _) => collect.first(),
+            (Keypad::Consent, _) => self.settings.recording.wait,
         };
         self.enter(Phase::Keying { keypad });
         self.timers.arm(CallReason::KeyDeadline, now + wait);
@@ -129,6 +135,7 @@ impl Call {
                     None => self.offer_again(now, again),
                 }
             }
+            Keypad::Consent => self.key_of_consent(now, key),
             Keypad::Digits { collect, keyed } => match collect.take(keyed, key) {
                 Keyed::More(wait) => {
                     let collect = *collect;
@@ -176,6 +183,7 @@ impl Call {
                 let again = *again;
                 self.offer_again(now, again);
             }
+            Keypad::Consent => self.consent_is(now, false, AnsweredWith::Nothing),
             Keypad::Digits { keyed, .. } if keyed.reveal().is_empty() => {
                 self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
             }

@@ -39,7 +39,7 @@ impl Call {
             | Phase::Listening { .. }
             | Phase::Keying { .. }
             | Phase::Thinking { .. }
-            | Phase::Speaking { next: Next::Listen | Next::Menu | Next::Keypad(_), .. } => {
+            | Phase::Speaking { next: Next::Listen | Next::Greet | Next::Menu | Next::Keypad(_), .. } => {
                 self.clear_floor();
                 self.say_line(now, self.settings.prompts.farewell.clone(), Next::Quit(EndCause::TimeUp));
             }

@@ -64,6 +64,10 @@ impl Call {
                 self.caller_speaks = true;
                 self.listen(now);
             }
+            Phase::Keying { keypad: Keypad::Consent } => {
+                self.caller_speaks = true;
+                self.await_consent(now);
+            }
             Phase::Keying { .. } => {}
             Phase::Listening { turn } => {
                 let (first, closed) = (turn.floor == Floor::Quiet, turn.floor == Floor::Closed);
@@ -113,6 +117,12 @@ impl Call {
                     self.wait_for_more(now);
                 }
             }
+            // Its last words are the answer.
+            Phase::Keying { keypad: Keypad::Consent } => {
+                self.caller_speaks = false;
+                self.ask_for_last_words(now);
+                self.await_consent(now);
+            }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
                 self.go_on_after_voice();
                 if self.caller_speaks && !self.deaf {
@@ -138,6 +148,11 @@ impl Call {
     }
 
     pub(super) fn final_words(&mut self, now: Instant, text: &MaskedText) -> Verdict {
+        self.hear_objection(text);
+        if self.awaits_consent() {
+            self.words_of_consent(now, text);
+            return Verdict::Taken;
+        }
         if self.is_confirming(now) {
             self.take_last_words(text);
             return Verdict::Taken;

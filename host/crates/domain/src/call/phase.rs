@@ -374,6 +374,8 @@ pub enum Next {
     HangUp(EndCause),
     /// The end of the call, whatever the caller says.
     Quit(EndCause),
+    /// The greeting.
+    Greet,
     /// The tenant's menu.
     Menu,
     /// Keys.
@@ -388,9 +390,9 @@ impl Next {
     /// Whether the caller may speak over what precedes it. Who is on the way to a person is not called back by a "thank you".
     pub(super) fn is_interruptible(&self) -> bool {
         match self {
-            Self::Listen | Self::HangUp(_) | Self::Menu | Self::Keypad(Keypad::Menu { .. }) => true,
+            Self::Listen | Self::HangUp(_) | Self::Greet | Self::Menu | Self::Keypad(Keypad::Menu { .. }) => true,
             // Who is asked for keys speaks beside them.
-            Self::Keypad(Keypad::Digits { .. }) | Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
+            Self::Keypad(Keypad::Digits { .. } | Keypad::Consent) | Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A media leg that was built anew in a call that is up.
 
-use super::{Call, CallAction, Phase, SetUp, Verdict};
+use super::{Call, CallAction, Next, Phase, SetUp, Verdict};
+use crate::keypad::Keypad;
 use std::time::Instant;
 
 impl Call {
@@ -27,6 +28,7 @@ impl Call {
         match &self.phase {
             // Perhaps nobody has heard a word of it.
             Phase::Greeting { .. } => self.greet(now),
+            Phase::Speaking { next: Next::Greet | Next::Keypad(Keypad::Consent), .. } => self.open(now),
             Phase::Listening { .. } => self.listen(now),
             Phase::Speaking { reply, .. } => {
                 if let Some(turn) = reply.as_ref().filter(|reply| reply.streaming).map(|reply| reply.turn.id) {

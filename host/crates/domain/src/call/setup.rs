@@ -108,7 +108,7 @@ impl Call {
                 self.emit(Fact::Answered(AnsweredBy::Gateway));
                 self.limit_call(now);
                 self.push(CallAction::StartHearing);
-                self.greet(now);
+                self.open(now);
                 Verdict::Taken
             }
             Some(SetUp::Conversation | SetUp::Media | SetUp::Quiet | SetUp::Adopting) | None => self.out_of_step(),

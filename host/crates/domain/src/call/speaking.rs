@@ -206,6 +206,7 @@ impl Call {
         match next {
             Next::Listen => self.listen(now),
             Next::HangUp(cause) | Next::Quit(cause) => self.hang_up(now, cause),
+            Next::Greet => self.greet(now),
             Next::Menu => self.open_menu(now),
             Next::Keypad(keypad) => self.begin_keying(now, keypad),
             Next::Human => self.hand_over(now, TransferMode::Blind, None),

@@ -3,6 +3,7 @@
 mod adopting;
 mod advising;
 mod chaos;
+mod consenting;
 mod consulting;
 mod dialing;
 mod explore;
@@ -52,6 +53,9 @@ fn settings() -> TenantSettings {
             transfer_failed: "Nobody is free.".into(),
             back_again: "I am back.".into(),
             use_keypad: "Use your keypad.".into(),
+            recording_notice: "This call is recorded.".into(),
+            recording_question: "May we record?".into(),
+            recording_deleted: "Nothing is kept.".into(),
             fillers: Vec::new(),
         },
         ..settings
@@ -270,6 +274,8 @@ fn line(action: &CallAction) -> String {
         | CallAction::Meet
         | CallAction::Join
         | CallAction::Resume
+        | CallAction::Record
+        | CallAction::ForgetRecording
         | CallAction::Release => format!("{action:?}"),
     }
 }
@@ -308,6 +314,7 @@ fn fact_line(fact: &Fact) -> String {
         Fact::Ended(outcome) => format!("ended: {}, {} turns", outcome.cause.code(), outcome.turns),
         Fact::PathSilent(code) => format!("path silent: {code}"),
         Fact::Refused(refusal) => format!("refused: {}", refusal.code()),
+        Fact::Recording(fact) => format!("recording: {fact:?}"),
         Fact::TakenOver => "taken over".to_owned(),
         Fact::Adopted { silent, .. } => format!("adopted after {} ms", silent.as_millis()),
         Fact::Started(parties) => format!("started: {}", parties.direction.code()),

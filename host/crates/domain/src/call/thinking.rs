@@ -26,6 +26,7 @@ impl Call {
         }
         if turn.told != words {
             turn.told = words.clone();
+            self.hear_objection(&words);
             self.emit(Fact::Heard { turn: turn.id, text: turn.public_words().clone() });
         }
         if self.conversation_failed {

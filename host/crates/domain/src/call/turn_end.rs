@@ -178,7 +178,7 @@ impl Call {
         }
     }
 
-    fn ask_for_last_words(&mut self, now: Instant) {
+    pub(super) fn ask_for_last_words(&mut self, now: Instant) {
         self.push(CallAction::FinalizeHearing);
         let within = self.settings.timing.final_deadline;
         self.finalizing.begin(now, within);

@@ -9,6 +9,10 @@ const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 const HELD_DIGITS_MIN: usize = 7;
 /// What stands for them.
 pub(super) const HELD: &str = "[digits]";
+/// What stands for a card's number.
+pub(super) const CARD: &str = "[card]";
+/// What stands for a verification code.
+pub(super) const CVV: &str = "[cvv]";
 /// So many words after a cue a verification code is still expected ("is, let me look, it says").
 const CUE_REACH: u8 = 8;
 
@@ -155,12 +159,12 @@ impl Search {
                 start += 1;
                 continue;
             };
-            self.found.extend(span_of(&run.atoms[start..end]).map(|span| (span, "[card]")));
+            self.found.extend(span_of(&run.atoms[start..end]).map(|span| (span, CARD)));
             run.masked = end;
             start = end;
         }
         if self.cue > 0 && run.masked == 0 && matches!(run.tail().len(), 3 | 4) {
-            self.found.extend(span_of(&run.atoms).map(|span| (span, "[cvv]")));
+            self.found.extend(span_of(&run.atoms).map(|span| (span, CVV)));
             run.masked = run.atoms.len();
             self.cue = 0;
         }

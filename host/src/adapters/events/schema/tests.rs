@@ -14,6 +14,7 @@ use vg_domain::mask::MaskedText;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::Parties;
 use vg_domain::pii::Pii;
+use vg_domain::recording::{AnsweredWith, DeletionReason, PauseReason, RecordingFact};
 use vg_domain::refusal::Refusal;
 use vg_domain::speech::Extent;
 use vg_domain::transfer::TransferMode;
@@ -66,6 +67,14 @@ fn facts() -> Vec<Fact> {
         shadowed(None, None),
         shadowed(Some(-3), Some(kept.clone())),
         shadowed(Some(3), Some(kept)),
+        Fact::Recording(RecordingFact::Consent { given: true, by: AnsweredWith::Key }),
+        Fact::Recording(RecordingFact::OptedOut { by: AnsweredWith::Key }),
+        Fact::Recording(RecordingFact::Began { part: 1, after: Duration::ZERO }),
+        Fact::Recording(RecordingFact::Paused { part: 1, why: PauseReason::Card }),
+        Fact::Recording(RecordingFact::Resumed { part: 1 }),
+        Fact::Recording(RecordingFact::Stopped { part: 1 }),
+        Fact::Recording(RecordingFact::Kept { part: 1, length: Duration::ZERO, sha256: String::new() }),
+        Fact::Recording(RecordingFact::Deleted { parts: 1, why: DeletionReason::OptedOut }),
         Fact::Escalated { target: "a,1".into() },
         Fact::PathSilent("nothing"),
         Fact::Refused(Refusal::OverLimit),

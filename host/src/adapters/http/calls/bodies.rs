@@ -435,6 +435,8 @@ pub(in crate::adapters::http) enum RecordingAction {
     Resume,
     /// It ends here.
     Stop,
+    /// It ends here, and what there is of it is deleted.
+    Delete,
 }
 
 impl Sensible for RecordingWish {
@@ -449,6 +451,7 @@ impl From<RecordingAction> for RecordingOrder {
             RecordingAction::Pause => Self::Pause,
             RecordingAction::Resume => Self::Resume,
             RecordingAction::Stop => Self::Stop,
+            RecordingAction::Delete => Self::Delete,
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Calls over real sockets, written to a real disk.
 
 use super::*;
-use crate::adapters::recording::Recordings;
+use crate::adapters::recording::{Keeping, Recordings};
 use crate::application::recording::{Recorder, Recording, RecordingRequest};
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::SystemTime;
 use vg_domain::ids::{CallId, TenantId};
 use vg_media::rtp::{Header, parse, write};
 use vg_media::wav;
@@ -88,14 +89,15 @@ fn is_silent(frame: &[i16]) -> bool {
 }
 
 fn request() -> RecordingRequest {
-    RecordingRequest { call: CallId::new("call-1"), tenant: TenantId::new("acme") }
+    let (call, tenant, began) = (CallId::new("call-1"), TenantId::new("acme"), SystemTime::now());
+    RecordingRequest { call, tenant, part: 1, began, first_began: began, keep_days: None }
 }
 
 #[test]
 fn what_both_sides_said_stands_in_the_recording_sample_by_sample() {
     const FRAMES: u32 = 150;
     let folder = tempfile::tempdir().unwrap();
-    let recordings = Recordings::start(folder.path()).unwrap();
+    let recordings = Recordings::start(folder.path(), Keeping::default()).unwrap();
     let shards = shard();
     let mut call = Call::begin(&shards);
     let Recording { tap, .. } = recordings.start(request()).unwrap();
@@ -145,7 +147,7 @@ fn what_both_sides_said_stands_in_the_recording_sample_by_sample() {
 #[test]
 fn while_the_recording_is_paused_neither_side_can_be_heard_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    let recordings = Recordings::start(folder.path()).unwrap();
+    let recordings = Recordings::start(folder.path(), Keeping::default()).unwrap();
     let shards = shard();
     let mut call = Call::begin(&shards);
     let Recording { tap, grip } = recordings.start(request()).unwrap();

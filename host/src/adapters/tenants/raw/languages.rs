@@ -69,7 +69,7 @@ impl RawLanguage {
             Some(written) => written.resolve(role, file_text, faults),
         };
         let (hearing, speaking) = (rungs(Role::Hearing, self.hearing), rungs(Role::Speaking, self.speaking));
-        let prompts = self.prompts.resolve(Some(tag), faults);
+        let prompts = self.prompts.resolve(Some(tag), &base.recording, faults);
         let answers = self.fallback.resolve(faults).answers;
         let menu = self.menu.map(|menu| menu.resolve(base.human.as_deref(), &base.transfer, faults));
         let (hearing, speaking) = (hearing?, speaking?);

@@ -4,6 +4,7 @@ use super::needed;
 use crate::config::Faults;
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use vg_domain::recording::{RecordingPolicy, RecordingRules};
 use vg_domain::tenant::{Prompts, primary_language};
 
 /// Fillers of a tenant: nobody hears more of them apart.
@@ -20,11 +21,14 @@ pub(super) struct RawPrompts {
     transfer_failed: Option<String>,
     back_again: Option<String>,
     use_keypad: Option<String>,
+    recording_notice: Option<String>,
+    recording_question: Option<String>,
+    recording_deleted: Option<String>,
     fillers: Option<Vec<String>>,
 }
 
 impl RawPrompts {
-    pub(super) fn resolve(self, language: Option<&str>, faults: &mut Faults) -> Option<Prompts> {
+    pub(super) fn resolve(self, language: Option<&str>, recording: &RecordingRules, faults: &mut Faults) -> Option<Prompts> {
         let usual = usual(language.unwrap_or_default());
         let mut line = |name: &str, written: Option<String>, usual: Option<&str>| match (written, usual) {
             (None, Some(usual)) => Some(usual.to_owned()),
@@ -33,6 +37,9 @@ impl RawPrompts {
         let not_understood = line("not_understood", self.not_understood, usual.map(|usual| usual.not_understood));
         let agent_unavailable = line("agent_unavailable", self.agent_unavailable, usual.map(|usual| usual.agent_unavailable));
         let farewell = line("farewell", self.farewell, usual.map(|usual| usual.farewell));
+        let [recording_notice, recording_question] =
+            of_recordings(self.recording_notice, self.recording_question, recording, usual, faults);
+        let recording_deleted = usual.map_or("", |usual| usual.recording_deleted);
         let fillers = match self.fillers {
             Some(written) => fillers(written, faults),
             None => usual.iter().flat_map(|usual| usual.fillers).map(|line| (*line).to_owned()).collect(),
@@ -49,12 +56,38 @@ impl RawPrompts {
             back_again: self.back_again.unwrap_or_else(|| usual.map_or("", |usual| usual.back_again).to_owned()),
             use_keypad: self.use_keypad.unwrap_or_else(|| use_keypad.to_owned()),
             transfer_failed: self.transfer_failed.unwrap_or_else(|| transfer_failed.to_owned()),
+            recording_deleted: self.recording_deleted.unwrap_or_else(|| recording_deleted.to_owned()),
+            recording_notice,
+            recording_question,
             not_understood,
             agent_unavailable,
             farewell: farewell?,
             fillers,
         })
     }
+}
+
+/// The usual lines name the usual keys: who has others says so in its own words.
+fn of_recordings(
+    notice: Option<String>,
+    question: Option<String>,
+    rules: &RecordingRules,
+    usual: Option<&Usual>,
+    faults: &mut Faults,
+) -> [String; 2] {
+    let keys = RecordingRules::default();
+    let same_opt_out = rules.opt_out_key == keys.opt_out_key;
+    let same_keys = same_opt_out && rules.agree_key == keys.agree_key;
+    let mut line = |name: &str, written: Option<String>, usual: Option<&str>, is_said: bool| match (written, usual) {
+        (Some(written), _) if !is_said => written,
+        (None, usual) if !is_said => usual.unwrap_or_default().to_owned(),
+        (None, Some(usual)) => usual.to_owned(),
+        (written, _) => needed(&format!("prompts.{name}"), written, faults).unwrap_or_default(),
+    };
+    let usual_notice = usual.filter(|_| same_opt_out).map(|usual| usual.recording_notice);
+    let usual_question = usual.filter(|_| same_keys).map(|usual| usual.recording_question);
+    let (on, asks) = (rules.policy == RecordingPolicy::On && rules.announced, rules.policy == RecordingPolicy::Consent);
+    [line("recording_notice", notice, usual_notice, on), line("recording_question", question, usual_question, asks)]
 }
 
 fn fillers(written: Vec<String>, faults: &mut Faults) -> Vec<String> {
@@ -80,6 +113,9 @@ struct Usual {
     transfer_failed: &'static str,
     back_again: &'static str,
     use_keypad: &'static str,
+    recording_notice: &'static str,
+    recording_question: &'static str,
+    recording_deleted: &'static str,
     fillers: &'static [&'static str],
 }
 
@@ -92,6 +128,9 @@ const ENGLISH: Usual = Usual {
     transfer_failed: "Sorry, nobody can be reached right now.",
     back_again: "Sorry, I was gone for a moment.",
     use_keypad: "For your safety I cannot take that by voice. Please use the keys of your phone.",
+    recording_notice: "This call is recorded. If you do not want that, say: stop recording, or press the star key.",
+    recording_question: "May we record this call? To agree, say yes or press one. If you do not want that, say no or press the star key.",
+    recording_deleted: "The recording was stopped and deleted.",
     fillers: &["One moment, please.", "Let me have a look.", "Just a second."],
 };
 
@@ -104,6 +143,9 @@ const PORTUGUESE: Usual = Usual {
     transfer_failed: "Desculpe, ninguém está disponível agora.",
     back_again: "Desculpe, a ligação falhou por um momento.",
     use_keypad: "Para sua segurança, não posso receber isso por voz. Por favor, use as teclas do telefone.",
+    recording_notice: "Esta ligação está sendo gravada. Se não quiser, diga: pare de gravar, ou tecle asterisco.",
+    recording_question: "Podemos gravar esta ligação? Se concordar, diga sim ou tecle um. Se não quiser, diga não ou tecle asterisco.",
+    recording_deleted: "A gravação foi interrompida e apagada.",
     fillers: &["Um momento, por favor.", "Deixe-me ver.", "Só um instante."],
 };
 
@@ -116,6 +158,9 @@ const SPANISH: Usual = Usual {
     transfer_failed: "Perdone, no hay nadie disponible en este momento.",
     back_again: "Perdone, la llamada se ha cortado un momento.",
     use_keypad: "Por su seguridad no puedo tomar eso por voz. Use las teclas de su teléfono, por favor.",
+    recording_notice: "Esta llamada se está grabando. Si no lo desea, diga: deje de grabar, o pulse asterisco.",
+    recording_question: "¿Podemos grabar esta llamada? Si está de acuerdo, diga sí o pulse uno. Si no lo desea, diga no o pulse asterisco.",
+    recording_deleted: "La grabación se ha detenido y borrado.",
     fillers: &["Un momento, por favor.", "Déjeme ver.", "Un segundo, por favor."],
 };
 
@@ -135,7 +180,8 @@ mod tests {
     fn resolve(language: &str, more: &str) -> Result<Prompts, Vec<String>> {
         let raw = format!("not_understood = 'a'\nagent_unavailable = 'b'\nfarewell = 'c'\n{more}");
         let mut faults = Faults::default();
-        let prompts = toml::from_str::<RawPrompts>(&raw).unwrap().resolve(Some(language), &mut faults).unwrap();
+        let prompts =
+            toml::from_str::<RawPrompts>(&raw).unwrap().resolve(Some(language), &RecordingRules::default(), &mut faults).unwrap();
         faults.or(prompts).map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }
 
@@ -165,7 +211,8 @@ mod tests {
     fn a_tenant_of_one_of_our_languages_need_not_write_a_line() {
         let resolve = |language: &str, written: &str| {
             let mut faults = Faults::default();
-            let prompts = toml::from_str::<RawPrompts>(written).unwrap().resolve(Some(language), &mut faults);
+            let prompts =
+                toml::from_str::<RawPrompts>(written).unwrap().resolve(Some(language), &RecordingRules::default(), &mut faults);
             (prompts, faults.iter().count())
         };
         for language in ["en-US", "pt-BR", "PT", "es-MX"] {
@@ -179,8 +226,12 @@ mod tests {
                 transfer_failed,
                 back_again,
                 use_keypad,
+                recording_notice,
+                recording_question,
+                recording_deleted,
                 fillers,
             } = prompts.unwrap();
+            let of_recordings = [recording_notice, recording_question, recording_deleted];
             let lines = [
                 not_understood,
                 still_there,
@@ -191,8 +242,8 @@ mod tests {
                 back_again,
                 use_keypad,
             ];
-            let lines: BTreeSet<String> = lines.into_iter().chain(fillers).collect();
-            assert_eq!((lines.len(), faults), (11, 0), "{language}: {lines:?}");
+            let lines: BTreeSet<String> = lines.into_iter().chain(of_recordings).chain(fillers).collect();
+            assert_eq!((lines.len(), faults), (14, 0), "{language}: {lines:?}");
         }
         assert_eq!(resolve("fi-FI", "").1, 3, "in another language they are needed");
         assert_eq!(resolve("en-US", "farewell = ' '").1, 1, "a line of nothing is none");

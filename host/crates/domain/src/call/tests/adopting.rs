@@ -4,7 +4,7 @@ use super::*;
 
 impl Desk {
     /// The gateway dies; another one goes on after so much silence, and its media leg is there at once.
-    fn adopted_after(&mut self, silent_ms: u64) -> Vec<String> {
+    pub(super) fn adopted_after(&mut self, silent_ms: u64) -> Vec<String> {
         self.adopted(0, silent_ms)
     }
 

@@ -36,6 +36,9 @@ pub(super) fn mute() -> TenantSettings {
         transfer_failed: none(),
         back_again: none(),
         use_keypad: none(),
+        recording_notice: none(),
+        recording_question: none(),
+        recording_deleted: none(),
         fillers: Vec::new(),
     };
     TenantSettings { greeting: none(), prompts, ..settings() }

@@ -44,6 +44,7 @@ impl World {
             }
             CallAction::HangUp { .. } => self.ends = true,
             CallAction::Ring | CallAction::PrepareSpeaking | CallAction::Emit(_) => {}
+            CallAction::Record | CallAction::ForgetRecording => {}
             CallAction::Commit { .. } | CallAction::SpeculationJudged(_) => {}
             CallAction::EndJudged(_)
             | CallAction::OverlapJudged(_)

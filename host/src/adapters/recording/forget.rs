@@ -1,0 +1,85 @@
+//! Recordings that go: of a call whose caller objected, and of those that were kept long enough.
+
+use super::file::{Paths, sealing_part};
+use super::note::Note;
+use super::repair::entries;
+use crate::adapters::folder;
+use jiff::Timestamp;
+use std::io;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use vg_domain::ids::{CallId, TenantId};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Deletes every part of a call that is here and whole, or that a dead gateway left. How many there were.
+pub(super) fn forget(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result<u32> {
+    if !folder::is_name(tenant.as_str()) {
+        return Ok(0);
+    }
+    let folder = dir.join(tenant.as_str());
+    let mut deleted = 0;
+    for (paths, note) in notes(&folder, |name| name.starts_with(call.as_str()))? {
+        if note.call == call.as_str() {
+            remove(&paths)?;
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
+}
+
+/// A part that was kept long enough, and is deleted.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Expired {
+    pub(super) tenant: TenantId,
+    pub(super) call: CallId,
+}
+
+/// Deletes what is older than its days; `keep_days` counts for what has none of its own. What still grows stays.
+pub(super) fn sweep(dir: &Path, keep_days: Option<NonZeroU32>, now: Timestamp) -> io::Result<Vec<Expired>> {
+    let mut expired = Vec::new();
+    for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
+        for (paths, note) in notes(&folder, |_| true)? {
+            let old = note.keep_days.or(keep_days).is_some_and(|days| is_over(&note, days, now));
+            if old && (paths.whole.exists() || paths.sealed.exists()) {
+                remove(&paths)?;
+                expired.push(Expired { tenant: TenantId::new(note.tenant), call: CallId::new(note.call) });
+            }
+        }
+    }
+    Ok(expired)
+}
+
+/// So many days after its end. What does not say when it began is not judged.
+fn is_over(note: &Note, days: NonZeroU32, now: Timestamp) -> bool {
+    let Ok(start) = note.start.parse::<Timestamp>() else { return false };
+    let age_ms = u64::try_from(now.as_millisecond().saturating_sub(start.as_millisecond())).unwrap_or_default();
+    age_ms >= u64::from(days.get()) * DAY_MS + note.length_ms
+}
+
+/// Notes of a folder, with where their parts lie.
+fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Vec<(Paths, Note)>> {
+    let files = match entries(folder) {
+        Ok(files) => files,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let named = |path: PathBuf| {
+        let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
+        fits(name).then(|| Paths::new(folder, name))
+    };
+    let noted = |paths: Paths| Note::read(&paths.note).map(|note| (paths, note));
+    Ok(files.into_iter().filter_map(named).filter_map(noted).collect())
+}
+
+/// The sound first: a note without it is told by, and deleted with, the next try.
+fn remove(paths: &Paths) -> io::Result<()> {
+    let sealing = sealing_part(paths);
+    for path in [&paths.whole, &paths.sealed, &paths.part, &sealing, &paths.note] {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
