@@ -18,6 +18,7 @@ pub mod notices;
 pub mod otlp;
 pub mod plugins;
 pub mod prompts;
+pub mod pseudonyms;
 pub mod recording;
 pub mod rtp;
 pub mod settings;

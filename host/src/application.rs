@@ -19,6 +19,7 @@ pub mod desk;
 pub mod gateway;
 pub mod handing_on;
 mod hearing;
+mod kept_sound;
 pub mod keeping;
 mod line;
 pub mod lines;

@@ -8,6 +8,7 @@ mod asterisk;
 mod http;
 mod kafka;
 pub(crate) mod pci;
+mod privacy;
 mod raw;
 mod secret;
 mod source;
@@ -19,6 +20,7 @@ pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
 pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
 pub use pci::Pci;
+pub use privacy::Privacy;
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
@@ -59,6 +61,8 @@ pub struct Config {
     pub events: Events,
     /// How card data is masked.
     pub pci: Pci,
+    /// How callers can be found again without their numbers.
+    pub privacy: Privacy,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -405,6 +409,7 @@ impl Config {
             audit: Audit::default(),
             events: Events { dir: None, bytes_max: 1 << 30, keep: Duration::from_secs(7 * 86_400) },
             pci: Pci::default(),
+            privacy: Privacy::default(),
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

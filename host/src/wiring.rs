@@ -19,6 +19,7 @@ use crate::adapters::notices::NoticeBoard;
 use crate::adapters::otlp::Tracer;
 use crate::adapters::plugins::{PluginMasks, Plugins};
 use crate::adapters::prompts;
+use crate::adapters::pseudonyms::Pseudonyms;
 use crate::adapters::recording::{Keeping, Recordings};
 use crate::adapters::rtp::{Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
@@ -354,7 +355,8 @@ async fn on_disk(config: &Config) -> Result<OnDisk> {
 async fn recordings(config: &Config, facts: &Arc<dyn Facts>) -> Result<Option<Arc<Recordings>>> {
     let Some(dir) = config.recording.dir.clone() else { return Ok(None) };
     let seal_to = config.recording.seal_to.as_deref().map(str::parse).transpose().context("recording.seal_to")?;
-    let keeping = Keeping { keep_days: config.recording.keep_days, seal_to, facts: Some(Arc::clone(facts)) };
+    let pseudonyms = config.privacy.pseudonym_key.as_ref().map(Pseudonyms::new);
+    let keeping = Keeping { keep_days: config.recording.keep_days, seal_to, facts: Some(Arc::clone(facts)), pseudonyms };
     let work = tokio::task::spawn_blocking(move || Recordings::start(&dir, keeping));
     let recordings = work.await.context("failed to look at the disk")?.context("failed to open the folder for recordings")?;
     Ok(Some(Arc::new(recordings)))

@@ -7,8 +7,12 @@ mod figures;
 mod house;
 #[path = "call_states/outages.rs"]
 mod outages;
+#[path = "call_states/privacy.rs"]
+mod privacy;
 #[path = "call_states/servers.rs"]
 mod servers;
+#[path = "call_states/sounds.rs"]
+mod sounds;
 #[path = "call_states/takeover.rs"]
 mod takeover;
 #[path = "call_states/writing.rs"]

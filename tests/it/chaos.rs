@@ -93,10 +93,14 @@ fn are_told(told: &Ledger, moves_of_each: &[usize]) {
 fn report(name: &str, blows: &[Blow], diaries: &[Diary]) -> (Spread, Spread) {
     let words = ANSWER.split_whitespace().count();
     let mut all = Vec::new();
-    for Blow { at_ms, callers } in blows {
+    for (nth, Blow { at_ms, callers }) in blows.iter().enumerate() {
         for caller in callers {
             let noticed = noticed(&diaries[*caller], *at_ms, words);
-            all.push(noticed.unwrap_or_else(|| panic!("nobody speaks to caller {caller} after {at_ms} ms")));
+            let mut noticed = noticed.unwrap_or_else(|| panic!("nobody speaks to caller {caller} after {at_ms} ms"));
+            // Who is hit again before anything was heard is silent for both reasons: the second blow counts the rest.
+            let next = blows[nth + 1..].iter().find(|blow| blow.callers.contains(caller)).map(|blow| blow.at_ms - at_ms);
+            noticed.silence_ms = noticed.silence_ms.map(|silence| silence.min(next.unwrap_or(u32::MAX)));
+            all.push(noticed);
         }
     }
     let gaps = Spread::of(all.iter().map(|noticed| noticed.gap_ms));

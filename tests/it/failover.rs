@@ -47,14 +47,15 @@ impl Scene {
 
     /// One of this process, whose facts are heard.
     async fn survivor(&self) -> House {
-        let house = House::with_environment(&self.config("b", "vg-b"), vec![("ARI".into(), "gateway-lab".into())]).await.unwrap();
+        let house = House::with_environment(&self.config("b", "vg-b"), secrets()).await.unwrap();
         house.serves_all(SOON).await.unwrap();
         house
     }
 
     /// A gateway with a caller who was greeted, and another one that could go on with the call.
     async fn under_way(&self) -> (Gateway, House, SipCaller) {
-        let (first, second) = (Gateway::start(self).await, self.survivor().await);
+        let first = Gateway::start(&self.config("a", "vg-test"), "vg_ari_sockets_up").await;
+        let second = self.survivor().await;
         tokio::time::sleep(SETTLED).await;
         let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
         caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
@@ -72,6 +73,10 @@ impl Scene {
     }
 }
 
+fn secrets() -> Vec<(String, String)> {
+    vec![("ARI".to_owned(), "gateway-lab".to_owned())]
+}
+
 /// A gateway as a process of its own.
 struct Gateway {
     process: Child,
@@ -80,20 +85,20 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// It has the application to which extension 100 leads.
-    async fn start(scene: &Scene) -> Self {
+    /// It serves when it says 1 of `ready`.
+    async fn start(config: &str, ready: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = format!("{}[plugins]\ndir = \"{}\"\n", scene.config("a", "vg-test"), plugins_dir().display());
+        let config = format!("{config}[plugins]\ndir = \"{}\"\n", plugins_dir().display());
         let file = folder.path().join("voice-gateway.toml");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
         let mut serve = program::alone(folder.path());
-        serve.env("VG__HTTP__BIND", http.to_string()).env("ARI", "gateway-lab").arg("serve").arg("--config").arg(&file);
+        serve.env("VG__HTTP__BIND", http.to_string()).envs(secrets()).arg("serve").arg("--config").arg(&file);
         let process = serve.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         let gateway = Self { process, http, folder };
         let begun = Instant::now();
-        while gateway.metric("vg_ari_sockets_up").await != Some(1.0) {
+        while gateway.metric(ready).await != Some(1.0) {
             assert!(begun.elapsed() < START, "{}", gateway.log());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -244,4 +249,57 @@ async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
     tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
     asks(&mut caller).await;
     scene.ends_well(second, caller).await;
+}
+
+/// The demo tenant, recorded without a word of it, and where.
+fn recorded(folder: &Path, calls: &str) -> String {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo");
+    let tenants = folder.join("tenants");
+    if !tenants.exists() {
+        std::fs::create_dir(&tenants).unwrap();
+        let tenant = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
+        let tenant = tenant.replace("recording = false", "recording = { mode = \"on\", announce = false }");
+        std::fs::write(tenants.join("demo.toml"), tenant).unwrap();
+        std::fs::copy(demo.join("demo.jsgf"), tenants.join("demo.jsgf")).unwrap();
+    }
+    format!("[tenants]\ndir = {tenants:?}\n[recording]\ndir = {:?}\n", folder.join(calls))
+}
+
+fn note(folder: &Path, end: &str) -> serde_json::Value {
+    let files = std::fs::read_dir(folder.join("demo")).unwrap().map(|file| file.unwrap().path());
+    let mut notes = files.filter(|path| path.to_str().is_some_and(|path| path.ends_with(end)));
+    let note = notes.next().unwrap_or_else(|| panic!("no {end}"));
+    serde_json::from_slice(&std::fs::read(note).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_recording_of_a_call_whose_gateway_is_killed_goes_on_as_its_second_part() {
+    let scene = Scene::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!("{}{}", scene.config("a", "vg-test"), recorded(folder.path(), "first"));
+    let first = Gateway::start(&config, "vg_ari_sockets_up").await;
+    let config = format!("{}{}", scene.config("b", "vg-b"), recorded(folder.path(), "second"));
+    let mut second = House::with_environment(&config, secrets()).await.unwrap();
+    second.serves_all(SOON).await.unwrap();
+    tokio::time::sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    is_told_all(&mut caller).await;
+    let talked = caller.answered_at().elapsed();
+    first.signal("-KILL");
+    adopted(&mut second).await;
+    asks(&mut caller).await;
+    is_told_all(&mut caller).await;
+    scene.ends_well(second, caller).await;
+
+    voice_gateway::adapters::recording::repair(&folder.path().join("first"), None);
+    let (one, two) = (note(&folder.path().join("first"), ".json"), note(&folder.path().join("second"), ".2.json"));
+    assert_eq!((one["part"].as_u64(), two["part"].as_u64()), (Some(1), Some(2)));
+    assert_eq!((&one["call"], &one["state"], &two["state"]), (&two["call"], &"repaired".into(), &"complete".into()));
+    // Laid at their beginnings the parts are the call: the second begins behind the first, within the silence of the change.
+    let (begins, length) = (two["begins_ms"].as_u64().unwrap(), one["length_ms"].as_u64().unwrap());
+    println!("{length} ms, and from {begins} ms on {} ms; talked {talked:?} before", two["length_ms"]);
+    assert!(begins > length && begins - length < 5_000, "{one} {two}");
+    assert!(u128::from(begins) > talked.as_millis(), "{one} {two}");
+    assert!(two["length_ms"].as_u64().unwrap() > 2_000 && two["sha256"].as_str().is_some_and(|hash| hash.len() == 64));
 }

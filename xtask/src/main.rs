@@ -46,6 +46,7 @@ cargo xtask <chore>
                         the same: how long their answers take, with vendors as slow as they were published to be
   bench vendors [NAME...]
                         what each vendor's plugin costs, or those named
+  bench events          what it costs to keep events on the disk, and how quickly they are read again
   lab up|down|status    an Asterisk, a Kafka and a Redis to play with, on loopback
   dist [--in-chroot]    release build to target/dist; --in-chroot proves it in a clean Debian
 

@@ -78,8 +78,11 @@ pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
         None => cargo.args(["--package", "vg-media", "--package", "vg-plugin-host", "--benches"]),
         Some("media") => cargo.args(["--package", "vg-media", "--benches"]),
         Some("plugins") => cargo.args(["--package", "vg-plugin-host", "--bench", "paced"]),
+        Some("events") => cargo.args(["--package", "voice-gateway", "--bench", "spool"]),
         Some("vendors") => cargo.args(["--package", "vg-sim", "--bench", "vendors"]),
-        Some(other) => bail!("there is no bench of {other}: `media`, `plugins`, `vendors`, `calls`, `turns`, or nothing for all"),
+        Some(other) => {
+            bail!("there is no bench of {other}: `media`, `plugins`, `vendors`, `events`, `calls`, `turns`, or nothing for all")
+        }
     };
     if !names.is_empty() {
         cargo.arg("--").args(names);

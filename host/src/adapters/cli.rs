@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod health;
 mod plugin;
+mod privacy;
 mod recording;
 mod serve;
 mod tenant;
@@ -69,6 +70,9 @@ enum Command {
     /// Events of calls on this machine's disk: the last ones, all of them, their schemas
     #[command(subcommand)]
     Events(events::Command),
+    /// What is kept of one caller: export it, erase it
+    #[command(subcommand)]
+    Privacy(privacy::Command),
     /// One page about a call of a running gateway: who waited for whom, who fell, why it ended
     Explain(explain::Options),
     /// Ask a running gateway whether it is live; the exit code says it
@@ -99,6 +103,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Recording(command) => recording::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Events(command) => events::run(command).await,
+        Command::Privacy(command) => privacy::run(command, &sound(config())?).await,
         Command::Asterisk(command) => asterisk::run(command, &sound(config())?),
         Command::Call(options) => call::run(options).await,
         Command::Demo(options) => {
@@ -157,6 +162,7 @@ mod tests {
             "recording",
             "audit",
             "events",
+            "privacy",
             "explain",
             "health",
         ];

@@ -17,11 +17,13 @@ mod sweeper;
 mod tests;
 mod writer;
 
+pub use forget::{Part, erase, parts_of};
 use repair::Leftovers;
 pub use repair::{Repaired, repair};
 pub use sealing::{Recipient, RecipientError};
 
 use crate::adapters::folder;
+use crate::adapters::pseudonyms::Pseudonyms;
 use crate::application::ports::{Epoch, Facts, Sequence, Subject};
 use crate::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 use note::Note;
@@ -67,6 +69,8 @@ pub struct Keeping {
     pub seal_to: Option<Recipient>,
     /// Who is told what becomes of them.
     pub facts: Option<Arc<dyn Facts>>,
+    /// How notes name callers; none: they do not.
+    pub pseudonyms: Option<Pseudonyms>,
 }
 
 /// Tells what becomes of recordings whose calls may be over.
@@ -160,7 +164,7 @@ impl Recordings {
                 writer::finish_all(&ended, &work);
             }),
         )?;
-        let work = Writer { dir: dir.to_owned(), endings, counters: Arc::clone(&counters) };
+        let work = Writer { dir: dir.to_owned(), pseudonyms: keeping.pseudonyms, endings, counters: Arc::clone(&counters) };
         let writer = spawn("vg-record", Box::new(move || work.write_all(&ordered)))?;
         let sweeper = Some(Sweeper::start(dir.to_owned(), keeping.keep_days, Arc::clone(&counters), teller)?);
         Ok(Self { orders: Some(orders), counters, threads: vec![writer, finisher], sweeper })
@@ -188,7 +192,7 @@ impl Recordings {
         if !names.iter().all(|name| folder::is_name(name)) {
             return Err(RecordingError::Name);
         }
-        let begin = Begin { request: request.clone(), source };
+        let begin = Box::new(Begin { request: request.clone(), source });
         let orders = self.orders.as_ref().ok_or(RecordingError::Busy)?;
         orders.try_send(Order::Begin(begin)).map_err(|_| RecordingError::Busy)
     }

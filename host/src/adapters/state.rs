@@ -11,20 +11,24 @@ mod leases;
 mod link;
 mod record;
 mod scripts;
+mod sounds;
 mod standing;
+mod subject;
 mod takeover;
 mod witness;
 mod writer;
 
 pub use check::{Report, check};
 pub use standing::{StateHealth, StateReadings};
+pub use subject::{Kept, Subjects};
 
 use crate::adapters::tally::Tally;
-use crate::application::ports::{Adoptable, CallSnapshot, CallStates, Holder, Lease, Notices};
+use crate::application::ports::{Adoptable, CallSnapshot, CallStates, Epoch, Holder, Lease, Notices, Sound};
 use crate::config::State;
 use held::Held;
 use leases::Leases;
 use link::{Linker, Wire};
+use sounds::Sounds;
 use standing::Standing;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,6 +59,8 @@ pub struct RedisStates {
     linker: Linker,
     held: Held,
     standing: Standing,
+    /// None where no sound is kept.
+    sounds: Option<Sounds>,
     claims: Tally,
     lease: watch::Sender<Lease>,
     adoptable: watch::Sender<Arc<Adoptable>>,
@@ -77,6 +83,7 @@ impl RedisStates {
             linker: Linker::new(state)?,
             held: Held::new(),
             standing: Standing::new(notices),
+            sounds: state.sound_key.as_ref().and_then(|key| Sounds::new(key.reveal())),
             claims: Tally::default(),
             lease: watch::Sender::new(Lease::Unknown),
             adoptable: watch::Sender::new(Arc::default()),
@@ -114,5 +121,21 @@ impl CallStates for RedisStates {
 
     fn let_go(&self, call: &CallId) {
         self.held.let_go(call);
+    }
+
+    fn keeps_sound(&self) -> bool {
+        self.sounds.is_some()
+    }
+
+    fn keep_sound(&self, call: &CallId, epoch: Epoch, sound: Sound) {
+        if let Some(sounds) = &self.sounds {
+            sounds.keep(call, epoch, &sound);
+        }
+    }
+
+    fn forget_sound(&self, call: &CallId) {
+        if let Some(sounds) = &self.sounds {
+            sounds.forget(call);
+        }
     }
 }

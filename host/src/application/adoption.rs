@@ -7,7 +7,7 @@ use super::clock::now;
 use super::limits;
 use super::orders::{Directory, Listed, Ordered};
 use super::ports::{
-    Adoptable, Adopter, CallSnapshot, CallState, CallStates, ClaimError, Claimed, Holder, Observation, Sequence, Stranded,
+    Adoptable, Adopter, CallSnapshot, CallState, CallStates, ClaimError, Claimed, Holder, Observation, Sequence, Sound, Stranded,
     Subject, TakenLeg, Takeover, TelephonyError, TenantError, Tenants,
 };
 use super::resume::{self, Memory};
@@ -178,13 +178,13 @@ impl Adoption {
         // Whoever has no room leaves it to another one.
         let place = self.adopted.try_reserve().map_err(|_| Not::Full)?;
         let seat = self.admission.seat().map_err(|_| Not::Full)?;
-        let Claimed { snapshot } = self.takeover.claim(&stranded.call, holder).await.map_err(Not::Claim)?;
-        let adopted = self.go_on(found, snapshot, seat).await?;
+        let Claimed { snapshot, sound } = self.takeover.claim(&stranded.call, holder).await.map_err(Not::Claim)?;
+        let adopted = self.go_on(found, snapshot, sound, seat).await?;
         place.send(adopted);
         Ok(())
     }
 
-    async fn go_on(&self, found: &Found, snapshot: CallSnapshot, seat: Seat) -> Result<Adopted, Not> {
+    async fn go_on(&self, found: &Found, snapshot: CallSnapshot, sound: Option<Sound>, seat: Seat) -> Result<Adopted, Not> {
         let stranded = &found.stranded;
         let (resume, memory) = match read(&snapshot) {
             Ok(read) => read,
@@ -210,7 +210,7 @@ impl Adoption {
         let (listed, orders) = self.directory.list(settings.tenant.clone(), snapshot.call.clone());
         // Who talks is not cut off for want of a tenant's place.
         let seats = (seat, self.admission.seat_of(&settings).ok());
-        Ok(Adopted { leg, settings, stopped: Box::new(Stopped { snapshot, resume, memory, gap }), seats, listed, orders })
+        Ok(Adopted { leg, settings, stopped: Box::new(Stopped { snapshot, resume, memory, gap, sound }), seats, listed, orders })
     }
 
     async fn leave(&self, stranded: &Stranded, snapshot: &CallSnapshot, code: &'static str) -> Not {

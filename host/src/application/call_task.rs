@@ -9,13 +9,14 @@ mod recorded;
 mod telephony;
 mod settled;
 mod shadowed;
+mod sounding;
 
 use super::breakers::{Breakers, Seat};
 use super::call_leg::CallLeg;
 use super::clock::{now, until};
 use super::hearing::Listener;
 use super::keeping::Keeper;
-use super::limits;
+use super::kept_sound::KeptSound;
 use super::line::{Act, Done, Line};
 use super::masking::mask;
 use super::orders::Ordered;
@@ -42,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 use vg_domain::call::{Call, CallAction, CallInput};
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
+use vg_domain::mask::Mode;
 use vg_domain::outcome::{EndCause, Outcome};
 use vg_domain::parties::{Direction, Parties};
 use vg_domain::recording::DeletionReason;
@@ -109,6 +111,7 @@ pub struct CallTask {
     watcher: Option<mpsc::Sender<Fact>>,
     recorded: Recorded,
     keeper: Keeper,
+    kept_sound: KeptSound,
     /// Of the last event that was told.
     sequence: Sequence,
     pending: Pending,
@@ -133,6 +136,7 @@ impl CallTask {
         let (mask, masked_by) = mask(services.masks.as_ref(), &settings);
         let CallLeg { call, parties, names, telephony, events, watcher } = leg;
         let tenant = settings.tenant.clone();
+        let kept_sound = KeptSound::new(services.states.as_ref(), settings.pci.mode == Some(Mode::Strict));
         let keeper = Keeper::new(services.states.clone(), &call, &tenant, &parties, names, Epoch::FIRST);
         let hearing = HearingRequest {
             call: call.clone(),
@@ -179,6 +183,7 @@ impl CallTask {
             parties,
             recorded: Recorded::default(),
             keeper,
+            kept_sound,
             sequence: Sequence { n: 0, ..Sequence::FIRST },
             pending: Pending::default(),
             path: PathTest::First,
@@ -338,8 +343,8 @@ impl CallTask {
                 self.emit(fact);
             }
             CallAction::Emit(fact) => self.emit(fact),
-            // Whoever records the call may act on it.
-            CallAction::MaskingBegins | CallAction::MaskingEnds => {}
+            CallAction::MaskingBegins => self.cover_sound(true),
+            CallAction::MaskingEnds => self.cover_sound(false),
             CallAction::SpeculationJudged(outcome) => self.services.observe.observe(&Observation::SpeculationJudged(outcome)),
             CallAction::EndJudged(end) => {
                 let (tenant, plugin) = (self.settings.tenant.clone(), self.heard_by());
@@ -438,31 +443,11 @@ impl CallTask {
         }
     }
 
-    /// From now on both sides ought to be heard.
-    fn watch_path(&mut self) {
-        self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
-    }
-
-    fn connect(&mut self, leg: MediaLeg) {
-        self.listener.set_rate_hz(leg.rate_hz);
-        self.shadow(|shadow| shadow.set_rate_hz(leg.rate_hz));
-        self.speaker.connect(leg.mouth, leg.floor, leg.rate_hz);
-        self.leg_events = Some(leg.events);
-        self.record();
-    }
-
-    /// The media leg goes: nothing is heard or said any more.
-    fn leave_leg(&mut self) {
-        self.leg_events = None;
-        self.listener.stop();
-        self.shadow(Shadow::stop);
-        self.speaker.disconnect();
-    }
-
     async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(LegEvent::Audio(chunk)) => {
                 self.shadow(|shadow| shadow.audio(&chunk.pcm));
+                self.keep_sound(&chunk.pcm);
                 let dropped_ms = self.listener.audio(chunk);
                 if dropped_ms > 0 {
                     self.services.observe.observe(&Observation::AudioDropped { ms: dropped_ms });

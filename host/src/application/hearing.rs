@@ -165,6 +165,18 @@ impl Listener {
         }
     }
 
+    /// Whether the caller has said something whose words are not final.
+    pub(super) fn is_owed(&self) -> bool {
+        self.speech.is_some()
+    }
+
+    /// What the caller said before this leg is heard first by the next session, as speech that is over.
+    pub(super) fn recall(&mut self, pcm: &[i16]) {
+        let until_ms = self.duration_ms(pcm.len());
+        self.speech = Some(Speech { since_ms: 0, part_ms: 0, until_ms: Some(until_ms) });
+        self.replay.keep(pcm, pcm.len());
+    }
+
     /// Opens a session in place of the one before, which hears again what was said and is not final. It may have to wait for a place.
     pub(super) fn start(&mut self) -> Result<(), Fall> {
         (self.session, self.stopped) = (None, false);

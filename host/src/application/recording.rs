@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 use vg_domain::ids::{CallId, TenantId};
+use vg_domain::pii::Pii;
 use vg_domain::recording::DeletionReason;
 
 /// Blocks of a recording, half a second each. Full: what is said is left out and counted until the writer comes round.
@@ -40,6 +41,8 @@ pub struct RecordingRequest {
     pub call: CallId,
     /// Names the folder.
     pub tenant: TenantId,
+    /// The number of whoever is recorded.
+    pub person: Pii<String>,
     /// Which part of the call's recording it is, from 1 on. Where there is a file of that part already it is the next one of which there is none.
     pub part: u32,
     /// When it begins.

@@ -5,6 +5,7 @@ mod agent;
 use super::http::RawHttp;
 use super::kafka::RawKafka;
 use super::pci::RawPci;
+use super::privacy::RawPrivacy;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
@@ -35,6 +36,7 @@ pub(super) struct RawConfig {
     audit: RawAudit,
     events: RawEvents,
     pci: RawPci,
+    privacy: RawPrivacy,
     plugins: RawPlugins,
     tenants: RawTenants,
     state: RawState,
@@ -74,7 +76,8 @@ struct RawPrompts {
 #[serde(deny_unknown_fields, default)]
 struct RawRecording {
     dir: Option<PathBuf>,
-    keep_days: Option<u32>,
+    #[serde(deserialize_with = "number")]
+    keep_days: Option<usize>,
     seal_to: Option<String>,
 }
 
@@ -229,10 +232,12 @@ impl RawConfig {
             faults.add("recording.keep_days", "must be at least 1");
         }
         config.recording.seal_to = self.recording.seal_to.filter(|key| !key.trim().is_empty());
-        config.recording.keep_days = self.recording.keep_days.and_then(NonZeroU32::new);
+        config.recording.keep_days =
+            self.recording.keep_days.and_then(|days| NonZeroU32::new(u32::try_from(days).unwrap_or(u32::MAX)));
         config.audit.dir = self.audit.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.events.resolve(&mut config.events, faults);
         self.pci.resolve(&mut config.pci, faults);
+        config.privacy = self.privacy.resolve(environment, faults);
         self.plugins.resolve(&mut config, faults);
         if config.pci.mode == Mode::Strict && config.plugins.record.is_some() {
             faults.add("plugins.record", "writes down what callers say as it was said: not where pci.mode is strict");
@@ -247,6 +252,9 @@ impl RawConfig {
         }
         self.telemetry.resolve(&mut config.telemetry, environment, faults);
         config.state = self.state.resolve(environment, faults);
+        if config.pci.mode == Mode::Strict && config.state.as_ref().is_some_and(|state| state.sound_key.is_some()) {
+            faults.add("state.sound_key", "keeps what callers say as they said it: not where pci.mode is strict");
+        }
         self.tenants.resolve(&mut config.tenants, environment, faults);
         at_least_one(&mut config.limits.calls_max, "limits.calls_max", self.limits.calls_max, faults);
         if let Some(hand_over_s) = self.drain.hand_over_s {

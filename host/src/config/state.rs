@@ -29,7 +29,12 @@ pub struct State {
     pub password: Option<Pii<String>>,
     /// For how long an ended call can still be read there.
     pub ended: Duration,
+    /// The key by which a caller's newest sound is sealed there, for whoever goes on with the call; none: no sound is kept.
+    pub sound_key: Option<Pii<[u8; KEY_BYTES]>>,
 }
+
+/// Of AES-256.
+const KEY_BYTES: usize = 32;
 
 /// How servers stand together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +77,7 @@ pub(super) struct RawState {
     ca: Option<PathBuf>,
     #[serde(deserialize_with = "number")]
     ended_s: Option<usize>,
+    sound_key: Option<String>,
 }
 
 /// A list of texts, or one that holds them with `,` between.
@@ -112,6 +118,7 @@ impl RawState {
         };
         let password = hidden("state.password", self.password);
         let sentinel_password = hidden("state.sentinel_password", self.sentinel_password);
+        let sound_key = hidden("state.sound_key", self.sound_key);
         let user = filled(self.user);
         let ca = self.ca.filter(|file| !file.as_os_str().is_empty());
         if self.redis.is_empty() {
@@ -156,8 +163,26 @@ impl RawState {
         let ended = Duration::from_secs(self.ended_s.unwrap_or(ENDED_S).max(1) as u64);
         let tls = if tls { StateTls::Tls { ca } } else { StateTls::Plain };
         let servers = places.into_iter().map(|place| place.server).collect();
-        Some(State { servers, mode, tls, database, user, password, ended })
+        let key = |text: Pii<String>| match key(text.reveal()) {
+            Some(key) => Some(Pii::new(key)),
+            None => {
+                faults.add("state.sound_key", "must be 64 hexadecimal digits, as of openssl rand -hex 32");
+                None
+            }
+        };
+        let sound_key = sound_key.and_then(key);
+        Some(State { servers, mode, tls, database, user, password, ended, sound_key })
     }
+}
+
+fn key(text: &str) -> Option<[u8; KEY_BYTES]> {
+    let digits: Vec<u8> = text.trim().chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect::<Option<_>>()?;
+    let mut key = [0; KEY_BYTES];
+    if digits.len() != 2 * KEY_BYTES {
+        return None;
+    }
+    key.iter_mut().zip(digits.chunks(2)).for_each(|(byte, pair)| *byte = pair[0] << 4 | pair[1]);
+    Some(key)
 }
 
 struct Place {

@@ -2,6 +2,7 @@
 
 use crate::adapters::events::kafka::Producer;
 use crate::adapters::events::spool::{Bounds, Spool};
+use crate::adapters::pseudonyms::Pseudonyms;
 use crate::config::Config;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -13,7 +14,9 @@ const REFUSED: &str = "refused-by-kafka.ndjson";
 pub(super) fn spool(config: &Config) -> Result<Option<Arc<Spool>>> {
     let bounds = Bounds { bytes_max: config.events.bytes_max, keep: config.events.keep };
     let open = |dir| Spool::open(dir, bounds, config.kafka.is_some()).context("failed to open the spool of events");
-    Ok(config.events.dir.as_deref().map(open).transpose()?.map(Arc::new))
+    let pseudonyms = config.privacy.pseudonym_key.as_ref().map(Pseudonyms::new);
+    let spool = config.events.dir.as_deref().map(open).transpose()?;
+    Ok(spool.map(|spool| Arc::new(spool.naming_callers(pseudonyms))))
 }
 
 /// The way of events to Kafka, where one is configured. *Requires:* then there is a spool.

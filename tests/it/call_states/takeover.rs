@@ -55,7 +55,7 @@ async fn the_calls_of_a_dead_gateway_are_told_within_moments_and_one_survivor_ha
         assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1, "{outcomes:?}");
         for (nth, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
-                Ok(Claimed { snapshot: found }) => {
+                Ok(Claimed { snapshot: found, .. }) => {
                     claimed[nth] += 1;
                     assert_eq!(found, CallSnapshot { epoch: Epoch(2), ..snapshot(call.as_str(), 3) });
                 }

@@ -19,6 +19,9 @@ use vg_domain::ids::CallId;
 pub(super) const HOLDER: &str = "VG_HOLDER";
 /// A gateway sends a packet every 20 ms, sound or silence. Where the caller gets none in this time its media leg stands still.
 const STILL: Duration = Duration::from_millis(200);
+/// So often Asterisk is asked again who holds a caller, where it does not answer, and how long is waited before.
+const ASKED_AGAIN: usize = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What a gateway that is gone has left of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -185,11 +188,23 @@ impl Core {
         Ok(TakenLeg { telephony: Box::new(telephony), events })
     }
 
-    /// Whether another gateway holds a caller who has left this application.
+    /// Whether another gateway holds a caller who has left this application. Asked again where Asterisk does not answer: who stood still finds that the
+    /// time of its questions is over when it wakes, and must not tell the world that somebody else's caller is gone.
     pub(super) async fn is_taken(&self, channel: &str) -> bool {
+        for _ in 0..ASKED_AGAIN {
+            match self.has_other_holder(channel).await {
+                Ok(taken) => return taken,
+                Err(TelephonyError::Gone | TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. }) => return false,
+                Err(TelephonyError::Deadline { .. } | TelephonyError::Unreachable) => sleep(PAUSE).await,
+            }
+        }
+        self.has_other_holder(channel).await.unwrap_or(false)
+    }
+
+    async fn has_other_holder(&self, channel: &str) -> Result<bool, TelephonyError> {
         let path = ["channels", channel, "variable"];
-        let holder = self.rest.get::<Variable>("ask for holder", &path, &[("variable", HOLDER)]).await;
-        holder.is_ok_and(|holder| !holder.value.is_empty() && holder.value != self.own_name())
+        let holder: Variable = self.rest.get("ask for holder", &path, &[("variable", HOLDER)]).await?;
+        Ok(!holder.value.is_empty() && holder.value != self.own_name())
     }
 
     fn own_name(&self) -> &str {

@@ -79,7 +79,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "call.language_changed", when: "The call goes on in another language.", members: &[text("language", "A BCP 47 tag.")] },
     Kind { name: "call.not_understood", when: "The caller spoke, and nothing was understood.", members: &[TURN] },
     Kind { name: "call.refused", when: "A call was not taken in. Its only event.", members: &[CODE] },
-    Kind { name: "call.started", when: "A call was offered to this gateway, or is made by it.", members: &[text("direction", "inbound, outbound."), text("did_id", "The tenant's number, by its id.").or_none(), text("trunk_id", "The tenant's trunk, by its id.").or_none()] },
+    Kind { name: "call.started", when: "A call was offered to this gateway, or is made by it.", members: &[text("caller_ref", "The person's pseudonym with this tenant, where the operator has a key for these.").or_none(), text("direction", "inbound, outbound."), text("did_id", "The tenant's number, by its id.").or_none(), text("trunk_id", "The tenant's trunk, by its id.").or_none()] },
     Kind { name: "call.transfer_failed", when: "The caller was not handed over.", members: &[KIND, MODE, CODE] },
     Kind { name: "call.transferred", when: "The caller talks to somebody else, or was referred elsewhere.", members: &[KIND, MODE] },
     Kind { name: "call.transferring", when: "The caller is being handed over.", members: &[KIND, MODE] },

@@ -9,13 +9,16 @@
 mod consumer;
 mod read;
 mod store;
+mod subject;
 mod writer;
 
 pub use read::{Filter, Past, ReadError, Stored};
+pub use subject::{calls_of, erase};
 
 use super::{Backlog, CloudEvent};
 use crate::adapters::folder::{self, NotHeld};
-use crate::application::desk;
+use crate::adapters::pseudonyms::Pseudonyms;
+use crate::application::desk::{self, Value};
 use crate::application::ports::{Facts, Subject};
 use consumer::Consumer;
 use futures_util::FutureExt;
@@ -38,6 +41,8 @@ use vg_domain::ids::TenantId;
 const EVENTS_MAX: usize = 16_384;
 /// The reader that must have every event.
 const KAFKA: &str = "kafka";
+/// The member of `call.started` that names the caller for those who have the key.
+const CALLER_REF: &str = "caller_ref";
 /// The database, in the spool's folder.
 const DATABASE: &str = "events.db";
 
@@ -95,6 +100,7 @@ pub struct Spool {
     /// For those who read on as tenants' webhooks do.
     past: Arc<Mutex<Past>>,
     path: PathBuf,
+    pseudonyms: Option<Pseudonyms>,
     _lock: File,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -183,7 +189,14 @@ impl Spool {
         let thread = builder.spawn(move || work.run(&waiting)).map_err(SpoolError::Thread)?;
         let door = Mutex::new(Door { orders: Some(orders), next: before + 1 });
         let past = Arc::new(Mutex::new(Past::open_file(&path)?));
-        Ok(Self { door, shared, past, path, _lock: lock, thread: Some(thread) })
+        Ok(Self { door, shared, past, path, pseudonyms: None, _lock: lock, thread: Some(thread) })
+    }
+
+    /// The same, in which `call.started` names callers so.
+    #[must_use]
+    pub fn naming_callers(mut self, pseudonyms: Option<Pseudonyms>) -> Self {
+        self.pseudonyms = pseudonyms;
+        self
     }
 
     /// Counts since the start.
@@ -230,7 +243,10 @@ impl Spool {
 
 impl Facts for Spool {
     fn publish(&self, subject: Subject<'_>, fact: &Fact) {
-        let Some((kind, data)) = desk::event(fact) else { return };
+        let Some((kind, mut data)) = desk::event(fact) else { return };
+        if let (Fact::Started(parties), Some(pseudonyms)) = (fact, &self.pseudonyms) {
+            data.extend(pseudonyms.of_call(subject.tenant, parties).map(|name| (CALLER_REF, Value::Text(name))));
+        }
         let at = SystemTime::now();
         let row = Row {
             place: 0,

@@ -66,7 +66,7 @@ impl Paths {
 
 impl Growing {
     /// A new file, the next part of its call, which begins with the frame `first` of its leg. Nobody else has it.
-    pub(super) fn create(dir: &Path, request: &RecordingRequest, first: u64) -> io::Result<Self> {
+    pub(super) fn create(dir: &Path, request: &RecordingRequest, caller_ref: Option<String>, first: u64) -> io::Result<Self> {
         let (tenant, call) = (request.tenant.as_str(), request.call.as_str());
         let folder = dir.join(tenant);
         folder::private(&folder)?;
@@ -86,7 +86,7 @@ impl Growing {
             file.try_lock()?;
             let start = Timestamp::try_from(start).unwrap_or_default().to_string();
             let begins_ms = u64::try_from(begins.as_millis()).unwrap_or(u64::MAX);
-            let note = Note { begins_ms, keep_days: request.keep_days, ..Note::new(tenant, call, start, part) };
+            let note = Note { caller_ref, begins_ms, keep_days: request.keep_days, ..Note::new(tenant, call, start, part) };
             note.write(&paths.note)?;
             return Ok(Self::over(file, paths, note, first));
         }

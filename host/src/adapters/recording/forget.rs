@@ -28,6 +28,47 @@ pub(super) fn forget(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result
     Ok(deleted)
 }
 
+/// A part of a recording that lies in the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Its call.
+    pub call: CallId,
+    /// The caller's pseudonym, where the note has one.
+    pub caller_ref: Option<String>,
+    /// The sound and the note beside it.
+    pub files: Vec<PathBuf>,
+    /// A gateway is writing it, or died over it.
+    pub grows: bool,
+}
+
+/// All parts of a tenant's recordings. Blocks on the disk.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn parts_of(dir: &Path, tenant: &TenantId) -> io::Result<Vec<Part>> {
+    if !folder::is_name(tenant.as_str()) {
+        return Ok(Vec::new());
+    }
+    let part = |(paths, note): (Paths, Note)| {
+        let files = [&paths.whole, &paths.sealed, &paths.part, &paths.note];
+        Part {
+            call: CallId::new(note.call),
+            caller_ref: note.caller_ref,
+            grows: paths.part.exists(),
+            files: files.into_iter().filter(|file| file.exists()).cloned().collect(),
+        }
+    };
+    Ok(notes(&dir.join(tenant.as_str()), |_| true)?.into_iter().map(part).collect())
+}
+
+/// Deletes every part of a call that is whole; how many there were. Blocks on the disk.
+///
+/// # Errors
+/// Where one cannot be deleted.
+pub fn erase(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result<u32> {
+    forget(dir, tenant, call)
+}
+
 /// A part that was kept long enough, and is deleted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Expired {

@@ -15,6 +15,9 @@ const STRETCHES_MAX: usize = 1_000;
 pub(super) struct Note {
     pub(super) call: String,
     pub(super) tenant: String,
+    /// The caller's pseudonym, where the operator has a key for these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) caller_ref: Option<String>,
     /// When its first sample was said, RFC 3339.
     pub(super) start: String,
     /// Which part of its call: 1, and more where the call was taken up again, or is longer than a file can be.
@@ -62,6 +65,7 @@ impl Note {
         Self {
             call: call.to_owned(),
             tenant: tenant.to_owned(),
+            caller_ref: None,
             start,
             part,
             begins_ms: 0,

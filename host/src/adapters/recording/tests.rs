@@ -5,6 +5,7 @@ use crate::application::recording::SoundBlock;
 use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Instant;
+use vg_domain::pii::Pii;
 use vg_media::wav::{self, Wav};
 
 const SOON: Duration = Duration::from_secs(10);
@@ -13,7 +14,15 @@ const FRAME: usize = 320;
 fn request(call: &str) -> RecordingRequest {
     let began = SystemTime::now();
     let (call, tenant) = (CallId::new(call), TenantId::new("acme"));
-    RecordingRequest { call, tenant, part: 1, began, first_began: began, keep_days: None }
+    RecordingRequest {
+        call,
+        tenant,
+        person: Pii::new("+55 11 99999-8888".to_owned()),
+        part: 1,
+        began,
+        first_began: began,
+        keep_days: None,
+    }
 }
 
 /// Half a second in which every sample is `value`, both sides.
@@ -162,10 +171,10 @@ fn a_folder_that_takes_no_file_costs_the_recording_and_is_counted() {
 #[test]
 fn a_full_disk_is_a_fault_of_its_own_and_what_was_written_stays() {
     let folder = tempfile::tempdir().unwrap();
-    let mut growing = Growing::create(folder.path(), &request("full"), 0).unwrap();
+    let mut growing = Growing::create(folder.path(), &request("full"), None, 0).unwrap();
     growing.write(&block(0, 1)).unwrap();
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut refused = Growing::create(folder.path(), &request("refused"), 0).unwrap().on(full);
+    let mut refused = Growing::create(folder.path(), &request("refused"), None, 0).unwrap().on(full);
     assert_eq!(refused.write(&block(0, 1)).unwrap_err().code(), "disk_full");
     growing.cut_short();
     assert!(growing.finish(None).unwrap().is_some());
@@ -178,7 +187,7 @@ fn a_file_is_full_at_its_room_and_not_a_byte_before() {
     let folder = tempfile::tempdir().unwrap();
     let block_bytes = 2 * 25 * FRAME as u64;
     let growing = |room| {
-        let mut growing = Growing::create(folder.path(), &request("long"), 0).unwrap().with_room(room);
+        let mut growing = Growing::create(folder.path(), &request("long"), None, 0).unwrap().with_room(room);
         growing.write(&block(0, 1)).unwrap();
         growing
     };

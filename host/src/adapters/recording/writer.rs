@@ -5,6 +5,7 @@ use super::forget::forget;
 use super::repair::Leftovers;
 use super::sealing::Recipient;
 use super::{Counters, Teller};
+use crate::adapters::pseudonyms::Pseudonyms;
 use crate::application::recording::{RecordingError, RecordingRequest, RecordingSource, Sound, SoundBlock};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ const ROUND: Duration = Duration::from_millis(100);
 /// What the writer is told.
 pub(super) enum Order {
     /// A recording is to begin.
-    Begin(Begin),
+    Begin(Box<Begin>),
     /// What there is of a call is to be deleted.
     Forget(Forget),
 }
@@ -59,6 +60,7 @@ struct Live {
 /// What the writer needs.
 pub(super) struct Writer {
     pub(super) dir: PathBuf,
+    pub(super) pseudonyms: Option<Pseudonyms>,
     pub(super) endings: SyncSender<Ending>,
     pub(super) counters: Arc<Counters>,
 }
@@ -72,7 +74,7 @@ impl Writer {
             let round = Instant::now() + ROUND;
             loop {
                 match orders.recv_timeout(round.saturating_duration_since(Instant::now())) {
-                    Ok(Order::Begin(begin)) => live.push(self.begin(begin)),
+                    Ok(Order::Begin(begin)) => live.push(self.begin(*begin)),
                     Ok(Order::Forget(what)) => self.forget(what, &mut live),
                     Err(RecvTimeoutError::Timeout) => break,
                     Err(RecvTimeoutError::Disconnected) => {
@@ -100,7 +102,8 @@ impl Writer {
     }
 
     fn create(&self, request: &RecordingRequest, first: u64) -> Option<Growing> {
-        let file = Growing::create(&self.dir, request, first);
+        let caller_ref = self.pseudonyms.as_ref().and_then(|pseudonyms| pseudonyms.of(&request.tenant, &request.person));
+        let file = Growing::create(&self.dir, request, caller_ref, first);
         file.map_err(|error| self.counters.fault(&error.into())).ok()
     }
 

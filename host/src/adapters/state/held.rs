@@ -194,7 +194,8 @@ impl Held {
         if job.is_over() {
             self.over.remove(job.call());
         } else if let Some(entry) = self.lock().calls.get_mut(job.call()) {
-            entry.job.begins = false;
+            // What was to be written anew meanwhile, to a store that has forgotten all of it, is still to be.
+            entry.job.begins &= entry.job.number != job.number;
             entry.written_at = Some(now);
         }
     }

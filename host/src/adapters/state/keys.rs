@@ -25,6 +25,11 @@ pub(super) fn resume(call: &CallId) -> String {
     format!("vg:{{{call}}}:resume")
 }
 
+/// What its caller said last, sealed.
+pub(super) fn audio(call: &CallId) -> String {
+    format!("vg:{{{call}}}:audio")
+}
+
 /// A sorted set of a tenant's live calls, by when they were last known to live.
 pub(super) fn live(tenant: &TenantId) -> String {
     format!("vg:{{t.{tenant}}}:live")

@@ -4,6 +4,7 @@
 //! `version` rises only where a reader of the one before would be wrong; a field that is added does not raise it, and whoever does not know a field passes
 //! over it. A document without `version` is one of section 7 alone.
 
+use super::keys;
 use crate::application::ports::{CallSnapshot, CallState, Epoch};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -92,7 +93,8 @@ pub(super) enum RecordError {
 }
 
 /// The document of a call that this instance holds.
-pub(super) fn write(snapshot: &CallSnapshot, instance: &str) -> Vec<u8> {
+/// `with_sound`: what the caller says is kept beside it.
+pub(super) fn write(snapshot: &CallSnapshot, instance: &str, with_sound: bool) -> Vec<u8> {
     let document = Document {
         call_id: snapshot.call.as_str().into(),
         tenant_id: snapshot.tenant.as_str().into(),
@@ -111,7 +113,7 @@ pub(super) fn write(snapshot: &CallSnapshot, instance: &str) -> Vec<u8> {
         agent_id: snapshot.agent.as_deref().map(Cow::from),
         stt_provider: snapshot.hearing.as_ref().map(|id| provider(id, "stt-").into()),
         tts_provider: snapshot.speaking.as_ref().map(|id| provider(id, "tts-").into()),
-        audio_buffer: None,
+        audio_buffer: with_sound.then(|| keys::audio(&snapshot.call).into()),
         metadata: Metadata {
             trunk_id: snapshot.trunk.as_ref().map(|id| id.as_str().into()),
             did_id: snapshot.did.as_ref().map(|id| id.as_str().into()),
@@ -243,13 +245,13 @@ mod tests {
     #[test]
     fn the_document_is_section_7_field_for_field_and_then_what_was_added() {
         let golden = include_str!("fixtures/version-1.json");
-        assert_eq!(pretty(&write(&snapshot(), "gateway-a")), golden.trim_end());
+        assert_eq!(pretty(&write(&snapshot(), "gateway-a", false)), golden.trim_end());
     }
 
     #[test]
     fn what_was_written_is_read_again() {
         let resume = Some(Bytes::from_static(b"go on"));
-        let read = read(&write(&snapshot(), "gateway-a"), Epoch(2), resume).unwrap();
+        let read = read(&write(&snapshot(), "gateway-a", false), Epoch(2), resume).unwrap();
         assert_eq!(read, as_read(snapshot()));
         assert_eq!((read.caller.reveal().as_str(), read.callee.reveal().as_str()), ("+5511999998888", "+55112345"));
     }

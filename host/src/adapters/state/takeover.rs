@@ -4,7 +4,7 @@ use super::leases::{one, read};
 use super::link::{Fault, Wire};
 use super::scripts;
 use super::{LIVE, RedisStates, keys, record};
-use crate::application::ports::{Adoptable, ClaimError, Claimed, Epoch, Holder, Lease, Owners, StoreAway, Takeover};
+use crate::application::ports::{Adoptable, ClaimError, Claimed, Epoch, Holder, Lease, Owners, Sound, StoreAway, Takeover};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use redis::{Cmd, Value, cmd};
@@ -124,7 +124,20 @@ impl RedisStates {
             tracing::warn!(%call, %error, "a claimed call cannot be gone on with");
             ClaimError::Unreadable
         })?;
-        Ok(Claimed { snapshot })
+        let sound = self.sound_of(&wire, call, epoch).await;
+        Ok(Claimed { snapshot, sound })
+    }
+
+    /// What the holder before kept of its caller's sound; whoever does not get it goes on without.
+    async fn sound_of(&self, wire: &Wire, call: &CallId, epoch: u64) -> Option<Sound> {
+        let sounds = self.sounds.as_ref()?;
+        let mut range = one("XRANGE", keys::audio(call));
+        range.arg("-").arg("+");
+        // Each piece has an id, and one field with its name.
+        let pieces: Vec<(String, Vec<Vec<u8>>)> = read(wire.ask(range, WITHIN).await.ok()?).ok()?;
+        let sealed: Vec<Vec<u8>> = pieces.into_iter().filter_map(|(_, fields)| fields.into_iter().nth(1)).collect();
+        sounds.forget(call);
+        sounds.open(call, Epoch(epoch.saturating_sub(1)), &sealed)
     }
 
     /// The call is no longer that holder's. Where it fails, the next claim finds out.

@@ -4,6 +4,7 @@ use super::held::Job;
 use super::leases::one;
 use super::link::{Fault, Wire};
 use super::scripts::{Verdict, Write, ms};
+use super::sounds::Sounds;
 use super::standing::Part;
 use super::{LIVE, RedisStates, keys, record};
 use redis::{Cmd, cmd};
@@ -68,6 +69,9 @@ impl<'a> Writer<'a> {
             }
             tokio::select! {
                 () = self.states.held.changed() => {}
+                () = sounds_waiting(self.states.sounds.as_ref()) => if let Err(fault) = self.write_sounds(wire).await {
+                    return fault;
+                },
                 now = look.tick() => self.states.held.refresh(now.into_std(), REFRESH),
             }
         }
@@ -81,6 +85,16 @@ impl<'a> Writer<'a> {
             }
             self.write(wire, jobs).await?;
         }
+    }
+
+    /// What cannot be written now is let go: in a moment nobody needs it any more.
+    async fn write_sounds(&self, wire: &Wire) -> Result<(), Fault> {
+        let Some(sounds) = &self.states.sounds else { return Ok(()) };
+        let commands = sounds.take(BATCH);
+        if commands.is_empty() {
+            return Ok(());
+        }
+        wire.run(commands, WITHIN).await.map(drop)
     }
 
     async fn write(&self, wire: &Wire, mut taken: Taken<'_>) -> Result<(), Fault> {
@@ -127,7 +141,7 @@ impl<'a> Writer<'a> {
             commands.push(with(one("PEXPIRE", &index), ms(2 * LIVE)));
         }
         let place = commands.len();
-        let document = record::write(snapshot, &holder.instance);
+        let document = record::write(snapshot, &holder.instance, self.states.sounds.is_some() && !over);
         let write = Write {
             call: job.call(),
             epoch: snapshot.epoch,
@@ -154,6 +168,13 @@ impl<'a> Writer<'a> {
             commands.extend([forget, list, with(one("PEXPIRE", &live), ms(2 * LIVE))]);
         }
         place
+    }
+}
+
+async fn sounds_waiting(sounds: Option<&Sounds>) {
+    match sounds {
+        Some(sounds) => sounds.waiting().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -107,7 +107,7 @@ fn faults_of_all_files_come_together_with_file_and_path() {
         faults(&[("a.toml", wrong), ("b c.toml", WHOLE), ("d.toml", "x"), ("acme.toml", WHOLE)], "demo"),
         [
             "a.toml: greetings: unknown field `greetings`, expected one of `language`, `greeting`, `greeting_interruptible`, `human`, \
-             `transfer`, `menu`, `recording`, `pci`, `hearing`, `speaking`, `shadow`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `events`, `trunk`, `did`, \
+             `transfer`, `menu`, `pci`, `recording`, `hearing`, `speaking`, `shadow`, `prompts`, `timing`, `fallback`, `limits`, `outbound`, `events`, `trunk`, `did`, \
              `languages`",
             "a.toml: language: invalid type: integer `3`, expected a string",
             "a.toml: human: expected CONTEXT,EXTENSION",

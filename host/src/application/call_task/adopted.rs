@@ -7,7 +7,7 @@ use crate::application::keeping::Keeper;
 use crate::application::line::Act;
 use crate::application::masking::mask;
 use crate::application::orders::Ordered;
-use crate::application::ports::{CallSnapshot, Observation};
+use crate::application::ports::{CallSnapshot, Observation, Sound};
 use crate::application::resume::{self, Memory};
 use crate::application::shadow::Shadow;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub struct Stopped {
     pub memory: Memory,
     /// What its caller did not hear.
     pub gap: Gap,
+    /// What its caller said last and nobody has understood, where that was kept.
+    pub sound: Option<Sound>,
 }
 
 /// What was said, masked, in its order: a mask knows by it what is talked about.
@@ -45,9 +47,10 @@ impl CallTask {
         orders: mpsc::Receiver<Ordered>,
         stopped: Stopped,
     ) -> Self {
-        let Stopped { snapshot, resume, memory, gap } = stopped;
+        let Stopped { snapshot, resume, memory, gap, sound } = stopped;
         let mut task = Self::new(services, leg, Arc::clone(&settings), orders);
         task.begun = true;
+        task.kept_sound.recalled = sound;
         task.sequence.epoch = snapshot.epoch;
         task.set_up.forget();
         task.recorded.memory = memory.recording.clone();

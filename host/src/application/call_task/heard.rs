@@ -35,10 +35,12 @@ impl CallTask {
                 self.mask_has_seen(Found::settled(&text, self.call.leaves_digits_open()));
                 self.shadow(|shadow| shadow.understood(&text));
                 self.changed = true;
+                self.sound_is_known();
                 self.tell(CallInput::Final(text));
             }
             HearingEvent::Finalized => {
                 self.shadow(Shadow::finalized);
+                self.sound_is_known();
                 self.tell(CallInput::Finalized);
             }
             // The listener adds it up.

@@ -1,6 +1,7 @@
 //! What a call does about the self-test of its media path, and about the time of its set-up.
 
-use super::{Act, CallTask, MediaLeg, Observation, TelephonyError};
+use super::{Act, CallTask, MediaLeg, MouthCommand, Observation, TelephonyError};
+use crate::application::limits;
 use crate::application::path::{OnSilentPath, Silence};
 use crate::application::shadow::Shadow;
 use std::time::Instant;
@@ -10,6 +11,28 @@ use vg_domain::ids::UtteranceId;
 use vg_domain::outcome::EndCause;
 
 impl CallTask {
+    /// From now on both sides ought to be heard.
+    pub(super) fn watch_path(&mut self) {
+        self.speaker.order(MouthCommand::Watch { path_within: limits::PATH_WITHIN, dead_air: limits::DEAD_AIR });
+    }
+
+    pub(super) fn connect(&mut self, leg: MediaLeg) {
+        self.listener.set_rate_hz(leg.rate_hz);
+        self.shadow(|shadow| shadow.set_rate_hz(leg.rate_hz));
+        self.speaker.connect(leg.mouth, leg.floor, leg.rate_hz);
+        self.leg_events = Some(leg.events);
+        self.listen_to_kept_sound(leg.rate_hz);
+        self.record();
+    }
+
+    /// The media leg goes: nothing is heard or said any more.
+    pub(super) fn leave_leg(&mut self) {
+        self.leg_events = None;
+        self.listener.stop();
+        self.shadow(Shadow::stop);
+        self.speaker.disconnect();
+    }
+
     pub(super) fn on_path_proven(&mut self) {
         self.services.observe.observe(&Observation::PathTested("proven"));
         if self.path.proven() {

@@ -63,7 +63,9 @@ impl CallTask {
         let first_began = memory.first_began.unwrap_or(began);
         let part = memory.parts + 1;
         let (call, tenant) = (self.id.clone(), self.settings.tenant.clone());
-        let request = RecordingRequest { call, tenant, part, began, first_began, keep_days: self.settings.recording.keep_days };
+        let person = self.parties.person().clone();
+        let keep_days = self.settings.recording.keep_days;
+        let request = RecordingRequest { call, tenant, person, part, began, first_began, keep_days };
         let begun = self.services.recorder.as_ref().map_or(Err(RecordingError::NoFolder), |recorder| recorder.start(request));
         match begun {
             Ok(Recording { tap, grip }) => {
@@ -153,6 +155,7 @@ impl CallTask {
         let keys = self.call.collects_digits();
         if std::mem::replace(&mut self.recorded.cover.keys, keys) != keys {
             self.cover_recording(PauseReason::Card);
+            self.cover_sound(self.kept_sound.masking);
         }
     }
 

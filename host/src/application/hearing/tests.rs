@@ -106,3 +106,14 @@ fn another_language_hears_who_speaks_from_the_beginning_and_nothing_that_is_over
     listener.change_to(&settings).unwrap();
     assert_eq!(deaf.0.lock().unwrap().len(), 3);
 }
+
+#[test]
+fn what_was_said_to_a_gateway_that_is_gone_is_heard_first() {
+    let (mut listener, deaf) = listening();
+    listener.begin_anew();
+    listener.recall(&[7; 8_000]);
+    listener.start().unwrap();
+    hear(&mut listener, 1..3);
+    assert_eq!(told(&deaf), ["speech from 0", "7", "speech until 1000", "1", "2"]);
+    assert!(listener.is_owed(), "until its words are final");
+}

@@ -109,6 +109,16 @@ pub struct CallSnapshot {
     pub resume: Option<Bytes>,
 }
 
+impl CallSnapshot {
+    /// The number of the person, whoever began.
+    pub fn person(&self) -> &Pii<String> {
+        match self.direction {
+            Direction::Inbound => &self.caller,
+            Direction::Outbound => &self.callee,
+        }
+    }
+}
+
 /// Takes how calls stand.
 pub trait CallStates: Send + Sync {
     /// Takes how a call stands now. Never waits, whatever the store does: a snapshot that is not written yet gives way to a newer one of its
@@ -118,6 +128,29 @@ pub trait CallStates: Send + Sync {
     fn lost(&self, call: &CallId) -> CancellationToken;
     /// The call is no longer this gateway's, and nothing more is to be written of it: it was lost, or its task died.
     fn let_go(&self, call: &CallId);
+    /// Whether callers' newest sound is kept.
+    fn keeps_sound(&self) -> bool {
+        false
+    }
+    /// Takes what a caller has said and is not understood yet, a second or so of it, in its order. Never waits: what cannot be kept is let go.
+    fn keep_sound(&self, _call: &CallId, _epoch: Epoch, _sound: Sound) {}
+    /// What was kept of the call's sound is known, or nobody's to hear: it is deleted.
+    fn forget_sound(&self, _call: &CallId) {}
+}
+
+/// A stretch of a caller's sound.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sound {
+    /// Samples a second.
+    pub rate_hz: u32,
+    /// One channel.
+    pub pcm: Vec<i16>,
+}
+
+impl fmt::Debug for Sound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} samples at {} Hz", self.pcm.len(), self.rate_hz)
+    }
 }
 
 /// Calls whose holder cannot go on with them.
@@ -147,6 +180,8 @@ pub struct Lapsed {
 pub struct Claimed {
     /// As its last holder kept it; its epoch is the new one.
     pub snapshot: CallSnapshot,
+    /// What its caller said last and nobody has understood, where that was kept.
+    pub sound: Option<Sound>,
 }
 
 /// Whether this gateway may believe that it holds its calls.

@@ -170,6 +170,11 @@ pub(super) struct Again {
 }
 
 impl Call {
+    /// Whether another gateway stopped while it was the caller's turn, and there is no media leg yet.
+    pub fn goes_on_listening(&self) -> bool {
+        self.adopted.as_ref().is_some_and(|adopted| matches!(adopted.0, Standing::Listening { .. }))
+    }
+
     /// What another gateway needs to go on from here; none where nobody could: the call is not up yet, is being handed over, or ends. What was said
     /// of the caller's words and may still change is not in it.
     pub fn resume_point(&self, now: Instant) -> Option<Resume> {

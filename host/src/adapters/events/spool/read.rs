@@ -111,6 +111,13 @@ impl Past {
         Ok(place.optional()?.map_or(0, i64::cast_unsigned))
     }
 
+    /// Calls of a tenant's that began with that pseudonym.
+    pub(super) fn calls_of(&self, tenant: &str, caller_ref: &str) -> rusqlite::Result<Vec<String>> {
+        let select = "SELECT call FROM event WHERE tenant = ?1 AND type = 'call.started'
+             AND json_extract(event, '$.data.caller_ref') = ?2 ORDER BY place";
+        self.connection.prepare(select)?.query_map([tenant, caller_ref], |row| row.get(0))?.collect()
+    }
+
     /// How many events are behind a place.
     pub(super) fn count(&self, behind: u64) -> rusqlite::Result<u64> {
         let count = "SELECT count(*) FROM event WHERE place > ?1";

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 use vg_domain::ids::{CallId, TenantId};
+use vg_domain::pii::Pii;
 use vg_media::rtp::{Header, parse, write};
 use vg_media::wav;
 
@@ -90,7 +91,15 @@ fn is_silent(frame: &[i16]) -> bool {
 
 fn request() -> RecordingRequest {
     let (call, tenant, began) = (CallId::new("call-1"), TenantId::new("acme"), SystemTime::now());
-    RecordingRequest { call, tenant, part: 1, began, first_began: began, keep_days: None }
+    RecordingRequest {
+        call,
+        tenant,
+        person: Pii::new("+55 11 99999-8888".to_owned()),
+        part: 1,
+        began,
+        first_began: began,
+        keep_days: None,
+    }
 }
 
 #[test]

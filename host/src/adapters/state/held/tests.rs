@@ -153,3 +153,23 @@ fn ends_that_cannot_be_written_cost_a_bounded_amount_of_memory_and_are_counted()
     }
     assert_eq!(written, OVER_MAX);
 }
+
+#[test]
+fn what_is_to_be_written_anew_is_not_taken_for_written_by_what_was_under_way() {
+    let held = Held::new();
+    held.keep(snapshot("a", "1"));
+    let first = held.take(1);
+    assert!(first[0].begins);
+    settle(&held, &first);
+    held.keep(snapshot("a", "2"));
+    let under_way = held.take(1);
+    assert!(!under_way[0].begins);
+    // The store has forgotten everything, its list of calls too.
+    held.all_anew();
+    settle(&held, &under_way);
+    let anew = held.take(1);
+    assert!(anew[0].begins, "it would be in no list, and nobody would go on with it");
+    settle(&held, &anew);
+    held.keep(snapshot("a", "3"));
+    assert!(!held.take(1)[0].begins);
+}

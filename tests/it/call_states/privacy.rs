@@ -1,0 +1,134 @@
+//! What is kept of one caller, in a real Redis, on the disk and in recordings: given to whoever asks for it, and erased, beside gateways that serve.
+
+use super::{Gateway, snapshot};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+use std::time::{Duration, SystemTime};
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId};
+use vg_domain::parties::Parties;
+use vg_domain::pii::Pii;
+use vg_tests::lab::Redis;
+use vg_tests::program;
+use voice_gateway::adapters::events::spool::{Bounds, Spool};
+use voice_gateway::adapters::pseudonyms::Pseudonyms;
+use voice_gateway::adapters::recording::{Keeping, Recordings};
+use voice_gateway::application::ports::*;
+use voice_gateway::application::recording::{Recorder, RecordingRequest, SoundBlock};
+
+const CALLER: &str = "+5511999998888";
+const KEY: &str = "the operator's own, of more than 32 letters";
+
+fn pii(text: &str) -> Pii<String> {
+    Pii::new(text.to_owned())
+}
+
+fn privacy(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = program::alone(folder);
+    command.env("PSEUDONYM_KEY", KEY).arg("privacy").args(arguments).output().unwrap()
+}
+
+/// What it said, and whether it was content.
+fn said(output: &Output) -> (bool, String) {
+    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
+    (output.status.success(), text)
+}
+
+fn files(folder: &Path) -> BTreeSet<String> {
+    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn records(recordings: &Recordings, tenant: &TenantId, call: &str, person: &str) {
+    let began = SystemTime::now();
+    let request = RecordingRequest {
+        call: CallId::new(call),
+        tenant: tenant.clone(),
+        person: pii(person),
+        part: 1,
+        began,
+        first_began: began,
+        keep_days: None,
+    };
+    let recording = recordings.start(request).unwrap();
+    let mut block = recording.tap.empty().unwrap();
+    block.samples.extend([7; 2 * 160]);
+    recording.tap.hand_over(SoundBlock { codec: "pcmu", rate_hz: 8_000, first: 0, frames: 1, paused: 0, samples: block.samples });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_gets_what_is_kept_and_has_it_erased() {
+    let redis = Redis::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let (events, recorded) = (folder.path().join("events"), folder.path().join("recordings"));
+    let config = format!(
+        "[state]\nredis = \"redis://127.0.0.1:{}\"\n[events]\ndir = {events:?}\n[recording]\ndir = {recorded:?}\n\
+         [privacy]\npseudonym_key = \"env:PSEUDONYM_KEY\"\n[kafka]\nbrokers = \"127.0.0.1:9\"\n",
+        redis.port()
+    );
+    fs::write(folder.path().join("voice-gateway.toml"), config).unwrap();
+    let pseudonyms = Some(Pseudonyms::new(&pii(KEY)));
+    let bounds = Bounds { bytes_max: 1 << 24, keep: Duration::from_secs(3_600) };
+    let spool = Spool::open(&events, bounds, true).unwrap().naming_callers(pseudonyms.clone());
+    let tenant = TenantId::new("acme");
+    for (call, person) in [("call-over", CALLER), ("call-strange", "+5511000000000")] {
+        let (call, started) = (CallId::new(call), Fact::Started(Parties::inbound(pii(person), pii("100")).into()));
+        spool.publish(Subject { call: &call, tenant: &tenant, conversation: None, sequence: Sequence::FIRST }, &started);
+    }
+    spool.committed().await;
+    let recordings = Recordings::start(&recorded, Keeping { pseudonyms, ..Keeping::default() }).unwrap();
+    records(&recordings, &tenant, "call-over", CALLER);
+    records(&recordings, &tenant, "call-recorded", CALLER);
+    records(&recordings, &tenant, "call-strange", "+5511000000000");
+    drop(recordings);
+    let gateway = Gateway::of("one", &redis);
+    gateway.is_up().await;
+    for (call, state) in [("call-over", CallState::Ended), ("call-live", CallState::Active)] {
+        gateway.states.keep(CallSnapshot { state, ..snapshot(call, 1) });
+    }
+    gateway.all_written().await;
+
+    let whose = ["--tenant", "acme", "--caller", "0055 11 99999-8888"];
+    let (well, text) = said(&privacy(folder.path(), &[&["export"], &whose[..], &["--out", "out"]].concat()));
+    assert!(well && text.starts_with("3 calls: 1 events, 2 parts of recordings, 2 states in redis"), "{text}");
+    let out = folder.path().join("out");
+    let exported = fs::read_to_string(out.join("events.ndjson")).unwrap();
+    assert!(exported.lines().count() == 1 && exported.contains("call-over") && !exported.contains("99999"), "{exported}");
+    assert_eq!(fs::read_to_string(out.join("states.ndjson")).unwrap().matches(CALLER).count(), 2);
+    let both = ["call-over.json", "call-over.wav", "call-recorded.json", "call-recorded.wav"];
+    assert!(files(&out.join("recordings")).iter().eq(both), "{:?}", files(&out.join("recordings")));
+
+    let (well, text) = said(&privacy(folder.path(), &[&["erase"], &whose[..], &["--yes"]].concat()));
+    assert!(!well && text.contains("these calls live, and would be written anew: call-live"), "{text}");
+    gateway.states.keep(CallSnapshot { state: CallState::Ended, ..snapshot("call-live", 2) });
+    gateway.all_written().await;
+    let (well, text) = said(&privacy(folder.path(), &[&["erase"], &whose[..]].concat()));
+    assert!(well && text.contains("nothing was erased") && files(&recorded.join("acme")).len() == 6, "{text}");
+
+    let (well, text) = said(&privacy(folder.path(), &[&["erase"], &whose[..], &["--yes"]].concat()));
+    assert!(well && text.contains("erased") && text.contains("elsewhere: kafka topic voice-gateway.events"), "{text}");
+    assert!(files(&recorded.join("acme")).iter().eq(["call-strange.json", "call-strange.wav"]));
+    let mut connection = redis.connect().await.unwrap();
+    for key in ["state", "resume", "owner"] {
+        for call in ["call-over", "call-live"] {
+            let there: bool =
+                redis::cmd("EXISTS").arg(format!("vg:{{{call}}}:{key}")).query_async(&mut connection).await.unwrap();
+            assert!(!there, "{key} of {call}");
+        }
+    }
+    let (well, text) = said(&privacy(folder.path(), &[&["export"], &whose[..], &["--out", "again"]].concat()));
+    assert!(well && text.starts_with("0 calls: 0 events, 0 parts of recordings, 0 states in redis"), "{text}");
+    let (well, text) =
+        said(&privacy(folder.path(), &["export", "--tenant", "acme", "--call", "call-strange", "--out", "strange"]));
+    assert!(well && text.starts_with("1 calls: 1 events, 1 parts"), "{text}");
+    redis_is_away(folder.path(), redis, &whose);
+    gateway.stop().await;
+}
+
+/// What could not be looked at is said, and nobody takes it for done.
+fn redis_is_away(folder: &Path, mut redis: Redis, whose: &[&str]) {
+    redis.kill9().unwrap();
+    let (well, text) = said(&privacy(folder, &[&["erase"], whose].concat()));
+    assert!(!well && text.contains("not looked at: redis: unreachable"), "{text}");
+}
