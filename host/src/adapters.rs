@@ -27,5 +27,6 @@ pub mod sinks;
 pub mod tally;
 pub mod tenants;
 pub mod trust;
+pub mod vault;
 pub mod webhook;
 pub mod cli;

@@ -15,6 +15,7 @@ mod source;
 mod state;
 mod telemetry;
 mod tenants;
+mod vault;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
@@ -27,6 +28,7 @@ pub use source::{Fault, Faults};
 pub use state::{State, StateMode, StateTls};
 pub use telemetry::{Otlp, Telemetry};
 pub use tenants::{Line, TenantManager, TenantMap};
+pub use vault::Vault;
 
 use raw::RawConfig;
 use std::net::{IpAddr, SocketAddr};
@@ -63,6 +65,8 @@ pub struct Config {
     pub pci: Pci,
     /// How callers can be found again without their numbers.
     pub privacy: Privacy,
+    /// Who keeps cards that callers key in; none: nobody, and nobody is asked for one.
+    pub vault: Option<Vault>,
     /// Speech plugins.
     pub plugins: Plugins,
     /// Where tenants come from.
@@ -410,6 +414,7 @@ impl Config {
             events: Events { dir: None, bytes_max: 1 << 30, keep: Duration::from_secs(7 * 86_400) },
             pci: Pci::default(),
             privacy: Privacy::default(),
+            vault: None,
             plugins: Plugins {
                 dir,
                 store: cache_dir.join("store"),

@@ -24,6 +24,7 @@ use crate::adapters::recording::{Keeping, Recordings};
 use crate::adapters::rtp::{Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::adapters::sinks::{self, Sinks};
+use crate::adapters::vault::HttpVault;
 use crate::adapters::webhook::{self, Transport, Webhook};
 use crate::application::breakers::Breakers;
 use crate::application::call_task::Services;
@@ -106,7 +107,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let front = Front::listen(&config.http).await?;
     let (http_addr, admin_addr) = (front.http_addr()?, front.admin_addr()?);
     let shard = Arc::new(Shards::start(shards(&config.media, config.state.is_some())).context("failed to start media")?);
-    let OnDisk { emergency, refusals, tracer, trail, spool } = on_disk(&config).await?;
+    let OnDisk { emergency, refusals, tracer, trail, spool, vault } = on_disk(&config).await?;
     let (plugins, settings) = load_settings(&config).await?;
     let metrics = Arc::new(Metrics::new());
     let latency = Arc::<Latency>::default();
@@ -130,6 +131,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
         breakers: Arc::new(Breakers::new(Arc::clone(&metrics) as _)),
         masks: Some(Arc::new(PluginMasks::new(Arc::clone(&plugins), config.pci.clone()))),
         agent,
+        vault: vault.map(|vault| vault as _),
         facts,
         observe: Arc::new(Watchers::new(&metrics, &latency, tracer.as_ref())),
         recorder: recordings.clone().map(|recordings| recordings as _),
@@ -339,6 +341,7 @@ struct OnDisk {
     tracer: Option<Arc<Tracer>>,
     trail: Option<Arc<Trail>>,
     spool: Option<Arc<Spool>>,
+    vault: Option<Arc<HttpVault>>,
 }
 
 async fn on_disk(config: &Config) -> Result<OnDisk> {
@@ -347,7 +350,8 @@ async fn on_disk(config: &Config) -> Result<OnDisk> {
         let trail = config.audit.dir.as_deref().map(Trail::start).transpose().context("failed to open the audit log")?;
         let spool = events::spool(&config)?;
         let (emergency, refusals, tracer) = (emergency(&config)?, refusals(&config)?, watchers::tracer(&config)?);
-        anyhow::Ok(OnDisk { emergency, refusals, tracer, trail: trail.map(Arc::new), spool })
+        let vault = config.vault.as_ref().map(HttpVault::new).transpose()?.map(Arc::new);
+        anyhow::Ok(OnDisk { emergency, refusals, tracer, trail: trail.map(Arc::new), spool, vault })
     });
     work.await.context("failed to look at the disk")?
 }

@@ -11,12 +11,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
+use vg_domain::card::{CardCollect, CardField};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::mask::Mask;
 use vg_domain::outcome::EndCause;
 use vg_domain::pause::Expect;
+use vg_domain::pii::Pii;
 use vg_domain::speech::Extent;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
 use vg_domain::turn::TurnRecord;
@@ -25,8 +27,8 @@ use vg_tests::rig::{Caller, Rig};
 use voice_gateway::adapters::agent;
 use voice_gateway::adapters::otlp::Traces;
 use voice_gateway::application::ports::{
-    AgentError, AgentEvent, AgentProfile, CallOrder, HandoverAdvice, HandoverReason, HandoverRequest, Question, Reach, Said,
-    TelephonyEvent,
+    AgentError, AgentEvent, AgentProfile, CallOrder, CardReport, HandoverAdvice, HandoverReason, HandoverRequest, Kept, Question,
+    Reach, Said, TelephonyEvent,
 };
 use voice_gateway::config::{Config, Machine};
 
@@ -91,6 +93,19 @@ async fn every_protocol_carries_a_whole_conversation() {
             assert_eq!(client.ask(question(&conversation, turn, words)).await.end, AgentEvent::Done(Some(command)), "{way}");
         }
 
+        let seconds = Duration::from_secs;
+        let card = CardCollect::new(&CardField::ALL, seconds(9), seconds(6)).map(AgentCommand::CollectCard);
+        assert_eq!(client.ask(question(&conversation, 10, "card")).await.end, AgentEvent::Done(card), "{way}");
+        let kept = Some(Kept { token: Pii::new("tok-1".to_owned()), brand: None });
+        let report = CardReport { outcome: "given", kept, last_four: Some(Pii::new("1111".to_owned())) };
+        for (turn, report, told) in [
+            (11, report, json!({"outcome": "given", "token": "tok-1", "last4": "1111"})),
+            (12, CardReport::only("no_input"), json!({"outcome": "no_input"})),
+        ] {
+            client.ask(Question { card: Some(report), ..question(&conversation, turn, "that") }).await;
+            assert_eq!(orchestrator.brain.seen().turns.last().unwrap()["card"], told, "{way}");
+        }
+
         let intent = Hint::Intent(Intent::parse("doubts").unwrap());
         let hints = vec![intent, Hint::Expect(Expect::YesNo), Hint::Wait(Duration::from_secs(20))];
         let asks_back = Answer { hints, ..Answer::done("You said: are you sure.") };
@@ -119,7 +134,7 @@ async fn every_protocol_carries_a_whole_conversation() {
         let advice = HandoverAdvice {
             target: Some(TransferTarget::Queue("sales".to_owned())),
             mode: TransferMode::Attended,
-            summary: Some("Spoke 9 times.".to_owned()),
+            summary: Some("Spoke 12 times.".to_owned()),
         };
         assert_eq!(client.agent.hand_over(handover).await, Ok(advice), "{way}");
 

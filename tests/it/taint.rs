@@ -24,6 +24,7 @@ use vendors::{Ear, Hears, House};
 use vg_tests::house::{plugins_dir, recording};
 use vg_tests::lab::Redis;
 use vg_tests::program;
+use vg_tests::vault::{VaultDouble, VaultTrouble};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
 
@@ -51,8 +52,9 @@ struct Gateway {
 }
 
 impl Gateway {
-    async fn start(ear: SocketAddr, house: SocketAddr, redis: &str) -> Self {
+    async fn start(ear: SocketAddr, house: SocketAddr, redis: &str, vault: &VaultDouble) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        vault.write_authority(&folder.path().join("vault-ca.pem"));
         let plugins = folder.path().join("plugins");
         fs::create_dir(&plugins).unwrap();
         for name in ["stt-http.wasm", "tts-http.wasm", "pci-mask.wasm", "test/probe-mask.wasm"] {
@@ -83,7 +85,8 @@ impl Gateway {
             "[http]\napi = true\nauth = \"off\"\n[log]\nlevel = \"trace\"\nformat = \"json\"\n\
              [plugins]\ndir = {plugins:?}\npolicy = \"policy.toml\"\n[tenants]\ndir = {tenants:?}\ndefault = \"guarded\"\n\
              [agent]\nkind = \"http\"\nurl = \"http://{house}\"\n[recording]\ndir = \"calls\"\n[audit]\ndir = \"audit\"\n[events]\ndir = \"events\"\n\
-             [state]\nredis = \"{redis}\"\n"
+             [state]\nredis = \"{redis}\"\n[vault]\nurl = \"{}\"\nca = \"vault-ca.pem\"\ntoken = \"env:VAULT_TOKEN\"\n",
+            vault.url()
         );
         fs::write(folder.path().join("voice-gateway.toml"), config).unwrap();
         let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -91,6 +94,7 @@ impl Gateway {
             (fs::File::create(folder.path().join("out")).unwrap(), fs::File::create(folder.path().join("log")).unwrap());
         let process = program::alone(folder.path())
             .env("VG__HTTP__BIND", http.to_string())
+            .env("VAULT_TOKEN", "a-secret-of-the-vault")
             .args(["serve", "--config", "voice-gateway.toml"])
             .stdout(Stdio::from(out))
             .stderr(Stdio::from(err))
@@ -233,7 +237,8 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
         format!("We have {} {} {} {} on file.", &AGENTS[..4], &AGENTS[4..8], &AGENTS[8..12], &AGENTS[12..]);
     let store = Redis::start().await.unwrap();
     watch_redis(store.port(), told.clone(), &mut readers).await;
-    let mut gateway = Gateway::start(ear_addr, house_addr, &store.url()).await;
+    let vault = VaultDouble::start().await;
+    let mut gateway = Gateway::start(ear_addr, house_addr, &store.url(), &vault).await;
     for tenant in TENANTS {
         gateway.listen(tenant, told.clone(), &mut readers).await;
     }
@@ -333,6 +338,107 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     let log = gateway.read("log");
     assert!(!log.contains("code is 737"));
     assert!(log.contains("the engine reported heard_[digits]"), "the fault that repeats a number is not in the log\n{log}");
+}
+
+/// Keyed in for the vault, and nowhere said.
+const KEYED: [&str; 3] = ["5555555555554444", "1139", "8462"];
+
+/// The agent asks for a card, the caller keys it in, loud meanwhile. Gives what the agent is told of it.
+async fn pay(gateway: &Gateway, phone: &mut Phone, ear: &Ear, house: &House) -> Value {
+    let told = || house.asked.lock().unwrap().iter().filter(|body| body["text"] == "[card]").count();
+    let before = told();
+    say(gateway, phone, ear, in_one(&[], &["I pay by card"])).await;
+    let heard = ear.peaks.lock().unwrap().len();
+    phone.say(&recording("time.wav").unwrap()).await;
+    for key in KEYED[0].chars().chain(['#']).chain(KEYED[1].chars()).chain(KEYED[2].chars().take(3)) {
+        phone.press(key).await;
+        sleep(Duration::from_millis(60)).await;
+    }
+    phone.until_said().await;
+    // A slip, and the whole of it.
+    phone.press('*').await;
+    for key in KEYED[2].chars() {
+        phone.press(key).await;
+    }
+    let asked = async {
+        while told() == before {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("the agent is not told\n{}", gateway.read("log")));
+    let peaks = ear.peaks.lock().unwrap()[heard..].to_vec();
+    assert!(peaks.len() > 5, "nothing was sent meanwhile");
+    assert!(peaks.iter().all(|peak| *peak == 0), "the listener heard {peaks:?}");
+    assert!(phone.until_answer_ended(QUIET, PATIENCE).await, "no answer\n{}", gateway.read("log"));
+    house.asked.lock().unwrap().iter().rfind(|body| body["text"] == "[card]").unwrap()["card"].clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_keyed_in_for_the_vault_is_nowhere_else() {
+    let (mut servers, mut readers, told) = (JoinSet::new(), JoinSet::new(), Told::default());
+    let (ear, ear_addr) = Ear::start(&mut servers).await;
+    let (house, house_addr) = House::start(&mut servers).await;
+    let (store, vault) = (Redis::start().await.unwrap(), VaultDouble::start().await);
+    watch_redis(store.port(), told.clone(), &mut readers).await;
+    let mut gateway = Gateway::start(ear_addr, house_addr, &store.url(), &vault).await;
+    gateway.listen("guarded", told.clone(), &mut readers).await;
+
+    let mut phone = gateway.phone("guarded").await;
+    // Whatever a vault says of a card that it does not keep repeats the number.
+    for (trouble, outcome) in [
+        (VaultTrouble::Refuses, "vault_refused"),
+        (VaultTrouble::Echoes, "vault_garbage"),
+        (VaultTrouble::Fails, "vault_unavailable"),
+    ] {
+        vault.mind.trouble([trouble]);
+        assert_eq!(pay(&gateway, &mut phone, &ear, &house).await, json!({"outcome": outcome}));
+    }
+    let given = pay(&gateway, &mut phone, &ear, &house).await;
+    assert_eq!(given, json!({"outcome": "given", "token": "tok-1", "last4": "4444", "brand": "visa"}));
+    say(&gateway, &mut phone, &ear, in_one(&[], &["that is all"])).await;
+
+    let call = gateway.call_of("guarded").await;
+    for path in ["", "/transcript", "/explain"] {
+        told.add(format!("call{path}"), gateway.get(&format!("/v1/calls/{call}{path}"), "guarded").await.unwrap());
+    }
+    let _ = phone.hang_up().await;
+    let metrics = gateway.get("/metrics", "guarded").await.unwrap();
+    told.add("metrics", metrics.clone());
+    gateway.end().await;
+    drop(store);
+    while readers.join_next().await.is_some() {}
+
+    // The search finds it where it is to be.
+    let requests = vault.mind.requests();
+    assert_eq!(requests.len(), 4);
+    for asked in &requests {
+        assert_eq!(["number", "expiry", "code"].map(|field| asked.body[field].as_str().unwrap()), KEYED);
+        assert_eq!(asked.authorization, "Bearer a-secret-of-the-vault");
+    }
+    assert!(leak(&format!("{requests:?}"), KEYED[0]).is_some());
+    let asked: String = house.asked.lock().unwrap().iter().map(Value::to_string).collect();
+    for keyed in &KEYED[1..] {
+        assert!(!asked.contains(keyed), "{asked}");
+    }
+    told.add("agent", asked);
+    told.add("voice", house.spoken.lock().unwrap().join("\n"));
+    for (whence, text) in files(gateway.folder.path()) {
+        told.add(whence, text);
+    }
+    let told = told.0.lock().unwrap();
+    let events: String =
+        told.iter().filter(|(whence, _)| whence.starts_with("events of")).map(|(_, text)| text.as_str()).collect();
+    assert!(events.contains("error.vault_failed") && events.contains("[card]"), "{events}");
+    assert!(!events.contains("tok-1"), "{events}");
+    let fell = |code: &str| metrics.contains(&format!("vg_rung_falls_total{{code=\"{code}\",role=\"vault\"}} 1"));
+    assert!(fell("vault_refused") && fell("vault_garbage") && fell("vault_unavailable"), "{metrics}");
+    let leaks: Vec<String> =
+        told.iter().filter_map(|(whence, text)| Some(format!("{whence}: {}", leak(text, KEYED[0])?))).collect();
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    let log = gateway.read("log");
+    let keys: Vec<&str> = log.lines().filter(|line| line.to_lowercase().contains("dtmf")).collect();
+    assert!(keys.is_empty(), "a key a line is a card as well: {keys:?}");
+    assert!(!log.contains("a-secret-of-the-vault") && log.contains("vault did not keep a card"), "{log}");
 }
 
 /// What the gateway wrote; what was written for it aside.

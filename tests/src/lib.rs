@@ -14,6 +14,7 @@ pub mod program;
 pub mod rig;
 pub mod scene;
 pub mod tls;
+pub mod vault;
 pub mod words;
 
 /// How much of a long proof is run: `VG_TEST_SIZE` of `cargo xtask test [--full]`.

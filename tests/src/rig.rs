@@ -6,8 +6,10 @@
 mod fakes;
 mod line;
 mod tenants;
+mod vault;
 
 pub use tenants::{ASKED, CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, SHADOWED, outbound, settings};
+pub use vault::GivenCard;
 
 use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, FakeStates, Observations, Published};
 use line::{FakeDialler, FakeLine};
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use tenants::FakeTenants;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
+use vault::FakeVault;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId, UtteranceId};
 use vg_domain::mask::Heard;
@@ -60,6 +63,10 @@ pub struct Script {
     pub listener_worked: Option<Usage>,
     /// No recording begins.
     pub recorder_is_behind: bool,
+    /// Why the vault does not keep the next cards.
+    pub vault_falls: VecDeque<VaultError>,
+    /// How long the vault takes.
+    pub vault_takes: Duration,
     /// Legs of calls placed from now on cannot be built anew.
     pub reconnect_fault: Option<TelephonyError>,
     /// Nobody can be dialled.
@@ -105,6 +112,8 @@ struct Shared {
     facts: Mutex<Vec<(CallId, TenantId, Fact)>>,
     listeners: Mutex<VecDeque<mpsc::Sender<HearingEvent>>>,
     listener_inputs: Mutex<Vec<&'static str>>,
+    heard_peaks: Mutex<Vec<u16>>,
+    cards: Mutex<Vec<GivenCard>>,
     spoken: Mutex<Vec<String>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
     forgotten: Mutex<Vec<(CallId, DeletionReason)>>,
@@ -132,6 +141,8 @@ pub struct Parts {
     pub agent: Arc<dyn Agent>,
     /// Knows the tenants.
     pub tenants: Arc<dyn Tenants>,
+    /// Keeps cards; none: nobody.
+    pub vault: Option<Arc<dyn Vault>>,
 }
 
 impl Parts {
@@ -141,6 +152,7 @@ impl Parts {
             speaking: Arc::new(FakeSpeaking(Arc::clone(shared))),
             agent,
             tenants: Arc::new(FakeTenants(Arc::clone(shared))),
+            vault: Some(Arc::new(FakeVault(Arc::clone(shared)))),
         }
     }
 }
@@ -258,13 +270,14 @@ impl Rig {
     }
 
     fn made_of(calls_max: usize, words: RefusalWords, on_silent_path: OnSilentPath, parts: Parts, shared: Arc<Shared>) -> Self {
-        let Parts { hearing, speaking, agent, tenants } = parts;
+        let Parts { hearing, speaking, agent, tenants, vault } = parts;
         let services = Services {
             hearing,
             speaking,
             breakers: Arc::new(Breakers::new(Arc::new(Observations(Arc::clone(&shared))))),
             masks: None,
             agent,
+            vault,
             facts: Arc::new(Published(Arc::clone(&shared))),
             observe: Arc::new(Observations(Arc::clone(&shared))),
             recorder: Some(Arc::new(FakeRecorder(Arc::clone(&shared)))),

@@ -7,6 +7,7 @@ mod script;
 mod log;
 mod sound;
 mod listener;
+mod vault;
 mod voice;
 mod agent;
 mod leg;

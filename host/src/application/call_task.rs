@@ -5,6 +5,7 @@ mod heard;
 mod kept;
 mod orders;
 mod path;
+mod paying;
 mod recorded;
 mod telephony;
 mod settled;
@@ -23,7 +24,7 @@ use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
     Agent, AgentEvent, CallStates, ConversationRequest, Epoch, Facts, Fall, Hearing, HearingRequest, LegEvent, Masks, MediaLeg,
-    MouthCommand, Observation, Observe, Sequence, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent,
+    MouthCommand, Observation, Observe, Sequence, Speaking, SpeakingRequest, TelephonyError, TelephonyEvent, Vault,
 };
 use super::prompt::{Emergency, Prompt};
 use super::recording::Recorder;
@@ -35,6 +36,7 @@ use super::turns::{AnsweredTurn, FirstWords};
 pub use adopted::Stopped;
 use orders::Pending;
 use recorded::Recorded;
+use settled::Served;
 use shadowed::{compared, shadow};
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,6 +65,8 @@ pub struct Services {
     pub masks: Option<Arc<dyn Masks>>,
     /// Answers.
     pub agent: Arc<dyn Agent>,
+    /// Keeps cards; none: nobody.
+    pub vault: Option<Arc<dyn Vault>>,
     /// Facts of calls, to the outside.
     pub facts: Arc<dyn Facts>,
     /// Metrics and logs.
@@ -119,6 +123,8 @@ pub struct CallTask {
     set_up: SetUpClock,
     first_words: FirstWords,
     served: Served,
+    /// What the caller says until then is nobody's to hear.
+    secret_until: Option<Instant>,
     /// It was begun by another gateway.
     begun: bool,
     /// Something has happened that another gateway would need to know.
@@ -156,7 +162,7 @@ impl CallTask {
             seat: Seat::default(),
         };
         Self {
-            call: Call::new(Arc::clone(&settings), Arc::clone(&parties)).masked_by(mask),
+            call: Call::new(Arc::clone(&settings), Arc::clone(&parties)).masked_by(mask).with_vault(services.vault.is_some()),
             masked_by,
             shadow: shadow(&services, &settings, &hearing),
             line: Line::new(telephony, Arc::clone(&services.facts)),
@@ -190,6 +196,7 @@ impl CallTask {
             set_up: SetUpClock::start(now()),
             first_words: FirstWords::default(),
             served: Served::default(),
+            secret_until: None,
             left_behind: None,
             begun: false,
             changed: false,
@@ -297,6 +304,7 @@ impl CallTask {
                 self.turn_is_heard();
                 self.thinker.ask(turn, text);
             }
+            CallAction::AskCard { turn, text, card } => self.ask_card(turn, text, card),
             CallAction::Speculate { turn, text } => self.thinker.speculate(turn, text),
             CallAction::Commit { turn } => {
                 self.turn_is_heard();
@@ -355,11 +363,6 @@ impl CallTask {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });
             }
         }
-    }
-
-    /// Whoever listens now has heard the turn that is asked.
-    fn turn_is_heard(&mut self) {
-        self.served = Served { hearing: Some(self.listener.plugin().clone()), speaking: None };
     }
 
     fn emit(&mut self, mut fact: Fact) {
@@ -446,6 +449,7 @@ impl CallTask {
     async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
             Some(LegEvent::Audio(chunk)) => {
+                let chunk = self.without_card(chunk);
                 self.shadow(|shadow| shadow.audio(&chunk.pcm));
                 self.keep_sound(&chunk.pcm);
                 let dropped_ms = self.listener.audio(chunk);
@@ -518,6 +522,7 @@ impl CallTask {
             Thought::Answer(turn, AgentEvent::Fell(code)) => CallInput::AgentFell { turn, code },
             Thought::Advice(Ok(advice)) => CallInput::Advised(advice),
             Thought::Advice(Err(code)) => CallInput::AdviceFailed { code },
+            Thought::Card(kept) => return self.on_card(kept),
             Thought::Known(profile) => return self.emit(Fact::Agent(profile)),
         };
         self.tell(input);
@@ -539,13 +544,6 @@ impl CallTask {
     fn tell(&mut self, input: CallInput) {
         self.call.handle(now(), input);
     }
-}
-
-/// Who had a part in the turn that the agent was asked last.
-#[derive(Default)]
-struct Served {
-    hearing: Option<PluginId>,
-    speaking: Option<PluginId>,
 }
 
 /// What the agent is told of a new call.

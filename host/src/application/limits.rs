@@ -85,6 +85,9 @@ pub const DEAD_AIR: Duration = Duration::from_secs(1);
 /// Time for the agent to take a new conversation. Over: the call goes on with the fallback line.
 pub const CONVERSATION_BUDGET: Duration = Duration::from_millis(1_500);
 
+/// Time for the vault to keep a card, and never more than half of the agent's own. Over: the agent is told `vault_late`.
+pub const VAULT_WITHIN: Duration = Duration::from_secs(5);
+
 /// Pauses between further tries to open a conversation that the agent did not take: doubled from the first to the last, for as long as the call lasts.
 pub const CONVERSATION_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
 

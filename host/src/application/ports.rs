@@ -11,6 +11,7 @@ mod masking;
 mod notices;
 mod speech;
 mod state;
+mod vault;
 
 pub use adoption::*;
 pub use agent::*;
@@ -21,6 +22,7 @@ pub use masking::*;
 pub use notices::*;
 pub use speech::*;
 pub use state::*;
+pub use vault::*;
 
 use super::recording::RecordingTap;
 use super::setup_clock::SetUpTimes;

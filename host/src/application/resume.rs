@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime};
 use vg_domain::call::{Keys, Resume, Spoken, Standing, Then};
+use vg_domain::card::{CardCollect, CardField};
 use vg_domain::dialling::AnsweredBy;
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{TurnId, UtteranceId};
@@ -148,6 +149,7 @@ enum KeysAs {
     Menu { again: u32 },
     Digits { max: u8, terminator: Option<char>, first_ms: u64, between_ms: u64 },
     Consent,
+    Card { fields: Vec<String>, first_ms: u64, between_ms: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -271,7 +273,7 @@ impl Place {
                 insists,
                 then: then.read()?,
             },
-            Self::Keying { keys } => Standing::Keying(keys.read()),
+            Self::Keying { keys } => Standing::Keying(keys.read()?),
         })
     }
 }
@@ -306,7 +308,7 @@ impl Follows {
             Self::Quit(cause) => Then::Quit(cause_of(&cause)?),
             Self::Greet => Then::Greet,
             Self::Menu => Then::Menu,
-            Self::Keys(keys) => Then::Keys(keys.read()),
+            Self::Keys(keys) => Then::Keys(keys.read()?),
             Self::Human => Then::Human,
         })
     }
@@ -321,18 +323,27 @@ impl KeysAs {
                 let (max, terminator, first, between) = collect.parts();
                 Self::Digits { max, terminator, first_ms: ms(first), between_ms: ms(between) }
             }
+            Keys::Card(collect) => {
+                let (fields, first, between) = collect.parts();
+                let fields = fields.into_iter().map(|field| field.code().to_owned()).collect();
+                Self::Card { fields, first_ms: ms(first), between_ms: ms(between) }
+            }
         }
     }
 
-    fn read(self) -> Keys {
-        match self {
+    fn read(self) -> Option<Keys> {
+        let ms = Duration::from_millis;
+        Some(match self {
             Self::Menu { again } => Keys::Menu(again),
             Self::Consent => Keys::Consent,
             Self::Digits { max, terminator, first_ms, between_ms } => {
-                let ms = Duration::from_millis;
                 Keys::Digits(Collect::new(max, terminator, ms(first_ms), ms(between_ms)))
             }
-        }
+            Self::Card { fields, first_ms, between_ms } => {
+                let fields = fields.iter().map(|name| CardField::parse(name)).collect::<Option<Vec<_>>>()?;
+                Keys::Card(CardCollect::new(&fields, ms(first_ms), ms(between_ms))?)
+            }
+        })
     }
 }
 

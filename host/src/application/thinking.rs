@@ -1,17 +1,23 @@
 //! Asking the agent: at most one answer streams at a time.
 
+use super::clock::now;
 use super::limits;
-use super::ports::{Agent, AgentError, AgentEvent, ConversationRequest, HandoverRequest, PastTurn, Question, Said};
+use super::ports::{
+    Agent, AgentError, AgentEvent, CardReport, ConversationRequest, HandoverRequest, Kept, PastTurn, Question, Said, Vault,
+    VaultError, VaultRequest,
+};
 use super::resume::Memory;
 use super::said::Sayings;
 use futures_util::future::{BoxFuture, FutureExt};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use vg_domain::card::CardKeyed;
 use vg_domain::event::{AgentProfile, Fact};
-use vg_domain::ids::{CallId, ConversationId, TurnId};
+use vg_domain::ids::{CallId, ConversationId, TenantId, TurnId};
 use vg_domain::mask::MaskedText;
+use vg_domain::pii::Pii;
 use vg_domain::transfer::{HandoverAdvice, HandoverReason, Transfer};
 
 /// What the agent did.
@@ -22,6 +28,25 @@ pub(super) enum Thought {
     /// Who answers in the conversation.
     Known(AgentProfile),
     Advice(Result<HandoverAdvice, &'static str>),
+    /// What the vault did with a card; the agent is being asked.
+    Card(Result<(), VaultError>),
+}
+
+/// A turn that tells what became of a card.
+pub(super) struct CardQuestion {
+    pub(super) turn: TurnId,
+    pub(super) text: MaskedText,
+    pub(super) card: CardKeyed,
+    pub(super) tenant: TenantId,
+}
+
+/// A card on its way to the vault.
+struct Keeping {
+    turn: TurnId,
+    text: MaskedText,
+    last_four: Option<Pii<String>>,
+    since: Instant,
+    keeping: BoxFuture<'static, Result<Kept, VaultError>>,
 }
 
 enum State {
@@ -54,6 +79,8 @@ pub(super) struct Thinker {
     state: State,
     lookup: Aside<AgentProfile>,
     advice: Aside<HandoverAdvice>,
+    /// Asked before the agent is.
+    keeping: Option<Keeping>,
     /// The agent is being told that a turn is over.
     committing: Option<BoxFuture<'static, ()>>,
 }
@@ -79,6 +106,7 @@ impl Thinker {
             state: State::Idle,
             lookup: None,
             advice: None,
+            keeping: None,
             committing: None,
         }
     }
@@ -119,12 +147,47 @@ impl Thinker {
 
     /// Asks; an answer still under way is cancelled.
     pub(super) fn ask(&mut self, turn: TurnId, text: MaskedText) {
-        self.put(turn, text, false);
+        self.put(turn, text, false, None);
     }
 
     /// Asks although the turn may go on.
     pub(super) fn speculate(&mut self, turn: TurnId, text: MaskedText) {
-        self.put(turn, text, true);
+        self.put(turn, text, true, None);
+    }
+
+    /// Has the vault keep what was keyed in, and asks then.
+    pub(super) fn ask_card(&mut self, question: CardQuestion, vault: Option<Arc<dyn Vault>>) {
+        let CardQuestion { turn, text, card, tenant } = question;
+        let (card, vault) = match (card, vault) {
+            (CardKeyed::Given(card), Some(vault)) => (card, vault),
+            (card @ CardKeyed::Given(_), None) => {
+                drop(card);
+                return self.put(turn, text, false, Some(CardReport::only(CardKeyed::NoVault.code())));
+            }
+            (other, _) => return self.put(turn, text, false, Some(CardReport::only(other.code()))),
+        };
+        self.state = State::Idle;
+        let last_four = card.last_four().map(|digits| Pii::new(digits.to_owned()));
+        let within = limits::VAULT_WITHIN.min(self.within / 2);
+        let kept = vault.keep(VaultRequest { call: self.call.clone(), tenant, turn, card });
+        let keeping = async move { tokio::time::timeout(within, kept).await.unwrap_or(Err(VaultError::Late)) }.boxed();
+        self.keeping = Some(Keeping { turn, text, last_four, since: now(), keeping });
+    }
+
+    /// A card is on its way to the vault.
+    pub(super) fn is_at_vault(&self) -> bool {
+        self.keeping.is_some()
+    }
+
+    fn on_kept(&mut self, kept: Result<Kept, VaultError>) -> Thought {
+        if let Some(Keeping { turn, text, last_four, since, .. }) = self.keeping.take() {
+            let outcome = kept.as_ref().map_or_else(|error| error.code(), |_| "given");
+            let last_four = last_four.filter(|_| kept.is_ok());
+            let left = self.within.saturating_sub(now().saturating_duration_since(since));
+            let report = CardReport { outcome, last_four, kept: kept.as_ref().ok().cloned() };
+            self.put_within(left, turn, text, false, Some(report));
+        }
+        Thought::Card(kept.map(drop))
     }
 
     /// The turn with which it was asked is over: tells the agent, beside the answer.
@@ -138,21 +201,27 @@ impl Thinker {
         self.committing = Some(telling.boxed());
     }
 
-    fn put(&mut self, turn: TurnId, text: MaskedText, speculative: bool) {
+    fn put(&mut self, turn: TurnId, text: MaskedText, speculative: bool, card: Option<CardReport>) {
+        self.put_within(self.within, turn, text, speculative, card);
+    }
+
+    fn put_within(&mut self, within: Duration, turn: TurnId, text: MaskedText, speculative: bool, card: Option<CardReport>) {
+        self.keeping = None;
         let agent = Arc::clone(&self.agent);
         let (call, conversation) = (self.call.clone(), self.conversation.clone());
-        let (said, within) = (self.sayings.told_with(turn), self.within);
+        let said = self.sayings.told_with(turn);
         self.state = State::Asking(
             turn,
             Box::pin(async move {
                 let conversation = conversation.ok_or(AgentError::UnknownConversation)?;
-                agent.ask(Question { call, conversation, turn, text, said, within, speculative }).await
+                agent.ask(Question { call, conversation, turn, text, said, within, speculative, card }).await
             }),
         );
     }
 
     /// The answer to that turn is no longer wanted.
     pub(super) fn cancel(&mut self, turn: TurnId) {
+        self.keeping.take_if(|keeping| keeping.turn == turn);
         if matches!(&self.state, State::Asking(t, _) | State::Answering(t, _) if *t == turn) {
             self.state = State::Idle;
         }
@@ -179,6 +248,7 @@ impl Thinker {
                 Err(AgentError::Unsupported) => Ok(HandoverAdvice::default()),
                 Err(error) => Err(error.code()),
             }),
+            kept = kept(&mut self.keeping) => self.on_kept(kept),
             never = told(&mut self.committing) => match never {},
             profile = found(&mut self.lookup) => Thought::Known(profile),
             thought = self.state.next() => thought,
@@ -212,6 +282,14 @@ async fn answer<T>(aside: &mut Aside<T>) -> Result<T, AgentError> {
     let answer = asking.await;
     *aside = None;
     answer
+}
+
+/// What the vault does with a card. Cancel-safe; pending while there is none.
+async fn kept(keeping: &mut Option<Keeping>) -> Result<Kept, VaultError> {
+    match keeping {
+        Some(Keeping { keeping, .. }) => keeping.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The same, where only an answer is news: who does not say who it is talks all the same.

@@ -9,6 +9,7 @@ use super::privacy::RawPrivacy;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
+use super::vault::RawVault;
 use super::{Config, Events, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
 use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
@@ -37,6 +38,7 @@ pub(super) struct RawConfig {
     events: RawEvents,
     pci: RawPci,
     privacy: RawPrivacy,
+    vault: RawVault,
     plugins: RawPlugins,
     tenants: RawTenants,
     state: RawState,
@@ -251,6 +253,7 @@ impl RawConfig {
             );
         }
         self.telemetry.resolve(&mut config.telemetry, environment, faults);
+        config.vault = self.vault.resolve(environment, faults);
         config.state = self.state.resolve(environment, faults);
         if config.pci.mode == Mode::Strict && config.state.as_ref().is_some_and(|state| state.sound_key.is_some()) {
             faults.add("state.sound_key", "keeps what callers say as they said it: not where pci.mode is strict");

@@ -141,7 +141,7 @@ fn all_faults_come_together_with_their_paths() {
             "VG__ASTERISK__5__URL: asterisk has only 2 entries: count from 0 without a gap",
             "asterisk[0].user: invalid type: integer `3`, expected a string",
             "colour: unknown field `colour`, expected one of `instance`, `http`, `media`, `asterisk`, `agent`, `prompts`, `recording`, `audit`, \
-             `events`, `pci`, `privacy`, `plugins`, `tenants`, `state`, `kafka`, `log`, `telemetry`, `limits`, `drain`",
+             `events`, `pci`, `privacy`, `vault`, `plugins`, `tenants`, `state`, `kafka`, `log`, `telemetry`, `limits`, `drain`",
             "drain.grace_s: expected a whole number, 0 or more",
             "http.port: unknown field `port`, expected one of `bind`, `admin_bind`, `api`, `auth`, `jwks_url`, `jwt_key`, `jwt_issuer`, \
              `jwt_audience`, `jwt_leeway_s`, `requests_per_s`, `cors_origins`, `tls_cert`, `tls_key`, `webhook_secret`",
@@ -308,3 +308,4 @@ mod agent;
 mod state;
 mod kafka;
 mod telemetry;
+mod vault;

@@ -109,5 +109,6 @@ pub(super) fn question(conversation: &ConversationId, turn: u32, words: &str) ->
         said: Vec::new(),
         within: PATIENT,
         speculative: false,
+        card: None,
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Ear {
     script: Arc<Mutex<VecDeque<Hears>>>,
     /// Every word that it said: what must not be found elsewhere.
     pub(crate) said: Arc<Mutex<String>>,
+    /// How loud each piece of sound was that it was given.
+    pub(crate) peaks: Arc<Mutex<Vec<u16>>>,
 }
 
 impl Ear {
@@ -64,7 +66,10 @@ impl Ear {
             match message? {
                 Message::Binary(sound) => {
                     ms += 100;
-                    let loud = sound.as_chunks::<2>().0.iter().any(|pair| i16::from_le_bytes(*pair).unsigned_abs() > 1_500);
+                    let samples = sound.as_chunks::<2>().0.iter().map(|pair| i16::from_le_bytes(*pair).unsigned_abs());
+                    let peak = samples.max().unwrap_or(0);
+                    self.peaks.lock().unwrap().push(peak);
+                    let loud = peak > 1_500;
                     if !loud || begun {
                         continue;
                     }
@@ -166,7 +171,9 @@ async fn turn(State(house): State<House>, Path(_): Path<String>, Json(body): Jso
     let said = body["text"].as_str().unwrap_or_default().to_owned();
     house.asked.lock().unwrap().push(body);
     let adds = house.adds.lock().unwrap().clone();
-    Json(json!({"text": format!("You said {said}. {adds}"), "command": null}))
+    let card = json!({"action": "collect_card", "fields": ["number", "expiry", "code"]});
+    let command = if said.contains("pay by card") { card } else { Value::Null };
+    Json(json!({"text": format!("You said {said}. {adds}"), "command": command}))
 }
 
 async fn transfer(State(house): State<House>, Json(body): Json<Value>) -> impl IntoResponse {

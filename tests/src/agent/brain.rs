@@ -203,6 +203,10 @@ pub(super) fn think(turn: &Turn) -> Answer {
             let transfer = json!({"action": "transfer", "kind": "queue", "target": "sales", "summary": "Wants to buy."});
             ("I connect you.".to_owned(), Some(transfer))
         }
+        "card" => {
+            let fields = json!(["number", "expiry", "code"]);
+            ("Key it in.".to_owned(), Some(json!({"action": "collect_card", "fields": fields, "first_ms": 9_000})))
+        }
         "what did I hear" => (format!("You heard: {}", turn.heard.join(" ")), None),
         text => (format!("You said: {text}."), None),
     };

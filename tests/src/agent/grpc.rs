@@ -12,8 +12,8 @@ use proto::agent_server::{Agent, AgentServer};
 use proto::command::Action;
 use proto::turn_event::Event;
 use proto::{
-    AgentProfile, Command, Committed, Conversation, ConversationRef, Done, Handover, HandoverAdvice, HangUp, Human, Manner,
-    NewConversation, Transfer, Turn, TurnEvent, TurnRef,
+    AgentProfile, Card, CollectCard, Command, Committed, Conversation, ConversationRef, Done, Handover, HandoverAdvice, HangUp,
+    Human, Manner, NewConversation, Transfer, Turn, TurnEvent, TurnRef,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -167,6 +167,11 @@ fn turn_json(turn: &Turn) -> Value {
     if turn.speculative {
         json["speculative"] = true.into();
     }
+    if let Some(Card { outcome, token, last4, brand }) = &turn.card {
+        let told = [("outcome", outcome), ("token", token), ("last4", last4), ("brand", brand)];
+        let told = told.into_iter().filter(|(_, text)| !text.is_empty());
+        json["card"] = told.map(|(name, text)| (name.to_owned(), Value::from(text.as_str()))).collect();
+    }
     json
 }
 
@@ -180,6 +185,15 @@ fn answered(answer: &Answer) -> Events {
         let action = match command["action"].as_str() {
             Some("hang_up") => Action::HangUp(HangUp {}),
             Some("human") => Action::Human(Human {}),
+            Some("collect_card") => {
+                let fields = command["fields"].as_array().into_iter().flatten();
+                let ms = |key: &str| command[key].as_u64().map(|ms| ms as u32);
+                Action::CollectCard(CollectCard {
+                    fields: fields.filter_map(|field| field.as_str().map(str::to_owned)).collect(),
+                    first_ms: ms("first_ms"),
+                    between_ms: ms("between_ms"),
+                })
+            }
             _ => Action::Transfer(Transfer {
                 kind: text("kind"),
                 target: text("target"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
+use vg_domain::card::{CardCollect, CardField};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{CallId, ConversationId, PluginId, TenantId};
@@ -109,6 +110,10 @@ impl Listen for FakeListener {
         if self.shared.script.lock().unwrap().listener_is_stuck {
             return Err(input);
         }
+        if let HearingInput::Audio(pcm) = &input {
+            let peak = pcm.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
+            self.shared.heard_peaks.lock().unwrap().push(peak);
+        }
         let kind = match input {
             HearingInput::Audio(_) => "audio",
             HearingInput::SpeechStarted(_) => "speech-started",
@@ -207,7 +212,7 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits; it knows what parcels are about.
+    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits, "card" for one; it knows what parcels are about.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         self.0.questions.lock().unwrap().push(question.clone());
         let takes = self.0.script.lock().unwrap().agent_takes.unwrap_or(Duration::from_millis(300));
@@ -228,6 +233,10 @@ impl Agent for FakeAgent {
                 "number" => {
                     let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
                     Some(AgentCommand::Collect(Collect::new(19, Some('#'), first, between)))
+                }
+                "card" => {
+                    let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
+                    CardCollect::new(&CardField::ALL, first, between).map(AgentCommand::CollectCard)
                 }
                 _ => None,
             };

@@ -9,12 +9,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use vg_domain::call::{AgentCommand, Hint};
+use vg_domain::card::{CardCollect, CardField};
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{ConversationId, TurnId};
 use vg_domain::keypad::Collect;
 use vg_domain::pause::Expect;
 use vg_domain::transfer::{Transfer, TransferMode, TransferTarget};
-use voice_gateway::application::ports::{Agent, AgentError, AgentEvent, ConversationRequest, Question, Said};
+use voice_gateway::application::ports::{Agent, AgentError, AgentEvent, CardReport, ConversationRequest, Question, Said};
 
 /// See the module.
 pub(super) struct Answerer {
@@ -52,6 +53,11 @@ impl Agent for Answerer {
         self.told.lock().unwrap().extend(question.said);
         let guesses = if question.speculative { "guesses" } else { "hears" };
         self.log.note(format!("agent {guesses} {words}"));
+        if let Some(CardReport { outcome, kept, last_four }) = &question.card {
+            let [token, last_four] = [kept.as_ref().map(|kept| &kept.token), last_four.as_ref()];
+            let shown = [token, last_four].map(|told| told.map_or("-", |told| told.reveal().as_str()));
+            self.log.note(format!("agent is told card {outcome} {}", shown.join(" ")));
+        }
         let answer = self.answer_to(&words);
         Box::pin(async move {
             let Some(answer) = answer else {
@@ -136,6 +142,11 @@ fn command(wish: Wish) -> AgentCommand {
         Wish::Digits(max) => {
             let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
             AgentCommand::Collect(Collect::new(max, Some('#'), first, between))
+        }
+        Wish::Card(fields) => {
+            let fields: Vec<_> = fields.iter().map(|name| CardField::parse(name).expect("a field of a card")).collect();
+            let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
+            AgentCommand::CollectCard(CardCollect::new(&fields, first, between).expect("fields of a card"))
         }
     }
 }

@@ -4,6 +4,7 @@ use super::agent::Answerer;
 use super::listener::Listeners;
 use super::log::Log;
 use super::script::Scenario;
+use super::vault::Keeper;
 use super::voice::Voices;
 use crate::rig::{Parts, Rig};
 use futures_util::future::BoxFuture;
@@ -38,6 +39,7 @@ impl House {
             speaking: Arc::new(voices.clone()),
             agent: Arc::clone(&agent) as _,
             tenants: Arc::new(One(Arc::new(scenario.settings()))),
+            vault: scenario.vault.clone().map(|manner| Arc::new(Keeper { log: log.clone(), manner }) as _),
         };
         Self { rig: Rig::of(parts), listeners, voices, agent }
     }

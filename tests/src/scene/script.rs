@@ -39,6 +39,8 @@ pub(super) struct Scenario {
     pub(super) voice: BTreeMap<String, VoiceManner>,
     #[serde(default)]
     pub(super) agent: AgentManner,
+    /// None: nobody keeps cards.
+    pub(super) vault: Option<VaultManner>,
     pub(super) expect: Expect,
 }
 
@@ -237,6 +239,16 @@ pub(super) enum VoiceTrouble {
     HalfOpen,
 }
 
+/// How the vault keeps cards.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct VaultManner {
+    /// Milliseconds that it takes.
+    pub(super) takes: u64,
+    /// It keeps none.
+    pub(super) refuses: bool,
+}
+
 /// How the agent takes conversations.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -308,6 +320,8 @@ pub(super) enum Wish {
     Attended(String),
     /// Digits are wanted: at most so many, or up to `#`.
     Digits(u8),
+    /// A card is wanted: these fields.
+    Card(Vec<String>),
 }
 
 /// What is to have happened.

@@ -16,6 +16,7 @@ mod unanswered;
 mod speaking;
 mod overlap;
 mod keying;
+mod paying;
 mod consenting;
 mod handover;
 mod advising;
@@ -34,6 +35,7 @@ pub use speculating::Speculation;
 pub use timers::CallReason;
 pub use turn_end::{Stability, TurnEnd, WAIT_MAX};
 
+use crate::card::{CardCollect, CardDigits, CardKeyed};
 use crate::dialling::AnsweredBy;
 use crate::event::{Fact, Role};
 use crate::fallback::Intent;
@@ -48,6 +50,7 @@ use crate::recording::Consent;
 use crate::tenant::TenantSettings;
 use crate::transfer::{Handover, HandoverReason, Transfer};
 use adopted::Again;
+use keying::KEYED_AHEAD_MAX;
 use listening::HearingFalls;
 use speculating::{Guess, Held};
 use std::collections::VecDeque;
@@ -55,6 +58,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timers::Timers;
 use turn_end::{Ended, Finalizing};
+use zeroize::Zeroizing;
 
 /// What the agent wants besides speaking, carried out after its words were heard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,10 +73,12 @@ pub enum AgentCommand {
     Menu,
     /// Take digits; they come back as the words of the next turn.
     Collect(Collect),
+    /// Take a card by keys, for the vault; what became of it comes with the next turn.
+    CollectCard(CardCollect),
 }
 
 /// What to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug)]
 pub enum CallAction {
     /// Indicate ringing.
     Ring,
@@ -101,6 +107,15 @@ pub enum CallAction {
         turn: TurnId,
         /// What the caller said.
         text: MaskedText,
+    },
+    /// Have the vault keep what was keyed in of a card, where it was, and then ask the agent: it is told what became of it.
+    AskCard {
+        /// Which turn.
+        turn: TurnId,
+        /// What stands for it.
+        text: MaskedText,
+        /// What was keyed in. Nobody else has it.
+        card: CardKeyed,
     },
     /// Ask the agent before the turn is over. `Commit` follows where it ends with these words, else `CancelAsk`.
     Speculate {
@@ -291,7 +306,13 @@ pub struct Call {
     /// What the caller has said to being recorded.
     consent: Consent,
     /// Keys pressed over what is to be heard whole.
-    keyed_ahead: String,
+    keyed_ahead: Zeroizing<String>,
+    /// There is somebody who keeps cards.
+    has_vault: bool,
+    /// The agent was told last that there is nobody.
+    misses_vault: bool,
+    /// What was keyed in of a card so far. *Invariant:* only while one is asked for.
+    card: Option<CardDigits>,
     /// Lines that were ordered and wait for the caller's turn to begin.
     ordered: VecDeque<String>,
     /// The last utterances that the caller spoke over, until it is known how much of them was heard.
@@ -346,7 +367,10 @@ impl Call {
             insists: false,
             guess: None,
             speculations: 0,
-            keyed_ahead: String::new(),
+            keyed_ahead: Zeroizing::new(String::with_capacity(KEYED_AHEAD_MAX)),
+            has_vault: false,
+            misses_vault: false,
+            card: None,
             ended: None,
             silences: 0,
             hearing_falls: HearingFalls::default(),
@@ -496,6 +520,9 @@ impl Call {
         self.drop_guess();
         self.unpause();
         self.timers.clear();
+        if !phase.awaits_card() {
+            self.card = None;
+        }
         self.phase = phase;
     }
 

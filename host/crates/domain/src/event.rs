@@ -251,6 +251,8 @@ pub enum Role {
     Speaking,
     /// The mask of card data.
     Masking,
+    /// The vault that keeps cards.
+    Vault,
 }
 
 impl Role {
@@ -261,6 +263,7 @@ impl Role {
             Self::Thinking => "thinking",
             Self::Speaking => "speaking",
             Self::Masking => "masking",
+            Self::Vault => "vault",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a caller's keys are for: a menu, or digits that the agent asked for.
 
+use crate::card::CardAsk;
 use crate::pii::Pii;
 use crate::transfer::TransferTarget;
 use std::time::Duration;
@@ -98,6 +99,8 @@ pub enum Keypad {
         /// What was keyed in: may be anything, a card's number too.
         keyed: Pii<String>,
     },
+    /// A field of a card for the vault.
+    Card(CardAsk),
     /// The answer to whether the call may be recorded; words count as well.
     Consent,
 }

@@ -17,6 +17,7 @@ pub mod fallback;
 pub mod tenant;
 pub mod mask;
 pub mod transfer;
+pub mod card;
 pub mod keypad;
 pub mod recording;
 pub mod finish;

@@ -9,6 +9,7 @@ mod card;
 mod scan;
 
 use builtin::BuiltIn;
+pub(crate) use card::luhn;
 use card::{End, HELD};
 use scan::Langs;
 use std::hash::{Hash, Hasher};

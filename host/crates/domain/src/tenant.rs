@@ -125,6 +125,10 @@ impl TenantSettings {
             recording_deleted,
             fillers,
             use_keypad,
+            card_number,
+            card_expiry,
+            card_code,
+            card_invalid,
         } = &self.prompts;
         let of_recordings: &[&String] = match self.recording.policy {
             RecordingPolicy::Off => &[],
@@ -141,6 +145,10 @@ impl TenantSettings {
             transfer_failed,
             back_again,
             use_keypad,
+            card_number,
+            card_expiry,
+            card_code,
+            card_invalid,
         ];
         lines
             .into_iter()
@@ -353,6 +361,14 @@ pub struct Prompts {
     pub back_again: String,
     /// What the caller says cannot be masked, and is therefore heard by nobody.
     pub use_keypad: String,
+    /// Asks for a card's number by keys.
+    pub card_number: String,
+    /// Asks for its expiry date: month and year, two digits each.
+    pub card_expiry: String,
+    /// Asks for its security code.
+    pub card_code: String,
+    /// What was keyed in of a card cannot be right; the question follows again.
+    pub card_invalid: String,
     /// Said before anything else where calls are recorded and the caller is to know; empty where nothing is to be said.
     pub recording_notice: String,
     /// Asks for the caller's consent; empty where nobody is asked, and so nobody recorded.

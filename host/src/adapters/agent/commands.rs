@@ -1,10 +1,11 @@
 //! What an agent elsewhere wants besides speaking, as every protocol writes it. What comes is foreign: checked and bounded.
 
 use super::service::{Fault, Piece};
-use crate::application::ports::HandoverAdvice;
+use crate::application::ports::{CardReport, HandoverAdvice};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use vg_domain::call::{AgentCommand, Hint};
+use vg_domain::card::{CardCollect, CardField};
 use vg_domain::fallback::Intent;
 use vg_domain::language::is_tag;
 use vg_domain::pause::Expect;
@@ -16,6 +17,11 @@ const NAME_MAX: usize = 128;
 /// Characters of what a human is told.
 const SUMMARY_MAX: usize = 2_000;
 
+/// For the first key of a card's field, and for each one after it, where the agent says nothing.
+const CARD_WAITS: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(6));
+/// The shortest and the longest that it may say.
+const CARD_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+
 /// A command in JSON.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -23,6 +29,7 @@ pub(super) enum Command {
     HangUp,
     Human,
     Transfer { kind: String, target: String, mode: Option<String>, summary: Option<String> },
+    CollectCard { fields: Vec<String>, first_ms: Option<u32>, between_ms: Option<u32> },
 }
 
 impl Command {
@@ -33,8 +40,43 @@ impl Command {
             Self::Transfer { kind, target, mode, summary } => {
                 transfer(&kind, target, mode.as_deref(), summary).map(AgentCommand::Transfer)
             }
+            Self::CollectCard { fields, first_ms, between_ms } => {
+                card(&fields, first_ms, between_ms).map(AgentCommand::CollectCard)
+            }
         }
     }
+}
+
+/// What became of a card, as it is told to a service.
+#[derive(Serialize)]
+pub(super) struct CardTold<'a> {
+    pub(super) outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last4: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) brand: Option<&'a str>,
+}
+
+impl<'a> CardTold<'a> {
+    pub(super) fn of(report: &'a CardReport) -> Self {
+        let CardReport { outcome, kept, last_four } = report;
+        // The service asked for it, and is to work with it.
+        let token = kept.as_ref().map(|kept| kept.token.reveal().as_str());
+        let last4 = last_four.as_ref().map(|digits| digits.reveal().as_str());
+        Self { outcome, token, last4, brand: kept.as_ref().and_then(|kept| kept.brand.as_deref()) }
+    }
+}
+
+/// A card that is to be keyed in, from its parts.
+pub(super) fn card(fields: &[String], first_ms: Option<u32>, between_ms: Option<u32>) -> Result<CardCollect, Fault> {
+    let fields = fields.iter().map(|name| CardField::parse(name)).collect::<Option<Vec<_>>>().ok_or(Fault::Garbage)?;
+    let wait = |ms: Option<u32>, usual: Duration| {
+        ms.map_or(usual, |ms| Duration::from_millis(ms.into()).clamp(CARD_WAIT.0, CARD_WAIT.1))
+    };
+    let (first, between) = (wait(first_ms, CARD_WAITS.0), wait(between_ms, CARD_WAITS.1));
+    CardCollect::new(&fields, first, between).ok_or(Fault::Garbage)
 }
 
 /// A transfer as it is told to a service.
@@ -164,11 +206,30 @@ mod tests {
     }
 
     #[test]
+    fn a_card_is_asked_for_by_its_fields_and_with_times_that_anybody_can_keep() {
+        let seconds = Duration::from_secs;
+        let card = |json: &str| match parse(json) {
+            Ok(AgentCommand::CollectCard(collect)) => collect.parts(),
+            other => panic!("{json}: {other:?}"),
+        };
+        let usual = card(r#"{"action":"collect_card","fields":["number","expiry","code"]}"#);
+        assert_eq!(usual, (CardField::ALL.to_vec(), seconds(20), seconds(6)));
+        let own = card(r#"{"action":"collect_card","fields":["code"],"first_ms":9000,"between_ms":1}"#);
+        assert_eq!(own, (vec![CardField::Code], seconds(9), seconds(1)));
+        let long = card(r#"{"action":"collect_card","fields":["expiry","number"],"first_ms":4000000000}"#);
+        assert_eq!(long, (vec![CardField::Expiry, CardField::Number], seconds(120), seconds(6)));
+    }
+
+    #[test]
     fn a_command_that_makes_no_sense_is_refused_whole() {
         let long = format!(r#"{{"action":"transfer","kind":"queue","target":"{}"}}"#, "x".repeat(NAME_MAX + 1));
         for json in [
             r#"{"action":"dance"}"#,
             r#"{}"#,
+            r#"{"action":"collect_card"}"#,
+            r#"{"action":"collect_card","fields":[]}"#,
+            r#"{"action":"collect_card","fields":["number","pin"]}"#,
+            r#"{"action":"collect_card","fields":["code","code"]}"#,
             r#"{"action":"transfer","kind":"queue","target":""}"#,
             r#"{"action":"transfer","kind":"moon","target":"x"}"#,
             r#"{"action":"transfer","kind":"queue","target":"a\nb"}"#,

@@ -6,6 +6,7 @@ use crate::adapters::plugins::Plugins;
 use crate::adapters::recording::Recipient;
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::adapters::tenants::FolderTenants;
+use crate::adapters::vault;
 use crate::config::{Config, Faults};
 use crate::wiring::front::faulty_files;
 use crate::wiring::{emergency, host_config, refusals};
@@ -60,6 +61,9 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
         faults.extend(others);
     }
     if let Err(others) = agent::check(&config.agent) {
+        faults.extend(others);
+    }
+    if let Err(others) = vault::check(config.vault.as_ref()) {
         faults.extend(others);
     }
     for (at, error) in faulty_files(config) {

@@ -88,6 +88,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "error.mask_failed", when: "A mask fell; the built-in one goes on, or words are withheld.", members: &[CODE, PLUGIN] },
     Kind { name: "error.stt_failed", when: "A listener fell.", members: &[CODE, PLUGIN] },
     Kind { name: "error.tts_failed", when: "A voice fell.", members: &[CODE, PLUGIN] },
+    Kind { name: "error.vault_failed", when: "A card that was keyed in is not kept, or nobody was asked for one, for there is no vault.", members: &[CODE] },
     Kind { name: "llm.responded", when: "A turn got its answer.", members: &[TURN, flag("interrupted", "The caller spoke over it."), number("total_ms", "From the caller's last word to the answer's first sound.").or_none()] },
     Kind { name: "quality.path_silent", when: "The media path is silent, even after it was built anew.", members: &[CODE] },
     Kind { name: "quality.words_withheld", when: "The caller said something that could not be masked as the tenant wants it, and nobody was told.", members: &[TURN] },

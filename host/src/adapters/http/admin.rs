@@ -67,6 +67,10 @@ fn row(settings: &TenantSettings) -> Value {
             "back_again": prompts.back_again,
             "transfer_failed": prompts.transfer_failed,
             "use_keypad": prompts.use_keypad,
+            "card_number": prompts.card_number,
+            "card_expiry": prompts.card_expiry,
+            "card_code": prompts.card_code,
+            "card_invalid": prompts.card_invalid,
             "fillers": prompts.fillers,
         },
         "timing": {

@@ -69,6 +69,8 @@ struct Entry {
     job: Job,
     queued: bool,
     written_at: Option<Instant>,
+    /// From this number on it is written to the store that is there now.
+    anew: u64,
     lost: CancellationToken,
 }
 
@@ -195,7 +197,7 @@ impl Held {
             self.over.remove(job.call());
         } else if let Some(entry) = self.lock().calls.get_mut(job.call()) {
             // What was to be written anew meanwhile, to a store that has forgotten all of it, is still to be.
-            entry.job.begins &= entry.job.number != job.number;
+            entry.job.begins &= job.number < entry.anew;
             entry.written_at = Some(now);
         }
     }
@@ -242,12 +244,13 @@ impl Held {
 impl Entry {
     fn new(snapshot: &Arc<CallSnapshot>) -> Self {
         let job = Job { snapshot: Arc::clone(snapshot), number: 0, begins: true, offered: false };
-        Self { job, queued: false, written_at: None, lost: CancellationToken::new() }
+        Self { job, queued: false, written_at: None, anew: 0, lost: CancellationToken::new() }
     }
 
     fn write_anew(&mut self, call: &CallId, queue: &mut VecDeque<CallId>) {
         self.job.begins = true;
         self.job.number += 1;
+        self.anew = self.job.number;
         if !std::mem::replace(&mut self.queued, true) {
             queue.push_back(call.clone());
         }

@@ -69,7 +69,8 @@ impl CallTask {
         if let Some(states) = task.services.states.clone() {
             task.keeper = Keeper::claimed(states, snapshot);
         }
-        task.call = Call::adopt(&settings, Arc::clone(&task.parties), resume, gap, now()).masked_by(mask);
+        let call = Call::adopt(&settings, Arc::clone(&task.parties), resume, gap, now()).masked_by(mask);
+        task.call = call.with_vault(task.services.vault.is_some());
         recalled.iter().for_each(|(text, source)| task.call.recall(text, *source));
         // Whoever held it is told by that that it does not any more.
         task.keep();

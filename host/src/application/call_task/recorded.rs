@@ -152,7 +152,7 @@ impl CallTask {
 
     /// Keys may be a card's as well.
     pub(super) fn watch_keys(&mut self) {
-        let keys = self.call.collects_digits();
+        let keys = self.call.collects_digits() || self.keeps_card_secret();
         if std::mem::replace(&mut self.recorded.cover.keys, keys) != keys {
             self.cover_recording(PauseReason::Card);
             self.cover_sound(self.kept_sound.masking);

@@ -6,7 +6,19 @@ use crate::application::ports::Observation;
 use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::PluginId;
 
+/// Who had a part in the turn that the agent was asked last.
+#[derive(Default)]
+pub(super) struct Served {
+    pub(super) hearing: Option<PluginId>,
+    pub(super) speaking: Option<PluginId>,
+}
+
 impl CallTask {
+    /// Whoever listens now has heard the turn that is asked.
+    pub(super) fn turn_is_heard(&mut self) {
+        self.served = Served { hearing: Some(self.listener.plugin().clone()), speaking: None };
+    }
+
     /// Who heard what the agent was asked last.
     pub(super) fn heard_by(&self) -> PluginId {
         self.served.hearing.as_ref().unwrap_or_else(|| self.listener.plugin()).clone()
@@ -29,7 +41,7 @@ impl CallTask {
             Role::Hearing => Some(self.listener.plugin().clone()),
             Role::Speaking => Some(self.speaker.plugin().clone()),
             Role::Masking => self.masked_by.clone(),
-            Role::Thinking => None,
+            Role::Thinking | Role::Vault => None,
         }
     }
 }

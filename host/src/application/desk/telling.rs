@@ -78,6 +78,7 @@ pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
                 Role::Thinking => "error.llm_timeout",
                 Role::Speaking => "error.tts_failed",
                 Role::Masking => "error.mask_failed",
+                Role::Vault => "error.vault_failed",
             };
             let mut data = Data::from([("code", word(code))]);
             data.extend(plugin.as_ref().map(|plugin| ("plugin", word(plugin.as_str()))));

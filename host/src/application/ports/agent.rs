@@ -1,5 +1,6 @@
 //! Who thinks: the orchestrator, a language model, or the built-in agent.
 
+use super::CardReport;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -84,6 +85,8 @@ pub struct Question {
     pub within: Duration,
     /// The turn is not over: nobody hears the answer unless [`Agent::commit`] follows, so that nothing may be done yet that cannot be undone.
     pub speculative: bool,
+    /// What became of the card that the agent asked for, where the turn tells that.
+    pub card: Option<CardReport>,
 }
 
 /// A turn of a conversation that another gateway has led.

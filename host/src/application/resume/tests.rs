@@ -31,6 +31,7 @@ fn resume(place: Standing) -> Resume {
 
 fn places() -> Vec<Standing> {
     let collect = Collect::new(6, Some('#'), Duration::from_secs(6), Duration::from_secs(3));
+    let card = CardCollect::new(&CardField::ALL, Duration::from_secs(20), Duration::from_secs(6)).unwrap();
     let saying = |then| Standing::Saying { said: spoken("It is three."), answers: None, insists: true, then };
     vec![
         Standing::Listening { turn: TurnId(7), words: masked("I want".into()) },
@@ -51,6 +52,8 @@ fn places() -> Vec<Standing> {
         saying(Then::Keys(Keys::Menu(1))),
         saying(Then::Human),
         Standing::Keying(Keys::Digits(collect)),
+        Standing::Keying(Keys::Card(card)),
+        saying(Then::Keys(Keys::Card(card))),
     ]
 }
 

@@ -3,12 +3,13 @@
 use super::phase::{Floor, Reply, Turn, Utterance};
 use super::thinking::next_of;
 use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, SetUp, Verdict};
+use crate::card::CardCollect;
 use crate::dialling::AnsweredBy;
 use crate::event::Fact;
 use crate::fallback::Intent;
 use crate::finish::Judge;
 use crate::ids::{TurnId, UtteranceId};
-use crate::keypad::Collect;
+use crate::keypad::{Collect, Keypad};
 use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::parties::Parties;
@@ -147,6 +148,8 @@ pub enum Keys {
     Menu(u32),
     /// Digits for the agent.
     Digits(Collect),
+    /// A card for the vault, from its first field on.
+    Card(CardCollect),
     /// The answer to whether the call may be recorded.
     Consent,
 }
@@ -212,6 +215,10 @@ impl Call {
             Phase::Listening { turn } => Standing::Listening { turn: turn.id, words: turn.words.clone() },
             Phase::Keying { keypad } => Standing::Keying(Keys::of(keypad)),
             Phase::Thinking { turn, .. } => asked(turn, Spoken::default()),
+            // What was keyed in before is gone: all of it is asked for anew.
+            Phase::Speaking { reply: None, next: Next::Keypad(keypad @ Keypad::Card(_)), .. } => {
+                Standing::Keying(Keys::of(keypad))
+            }
             // What follows is the agent's to say once more, or all of the rest is.
             Phase::Speaking { utterance, reply: Some(reply), next } if reply.streaming || Then::of(next).is_none() => {
                 asked(&reply.turn, utterance.spoken_of(reply, now))
@@ -301,6 +308,7 @@ impl Call {
                 self.say_rest(now, [line, rest], said.before.followed_by(&heard), answers, insists, then.next());
             }
             Standing::Keying(Keys::Consent) => self.open(now),
+            Standing::Keying(Keys::Card(collect)) => self.ask_for_card(now, collect.begin(), Some(line)),
             Standing::Keying(keys) => self.say_line(now, line, Then::Keys(keys).next()),
         }
         Verdict::Taken
@@ -426,11 +434,12 @@ impl Utterance {
 }
 
 impl Keys {
-    fn of(keypad: &crate::keypad::Keypad) -> Self {
+    fn of(keypad: &Keypad) -> Self {
         match keypad {
-            crate::keypad::Keypad::Menu { again } => Self::Menu(*again),
-            crate::keypad::Keypad::Digits { collect, .. } => Self::Digits(*collect),
-            crate::keypad::Keypad::Consent => Self::Consent,
+            Keypad::Menu { again } => Self::Menu(*again),
+            Keypad::Digits { collect, .. } => Self::Digits(*collect),
+            Keypad::Card(ask) => Self::Card(ask.collect()),
+            Keypad::Consent => Self::Consent,
         }
     }
 }
@@ -457,8 +466,9 @@ impl Then {
             Self::Quit(cause) => Next::Quit(cause),
             Self::Greet => Next::Greet,
             Self::Menu => Next::Menu,
-            Self::Keys(Keys::Menu(again)) => Next::Keypad(crate::keypad::Keypad::Menu { again }),
-            Self::Keys(Keys::Consent) => Next::Keypad(crate::keypad::Keypad::Consent),
+            Self::Keys(Keys::Menu(again)) => Next::Keypad(Keypad::Menu { again }),
+            Self::Keys(Keys::Consent) => Next::Keypad(Keypad::Consent),
+            Self::Keys(Keys::Card(collect)) => Next::Keypad(Keypad::Card(collect.begin())),
             Self::Keys(Keys::Digits(collect)) => Next::Keypad(collect.begin()),
             Self::Human => Next::Human,
         }

@@ -81,7 +81,7 @@ impl Call {
         let means_something_else = match &self.phase {
             Phase::Keying { keypad } | Phase::Speaking { next: Next::Keypad(keypad), .. } => match keypad {
                 Keypad::Menu { .. } => self.settings.menu.as_ref().is_some_and(|menu| menu.action(key).is_some()),
-                Keypad::Digits { .. } | Keypad::Consent => true,
+                Keypad::Digits { .. } | Keypad::Card(_) | Keypad::Consent => true,
             },
             Phase::Greeting { .. } | Phase::Speaking { next: Next::Menu, .. } => {
                 self.settings.menu.as_ref().is_some_and(|menu| menu.action(key).is_some())
@@ -134,6 +134,7 @@ impl Call {
     /// Digits are keyed in that may be a secret.
     pub fn collects_digits(&self) -> bool {
         match &self.phase {
+            phase if phase.awaits_card() => true,
             Phase::Keying { keypad } => matches!(keypad, Keypad::Digits { .. }),
             // Who knows what is asked keys it in before it was asked to its end.
             Phase::Speaking { next: Next::Keypad(keypad), .. } => {

@@ -10,11 +10,12 @@ use crate::pii::Pii;
 use crate::recording::AnsweredWith;
 use crate::transfer::{HandoverReason, Transfer, TransferMode};
 use std::time::Instant;
+use zeroize::Zeroizing;
 
 /// What the world is told in place of digits that were keyed in.
 const KEYED: &str = "[digits]";
 /// Keys that are kept for when they are asked for: a card number and what ends it.
-const KEYED_AHEAD_MAX: usize = 20;
+pub(super) const KEYED_AHEAD_MAX: usize = 20;
 
 impl Call {
     pub(super) fn digit(&mut self, now: Instant, key: char) -> Verdict {
@@ -40,6 +41,8 @@ impl Call {
                 self.key_over_speech(now, key, menu);
             }
             Phase::Speaking { next, .. } => match next {
+                // Who ends what had its end already waits for the next question.
+                Next::Keypad(Keypad::Card(_)) if key == '#' => {}
                 Next::Keypad(keypad) => {
                     let keypad = keypad.clone();
                     self.key_over_speech(now, key, Some(keypad));
@@ -79,16 +82,27 @@ impl Call {
     }
 
     pub(super) fn begin_keying(&mut self, now: Instant, keypad: Keypad) {
+        if let Keypad::Card(ask) = keypad
+            && !self.opens_card(now, ask)
+        {
+            return;
+        }
         let wait = match (&keypad, &self.settings.menu) {
             (Keypad::Menu { .. }, Some(menu)) => menu.wait,
             (Keypad::Menu { .. }, None) => return self.listen(now),
             (Keypad::Digits { collect, .. }, _) => collect.first(),
+            (Keypad::Card(ask), _) => ask.first(),
             (Keypad::Consent, _) => self.settings.recording.wait,
         };
         self.enter(Phase::Keying { keypad });
         self.timers.arm(CallReason::KeyDeadline, now + wait);
-        for key in std::mem::take(&mut self.keyed_ahead).chars() {
-            self.key(now, key);
+        let ahead = std::mem::replace(&mut self.keyed_ahead, Zeroizing::new(String::with_capacity(KEYED_AHEAD_MAX)));
+        for key in ahead.chars() {
+            match self.phase {
+                // A card's next field is asked for, and known already.
+                Phase::Speaking { next: Next::Keypad(Keypad::Card(_)), .. } => _ = self.digit(now, key),
+                _ => self.key(now, key),
+            }
         }
     }
 
@@ -136,6 +150,10 @@ impl Call {
                 }
             }
             Keypad::Consent => self.key_of_consent(now, key),
+            Keypad::Card(ask) => {
+                let ask = *ask;
+                self.key_of_card(now, ask, key);
+            }
             Keypad::Digits { collect, keyed } => match collect.take(keyed, key) {
                 Keyed::More(wait) => {
                     let collect = *collect;
@@ -184,6 +202,10 @@ impl Call {
                 self.offer_again(now, again);
             }
             Keypad::Consent => self.consent_is(now, false, AnsweredWith::Nothing),
+            Keypad::Card(ask) => {
+                let ask = *ask;
+                self.card_deadline(now, ask);
+            }
             Keypad::Digits { keyed, .. } if keyed.reveal().is_empty() => {
                 self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
             }

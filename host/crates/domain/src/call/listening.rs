@@ -9,6 +9,7 @@ use crate::mask::MaskedText;
 use crate::outcome::EndCause;
 use crate::turn::{Moment, Timeline};
 use std::time::{Duration, Instant};
+use zeroize::Zeroize;
 
 /// Nobody speaks for longer without a pause; noise does.
 pub(super) const TURN_MAX: Duration = Duration::from_secs(60);
@@ -42,7 +43,7 @@ impl Call {
         if self.deaf {
             return self.open_menu(now);
         }
-        self.keyed_ahead.clear();
+        self.keyed_ahead.zeroize();
         self.last_turn = TurnId(self.last_turn.0 + 1);
         let floor = if self.caller_speaks { Floor::Speech } else { Floor::Quiet };
         self.enter(Phase::Listening { turn: Turn::new(self.last_turn, floor) });
@@ -89,6 +90,7 @@ impl Call {
                 self.timers.clear();
                 self.timers.arm(CallReason::EndOfTurn, now + TURN_MAX);
             }
+            Phase::Thinking { turn, .. } if turn.is_card => {}
             // The caller had only paused.
             Phase::Thinking { turn, .. } => {
                 let turn = turn.clone();
@@ -108,6 +110,7 @@ impl Call {
         match &mut self.phase {
             Phase::Offered | Phase::Dialing { .. } | Phase::Ended(_) => return Verdict::Refused,
             Phase::Answering { step: SetUp::Quiet } => self.machine_speaks(Some(last_voiced)),
+            Phase::Thinking { turn, .. } if turn.is_card => self.drop_words_beside(now),
             Phase::Answering { .. } | Phase::Thinking { .. } | Phase::Handover { .. } | Phase::Ending { .. } => {}
             Phase::Listening { turn } => {
                 if turn.floor != Floor::Closed {
@@ -125,13 +128,18 @@ impl Call {
             }
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
                 self.go_on_after_voice();
-                if self.caller_speaks && !self.deaf {
-                    self.drop_words_so_far(now);
-                }
+                self.drop_words_beside(now);
             }
         }
         self.caller_speaks = false;
         Verdict::Taken
+    }
+
+    /// What was said beside the gateway, or keys, is for nobody.
+    fn drop_words_beside(&mut self, now: Instant) {
+        if self.caller_speaks && !self.deaf {
+            self.drop_words_so_far(now);
+        }
     }
 
     pub(super) fn partial(&mut self, now: Instant, text: &MaskedText, stability: Option<Stability>) -> Verdict {

@@ -52,7 +52,7 @@ impl Call {
         self.mask.leaves_open()
     }
 
-    fn begin_masking(&mut self) {
+    pub(super) fn begin_masking(&mut self) {
         if !std::mem::replace(&mut self.is_masking, true) {
             self.push(CallAction::MaskingBegins);
         }

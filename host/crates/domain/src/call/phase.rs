@@ -100,6 +100,24 @@ impl Phase {
         }
     }
 
+    /// A field of a card is asked for, or keyed in.
+    pub(super) fn awaits_card(&self) -> bool {
+        match self {
+            Self::Keying { keypad } | Self::Speaking { next: Next::Keypad(keypad), .. } => matches!(keypad, Keypad::Card(_)),
+            Self::Offered
+            | Self::Dialing { .. }
+            | Self::Answering { .. }
+            | Self::Greeting { .. }
+            | Self::Listening { .. }
+            | Self::Thinking { .. }
+            | Self::Speaking { .. }
+            | Self::Advising { .. }
+            | Self::Handover { .. }
+            | Self::Ending { .. }
+            | Self::Ended(_) => false,
+        }
+    }
+
     /// What is being said, if anything.
     pub(super) fn utterance_mut(&mut self) -> Option<&mut Utterance> {
         match self {
@@ -221,6 +239,8 @@ pub struct Turn {
     pub(super) went_on_after: Option<MaskedText>,
     /// What the world is told in place of the words, where they are keys.
     pub(super) instead: Option<MaskedText>,
+    /// It tells what became of a card. That is told once: the caller's voice beside it does not take it up again.
+    pub(super) is_card: bool,
 }
 
 impl Turn {
@@ -238,6 +258,7 @@ impl Turn {
             is_filled: false,
             went_on_after: None,
             instead: None,
+            is_card: false,
         }
     }
 
@@ -392,7 +413,10 @@ impl Next {
         match self {
             Self::Listen | Self::HangUp(_) | Self::Greet | Self::Menu | Self::Keypad(Keypad::Menu { .. }) => true,
             // Who is asked for keys speaks beside them.
-            Self::Keypad(Keypad::Digits { .. } | Keypad::Consent) | Self::Quit(_) | Self::Human | Self::Transfer(_) => false,
+            Self::Keypad(Keypad::Digits { .. } | Keypad::Card(_) | Keypad::Consent)
+            | Self::Quit(_)
+            | Self::Human
+            | Self::Transfer(_) => false,
         }
     }
 }

@@ -29,6 +29,10 @@ impl Call {
             // Perhaps nobody has heard a word of it.
             Phase::Greeting { .. } => self.greet(now),
             Phase::Speaking { next: Next::Greet | Next::Keypad(Keypad::Consent), .. } => self.open(now),
+            Phase::Speaking { reply: None, next: Next::Keypad(Keypad::Card(ask)), .. } => {
+                let ask = *ask;
+                self.ask_for_card(now, ask, None);
+            }
             Phase::Listening { .. } => self.listen(now),
             Phase::Speaking { reply, .. } => {
                 if let Some(turn) = reply.as_ref().filter(|reply| reply.streaming).map(|reply| reply.turn.id) {

@@ -17,6 +17,7 @@ mod language;
 mod length;
 mod masking;
 mod overlap;
+mod paying;
 mod owed;
 mod pauses;
 mod stories;
@@ -53,6 +54,10 @@ fn settings() -> TenantSettings {
             transfer_failed: "Nobody is free.".into(),
             back_again: "I am back.".into(),
             use_keypad: "Use your keypad.".into(),
+            card_number: "Your card's number?".into(),
+            card_expiry: "Its expiry date?".into(),
+            card_code: "Its code?".into(),
+            card_invalid: "That is not right.".into(),
             recording_notice: "This call is recorded.".into(),
             recording_question: "May we record?".into(),
             recording_deleted: "Nothing is kept.".into(),
@@ -232,6 +237,7 @@ impl Desk {
 fn line(action: &CallAction) -> String {
     match action {
         CallAction::Ask { turn, text } => format!("ask {turn}: {}", text.as_str()),
+        CallAction::AskCard { turn, text, card } => format!("ask card {turn}: {}, {}", text.as_str(), card.code()),
         CallAction::CancelAsk { turn } => format!("cancel ask {turn}"),
         CallAction::Say { utterance, text } => format!("say {utterance}: {}", text.as_str()),
         CallAction::EndUtterance { utterance } => format!("end utterance {utterance}"),

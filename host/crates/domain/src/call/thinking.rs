@@ -2,8 +2,10 @@
 
 use super::phase::{Reply, Turn, Utterance};
 use super::{AgentCommand, Call, CallAction, CallReason, Next, Phase, Verdict};
+use crate::card::CardKeyed;
 use crate::event::Fact;
 use crate::ids::TurnId;
+use crate::keypad::Keypad;
 use crate::outcome::EndCause;
 use crate::speech::ClauseSplitter;
 use crate::turn::Moment;
@@ -16,7 +18,13 @@ const EMPTY_ANSWER: &str = "empty_answer";
 
 impl Call {
     /// Asks the agent what the caller said in `turn`.
-    pub(super) fn ask(&mut self, now: Instant, mut turn: Turn) {
+    pub(super) fn ask(&mut self, now: Instant, turn: Turn) {
+        self.ask_with(now, turn, None);
+    }
+
+    /// The same; `card`: what became of one, where the turn tells that.
+    pub(super) fn ask_with(&mut self, now: Instant, mut turn: Turn, card: Option<CardKeyed>) {
+        self.misses_vault = matches!(card, Some(CardKeyed::NoVault));
         self.patience = Duration::ZERO;
         self.hear_all();
         turn.timeline.note(Moment::Worded, now);
@@ -37,7 +45,10 @@ impl Call {
         let held = self.take_guess(&turn);
         if held.is_none() {
             self.drop_guess();
-            self.push(CallAction::Ask { turn: turn.id, text: words });
+            self.push(match card {
+                Some(card) => CallAction::AskCard { turn: turn.id, text: words, card },
+                None => CallAction::Ask { turn: turn.id, text: words },
+            });
         }
         let id = turn.id;
         let (asked_at, filler) = self.take_wait(turn.id).unwrap_or((now, None));
@@ -97,6 +108,10 @@ impl Call {
                 }
                 match (clauses.is_empty(), command) {
                     (true, None) => return self.agent_fell(now, turn, EMPTY_ANSWER),
+                    (true, Some(AgentCommand::CollectCard(collect))) => {
+                        self.hush_filler();
+                        self.ask_for_card(now, collect.begin(), None);
+                    }
                     (true, Some(command)) => {
                         self.hush_filler();
                         let next = next_of(Some(command));
@@ -198,5 +213,6 @@ pub(super) fn next_of(command: Option<AgentCommand>) -> Next {
         Some(AgentCommand::Transfer(wish)) => Next::Transfer(Box::new(wish)),
         Some(AgentCommand::Menu) => Next::Menu,
         Some(AgentCommand::Collect(collect)) => Next::Keypad(collect.begin()),
+        Some(AgentCommand::CollectCard(collect)) => Next::Keypad(Keypad::Card(collect.begin())),
     }
 }

@@ -240,7 +240,7 @@ fn card_at(atoms: &[Atom], start: usize, whole: bool) -> Option<usize> {
 }
 
 /// The check digit of ISO/IEC 7812-1, annex B.
-fn luhn(digits: &[u8]) -> bool {
+pub(crate) fn luhn(digits: &[u8]) -> bool {
     let weighted = |(index, &digit): (usize, &u8)| match (index % 2, digit) {
         (0, digit) => u32::from(digit),
         (_, digit @ 0..=4) => 2 * u32::from(digit),

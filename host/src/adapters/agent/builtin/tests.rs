@@ -93,6 +93,7 @@ fn question(conversation: &ConversationId, words: &str) -> Question {
         said: Vec::new(),
         within: Duration::from_secs(10),
         speculative: false,
+        card: None,
     }
 }
 

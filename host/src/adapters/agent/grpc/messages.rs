@@ -1,7 +1,7 @@
 //! The messages of `proto/agent.proto`, by hand: two dozen fields are no reason for a code generator in every build. The reference service of the
 //! tests is generated from the file, so that the two cannot drift apart.
 
-use crate::adapters::agent::commands::{self, Hints, Place};
+use crate::adapters::agent::commands::{self, CardTold, Hints, Place};
 use crate::adapters::agent::service::{Fault, Piece};
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Said};
 use prost::{Message, Oneof};
@@ -66,6 +66,28 @@ pub(super) struct Turn {
     heard: Vec<Heard>,
     #[prost(bool, tag = "5")]
     speculative: bool,
+    #[prost(message, optional, tag = "6")]
+    card: Option<Card>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Card {
+    #[prost(string, tag = "1")]
+    outcome: String,
+    #[prost(string, tag = "2")]
+    token: String,
+    #[prost(string, tag = "3")]
+    last4: String,
+    #[prost(string, tag = "4")]
+    brand: String,
+}
+
+impl Card {
+    fn of(told: CardTold<'_>) -> Self {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let CardTold { outcome, token, last4, brand } = told;
+        Self { outcome: outcome.to_owned(), token: text(token), last4: text(last4), brand: text(brand) }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -100,6 +122,7 @@ impl Turn {
             text: question.text.as_str().to_owned(),
             heard: question.said.iter().map(Heard::of).collect(),
             speculative: question.speculative,
+            card: question.card.as_ref().map(CardTold::of).map(Card::of),
         }
     }
 }
@@ -156,7 +179,7 @@ struct Done {
 
 #[derive(Clone, PartialEq, Message)]
 struct Command {
-    #[prost(oneof = "Action", tags = "1, 2, 3")]
+    #[prost(oneof = "Action", tags = "1, 2, 3, 4")]
     action: Option<Action>,
 }
 
@@ -168,6 +191,18 @@ enum Action {
     Human(Empty),
     #[prost(message, tag = "3")]
     Transfer(Transfer),
+    #[prost(message, tag = "4")]
+    CollectCard(CollectCard),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct CollectCard {
+    #[prost(string, repeated, tag = "1")]
+    fields: Vec<String>,
+    #[prost(uint32, optional, tag = "2")]
+    first_ms: Option<u32>,
+    #[prost(uint32, optional, tag = "3")]
+    between_ms: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
@@ -211,6 +246,9 @@ impl Command {
             Action::Human(Empty {}) => Ok(AgentCommand::Human),
             Action::Transfer(Transfer { kind, target, mode, summary }) => {
                 commands::transfer(&kind, target, Some(&mode), Some(summary)).map(AgentCommand::Transfer)
+            }
+            Action::CollectCard(CollectCard { fields, first_ms, between_ms }) => {
+                commands::card(&fields, first_ms, between_ms).map(AgentCommand::CollectCard)
             }
         }
     }

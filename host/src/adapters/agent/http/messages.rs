@@ -1,6 +1,6 @@
 //! The JSON of `docs/agent.md`. What comes from outside is bounded here and becomes a type that cannot be wrong.
 
-use crate::adapters::agent::commands::{self, Command, Hints, Place};
+use crate::adapters::agent::commands::{self, CardTold, Command, Hints, Place};
 use crate::adapters::agent::service::{Fault, Piece};
 use crate::adapters::agent::web::Reader;
 use crate::application::ports::{AgentProfile, ConversationRequest, HandoverAdvice, HandoverRequest, Question, Said};
@@ -59,6 +59,8 @@ pub(super) struct Turn<'a> {
     heard: Vec<HeardLine<'a>>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     speculative: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<CardTold<'a>>,
 }
 
 /// The question whose answer is no longer wanted: one of the same turn with other words stands.
@@ -89,7 +91,8 @@ struct HeardLine<'a> {
 impl<'a> Turn<'a> {
     pub(super) fn of(question: &'a Question) -> Self {
         let heard = question.said.iter().map(HeardLine::of).collect();
-        Self { turn_id: question.turn.0, text: question.text.as_str(), heard, speculative: question.speculative }
+        let card = question.card.as_ref().map(CardTold::of);
+        Self { turn_id: question.turn.0, text: question.text.as_str(), heard, speculative: question.speculative, card }
     }
 }
 

@@ -109,6 +109,7 @@ mod tests {
             said,
             within: Duration::ZERO,
             speculative: false,
+            card: None,
         }
     }
 

@@ -93,6 +93,7 @@ fn question() -> Question {
         said: Vec::new(),
         within: WITHIN,
         speculative: false,
+        card: None,
     }
 }
 

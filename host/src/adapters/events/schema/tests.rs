@@ -63,6 +63,7 @@ fn facts() -> Vec<Fact> {
         fell(Role::Thinking, Some(plugin.clone())),
         fell(Role::Speaking, Some(plugin.clone())),
         fell(Role::Masking, Some(plugin.clone())),
+        fell(Role::Vault, None),
         Fact::Withheld { turn },
         shadowed(None, None),
         shadowed(Some(-3), Some(kept.clone())),

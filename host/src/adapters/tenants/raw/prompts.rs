@@ -21,6 +21,10 @@ pub(super) struct RawPrompts {
     transfer_failed: Option<String>,
     back_again: Option<String>,
     use_keypad: Option<String>,
+    card_number: Option<String>,
+    card_expiry: Option<String>,
+    card_code: Option<String>,
+    card_invalid: Option<String>,
     recording_notice: Option<String>,
     recording_question: Option<String>,
     recording_deleted: Option<String>,
@@ -49,12 +53,19 @@ impl RawPrompts {
         let still_there = usual.map_or(not_understood.as_str(), |usual| usual.still_there);
         let notice = usual.map_or("", |usual| usual.time_is_nearly_up);
         let use_keypad = usual.map_or(not_understood.as_str(), |usual| usual.use_keypad);
+        let use_keypad = self.use_keypad.unwrap_or_else(|| use_keypad.to_owned());
+        let card =
+            |written: Option<String>, usual: Option<&str>| written.unwrap_or_else(|| usual.unwrap_or(&use_keypad).to_owned());
         let transfer_failed = usual.map_or(agent_unavailable.as_str(), |usual| usual.transfer_failed);
         Some(Prompts {
             still_there: self.still_there.unwrap_or_else(|| still_there.to_owned()),
             time_is_nearly_up: self.time_is_nearly_up.unwrap_or_else(|| notice.to_owned()),
             back_again: self.back_again.unwrap_or_else(|| usual.map_or("", |usual| usual.back_again).to_owned()),
-            use_keypad: self.use_keypad.unwrap_or_else(|| use_keypad.to_owned()),
+            card_number: card(self.card_number, usual.map(|usual| usual.card_number)),
+            card_expiry: card(self.card_expiry, usual.map(|usual| usual.card_expiry)),
+            card_code: card(self.card_code, usual.map(|usual| usual.card_code)),
+            card_invalid: card(self.card_invalid, usual.map(|usual| usual.card_invalid)),
+            use_keypad,
             transfer_failed: self.transfer_failed.unwrap_or_else(|| transfer_failed.to_owned()),
             recording_deleted: self.recording_deleted.unwrap_or_else(|| recording_deleted.to_owned()),
             recording_notice,
@@ -113,6 +124,10 @@ struct Usual {
     transfer_failed: &'static str,
     back_again: &'static str,
     use_keypad: &'static str,
+    card_number: &'static str,
+    card_expiry: &'static str,
+    card_code: &'static str,
+    card_invalid: &'static str,
     recording_notice: &'static str,
     recording_question: &'static str,
     recording_deleted: &'static str,
@@ -128,6 +143,10 @@ const ENGLISH: Usual = Usual {
     transfer_failed: "Sorry, nobody can be reached right now.",
     back_again: "Sorry, I was gone for a moment.",
     use_keypad: "For your safety I cannot take that by voice. Please use the keys of your phone.",
+    card_number: "Please key in the number of your card, and then press the hash key.",
+    card_expiry: "Now key in the expiry date: two digits for the month, and two for the year.",
+    card_code: "Now key in the security code of your card, and then press the hash key.",
+    card_invalid: "That does not seem to be right.",
     recording_notice: "This call is recorded. If you do not want that, say: stop recording, or press the star key.",
     recording_question: "May we record this call? To agree, say yes or press one. If you do not want that, say no or press the star key.",
     recording_deleted: "The recording was stopped and deleted.",
@@ -143,6 +162,10 @@ const PORTUGUESE: Usual = Usual {
     transfer_failed: "Desculpe, ninguém está disponível agora.",
     back_again: "Desculpe, a ligação falhou por um momento.",
     use_keypad: "Para sua segurança, não posso receber isso por voz. Por favor, use as teclas do telefone.",
+    card_number: "Por favor, tecle o número do seu cartão e depois a tecla jogo da velha.",
+    card_expiry: "Agora tecle a validade: dois dígitos do mês e dois do ano.",
+    card_code: "Agora tecle o código de segurança do cartão e depois a tecla jogo da velha.",
+    card_invalid: "Isso não parece estar certo.",
     recording_notice: "Esta ligação está sendo gravada. Se não quiser, diga: pare de gravar, ou tecle asterisco.",
     recording_question: "Podemos gravar esta ligação? Se concordar, diga sim ou tecle um. Se não quiser, diga não ou tecle asterisco.",
     recording_deleted: "A gravação foi interrompida e apagada.",
@@ -158,6 +181,10 @@ const SPANISH: Usual = Usual {
     transfer_failed: "Perdone, no hay nadie disponible en este momento.",
     back_again: "Perdone, la llamada se ha cortado un momento.",
     use_keypad: "Por su seguridad no puedo tomar eso por voz. Use las teclas de su teléfono, por favor.",
+    card_number: "Marque el número de su tarjeta y después la tecla almohadilla, por favor.",
+    card_expiry: "Ahora marque la fecha de vencimiento: dos dígitos del mes y dos del año.",
+    card_code: "Ahora marque el código de seguridad de la tarjeta y después la tecla almohadilla.",
+    card_invalid: "Eso no parece correcto.",
     recording_notice: "Esta llamada se está grabando. Si no lo desea, diga: deje de grabar, o pulse asterisco.",
     recording_question: "¿Podemos grabar esta llamada? Si está de acuerdo, diga sí o pulse uno. Si no lo desea, diga no o pulse asterisco.",
     recording_deleted: "La grabación se ha detenido y borrado.",
@@ -226,6 +253,10 @@ mod tests {
                 transfer_failed,
                 back_again,
                 use_keypad,
+                card_number,
+                card_expiry,
+                card_code,
+                card_invalid,
                 recording_notice,
                 recording_question,
                 recording_deleted,
@@ -241,9 +272,13 @@ mod tests {
                 transfer_failed,
                 back_again,
                 use_keypad,
+                card_number,
+                card_expiry,
+                card_code,
+                card_invalid,
             ];
             let lines: BTreeSet<String> = lines.into_iter().chain(of_recordings).chain(fillers).collect();
-            assert_eq!((lines.len(), faults), (14, 0), "{language}: {lines:?}");
+            assert_eq!((lines.len(), faults), (18, 0), "{language}: {lines:?}");
         }
         assert_eq!(resolve("fi-FI", "").1, 3, "in another language they are needed");
         assert_eq!(resolve("en-US", "farewell = ' '").1, 1, "a line of nothing is none");

@@ -78,6 +78,9 @@ struct Walk {
     /// Said of an answer by a gateway that has died.
     said_before: MaskedText,
     adoptions: u64,
+    has_vault: bool,
+    /// What became of cards that were asked for.
+    cards: BTreeSet<&'static str>,
 }
 
 fn somebody_is_tried_next() -> TenantSettings {
@@ -134,7 +137,8 @@ impl Walk {
         }
         let inbound = Parties::inbound(Pii::new("caller".into()), Pii::new("dialled".into()));
         let direction = if dials { Direction::Outbound } else { Direction::Inbound };
-        let call = Call::new(Arc::new(settings.clone()), Arc::new(Parties { direction, ..inbound }));
+        let has_vault = !seed.is_multiple_of(4);
+        let call = Call::new(Arc::new(settings.clone()), Arc::new(Parties { direction, ..inbound })).with_vault(has_vault);
         let now = world.now;
         world.begin();
         if dials {
@@ -163,6 +167,8 @@ impl Walk {
             fate: (seed.is_multiple_of(3)).then(|| Dice::new(!seed)),
             said_before: MaskedText::default(),
             adoptions: 0,
+            has_vault,
+            cards: BTreeSet::new(),
         }
     }
 
@@ -352,8 +358,11 @@ impl Walk {
     }
 
     fn look_at(&mut self, action: &CallAction) {
+        if let CallAction::AskCard { card, .. } = action {
+            self.cards.insert(card.code());
+        }
         match action {
-            CallAction::Ask { turn, .. } => {
+            CallAction::Ask { turn, .. } | CallAction::AskCard { turn, .. } => {
                 assert!(!self.drained, "asks although the gateway is draining");
                 self.asked.insert(*turn);
                 self.asked_at = self.world.now;
@@ -447,6 +456,7 @@ impl Walk {
             // The answer was taken back, for the caller goes on.
             self.unanswered.remove(&turn.id());
         }
+        assert!(self.call.card.is_none() || self.call.awaits_card(), "a card is kept");
         if matches!(self.call.phase(), Phase::Answering { step: SetUp::Adopting }) {
             return;
         }
@@ -516,12 +526,13 @@ impl Walk {
 }
 
 /// Walks through one call; where something did not hold, once more to show its last steps.
-fn walk(seed: u64) -> (u64, u64, Silences) {
+fn walk(seed: u64) -> (u64, u64, Silences, BTreeSet<&'static str>) {
     let mut walk = Walk::new(seed, false);
     let walked = catch_unwind(AssertUnwindSafe(|| walk.walk()));
     match walked {
         Ok(steps) => {
-            (steps, walk.adoptions, walk.longest.into_iter().map(|(reason, longest)| (reason, (longest, seed))).collect())
+            let longest = walk.longest.into_iter().map(|(reason, longest)| (reason, (longest, seed))).collect();
+            (steps, walk.adoptions, longest, walk.cards)
         }
         Err(broken) => {
             show(seed, SHOWN);
@@ -554,9 +565,10 @@ fn whatever_fails_around_a_call_it_stays_polite_and_ends() {
     }
     let wanted = if wish("VG_TEST_SIZE").as_deref() == Some("full") { STEPS_FULL } else { STEPS_CI };
     let (mut steps, mut seed, mut adoptions) = (0, 0, 0);
-    let mut longest = Silences::new();
+    let (mut longest, mut cards) = (Silences::new(), BTreeSet::new());
     while steps < wanted {
-        let (walked, adopted, silences) = walk(seed);
+        let (walked, adopted, silences, seen) = walk(seed);
+        cards.extend(seen);
         for (reason, silence) in silences {
             let known = longest.entry(reason).or_default();
             *known = silence.max(*known);
@@ -573,5 +585,8 @@ fn whatever_fails_around_a_call_it_stays_polite_and_ends() {
         .filter(|reason| !longest.contains_key(reason))
         .collect();
     assert!(adoptions > wanted / 1_000, "the walk is too short: {adoptions} times another gateway went on");
+    // Three wrong tries in a row are rare.
+    cards.remove("invalid");
+    assert_eq!(cards.len(), 4, "the walk is too short: of cards only {cards:?}");
     assert!(unseen.is_empty(), "the walk is too short: never waited for {unseen:?}");
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::adapters::tenants;
-use crate::application::ports::Reach;
+use crate::application::ports::{CardReport, Kept, Reach};
 use std::sync::Arc;
 use std::time::Duration;
 use vg_domain::call::{AgentCommand, Hint};
@@ -59,6 +59,7 @@ fn a_turn_tells_what_the_caller_heard() {
         ],
         within: Duration::from_secs(1),
         speculative: false,
+        card: None,
     };
     assert_eq!(
         serde_json::to_value(Turn::of(&question)).unwrap(),
@@ -69,6 +70,26 @@ fn a_turn_tells_what_the_caller_heard() {
             ],
         })
     );
+}
+
+#[test]
+fn a_turn_tells_what_became_of_a_card() {
+    let question = |card: CardReport| Question {
+        call: CallId::new("call-1"),
+        conversation: ConversationId::new("c"),
+        turn: TurnId(2),
+        text: Mask::new().mask_agent("[card]"),
+        said: Vec::new(),
+        within: Duration::from_secs(1),
+        speculative: false,
+        card: Some(card),
+    };
+    let told = |card: CardReport| serde_json::to_value(Turn::of(&question(card))).unwrap()["card"].clone();
+    assert_eq!(told(CardReport::only("cancelled")), serde_json::json!({"outcome": "cancelled"}));
+    let kept = Kept { token: Pii::new("tok-1".into()), brand: Some("visa".into()) };
+    let given = CardReport { outcome: "given", kept: Some(kept), last_four: Some(Pii::new("1111".into())) };
+    assert_eq!(format!("{:?}", question(given.clone()).card), "Some(given)", "a token is not printed");
+    assert_eq!(told(given), serde_json::json!({"outcome": "given", "token": "tok-1", "last4": "1111", "brand": "visa"}));
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Walk {
         let was_on_its_way = matches!(self.call.phase, Phase::Answering { .. });
         self.unanswered.retain(|asked| says && (was_on_its_way || Some(*asked) == turn));
         let (tenant, parties) = (Arc::clone(&self.call.tenant), Arc::clone(&self.call.parties));
-        self.call = Call::adopt(&tenant, parties, resume, gap, now);
+        self.call = Call::adopt(&tenant, parties, resume, gap, now).with_vault(self.has_vault);
         self.adoptions += 1;
         self.carry_out(false);
         self.check();

@@ -161,7 +161,8 @@ impl World {
             Soon::SoundOver { voice } => self.sound_over(voice)?,
             Soon::CallerTurns => self.caller_turns()?,
             Soon::CallerKeys => {
-                self.within(200, 20_000, Soon::CallerKeys);
+                let longest = if call.awaits_card() { 2_500 } else { 20_000 };
+                self.within(200, longest, Soon::CallerKeys);
                 let key = *self.dice.pick(&['0', '1', '2', '3', '7', '*', '#']);
                 let there = self.leg || matches!(call.phase(), Phase::Answering { .. } | Phase::Handover { .. });
                 (there && !self.ends).then_some(CallInput::Digit(key))?

@@ -20,7 +20,9 @@ impl World {
             }
             CallAction::GiveUpHearing => self.stop_listening(),
             CallAction::FinalizeHearing => self.finalize(),
-            CallAction::Ask { turn, .. } | CallAction::Speculate { turn, .. } => self.answer(*turn),
+            CallAction::Ask { turn, .. } | CallAction::AskCard { turn, .. } | CallAction::Speculate { turn, .. } => {
+                self.answer(*turn)
+            }
             CallAction::CancelAsk { .. } => self.asked += 1,
             CallAction::Say { utterance, text } => self.say(*utterance, text.as_str().chars().count() as u64),
             CallAction::EndUtterance { utterance } => self.end(*utterance),
@@ -141,6 +143,7 @@ impl World {
             1 => Some(AgentCommand::Human),
             2 => Some(AgentCommand::Menu),
             3 => Some(AgentCommand::Collect(keying::four())),
+            5 => Some(AgentCommand::CollectCard(paying::some_card(self.one_in(2)))),
             4 => Some(AgentCommand::Transfer(Transfer { mode, ..handover::to_queue("sales", summary) })),
             _ => None,
         }
