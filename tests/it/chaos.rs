@@ -18,9 +18,10 @@ const PAUSE: Duration = Duration::from_millis(5_500);
 const CYCLE: Duration = Duration::from_millis(9_500);
 /// How long each trouble of Redis lasts: more than until a lease has lapsed.
 const TROUBLE: Duration = Duration::from_millis(2_500);
-/// What a caller may notice of a gateway that dies, where one that was not optimised takes fifty calls at once: the goal is half of it, and is printed. One
-/// voice of fifty may come later still.
+/// What a caller may notice of a gateway that dies, where one that was not optimised takes fifty calls at once: the goal is half of it, and is printed.
 const NOTICED_MS: u32 = 4_000;
+/// So long until somebody speaks again who was speaking: fifty voices begin at the same moment. The goal is a quarter of it, and is printed.
+const SPOKEN_MS: u32 = 8_000;
 /// What hardly anybody notices.
 const HARDLY_MS: u32 = 200;
 /// So much later an answer may come on a machine that has other things to do.
@@ -206,8 +207,7 @@ async fn fifty_calls_outlive_their_gateways_and_whatever_becomes_of_redis() {
     for (name, blows) in [("frozen", &[frozen][..]), ("killed", &killed[..])] {
         let (gaps, silences) = report(name, blows, &diaries);
         assert!(gaps.max <= NOTICED_MS + stall_ms, "{name}: {gaps}\n{logs}");
-        assert!(silences.p95 <= NOTICED_MS + stall_ms, "{name}: {silences}\n{logs}");
-        assert!(silences.max <= 2 * NOTICED_MS + stall_ms, "{name}: {silences}\n{logs}");
+        assert!(silences.max <= SPOKEN_MS + stall_ms, "{name}: {silences}\n{logs}");
     }
     // Whatever becomes of Redis, packets come and answers are as quick as ever.
     let during = |diary: &Diary| {
