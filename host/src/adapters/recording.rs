@@ -17,7 +17,7 @@ mod sweeper;
 mod tests;
 mod writer;
 
-pub use forget::{Part, erase, parts_of};
+pub use forget::{Part, forget, parts_of};
 use repair::Leftovers;
 pub use repair::{Repaired, repair};
 pub use sealing::{Recipient, RecipientError};

@@ -190,7 +190,7 @@ impl Found {
         if let Some(dir) = &config.recording.dir {
             let recorded: BTreeSet<&CallId> = self.parts.iter().map(|part| &part.call).collect();
             for call in recorded {
-                recording::erase(dir, &self.tenant, call).with_context(|| format!("cannot erase recordings of {call}"))?;
+                recording::forget(dir, &self.tenant, call).with_context(|| format!("cannot erase recordings of {call}"))?;
             }
         }
         match config.events.dir.as_deref().map(|dir| spool::erase(dir, &self.tenant, &self.calls)) {

@@ -12,8 +12,11 @@ use vg_domain::ids::{CallId, TenantId};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Deletes every part of a call that is here and whole, or that a dead gateway left. How many there were.
-pub(super) fn forget(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result<u32> {
+/// Deletes every part of a call that is here and whole, or that a dead gateway left. How many there were. Blocks on the disk.
+///
+/// # Errors
+/// Where one cannot be deleted.
+pub fn forget(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result<u32> {
     if !folder::is_name(tenant.as_str()) {
         return Ok(0);
     }
@@ -59,14 +62,6 @@ pub fn parts_of(dir: &Path, tenant: &TenantId) -> io::Result<Vec<Part>> {
         }
     };
     Ok(notes(&dir.join(tenant.as_str()), |_| true)?.into_iter().map(part).collect())
-}
-
-/// Deletes every part of a call that is whole; how many there were. Blocks on the disk.
-///
-/// # Errors
-/// Where one cannot be deleted.
-pub fn erase(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result<u32> {
-    forget(dir, tenant, call)
 }
 
 /// A part that was kept long enough, and is deleted.

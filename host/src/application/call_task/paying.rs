@@ -4,7 +4,6 @@ use super::CallTask;
 use crate::application::clock::now;
 use crate::application::ports::{AudioChunk, VaultError};
 use crate::application::thinking::CardQuestion;
-use std::sync::Arc;
 use std::time::Duration;
 use vg_domain::card::CardKeyed;
 use vg_domain::event::{Fact, Role};
@@ -22,7 +21,7 @@ impl CallTask {
             self.card_not_kept(card.code());
         }
         let (tenant, vault) = (self.settings.tenant.clone(), self.services.vault.clone());
-        self.thinker.ask_card(CardQuestion { turn, text, card, tenant }, vault.as_ref().map(Arc::clone));
+        self.thinker.ask_card(CardQuestion { turn, text, card, tenant }, vault);
     }
 
     pub(super) fn on_card(&mut self, kept: Result<(), VaultError>) {
