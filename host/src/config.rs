@@ -7,7 +7,9 @@ mod agent;
 mod asterisk;
 mod http;
 mod kafka;
+mod media;
 pub(crate) mod pci;
+mod plain;
 mod privacy;
 mod raw;
 mod secret;
@@ -20,7 +22,9 @@ mod vault;
 pub use agent::{Agent, ChatAgent, RemoteAgent};
 pub use http::{Api, Http, Tls, Tokens};
 pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
+pub use media::{Media, OnSilentPath, RtpCodec, Sockets, is_trusted};
 pub use pci::Pci;
+pub use plain::Plain;
 pub use privacy::Privacy;
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
@@ -31,9 +35,8 @@ pub use tenants::{Line, TenantManager, TenantMap};
 pub use vault::Vault;
 
 use raw::RawConfig;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vg_domain::ids::TenantId;
@@ -83,58 +86,6 @@ pub struct Config {
     pub limits: Limits,
     /// How it stops.
     pub drain: Drain,
-}
-
-/// `[media]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Media {
-    /// Where RTP is received. Port 0: any free one.
-    pub bind: SocketAddr,
-    /// The address that Asterisk is told to send to; none: the address of `bind`.
-    pub advertise: Option<IpAddr>,
-    /// What is spoken with Asterisk over RTP.
-    pub codec: RtpCodec,
-    /// Threads that carry sound. The first one listens at `bind`, each other two ports above.
-    pub shards: NonZeroUsize,
-    /// Whether calls share a thread's socket.
-    pub sockets: Sockets,
-    /// The ports of calls that have sockets of their own; none: any free ones.
-    pub ports: Option<RangeInclusive<u16>>,
-    /// What is sent to Asterisk while there is nothing to say. Trunks, and firewalls on the way to them, take a line without packets for a dead one.
-    pub silence: Silence,
-    /// A call whose packets stand still for so long is counted; none: never.
-    pub inactivity: Option<Duration>,
-    /// What becomes of a call whose media path stays silent after it was built anew.
-    pub on_silent_path: OnSilentPath,
-}
-
-/// What becomes of a call without sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnSilentPath {
-    /// It goes on.
-    GoOn,
-    /// It ends.
-    End,
-}
-
-/// Sockets of calls. With a shared one few ports need to be open; one for each call gets through networks that change a sender's port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sockets {
-    /// One for each thread.
-    Shared,
-    /// One for each call.
-    PerCall,
-}
-
-/// What can be spoken with Asterisk in both directions: it takes back static RTP payload types only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RtpCodec {
-    /// G.711 mu-law.
-    Ulaw,
-    /// G.711 A-law.
-    Alaw,
-    /// G.722: 16 kHz, where callers have it, too.
-    G722,
 }
 
 /// One `[[asterisk]]`
@@ -405,6 +356,7 @@ impl Config {
                 silence: Silence::Comfort,
                 inactivity: Some(Duration::from_secs(10)),
                 on_silent_path: OnSilentPath::GoOn,
+                trusted: Vec::new(),
             },
             asterisk: Vec::new(),
             agent: Agent::Builtin,

@@ -123,7 +123,8 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let listeners = [Arc::clone(&desk) as _].into_iter().chain(kept).chain([Arc::clone(&sinks) as _]).chain(listeners).collect();
     let facts: Arc<dyn Facts> = Arc::new(Everyone(listeners));
     let recordings = recordings(&config, &facts).await?;
-    let notices = Arc::new(NoticeBoard::new(uuid::Uuid::now_v7().simple().to_string()));
+    let notices = NoticeBoard::new(uuid::Uuid::now_v7().simple().to_string()).written_to(spool.clone());
+    let notices = Arc::new(notices);
     let states = states::states(&config, Arc::clone(&notices) as _)?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,

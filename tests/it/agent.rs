@@ -15,6 +15,7 @@ use vg_domain::card::{CardCollect, CardField};
 use vg_domain::event::Fact;
 use vg_domain::fallback::Intent;
 use vg_domain::ids::{ConversationId, TurnId};
+use vg_domain::keypad::Collect;
 use vg_domain::mask::Mask;
 use vg_domain::outcome::EndCause;
 use vg_domain::pause::Expect;
@@ -94,6 +95,8 @@ async fn every_protocol_carries_a_whole_conversation() {
         }
 
         let seconds = Duration::from_secs;
+        let digits = AgentCommand::Collect(Collect::new(6, Some('#'), seconds(20), seconds(6)));
+        assert_eq!(client.ask(question(&conversation, 13, "number")).await.end, AgentEvent::Done(Some(digits)), "{way}");
         let card = CardCollect::new(&CardField::ALL, seconds(9), seconds(6)).map(AgentCommand::CollectCard);
         assert_eq!(client.ask(question(&conversation, 10, "card")).await.end, AgentEvent::Done(card), "{way}");
         let kept = Some(Kept { token: Pii::new("tok-1".to_owned()), brand: None });
@@ -134,7 +137,7 @@ async fn every_protocol_carries_a_whole_conversation() {
         let advice = HandoverAdvice {
             target: Some(TransferTarget::Queue("sales".to_owned())),
             mode: TransferMode::Attended,
-            summary: Some("Spoke 12 times.".to_owned()),
+            summary: Some("Spoke 13 times.".to_owned()),
         };
         assert_eq!(client.agent.hand_over(handover).await, Ok(advice), "{way}");
 

@@ -74,6 +74,9 @@ async fn all_go(fleet: Fleet, calls: usize) -> Vec<Diary> {
 /// went on with another gateway.
 fn are_told(told: &Ledger, moves_of_each: &[usize]) {
     told.is_whole().unwrap();
+    for kind in ["state.lost", "state.back"] {
+        assert!(told.notices.iter().any(|told| told == kind), "nobody has told of {kind}");
+    }
     let mut moves_of_each = moves_of_each.to_vec();
     moves_of_each.sort_unstable();
     let mut adoptions = told.count("call.adopted");

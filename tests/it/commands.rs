@@ -104,6 +104,14 @@ fn doctor_fails_only_where_something_would_not_work() {
     let said = text(&fine.stdout);
     assert!(fine.status.success() && said.contains("stt-local") && said.contains("0 faults"), "{said}");
 
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut without_vault = gateway(folder.path(), &["doctor"]);
+    without_vault.env("VG__VAULT__URL", format!("https://{closed}/v1/cards")).env("VG__AGENT__KIND", "http");
+    let bad = without_vault.env("VG__AGENT__URL", "http://192.0.2.7").output().unwrap();
+    let said = text(&bad.stdout);
+    assert!(said.contains("Connection refused") && said.contains("agent.url") && said.contains("unencrypted"), "{said}");
+    assert!(said.contains("1 fault"), "{said}");
+
     let mut without_plugins = gateway(folder.path(), &["doctor", "--asterisk"]);
     let bad = without_plugins.env("VG__PLUGINS__DIR", folder.path()).output().unwrap();
     let said = text(&bad.stdout);

@@ -13,7 +13,7 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::house::{House, plugins_dir, recording};
-use vg_tests::lab::{Asterisk, Redis, SipCaller};
+use vg_tests::lab::{Asterisk, Connections, Proxy, Redis, SipCaller};
 use vg_tests::program;
 
 const SOON: Duration = Duration::from_secs(8);
@@ -45,6 +45,13 @@ impl Scene {
         )
     }
 
+    /// The same of one to which Asterisk connects, once for each call.
+    fn accepting(&self, instance: &str) -> String {
+        let dialling = self.config(instance, "vg-test").replace("user = \"gateway\"", "user = \"asterisk\"\nmode = \"accept\"");
+        let url = format!("url = \"http://127.0.0.1:{}\"\n", self.asterisk.http_port());
+        dialling.replace(&url, "").replace("env:ARI", "env:SHOWN")
+    }
+
     /// One of this process, whose facts are heard.
     async fn survivor(&self) -> House {
         let house = House::with_environment(&self.config("b", "vg-b"), secrets()).await.unwrap();
@@ -74,7 +81,7 @@ impl Scene {
 }
 
 fn secrets() -> Vec<(String, String)> {
-    vec![("ARI".to_owned(), "gateway-lab".to_owned())]
+    [("ARI", "gateway-lab"), ("SHOWN", "asterisk-lab")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
 }
 
 /// A gateway as a process of its own.
@@ -248,6 +255,32 @@ async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
     };
     tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
     asks(&mut caller).await;
+    scene.ends_well(second, caller).await;
+}
+
+/// What stands before both gateways leads to the one that lives, as a balancer does.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_which_goes_on() {
+    let scene = Scene::new().await;
+    let first = Gateway::start(&scene.accepting("a"), "vg_state_up").await;
+    let mut second = House::with_environment(&scene.accepting("b"), secrets()).await.unwrap();
+    let balancer = Proxy::to(first.http.port()).await.unwrap();
+    scene.asterisk.dials_ari_at(balancer.local_addr(), "vg-test", Connections::PerCall).await.unwrap();
+    tokio::time::sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
+    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+    is_told_all(&mut caller).await;
+    asks(&mut caller).await;
+    is_told_all(&mut caller).await;
+
+    first.signal("-KILL");
+    balancer.lead_to(second.http().port());
+    let died = Instant::now();
+    let silent = adopted(&mut second).await;
+    println!("taken over {:?} after the death; silent for {silent:?} as it was told", died.elapsed());
+    asks(&mut caller).await;
+    assert_eq!(turn_about_the_time(&mut second).await, 2);
+    assert_eq!(scene.agent.brain.seen().opened.len(), 1, "one conversation");
     scene.ends_well(second, caller).await;
 }
 

@@ -9,7 +9,7 @@ use vg_domain::card::{CardDigits, CardField};
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, TenantId, TurnId};
 use vg_domain::recording::{PauseReason, RecordingFact};
-use vg_tests::rig::{Caller, RECORDED, Rig};
+use vg_tests::rig::{Caller, RECORDED, Rig, SAYING};
 use vg_tests::vault::{VaultDouble, VaultTrouble};
 use voice_gateway::adapters::vault::HttpVault;
 use voice_gateway::application::ports::{
@@ -131,6 +131,41 @@ async fn whoever_listens_hears_silence_from_the_question_until_the_vault_has_the
     tokio::time::sleep(Duration::from_millis(400)).await;
     sound(&mut caller).await;
     assert_eq!(rig.heard_peaks().last(), Some(&9_000), "the conversation goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_card_that_is_said_where_that_is_allowed_is_heard_by_the_listener_and_told_to_the_vault_alone() {
+    let rig = Rig::start(1);
+    let mut caller = asked_for_card(&rig, TenantHint::Named(TenantId::new(SAYING))).await;
+    for (words, whole) in
+        [("it is four one one one 1111 1111 1111", true), ("one two three zero", true), ("seven three seven", false)]
+    {
+        sound(&mut caller).await;
+        assert_eq!(rig.heard_peaks().last(), Some(&9_000), "who is to understand it hears it");
+        ask_nothing(&mut caller, words).await;
+        if whole && !words.ends_with("zero") {
+            caller.hear_some().await;
+            sound(&mut caller).await;
+            assert_eq!(rig.heard_peaks().last(), Some(&0), "over the next question a key of the field before may come");
+        }
+        if whole {
+            caller.listen().await;
+        }
+    }
+    let question = told(&rig).await;
+    assert_eq!((question.card.unwrap().outcome, question.text.as_str()), ("given", "[card]"));
+    assert_eq!(rig.cards(), [[NUMBER, "1230", "737"].map(|field| Some(field.to_owned()))]);
+    let everything = format!("{:?}{:?}{:?}", rig.published(), rig.questions(), rig.observations());
+    for said in ["1111", "four one", "two three", "seven"] {
+        assert!(!everything.contains(said), "{said}: {everything}");
+    }
+}
+
+/// The caller says it, in words that are no question.
+async fn ask_nothing(caller: &mut Caller, words: &str) {
+    caller.say(words).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood(words).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Card numbers are said and typed on every way into a gateway, and then looked for in everything that it wrote, told or sent: it must not have any.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+#[path = "taint/memory.rs"]
+mod memory;
 #[path = "taint/search.rs"]
 mod search;
 #[path = "taint/vendors.rs"]
@@ -290,6 +292,7 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     }
     let metrics = gateway.get("/metrics", "guarded").await.unwrap();
     told.add("metrics", metrics.clone());
+    report_memory(&gateway).await;
     gateway.end().await;
     drop(store);
     while readers.join_next().await.is_some() {}
@@ -338,6 +341,30 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     let log = gateway.read("log");
     assert!(!log.contains("code is 737"));
     assert!(log.contains("the engine reported heard_[digits]"), "the fault that repeats a number is not in the log\n{log}");
+}
+
+/// What of the cards is in the gateway's memory after the calls.
+async fn report_memory(gateway: &Gateway) {
+    let over = async {
+        while !gateway.get("/metrics", "guarded").await.unwrap().contains("\nvg_calls_live 0\n") {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, over).await.expect("calls do not end");
+    let process = gateway.process.id();
+    let known = match memory::search(process, "guarded") {
+        Ok(known) => known.values().sum::<usize>(),
+        Err(error) => return println!("the gateway's memory was not looked at: {error}"),
+    };
+    assert!(known > 0, "its tenants' names are there for sure");
+    for pan in SAID {
+        let grouped = format!("{} {} {} {}", &pan[..4], &pan[4..8], &pan[8..12], &pan[12..]);
+        for text in [pan, &grouped] {
+            let found = memory::search(process, text).unwrap();
+            let places: Vec<String> = found.iter().map(|(before, count)| format!("{count} behind {before:?}")).collect();
+            println!("memory after the calls: {text}: {} ({})", found.values().sum::<usize>(), places.join("; "));
+        }
+    }
 }
 
 /// Keyed in for the vault, and nowhere said.

@@ -10,7 +10,7 @@ use vg_domain::outcome::EndCause;
 use vg_domain::speech::Extent;
 use vg_domain::turn::TurnRecord;
 use vg_domain::usage::Usage;
-use vg_tests::rig::{CONFIRMED, Caller, LADDER, LIMITED, Order, Rig};
+use vg_tests::rig::{CONFIRMED, Caller, GUARDED, LADDER, LIMITED, Order, Rig};
 use voice_gateway::application::desk::{Desk, Value};
 use voice_gateway::application::ports::{
     AudioChunk, CallState, Epoch, Facts, LegEvent, Observation, Reach, Subject, TelephonyEvent, TenantHint,
@@ -40,6 +40,17 @@ async fn nothing_left(rig: &Rig) {
     tokio::time::timeout(Duration::from_secs(60), empty).await.expect("a call is still held");
     let leaked = rig.observations().into_iter().find(|o| matches!(o, Observation::CallLeaked(_)));
     assert_eq!(leaked, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_masked_strictly_wants_a_path_that_nobody_listens_at_before_it_has_any() {
+    let rig = Rig::start(2);
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(GUARDED))).await;
+    caller.listen().await;
+    assert_eq!(caller.acts()[..3], ["require-trusted-path", "ring", "connect-media"]);
+    let mut other = rig.call().await;
+    other.listen().await;
+    assert!(!other.acts().contains(&"require-trusted-path".to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

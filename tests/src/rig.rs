@@ -8,7 +8,9 @@ mod line;
 mod tenants;
 mod vault;
 
-pub use tenants::{ASKED, CONFIRMED, CROWDED, HESITANT, LADDER, LIMITED, RECORDED, SHADOWED, outbound, settings};
+pub use tenants::{
+    ASKED, CONFIRMED, CROWDED, GUARDED, HESITANT, LADDER, LIMITED, RECORDED, SAYING, SHADOWED, outbound, settings,
+};
 pub use vault::GivenCard;
 
 use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, FakeStates, Observations, Published};

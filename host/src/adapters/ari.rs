@@ -10,6 +10,7 @@ mod dial;
 mod http;
 mod link;
 mod listen;
+mod listing;
 mod originate;
 mod person;
 mod probe;
@@ -37,7 +38,9 @@ use accept::Arrival;
 use calls::{Built, Calls};
 use http::{DialFault, Dialled, HttpWire};
 use hyper::header::HeaderValue;
+use ipnet::IpNet;
 use link::Link;
+use listing::Listing;
 use rest::{Rest, RestCounters, Wire, basic_authorization};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -69,6 +72,8 @@ pub struct AriConfig {
     pub inactivity: Option<Duration>,
     /// Deadline of each request.
     pub deadline: Duration,
+    /// Networks that the sound of calls may go to unencrypted which ask for trusted ones, beside this machine.
+    pub trusted: Arc<[IpNet]>,
     /// Name of this gateway among those that may take each other's callers; none where there are no such.
     pub shared: Option<String>,
 }
@@ -305,6 +310,8 @@ struct Core {
     incoming: mpsc::Sender<IncomingCall>,
     /// Other gateways may take callers.
     shared: bool,
+    listed_bridges: Listing<wire::Bridge>,
+    listed_channels: Listing<wire::Channel>,
     /// What a call left when its task died without a release.
     abandon: mpsc::Sender<Built>,
     /// This application's socket is connected.
@@ -355,7 +362,23 @@ impl Core {
         let rest = Rest::new(wire, ami.clone(), config.deadline, Arc::clone(&counters.requests));
         let (scope, calls) = (Scope::of(&config), Calls::new(&config.app));
         let (up, shared) = (AtomicBool::new(false), config.shared.is_some());
-        (Self { config, scope, rest, ami, calls, shard, incoming, shared, abandon, up, counters }, abandoned)
+        let (listed_bridges, listed_channels) = (Listing::default(), Listing::default());
+        let core = Self {
+            config,
+            scope,
+            rest,
+            ami,
+            calls,
+            shard,
+            incoming,
+            shared,
+            listed_bridges,
+            listed_channels,
+            abandon,
+            up,
+            counters,
+        };
+        (core, abandoned)
     }
 
     /// How long Asterisk takes to answer.

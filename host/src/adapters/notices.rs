@@ -1,8 +1,11 @@
-//! What befell this gateway as a whole: the newest notices are kept for its operator, who reads them by `GET /v1/admin/events`.
+//! What befell this gateway as a whole: the newest notices are kept for its operator, who reads them by `GET /v1/admin/events`, and all of them go where
+//! events go.
 
+use super::events::spool::Spool;
+use crate::application::desk::{Data, Value};
 use crate::application::ports::{Notice, Notices};
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 /// Notices that are kept. Full: the oldest goes.
@@ -19,9 +22,20 @@ pub struct Noted {
     pub notice: Notice,
 }
 
+impl Noted {
+    /// What its event says.
+    pub fn data(&self) -> Data {
+        Data::from([match self.notice {
+            Notice::StateLost { code } => ("code", Value::Text(code.into())),
+            Notice::StateBack { away } => ("away_ms", Value::Number(u64::try_from(away.as_millis()).unwrap_or(u64::MAX))),
+        }])
+    }
+}
+
 /// See the module.
 pub struct NoticeBoard {
     run: String,
+    spool: Option<Arc<Spool>>,
     inner: Mutex<Inner>,
 }
 
@@ -34,7 +48,14 @@ struct Inner {
 impl NoticeBoard {
     /// `run`: a name that no other run of any gateway has.
     pub fn new(run: impl Into<String>) -> Self {
-        Self { run: run.into(), inner: Mutex::default() }
+        Self { run: run.into(), spool: None, inner: Mutex::default() }
+    }
+
+    /// The same, which writes them down among the events of calls.
+    #[must_use]
+    pub fn written_to(mut self, spool: Option<Arc<Spool>>) -> Self {
+        self.spool = spool;
+        self
     }
 
     /// Whose notices these are.
@@ -62,6 +83,10 @@ impl Notices for NoticeBoard {
             inner.kept.pop_front();
         }
         inner.kept.push_back(noted);
+        // Under the lock, so that they stand there in their order.
+        if let Some(spool) = &self.spool {
+            spool.note(&self.run, &noted);
+        }
     }
 }
 

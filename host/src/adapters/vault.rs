@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use rustls::ClientConfig;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -21,6 +21,8 @@ use zeroize::Zeroizing;
 pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
 /// A connection that is not made in this time is not made.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+/// A vault that only has to answer does so in this time.
+const REACH_WITHIN: Duration = Duration::from_secs(5);
 /// Idle connections are kept for so long.
 const IDLE_FOR: Duration = Duration::from_secs(60);
 /// Bytes of an answer.
@@ -88,6 +90,15 @@ impl HttpVault {
         Ok(Self { client, url: config.url.clone() })
     }
 
+    /// Whether somebody answers there whose certificate is trusted. No card is sent, and what the answer is does not matter.
+    ///
+    /// # Errors
+    /// Why nobody does, in words.
+    pub async fn reach(&self) -> Result<(), String> {
+        let asked = self.client.request(Method::OPTIONS, self.url.clone()).timeout(REACH_WITHIN).send().await;
+        asked.map(drop).map_err(|error| innermost(&error))
+    }
+
     async fn exchange(self, request: VaultRequest) -> Result<Kept, VaultError> {
         let key = format!("{}-{}", request.call, request.turn);
         let body = body(&request)?;
@@ -139,6 +150,10 @@ fn tls(config: &config::Vault) -> Result<ClientConfig, Faults> {
         (None, _) => trust::trusting(None).map_err(|error| Faults::one("vault.ca", error)),
     };
     trusted.map(|tls| (*tls).clone())
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 fn body(request: &VaultRequest) -> Result<Bytes, VaultError> {

@@ -19,7 +19,7 @@ use super::hearing::Listener;
 use super::keeping::Keeper;
 use super::kept_sound::KeptSound;
 use super::line::{Act, Done, Line};
-use super::masking::mask;
+use super::masking::{Masked, mask};
 use super::orders::Ordered;
 use super::path::{OnSilentPath, PathTest};
 use super::ports::{
@@ -139,10 +139,14 @@ impl CallTask {
     /// A call of a tenant whose settings are known.
     pub fn new(services: Services, leg: CallLeg, settings: Arc<TenantSettings>, orders: mpsc::Receiver<Ordered>) -> Self {
         let rate_hz = 16_000;
-        let (mask, masked_by) = mask(services.masks.as_ref(), &settings);
-        let CallLeg { call, parties, names, telephony, events, watcher } = leg;
+        let Masked { mask, by: masked_by, mode } = mask(services.masks.as_ref(), &settings);
+        let CallLeg { call, parties, names, mut telephony, events, watcher } = leg;
         let tenant = settings.tenant.clone();
-        let kept_sound = KeptSound::new(services.states.as_ref(), settings.pci.mode == Some(Mode::Strict));
+        let strict = mode == Mode::Strict;
+        if strict {
+            telephony.require_trusted_path();
+        }
+        let kept_sound = KeptSound::new(services.states.as_ref(), strict);
         let keeper = Keeper::new(services.states.clone(), &call, &tenant, &parties, names, Epoch::FIRST);
         let hearing = HearingRequest {
             call: call.clone(),
@@ -448,15 +452,7 @@ impl CallTask {
 
     async fn on_leg(&mut self, event: Option<LegEvent>) {
         match event {
-            Some(LegEvent::Audio(chunk)) => {
-                let chunk = self.without_card(chunk);
-                self.shadow(|shadow| shadow.audio(&chunk.pcm));
-                self.keep_sound(&chunk.pcm);
-                let dropped_ms = self.listener.audio(chunk);
-                if dropped_ms > 0 {
-                    self.services.observe.observe(&Observation::AudioDropped { ms: dropped_ms });
-                }
-            }
+            Some(LegEvent::Audio(chunk)) => self.hear(chunk),
             Some(LegEvent::SpeechStarted { at, position_ms }) => {
                 self.listener.speech_started(position_ms);
                 self.voice_of_recording(Some(at));

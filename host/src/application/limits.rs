@@ -53,7 +53,7 @@ pub const INCOMING_CALLS: usize = 64;
 pub const OUTGOING_CALLS: usize = 64;
 
 /// Calls of other gateways that are being taken over at the same time; as many may wait for their task. Full: they are taken one after the other.
-pub const ADOPTIONS: usize = 32;
+pub const ADOPTIONS: usize = 256;
 
 /// Nobody is rung longer, whatever the order says.
 pub const RING_MAX: Duration = Duration::from_secs(120);

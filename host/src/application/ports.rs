@@ -109,6 +109,8 @@ pub enum TelephonyEvent {
 pub trait Telephony: Send {
     /// Indicates ringing.
     fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>>;
+    /// From now on sound goes where nobody but the operator can listen in, or not at all: `UntrustedPath`. Before anything else.
+    fn require_trusted_path(&mut self) {}
     /// Builds bridge and media leg, in the order of a set-up: returns when sound can flow both ways.
     fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>>;
     /// Builds the media leg anew, in a call that has one; the old one ends. Where it fails, the old one stays.
@@ -182,6 +184,9 @@ pub enum TelephonyError {
         /// The act.
         act: &'static str,
     },
+    /// Sound would go unencrypted to where others may listen, and this call's must not.
+    #[error("sound would go unencrypted to where it must not")]
+    UntrustedPath,
 }
 
 impl TelephonyError {
@@ -193,6 +198,7 @@ impl TelephonyError {
             Self::Refused { .. } => "refused",
             Self::Unreachable => "unreachable",
             Self::Unsupported { .. } => "unsupported",
+            Self::UntrustedPath => "untrusted_path",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `[[asterisk]]`, from how it is written to what it means.
 
+use super::plain::{host_of, is_here};
 use super::raw::RawAsterisk;
 use super::{AmiAccess, AmiLogin, AmiTransport, Asterisk, AsteriskMode, Config, Faults, secret};
 use std::path::PathBuf;
@@ -75,7 +76,7 @@ fn ami(
     user: Option<String>,
     password: Option<String>,
     login: Option<&str>,
-    transport: Option<AmiTransport>,
+    transport: Option<Option<AmiTransport>>,
 ) -> Option<AmiAccess> {
     let user = told.needed("ami_user", user);
     let password = told.needed("ami_password", password);
@@ -89,15 +90,24 @@ fn ami(
     if port.is_none_or(|port| port == 0) {
         return told.add("ami", "expected HOST:PORT, for example 127.0.0.1:5038");
     }
+    let transport = match transport {
+        Some(None) if !is_here(host_of(&address)) => {
+            told.add("ami_transport", "is needed, tls or plain: the manager interface is on another machine")
+        }
+        Some(transport) => Some(transport.unwrap_or(AmiTransport::Plain)),
+        None => None,
+    };
     Some(AmiAccess { address, user: user?, password: password?, login: login?, transport: transport? })
 }
 
-fn ami_transport(told: &mut Told<'_>, transport: Option<&str>, ca: Option<PathBuf>) -> Option<AmiTransport> {
+/// Some and none where it is not said.
+fn ami_transport(told: &mut Told<'_>, transport: Option<&str>, ca: Option<PathBuf>) -> Option<Option<AmiTransport>> {
     let ca = ca.filter(|file| !file.as_os_str().is_empty());
-    match (transport.unwrap_or("plain"), ca) {
-        ("tls", ca) => Some(AmiTransport::Tls { ca }),
-        ("plain", None) => Some(AmiTransport::Plain),
-        ("plain", Some(_)) => told.add("ami_ca", "is of no use: the manager interface is not dialled by tls"),
+    match (transport, ca) {
+        (Some("tls"), ca) => Some(Some(AmiTransport::Tls { ca })),
+        (Some("plain"), None) => Some(Some(AmiTransport::Plain)),
+        (None, None) => Some(None),
+        (Some("plain") | None, Some(_)) => told.add("ami_ca", "is of no use: the manager interface is not dialled by tls"),
         _ => told.add("ami_transport", "expected plain or tls"),
     }
 }

@@ -1,9 +1,9 @@
 //! `[kafka]`: where events go.
 
+use super::plain::{host_of, is_here};
 use super::raw::{number, set};
 use super::{Faults, secret};
 use serde::Deserialize;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use vg_domain::pii::Pii;
@@ -104,6 +104,7 @@ impl RawKafka {
         set(&mut mechanism, "kafka.mechanism", self.mechanism.as_deref(), mechanism_named, faults);
         set(&mut compression, "kafka.compression", self.compression.as_deref(), compression_named, faults);
         let ca = self.ca.filter(|file| !file.as_os_str().is_empty());
+        let is_chosen = self.transport.is_some() || ca.is_some();
         let transport = match (self.transport.as_deref(), ca) {
             (None | Some("plain"), None) => KafkaTransport::Plain,
             (None | Some("plain"), Some(_)) => {
@@ -143,8 +144,13 @@ impl RawKafka {
                 None
             }
         };
-        if login.is_some() && transport == KafkaTransport::Plain && !brokers.iter().all(|broker| is_here(broker)) {
-            faults.add("kafka.password", "goes by kafka.transport = tls only, or to this machine");
+        if transport == KafkaTransport::Plain && !brokers.iter().all(|broker| is_here(host_of(broker))) {
+            if login.is_some() {
+                faults.add("kafka.password", "goes by kafka.transport = tls only, or to this machine");
+            }
+            if !is_chosen && brokers.iter().all(|broker| host(broker).is_some()) {
+                faults.add("kafka.transport", "is needed, tls or plain: brokers are on other machines");
+            }
         }
         let message_bytes_max = self.message_bytes_max.unwrap_or(MESSAGE_MAX);
         // What librdkafka takes.
@@ -189,10 +195,4 @@ fn host(broker: &str) -> Option<&str> {
     let (host, port) = broker.rsplit_once(':')?;
     let named = !host.is_empty() && !host.contains(['/', '@', ' ']) && (host.starts_with('[') == host.contains(':'));
     (named && port.parse::<u16>().is_ok_and(|port| port > 0)).then_some(host)
-}
-
-fn is_here(broker: &str) -> bool {
-    let Some(host) = host(broker) else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -4,25 +4,24 @@ mod agent;
 
 use super::http::RawHttp;
 use super::kafka::RawKafka;
+use super::media::RawMedia;
 use super::pci::RawPci;
 use super::privacy::RawPrivacy;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
 use super::vault::RawVault;
-use super::{Config, Events, Faults, LogFormat, OnSilentPath, Record, RtpCodec, SecretsWithin, Sockets};
+use super::{Config, Events, Faults, LogFormat, Record, SecretsWithin};
 use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
-use std::net::{IpAddr, SocketAddr};
-use std::num::{NonZeroU32, NonZeroUsize};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 use vg_domain::ids::TenantId;
 use vg_domain::mask::Mode;
-use vg_media::Silence;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -47,22 +46,6 @@ pub(super) struct RawConfig {
     telemetry: RawTelemetry,
     limits: RawLimits,
     drain: RawDrain,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawMedia {
-    bind: Option<String>,
-    advertise: Option<String>,
-    codec: Option<String>,
-    #[serde(deserialize_with = "number")]
-    shards: Option<usize>,
-    sockets: Option<String>,
-    ports: Option<String>,
-    silence: Option<String>,
-    on_silent_path: Option<String>,
-    #[serde(deserialize_with = "number")]
-    inactivity_s: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -224,7 +207,7 @@ impl RawConfig {
             }
         }
         self.http.resolve(&mut config.http, environment, faults);
-        self.media.resolve(&mut config, faults);
+        self.media.resolve(&mut config.media, faults);
         config.agent = self.agent.resolve(environment, faults);
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
         config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
@@ -270,53 +253,13 @@ impl RawConfig {
             config.asterisk.extend(raw.resolve(index, &config.instance, environment, faults));
         }
         super::asterisk::distinct_apps(&config.asterisk, faults);
+        if config.pci.mode == Mode::Strict && !config.asterisk.is_empty() && !config.media.stays_on_trusted_ground() {
+            faults.add(
+                "media.trusted_networks",
+                "is needed: where pci.mode is strict, sound that is not encrypted goes to this machine or to networks that are named here",
+            );
+        }
         config
-    }
-}
-
-impl RawMedia {
-    fn resolve(self, config: &mut Config, faults: &mut Faults) {
-        set(&mut config.media.bind, "media.bind", self.bind.as_deref(), address, faults);
-        let advertise = |text: &str| text.parse::<IpAddr>().map(Some).map_err(|_| "expected an IP address");
-        let written = self.advertise.as_deref().filter(|text| !text.is_empty());
-        set(&mut config.media.advertise, "media.advertise", written, advertise, faults);
-        let codec = |text: &str| match text {
-            "ulaw" => Ok(RtpCodec::Ulaw),
-            "alaw" => Ok(RtpCodec::Alaw),
-            "g722" => Ok(RtpCodec::G722),
-            _ => Err("expected ulaw, alaw or g722"),
-        };
-        set(&mut config.media.codec, "media.codec", self.codec.as_deref(), codec, faults);
-        let mut shards = config.media.shards.get();
-        at_least_one(&mut shards, "media.shards", self.shards, faults);
-        config.media.shards = NonZeroUsize::new(shards).unwrap_or(config.media.shards);
-        let sockets = |text: &str| match text {
-            "shared" => Ok(Sockets::Shared),
-            "per-call" => Ok(Sockets::PerCall),
-            _ => Err("expected shared or per-call"),
-        };
-        set(&mut config.media.sockets, "media.sockets", self.sockets.as_deref(), sockets, faults);
-        let ports = |text: &str| port_range(text).map(Some);
-        let written = self.ports.as_deref().filter(|text| !text.is_empty());
-        set(&mut config.media.ports, "media.ports", written, ports, faults);
-        let silence = |text: &str| match text {
-            "comfort" => Ok(Silence::Comfort),
-            "nothing" => Ok(Silence::Nothing),
-            _ => Err("expected comfort or nothing"),
-        };
-        set(&mut config.media.silence, "media.silence", self.silence.as_deref(), silence, faults);
-        let on_silent_path = |text: &str| match text {
-            "go-on" => Ok(OnSilentPath::GoOn),
-            "end" => Ok(OnSilentPath::End),
-            _ => Err("expected go-on or end"),
-        };
-        set(&mut config.media.on_silent_path, "media.on_silent_path", self.on_silent_path.as_deref(), on_silent_path, faults);
-        if let Some(inactivity_s) = self.inactivity_s {
-            config.media.inactivity = (inactivity_s > 0).then(|| Duration::from_secs(inactivity_s as u64));
-        }
-        if config.media.bind.ip().is_unspecified() && config.media.advertise.is_none() {
-            faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
-        }
     }
 }
 
@@ -392,14 +335,6 @@ pub(super) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected ADDRESS:PORT, for example 127.0.0.1:8080")
 }
 
-fn port_range(text: &str) -> Result<RangeInclusive<u16>, &'static str> {
-    let ends = text.split_once('-').and_then(|(first, last)| Some((first.trim().parse().ok()?, last.trim().parse().ok()?)));
-    match ends {
-        Some((first, last)) if 0 < first && first <= last => Ok(first..=last),
-        _ => Err("expected FIRST-LAST, for example 20000-20999"),
-    }
-}
-
 pub(super) fn set<T, E: Display>(
     slot: &mut T,
     path: &str,
@@ -414,7 +349,7 @@ pub(super) fn set<T, E: Display>(
     }
 }
 
-fn at_least_one(slot: &mut usize, path: &str, written: Option<usize>, faults: &mut Faults) {
+pub(super) fn at_least_one(slot: &mut usize, path: &str, written: Option<usize>, faults: &mut Faults) {
     match written {
         None => {}
         Some(0) => faults.add(path, "must be at least 1"),

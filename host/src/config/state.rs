@@ -81,9 +81,9 @@ pub(super) struct RawState {
 }
 
 /// A list of texts, or one that holds them with `,` between.
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a URL, or a list of them")]
+    #[serde(untagged, expecting = "expected a text, or a list of them")]
     enum Written {
         List(Vec<String>),
         Text(String),

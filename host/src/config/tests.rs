@@ -273,7 +273,8 @@ fn an_asterisk_dials_or_is_dialled_and_each_has_its_keys() {
     let url = "https://pbx:8089".parse().unwrap();
     assert_eq!(dialled.mode, AsteriskMode::Dial { url, ca: Some("/ca.pem".into()) });
     assert_eq!((parsed("mode = 'accept'").mode, dialled.ami), (AsteriskMode::Accept, None));
-    let ami = parsed("mode = 'accept'\nami = 'pbx:5038'\nami_user = 'm'\nami_password = 'env:P'").ami.unwrap();
+    let ami =
+        parsed("mode = 'accept'\nami = 'pbx:5038'\nami_transport = 'plain'\nami_user = 'm'\nami_password = 'env:P'").ami.unwrap();
     assert_eq!((ami.address.as_str(), ami.password.reveal().as_str(), ami.login), ("pbx:5038", "p", AmiLogin::Challenge));
     assert_eq!(ami.transport, AmiTransport::Plain);
     let sealed = |more: &str| {
@@ -301,11 +302,16 @@ fn an_asterisk_dials_or_is_dialled_and_each_has_its_keys() {
             "asterisk[0].ami: expected HOST:PORT, for example 127.0.0.1:5038",
         ]
     );
+    assert_eq!(
+        faulty("mode = 'accept'\nami = 'pbx:5038'\nami_user = 'm'\nami_password = 'env:P'"),
+        ["asterisk[0].ami_transport: is needed, tls or plain: the manager interface is on another machine"]
+    );
     let twice = [entry("mode = 'accept'"), entry("mode = 'accept'")].concat();
     assert_eq!(faults(&twice, &[("P", "p")]), ["asterisk[1]: has the user and app of another entry"]);
 }
 mod agent;
 mod state;
 mod kafka;
+mod plain;
 mod telemetry;
 mod vault;

@@ -6,6 +6,7 @@ use crate::adapters::rtp::Shards;
 use crate::application::ports::IncomingCall;
 use crate::config::{self, AmiLogin, AmiTransport, AsteriskMode, Config, RtpCodec};
 use anyhow::{Context, Result};
+use ipnet::IpNet;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -42,6 +43,7 @@ pub(super) fn asterisks(
     };
     let silence = config.media.silence;
     let inactivity = config.media.inactivity;
+    let trusted: Arc<[IpNet]> = config.media.trusted.clone().into();
     let shared = config.state.is_some().then(|| config.instance.clone());
     let ari = |(asterisk, ami): (&config::Asterisk, &Option<Arc<Ami>>)| {
         let config = AriConfig {
@@ -53,6 +55,7 @@ pub(super) fn asterisks(
             silence,
             inactivity,
             deadline: REQUEST_DEADLINE,
+            trusted: Arc::clone(&trusted),
             shared: shared.clone(),
         };
         Ok(Arc::new(Ari::new(config, ami.clone(), Arc::clone(shard), incoming.clone())?))

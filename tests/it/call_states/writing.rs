@@ -40,7 +40,11 @@ async fn no_name_of_a_key_has_a_number_or_a_word_in_it() {
     turn_is_there(&mut redis, "call-1", 1).await;
     gateway.has_its_lease().await;
     let keys: Vec<String> = redis.keys("*").await.unwrap();
-    assert!(keys.iter().all(|key| !key.contains("55") && !key.contains("turn")), "{keys:?}");
+    let written = document(&mut redis, "call-1").await.unwrap().to_string();
+    for told in ["5511999998888", "turn-1"] {
+        assert!(written.contains(told), "{told} is not in the call at all");
+        assert!(keys.iter().all(|key| !key.contains(told)), "{keys:?}");
+    }
     gateway.stop().await;
 }
 

@@ -203,6 +203,7 @@ pub(super) fn think(turn: &Turn) -> Answer {
             let transfer = json!({"action": "transfer", "kind": "queue", "target": "sales", "summary": "Wants to buy."});
             ("I connect you.".to_owned(), Some(transfer))
         }
+        "number" => ("Your order's number, please.".to_owned(), Some(json!({"action": "collect", "digits_max": 6}))),
         "card" => {
             let fields = json!(["number", "expiry", "code"]);
             ("Key it in.".to_owned(), Some(json!({"action": "collect_card", "fields": fields, "first_ms": 9_000})))

@@ -12,8 +12,8 @@ use proto::agent_server::{Agent, AgentServer};
 use proto::command::Action;
 use proto::turn_event::Event;
 use proto::{
-    AgentProfile, Card, CollectCard, Command, Committed, Conversation, ConversationRef, Done, Handover, HandoverAdvice, HangUp,
-    Human, Manner, NewConversation, Transfer, Turn, TurnEvent, TurnRef,
+    AgentProfile, Card, Collect, CollectCard, Command, Committed, Conversation, ConversationRef, Done, Handover, HandoverAdvice,
+    HangUp, Human, Manner, NewConversation, Transfer, Turn, TurnEvent, TurnRef,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -182,16 +182,22 @@ fn event(event: Event) -> Result<TurnEvent, Status> {
 fn answered(answer: &Answer) -> Events {
     let command = answer.command.as_ref().map(|command| {
         let text = |key: &str| command[key].as_str().unwrap_or_default().to_owned();
+        let number = |key: &str| command[key].as_u64().map(|number| number as u32);
         let action = match command["action"].as_str() {
             Some("hang_up") => Action::HangUp(HangUp {}),
             Some("human") => Action::Human(Human {}),
+            Some("collect") => Action::Collect(Collect {
+                digits_max: number("digits_max").unwrap_or_default(),
+                terminator: text("terminator"),
+                first_ms: number("first_ms"),
+                between_ms: number("between_ms"),
+            }),
             Some("collect_card") => {
                 let fields = command["fields"].as_array().into_iter().flatten();
-                let ms = |key: &str| command[key].as_u64().map(|ms| ms as u32);
                 Action::CollectCard(CollectCard {
                     fields: fields.filter_map(|field| field.as_str().map(str::to_owned)).collect(),
-                    first_ms: ms("first_ms"),
-                    between_ms: ms("between_ms"),
+                    first_ms: number("first_ms"),
+                    between_ms: number("between_ms"),
                 })
             }
             _ => Action::Transfer(Transfer {

@@ -13,6 +13,8 @@ pub struct Ledger {
     pub calls: BTreeMap<String, Vec<Told>>,
     /// Ids of all of them.
     pub ids: BTreeSet<String>,
+    /// Types of what befell gateways as a whole.
+    pub notices: Vec<String>,
     /// Events that came once more.
     pub doubles: usize,
 }
@@ -58,12 +60,14 @@ impl Ledger {
             ensure!(named, "{id}: its headers are not what it says");
             let partition = partitions.entry(call.to_owned()).or_insert(record.partition);
             ensure!(*partition == record.partition, "{id}: its call has two partitions");
-            if ledger.ids.insert(id.to_owned()) {
+            if !ledger.ids.insert(id.to_owned()) {
+                ledger.doubles += 1;
+            } else if event.get("tenantid").is_none() {
+                ledger.notices.push(kind.to_owned());
+            } else {
                 let (epoch, n) = text("sequence")?.split_once('.').context("a sequence has two parts")?;
                 let told = Told { kind: kind.to_owned(), epoch: epoch.parse()?, n: n.parse()? };
                 ledger.calls.entry(call.to_owned()).or_default().push(told);
-            } else {
-                ledger.doubles += 1;
             }
         }
         Ok(ledger)
@@ -102,16 +106,22 @@ mod tests {
 
     fn record(call: &str, epoch: u64, n: u64, partition: i32) -> Record {
         let id = format!("{call}-{epoch}-{n}");
-        let value = format!(r#"{{"id":"{id}","subject":"{call}","type":"call.started","sequence":"{epoch:010}.{n:010}"}}"#);
+        let value = format!(
+            r#"{{"id":"{id}","tenantid":"t","subject":"{call}","type":"call.started","sequence":"{epoch:010}.{n:010}"}}"#
+        );
         let headers = vec![("ce_id".to_owned(), id.into_bytes()), ("ce_type".to_owned(), b"call.started".to_vec())];
         Record { partition, offset: 0, key: call.into(), value: value.into_bytes(), headers }
     }
 
     #[test]
     fn doubles_are_taken_out_and_gaps_are_seen() {
+        let mut notice = record("run", 0, 7, 1);
+        notice.value = String::from_utf8(notice.value).unwrap().replace("\"tenantid\":\"t\",", "").into_bytes();
         let told = [record("a", 1, 1, 0), record("a", 1, 1, 0), record("b", 1, 1, 1), record("a", 2, 1, 0), record("a", 1, 2, 0)];
+        let told = [&told[..], &[notice]].concat();
         let ledger = Ledger::of(&told).unwrap();
-        assert_eq!((ledger.doubles, ledger.ids.len(), ledger.count("call.started")), (1, 4, vec![3, 1]));
+        assert_eq!((ledger.doubles, ledger.ids.len(), ledger.count("call.started")), (1, 5, vec![3, 1]));
+        assert_eq!(ledger.notices, ["call.started"]);
         ledger.is_whole().unwrap();
         let gap = Ledger::of(&[record("a", 1, 1, 0), record("a", 1, 3, 0)]).unwrap();
         let turned = Ledger::of(&[record("a", 1, 2, 0), record("a", 1, 1, 0)]).unwrap();

@@ -71,6 +71,7 @@ impl Operator {
             silence: Silence::Comfort,
             inactivity: Some(Duration::from_secs(10)),
             deadline: REQUEST_DEADLINE,
+            trusted: Arc::default(),
             shared: None,
         };
         let ari = Arc::new(Ari::new(config, ami.clone(), Arc::clone(&shards), tell)?);

@@ -33,6 +33,10 @@ impl Telephony for FakeLine {
         self.act("ring")
     }
 
+    fn require_trusted_path(&mut self) {
+        self.acts.lock().unwrap().push("require-trusted-path".to_owned());
+    }
+
     fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {
         self.acts.lock().unwrap().push("connect-media".to_owned());
         Box::pin(async {

@@ -5,10 +5,11 @@ use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use vg_domain::fallback::{Fallback, Intent};
 use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
+use vg_domain::mask::Mode;
 use vg_domain::number::NumberPlan;
 use vg_domain::outbound::{MachineDetection, OutboundRules};
 use vg_domain::recording::{RecordingPolicy, RecordingRules};
-use vg_domain::tenant::{Ladder, Prompts, Provider, ShadowSettings, Share, TenantSettings, Timing};
+use vg_domain::tenant::{Ladder, PciSettings, Prompts, Provider, ShadowSettings, Share, TenantSettings, Timing};
 use vg_domain::transfer::{PlacePattern, TransferSettings};
 use voice_gateway::application::ports::{Admission, Arrival, TenantError, TenantHint, Tenants};
 
@@ -65,6 +66,12 @@ pub const LIMITED: &str = "limited";
 
 /// A tenant whose calls come by a number and a trunk of its own: `did-1` and `trunk-1`.
 pub const CONFIRMED: &str = "confirmed";
+
+/// A tenant whose callers' cards are masked strictly.
+pub const GUARDED: &str = "guarded";
+
+/// A tenant whose callers may say their card's number.
+pub const SAYING: &str = "saying";
 
 /// Recorded without a word of it before.
 fn recorded(policy: RecordingPolicy) -> RecordingRules {
@@ -143,6 +150,14 @@ impl Tenants for FakeTenants {
                     let fallback = Fallback { answers, ..Fallback::default() };
                     let timing = Timing { hold: None, ..settings().timing };
                     Ok(Arc::new(TenantSettings { tenant: tenant.clone(), prompts, fallback, timing, ..settings() }))
+                }
+                (None, SAYING) => {
+                    let pci = PciSettings { spoken_cards: true, ..PciSettings::default() };
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), pci, ..settings() }))
+                }
+                (None, GUARDED) => {
+                    let pci = PciSettings { mode: Some(Mode::Strict), ..PciSettings::default() };
+                    Ok(Arc::new(TenantSettings { tenant: tenant.clone(), pci, ..settings() }))
                 }
                 (None, ASKED) => Ok(Arc::new(TenantSettings { recording: recorded(RecordingPolicy::Consent), ..settings() })),
                 (None, RECORDED) => Ok(Arc::new(TenantSettings { recording: recorded(RecordingPolicy::On), ..settings() })),

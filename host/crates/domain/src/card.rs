@@ -8,6 +8,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 /// As long as a card's number gets (ISO/IEC 7812-1).
 const NUMBER_MAX: usize = 19;
+/// Hardly any is shorter.
+const NUMBER_USUAL: usize = 15;
 const FIELDS: usize = CardField::ALL.len();
 
 /// A field of a card.
@@ -220,6 +222,11 @@ impl CardDigits {
 
     pub(crate) fn is_sound(&self, field: CardField) -> bool {
         field.accepts(self.of(field))
+    }
+
+    /// Nothing can follow what was said, as far as anybody can tell: a number is as long as those of most issuers, and right.
+    pub(crate) fn seems_whole(&self, field: CardField) -> bool {
+        self.is_full(field) || (field == CardField::Number && self.len(field) >= NUMBER_USUAL && self.is_sound(field))
     }
 
     pub(crate) fn clear(&mut self, field: CardField) {

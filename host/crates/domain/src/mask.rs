@@ -308,6 +308,16 @@ impl Mask {
         }
     }
 
+    /// Nothing is shown that the engine has not masked.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.mode == Mode::Strict
+    }
+
+    /// The digits of words that are a card's by where they were said, for the vault; written, or said one by one in the call's languages.
+    pub(crate) fn digits_in(&self, words: &Heard) -> Zeroizing<Vec<u8>> {
+        scan::digits(&words.0, self.builtin.langs)
+    }
+
     /// Masks words that may still change. Digits at the end that may grow to a card number are held back.
     pub fn mask_partial(&mut self, words: Heard) -> MaskedText {
         let answer = self.ask(&words.0, Source::Caller, true);

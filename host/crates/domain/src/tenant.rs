@@ -178,6 +178,8 @@ pub struct PciSettings {
     pub last_four: Option<bool>,
     /// BCP 47 tags of the languages in which numbers may be said; none for those of the tenant.
     pub languages: Option<Vec<String>>,
+    /// Whether a card that the agent asks for may be said as well: then a listener's vendor hears it. Not where masking is strict.
+    pub spoken_cards: bool,
 }
 
 /// A second listener: it hears the same, and nobody is served by it.

@@ -5,6 +5,8 @@
 
 use crate::limits::EPOCH_TICK;
 use nix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use wasmtime::UpdateDeadline;
 
@@ -36,7 +38,22 @@ enum Ran {
     LessThanATick,
     /// At once: the thread had used this much CPU when the call began, to within a tick.
     Since(Duration),
-    Slices(u32),
+    /// In slices: for this long until the last tick.
+    Slices { ran: Duration, resumed: Resumed },
+}
+
+/// What its thread had used when the guest went on after a tick, in nanoseconds: the slice's own task notes it, on the thread that it goes on on.
+#[derive(Clone, Debug, Default)]
+struct Resumed(Arc<AtomicU64>);
+
+impl Resumed {
+    fn note(&self, used: Duration) {
+        self.0.store(u64::try_from(used.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn at(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
 }
 
 impl Pace {
@@ -63,7 +80,7 @@ impl Pace {
         match self.calls {
             // A system that cannot tell has no way to let a guest run on.
             Calls::AtOnce => thread_cpu().map_or(UpdateDeadline::Interrupt, |used| self.tick_at_once(used)),
-            Calls::InSlices => self.tick_in_slices(),
+            Calls::InSlices => thread_cpu().map_or(UpdateDeadline::Interrupt, |used| self.tick_in_slices(used)),
         }
     }
 
@@ -71,7 +88,7 @@ impl Pace {
         // Asking at the start would cost every call a system call; so the first tick counts as a whole one.
         let began = match self.ran {
             Ran::Since(began) => began,
-            Ran::LessThanATick | Ran::Slices(_) => used.saturating_sub(EPOCH_TICK),
+            Ran::LessThanATick | Ran::Slices { .. } => used.saturating_sub(EPOCH_TICK),
         };
         let first = !matches!(self.ran, Ran::Since(_));
         self.ran = Ran::Since(began);
@@ -87,14 +104,23 @@ impl Pace {
         self.kept_waiting
     }
 
-    fn tick_in_slices(&mut self) -> UpdateDeadline {
-        let slices = if let Ran::Slices(slices) = self.ran { slices + 1 } else { 1 };
-        self.ran = Ran::Slices(slices);
-        if EPOCH_TICK * slices >= self.limit {
+    fn tick_in_slices(&mut self, used: Duration) -> UpdateDeadline {
+        let (ran, resumed) = match &self.ran {
+            Ran::Slices { ran, resumed } => (*ran + used.saturating_sub(resumed.at()), resumed.clone()),
+            Ran::LessThanATick | Ran::Since(_) => (EPOCH_TICK, Resumed::default()),
+        };
+        if ran >= self.limit {
             return UpdateDeadline::Interrupt;
         }
-        // tokio's own way: a task that merely wakes itself would be called again before those that yielded so.
-        UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+        self.ran = Ran::Slices { ran, resumed: resumed.clone() };
+        UpdateDeadline::YieldCustom(
+            1,
+            Box::pin(async move {
+                // tokio's own way: a task that merely wakes itself would be called again before those that yielded so.
+                tokio::task::yield_now().await;
+                resumed.note(thread_cpu().unwrap_or_default());
+            }),
+        )
     }
 }
 
@@ -133,22 +159,55 @@ mod tests {
         assert!(matches!(pace.tick_at_once(MS), UpdateDeadline::Continue(1)), "the next call has its own");
     }
 
+    fn slice_goes_on(pace: &Pace, used: Duration) {
+        let Ran::Slices { resumed, .. } = &pace.ran else { panic!("{pace:?}") };
+        resumed.note(used);
+    }
+
     #[test]
     fn a_call_in_slices_is_stopped_after_its_own_running() {
         let mut pace = Pace::new(Calls::InSlices);
         pace.begin(50 * MS);
-        for _ in 0..24 {
-            assert!(matches!(pace.tick(), UpdateDeadline::YieldCustom(1, _)));
+        assert!(matches!(pace.tick_in_slices(900 * MS), UpdateDeadline::YieldCustom(1, _)));
+        // Each slice on another thread, whose others have used more or less.
+        for slice in 0..23 {
+            slice_goes_on(&pace, slice * MS);
+            assert!(matches!(pace.tick_in_slices((slice + 2) * MS), UpdateDeadline::YieldCustom(1, _)), "{slice}");
         }
-        assert!(matches!(pace.tick(), UpdateDeadline::Interrupt));
+        slice_goes_on(&pace, Duration::ZERO);
+        assert!(matches!(pace.tick_in_slices(2 * MS), UpdateDeadline::Interrupt));
+    }
+
+    #[test]
+    fn a_slice_whose_thread_was_kept_from_running_counts_for_what_it_ran() {
+        let mut pace = Pace::new(Calls::InSlices);
+        pace.begin(8 * MS);
+        assert!(matches!(pace.tick_in_slices(500 * MS), UpdateDeadline::YieldCustom(1, _)));
+        for _ in 0..100 {
+            slice_goes_on(&pace, 500 * MS);
+            assert!(matches!(pace.tick_in_slices(500 * MS), UpdateDeadline::YieldCustom(1, _)));
+        }
+        slice_goes_on(&pace, 500 * MS);
+        assert!(matches!(pace.tick_in_slices(506 * MS), UpdateDeadline::Interrupt));
+    }
+
+    #[tokio::test]
+    async fn a_slice_begins_where_its_thread_is() {
+        let mut pace = Pace::new(Calls::InSlices);
+        pace.begin(50 * MS);
+        let UpdateDeadline::YieldCustom(1, waits) = pace.tick_in_slices(Duration::ZERO) else { panic!("it goes on") };
+        let before = thread_cpu().unwrap();
+        waits.await;
+        let Ran::Slices { resumed, .. } = &pace.ran else { panic!("{pace:?}") };
+        assert!((before..=thread_cpu().unwrap()).contains(&resumed.at()));
     }
 
     #[test]
     fn each_call_has_its_whole_time() {
         let mut pace = Pace::new(Calls::InSlices);
-        pace.begin(2 * EPOCH_TICK);
-        assert!(matches!(pace.tick(), UpdateDeadline::YieldCustom(1, _)));
-        pace.begin(2 * EPOCH_TICK);
-        assert!(matches!(pace.tick(), UpdateDeadline::YieldCustom(1, _)));
+        for _ in 0..2 {
+            pace.begin(2 * EPOCH_TICK);
+            assert!(matches!(pace.tick_in_slices(MS), UpdateDeadline::YieldCustom(1, _)));
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::card::{CardCollect, CardField};
 use vg_domain::fallback::Intent;
+use vg_domain::keypad::Collect;
 use vg_domain::language::is_tag;
 use vg_domain::pause::Expect;
 use vg_domain::pii::Pii;
@@ -17,10 +18,10 @@ const NAME_MAX: usize = 128;
 /// Characters of what a human is told.
 const SUMMARY_MAX: usize = 2_000;
 
-/// For the first key of a card's field, and for each one after it, where the agent says nothing.
-const CARD_WAITS: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(6));
+/// For the first key, and for each one after it, where the agent says nothing.
+const KEY_WAITS: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(6));
 /// The shortest and the longest that it may say.
-const CARD_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
+const KEY_WAIT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(120));
 
 /// A command in JSON.
 #[derive(Debug, Deserialize)]
@@ -29,6 +30,7 @@ pub(super) enum Command {
     HangUp,
     Human,
     Transfer { kind: String, target: String, mode: Option<String>, summary: Option<String> },
+    Collect { digits_max: u32, terminator: Option<String>, first_ms: Option<u32>, between_ms: Option<u32> },
     CollectCard { fields: Vec<String>, first_ms: Option<u32>, between_ms: Option<u32> },
 }
 
@@ -39,6 +41,9 @@ impl Command {
             Self::Human => Ok(AgentCommand::Human),
             Self::Transfer { kind, target, mode, summary } => {
                 transfer(&kind, target, mode.as_deref(), summary).map(AgentCommand::Transfer)
+            }
+            Self::Collect { digits_max, terminator, first_ms, between_ms } => {
+                digits(digits_max, terminator.as_deref(), first_ms, between_ms).map(AgentCommand::Collect)
             }
             Self::CollectCard { fields, first_ms, between_ms } => {
                 card(&fields, first_ms, between_ms).map(AgentCommand::CollectCard)
@@ -69,13 +74,35 @@ impl<'a> CardTold<'a> {
     }
 }
 
+/// Digits that are to be keyed in, from their parts; no word of what ends them is `#`.
+pub(super) fn digits(
+    max: u32,
+    terminator: Option<&str>,
+    first_ms: Option<u32>,
+    between_ms: Option<u32>,
+) -> Result<Collect, Fault> {
+    let max = u8::try_from(max).ok().filter(|max| (1..=Collect::DIGITS_MAX).contains(max)).ok_or(Fault::Garbage)?;
+    let terminator = match terminator {
+        None | Some("#") => Some('#'),
+        Some("*") => Some('*'),
+        Some("none") => None,
+        Some(_) => return Err(Fault::Garbage),
+    };
+    let (first, between) = waits(first_ms, between_ms);
+    Ok(Collect::new(max, terminator, first, between))
+}
+
+/// For the first key, and for each one after it.
+fn waits(first_ms: Option<u32>, between_ms: Option<u32>) -> (Duration, Duration) {
+    let wait =
+        |ms: Option<u32>, usual: Duration| ms.map_or(usual, |ms| Duration::from_millis(ms.into()).clamp(KEY_WAIT.0, KEY_WAIT.1));
+    (wait(first_ms, KEY_WAITS.0), wait(between_ms, KEY_WAITS.1))
+}
+
 /// A card that is to be keyed in, from its parts.
 pub(super) fn card(fields: &[String], first_ms: Option<u32>, between_ms: Option<u32>) -> Result<CardCollect, Fault> {
     let fields = fields.iter().map(|name| CardField::parse(name)).collect::<Option<Vec<_>>>().ok_or(Fault::Garbage)?;
-    let wait = |ms: Option<u32>, usual: Duration| {
-        ms.map_or(usual, |ms| Duration::from_millis(ms.into()).clamp(CARD_WAIT.0, CARD_WAIT.1))
-    };
-    let (first, between) = (wait(first_ms, CARD_WAITS.0), wait(between_ms, CARD_WAITS.1));
+    let (first, between) = waits(first_ms, between_ms);
     CardCollect::new(&fields, first, between).ok_or(Fault::Garbage)
 }
 
@@ -221,11 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn digits_are_asked_for_by_their_number_and_what_ends_them() {
+        let seconds = Duration::from_secs;
+        let digits = |json: &str| match parse(json) {
+            Ok(AgentCommand::Collect(collect)) => collect.parts(),
+            other => panic!("{json}: {other:?}"),
+        };
+        assert_eq!(digits(r#"{"action":"collect","digits_max":8}"#), (8, Some('#'), seconds(20), seconds(6)));
+        let own = r#"{"action":"collect","digits_max":64,"terminator":"*","first_ms":1,"between_ms":3000}"#;
+        assert_eq!(digits(own), (64, Some('*'), seconds(1), seconds(3)));
+        assert_eq!(digits(r#"{"action":"collect","digits_max":1,"terminator":"none"}"#).1, None);
+    }
+
+    #[test]
     fn a_command_that_makes_no_sense_is_refused_whole() {
         let long = format!(r#"{{"action":"transfer","kind":"queue","target":"{}"}}"#, "x".repeat(NAME_MAX + 1));
         for json in [
             r#"{"action":"dance"}"#,
             r#"{}"#,
+            r#"{"action":"collect"}"#,
+            r#"{"action":"collect","digits_max":0}"#,
+            r#"{"action":"collect","digits_max":65}"#,
+            r#"{"action":"collect","digits_max":4,"terminator":"5"}"#,
             r#"{"action":"collect_card"}"#,
             r#"{"action":"collect_card","fields":[]}"#,
             r#"{"action":"collect_card","fields":["number","pin"]}"#,

@@ -117,7 +117,7 @@ impl Adopter for Adopters {
 impl Core {
     /// None where this Asterisk has nothing of the call.
     async fn is_forsaken(&self, stranded: &Stranded) -> Result<Option<bool>, TelephonyError> {
-        let bridges: Vec<Bridge> = self.rest.get("find bridge", &["bridges"], &[]).await?;
+        let bridges = self.bridges().await?;
         let Some(bridge) = bridges.iter().find(|bridge| of_call(&bridge.id, BRIDGE, &stranded.call)) else { return Ok(None) };
         let is_media = |channel: &String| of_call(channel, MEDIA, &stranded.call);
         if !bridge.channels.iter().any(is_media) {
@@ -156,12 +156,18 @@ impl Core {
 
     /// What is left of a call under any gateway's names.
     async fn remains(&self, call: &CallId) -> Result<Remains, TelephonyError> {
-        let bridges = self.rest.get::<Vec<Bridge>>("list bridges", &["bridges"], &[]);
-        let channels = self.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]);
-        let (bridges, channels) = tokio::try_join!(bridges, channels)?;
-        let bridges = bridges.into_iter().map(|bridge| bridge.id).filter(|id| of_call(id, BRIDGE, call)).collect();
-        let media = channels.into_iter().map(|channel| channel.id).filter(|id| of_call(id, MEDIA, call)).collect();
+        let (bridges, channels) = tokio::try_join!(self.bridges(), self.channels())?;
+        let bridges = bridges.iter().map(|bridge| &bridge.id).filter(|id| of_call(id, BRIDGE, call)).cloned().collect();
+        let media = channels.iter().map(|channel| &channel.id).filter(|id| of_call(id, MEDIA, call)).cloned().collect();
         Ok(Remains { bridges, media })
+    }
+
+    async fn bridges(&self) -> Result<Arc<[Bridge]>, TelephonyError> {
+        self.listed_bridges.get(self.rest.get("list bridges", &["bridges"], &[])).await
+    }
+
+    async fn channels(&self) -> Result<Arc<[Channel]>, TelephonyError> {
+        self.listed_channels.get(self.rest.get("list channels", &["channels"], &[])).await
     }
 
     async fn take(self: &Arc<Self>, call: &CallId, channel: &str) -> Result<TakenLeg, TelephonyError> {
@@ -194,7 +200,12 @@ impl Core {
         for _ in 0..ASKED_AGAIN {
             match self.has_other_holder(channel).await {
                 Ok(taken) => return taken,
-                Err(TelephonyError::Gone | TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. }) => return false,
+                Err(
+                    TelephonyError::Gone
+                    | TelephonyError::Refused { .. }
+                    | TelephonyError::Unsupported { .. }
+                    | TelephonyError::UntrustedPath,
+                ) => return false,
                 Err(TelephonyError::Deadline { .. } | TelephonyError::Unreachable) => sleep(PAUSE).await,
             }
         }

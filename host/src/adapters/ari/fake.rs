@@ -59,12 +59,14 @@ struct Inner {
     elsewhere: BTreeMap<String, &'static str>,
     /// There is a context that looks for machines.
     detects: bool,
+    /// Where it says it receives RTP; none: 127.0.0.1.
+    media_ip: Option<&'static str>,
     /// The event socket is not let in.
     closed: bool,
 }
 
 impl Asterisk {
-    /// `media_port`: where it says it receives RTP, on 127.0.0.1.
+    /// `media_port`: where it says it receives RTP.
     pub(super) fn start(media_port: u16) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let house = Arc::new(House { media_port, said: broadcast::channel(64).0, inner: Mutex::default() });
@@ -99,6 +101,10 @@ impl Asterisk {
     /// What was asked to be dialled so far.
     pub(super) fn dialled(&self) -> Vec<Value> {
         self.with(|inner| inner.dialled.clone())
+    }
+
+    pub(super) fn receives_at(&self, ip: &'static str) {
+        self.with(|inner| inner.media_ip = Some(ip));
     }
 
     pub(super) fn detects_machines(&self) {
@@ -321,7 +327,8 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
             inner.channels.insert(query["channelId"].clone(), false);
             start_later(Arc::clone(house), query["channelId"].clone());
             let port = house.media_port.to_string();
-            let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": "127.0.0.1", "UNICASTRTP_LOCAL_PORT": port});
+            let ip = inner.media_ip.unwrap_or("127.0.0.1");
+            let variables = json!({"UNICASTRTP_LOCAL_ADDRESS": ip, "UNICASTRTP_LOCAL_PORT": port});
             axum::Json(json!({"id": query["channelId"], "channelvars": variables})).into_response()
         }
         (&Method::POST, ["bridges", _, "addChannel"]) => {

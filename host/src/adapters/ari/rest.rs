@@ -182,7 +182,9 @@ impl Rest {
         let counter = match &outcome {
             Ok(_) => &self.counters.ok,
             Err(TelephonyError::Gone) => &self.counters.gone,
-            Err(TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. }) => &self.counters.refused,
+            Err(TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. } | TelephonyError::UntrustedPath) => {
+                &self.counters.refused
+            }
             Err(TelephonyError::Deadline { .. }) => &self.counters.deadline,
             Err(TelephonyError::Unreachable) => &self.counters.unreachable,
         };

@@ -56,15 +56,35 @@ pub(super) async fn resync(core: &Arc<Core>, boot: Arc<Boot>) -> Vec<Caller> {
         core.calls.returned(channel, how);
     }
     originate::catch_up(core, &channels).await;
+    let strangers: HashSet<String> =
+        channels.iter().filter(|channel| stranger(core, channel).is_some()).map(|channel| channel.id.clone()).collect();
+    let has_caller = channels.iter().any(|channel| stranger(core, channel) == Some(Stranger::Caller));
+    // A call's own application has one name, whichever gateway it leads to: what is left of another one's says whether somebody speaks to the caller.
+    let is_evidence = core.shared && core.scope.channel.is_some() && has_caller;
+    if !is_evidence {
+        remove_orphans(core, &channels, &bridges).await;
+    }
+    if strangers.is_empty() {
+        return Vec::new();
+    }
+    let callers = second_look(core, &strangers).await;
+    if is_evidence
+        && let Ok(channels) = core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await
+        && let Ok(bridges) = core.rest.get::<Vec<Named>>("list bridges", &["bridges"], &[]).await
+    {
+        remove_orphans(core, &channels, &bridges).await;
+    }
+    callers
+}
+
+/// What is named by us and belongs to no call.
+async fn remove_orphans(core: &Core, channels: &[Channel], bridges: &[Named]) {
     for channel in channels.iter().filter(|channel| is_orphan(core, channel)) {
         remove_orphan(core, "channels", &channel.id).await;
     }
     for bridge in bridges.iter().filter(|bridge| core.calls.is_orphan(&bridge.id)) {
         remove_orphan(core, "bridges", &bridge.id).await;
     }
-    let strangers: HashSet<String> =
-        channels.into_iter().filter(|channel| stranger(core, channel).is_some()).map(|channel| channel.id).collect();
-    if strangers.is_empty() { Vec::new() } else { second_look(core, &strangers).await }
 }
 
 fn is_orphan(core: &Core, channel: &Channel) -> bool {
@@ -159,7 +179,7 @@ pub(super) async fn remove_orphan(core: &Core, kind: &'static str, name: &str) {
 /// No sound, and perhaps no events: is the call still there?
 pub(super) async fn ask(core: &Arc<Core>, boot: Arc<Boot>, channel: String) -> Vec<Caller> {
     match core.rest.get::<Channel>("ask for channel", &["channels", &channel], &[]).await {
-        Ok(_) | Err(TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. }) => {}
+        Ok(_) | Err(TelephonyError::Refused { .. } | TelephonyError::Unsupported { .. } | TelephonyError::UntrustedPath) => {}
         Err(TelephonyError::Gone) if boot.changed(core).await => core.calls.end(&channel, TelephonyEvent::Lost),
         Err(TelephonyError::Gone) => core.calls.end(&channel, TelephonyEvent::CallerGone),
         Err(TelephonyError::Deadline { .. } | TelephonyError::Unreachable) => {

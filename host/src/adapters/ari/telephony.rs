@@ -8,6 +8,7 @@ use super::reason::reason;
 use super::wire::{Channel, Variable};
 use crate::adapters::rtp::{LegConfig, RtpHandle};
 use crate::application::ports::{MediaLeg, Telephony, TelephonyError, TelephonyEvent};
+use crate::config::is_trusted;
 use futures_util::future::{BoxFuture, try_join_all};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -38,12 +39,25 @@ pub(super) struct AriTelephony {
     remains: Option<Remains>,
     /// The person who is called, or talks to the caller.
     pub(super) person: Option<Person>,
+    /// Its sound goes to networks that the operator trusts, or nowhere.
+    on_trusted_path: bool,
     released: bool,
 }
 
 impl AriTelephony {
     pub(super) fn new(core: Arc<Core>, call: CallId, channel: String) -> Self {
-        Self { core, call, channel, built: None, replaced: None, wire: None, remains: None, person: None, released: false }
+        Self {
+            core,
+            call,
+            channel,
+            built: None,
+            replaced: None,
+            wire: None,
+            remains: None,
+            person: None,
+            on_trusted_path: false,
+            released: false,
+        }
     }
 
     /// A caller who was another gateway's.
@@ -130,7 +144,12 @@ impl AriTelephony {
         };
         let created = created.await;
         core.calls.forget_start(media);
-        media_address(&created?).ok_or(TelephonyError::Refused { act: ACT, status: 200 })
+        let address = media_address(&created?).ok_or(TelephonyError::Refused { act: ACT, status: 200 })?;
+        if self.on_trusted_path && !is_trusted(address.ip(), &core.config.trusted) {
+            tracing::error!(asterisk = %address.ip(), "a call's sound must not go there unencrypted: see media.trusted_networks");
+            return Err(TelephonyError::UntrustedPath);
+        }
+        Ok(address)
     }
 
     /// Sends the leg to the dialplan, watched, and with what the dialplan needs to know.
@@ -227,6 +246,10 @@ fn plain_text(text: &str) -> String {
 impl Telephony for AriTelephony {
     fn ring(&mut self) -> BoxFuture<'_, Result<(), TelephonyError>> {
         Box::pin(self.act("ring", &[]))
+    }
+
+    fn require_trusted_path(&mut self) {
+        self.on_trusted_path = true;
     }
 
     fn connect_media(&mut self) -> BoxFuture<'_, Result<MediaLeg, TelephonyError>> {

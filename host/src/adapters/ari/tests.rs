@@ -47,6 +47,7 @@ async fn house_with(media_port: u16) -> House {
         silence: Silence::Comfort,
         inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
+        trusted: Arc::from(["10.0.0.0/8".parse().unwrap()]),
         shared: None,
     };
     let ari = Arc::new(Ari::new(config, None, Arc::clone(&shard), incoming).unwrap());
@@ -172,6 +173,24 @@ async fn an_answer_that_makes_no_sense_is_a_refusal() {
     call.telephony.release().await.unwrap();
     drop(call);
     house.until_nothing_is_left().await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_masked_strictly_has_sound_on_trusted_networks_alone() {
+    for (ip, trusted) in [("127.0.0.1", true), ("10.9.8.7", true), ("192.0.2.7", false)] {
+        let mut house = house().await;
+        house.asterisk.receives_at(ip);
+        let mut call = house.call("c1").await;
+        call.telephony.require_trusted_path();
+        let outcome = set_up(&mut call).await;
+        assert_eq!(outcome.as_ref().err(), (!trusted).then_some(&TelephonyError::UntrustedPath), "{ip}");
+        let joined = house.asterisk.log().iter().any(|line| line.contains("addChannel"));
+        assert_eq!(joined, trusted, "not a packet of it goes to {ip}");
+        call.telephony.hang_up(EndCause::SetUpFailed).await.unwrap();
+        call.telephony.release().await.unwrap();
+        drop((outcome, call));
+        house.until_nothing_is_left().await;
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod kafka;
 mod machine;
 mod report;
 mod state;
+mod vault;
 
 use super::terminal::say;
 use super::web;
@@ -26,9 +27,11 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     let mut report = Report::default();
     let plugins = config.clone();
     report.extend("plugins", tokio::task::spawn_blocking(move || plugin_rows(&plugins)).await?);
-    report.extend("ports", [vec![http_row(config.http.bind).await], media_rows(&config.media)].concat());
+    report.extend("ports", [vec![http_row(config.http.bind).await], media_rows(&config)].concat());
+    report.extend("connections", connection_rows(&config));
     report.extend("machine", machine::rows());
     report.extend("state", vec![state::row(config.state.as_ref()).await]);
+    report.extend("cards", vec![vault::row(config.vault.as_ref()).await]);
     let mut asterisks = Vec::new();
     for configured in &config.asterisk {
         asterisks.extend(asterisk::rows(configured, &config).await);
@@ -73,6 +76,25 @@ fn plugin_rows(config: &Config) -> Vec<Row> {
     files.iter().map(row).collect()
 }
 
+/// A row for each connection that others could read along, or one that says that there is none.
+fn connection_rows(config: &Config) -> Vec<Row> {
+    let mut rows: Vec<_> = config
+        .plain()
+        .iter()
+        .map(|plain| Row::warning(&plain.setting, format_args!("{} is spoken to unencrypted", plain.to)))
+        .collect();
+    if config.http.tls.is_none() && !config.http.bind.ip().is_loopback() {
+        rows.push(Row::warning(
+            "http.tls_cert",
+            format_args!("{} is served unencrypted: have TLS in front of it", config.http.bind),
+        ));
+    }
+    if rows.is_empty() {
+        rows.push(Row::fine("encryption", "all that leaves this machine"));
+    }
+    rows
+}
+
 /// An address in use is right where it is a gateway that uses it.
 async fn http_row(bind: SocketAddr) -> Row {
     let in_use = match std::net::TcpListener::bind(bind) {
@@ -88,20 +110,23 @@ async fn http_row(bind: SocketAddr) -> Row {
 }
 
 /// A row for each socket that calls share, or one for those that they have each.
-fn media_rows(media: &config::Media) -> Vec<Row> {
+fn media_rows(config: &Config) -> Vec<Row> {
+    let media = &config.media;
     let (ip, port) = (media.bind.ip(), media.bind.port());
     if media.sockets == Sockets::PerCall {
-        return vec![udp_row("media", SocketAddr::new(ip, 0))];
+        return vec![udp_row("media", SocketAddr::new(ip, 0), media)];
     }
     let shards = if port == 0 { 1 } else { u16::try_from(media.shards.get()).unwrap_or(u16::MAX) };
-    (0..shards).map(|nth| udp_row("media", SocketAddr::new(ip, port.saturating_add(nth.saturating_mul(2))))).collect()
+    (0..shards).map(|nth| udp_row("media", SocketAddr::new(ip, port.saturating_add(nth.saturating_mul(2))), media)).collect()
 }
 
-fn udp_row(name: &str, bind: SocketAddr) -> Row {
+fn udp_row(name: &str, bind: SocketAddr, media: &config::Media) -> Row {
     match std::net::UdpSocket::bind(bind) {
-        Ok(_) if !bind.ip().is_loopback() => {
-            Row::warning(name, format_args!("{bind} is free; RTP is not encrypted: keep it on a trusted network"))
-        }
+        Ok(_) if !media.stays_on_trusted_ground() => Row::warning(
+            name,
+            format_args!("{bind} is free; RTP is not encrypted, and media.trusted_networks does not name its network"),
+        ),
+        Ok(_) if !bind.ip().is_loopback() => Row::fine(name, format_args!("{bind} is free, on a trusted network")),
         Ok(_) => Row::fine(name, format_args!("{bind} is free; loopback reaches an Asterisk on this machine only")),
         Err(error) => Row::fault(name, format_args!("{bind}: {error}")),
     }

@@ -1,7 +1,7 @@
 //! `events`: what the spool holds, beside a gateway that writes there, and what events look like.
 
 use super::terminal::say;
-use crate::adapters::events::schema::{KINDS, Kind};
+use crate::adapters::events::schema::Kind;
 use crate::adapters::events::spool::{Filter, Past};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -93,7 +93,7 @@ fn done(command: Command) -> anyhow::Result<ExitCode> {
                 None => drop(copy(&past(&dir)?, 0, &filter, &mut BufWriter::new(stdout().lock()))?),
             }
         }
-        Command::Schema { r#type: None } => KINDS.iter().for_each(|kind| say(format_args!("{:<24}{}", kind.name, kind.when))),
+        Command::Schema { r#type: None } => Kind::all().for_each(|kind| say(format_args!("{:<24}{}", kind.name, kind.when))),
         Command::Schema { r#type: Some(name) } => match Kind::named(&name) {
             Some(kind) => say(format_args!("{:#}", kind.schema())),
             None => bail!("there is no event of type {name}: `voice-gateway events schema` lists them"),

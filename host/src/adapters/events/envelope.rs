@@ -35,7 +35,9 @@ pub struct CloudEvent<'a> {
     time: Option<Timestamp>,
     datacontenttype: &'static str,
     dataschema: String,
-    tenantid: &'a str,
+    /// None of what befell a gateway as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenantid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conversationid: Option<&'a str>,
     /// Sorts as text: by epoch, then by number.
@@ -50,20 +52,36 @@ impl<'a> CloudEvent<'a> {
     /// Of something that happened in a call.
     pub fn new(subject: Subject<'a>, at: SystemTime, kind: &'a str, data: &'a Data) -> Self {
         let Sequence { epoch, n } = subject.sequence;
-        // To the millisecond: more is not known.
-        let time = Timestamp::try_from(at).and_then(|at| Timestamp::from_millisecond(at.as_millisecond())).ok();
         Self {
             specversion: "1.0",
             id: id(subject.call, subject.sequence),
             source: SOURCE,
             kind,
             subject: subject.call.as_str(),
-            time,
+            time: to_the_millisecond(at),
             datacontenttype: "application/json",
             dataschema: data_schema(kind),
-            tenantid: subject.tenant.as_str(),
+            tenantid: Some(subject.tenant.as_str()),
             conversationid: subject.conversation.map(vg_domain::ids::ConversationId::as_str),
             sequence: format!("{:010}.{n:010}", epoch.0),
+            data: Told(data),
+        }
+    }
+
+    /// Of something that befell a gateway as a whole, the `n`th thing in this `run` of it.
+    pub fn of_gateway(run: &'a str, n: u64, at: SystemTime, kind: &'a str, data: &'a Data) -> Self {
+        Self {
+            specversion: "1.0",
+            id: format!("{run}.gateway.{n}"),
+            source: SOURCE,
+            kind,
+            subject: run,
+            time: to_the_millisecond(at),
+            datacontenttype: "application/json",
+            dataschema: data_schema(kind),
+            tenantid: None,
+            conversationid: None,
+            sequence: format!("{:010}.{n:010}", 0),
             data: Told(data),
         }
     }
@@ -72,6 +90,11 @@ impl<'a> CloudEvent<'a> {
     pub fn id(&self) -> &str {
         &self.id
     }
+}
+
+/// More is not known.
+fn to_the_millisecond(at: SystemTime) -> Option<Timestamp> {
+    Timestamp::try_from(at).and_then(|at| Timestamp::from_millisecond(at.as_millisecond())).ok()
 }
 
 /// The JSON, in one line.
@@ -108,11 +131,12 @@ pub struct Attributes {
     /// For example `call.started`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The call.
+    /// The call; a run of a gateway where something befell that.
     pub subject: String,
     /// When, as RFC 3339 has it.
     pub time: String,
-    /// Whose call.
+    /// Whose call; empty where it is of none.
+    #[serde(default)]
     pub tenantid: String,
     #[serde(default)]
     conversationid: Option<String>,
@@ -137,9 +161,9 @@ impl Attributes {
             ("ce_source", self.source),
             ("ce_subject", self.subject.clone()),
             ("ce_time", self.time),
-            ("ce_tenantid", self.tenantid),
             ("ce_sequence", self.sequence),
         ];
+        headers.extend(Some(self.tenantid).filter(|tenant| !tenant.is_empty()).map(|tenant| ("ce_tenantid", tenant)));
         headers.extend(self.conversationid.map(|conversation| ("ce_conversationid", conversation)));
         (self.subject, headers)
     }

@@ -66,7 +66,17 @@ const BY: Member = text("by", "How it was said: key, phrase, nothing.");
 const KIND: Member = text("kind", "What is to be reached: human, queue, extension, external.");
 const MODE: Member = text("mode", "How: blind, attended, refer.");
 
-/// Every type of event, by name.
+/// Every type of event that befalls a gateway as a whole, by name. Their subject is a run of it, and they are no tenant's.
+pub const GATEWAY_KINDS: &[Kind] = &[
+    Kind {
+        name: "state.back",
+        when: "Calls are kept beyond this gateway again.",
+        members: &[number("away_ms", "For how long they were not.")],
+    },
+    Kind { name: "state.lost", when: "Calls are not kept beyond this gateway any more.", members: &[CODE] },
+];
+
+/// Every type of event of a call, by name.
 #[rustfmt::skip]
 pub const KINDS: &[Kind] = &[
     Kind { name: "call.adopted", when: "A call goes on with this gateway: another one held it.", members: &[number("silent_ms", "So long the caller heard nothing.")] },
@@ -108,7 +118,12 @@ pub const KINDS: &[Kind] = &[
 impl Kind {
     /// Of that name.
     pub fn named(name: &str) -> Option<&'static Self> {
-        KINDS.iter().find(|kind| kind.name == name)
+        Self::all().find(|kind| kind.name == name)
+    }
+
+    /// Those of calls, then those of gateways.
+    pub fn all() -> impl Iterator<Item = &'static Self> {
+        KINDS.iter().chain(GATEWAY_KINDS)
     }
 
     /// The JSON Schema (2020-12) of the whole event.
@@ -116,7 +131,7 @@ impl Kind {
         let (text, members) =
             (json!({"type": "string"}), self.members.iter().map(|member| (member.name.to_owned(), member.schema())));
         let always = self.members.iter().filter(|member| member.presence == Presence::Always);
-        json!({
+        let mut schema = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": data_schema(self.name),
             "title": self.name,
@@ -141,7 +156,17 @@ impl Kind {
                     "properties": members.collect::<Map<_, _>>(),
                 },
             },
-        })
+        });
+        if GATEWAY_KINDS.contains(self) {
+            schema["required"].as_array_mut().into_iter().for_each(|required| required.retain(|name| name != "tenantid"));
+            let properties = schema["properties"].as_object_mut();
+            properties
+                .into_iter()
+                .for_each(|known| known.retain(|name, _| !["tenantid", "conversationid"].contains(&name.as_str())));
+            schema["properties"]["subject"]["description"] = "A run of a gateway.".into();
+            schema["properties"]["sequence"]["description"] = "Orders the events of a run, as text.".into();
+        }
+        schema
     }
 }
 

@@ -17,6 +17,7 @@ pub use subject::{calls_of, erase};
 
 use super::{Backlog, CloudEvent};
 use crate::adapters::folder::{self, NotHeld};
+use crate::adapters::notices::Noted;
 use crate::adapters::pseudonyms::Pseudonyms;
 use crate::application::desk::{self, Value};
 use crate::application::ports::{Facts, Subject};
@@ -35,7 +36,7 @@ use std::time::{Duration, SystemTime};
 use store::Row;
 use tokio::sync::watch;
 use vg_domain::event::Fact;
-use vg_domain::ids::TenantId;
+use vg_domain::ids::{CallId, TenantId};
 
 /// Events that wait for the disk. When full: the event is lost and counted.
 const EVENTS_MAX: usize = 16_384;
@@ -235,6 +236,30 @@ impl Spool {
         Ok(Consumer::new(name, Past::open_file(&self.path)?, Arc::clone(&self.shared)))
     }
 
+    /// What befell this run of the gateway as a whole. No tenant is shown it.
+    pub fn note(&self, run: &str, noted: &Noted) {
+        let kind = noted.notice.kind();
+        self.put(Row {
+            place: 0,
+            tenant: TenantId::new(""),
+            call: CallId::new(run),
+            kind,
+            at: noted.at,
+            event: CloudEvent::of_gateway(run, noted.number, noted.at, kind, &noted.data()).to_string(),
+        });
+    }
+
+    fn put(&self, row: Row) {
+        let mut door = self.door();
+        let place = door.next;
+        let taken = door.orders.as_ref().is_some_and(|orders| orders.try_send(Order::Keep(Row { place, ..row })).is_ok());
+        if taken {
+            door.next += 1;
+        } else {
+            self.shared.lost.fetch_add(1, Relaxed);
+        }
+    }
+
     fn door(&self) -> MutexGuard<'_, Door> {
         // Nothing panics while it is held.
         self.door.lock().unwrap_or_else(PoisonError::into_inner)
@@ -256,14 +281,7 @@ impl Facts for Spool {
             at,
             event: CloudEvent::new(subject, at, kind, &data).to_string(),
         };
-        let mut door = self.door();
-        let place = door.next;
-        let taken = door.orders.as_ref().is_some_and(|orders| orders.try_send(Order::Keep(Row { place, ..row })).is_ok());
-        if taken {
-            door.next += 1;
-        } else {
-            self.shared.lost.fetch_add(1, Relaxed);
-        }
+        self.put(row);
     }
 
     fn committed(&self) -> BoxFuture<'static, ()> {

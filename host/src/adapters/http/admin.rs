@@ -6,8 +6,9 @@ use super::auth::{Admin, CallsRead, CallsWrite, Permit, Scope, is_tenant};
 use super::calls::time;
 use super::input::Named;
 use super::tickets::{TICKET_KEPT, TicketError};
+use crate::adapters::events::CloudEvent;
 use crate::adapters::notices::Noted;
-use crate::application::ports::{Notice, TenantError};
+use crate::application::ports::TenantError;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -165,14 +166,8 @@ pub(super) async fn events(State(api): State<Arc<Api>>, _: Permit<Admin>) -> Jso
 }
 
 fn cloud_event(run: &str, noted: &Noted) -> Value {
-    let data = match noted.notice {
-        Notice::StateLost { code } => json!({ "code": code }),
-        Notice::StateBack { away } => json!({"away_ms": u64::try_from(away.as_millis()).unwrap_or(u64::MAX)}),
-    };
-    json!({
-        "specversion": "1.0", "id": format!("{run}.gateway.{}", noted.number), "source": "/voice-gateway", "type": noted.notice.kind(),
-        "time": time(noted.at), "data": data,
-    })
+    let data = noted.data();
+    json!(CloudEvent::of_gateway(run, noted.number, noted.at, noted.notice.kind(), &data))
 }
 
 /// Begins the drain: no new call, a goodbye for those that are up; then the gateway ends.

@@ -31,7 +31,7 @@ impl PluginMasks {
 
 impl Masks for PluginMasks {
     fn open(&self, settings: &TenantSettings) -> Masking {
-        let PciSettings { mode, plugin, kinds, last_four, languages } = &settings.pci;
+        let PciSettings { mode, plugin, kinds, last_four, languages, spoken_cards: _ } = &settings.pci;
         let mode = match (self.usual.mode, mode) {
             (Mode::Strict, _) | (_, Some(Mode::Strict)) => Mode::Strict,
             (Mode::Standard, Some(Mode::Standard) | None) => Mode::Standard,

@@ -60,7 +60,7 @@ impl CallTask {
             // Nobody listens yet, so that nothing can fall.
             let _ = task.listener.change_to(other);
         }
-        let (mask, _) = mask(task.services.masks.as_ref(), &settings);
+        let mask = mask(task.services.masks.as_ref(), &settings).mask;
         let mask = if memory.digits_open { mask.after_a_gap() } else { mask };
         let recalled = spoken_of(&memory);
         task.conversation = None;

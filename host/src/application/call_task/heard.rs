@@ -24,6 +24,9 @@ impl CallTask {
             let (tenant, plugin) = (self.settings.tenant.clone(), self.listener.plugin().clone());
             self.services.observe.observe(&Observation::FirstWords { tenant, plugin, after });
         }
+        if self.takes_for_card(&event) {
+            return;
+        }
         match event {
             HearingEvent::Partial { words, stability } => {
                 let text = self.call.mask_partial(words);

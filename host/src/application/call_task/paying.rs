@@ -2,7 +2,7 @@
 
 use super::CallTask;
 use crate::application::clock::now;
-use crate::application::ports::{AudioChunk, VaultError};
+use crate::application::ports::{AudioChunk, HearingEvent, Observation, VaultError};
 use crate::application::thinking::CardQuestion;
 use std::time::Duration;
 use vg_domain::card::CardKeyed;
@@ -44,11 +44,28 @@ impl CallTask {
         self.secret_until.is_some_and(|until| now < until)
     }
 
-    /// The same sound, silent where a card may be in it.
-    pub(super) fn without_card(&mut self, mut chunk: AudioChunk) -> AudioChunk {
+    /// Who listens for the call hears a card where it may be said. Everybody else hears silence beside a card.
+    pub(super) fn hear(&mut self, mut chunk: AudioChunk) {
+        let is_said = self.call.hears_card();
+        let spoken = is_said.then(|| chunk.pcm.clone());
         if self.keeps_card_secret() {
             chunk.pcm.fill(0);
         }
-        chunk
+        self.shadow(|shadow| shadow.audio(&chunk.pcm));
+        self.keep_sound(&chunk.pcm);
+        chunk.pcm = spoken.unwrap_or(chunk.pcm);
+        let dropped_ms = self.listener.audio(chunk);
+        if dropped_ms > 0 {
+            self.services.observe.observe(&Observation::AudioDropped { ms: dropped_ms });
+        }
+    }
+
+    /// Whether it was words of a card that is being said: they go no further than to the vault.
+    pub(super) fn takes_for_card(&mut self, event: &HearingEvent) -> bool {
+        match event {
+            HearingEvent::Partial { .. } => self.call.hears_card(),
+            HearingEvent::Final(words) => self.call.say_card(now(), words),
+            HearingEvent::Finalized | HearingEvent::Usage(_) | HearingEvent::Fell(_) => false,
+        }
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn shadow(services: &Services, settings: &TenantSettings, request: &H
     let (hearing, breakers) = (Arc::clone(&services.hearing), Arc::clone(&services.breakers));
     let shadow = Shadow::of(settings.shadow.as_ref()?, hearing, breakers, Arc::clone(&services.observe), request.clone())?;
     // The same kind of mask, or what both heard would differ by how it is masked.
-    Some(Box::new(shadow.masked_by(mask(services.masks.as_ref(), settings).0)))
+    Some(Box::new(shadow.masked_by(mask(services.masks.as_ref(), settings).mask)))
 }
 
 /// The next turn that it was compared in; pending where there is none.

@@ -2,10 +2,12 @@
 
 use super::{WIDE, fault, rig};
 use serde_json::json;
-use std::net::{TcpListener, TcpStream};
+use std::io;
+use std::net::TcpListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use vg_plugin_host::api::FaultKind;
 use vg_plugin_host::session::SessionEnd;
@@ -32,12 +34,18 @@ impl Engine {
         command.arg(&file).arg(port.to_string()).env("ENGINE_TOKEN", token).kill_on_drop(true);
         let process = command.stderr(std::process::Stdio::null()).spawn().unwrap();
         let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        while reach(port).await.is_err() {
             assert!(begun.elapsed() < Duration::from_secs(20), "the document's server does not start");
-            tokio::task::yield_now().await;
         }
         Self { origin: format!("http://127.0.0.1:{port}"), _process: process, _folder: folder }
     }
+}
+
+/// From an address of its own: a connection to a port that nobody listens at may get that very port for its other end, and meet itself.
+async fn reach(port: u16) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(([127, 0, 0, 2], 0).into())?;
+    socket.connect(([127, 0, 0, 1], port).into()).await
 }
 
 #[tokio::test]

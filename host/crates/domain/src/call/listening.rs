@@ -69,7 +69,7 @@ impl Call {
                 self.caller_speaks = true;
                 self.await_consent(now);
             }
-            Phase::Keying { .. } => {}
+            Phase::Keying { .. } => self.begins_to_say_card(now),
             Phase::Listening { turn } => {
                 let (first, closed) = (turn.floor == Floor::Quiet, turn.floor == Floor::Closed);
                 if closed {
@@ -126,6 +126,7 @@ impl Call {
                 self.ask_for_last_words(now);
                 self.await_consent(now);
             }
+            Phase::Keying { keypad: Keypad::Card(_) } => self.card_is_said(now),
             Phase::Greeting { .. } | Phase::Speaking { .. } | Phase::Keying { .. } | Phase::Advising { .. } => {
                 self.go_on_after_voice();
                 self.drop_words_beside(now);
@@ -136,7 +137,7 @@ impl Call {
     }
 
     /// What was said beside the gateway, or keys, is for nobody.
-    fn drop_words_beside(&mut self, now: Instant) {
+    pub(super) fn drop_words_beside(&mut self, now: Instant) {
         if self.caller_speaks && !self.deaf {
             self.drop_words_so_far(now);
         }

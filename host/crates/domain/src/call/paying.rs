@@ -5,7 +5,7 @@ use super::{Call, CallAction, CallReason, Next, Phase};
 use crate::card::{CardAsk, CardField, CardKeyed};
 use crate::ids::TurnId;
 use crate::keypad::Keypad;
-use crate::mask::Mask;
+use crate::mask::{Heard, Mask};
 use std::time::Instant;
 
 /// What agent and world are told in place of a card.
@@ -76,6 +76,55 @@ impl Call {
             return self.field_is_keyed(now, ask);
         }
         self.timers.arm(CallReason::KeyDeadline, now + wait);
+    }
+
+    /// The field that is asked for may be said, and its question was heard: whoever listens for the call is to hear it. Not before, or a vendor would
+    /// hear what is keyed in of the field before.
+    pub fn hears_card(&self) -> bool {
+        self.settings.pci.spoken_cards && !self.mask.is_strict() && !self.deaf && self.asks_card().is_some()
+    }
+
+    fn asks_card(&self) -> Option<CardAsk> {
+        match &self.phase {
+            Phase::Keying { keypad: Keypad::Card(ask) } => Some(*ask),
+            _ => None,
+        }
+    }
+
+    /// Final words of a caller who may say the field that is asked for: their digits go where keys go, and the words nowhere. False where none may be
+    /// said, and the words are what they are.
+    pub fn say_card(&mut self, now: Instant, words: &Heard) -> bool {
+        let (true, Some(ask)) = (self.hears_card(), self.asks_card()) else { return false };
+        let (field, digits) = (ask.field(), self.mask.digits_in(words));
+        let Some(card) = &mut self.card else { return false };
+        // More than a field has is no field of a card.
+        let fits = digits.iter().all(|digit| card.push(field, char::from(b'0' + digit)));
+        if !fits {
+            card.clear(field);
+        }
+        if !fits || card.seems_whole(field) {
+            self.field_is_keyed(now, ask);
+        } else if !digits.is_empty() {
+            self.timers.arm(CallReason::KeyDeadline, now + ask.between());
+        }
+        true
+    }
+
+    /// The caller speaks while keys are waited for. A number takes as long to be said as it takes.
+    pub(super) fn begins_to_say_card(&mut self, now: Instant) {
+        if let (true, Some(ask)) = (self.hears_card(), self.asks_card()) {
+            self.timers.arm(CallReason::KeyDeadline, now + ask.first());
+        }
+    }
+
+    /// The caller has spoken while a card was waited for.
+    pub(super) fn card_is_said(&mut self, now: Instant) {
+        if let (true, Some(ask)) = (self.hears_card(), self.asks_card()) {
+            self.timers.arm(CallReason::KeyDeadline, now + ask.between() + self.settings.timing.final_deadline);
+            self.ask_for_last_words(now);
+        } else {
+            self.drop_words_beside(now);
+        }
     }
 
     pub(super) fn card_deadline(&mut self, now: Instant, ask: CardAsk) {

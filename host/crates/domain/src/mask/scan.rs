@@ -2,6 +2,7 @@
 
 use crate::tenant::primary_language;
 use std::ops::Range;
+use zeroize::Zeroizing;
 
 /// What a token means for the mask.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,6 +78,27 @@ pub(super) fn tokens(text: &str, langs: Langs) -> (Vec<Token>, bool) {
     }
     let open = text[end..].chars().all(stands_in_numbers);
     (tokens, open)
+}
+
+/// All digits of a text in their order, whatever stands between.
+pub(super) fn digits(text: &str, langs: Langs) -> Zeroizing<Vec<u8>> {
+    // Room for all of them: a buffer that grows leaves a copy behind.
+    let mut all = Zeroizing::new(Vec::with_capacity(3 * text.len()));
+    let mut times = 1;
+    for token in tokens(text, langs).0 {
+        match token.kind {
+            Kind::Digits(digits) => {
+                let digits = Zeroizing::new(digits);
+                all.extend(std::iter::repeat_n(digits.first().copied(), times - 1).flatten());
+                all.extend_from_slice(&digits);
+                times = 1;
+            }
+            Kind::Times(so_often) => times = so_often,
+            Kind::Filler => {}
+            Kind::Word => times = 1,
+        }
+    }
+    all
 }
 
 fn stands_in_numbers(c: char) -> bool {

@@ -179,7 +179,7 @@ struct Done {
 
 #[derive(Clone, PartialEq, Message)]
 struct Command {
-    #[prost(oneof = "Action", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "Action", tags = "1, 2, 3, 4, 5")]
     action: Option<Action>,
 }
 
@@ -193,6 +193,20 @@ enum Action {
     Transfer(Transfer),
     #[prost(message, tag = "4")]
     CollectCard(CollectCard),
+    #[prost(message, tag = "5")]
+    Collect(Collect),
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Collect {
+    #[prost(uint32, tag = "1")]
+    digits_max: u32,
+    #[prost(string, tag = "2")]
+    terminator: String,
+    #[prost(uint32, optional, tag = "3")]
+    first_ms: Option<u32>,
+    #[prost(uint32, optional, tag = "4")]
+    between_ms: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -246,6 +260,10 @@ impl Command {
             Action::Human(Empty {}) => Ok(AgentCommand::Human),
             Action::Transfer(Transfer { kind, target, mode, summary }) => {
                 commands::transfer(&kind, target, Some(&mode), Some(summary)).map(AgentCommand::Transfer)
+            }
+            Action::Collect(Collect { digits_max, terminator, first_ms, between_ms }) => {
+                let terminator = Some(terminator.as_str()).filter(|key| !key.is_empty());
+                commands::digits(digits_max, terminator, first_ms, between_ms).map(AgentCommand::Collect)
             }
             Action::CollectCard(CollectCard { fields, first_ms, between_ms }) => {
                 commands::card(&fields, first_ms, between_ms).map(AgentCommand::CollectCard)

@@ -43,6 +43,7 @@ async fn house() -> House {
         silence: Silence::Comfort,
         inactivity: None,
         deadline: DEADLINE,
+        trusted: Arc::default(),
         shared: None,
     };
     let ari = Arc::new(Ari::new(config, None, shard, incoming).unwrap());

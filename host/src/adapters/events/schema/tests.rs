@@ -1,7 +1,8 @@
 use super::*;
 use crate::adapters::events::CloudEvent;
+use crate::adapters::notices::Noted;
 use crate::application::desk;
-use crate::application::ports::Subject;
+use crate::application::ports::{Notice, Subject};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -114,12 +115,27 @@ fn every_event_is_what_its_schema_says_and_has_no_member_that_the_schema_does_no
     assert_eq!(members, named.collect(), "a member that no fact has");
 }
 
+#[test]
+fn what_befell_a_gateway_is_what_its_schema_says_and_no_tenants() {
+    let notices = [Notice::StateBack { away: Duration::from_secs(2) }, Notice::StateLost { code: "deadline" }];
+    for (notice, kind) in notices.into_iter().zip(GATEWAY_KINDS) {
+        let noted = Noted { number: 3, at: SystemTime::now(), notice };
+        assert_eq!(notice.kind(), kind.name);
+        let event = CloudEvent::of_gateway("run", noted.number, noted.at, notice.kind(), &noted.data()).to_string();
+        let event: serde_json::Value = serde_json::from_str(&event).unwrap();
+        let errors: Vec<String> =
+            jsonschema::validator_for(&kind.schema()).unwrap().iter_errors(&event).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty() && event.get("tenantid").is_none(), "{errors:?} in {event}");
+        assert!(event["data"].as_object().unwrap().keys().eq(kind.members.iter().map(|member| member.name)));
+    }
+}
+
 /// `VG_SCHEMAS_UPDATE=1` writes them.
 #[test]
 fn the_schemas_that_are_given_out_are_those_of_this_code() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/events");
     let mut expected = BTreeSet::new();
-    for kind in KINDS {
+    for kind in Kind::all() {
         let (file, schema) = (format!("{}.json", kind.name), format!("{:#}\n", kind.schema()));
         if std::env::var_os("VG_SCHEMAS_UPDATE").is_some() {
             std::fs::write(folder.join(&file), &schema).unwrap();
@@ -133,5 +149,5 @@ fn the_schemas_that_are_given_out_are_those_of_this_code() {
     }
     let there = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
     assert_eq!(there.collect::<BTreeSet<_>>(), expected);
-    assert!(KINDS.is_sorted_by_key(|kind| kind.name));
+    assert!(KINDS.is_sorted_by_key(|kind| kind.name) && GATEWAY_KINDS.is_sorted_by_key(|kind| kind.name));
 }

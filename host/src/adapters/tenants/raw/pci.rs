@@ -15,6 +15,7 @@ pub(super) struct RawPci {
     kinds: Option<Vec<String>>,
     last_four: Option<bool>,
     languages: Option<Vec<String>>,
+    spoken_cards: Option<bool>,
 }
 
 impl RawPci {
@@ -29,13 +30,17 @@ impl RawPci {
         if mode == Some(Mode::Strict) && plugin == Some(None) {
             faults.add("pci.plugin", "is needed where pci.mode is strict: without one nothing that is said could be shown");
         }
+        let spoken_cards = self.spoken_cards == Some(true);
+        if mode == Some(Mode::Strict) && spoken_cards {
+            faults.add("pci.spoken_cards", "has a vendor hear cards: not where pci.mode is strict");
+        }
         let rung = plugin.clone().flatten().map(|plugin| Rung {
             path: "pci".to_owned(),
             role: Role::Masking,
             provider: Provider::new(plugin, "{}"),
         });
-        let settings =
-            PciSettings { mode, plugin, kinds: kinds.ok().flatten(), last_four: self.last_four, languages: self.languages };
+        let (last_four, languages) = (self.last_four, self.languages);
+        let settings = PciSettings { mode, plugin, kinds: kinds.ok().flatten(), last_four, languages, spoken_cards };
         (settings, rung)
     }
 }
@@ -61,6 +66,7 @@ mod tests {
                 kinds: Some(vec![Kind::CardNumber, Kind::ExpiryDate]),
                 last_four: Some(true),
                 languages: Some(vec!["pt-BR".to_owned()]),
+                spoken_cards: false,
             }
         );
         assert_eq!(settings_of(&format!("{BASE}[pci]\nplugin = ''\n")).pci.plugin, Some(None));
@@ -76,5 +82,8 @@ mod tests {
         assert_eq!(of("kinds = ['expiry-date']\n"), ["a.toml: pci.kinds: card-number must be among them"]);
         assert_eq!(of("languages = ['no way']\n"), ["a.toml: pci.languages[0]: \"no way\" is no BCP 47 tag, for example pt-BR"]);
         assert!(of("mode = 'strict'\nplugin = ''\n")[0].starts_with("a.toml: pci.plugin: is needed"));
+        let strict = "a.toml: pci.spoken_cards: has a vendor hear cards: not where pci.mode is strict";
+        assert_eq!(of("mode = 'strict'\nplugin = 'mask-b'\nspoken_cards = true\n")[0], strict);
+        assert!(settings_of(&format!("{BASE}[pci]\nspoken_cards = true\n")).pci.spoken_cards);
     }
 }

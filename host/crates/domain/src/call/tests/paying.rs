@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::card::{CardCollect, CardField, CardKeyed};
+use crate::tenant::PciSettings;
 
 const NUMBER: &str = "4111111111111111";
 
@@ -259,4 +260,66 @@ fn a_leg_that_is_built_anew_asks_for_the_field_anew() {
     assert_eq!(says(&told), ["Its code?"]);
     desk.utter(4);
     assert_eq!(keys(&mut desk, "123#").last().unwrap(), "ask card 2: [card], given", "what was keyed in before stays");
+}
+
+/// A call of a tenant whose callers may say a card's number.
+fn saying(fields: &[CardField]) -> Desk {
+    let settings = with_human();
+    let pci = PciSettings { spoken_cards: true, ..settings.pci.clone() };
+    let mut desk = asked_with(TenantSettings { pci, ..settings }, "Your card, please.", card(fields));
+    assert!(!desk.call.hears_card(), "a field of before may still be keyed in");
+    desk.utter(2);
+    assert!(desk.call.hears_card() && desk.call.collects_digits());
+    desk
+}
+
+fn says_of_card(desk: &mut Desk, words: &str) -> (bool, Vec<String>) {
+    desk.now += Duration::from_millis(300);
+    let taken = desk.call.say_card(desk.now, &Heard::new(words.to_owned()));
+    (taken, desk.actions())
+}
+
+#[test]
+fn a_card_that_is_said_goes_where_one_goes_that_is_keyed_in() {
+    let mut desk = saying(&CardField::ALL);
+    desk.speech();
+    let words = "uh my number is four one double one";
+    assert_eq!(says_of_card(&mut desk, words), (true, Vec::new()));
+    assert_eq!(desk.after(900).pause(), ["FinalizeHearing"]);
+    let (taken, mut told) = says_of_card(&mut desk, "1111 1111 one one one one");
+    desk.tell(CallInput::Finalized);
+    assert!(taken && says(&told) == ["Its expiry date?"] && !desk.call.hears_card(), "{told:?}");
+    desk.utter(3);
+    told.extend(keys(&mut desk, "1230"));
+    desk.utter(4);
+    told.extend(says_of_card(&mut desk, "seven three seven").1);
+    let due = desk.wake(CallReason::KeyDeadline);
+    assert_eq!(due.last().unwrap(), "ask card 2: [card], given");
+    told.extend(due);
+    assert!(told.iter().all(|line| !line.contains("1111") && !line.contains("1230") && !line.contains("737")), "{told:?}");
+}
+
+#[test]
+fn what_is_said_wrong_is_asked_for_again_as_a_whole() {
+    let mut desk = saying(&[CardField::Number]);
+    for (utterance, words) in [(3, "4111 1111 1111 1112 1111"), (4, "four one one one and that is all")] {
+        let mut told = says_of_card(&mut desk, words).1;
+        if told.is_empty() {
+            told = desk.wake(CallReason::KeyDeadline);
+        }
+        assert_eq!(says(&told), ["That is not right.", "Your card's number?"], "{words}");
+        desk.utter(utterance);
+    }
+    let told = says_of_card(&mut desk, NUMBER).1;
+    assert_eq!(told.last().unwrap(), "ask card 2: [card], given");
+}
+
+#[test]
+fn where_cards_may_not_be_said_words_are_words() {
+    let mut desk = keying(&[CardField::Number]);
+    assert_eq!(says_of_card(&mut desk, NUMBER), (false, Vec::new()));
+    assert!(!desk.call.hears_card());
+    let mut desk = saying(&[CardField::Number]);
+    keys(&mut desk, &format!("{NUMBER}#"));
+    assert_eq!(says_of_card(&mut desk, "thank you"), (false, Vec::new()), "it is there");
 }
