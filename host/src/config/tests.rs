@@ -309,3 +309,4 @@ mod state;
 mod kafka;
 mod telemetry;
 mod vault;
+mod recording;
