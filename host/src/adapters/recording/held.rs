@@ -11,13 +11,16 @@ use vg_domain::recording::DeletionReason;
 const LOCK: &str = ".notes.lock";
 
 /// Held for a moment by whoever changes a note of a folder.
-pub(super) struct Held(#[expect(dead_code, reason = "the lock ends with the file")] File);
+pub(super) struct Held {
+    /// The lock ends with the file.
+    _lock: File,
+}
 
 impl Held {
     pub(super) fn take(dir: &Path) -> io::Result<Self> {
         let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(dir.join(LOCK))?;
         lock.lock()?;
-        Ok(Self(lock))
+        Ok(Self { _lock: lock })
     }
 }
 
