@@ -12,6 +12,7 @@ pub(crate) mod pci;
 mod plain;
 mod privacy;
 mod raw;
+mod recording;
 mod secret;
 mod source;
 mod state;
@@ -26,6 +27,7 @@ pub use media::{Media, OnSilentPath, RtpCodec, Sockets, is_trusted};
 pub use pci::Pci;
 pub use plain::Plain;
 pub use privacy::Privacy;
+pub use recording::{Recording, RecordingStore};
 pub(crate) use secret::resolve as resolve_secret;
 pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
@@ -36,7 +38,7 @@ pub use vault::Vault;
 
 use raw::RawConfig;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use vg_domain::ids::TenantId;
@@ -172,17 +174,6 @@ pub struct Prompts {
     pub answer_refusals: bool,
     /// Folder of the operator's own words for refusals, `<code>.wav`; where one is missing, and without the folder, the shipped ones.
     pub refusals: Option<PathBuf>,
-}
-
-/// `[recording]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recording {
-    /// Folder of recordings, one folder in it for each tenant; made private to the gateway's user. None: no call is recorded.
-    pub dir: Option<PathBuf>,
-    /// The public key of age (`age1...`) that they are sealed to; none: they lie as they are.
-    pub seal_to: Option<String>,
-    /// They are deleted after so many days, where their tenant says nothing else; none: never.
-    pub keep_days: Option<NonZeroU32>,
 }
 
 /// `[audit]`

@@ -20,7 +20,7 @@ use crate::adapters::otlp::Tracer;
 use crate::adapters::plugins::{PluginMasks, Plugins};
 use crate::adapters::prompts;
 use crate::adapters::pseudonyms::Pseudonyms;
-use crate::adapters::recording::{Keeping, Recordings};
+use crate::adapters::recording::{Bucket, Form, Keeping, Recordings};
 use crate::adapters::rtp::{Lateness, OwnSockets, ShardConfig, Shards};
 use crate::adapters::settings::{self, LookNow, Settings};
 use crate::adapters::sinks::{self, Sinks};
@@ -190,6 +190,9 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     if let Some(tracer) = vitals.tracer.clone() {
         let close = close.clone();
         servers.spawn(async move { tracer.run(close).await });
+    }
+    if let Some(uploader) = vitals.recordings.as_ref().and_then(|recordings| recordings.uploader()) {
+        servers.spawn(uploader.run(close.clone()));
     }
     if let Some(states) = vitals.states.clone() {
         servers.spawn(states.run(close.clone()));
@@ -361,10 +364,15 @@ async fn recordings(config: &Config, facts: &Arc<dyn Facts>) -> Result<Option<Ar
     let Some(dir) = config.recording.dir.clone() else { return Ok(None) };
     let seal_to = config.recording.seal_to.as_deref().map(str::parse).transpose().context("recording.seal_to")?;
     let pseudonyms = config.privacy.pseudonym_key.as_ref().map(Pseudonyms::new);
-    let keeping = Keeping { keep_days: config.recording.keep_days, seal_to, facts: Some(Arc::clone(facts)), pseudonyms };
-    let work = tokio::task::spawn_blocking(move || Recordings::start(&dir, keeping));
-    let recordings = work.await.context("failed to look at the disk")?.context("failed to open the folder for recordings")?;
-    Ok(Some(Arc::new(recordings)))
+    let form = Form { format: config.recording.format, seal_to };
+    let keeping =
+        Keeping { keep_days: config.recording.keep_days, form, store: None, facts: Some(Arc::clone(facts)), pseudonyms };
+    let store = config.recording.store.clone();
+    let work = tokio::task::spawn_blocking(move || {
+        let store = store.map(|store| Bucket::new(&store).map(|bucket| (bucket, store.keep_local))).transpose()?;
+        Recordings::start(&dir, Keeping { store, ..keeping }).context("failed to open the folder for recordings")
+    });
+    Ok(Some(Arc::new(work.await.context("failed to look at the disk")??)))
 }
 
 async fn load_settings(config: &Config) -> Result<(Arc<Plugins>, Arc<Settings>)> {

@@ -15,6 +15,7 @@ use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::lab::{Asterisk, Connections, Proxy, Redis, SipCaller};
 use vg_tests::program;
+use voice_gateway::adapters::recording::{Form, repair};
 
 const SOON: Duration = Duration::from_secs(8);
 /// A program compiles its plugins first.
@@ -325,7 +326,7 @@ async fn the_recording_of_a_call_whose_gateway_is_killed_goes_on_as_its_second_p
     is_told_all(&mut caller).await;
     scene.ends_well(second, caller).await;
 
-    voice_gateway::adapters::recording::repair(&folder.path().join("first"), None);
+    repair(&folder.path().join("first"), &Form::default());
     let (one, two) = (note(&folder.path().join("first"), ".json"), note(&folder.path().join("second"), ".2.json"));
     assert_eq!((one["part"].as_u64(), two["part"].as_u64()), (Some(1), Some(2)));
     assert_eq!((&one["call"], &one["state"], &two["state"]), (&two["call"], &"repaired".into(), &"complete".into()));

@@ -12,6 +12,7 @@ pub mod lab;
 pub mod load;
 pub mod program;
 pub mod rig;
+pub mod s3;
 pub mod scene;
 pub mod tls;
 pub mod vault;

@@ -9,6 +9,7 @@ mod follower;
 mod kafka;
 mod outgoing;
 mod providers;
+mod recordings;
 mod registered;
 mod state;
 mod turns;
@@ -32,6 +33,7 @@ use kafka::KafkaMetrics;
 use outgoing::OutgoingMetrics;
 use prometheus::{Counter, CounterVec, Encoder, Gauge, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry, TextEncoder};
 use providers::ProviderMetrics;
+use recordings::StoreMetrics;
 use registered::{counters, gauges, histograms, latencies, opts, plain_counter, plain_gauge, registered, row};
 use state::StateMetrics;
 use std::sync::Mutex;
@@ -208,6 +210,7 @@ struct Read {
     recordings_deleted: IntCounterVec,
     recording_blocks_dropped: IntCounter,
     recording_faults: IntCounterVec,
+    recording_store: StoreMetrics,
 }
 
 impl Metrics {
@@ -370,6 +373,7 @@ impl Read {
             recordings_deleted: counters(registry, "vg_recordings_deleted_total"),
             recording_blocks_dropped: plain_counter(registry, "vg_recording_blocks_dropped_total"),
             recording_faults,
+            recording_store: StoreMetrics::new(registry),
             plugin_sessions_live: plain_gauge(registry, "vg_plugin_sessions_live"),
             plugin_sessions: plain_counter(registry, "vg_plugin_sessions_total"),
             plugin_session_ends: counters(registry, "vg_plugin_session_ends_total"),
@@ -411,6 +415,7 @@ impl Read {
         self.state.follow(&readings.state);
         self.kafka.follow(readings.kafka.as_ref());
         self.outgoing.follow(readings);
+        self.recording_store.follow(readings.recordings.store.as_ref());
         self.recordings_live.set(readings.recordings.live as f64);
         advance(&self.recordings.with_label_values(&["kept"]), readings.recordings.kept);
         advance(&self.recordings.with_label_values(&["repaired"]), readings.recordings.repaired);

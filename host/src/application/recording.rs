@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::pii::Pii;
-use vg_domain::recording::DeletionReason;
+use vg_domain::recording::{DeletionReason, RecordingFormat};
 
 /// Blocks of a recording, half a second each. Full: what is said is left out and counted until the writer comes round.
 pub const BLOCKS: usize = 8;
@@ -51,6 +51,8 @@ pub struct RecordingRequest {
     pub first_began: SystemTime,
     /// It is deleted after so many days; none for the gateway's own time.
     pub keep_days: Option<NonZeroU32>,
+    /// What it is when it is whole; none for the gateway's own format.
+    pub format: Option<RecordingFormat>,
 }
 
 /// What is remembered of a call's recording, here or by whoever goes on with the call.

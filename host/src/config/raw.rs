@@ -7,6 +7,7 @@ use super::kafka::RawKafka;
 use super::media::RawMedia;
 use super::pci::RawPci;
 use super::privacy::RawPrivacy;
+use super::recording::RawRecording;
 use super::state::RawState;
 use super::telemetry::RawTelemetry;
 use super::tenants::RawTenants;
@@ -16,7 +17,6 @@ use agent::RawAgent;
 use serde::{Deserialize, Deserializer, de};
 use std::fmt::Display;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -55,15 +55,6 @@ struct RawPrompts {
     #[serde(deserialize_with = "flag")]
     answer_refusals: Option<bool>,
     refusals: Option<PathBuf>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct RawRecording {
-    dir: Option<PathBuf>,
-    #[serde(deserialize_with = "number")]
-    keep_days: Option<usize>,
-    seal_to: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -212,13 +203,7 @@ impl RawConfig {
         config.prompts.emergency = self.prompts.emergency.filter(|file| !file.as_os_str().is_empty());
         config.prompts.answer_refusals = self.prompts.answer_refusals.unwrap_or(config.prompts.answer_refusals);
         config.prompts.refusals = self.prompts.refusals.filter(|dir| !dir.as_os_str().is_empty());
-        config.recording.dir = self.recording.dir.filter(|dir| !dir.as_os_str().is_empty());
-        if self.recording.keep_days == Some(0) {
-            faults.add("recording.keep_days", "must be at least 1");
-        }
-        config.recording.seal_to = self.recording.seal_to.filter(|key| !key.trim().is_empty());
-        config.recording.keep_days =
-            self.recording.keep_days.and_then(|days| NonZeroU32::new(u32::try_from(days).unwrap_or(u32::MAX)));
+        config.recording = self.recording.resolve(environment, faults);
         config.audit.dir = self.audit.dir.filter(|dir| !dir.as_os_str().is_empty());
         self.events.resolve(&mut config.events, faults);
         self.pci.resolve(&mut config.pci, faults);

@@ -315,3 +315,4 @@ mod kafka;
 mod plain;
 mod telemetry;
 mod vault;
+mod recording;

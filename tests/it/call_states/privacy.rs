@@ -50,6 +50,7 @@ fn records(recordings: &Recordings, tenant: &TenantId, call: &str, person: &str)
         began,
         first_began: began,
         keep_days: None,
+        format: None,
     };
     let recording = recordings.start(request).unwrap();
     let mut block = recording.tap.empty().unwrap();

@@ -18,6 +18,7 @@ mod transcript;
 use crate::{Sim, Vendor};
 use axum::Router;
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -52,6 +53,17 @@ pub const TROUBLES: &[&str] = &[
     "polly-no-marks",
     "polly-no-close",
 ];
+
+/// Whether a request to S3 is signed as it has to be, by a key that is known here. `body` is all of it.
+///
+/// # Errors
+/// Why not, as the service says it.
+pub fn admits_s3(parts: &Parts, body: &[u8]) -> Result<(), String> {
+    match sigv4::request(parts, "s3", sigv4::Payload::Whole(body)) {
+        Ok(_) => Ok(()),
+        Err(refusal) => Err(format!("{}: {}", refusal.name, refusal.why)),
+    }
+}
 
 /// Their paths.
 pub fn routes() -> Router<Arc<Sim>> {

@@ -32,6 +32,31 @@ impl RecordingPolicy {
     }
 }
 
+/// What a whole recording is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecordingFormat {
+    /// 16-bit linear, as it was on the wire.
+    #[default]
+    Wav,
+    /// Ogg Opus.
+    Opus,
+}
+
+impl RecordingFormat {
+    /// As it is written in settings, and what the file's name ends with.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Opus => "opus",
+        }
+    }
+
+    /// The format of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Wav, Self::Opus].into_iter().find(|known| known.code() == name)
+    }
+}
+
 /// How a tenant's calls are recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingRules {
@@ -51,6 +76,8 @@ pub struct RecordingRules {
     pub wait: Duration,
     /// Recordings are deleted after so many days; none for the gateway's own time.
     pub keep_days: Option<NonZeroU32>,
+    /// What recordings are when they are whole; none for the gateway's own format.
+    pub format: Option<RecordingFormat>,
 }
 
 impl Default for RecordingRules {
@@ -64,6 +91,7 @@ impl Default for RecordingRules {
             opt_out: Vec::new(),
             wait: Duration::from_secs(6),
             keep_days: None,
+            format: None,
         }
     }
 }
@@ -173,6 +201,11 @@ impl DeletionReason {
             Self::Expired => "expired",
         }
     }
+
+    /// What has that label.
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.code() == code)
+    }
 }
 
 /// What becomes of a call's recording.
@@ -223,6 +256,22 @@ pub enum RecordingFact {
         /// SHA-256 of the file, in hex.
         sha256: String,
     },
+    /// A part of it is in the store of recordings, with its note.
+    Stored {
+        /// Which one.
+        part: u32,
+        /// Where: `s3://BUCKET/KEY`.
+        object: String,
+    },
+    /// A part of it did not reach the store, or was not deleted there: it is tried again until it is.
+    NotStored {
+        /// Which one.
+        part: u32,
+        /// It is to be deleted there.
+        deletes: bool,
+        /// Why not: bounded.
+        code: &'static str,
+    },
     /// Parts of it were deleted.
     Deleted {
         /// How many.
@@ -244,6 +293,8 @@ impl RecordingFact {
             Self::Resumed { .. } => "resumed",
             Self::Stopped { .. } => "stopped",
             Self::Kept { .. } => "kept",
+            Self::Stored { .. } => "stored",
+            Self::NotStored { .. } => "not_stored",
             Self::Deleted { .. } => "deleted",
         }
     }
@@ -437,6 +488,13 @@ mod tests {
         for consent in Consent::ALL {
             assert_eq!(Consent::parse(consent.code()), Some(consent));
         }
+        for format in [RecordingFormat::Wav, RecordingFormat::Opus] {
+            assert_eq!(RecordingFormat::parse(format.code()), Some(format));
+        }
+        for reason in DeletionReason::ALL {
+            assert_eq!(DeletionReason::parse(reason.code()), Some(reason));
+        }
         assert_eq!((RecordingPolicy::parse("perhaps"), Consent::parse("perhaps")), (None, None));
+        assert_eq!((RecordingFormat::parse("mp3"), DeletionReason::parse("perhaps")), (None, None));
     }
 }

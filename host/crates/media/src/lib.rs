@@ -44,6 +44,8 @@ pub mod watch;
 
 pub mod wav;
 
+pub mod ogg_opus;
+
 pub mod stats;
 
 pub mod fuzz;

@@ -3,7 +3,7 @@
 use super::terminal::say;
 use crate::adapters::agent;
 use crate::adapters::plugins::Plugins;
-use crate::adapters::recording::Recipient;
+use crate::adapters::recording::{Bucket, Recipient};
 use crate::adapters::settings::{Settings, operator_cas};
 use crate::adapters::tenants::FolderTenants;
 use crate::adapters::vault;
@@ -74,6 +74,9 @@ fn checked(config: &Config) -> anyhow::Result<Result<Checked, Faults>> {
     }
     if let Some(Err(error)) = config.recording.seal_to.as_deref().map(str::parse::<Recipient>) {
         faults.add("recording.seal_to", error);
+    }
+    if let Some(Err(others)) = config.recording.store.as_ref().map(Bucket::new) {
+        faults.extend(others);
     }
     if let Err(error) = refusals(config) {
         faults.add("prompts.refusals", format_args!("{error:#}"));

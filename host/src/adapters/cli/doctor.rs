@@ -3,6 +3,7 @@
 mod asterisk;
 mod kafka;
 mod machine;
+mod recordings;
 mod report;
 mod state;
 mod vault;
@@ -41,6 +42,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
         asterisks.push(if options.asterisk { Row::fault("asterisk", none) } else { Row::fine("asterisk", none) });
     }
     report.extend("asterisk", asterisks);
+    report.extend("recordings", vec![recordings::row(config.recording.store.as_ref()).await]);
     report.extend("events", kafka::rows(config.kafka.as_ref()).await);
     say(&report);
     Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -3,7 +3,7 @@
 use super::terminal::say;
 use crate::adapters::events::spool::{self, Filter, Past, ReadError};
 use crate::adapters::pseudonyms::{Pseudonyms, digits};
-use crate::adapters::recording::{self, Part};
+use crate::adapters::recording::{self, Bucket, Part};
 use crate::adapters::state::{Kept, Subjects};
 use crate::config::Config;
 use anyhow::{Context, Result, anyhow, bail};
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::pii::Pii;
+use vg_domain::recording::DeletionReason;
 
 /// Events that are read at once.
 const BATCH: usize = 512;
@@ -59,6 +60,10 @@ struct Found {
     calls: BTreeSet<CallId>,
     events: usize,
     parts: Vec<Part>,
+    /// Objects in the store of recordings, of whichever gateway.
+    objects: Vec<String>,
+    /// None where no store is configured.
+    bucket: Option<Bucket>,
     states: Vec<Kept>,
     /// None where no Redis is configured.
     subjects: Option<Subjects>,
@@ -71,7 +76,7 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode> {
         Command::Export { whose, out } => {
             let found = Found::look(config, whose).await?;
             found.say();
-            found.export(config, &out)?;
+            found.export(config, &out).await?;
             say(format_args!("written to {}", out.display()));
             Ok(found.exit_code())
         }
@@ -127,6 +132,7 @@ impl Found {
         }
         let (subjects, states) = in_redis(config, &tenant, number.as_ref(), &mut calls, &mut unseen).await;
         parts.retain(|part| calls.contains(&part.call));
+        let (bucket, objects) = in_store(config, &tenant, &calls, &mut unseen).await?;
         let mut events = 0;
         if let Some(dir) = &config.events.dir {
             match each_event(dir, &tenant, &calls, |_| Ok(())) {
@@ -134,7 +140,7 @@ impl Found {
                 Err(error) => unseen.push(format!("events of {}: {error:#}", dir.display())),
             }
         }
-        Ok(Self { tenant, calls, events, parts, states, subjects, unseen })
+        Ok(Self { tenant, calls, events, parts, objects, bucket, states, subjects, unseen })
     }
 
     fn live(&self) -> impl Iterator<Item = &CallId> {
@@ -150,6 +156,9 @@ impl Found {
             self.parts.len(),
             self.states.len()
         ));
+        if self.bucket.is_some() {
+            say(format_args!("{} objects in the store of recordings", self.objects.len()));
+        }
         self.calls.iter().for_each(|call| say(format_args!("  {call}")));
         self.unseen.iter().for_each(|what| say(format_args!("not looked at: {what}")));
     }
@@ -159,7 +168,7 @@ impl Found {
         if self.unseen.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    fn export(&self, config: &Config, out: &Path) -> Result<()> {
+    async fn export(&self, config: &Config, out: &Path) -> Result<()> {
         let make =
             |dir: &Path| fs::DirBuilder::new().mode(0o700).create(dir).with_context(|| format!("cannot make {}", dir.display()));
         make(out)?;
@@ -178,6 +187,16 @@ impl Found {
             let name = part.file_name().context("a part has a name")?;
             fs::copy(part, out.join("recordings").join(name)).with_context(|| format!("cannot copy {}", part.display()))?;
         }
+        let urls: BTreeSet<&String> =
+            self.objects.iter().chain(self.parts.iter().filter_map(|part| part.stored.as_ref())).collect();
+        for url in urls {
+            let (_, name) = url.rsplit_once('/').context("an object has a name")?;
+            let bucket =
+                self.bucket.as_ref().with_context(|| format!("{url} lies in a store that is not configured any more"))?;
+            // Where it lies here as well it is the same.
+            let Ok(mut file) = File::create_new(out.join("recordings").join(name)) else { continue };
+            bucket.fetch(url, &mut file).await.with_context(|| format!("cannot fetch {url}"))?;
+        }
         Ok(())
     }
 
@@ -190,14 +209,41 @@ impl Found {
         if let Some(dir) = &config.recording.dir {
             let recorded: BTreeSet<&CallId> = self.parts.iter().map(|part| &part.call).collect();
             for call in recorded {
-                recording::forget(dir, &self.tenant, call).with_context(|| format!("cannot erase recordings of {call}"))?;
+                let cannot = || format!("cannot erase recordings of {call}");
+                let forgotten = recording::forget(dir, &self.tenant, call, DeletionReason::Ordered).with_context(cannot)?;
+                recording::delete_in_store(self.bucket.as_ref(), dir, &forgotten).await.with_context(cannot)?;
             }
+        }
+        for url in &self.objects {
+            let bucket = self.bucket.as_ref().context("an object has a store")?;
+            bucket.delete_url(url).await.with_context(|| format!("cannot erase {url}"))?;
         }
         match config.events.dir.as_deref().map(|dir| spool::erase(dir, &self.tenant, &self.calls)) {
             None | Some(Ok(_) | Err(ReadError::Absent)) => Ok(()),
             Some(Err(error)) => Err(anyhow!(error).context("cannot erase events")),
         }
     }
+}
+
+/// What the store of recordings has of the calls that are known.
+async fn in_store(
+    config: &Config,
+    tenant: &TenantId,
+    calls: &BTreeSet<CallId>,
+    unseen: &mut Vec<String>,
+) -> Result<(Option<Bucket>, Vec<String>)> {
+    let Some(store) = &config.recording.store else { return Ok((None, Vec::new())) };
+    let (bucket, mut objects) = (Bucket::new(store)?, Vec::new());
+    for call in calls {
+        match bucket.objects_of(tenant, call).await {
+            Ok(found) => objects.extend(found),
+            Err(error) => {
+                unseen.push(format!("recordings in s3://{}: {error}", store.bucket));
+                break;
+            }
+        }
+    }
+    Ok((Some(bucket), objects))
 }
 
 /// What Redis has of the calls that are known, and of those that live with that number; these are known from then on.
@@ -280,6 +326,9 @@ fn elsewhere(config: &Config) -> Vec<String> {
             "elsewhere: the audit log in {} is a chain and stays whole; it has neither words nor numbers of callers",
             dir.display()
         ));
+    }
+    if config.recording.store.is_some() {
+        elsewhere.push("elsewhere: a bucket that keeps versions keeps what is deleted until its own rules delete it".to_owned());
     }
     elsewhere.push("elsewhere: webhooks' receivers have the events that they were told".to_owned());
     elsewhere

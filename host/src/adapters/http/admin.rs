@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use utoipa::ToSchema;
 use vg_domain::ids::TenantId;
+use vg_domain::recording::RecordingFormat;
 use vg_domain::tenant::{Ladder, Provider, TenantSettings};
 
 /// A tenant's settings as they hold for its next call. Secrets are never told, not even where they are kept.
@@ -103,6 +104,7 @@ fn row(settings: &TenantSettings) -> Value {
             "opt_out": settings.recording.opt_out,
             "wait_ms": settings.recording.wait.as_millis() as u64,
             "keep_days": settings.recording.keep_days,
+            "format": settings.recording.format.map(RecordingFormat::code),
         },
     })
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::adapters::recording::StoreStats;
 use crate::adapters::sinks::SinkCounts;
 use crate::application::ports::SpeechFault;
 use crate::application::turns::AnsweredTurn;
@@ -123,6 +124,7 @@ fn every_metric_is_in_the_catalogue_and_every_row_is_scraped() {
             ami_connect_faults: vec![("certificate", 1)],
             ..AsteriskReadings::default()
         },
+        recordings: RecordingStats { store: Some(StoreStats::default()), ..RecordingStats::default() },
         kafka: Some(KafkaStats { failed: [("fatal", 1)].into(), aside: [("too_large", 1)].into(), ..KafkaStats::default() }),
         ..Readings::default()
     };

@@ -1,24 +1,22 @@
 //! One recording's file while it grows, and its end.
 
 use super::beside;
+use super::finish::{Form, finish};
 use super::note::{Note, State, note_between, note_stretch};
-use super::sealing::{self, Recipient};
 use crate::adapters::folder;
 use crate::application::recording::{RecordingError, RecordingRequest, SoundBlock};
 use jiff::Timestamp;
-use ring::digest::{Context, SHA256};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use vg_domain::recording::RecordingFormat as Format;
 use vg_media::wav::{HEADER_LEN, Header};
 
 pub(super) const SIDES: u16 = 2;
 /// What a file without any sound claims.
 pub(super) const RATE_HZ: u32 = 8_000;
-/// A file is hashed in pieces of this size.
-const PIECE_BYTES: usize = 64 * 1024;
 const FRAME_MS: u64 = 20;
 const FRAMES_PER_S: u64 = 50;
 /// Parts of one call, however often it is taken up again.
@@ -48,6 +46,10 @@ pub(super) struct Paths {
     pub(super) whole: PathBuf,
     /// The same, sealed.
     pub(super) sealed: PathBuf,
+    /// As Opus.
+    pub(super) opus: PathBuf,
+    /// The same, sealed.
+    pub(super) sealed_opus: PathBuf,
     pub(super) note: PathBuf,
 }
 
@@ -58,9 +60,38 @@ impl Paths {
         Self {
             whole: beside(&part, name, ".wav"),
             sealed: beside(&part, name, ".wav.age"),
+            opus: beside(&part, name, ".opus"),
+            sealed_opus: beside(&part, name, ".opus.age"),
             note: beside(&part, name, ".json"),
             part,
         }
+    }
+
+    /// Those of a part, by its note.
+    pub(super) fn of(dir: &Path, note: &Note) -> Self {
+        Self::new(&dir.join(&note.tenant), &name(&note.call, note.part))
+    }
+
+    /// Without any end.
+    pub(super) fn name(&self) -> String {
+        self.whole.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// What a whole recording may be called.
+    pub(super) fn named(&self) -> [&PathBuf; 4] {
+        [&self.whole, &self.sealed, &self.opus, &self.sealed_opus]
+    }
+
+    /// Whether it is whole, and here.
+    pub(super) fn is_whole(&self) -> bool {
+        self.named().into_iter().any(|path| path.exists())
+    }
+
+    /// What a file is called until it is whole.
+    pub(super) fn part_of(named: &Path) -> PathBuf {
+        let mut part = named.as_os_str().to_owned();
+        part.push(".part");
+        part.into()
     }
 }
 
@@ -74,7 +105,8 @@ impl Growing {
         let begins = start.duration_since(request.first_began).unwrap_or_default();
         for part in (request.part..).take(PARTS_MAX) {
             let paths = Paths::new(&folder, &name(call, part));
-            if paths.whole.exists() || paths.sealed.exists() {
+            // A note alone: the sound is in the store, or is to be deleted there.
+            if paths.is_whole() || paths.note.exists() {
                 continue;
             }
             let file = match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&paths.part) {
@@ -85,8 +117,10 @@ impl Growing {
             // Whoever repairs leaves it alone.
             file.try_lock()?;
             let start = Timestamp::try_from(start).unwrap_or_default().to_string();
+            let format = request.format.map(|format| format.code().to_owned());
             let begins_ms = u64::try_from(begins.as_millis()).unwrap_or(u64::MAX);
-            let note = Note { caller_ref, begins_ms, keep_days: request.keep_days, ..Note::new(tenant, call, start, part) };
+            let note =
+                Note { caller_ref, begins_ms, keep_days: request.keep_days, format, ..Note::new(tenant, call, start, part) };
             note.write(&paths.note)?;
             return Ok(Self::over(file, paths, note, first));
         }
@@ -163,6 +197,16 @@ impl Growing {
         self.note.part
     }
 
+    /// Whose it is.
+    pub(super) fn call(&self) -> &str {
+        &self.note.call
+    }
+
+    /// What it is to be, where the gateway's own format is another.
+    pub(super) fn wanted(&self, own: Format) -> Format {
+        self.note.wanted(own)
+    }
+
     /// The disk takes no more: what was written is to be finished as it is.
     pub(super) fn cut_short(&mut self) {
         self.note.state = State::CutShort;
@@ -196,7 +240,7 @@ impl Growing {
     }
 
     /// Gives it its length and its name. None where there was no sound: then nothing is left of it.
-    pub(super) fn finish(mut self, recipient: Option<&Recipient>) -> io::Result<Option<Note>> {
+    pub(super) fn finish(mut self, form: &Form) -> io::Result<Option<Note>> {
         if self.written == 0 {
             self.forget()?;
             return Ok(None);
@@ -208,78 +252,8 @@ impl Growing {
             self.note.state = State::Complete;
         }
         let length = HEADER_LEN as u64 + u64::from(data_bytes);
-        seal(&self.file, header.write(data_bytes), length, &self.paths, self.note, recipient).map(Some)
+        finish(&self.file, header.write(data_bytes), length, &self.paths, self.note, form).map(Some)
     }
-}
-
-/// The last steps, each of which may be the last of all: a file without its name is repaired, one with its name is whole.
-pub(super) fn seal(
-    file: &File,
-    header: [u8; HEADER_LEN],
-    length: u64,
-    paths: &Paths,
-    note: Note,
-    recipient: Option<&Recipient>,
-) -> io::Result<Note> {
-    file.set_len(length)?;
-    file.write_all_at(&header, 0)?;
-    file.sync_data()?;
-    let note = match recipient {
-        None => {
-            let note = name_note(note, file, &paths.whole, &paths.note)?;
-            std::fs::rename(&paths.part, &paths.whole)?;
-            note
-        }
-        Some(recipient) => {
-            let part = sealing_part(paths);
-            let sealed = sealed_copy(file, &part, recipient)?;
-            let note = name_note(note, &sealed, &paths.sealed, &paths.note)?;
-            std::fs::rename(part, &paths.sealed)?;
-            // Where it stays, for the gateway dies here, it is sealed again and then removed.
-            std::fs::remove_file(&paths.part)?;
-            note
-        }
-    };
-    if let Some(folder) = paths.whole.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(note)
-}
-
-/// What a sealed copy is called until it is whole.
-pub(super) fn sealing_part(paths: &Paths) -> PathBuf {
-    paths.sealed.with_extension("age.part")
-}
-
-/// On the disk.
-fn sealed_copy(mut file: &File, part: &Path, recipient: &Recipient) -> io::Result<File> {
-    file.seek(SeekFrom::Start(0))?;
-    let mut sealed = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(part)?;
-    sealing::seal(recipient, &mut file, &mut sealed)?;
-    sealed.sync_data()?;
-    Ok(sealed)
-}
-
-/// The note of a file that gets its name with the next step.
-fn name_note(note: Note, file: &File, named: &Path, path: &Path) -> io::Result<Note> {
-    let name = named.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let note = Note { sha256: hash(file)?, file: name, ..note };
-    note.write_synced(path)?;
-    Ok(note)
-}
-
-/// SHA-256 of all of a file, in hex.
-fn hash(mut file: &File) -> io::Result<String> {
-    let mut digest = Context::new(&SHA256);
-    let mut piece = vec![0; PIECE_BYTES];
-    file.seek(SeekFrom::Start(0))?;
-    loop {
-        match file.read(&mut piece)? {
-            0 => break,
-            read => digest.update(&piece[..read]),
-        }
-    }
-    Ok(digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn is_hidden(hidden: &[(u64, u64)], frame: u64) -> bool {

@@ -1,7 +1,8 @@
 //! Recordings that go: of a call whose caller objected, and of those that were kept long enough.
 
-use super::file::{Paths, sealing_part};
-use super::note::Note;
+use super::file::Paths;
+use super::held::{Removed, remove};
+use super::note::{InStore, Note};
 use super::repair::entries;
 use crate::adapters::folder;
 use jiff::Timestamp;
@@ -9,26 +10,38 @@ use std::io;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use vg_domain::ids::{CallId, TenantId};
+use vg_domain::recording::DeletionReason;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Deletes every part of a call that is here and whole, or that a dead gateway left. How many there were. Blocks on the disk.
+/// What became of a call's parts.
+#[derive(Debug, Default)]
+pub struct Forgotten {
+    /// So many are gone.
+    pub deleted: u32,
+    /// Those of which a store has something to delete; nothing of their sound is here any more.
+    pub(super) in_store: Vec<Paths>,
+}
+
+/// Deletes every part of a call that is here and whole, or that a dead gateway left. Blocks on the disk.
 ///
 /// # Errors
 /// Where one cannot be deleted.
-pub fn forget(dir: &Path, tenant: &TenantId, call: &CallId) -> io::Result<u32> {
+pub fn forget(dir: &Path, tenant: &TenantId, call: &CallId, why: DeletionReason) -> io::Result<Forgotten> {
+    let mut forgotten = Forgotten::default();
     if !folder::is_name(tenant.as_str()) {
-        return Ok(0);
+        return Ok(forgotten);
     }
     let folder = dir.join(tenant.as_str());
-    let mut deleted = 0;
     for (paths, note) in notes(&folder, |name| name.starts_with(call.as_str()))? {
         if note.call == call.as_str() {
-            remove(&paths)?;
-            deleted += 1;
+            match remove(dir, &paths, why)? {
+                Removed::Wholly => forgotten.deleted += 1,
+                Removed::Here => forgotten.in_store.push(paths),
+            }
         }
     }
-    Ok(deleted)
+    Ok(forgotten)
 }
 
 /// A part of a recording that lies in the folder.
@@ -42,6 +55,8 @@ pub struct Part {
     pub files: Vec<PathBuf>,
     /// A gateway is writing it, or died over it.
     pub grows: bool,
+    /// Its sound in the store, where it is there.
+    pub stored: Option<String>,
 }
 
 /// All parts of a tenant's recordings. Blocks on the disk.
@@ -53,22 +68,25 @@ pub fn parts_of(dir: &Path, tenant: &TenantId) -> io::Result<Vec<Part>> {
         return Ok(Vec::new());
     }
     let part = |(paths, note): (Paths, Note)| {
-        let files = [&paths.whole, &paths.sealed, &paths.part, &paths.note];
+        let files = paths.named().into_iter().chain([&paths.part, &paths.note]);
         Part {
             call: CallId::new(note.call),
             caller_ref: note.caller_ref,
             grows: paths.part.exists(),
-            files: files.into_iter().filter(|file| file.exists()).cloned().collect(),
+            files: files.filter(|file| file.exists()).cloned().collect(),
+            stored: if let Some(InStore::Stored { url }) = note.store { Some(url) } else { None },
         }
     };
     Ok(notes(&dir.join(tenant.as_str()), |_| true)?.into_iter().map(part).collect())
 }
 
 /// A part that was kept long enough, and is deleted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Expired {
     pub(super) tenant: TenantId,
     pub(super) call: CallId,
+    /// A store has something of it to delete.
+    pub(super) in_store: Option<Paths>,
 }
 
 /// Deletes what is older than its days; `keep_days` counts for what has none of its own. What still grows stays.
@@ -77,9 +95,11 @@ pub(super) fn sweep(dir: &Path, keep_days: Option<NonZeroU32>, now: Timestamp) -
     for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
         for (paths, note) in notes(&folder, |_| true)? {
             let old = note.keep_days.or(keep_days).is_some_and(|days| is_over(&note, days, now));
-            if old && (paths.whole.exists() || paths.sealed.exists()) {
-                remove(&paths)?;
-                expired.push(Expired { tenant: TenantId::new(note.tenant), call: CallId::new(note.call) });
+            let sent = matches!(note.store, Some(InStore::Sending { .. } | InStore::Stored { .. }));
+            if old && (paths.is_whole() || sent) {
+                let removed = remove(dir, &paths, DeletionReason::Expired)?;
+                let (tenant, call) = (TenantId::new(note.tenant), CallId::new(note.call));
+                expired.push(Expired { tenant, call, in_store: (removed == Removed::Here).then_some(paths) });
             }
         }
     }
@@ -106,16 +126,4 @@ fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Vec<(Paths, N
     };
     let noted = |paths: Paths| Note::read(&paths.note).map(|note| (paths, note));
     Ok(files.into_iter().filter_map(named).filter_map(noted).collect())
-}
-
-/// The sound first: a note without it is told by, and deleted with, the next try.
-fn remove(paths: &Paths) -> io::Result<()> {
-    let sealing = sealing_part(paths);
-    for path in [&paths.whole, &paths.sealed, &paths.part, &sealing, &paths.note] {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
-    Ok(())
 }

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::num::NonZeroU32;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use vg_domain::recording::RecordingFormat as Format;
 
 /// Stretches of each sort that a note holds; what is further belongs to the last one.
 const STRETCHES_MAX: usize = 1_000;
@@ -41,10 +42,56 @@ pub(super) struct Note {
     /// It is deleted so many days after its beginning; none for the gateway's own time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) keep_days: Option<NonZeroU32>,
+    /// What its tenant wants it to be when it is whole; none for the gateway's own format.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) format: Option<String>,
     /// Stretches in which silence stands in place of what was said, because it was not to be kept: from, to, in milliseconds.
     pub(super) pauses: Vec<[u64; 2]>,
     /// Stretches that are silent because they were lost on the way to the disk.
     pub(super) dropped: Vec<[u64; 2]>,
+    /// How it stands with the store, where it has anything of it, or may have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) store: Option<InStore>,
+}
+
+/// What of a recording is in a store. Written down before the store is asked: what it may have is known, whenever a gateway dies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub(super) enum InStore {
+    /// It is on its way.
+    Sending {
+        /// Where to: `s3://BUCKET/KEY`.
+        url: String,
+        /// Where it goes in pieces: how far it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upload: Option<Upload>,
+    },
+    /// It is there, with its note.
+    Stored {
+        /// Where.
+        url: String,
+    },
+    /// It is to be deleted there.
+    Deleting {
+        /// Where.
+        url: String,
+        /// An upload that is to be thrown away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upload: Option<String>,
+        /// Why.
+        code: String,
+    },
+}
+
+/// A recording that goes up in pieces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Upload {
+    /// The store's name for it.
+    pub(super) id: String,
+    /// Bytes of each piece but the last one.
+    pub(super) piece_bytes: u64,
+    /// What the store gave for each piece that it has.
+    pub(super) pieces: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,9 +124,22 @@ impl Note {
             file: String::new(),
             sha256: String::new(),
             keep_days: None,
+            format: None,
             pauses: Vec::new(),
             dropped: Vec::new(),
+            store: None,
         }
+    }
+
+    /// What it is to be, where the gateway's own format is another.
+    pub(super) fn wanted(&self, own: Format) -> Format {
+        self.format.as_deref().and_then(Format::parse).unwrap_or(own)
+    }
+
+    /// What its file is, sealed or not.
+    pub(super) fn format_of_file(&self) -> Format {
+        let name = self.file.strip_suffix(".age").unwrap_or(&self.file);
+        if name.ends_with(".opus") { Format::Opus } else { Format::Wav }
     }
 
     pub(super) fn read(path: &Path) -> Option<Self> {

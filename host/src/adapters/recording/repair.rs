@@ -1,8 +1,9 @@
 //! Recordings that a gateway left behind when it died.
 
-use super::file::{Paths, RATE_HZ, SIDES, length_ms, seal};
+use super::file::{Paths, RATE_HZ, SIDES, length_ms};
+use super::finish::{Form, finish};
 use super::note::{Note, State};
-use super::sealing::Recipient;
+use super::writer::finisher_of;
 use crate::application::recording::RecordingError;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
@@ -22,10 +23,10 @@ pub struct Repaired {
     pub errors: Vec<RecordingError>,
 }
 
-/// Finishes every `<tenant>/<call>.wav.part` of a folder that nobody is writing, sealed where there is somebody to seal it to. Blocks on the disk.
-pub fn repair(dir: &Path, recipient: Option<&Recipient>) -> Repaired {
+/// Finishes every `<tenant>/<call>.wav.part` of a folder that nobody is writing, in the form that is given. Blocks on the disk.
+pub fn repair(dir: &Path, form: &Form) -> Repaired {
     match Leftovers::of(dir) {
-        Ok(leftovers) => leftovers.repair(recipient),
+        Ok(leftovers) => leftovers.repair(form),
         Err(error) => Repaired { errors: vec![error.into()], ..Repaired::default() },
     }
 }
@@ -47,10 +48,22 @@ impl Leftovers {
         Ok(Self(parts))
     }
 
-    pub(super) fn repair(self, recipient: Option<&Recipient>) -> Repaired {
+    /// The same for so many finishers: what is told of a call later goes to the same one.
+    pub(super) fn split(self, finishers: usize) -> Vec<Self> {
+        let mut split: Vec<Self> = (0..finishers).map(|_| Self(Vec::new())).collect();
+        for (tenant, paths) in self.0 {
+            let call = Note::read(&paths.note).map_or_else(|| paths.name(), |note| note.call);
+            if let Some(leftovers) = split.get_mut(finisher_of(&call, finishers)) {
+                leftovers.0.push((tenant, paths));
+            }
+        }
+        split
+    }
+
+    pub(super) fn repair(self, form: &Form) -> Repaired {
         let mut repaired = Repaired::default();
         for (tenant, paths) in self.0 {
-            match repair_one(&tenant, &paths, recipient) {
+            match repair_one(&tenant, &paths, form) {
                 Ok(Some(note)) => {
                     repaired.finished += 1;
                     repaired.notes.push(note);
@@ -70,7 +83,7 @@ pub(super) fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// None where it is still being written.
-fn repair_one(tenant: &str, paths: &Paths, recipient: Option<&Recipient>) -> io::Result<Option<Note>> {
+fn repair_one(tenant: &str, paths: &Paths, form: &Form) -> io::Result<Option<Note>> {
     let file = OpenOptions::new().read(true).write(true).open(&paths.part)?;
     match file.try_lock() {
         Ok(()) => {}
@@ -84,14 +97,12 @@ fn repair_one(tenant: &str, paths: &Paths, recipient: Option<&Recipient>) -> io:
     let meant = Header { rate_hz: RATE_HZ, channels: SIDES };
     let first = beginning(&file)?;
     let (header, length) = meant.repaired(&first, file.metadata()?.len());
-    let known = Note::read(&paths.note).unwrap_or_else(|| {
-        let name = paths.whole.file_stem().unwrap_or_default().to_string_lossy();
-        Note::new(tenant, &name, String::new(), 1)
-    });
+    let known = Note::read(&paths.note).unwrap_or_else(|| Note::new(tenant, &paths.name(), String::new(), 1));
     let rate_hz = Header::parse(&header).map_or(RATE_HZ, |header| header.rate_hz);
     let data_bytes = u32::try_from(length - HEADER_LEN as u64).unwrap_or(u32::MAX);
     let note = Note { state: State::Repaired, rate_hz, length_ms: length_ms(rate_hz, data_bytes), ..known };
-    seal(&file, header, length, paths, note, recipient).map(Some)
+    let form = Form { format: note.wanted(form.format), ..form.clone() };
+    finish(&file, header, length, paths, note, &form).map(Some)
 }
 
 fn beginning(file: &File) -> io::Result<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! Deletes recordings that were kept long enough: when a gateway starts, and every hour.
 
 use super::forget::sweep;
-use super::{Counters, Teller};
+use super::{Counters, Teller, ToStore};
 use jiff::Timestamp;
 use std::io;
 use std::num::NonZeroU32;
@@ -28,6 +28,7 @@ impl Sweeper {
         keep_days: Option<NonZeroU32>,
         counters: Arc<Counters>,
         teller: Teller,
+        store: ToStore,
     ) -> io::Result<Self> {
         let (lives, ends) = sync_channel::<()>(1);
         let work = move || {
@@ -35,8 +36,13 @@ impl Sweeper {
                 match sweep(&dir, keep_days, Timestamp::now()) {
                     Ok(expired) => {
                         for part in expired {
-                            counters.deleted(DeletionReason::Expired, 1);
-                            teller.deleted(&part.tenant, &part.call, 1, DeletionReason::Expired);
+                            match part.in_store {
+                                Some(paths) => store.delete(paths),
+                                None => {
+                                    counters.deleted(DeletionReason::Expired, 1);
+                                    teller.deleted(&part.tenant, &part.call, 1, DeletionReason::Expired);
+                                }
+                            }
                         }
                     }
                     Err(error) => counters.fault(&error.into()),

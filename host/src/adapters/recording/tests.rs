@@ -1,3 +1,5 @@
+mod opus;
+
 use super::file::Growing;
 use super::note::{Note, State};
 use super::*;
@@ -22,6 +24,7 @@ fn request(call: &str) -> RecordingRequest {
         began,
         first_began: began,
         keep_days: None,
+        format: None,
     }
 }
 
@@ -177,7 +180,7 @@ fn a_full_disk_is_a_fault_of_its_own_and_what_was_written_stays() {
     let mut refused = Growing::create(folder.path(), &request("refused"), None, 0).unwrap().on(full);
     assert_eq!(refused.write(&block(0, 1)).unwrap_err().code(), "disk_full");
     growing.cut_short();
-    assert!(growing.finish(None).unwrap().is_some());
+    assert!(growing.finish(&Form::default()).unwrap().is_some());
     assert_eq!(read(&folder.path().join("acme/full.wav")).samples, vec![1; 25 * FRAME]);
     assert_eq!(note(folder.path(), "full").state, State::CutShort);
 }
@@ -232,18 +235,18 @@ fn repair_leaves_alone_what_a_gateway_is_writing() {
     fill(&recording, block(0, 3));
     let part = folder.path().join("acme/busy.wav.part");
     until("it grows", || std::fs::metadata(&part).is_ok_and(|file| file.len() > 44));
-    let repaired = repair(folder.path(), None);
+    let repaired = repair(folder.path(), &Form::default());
     assert_eq!((repaired.finished, repaired.busy, repaired.errors.len()), (0, 1, 0));
     drop(recording.tap);
     drop(recordings);
     assert_eq!(read(&folder.path().join("acme/busy.wav")).samples, vec![3; 25 * FRAME]);
-    assert_eq!(repair(folder.path(), None).finished, 0);
+    assert_eq!(repair(folder.path(), &Form::default()).finished, 0);
 }
 
 #[test]
 fn repair_of_a_folder_that_is_not_there_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let errors = repair(&folder.path().join("nowhere"), None).errors;
+    let errors = repair(&folder.path().join("nowhere"), &Form::default()).errors;
     assert_eq!(errors.iter().map(RecordingError::code).collect::<Vec<_>>(), ["io"]);
 }
 
@@ -396,7 +399,7 @@ fn what_was_kept_long_enough_is_deleted_and_told() {
 fn a_sealed_recording_is_opened_by_its_key_and_nothing_of_it_lies_beside() {
     let folder = tempfile::tempdir().unwrap();
     let identity = sealing::tests::Identity::new();
-    let keeping = || Keeping { seal_to: Some(identity.recipient()), ..Keeping::default() };
+    let keeping = || Keeping { form: Form { seal_to: Some(identity.recipient()), ..Form::default() }, ..Keeping::default() };
     let recordings = Recordings::start(folder.path(), keeping()).unwrap();
     fill(&recordings.start(request("secret")).unwrap(), block(0, 7));
     drop(recordings);

@@ -1,22 +1,26 @@
 //! The threads behind recordings: one takes what legs have, the other waits for the disk at the end of each.
 
-use super::file::Growing;
+use super::file::{Growing, Paths};
+use super::finish::Form;
 use super::forget::forget;
+use super::note::Note;
 use super::repair::Leftovers;
-use super::sealing::Recipient;
-use super::{Counters, Teller};
+use super::{Counters, Teller, ToStore};
 use crate::adapters::pseudonyms::Pseudonyms;
 use crate::application::recording::{RecordingError, RecordingRequest, RecordingSource, Sound, SoundBlock};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 use vg_domain::ids::{CallId, TenantId};
-use vg_domain::recording::DeletionReason;
+use vg_domain::recording::{DeletionReason, RecordingFormat as Format};
 
 /// How often legs are asked for what they have: each has room for four seconds.
 const ROUND: Duration = Duration::from_millis(100);
+/// Recordings that wait for one finisher while it still encodes; with more they stay as they are until it has come round.
+const ENCODED_BEHIND: u64 = 128;
 
 /// What the writer is told.
 pub(super) enum Order {
@@ -61,7 +65,7 @@ struct Live {
 pub(super) struct Writer {
     pub(super) dir: PathBuf,
     pub(super) pseudonyms: Option<Pseudonyms>,
-    pub(super) endings: SyncSender<Ending>,
+    pub(super) endings: Endings,
     pub(super) counters: Arc<Counters>,
 }
 
@@ -111,7 +115,7 @@ impl Writer {
     fn forget(&self, what: Forget, live: &mut [Live]) {
         let of_call = |live: &&mut Live| live.request.call == what.call && live.request.tenant == what.tenant;
         let growing = live.iter_mut().filter(of_call).filter_map(|live| live.file.take()).collect();
-        let _ = self.endings.send(Ending::Forget(what, growing));
+        self.endings.send(Ending::Forget(what, growing));
     }
 
     /// Writes what the leg has. False once it has ended.
@@ -174,8 +178,7 @@ impl Writer {
     }
 
     fn send_to_end(&self, file: Growing) {
-        // The other thread lives as long as this one.
-        let _ = self.endings.send(Ending::Finish(Box::new(file)));
+        self.endings.send(Ending::Finish(Box::new(file)));
     }
 
     fn count_dropped(&self, live: &mut Live) {
@@ -192,9 +195,34 @@ impl Writer {
     }
 }
 
+/// The ways to those who finish recordings. What is told of one call goes to one of them, and is done in the order in which it was told.
+pub(super) struct Endings(pub(super) Vec<(SyncSender<Ending>, Arc<AtomicU64>)>);
+
+impl Endings {
+    fn send(&self, ending: Ending) {
+        let call = match &ending {
+            Ending::Finish(file) => file.call(),
+            Ending::Forget(what, _) => what.call.as_str(),
+        };
+        if let Some((way, waiting)) = self.0.get(finisher_of(call, self.0.len())) {
+            waiting.fetch_add(1, Relaxed);
+            // The other thread lives as long as this one.
+            let _ = way.send(ending);
+        }
+    }
+}
+
+/// Which of so many finishers has a call.
+pub(super) fn finisher_of(call: &str, finishers: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    call.hash(&mut hasher);
+    usize::try_from(hasher.finish() % finishers.max(1) as u64).unwrap_or_default()
+}
+
 /// Finishes what is over, one after the other: waiting for a disk must not keep blocks of other calls waiting.
 pub(super) fn finish_all(ended: &Receiver<Ending>, finisher: &Finisher) {
     while let Ok(ending) = ended.recv() {
+        finisher.waiting.fetch_sub(1, Relaxed);
         match ending {
             Ending::Finish(file) => finisher.finish(*file),
             Ending::Forget(what, growing) => finisher.forget(&what, growing),
@@ -207,38 +235,63 @@ pub(super) struct Finisher {
     pub(super) dir: PathBuf,
     pub(super) counters: Arc<Counters>,
     pub(super) teller: Teller,
-    pub(super) recipient: Option<Recipient>,
+    pub(super) form: Form,
+    pub(super) store: ToStore,
+    /// Endings that wait for it.
+    pub(super) waiting: Arc<AtomicU64>,
 }
 
 impl Finisher {
     /// Finishes what a dead gateway left.
     pub(super) fn repair(&self, leftovers: Leftovers) {
-        let repaired = leftovers.repair(self.recipient.as_ref());
+        let repaired = leftovers.repair(&self.form);
         self.counters.repaired.fetch_add(repaired.finished, Relaxed);
-        repaired.notes.iter().for_each(|note| self.teller.kept(note));
+        repaired.notes.iter().for_each(|note| self.is_kept(note));
         repaired.errors.into_iter().for_each(|error| self.counters.fault(&error));
     }
 
     fn finish(&self, file: Growing) {
-        match file.finish(self.recipient.as_ref()) {
+        let wanted = file.wanted(self.form.format);
+        let hurries = self.waiting.load(Relaxed) > ENCODED_BEHIND;
+        let form = Form { format: if hurries { Format::Wav } else { wanted }, seal_to: self.form.seal_to.clone() };
+        match file.finish(&form) {
             Ok(Some(note)) => {
+                if note.format_of_file() != wanted {
+                    self.counters.not_encoded();
+                }
                 self.counters.kept.fetch_add(1, Relaxed);
-                self.teller.kept(&note);
+                self.is_kept(&note);
             }
             Ok(None) => {}
             Err(error) => self.counters.fault(&error.into()),
         }
     }
 
+    fn is_kept(&self, note: &Note) {
+        self.teller.kept(note);
+        self.store.send(Paths::of(&self.dir, note));
+    }
+
     fn forget(&self, what: &Forget, growing: Vec<Growing>) {
-        let mut parts = 0;
-        let mut count = |outcome: std::io::Result<u32>| match outcome {
-            Ok(deleted) => parts += deleted,
+        let (mut parts, mut waiting) = (0, false);
+        for file in growing {
+            match file.forget() {
+                Ok(()) => parts += 1,
+                Err(error) => self.counters.fault(&error.into()),
+            }
+        }
+        match forget(&self.dir, &what.tenant, &what.call, what.why) {
+            Ok(forgotten) => {
+                parts += forgotten.deleted;
+                waiting = !forgotten.in_store.is_empty();
+                forgotten.in_store.into_iter().for_each(|paths| self.store.delete(paths));
+            }
             Err(error) => self.counters.fault(&error.into()),
-        };
-        growing.into_iter().for_each(|file| count(file.forget().map(|()| 1)));
-        count(forget(&self.dir, &what.tenant, &what.call));
+        }
         self.counters.deleted(what.why, parts);
-        self.teller.deleted(&what.tenant, &what.call, parts, what.why);
+        // What a store has is told of when it has deleted it.
+        if parts > 0 || !waiting {
+            self.teller.deleted(&what.tenant, &what.call, parts, what.why);
+        }
     }
 }

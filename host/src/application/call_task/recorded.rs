@@ -64,8 +64,8 @@ impl CallTask {
         let part = memory.parts + 1;
         let (call, tenant) = (self.id.clone(), self.settings.tenant.clone());
         let person = self.parties.person().clone();
-        let keep_days = self.settings.recording.keep_days;
-        let request = RecordingRequest { call, tenant, person, part, began, first_began, keep_days };
+        let (keep_days, format) = (self.settings.recording.keep_days, self.settings.recording.format);
+        let request = RecordingRequest { call, tenant, person, part, began, first_began, keep_days, format };
         let begun = self.services.recorder.as_ref().map_or(Err(RecordingError::NoFolder), |recorder| recorder.start(request));
         match begun {
             Ok(Recording { tap, grip }) => {

@@ -137,6 +137,10 @@ fn recording(fact: &RecordingFact) -> (&'static str, Data) {
         RecordingFact::Kept { part, length, sha256 } => {
             ("recording.kept", Data::from([of(part), ("length_ms", ms(length)), ("sha256", word(sha256))]))
         }
+        RecordingFact::Stored { part, object } => ("recording.stored", Data::from([of(part), ("object", word(object))])),
+        RecordingFact::NotStored { part, deletes, code } => {
+            ("recording.not_stored", Data::from([of(part), ("deletes", Value::Flag(*deletes)), ("code", word(code))]))
+        }
         RecordingFact::Deleted { parts, why } => {
             ("recording.deleted", Data::from([("parts", number(*parts)), ("code", word(why.code()))]))
         }

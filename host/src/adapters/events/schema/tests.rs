@@ -76,6 +76,8 @@ fn facts() -> Vec<Fact> {
         Fact::Recording(RecordingFact::Resumed { part: 1 }),
         Fact::Recording(RecordingFact::Stopped { part: 1 }),
         Fact::Recording(RecordingFact::Kept { part: 1, length: Duration::ZERO, sha256: String::new() }),
+        Fact::Recording(RecordingFact::Stored { part: 1, object: "s3://calls/acme/c-1.opus".into() }),
+        Fact::Recording(RecordingFact::NotStored { part: 1, deletes: true, code: "unreachable" }),
         Fact::Recording(RecordingFact::Deleted { parts: 1, why: DeletionReason::OptedOut }),
         Fact::Escalated { target: "a,1".into() },
         Fact::PathSilent("nothing"),

@@ -99,6 +99,7 @@ fn request() -> RecordingRequest {
         began,
         first_began: began,
         keep_days: None,
+        format: None,
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use vg_domain::recording::{RecordingPolicy, RecordingRules};
+use vg_domain::recording::{RecordingFormat, RecordingPolicy, RecordingRules};
 
 /// Phrases of each sort beside those of the language.
 const PHRASES_MAX: usize = 32;
@@ -28,6 +28,7 @@ struct Written {
     opt_out: Vec<String>,
     wait_ms: Option<u32>,
     keep_days: Option<u32>,
+    format: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -99,6 +100,10 @@ impl RawRecording {
         if written.keep_days == Some(0) {
             faults.add("recording.keep_days", "must be at least 1");
         }
+        let format = written.format.as_deref().and_then(RecordingFormat::parse);
+        if written.format.is_some() && format.is_none() {
+            faults.add("recording.format", "expected wav or opus");
+        }
         RecordingRules {
             policy: written.mode.0,
             announced: written.announce.unwrap_or(usual.announced),
@@ -108,6 +113,7 @@ impl RawRecording {
             opt_out: written.opt_out,
             wait: written.wait_ms.map_or(usual.wait, |ms| Duration::from_millis(ms.into())),
             keep_days: written.keep_days.and_then(NonZeroU32::new),
+            format,
         }
     }
 }
@@ -148,12 +154,13 @@ mod tests {
     #[test]
     fn a_section_says_how() {
         let section = "[recording]\nmode = 'on'\nannounce = false\nagree_key = '5'\nopt_out_key = '#'\nagree = ['aye']\nopt_out = ['hush']\n\
-                       wait_ms = 9000\nkeep_days = 30\n";
+                       wait_ms = 9000\nkeep_days = 30\nformat = 'opus'\n";
         let rules = rules(section);
         assert_eq!(
             (rules.announced, rules.agree_key, rules.opt_out_key, rules.wait, rules.keep_days.map(NonZeroU32::get)),
             (false, '5', '#', Duration::from_secs(9), Some(30))
         );
+        assert_eq!(rules.format, Some(RecordingFormat::Opus));
         assert_eq!((rules.agree, rules.opt_out), (vec!["aye".to_owned()], vec!["hush".to_owned()]));
     }
 
@@ -162,7 +169,7 @@ mod tests {
         assert!(faults_of("recording = 'perhaps'")[0].contains("expected \"off\", \"on\", \"consent\""));
         assert!(faults_of("[recording]\ncolour = 'red'")[0].contains("unknown field `colour`"));
         let found = faults_of(
-            "[recording]\nmode = 'on'\nagree_key = 'x'\nopt_out_key = 'x'\nagree = [' ']\nwait_ms = 10\nkeep_days = 0\n",
+            "[recording]\nmode = 'on'\nagree_key = 'x'\nopt_out_key = 'x'\nagree = [' ']\nwait_ms = 10\nkeep_days = 0\nformat = 'mp3'\n",
         );
         let told = [
             "recording.agree_key: expected one of 0 to 9, * and #",
@@ -170,6 +177,7 @@ mod tests {
             "recording.agree[0]: says nothing",
             "recording.wait_ms: must be from 1000 to 30000",
             "recording.keep_days: must be at least 1",
+            "recording.format: expected wav or opus",
             // The usual line names the usual key.
             "prompts.recording_notice: is needed",
         ];
