@@ -41,6 +41,7 @@ impl Config {
             ("agent.url", agent),
             ("tenants.url", self.tenants.manager.as_ref().map(|manager| &manager.url)),
             ("telemetry.otlp_endpoint", self.telemetry.otlp.as_ref().map(|otlp| &otlp.endpoint)),
+            ("recording.store.endpoint", self.recording.store.as_ref().and_then(|store| store.endpoint.as_ref())),
         ];
         for (setting, url) in urls {
             if let Some(host) = url.and_then(readable) {

@@ -439,6 +439,19 @@ async fn a_call_whose_task_dies_while_a_person_is_called_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn who_holds_a_caller_is_asked_again_where_asterisk_does_not_answer() {
+    let mut house = house().await;
+    let _call = house.call("c1").await;
+    house.asterisk.hang_at(Some("variable"));
+    let core = Arc::clone(&house.ari.core);
+    let asked = tokio::spawn(async move { core.is_taken("c1").await });
+    let questions = || house.asterisk.log().iter().filter(|line| line.starts_with("GET channels/c1/variable")).count();
+    until("asked again", || questions() >= 2).await;
+    house.asterisk.hang_at(None);
+    assert!(asked.await.unwrap(), "its holder has another name");
+}
+
+#[tokio::test]
 async fn what_happened_in_a_gap_is_made_up_for() {
     let mut house = house().await;
     let (mut stays, mut leaves) = (house.call("c1").await, house.call("c2").await);
