@@ -25,7 +25,7 @@ pub const RATES_HZ: [u32; 5] = [8_000, 12_000, 16_000, 24_000, 48_000];
 
 const SIDES: usize = 2;
 const FRAMES_PER_S: u32 = 50;
-/// 0 to 10: processor time for quality. Above it no likeness was gained (`cargo xtask bench media`, `ogg_opus`).
+/// 0 to 10: processor time for quality. What it costs: `cargo xtask bench media`, `ogg_opus`.
 const COMPLEXITY: i32 = 5;
 /// Bits per second of both sides, for each sample per second of one.
 const BITS_PER_SAMPLE: u32 = 4;
@@ -86,6 +86,8 @@ pub struct Writer<W: Write> {
     frame_samples: usize,
     /// Less than a frame, interleaved.
     frame: Vec<i16>,
+    /// So many frames up to now were nothing but silence.
+    silent_frames: u32,
     /// Samples of one side that were written, and that are encoded.
     written: u64,
     encoded: u64,
@@ -117,6 +119,7 @@ impl<W: Write> Writer<W> {
             delay,
             frame_samples,
             frame: Vec::with_capacity(SIDES * frame_samples),
+            silent_frames: 0,
             written: 0,
             encoded: 0,
             packets: 0,
@@ -163,6 +166,12 @@ impl<W: Write> Writer<W> {
     }
 
     fn encode(&mut self, last: bool) -> Result<(), OggOpusError> {
+        let silent = self.frame.iter().all(|sample| *sample == 0);
+        if silent && self.silent_frames == 1 {
+            // What was said before rings on for a tenth of a second in the codec's filter against direct current: not in a pause.
+            self.encoder.reset_state()?;
+        }
+        self.silent_frames = if silent { self.silent_frames.saturating_add(1) } else { 0 };
         let mut packet = vec![0; PACKET_BYTES_MAX];
         let length = self.encoder.encode(&self.frame, &mut packet)?;
         packet.truncate(length);

@@ -48,6 +48,8 @@ struct Place {
 /// Why a recording does not go on its way.
 enum Halt {
     Fault(StoreFault),
+    /// It was deleted before anything of it was sent.
+    Unsent,
     /// It was deleted meanwhile. With it, the upload that the store may know.
     Withdrawn(Option<String>),
 }
@@ -92,6 +94,7 @@ impl Part<'_> {
                 Ok(Done::Stored(Box::new(stored)))
             }
             Err(Halt::Fault(fault)) => Err(fault),
+            Err(Halt::Unsent) => Ok(Done::Nothing),
             Err(Halt::Withdrawn(upload)) => self.withdraw(&place, note, upload).await,
         }
     }
@@ -118,7 +121,8 @@ impl Part<'_> {
         let upload = match &note.store {
             Some(InStore::Sending { upload, .. }) => upload.clone(),
             _ => {
-                self.is(InStore::Sending { url: place.url.clone(), upload: None }).await?;
+                let told = self.is(InStore::Sending { url: place.url.clone(), upload: None }).await;
+                told.map_err(|halt| if matches!(halt, Halt::Withdrawn(_)) { Halt::Unsent } else { halt })?;
                 None
             }
         };
