@@ -86,7 +86,7 @@ async fn call_of_a_whole_gateway_is_kept_with_both_sides_as_they_were_on_the_wir
     let length_ms = note["length_ms"].as_u64().unwrap();
     assert_eq!(length_ms, wav.samples.len() as u64 / 2 * 1_000 / 16_000);
     assert!(length_ms.abs_diff(heard.caller.len() as u64 / 16) < 1_500, "{length_ms} ms of {} ms", heard.caller.len() / 16);
-    assert!(the_file(folder.path(), ".part").is_none());
+    assert!(the_file(folder.path(), ".wav.part").is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,7 +168,7 @@ async fn call_whose_gateway_is_killed_is_repaired_by_hand_or_by_the_next_start()
         drop(serving);
         let heard = phone.hang_up().await.0;
         assert!(the_file(folder.path(), ".wav").is_none());
-        let part = the_file(folder.path(), ".part").expect("an unfinished recording");
+        let part = the_file(folder.path(), ".wav.part").expect("an unfinished recording");
         assert_eq!(note(&part)["state"], "recording");
         if by_hand {
             let repaired = gateway(folder.path()).args(["recording", "repair", "calls"]).output().unwrap();
@@ -178,7 +178,7 @@ async fn call_whose_gateway_is_killed_is_repaired_by_hand_or_by_the_next_start()
             let (_serving, _) = Serving::start(folder.path());
             let begin = Instant::now();
             let mut look = tokio::time::interval(Duration::from_millis(20));
-            while the_file(folder.path(), ".part").is_some() {
+            while the_file(folder.path(), ".wav.part").is_some() {
                 assert!(begin.elapsed() < PATIENCE, "never repaired");
                 look.tick().await;
             }

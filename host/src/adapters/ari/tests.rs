@@ -443,12 +443,13 @@ async fn who_holds_a_caller_is_asked_again_where_asterisk_does_not_answer() {
     let mut house = house().await;
     let _call = house.call("c1").await;
     house.asterisk.hang_at(Some("variable"));
-    let core = Arc::clone(&house.ari.core);
-    let asked = tokio::spawn(async move { core.is_taken("c1").await });
     let questions = || house.asterisk.log().iter().filter(|line| line.starts_with("GET channels/c1/variable")).count();
-    until("asked again", || questions() >= 2).await;
-    house.asterisk.hang_at(None);
-    assert!(asked.await.unwrap(), "its holder has another name");
+    let answers_again = async {
+        until("asked again", || questions() >= 2).await;
+        house.asterisk.hang_at(None);
+    };
+    let (taken, ()) = tokio::join!(house.ari.core.is_taken("c1"), answers_again);
+    assert!(taken, "its holder has another name");
 }
 
 #[tokio::test]
