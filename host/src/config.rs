@@ -5,6 +5,7 @@
 
 mod agent;
 mod asterisk;
+mod here;
 mod http;
 mod kafka;
 mod media;
@@ -21,6 +22,7 @@ mod tenants;
 mod vault;
 
 pub use agent::{Agent, ChatAgent, RemoteAgent};
+pub(crate) use here::leads_here;
 pub use http::{Api, Http, Tls, Tokens};
 pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransport};
 pub use media::{Media, OnSilentPath, RtpCodec, Sockets, is_trusted};

@@ -99,7 +99,7 @@ async fn nothing_left(house: &House, asterisk: &Asterisk) {
 #[tokio::test(flavor = "multi_thread")]
 async fn call_whose_ari_is_cut_goes_on_talking_and_what_ended_meanwhile_is_found() {
     let asterisk = Asterisk::start().await.unwrap();
-    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).unwrap();
     let mut house = dialling(proxy.local_addr().port(), "").await;
     house.serves_all(SOON).await.unwrap();
     let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
@@ -143,7 +143,7 @@ async fn only_events_that_are_used_come_and_the_way_is_measured() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ami_tells_and_acts_while_ari_is_blocked_and_gives_back() {
     let asterisk = Asterisk::start().await.unwrap();
-    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).unwrap();
     let mut house = dialling(proxy.local_addr().port(), &ami(asterisk.ami_port())).await;
     house.serves_all(SOON).await.unwrap();
     until_metric(&house, "vg_ami_up", |up| up == 1.0, SOON).await;
@@ -194,7 +194,7 @@ async fn ami_tells_and_acts_while_ari_is_blocked_and_gives_back() {
 async fn asterisk_that_connects_once_is_served_over_that_socket_and_after_a_cut() {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = accepting("vg-test").await;
-    let proxy = Proxy::to(house.http().port()).await.unwrap();
+    let proxy = Proxy::to(house.http().port()).unwrap();
     asterisk.dials_ari_at(proxy.local_addr(), "vg-test", Connections::Persistent).await.unwrap();
     source(&house, "ari", SOON).await;
     let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
@@ -231,7 +231,7 @@ async fn asterisk_that_connects_once_is_served_over_that_socket_and_after_a_cut(
 async fn asterisk_that_connects_for_each_call_shares_itself_between_two_gateways() {
     let asterisk = Asterisk::start().await.unwrap();
     let (mut one, mut two) = (accepting("vg-test").await, accepting("vg-test-1").await);
-    let proxy = Proxy::to(one.http().port()).await.unwrap();
+    let proxy = Proxy::to(one.http().port()).unwrap();
     asterisk.dials_ari_at(proxy.local_addr(), "vg-test", Connections::PerCall).await.unwrap();
     asterisk.dials_ari_at(two.http(), "vg-test-1", Connections::PerCall).await.unwrap();
     let mut first = SipCaller::dial(&asterisk, "100").await.unwrap();
@@ -281,7 +281,7 @@ async fn wrong_passwords_are_told_and_nobody_is_served() {
         secrets(),
     );
     let accepts = accepts.await.unwrap();
-    let proxy = Proxy::to(accepts.http().port()).await.unwrap();
+    let proxy = Proxy::to(accepts.http().port()).unwrap();
     asterisk.dials_ari_at(proxy.local_addr(), "vg-test", Connections::Persistent).await.unwrap();
     let tried = async {
         while proxy.connections() < 2 {
@@ -296,7 +296,7 @@ async fn wrong_passwords_are_told_and_nobody_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_pressed_while_ari_is_away_come_by_ami_and_each_of_them_once() {
     let asterisk = Asterisk::start().await.unwrap();
-    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).unwrap();
     let (mut operator, ari) = Operator::with_ami(&asterisk, proxy.local_addr().port()).await.unwrap();
     let is_told_by = async |wanted: Source| {
         let told = async {
@@ -475,7 +475,7 @@ async fn manager_behind_tls_stands_in_where_its_certificate_is_trusted_and_is_to
         assert_eq!(house.metric("vg_ami_up").await.unwrap(), 0.0, "{code}");
         house.stop().await;
     }
-    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).unwrap();
     let mut house = dialling(proxy.local_addr().port(), &sealed(port, &own.authority)).await;
     house.serves_all(SOON).await.unwrap();
     until_metric(&house, "vg_ami_up", |up| up == 1.0, SOON).await;

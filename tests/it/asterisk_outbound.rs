@@ -168,7 +168,7 @@ async fn ordered(gateway: SocketAddr) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_called_while_ari_is_away_and_whoever_ordered_it_may_try_again() {
     let asterisk = Asterisk::start().await.unwrap();
-    let proxy = Proxy::to(asterisk.http_port()).await.unwrap();
+    let proxy = Proxy::to(asterisk.http_port()).unwrap();
     let mut phone = SipCallee::waiting().unwrap();
     let (_tenants, own) = tenants(&outbound(&phone, ""));
     let config = format!(

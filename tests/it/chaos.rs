@@ -95,12 +95,12 @@ fn are_told(told: &Ledger, moves_of_each: &[usize]) {
 }
 
 /// What those noticed to whom it happened: how long no packet came, and how long nothing was heard where somebody was speaking.
-fn report(name: &str, blows: &[Blow], diaries: &[Diary]) -> (Spread, Spread) {
+fn report(name: &str, blows: &[Blow], diaries: &[Diary], sentence_ms: u32) -> (Spread, Spread) {
     let words = ANSWER.split_whitespace().count();
     let mut all = Vec::new();
     for (nth, Blow { at_ms, callers }) in blows.iter().enumerate() {
         for caller in callers {
-            let noticed = noticed(&diaries[*caller], *at_ms, words);
+            let noticed = noticed(&diaries[*caller], *at_ms, words, sentence_ms);
             let mut noticed = noticed.unwrap_or_else(|| panic!("nobody speaks to caller {caller} after {at_ms} ms"));
             // Who is hit again before anything was heard is silent for both reasons: the second blow counts the rest.
             let next = blows[nth + 1..].iter().find(|blow| blow.callers.contains(caller)).map(|blow| blow.at_ms - at_ms);
@@ -208,7 +208,7 @@ async fn fifty_calls_outlive_their_gateways_and_whatever_becomes_of_redis() {
     let diaries = all_go(fleet, calls).await;
     println!("the callers themselves stood still for {stall_ms} ms at most");
     for (name, blows) in [("frozen", &[frozen][..]), ("killed", &killed[..])] {
-        let (gaps, silences) = report(name, blows, &diaries);
+        let (gaps, silences) = report(name, blows, &diaries, sentence_ms);
         assert!(gaps.max <= NOTICED_MS + stall_ms, "{name}: {gaps}\n{logs}");
         assert!(silences.max <= SPOKEN_MS + stall_ms, "{name}: {silences}\n{logs}");
     }

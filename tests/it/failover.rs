@@ -11,10 +11,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
+use vg_domain::recording::RecordingFact;
 use vg_tests::agent::{Orchestrator, Shape, Trouble};
 use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::lab::{Asterisk, Connections, Proxy, Redis, SipCaller};
 use vg_tests::program;
+use vg_tests::s3::{self, S3Double};
 use voice_gateway::adapters::recording::{Form, repair};
 
 const SOON: Duration = Duration::from_secs(8);
@@ -22,26 +24,30 @@ const SOON: Duration = Duration::from_secs(8);
 const START: Duration = Duration::from_secs(90);
 /// Others are judged by whoever has seen the store for so long.
 const SETTLED: Duration = Duration::from_secs(4);
+const SOUND_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// What all gateways of a story share.
 struct Scene {
     asterisk: Asterisk,
     redis: Redis,
     agent: Orchestrator,
+    /// More lines of the configuration's `[state]`.
+    state: &'static str,
 }
 
 impl Scene {
     async fn new() -> Self {
         let (asterisk, agent) = (Asterisk::start().await.unwrap(), Orchestrator::start(Shape::Sse).await);
-        Self { asterisk, redis: Redis::start().await.unwrap(), agent }
+        Self { asterisk, redis: Redis::start().await.unwrap(), agent, state: "" }
     }
 
     fn config(&self, instance: &str, app: &str) -> String {
         format!(
             "instance = \"{instance}\"\n[[asterisk]]\nurl = \"http://127.0.0.1:{}\"\napp = \"{app}\"\nuser = \"gateway\"\n\
-             password = \"env:ARI\"\n[state]\nredis = \"redis://127.0.0.1:{}\"\n{}",
+             password = \"env:ARI\"\n[state]\nredis = \"redis://127.0.0.1:{}\"\n{}{}",
             self.asterisk.http_port(),
             self.redis.port(),
+            self.state,
             self.agent.by_http(),
         )
     }
@@ -71,6 +77,24 @@ impl Scene {
         (first, second, caller)
     }
 
+    /// A recorded call whose gateway is killed, and who goes on with it; `store`: where recordings go from the folder, a section of the configuration. With the
+    /// configuration of the one that died, and how long the caller had talked with it.
+    async fn records_and_dies(&self, folder: &Path, store: &str) -> (String, House, SipCaller, Duration) {
+        let config = format!("{}{}{store}", self.config("a", "vg-test"), recorded(folder, "first"));
+        let first = Gateway::start(&config, "vg_ari_sockets_up").await;
+        let of_second = format!("{}{}{store}", self.config("b", "vg-b"), recorded(folder, "second"));
+        let mut second = House::with_environment(&of_second, secrets()).await.unwrap();
+        second.serves_all(SOON).await.unwrap();
+        tokio::time::sleep(SETTLED).await;
+        let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();
+        caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
+        is_told_all(&mut caller).await;
+        let talked = caller.answered_at().elapsed();
+        first.signal("-KILL");
+        adopted(&mut second).await;
+        (config, second, caller, talked)
+    }
+
     /// The caller goes, and nothing is left of the call anywhere.
     async fn ends_well(self, mut house: House, caller: SipCaller) {
         caller.hang_up().await.unwrap();
@@ -82,7 +106,8 @@ impl Scene {
 }
 
 fn secrets() -> Vec<(String, String)> {
-    [("ARI", "gateway-lab"), ("SHOWN", "asterisk-lab")].map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+    let secrets = [("ARI", "gateway-lab"), ("SHOWN", "asterisk-lab"), ("SOUND_KEY", SOUND_KEY)];
+    secrets.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(s3::environment()).collect()
 }
 
 /// A gateway as a process of its own.
@@ -236,6 +261,42 @@ async fn a_gateway_that_wakes_after_ten_seconds_speaks_to_nobody_and_hangs_nobod
     scene.ends_well(second, caller).await;
 }
 
+/// The question and most of it again, without a breath: for so long speech goes on, and nobody has understood any of it.
+fn question_that_goes_on() -> Vec<i16> {
+    let question = vg_media::resample::convert(&recording("hours.wav").unwrap(), 16_000, 8_000).unwrap();
+    [&question, &question[..8_000 * 16 / 10]].concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_caller_was_saying_when_the_gateway_was_killed_is_heard_by_the_next_one() {
+    let mut scene = Scene::new().await;
+    scene.state = "sound_key = \"env:SOUND_KEY\"\n";
+    let (first, mut second, mut caller) = scene.under_way().await;
+    let mut redis = scene.redis.connect().await.unwrap();
+    let mut kept = async || {
+        let keys: Vec<String> = redis::cmd("KEYS").arg("vg:*:audio").query_async(&mut redis).await.unwrap();
+        let key = keys.first()?;
+        redis::cmd("XLEN").arg(key).query_async::<usize>(&mut redis).await.ok()
+    };
+    assert_eq!(kept().await, None, "nobody speaks");
+    caller.begin_saying(&question_that_goes_on()).unwrap();
+    let (begun, mut most) = (Instant::now(), None);
+    while most < Some(3) {
+        most = most.max(kept().await);
+        assert!(begun.elapsed() < SOON, "of three seconds {most:?} are kept\n{}", first.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(scene.agent.brain.seen().turns.is_empty(), "nobody was asked yet");
+    first.signal("-KILL");
+    adopted(&mut second).await;
+    // Whoever only listens from now on hears next to nothing.
+    let turn =
+        second.fact("a turn", |_, fact| if let Fact::Turn(turn) = fact { Some(turn.clone()) } else { None }).await.unwrap();
+    assert!(turn.heard.as_str().contains("opening hours") && !turn.said.is_empty(), "{turn:?}");
+    assert_eq!(kept().await, None, "it was for once");
+    scene.ends_well(second, caller).await;
+}
+
 async fn answers(gateway: &Gateway) -> Option<f64> {
     let asked = tokio::time::timeout(Duration::from_millis(300), gateway.metric("vg_calls_live"));
     asked.await.ok().flatten()
@@ -265,7 +326,7 @@ async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_wh
     let scene = Scene::new().await;
     let first = Gateway::start(&scene.accepting("a"), "vg_state_up").await;
     let mut second = House::with_environment(&scene.accepting("b"), secrets()).await.unwrap();
-    let balancer = Proxy::to(first.http.port()).await.unwrap();
+    let balancer = Proxy::to(first.http.port()).unwrap();
     scene.asterisk.dials_ari_at(balancer.local_addr(), "vg-test", Connections::PerCall).await.unwrap();
     tokio::time::sleep(SETTLED).await;
     let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
@@ -310,18 +371,7 @@ fn note(folder: &Path, end: &str) -> serde_json::Value {
 async fn the_recording_of_a_call_whose_gateway_is_killed_goes_on_as_its_second_part() {
     let scene = Scene::new().await;
     let folder = tempfile::tempdir().unwrap();
-    let config = format!("{}{}", scene.config("a", "vg-test"), recorded(folder.path(), "first"));
-    let first = Gateway::start(&config, "vg_ari_sockets_up").await;
-    let config = format!("{}{}", scene.config("b", "vg-b"), recorded(folder.path(), "second"));
-    let mut second = House::with_environment(&config, secrets()).await.unwrap();
-    second.serves_all(SOON).await.unwrap();
-    tokio::time::sleep(SETTLED).await;
-    let mut caller = SipCaller::dial(&scene.asterisk, "100").await.unwrap();
-    caller.hears_speech(caller.answered_at(), Duration::from_secs(5)).await.unwrap();
-    is_told_all(&mut caller).await;
-    let talked = caller.answered_at().elapsed();
-    first.signal("-KILL");
-    adopted(&mut second).await;
+    let (_, second, mut caller, talked) = scene.records_and_dies(folder.path(), "").await;
     asks(&mut caller).await;
     is_told_all(&mut caller).await;
     scene.ends_well(second, caller).await;
@@ -336,4 +386,26 @@ async fn the_recording_of_a_call_whose_gateway_is_killed_goes_on_as_its_second_p
     assert!(begins > length && begins - length < 5_000, "{one} {two}");
     assert!(u128::from(begins) > talked.as_millis(), "{one} {two}");
     assert!(two["length_ms"].as_u64().unwrap() > 2_000 && two["sha256"].as_str().is_some_and(|hash| hash.len() == 64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_objects_at_the_next_gateway_is_kept_by_neither() {
+    let (scene, store) = (Scene::new().await, S3Double::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let (config, mut second, mut caller, _) = scene.records_and_dies(folder.path(), &store.section(folder.path())).await;
+    is_told_all(&mut caller).await;
+    caller.press('*', Duration::from_millis(120)).unwrap();
+    let objected = |fact: &Fact| if let Fact::Recording(RecordingFact::OptedOut { .. }) = fact { Some(()) } else { None };
+    second.fact("the caller objects", |_, told| objected(told)).await.unwrap();
+    is_told_all(&mut caller).await;
+    caller.hang_up().await.unwrap();
+    assert_eq!(ended(&mut second).await, EndCause::CallerHungUp);
+    until("the store is told", SOON, || store.mind.names().iter().any(|name| name.ends_with(".withdrawn"))).await;
+    let there = |calls: &str| std::fs::read_dir(folder.path().join(calls).join("demo")).map_or(0, Iterator::count);
+    until("the second one has nothing", SOON, || there("second") == 0).await;
+    assert!(there("first") > 0, "the one that died left its part");
+    let first = Gateway::start(&config, "vg_ari_sockets_up").await;
+    until("the first one has nothing", SOON, || there("first") == 0).await;
+    assert_eq!(store.mind.names().len(), 1, "{:?}\n{}", store.mind.names(), first.log());
+    second.stop().await;
 }

@@ -12,7 +12,7 @@ use vg_tests::rig::{ASKED, Caller, RECORDED, Rig, now};
 use voice_gateway::application::ports::{
     CallOrder, HearingEvent, LegEvent, MouthCommand, Observation, OrderError, RecordingOrder, TelephonyEvent, TenantHint,
 };
-use voice_gateway::application::recording::{RecordingTap, RecordingWish, Sound};
+use voice_gateway::application::recording::{PartsOf, RecordingTap, RecordingWish, Sound};
 use voice_gateway::application::resume;
 
 fn recorded() -> TenantHint {
@@ -155,7 +155,7 @@ async fn caller_who_objects_is_not_recorded_any_more_and_what_there_is_goes() {
     // "Nothing is kept."
     caller.listen().await;
     assert!(caller.told.iter().any(|order| matches!(order, MouthCommand::StopRecording)));
-    assert_eq!(rig.forgotten(), [(call, DeletionReason::OptedOut)]);
+    assert_eq!(rig.forgotten(), [(call, DeletionReason::OptedOut, PartsOf::ThisGateway)]);
     let by = AnsweredWith::Key;
     assert_eq!(told(&rig)[1..], [RecordingFact::OptedOut { by }, RecordingFact::Stopped { part: 1 }]);
     // Also where the leg is built anew, or another gateway goes on.

@@ -21,7 +21,7 @@ use vg_tests::program;
 use vg_tests::s3::{S3Double, S3Trouble, environment};
 use voice_gateway::adapters::recording::{Bucket, Form, Keeping, RecordingStats, Recordings, StoreStats};
 use voice_gateway::application::ports::{Facts, Subject};
-use voice_gateway::application::recording::{Recorder, RecordingRequest, SoundBlock};
+use voice_gateway::application::recording::{PartsOf, Recorder, RecordingRequest, SoundBlock};
 use voice_gateway::config::{Config, Fault, Machine};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,10 +71,13 @@ impl Shop {
 
     /// A second of a call.
     fn records(&self, call: &str, began: SystemTime) {
+        self.records_part(call, 1, began);
+    }
+
+    fn records_part(&self, call: &str, part: u32, began: SystemTime) {
         let (call, tenant) = (CallId::new(call), TenantId::new("acme"));
         let person = Pii::new("+5511999998888".to_owned());
-        let request =
-            RecordingRequest { call, tenant, person, part: 1, began, first_began: began, keep_days: None, format: None };
+        let request = RecordingRequest { call, tenant, person, part, began, first_began: began, keep_days: None, format: None };
         let recording = self.recordings().start(request).unwrap();
         let mut block = recording.tap.empty().unwrap();
         block.samples.extend([7; 2 * 160 * 25]);
@@ -93,7 +96,12 @@ impl Shop {
     }
 
     fn forget(&self, call: &str) {
-        self.recordings().forget(&TenantId::new("acme"), &CallId::new(call), DeletionReason::OptedOut);
+        self.recordings().forget(&TenantId::new("acme"), &CallId::new(call), DeletionReason::OptedOut, PartsOf::ThisGateway);
+    }
+
+    /// The same of a call that others have served as well.
+    fn forget_everywhere(&self, call: &str) {
+        self.recordings().forget(&TenantId::new("acme"), &CallId::new(call), DeletionReason::OptedOut, PartsOf::AnyGateway);
     }
 
     fn stats(&self) -> (RecordingStats, StoreStats) {
@@ -220,9 +228,10 @@ async fn a_call_of_a_whole_gateway_is_encoded_and_goes_to_the_store_and_from_the
     let local: serde_json::Value =
         serde_json::from_slice(&std::fs::read(calls.join(format!("demo/{call}.json"))).unwrap()).unwrap();
     assert_eq!((local["store"]["state"].as_str(), local["store"]["url"].as_str()), (Some("stored"), Some(&*object)));
-    // By one connection, each request once, the note last.
+    // By one connection, each request once, the note last; asked before and after whether anybody has said that nothing of the call is to be kept.
     let key = format!("deep/demo/{call}");
-    let expected = [format!("PUT {key}.opus"), format!("HEAD {key}.opus"), format!("PUT {key}.json")];
+    let expected = ["HEAD .withdrawn", "PUT .opus", "HEAD .opus", "PUT .json", "HEAD .withdrawn"]
+        .map(|line| line.replace(' ', &format!(" {key}")));
     assert_eq!((store.mind.asked(), store.connections()), (expected.to_vec(), 1));
 }
 
@@ -322,7 +331,7 @@ async fn what_a_store_stumbles_over_is_sent_again_and_nothing_else_of_it() {
         ("PIECE 3", S3Trouble::SlowDown),
         ("COMPLETE", S3Trouble::SlowDown),
         // What lies there is another object than was made: it is looked at again.
-        ("HEAD", S3Trouble::Lies),
+        ("HEAD deep/acme/big.wav", S3Trouble::Lies),
         ("PUT deep/acme/big.json", S3Trouble::Denies),
     ] {
         store.mind.trouble(line, trouble);
@@ -434,6 +443,50 @@ async fn who_objects_after_it_is_stored_has_it_deleted_there_also_by_a_store_tha
     assert_eq!(here(folder.path()).into_iter().collect::<Vec<_>>(), ["kept.json"]);
     assert_eq!(shop.names_told("later"), ["deleted"]);
     shop.close().await;
+}
+
+/// Three gateways served a call: one has sent its part, one has not yet, the third is told that nothing is to be kept, while the store is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_objects_at_one_gateway_has_deleted_what_others_sent_and_what_they_would_have_sent() {
+    let (folders, store) = ([(); 3].map(|()| tempfile::tempdir().unwrap()), S3Double::start().await);
+    let [sent, unsent, told] = folders.each_ref().map(tempfile::TempDir::path);
+    let first = Shop::open(sent, &store.section(sent));
+    first.records("moved", SystemTime::now());
+    first.records("moved.not", SystemTime::now());
+    first.until("both are stored", |_, store| store.stored == 2).await;
+    planted(unsent, "moved", 1);
+    let third = Shop::open(told, &store.section(told));
+    third.records_part("moved", 3, SystemTime::now());
+    third.until("its own is stored", |_, store| store.stored == 1).await;
+    let away = store.away().await;
+    third.forget_everywhere("moved");
+    third.until("it waits", |_, store| store.to_delete == 2 && faults(store, "unreachable") > 1).await;
+    third.close().await;
+    // Whoever starts next knows of it.
+    let store = away.back().await;
+    let third = Shop::open(told, &store.section(told));
+    third.until("both are deleted", |stats, store| stats.deleted[0] == ("opted_out", 2) && store.waiting == 0).await;
+    let left = ["deep/acme/moved.not.json", "deep/acme/moved.not.wav", "deep/acme/moved.withdrawn"];
+    assert_eq!((store.mind.names(), here(told)), (left.map(str::to_owned).to_vec(), BTreeSet::new()));
+    assert_eq!(third.names_told("moved"), ["deleted", "deleted"]);
+
+    let second = Shop::open(unsent, &store.section(unsent));
+    second.until("it is deleted", |stats, _| stats.deleted[0] == ("opted_out", 1)).await;
+    assert_eq!((store.mind.names(), here(unsent)), (left.map(str::to_owned).to_vec(), BTreeSet::new()));
+    assert_eq!(second.names_told("moved"), ["deleted"]);
+    // Said while it was on its way.
+    planted(unsent, "late", 18);
+    store.mind.trouble("PIECE 2", S3Trouble::SlowDown);
+    second.close().await;
+    let second = Shop::open(unsent, &store.section(unsent));
+    second.until("it is under way", |_, store| faults(store, "busy") > 0).await;
+    store.mind.put("deep/acme/late.withdrawn", b"ordered");
+    second.until("it is deleted", |stats, _| stats.deleted[1] == ("ordered", 1)).await;
+    assert_eq!((store.mind.uploads(), here(unsent)), (0, BTreeSet::new()));
+    assert!(!store.mind.names().iter().any(|name| name.starts_with("deep/acme/late.") && !name.ends_with(".withdrawn")));
+    for shop in [first, second, third] {
+        shop.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ use voice_gateway::application::orders::Directory;
 use voice_gateway::application::path::OnSilentPath;
 use voice_gateway::application::ports::*;
 use voice_gateway::application::prompt::{Emergency, Prompt};
-use voice_gateway::application::recording::{RecordingRequest, RecordingSource};
+use voice_gateway::application::recording::{PartsOf, RecordingRequest, RecordingSource};
 use voice_gateway::application::refusing::RefusalWords;
 
 /// What the fake providers do from now on.
@@ -118,7 +118,7 @@ struct Shared {
     cards: Mutex<Vec<GivenCard>>,
     spoken: Mutex<Vec<String>>,
     recordings: Mutex<Vec<(RecordingRequest, RecordingSource)>>,
-    forgotten: Mutex<Vec<(CallId, DeletionReason)>>,
+    forgotten: Mutex<Vec<(CallId, DeletionReason, PartsOf)>>,
     questions: Mutex<Vec<Question>>,
     closed: Mutex<Vec<ConversationId>>,
     calls: AtomicUsize,
@@ -427,7 +427,7 @@ impl Rig {
     }
 
     /// Whose recordings were to be deleted so far, and why.
-    pub fn forgotten(&self) -> Vec<(CallId, DeletionReason)> {
+    pub fn forgotten(&self) -> Vec<(CallId, DeletionReason, PartsOf)> {
         self.shared.forgotten.lock().unwrap().clone()
     }
 

@@ -26,7 +26,12 @@ struct Record {
     targets: Vec<String>,
     /// Whether the lines now are a failure's own words.
     telling: bool,
+    /// Test programs and how long they took, in seconds, in their order.
+    took: Vec<(String, f64)>,
 }
+
+/// Programs that are named with how long they took.
+const LONGEST: usize = 10;
 
 impl Record {
     /// Notes one line of output.
@@ -37,14 +42,29 @@ impl Record {
             self.held += 1;
         } else if line == "failures:" {
             self.telling = true;
-        } else if line.starts_with("test result:") {
+        } else if let Some(result) = line.strip_prefix("test result:") {
             self.telling = false;
+            let seconds = result.rsplit_once("finished in ").and_then(|(_, time)| time.strip_suffix('s')?.parse().ok());
+            if let (Some(seconds), Some((_, took))) = (seconds, self.took.last_mut()) {
+                *took = seconds;
+            }
+        } else if let Some(program) = line.strip_prefix("     Running ").or_else(|| line.strip_prefix("   Doc-tests ")) {
+            self.took.push((program.split(" (").next().unwrap_or(program).to_owned(), 0.0));
         } else if let Some(target) = line.strip_prefix("    `").and_then(|rest| rest.strip_suffix('`')) {
             self.targets.push(target.to_owned());
         }
         if self.telling {
             self.words.push(line.to_owned());
         }
+    }
+
+    /// Where the time went.
+    fn longest(&self) -> String {
+        let mut took: Vec<_> = self.took.iter().collect();
+        took.sort_by(|one, other| other.1.total_cmp(&one.1));
+        let all: f64 = took.iter().map(|(_, seconds)| seconds).sum();
+        let longest = took.iter().take(LONGEST).map(|(program, seconds)| format!("{program} {seconds:.0} s"));
+        format!("{} programs took {all:.0} s; longest: {}", took.len(), longest.collect::<Vec<_>>().join(", "))
     }
 
     /// Whether one more chance is in order: named tests of named targets failed, and only a few.
@@ -56,6 +76,7 @@ impl Record {
 /// Runs the tests; answers those that held only when they ran again, alone.
 pub fn tests(ctx: &Context, mut cargo: Command) -> Result<Vec<String>> {
     let (status, record) = watch(&mut cargo)?;
+    ctx.say(record.longest());
     if status.success() {
         return Ok(Vec::new());
     }
@@ -166,6 +187,8 @@ error: 1 target failed:
         assert!(record.words.iter().any(|line| line == "1 of 3 cases are not as recorded"));
         assert!(!record.words.iter().any(|line| line == "fine"), "what held is not told again");
         assert!(record.pardonable());
+        assert_eq!(record.longest(), "1 programs took 0 s; longest: tests/judges.rs 0 s");
+        assert_eq!(record.took, [("tests/judges.rs".to_owned(), 0.3)]);
     }
 
     #[test]

@@ -9,10 +9,12 @@
 mod chain;
 mod disk;
 mod export;
+mod handed;
 mod verify;
 mod writer;
 
 pub use export::{ExportError, Exported, Span, export};
+pub use handed::{DONE, FAILED, ORDERED, Recorded, record};
 pub use verify::{Finding, Found, Verified, Wrong, verify};
 
 use crate::adapters::folder;
@@ -61,16 +63,16 @@ pub struct Trail {
 /// An administrative act.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Act {
-    /// Who: the subject of the token.
+    /// Who: the subject of the token, or `uid:NUMBER` of who runs a command.
     pub subject: String,
     /// For whom.
     pub tenant: TenantId,
-    /// What, for example `POST /v1/calls/{id}/transfer`.
+    /// What, for example `POST /v1/calls/{id}/transfer` or `privacy erase`.
     pub act: String,
     /// On what, where that has a name.
     pub on: Option<String>,
-    /// HTTP status; 0 where whoever asked went away.
-    pub status: u16,
+    /// HTTP status; 0 where whoever asked went away, none of a command.
+    pub status: Option<u16>,
     /// `done`, or a bounded code.
     pub outcome: &'static str,
     /// The request's id.

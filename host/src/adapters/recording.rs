@@ -31,7 +31,7 @@ pub use store::{Bucket, StoreFault, StoreStats, Uploader, delete_in_store};
 use crate::adapters::folder;
 use crate::adapters::pseudonyms::Pseudonyms;
 use crate::application::ports::{Epoch, Facts, Sequence, Subject};
-use crate::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
+use crate::application::recording::{self, PartsOf, Recorder, Recording, RecordingError, RecordingRequest, RecordingSource};
 use file::Paths;
 use note::Note;
 use std::num::NonZeroU32;
@@ -41,7 +41,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
-use store::Ways;
+use store::{Ways, Withdrawn};
 use sweeper::Sweeper;
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
@@ -130,6 +130,18 @@ impl ToStore {
     fn send(&self, paths: Paths) {
         if let Some(ways) = &self.ways {
             ways.send(paths);
+        }
+    }
+
+    /// Nothing of a call is to be there any more, whoever sends it. Where this cannot be said, on the disk, nobody may take it for said.
+    fn withdraw(&self, dir: &Path, tenant: &TenantId, call: &CallId, why: DeletionReason) {
+        let Some(ways) = &self.ways else { return };
+        match Withdrawn::write(dir, tenant, call, why) {
+            Ok(withdrawn) => ways.withdraw(withdrawn),
+            Err(error) => {
+                tracing::error!(%call, %error, "cannot note that nothing of a call is to be kept");
+                self.counters.not_deleted();
+            }
         }
     }
 
@@ -277,8 +289,8 @@ impl Recorder for Recordings {
         Ok(recording)
     }
 
-    fn forget(&self, tenant: &TenantId, call: &CallId, why: DeletionReason) {
-        let what = Forget { tenant: tenant.clone(), call: call.clone(), why };
+    fn forget(&self, tenant: &TenantId, call: &CallId, why: DeletionReason, parts: PartsOf) {
+        let what = Forget { tenant: tenant.clone(), call: call.clone(), why, parts };
         let sent = self.orders.as_ref().map(|orders| orders.try_send(Order::Forget(what)));
         if !matches!(sent, Some(Ok(()))) {
             // Whoever asked was told that it would be so: somebody has to see to it.

@@ -170,11 +170,14 @@ impl Listener {
         self.speech.is_some()
     }
 
-    /// What the caller said before this leg is heard first by the next session, as speech that is over.
+    /// What the caller said before this leg is heard first by the next session, as speech that is over: in pieces, for no plugin has the time to deal with
+    /// all of it in one call.
     pub(super) fn recall(&mut self, pcm: &[i16]) {
         let until_ms = self.duration_ms(pcm.len());
         self.speech = Some(Speech { since_ms: 0, part_ms: 0, until_ms: Some(until_ms) });
-        self.replay.keep(pcm, pcm.len());
+        for piece in pcm.chunks(samples(limits::HEARING_PIECE_MS, self.request.rate_hz).max(1)) {
+            self.replay.keep(piece, pcm.len());
+        }
     }
 
     /// Opens a session in place of the one before, which hears again what was said and is not final. It may have to wait for a place.

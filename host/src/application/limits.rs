@@ -15,6 +15,9 @@ pub const HEARING_BACKLOG_MS: u64 = 2_000;
 /// Speech whose words are not final and that a new listener hears again, in milliseconds (source design, section 9). Full: the oldest is forgotten.
 pub const HEARING_REPLAY_MS: u64 = 2_000;
 
+/// Sound that a listener is given at once where there is more of it, in milliseconds: as a leg gives it to one who speaks.
+pub const HEARING_PIECE_MS: u64 = 100;
+
 /// Sound before the caller is known to speak that a new listener hears again, in milliseconds. Full: the same.
 pub const HEARING_PREROLL_MS: u64 = 300;
 

@@ -30,8 +30,17 @@ pub trait Recorder: Send + Sync {
     /// Where it cannot begin.
     fn start(&self, request: RecordingRequest) -> Result<Recording, RecordingError>;
 
-    /// Ends what is recorded of a call, and deletes every part of it that is here. Must not block.
-    fn forget(&self, tenant: &TenantId, call: &CallId, why: DeletionReason);
+    /// Ends what is recorded of a call, and deletes these parts of it. Must not block.
+    fn forget(&self, tenant: &TenantId, call: &CallId, why: DeletionReason, parts: PartsOf);
+}
+
+/// Parts of a call's recording that are to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartsOf {
+    /// Those of this gateway: no other one has served the call.
+    ThisGateway,
+    /// Those of other gateways as well, where they reach the same store, or will.
+    AnyGateway,
 }
 
 /// Whose sound.

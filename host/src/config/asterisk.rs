@@ -1,6 +1,6 @@
 //! `[[asterisk]]`, from how it is written to what it means.
 
-use super::plain::{host_of, is_here};
+use super::here::{host_of, is_here};
 use super::raw::RawAsterisk;
 use super::{AmiAccess, AmiLogin, AmiTransport, Asterisk, AsteriskMode, Config, Faults, secret};
 use std::path::PathBuf;
@@ -27,12 +27,16 @@ impl RawAsterisk {
         let password = told.needed("password", self.password);
         let mode = mode(&mut told, self.mode.as_deref(), self.url, self.ca);
         let password = password.and_then(|reference| told.secret("password", &reference));
-        let transport = ami_transport(&mut told, self.ami_transport.as_deref(), self.ami_ca);
+        let (transport, ca) = (self.ami_transport.as_deref(), self.ami_ca.filter(|file| !file.as_os_str().is_empty()));
         let ami = match self.ami.filter(|address| !address.is_empty()) {
             Some(address) => {
-                Some(ami(&mut told, address, self.ami_user, self.ami_password, self.ami_login.as_deref(), transport))
+                let login = self.ami_login.as_deref();
+                Some(ami(&mut told, address, self.ami_user, self.ami_password, login, (transport, ca)))
             }
-            None => None,
+            None => {
+                ami_transport(&mut told, None, transport, ca);
+                None
+            }
         };
         let app = self.app.filter(|app| !app.is_empty()).unwrap_or_else(|| Config::app_default(instance));
         let ami = match ami {
@@ -76,7 +80,7 @@ fn ami(
     user: Option<String>,
     password: Option<String>,
     login: Option<&str>,
-    transport: Option<Option<AmiTransport>>,
+    (transport, ca): (Option<&str>, Option<PathBuf>),
 ) -> Option<AmiAccess> {
     let user = told.needed("ami_user", user);
     let password = told.needed("ami_password", password);
@@ -90,23 +94,24 @@ fn ami(
     if port.is_none_or(|port| port == 0) {
         return told.add("ami", "expected HOST:PORT, for example 127.0.0.1:5038");
     }
-    let transport = match transport {
-        Some(None) if !is_here(host_of(&address)) => {
-            told.add("ami_transport", "is needed, tls or plain: the manager interface is on another machine")
-        }
-        Some(transport) => Some(transport.unwrap_or(AmiTransport::Plain)),
-        None => None,
-    };
+    let transport = ami_transport(told, Some(&address), transport, ca);
     Some(AmiAccess { address, user: user?, password: password?, login: login?, transport: transport? })
 }
 
-/// Some and none where it is not said.
-fn ami_transport(told: &mut Told<'_>, transport: Option<&str>, ca: Option<PathBuf>) -> Option<Option<AmiTransport>> {
-    let ca = ca.filter(|file| !file.as_os_str().is_empty());
+/// How the manager interface at `address` is dialled; where there is none, faults alone count.
+fn ami_transport(
+    told: &mut Told<'_>,
+    address: Option<&str>,
+    transport: Option<&str>,
+    ca: Option<PathBuf>,
+) -> Option<AmiTransport> {
     match (transport, ca) {
-        (Some("tls"), ca) => Some(Some(AmiTransport::Tls { ca })),
-        (Some("plain"), None) => Some(Some(AmiTransport::Plain)),
-        (None, None) => Some(None),
+        (Some("tls"), ca) => Some(AmiTransport::Tls { ca }),
+        (Some("plain"), None) => Some(AmiTransport::Plain),
+        (None, None) if address.is_some_and(|address| !is_here(host_of(address))) => {
+            told.add("ami_transport", "is needed, tls or plain: the manager interface is on another machine")
+        }
+        (None, None) => Some(AmiTransport::Plain),
         (Some("plain") | None, Some(_)) => told.add("ami_ca", "is of no use: the manager interface is not dialled by tls"),
         _ => told.add("ami_transport", "expected plain or tls"),
     }

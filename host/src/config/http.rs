@@ -1,5 +1,6 @@
 //! `[http]`: where it is served, to whom, and how they are known.
 
+use super::here::is_trustworthy;
 use super::raw::{address, flag, number, set};
 use super::{Faults, secret};
 use serde::{Deserialize, Deserializer};
@@ -7,7 +8,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
-use url::{Host, Url};
+use url::Url;
 use vg_domain::pii::Pii;
 
 /// Seconds that clocks may differ at most.
@@ -207,16 +208,6 @@ impl RawHttp {
         let leeway = Duration::from_secs(leeway_s as u64);
         Some(Tokens { jwks_url, key, issuer: issuer?, audience: audience?, leeway })
     }
-}
-
-pub(super) fn is_trustworthy(url: &Url) -> bool {
-    let here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        None => return false,
-    };
-    url.scheme() == "https" || (url.scheme() == "http" && here)
 }
 
 /// As a browser writes it in `Origin`.

@@ -1,6 +1,6 @@
 //! `[kafka]`: where events go.
 
-use super::plain::{host_of, is_here};
+use super::here::{host_of, is_here};
 use super::raw::{number, set};
 use super::{Faults, secret};
 use serde::Deserialize;

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use vg_media::Silence;
+use vg_plugin_host::policy::network;
 
 /// `[media]`
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,14 +149,6 @@ impl RawMedia {
             faults.add("media.advertise", "is needed: media.bind names no address that Asterisk could send to");
         }
     }
-}
-
-fn network(text: &str) -> Result<IpNet, &'static str> {
-    let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse()
-        .or_else(|_| address())
-        .map(|network: IpNet| network.trunc())
-        .map_err(|_| "expected a network as 10.0.0.0/8, or an address")
 }
 
 fn port_range(text: &str) -> Result<RangeInclusive<u16>, &'static str> {

@@ -1,7 +1,7 @@
 //! What leaves this machine as it is, for whoever is on the way to read.
 
+use super::here::{host_of, is_here, leads_here};
 use super::{Agent, AmiTransport, AsteriskMode, Config, KafkaTransport, StateTls};
-use std::net::IpAddr;
 use url::Url;
 
 /// A connection to another machine that the operator has chosen not to encrypt.
@@ -62,17 +62,5 @@ impl Config {
 
 /// Whom a URL leads to, where that is another machine and others can read along.
 fn readable(url: &Url) -> Option<String> {
-    let host = url.host_str().unwrap_or_default();
-    (url.scheme() == "http" && !is_here(host)).then(|| host.to_owned())
-}
-
-/// Of `host:port`; an address of IPv6 stands in brackets.
-pub(super) fn host_of(address: &str) -> &str {
-    address.rsplit_once(':').map_or(address, |(host, _)| host)
-}
-
-/// Whether a name or address is this machine's.
-pub(super) fn is_here(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
+    (url.scheme() == "http" && !leads_here(url)).then(|| url.host_str().unwrap_or_default().to_owned())
 }

@@ -1,6 +1,6 @@
 //! `[telemetry]`: where traces of turns go.
 
-use super::http::is_trustworthy;
+use super::here::is_trustworthy;
 use super::tenants::pairs;
 use super::{Faults, secret};
 use serde::Deserialize;

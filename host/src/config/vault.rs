@@ -1,6 +1,6 @@
 //! `[vault]`: who keeps the cards that callers key in.
 
-use super::http::is_trustworthy;
+use super::here::is_trustworthy;
 use super::raw::flag;
 use super::{Faults, secret};
 use serde::Deserialize;

@@ -12,7 +12,7 @@ async fn is(house: &House, state: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_notice_nothing_of_what_becomes_of_redis() {
     let mut server = Redis::start().await.unwrap();
-    let proxy = Proxy::to(server.port()).await.unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
     let toml = format!("instance = \"a\"\n[state]\nredis = \"redis://127.0.0.1:{}\"", proxy.port());
     let house = House::with(&toml).await.unwrap();
     is(&house, "up").await;

@@ -75,7 +75,7 @@ async fn a_redis_that_stands_still_holds_nobody_up_and_overwrites_nothing_when_i
 #[tokio::test]
 async fn a_connection_that_swallows_everything_is_given_up() {
     let server = Redis::start().await.unwrap();
-    let proxy = Proxy::to(server.port()).await.unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
     let (gateway, mut redis) = (Gateway::at("a", proxy.port()), server.connect().await.unwrap());
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
@@ -95,7 +95,7 @@ async fn a_connection_that_swallows_everything_is_given_up() {
 #[tokio::test]
 async fn a_slow_redis_gets_less_often_what_changes_often() {
     let server = Redis::start().await.unwrap();
-    let proxy = Proxy::to(server.port()).await.unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
     let (gateway, mut redis) = (Gateway::at("a", proxy.port()), server.connect().await.unwrap());
     gateway.is_up().await;
     proxy.set(Passage::Slow(Duration::from_millis(100)));

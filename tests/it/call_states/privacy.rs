@@ -12,6 +12,7 @@ use vg_domain::parties::Parties;
 use vg_domain::pii::Pii;
 use vg_tests::lab::Redis;
 use vg_tests::program;
+use voice_gateway::adapters::audit::Trail;
 use voice_gateway::adapters::events::spool::{Bounds, Spool};
 use voice_gateway::adapters::pseudonyms::Pseudonyms;
 use voice_gateway::adapters::recording::{Keeping, Recordings};
@@ -62,10 +63,10 @@ fn records(recordings: &Recordings, tenant: &TenantId, call: &str, person: &str)
 async fn a_caller_gets_what_is_kept_and_has_it_erased() {
     let redis = Redis::start().await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let (events, recorded) = (folder.path().join("events"), folder.path().join("recordings"));
+    let (events, recorded, audit) = (folder.path().join("events"), folder.path().join("recordings"), folder.path().join("audit"));
     let config = format!(
         "[state]\nredis = \"redis://127.0.0.1:{}\"\n[events]\ndir = {events:?}\n[recording]\ndir = {recorded:?}\n\
-         [privacy]\npseudonym_key = \"env:PSEUDONYM_KEY\"\n[kafka]\nbrokers = \"127.0.0.1:9\"\n",
+         [audit]\ndir = {audit:?}\n[privacy]\npseudonym_key = \"env:PSEUDONYM_KEY\"\n[kafka]\nbrokers = \"127.0.0.1:9\"\n",
         redis.port()
     );
     fs::write(folder.path().join("voice-gateway.toml"), config).unwrap();
@@ -124,7 +125,44 @@ async fn a_caller_gets_what_is_kept_and_has_it_erased() {
         said(&privacy(folder.path(), &["export", "--tenant", "acme", "--call", "call-strange", "--out", "strange"]));
     assert!(well && text.starts_with("1 calls: 1 events, 1 parts"), "{text}");
     redis_is_away(folder.path(), redis, &whose);
+    acts_are_told(folder.path(), &audit);
     gateway.stop().await;
+}
+
+/// The audit log has who did what to which calls, and that it was about to be done; nothing of a number. What is refused or only looked at is no act.
+fn acts_are_told(folder: &Path, audit: &Path) {
+    let acts = || {
+        let days = fs::read_dir(audit.join("acme")).unwrap().map(|entry| entry.unwrap().path());
+        let days: Vec<_> = days.filter(|day| day.extension().is_some_and(|end| end == "jsonl")).collect();
+        let text: String = days.iter().map(|day| fs::read_to_string(day).unwrap()).collect();
+        assert!(!text.contains("99999"), "{text}");
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let of = |line: &serde_json::Value, name: &str| line[name].as_str().unwrap_or("nothing").to_owned();
+        let acts = lines.filter(|line| line["type"] == "act");
+        acts.map(|line| format!("{} {} {}", of(&line, "act"), of(&line, "on"), of(&line, "outcome"))).collect::<Vec<_>>()
+    };
+    let calls = ["call-live", "call-over", "call-recorded"];
+    let each = |act: &str, calls: &[&str]| {
+        let outcomes = ["ordered", "done"].into_iter();
+        outcomes.flat_map(|outcome| calls.iter().map(move |call| format!("{act} {call} {outcome}"))).collect::<Vec<_>>()
+    };
+    let mut expected = [each("privacy export", &calls), each("privacy erase", &calls)].concat();
+    expected.extend([each("privacy export", &["nothing"]), each("privacy export", &["call-strange"])].concat());
+    assert_eq!(acts(), expected);
+    // Beside a gateway that writes the log.
+    let trail = Trail::start(audit).unwrap();
+    let (well, text) = said(&privacy(folder, &["export", "--tenant", "acme", "--call", "call-strange", "--out", "beside"]));
+    assert!(!well && text.contains("the gateway writes it into the audit log"), "redis is away; {text}");
+    drop(trail);
+    // Before it ended it took what was there, or the next one does.
+    drop(Trail::start(audit).unwrap());
+    expected.extend(each("privacy export", &["call-strange"]));
+    assert_eq!(acts(), expected);
+    // What cannot be written down is not done.
+    fs::remove_dir_all(audit).unwrap();
+    fs::write(audit, "no folder").unwrap();
+    let (well, text) = said(&privacy(folder, &["export", "--tenant", "acme", "--call", "call-strange", "--out", "unheard"]));
+    assert!(!well && text.contains("cannot write to the audit log") && !folder.join("unheard").exists(), "{text}");
 }
 
 /// What could not be looked at is said, and nobody takes it for done.

@@ -149,7 +149,7 @@ async fn of_two_of_one_name_the_second_takes_nothing() {
 #[tokio::test]
 async fn whatever_becomes_of_redis_nobody_who_lives_is_taken_for_dead() {
     let mut server = Redis::start().await.unwrap();
-    let proxy = Proxy::to(server.port()).await.unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
     let (a, b) = (Gateway::of("a", &server), Gateway::at("b", proxy.port()));
     a.states.keep(snapshot("call-a", 1));
     b.states.keep(snapshot("call-b", 1));

@@ -1,14 +1,18 @@
 //! A TCP proxy before whatever a gateway speaks to: it can be slow, swallow everything, and be cut.
+//!
+//! It has a thread of its own: what else a story does, callers and vendors for fifty calls, makes nobody's Redis slow.
 
 use anyhow::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::thread;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime;
 use tokio::sync::watch;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 /// What becomes of what is sent through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +34,29 @@ pub struct Proxy {
     passage: watch::Sender<Passage>,
     far: Arc<AtomicU16>,
     connections: Arc<AtomicUsize>,
-    task: JoinHandle<()>,
 }
 
 impl Proxy {
     /// Listens at a free port of loopback and passes everything to `port` of loopback.
-    #[expect(clippy::disallowed_methods, reason = "ended when the proxy is dropped")]
-    pub async fn to(port: u16) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///
+    /// # Errors
+    /// Where there is no port or no thread to be had.
+    pub fn to(port: u16) -> Result<Self> {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        listener.set_nonblocking(true)?;
         let local = listener.local_addr()?;
         let (passage, known) = watch::channel(Passage::Open);
         let (far, connections) = (Arc::new(AtomicU16::new(port)), Arc::<AtomicUsize>::default());
-        let task = tokio::spawn(serve(listener, Arc::clone(&far), known, Arc::clone(&connections)));
-        Ok(Self { local, passage, far, connections, task })
+        let (led_to, count) = (Arc::clone(&far), Arc::clone(&connections));
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("proxy".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                if let Ok(listener) = TcpListener::from_std(listener) {
+                    serve(listener, led_to, known, count).await;
+                }
+            });
+        })?;
+        Ok(Self { local, passage, far, connections })
     }
 
     /// Where it listens.
@@ -81,12 +95,7 @@ impl Proxy {
     }
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
+/// Until the proxy is dropped.
 async fn serve(listener: TcpListener, far: Arc<AtomicU16>, mut passage: watch::Receiver<Passage>, count: Arc<AtomicUsize>) {
     let mut connections = JoinSet::new();
     let each = passage.clone();
@@ -96,8 +105,10 @@ async fn serve(listener: TcpListener, far: Arc<AtomicU16>, mut passage: watch::R
                 count.fetch_add(1, Ordering::Relaxed);
                 connections.spawn(pass(near, far.load(Ordering::Relaxed), each.clone()));
             },
-            Ok(()) = passage.changed() => if *passage.borrow_and_update() == Passage::Cut {
-                connections.shutdown().await;
+            changed = passage.changed() => match changed {
+                Ok(()) if *passage.borrow_and_update() == Passage::Cut => connections.shutdown().await,
+                Ok(()) => {}
+                Err(_) => return,
             },
             Some(_) = connections.join_next() => {}
         }
@@ -154,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn what_passes_passes_half_closed_late_or_not_at_all() {
         let mut servers = JoinSet::new();
-        let proxy = Proxy::to(echo(&mut servers).await).await.unwrap();
+        let proxy = Proxy::to(echo(&mut servers).await).unwrap();
         let ask = async || {
             let mut socket = TcpStream::connect(proxy.local_addr()).await?;
             socket.write_all(b"hush").await?;

@@ -98,7 +98,7 @@ impl Fleet {
         let mut members = Vec::new();
         // One after the other: the first one compiles for all.
         for name in names {
-            let proxy = Proxy::to(redis.port()).await?;
+            let proxy = Proxy::to(redis.port())?;
             let setup = Setup {
                 program,
                 plugins: &plugins,
@@ -259,7 +259,7 @@ impl Fleet {
 pub struct Noticed {
     /// No packet came for so long.
     pub gap_ms: u32,
-    /// From the blow to the next sound, of those who were being spoken to.
+    /// From the blow to the next sound, or until the caller speaks, of those who were being spoken to.
     pub silence_ms: Option<u32>,
 }
 
@@ -268,8 +268,9 @@ const SPOKEN_TO_MS: u32 = 150;
 /// Gaps that begin so much before or after a blow are taken for its own.
 const AROUND_MS: (u32, u32) = (200, 4_000);
 
-/// See [`Noticed`]; none of a caller to whom no packet came afterwards. `words`: stretches of sound that an answer has: who has heard them all waits for none.
-pub fn noticed(diary: &Diary, at_ms: u32, words: usize) -> Option<Noticed> {
+/// See [`Noticed`]; none of a caller to whom no packet came afterwards. `words`: stretches of sound that an answer has: who has heard them all waits for
+/// none. A sentence of the caller's takes `sentence_ms`.
+pub fn noticed(diary: &Diary, at_ms: u32, words: usize, sentence_ms: u32) -> Option<Noticed> {
     let packets = &diary.heard;
     packets.last().filter(|last| last.at_ms >= at_ms + AROUND_MS.1)?;
     let around = at_ms.saturating_sub(AROUND_MS.0)..at_ms + AROUND_MS.1;
@@ -287,8 +288,11 @@ pub fn noticed(diary: &Diary, at_ms: u32, words: usize) -> Option<Noticed> {
         }
     }
     let spoken_to = heard < words && last.is_some_and(|last| last + SPOKEN_TO_MS >= at_ms);
-    let next = packets.iter().find(|packet| packet.loud && packet.at_ms > at_ms + SPOKEN_TO_MS);
-    Some(Noticed { gap_ms, silence_ms: next.filter(|_| spoken_to).map(|next| next.at_ms - at_ms) })
+    let next = packets.iter().find(|packet| packet.loud && packet.at_ms > at_ms + SPOKEN_TO_MS).map(|next| next.at_ms);
+    // Nobody speaks to a caller who speaks.
+    let speaks = diary.said.iter().map(|said| said.saturating_sub(sentence_ms)).find(|speaks| *speaks > at_ms);
+    let silent_until = next.map(|next| next.min(speaks.unwrap_or(u32::MAX)));
+    Some(Noticed { gap_ms, silence_ms: silent_until.filter(|_| spoken_to).map(|until| until - at_ms) })
 }
 
 /// Who spoke to a caller, one after the other.
@@ -314,10 +318,12 @@ mod tests {
         diary.heard.extend(packets(2_000, 3_000, 7, true));
         diary.heard.extend(packets(4_200, 4_400, 8, false));
         diary.heard.extend(packets(4_400, 5_000, 8, true));
-        assert_eq!(noticed(&diary, 3_000, 2), None, "nobody comes any more");
+        assert_eq!(noticed(&diary, 3_000, 2, 800), None, "nobody comes any more");
         diary.heard.extend(packets(5_000, 7_100, 8, false));
-        assert_eq!(noticed(&diary, 3_000, 2), Some(Noticed { gap_ms: 1_220, silence_ms: Some(1_400) }));
-        assert_eq!(noticed(&diary, 3_000, 1), Some(Noticed { gap_ms: 1_220, silence_ms: None }), "all was said");
+        assert_eq!(noticed(&diary, 3_000, 2, 800), Some(Noticed { gap_ms: 1_220, silence_ms: Some(1_400) }));
+        assert_eq!(noticed(&diary, 3_000, 1, 800), Some(Noticed { gap_ms: 1_220, silence_ms: None }), "all was said");
+        diary.said.push(4_900);
+        assert_eq!(noticed(&diary, 3_000, 2, 800).unwrap().silence_ms, Some(1_100), "the caller speaks first");
         assert_eq!(speakers(&diary), [7, 8]);
     }
 }

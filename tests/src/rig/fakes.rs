@@ -19,7 +19,7 @@ use vg_domain::mask::Heard;
 use vg_domain::recording::DeletionReason;
 use vg_domain::usage::Usage;
 use voice_gateway::application::ports::*;
-use voice_gateway::application::recording::{self, Recorder, Recording, RecordingError, RecordingRequest};
+use voice_gateway::application::recording::{self, PartsOf, Recorder, Recording, RecordingError, RecordingRequest};
 
 /// Samples a fake speaker gives for a clause: 200 ms at 16 kHz.
 const CLAUSE_SAMPLES: usize = 3_200;
@@ -38,8 +38,8 @@ impl Recorder for FakeRecorder {
         Ok(recording)
     }
 
-    fn forget(&self, _: &TenantId, call: &CallId, why: DeletionReason) {
-        self.0.forgotten.lock().unwrap().push((call.clone(), why));
+    fn forget(&self, _: &TenantId, call: &CallId, why: DeletionReason, parts: PartsOf) {
+        self.0.forgotten.lock().unwrap().push((call.clone(), why, parts));
     }
 }
 

@@ -12,7 +12,7 @@
 mod read;
 mod shortfall;
 
-pub use read::{PolicyFault, PolicyFaults};
+pub use read::{PolicyFault, PolicyFaults, network};
 pub use shortfall::{Lacking, Shortfall, kind_of};
 
 use crate::api::{Compute, Descriptor};

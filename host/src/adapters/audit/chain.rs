@@ -101,7 +101,15 @@ pub(super) enum Told<'a> {
     #[serde(rename = "audit.lost")]
     Lost { lines: u64 },
     #[serde(rename = "act")]
-    Act { subject: &'a str, act: &'a str, on: Option<&'a str>, status: u16, outcome: &'a str, request_id: &'a str },
+    Act {
+        subject: &'a str,
+        act: &'a str,
+        on: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        outcome: &'a str,
+        request_id: &'a str,
+    },
     #[serde(rename = "call")]
     Call { call: &'a str, event: &'a str, data: BTreeMap<&'a str, Datum<'a>> },
 }

@@ -67,6 +67,10 @@ impl Disk {
         Ok(Self { dir: dir.to_owned(), _lock: lock })
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The folder of a tenant, made where it is not there.
     pub(super) fn folder(&self, tenant: &str) -> io::Result<PathBuf> {
         if !folder::is_name(tenant) {

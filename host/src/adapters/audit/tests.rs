@@ -24,7 +24,7 @@ fn act(number: u64) -> Act {
         tenant: TenantId::new("acme"),
         act: "DELETE /v1/calls/{id}".to_owned(),
         on: Some(format!("c-{number}")),
-        status: 204,
+        status: Some(204),
         outcome: "done",
         request: format!("r-{number}"),
     }
@@ -339,4 +339,59 @@ fn days_that_are_over_are_exported_once_and_can_be_verified_there() {
         assert!(wrong(out.path()).iter().any(|wrong| wrong.ends_with("NotAsExported")), "{:?}", wrong(out.path()));
         std::fs::write(&file, whole).unwrap();
     }
+}
+
+/// As a command does that runs beside a gateway.
+fn ordered(number: u64) -> Act {
+    Act { status: None, outcome: ORDERED, ..act(number) }
+}
+
+#[test]
+fn a_command_writes_itself_or_hands_in_to_the_gateway_that_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    assert_eq!(record(dir, &[ordered(1), ordered(2)]).unwrap(), Recorded::Written, "there is no gateway");
+    let trail = Trail::start(dir).unwrap();
+    let shared = Arc::clone(&trail.shared);
+    assert_eq!(record(dir, &[ordered(3)]).unwrap(), Recorded::HandedIn);
+    trail.acted(act(4));
+    // Nobody has to do anything for it.
+    while shared.kept.load(Relaxed) < 2 {
+        std::thread::yield_now();
+    }
+    drop(trail);
+    assert_eq!(record(dir, &[ordered(5)]).unwrap(), Recorded::Written);
+    let found = found(dir);
+    assert_eq!((found.findings, found.lines), (vec![], 1 + 5));
+    let lines: Vec<serde_json::Value> =
+        lines(&files(dir)[0]).iter().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut on: Vec<&str> = lines.iter().map(|line| line["on"].as_str().unwrap()).collect();
+    on.sort_unstable();
+    assert_eq!(on, ["c-1", "c-2", "c-3", "c-4", "c-5"], "each once");
+    assert_eq!((&lines[0]["outcome"], lines[0].get("status")), (&"ordered".into(), None));
+    assert!(record(dir, &[Act { tenant: TenantId::new("../elsewhere"), ..ordered(1) }]).is_err());
+}
+
+#[test]
+fn what_is_no_list_of_acts_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let handed_in = folder.path().join(".handed-in");
+    folder::private(&handed_in).unwrap();
+    let with = |outcome: &str, tenant: &str| {
+        format!(
+            "[{{\"at_ms\":1,\"subject\":\"user:root\",\"tenant\":\"{tenant}\",\"act\":\"a\",\"on\":null,\"outcome\":\"{outcome}\",\"request\":\"r\"}}]"
+        )
+    };
+    let bad = ["", "{}", "[1]", &with("strange", "acme"), &with("done", "../acme")];
+    for (name, text) in bad.iter().enumerate() {
+        std::fs::write(handed_in.join(format!("{name}.json")), text).unwrap();
+    }
+    std::fs::write(handed_in.join("half.new"), "[").unwrap();
+    std::fs::write(handed_in.join("good.json"), with("done", "acme")).unwrap();
+    drop(Trail::start(folder.path()).unwrap());
+    let mut left: Vec<String> =
+        std::fs::read_dir(&handed_in).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["0.wrong", "1.wrong", "2.wrong", "3.wrong", "4.wrong", "half.new"]);
+    assert_eq!(found(folder.path()).lines, 2);
 }

@@ -2,7 +2,7 @@
 
 use super::chain::{Link, Told, Torn, data};
 use super::disk::{Disk, Tail, TailFile, closed, day_file, tail, write_head};
-use super::{Act, Entry, Shared, What};
+use super::{Act, Entry, Shared, What, handed};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -13,12 +13,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::Receiver;
-use std::time::SystemTime;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime};
 use vg_domain::ids::TenantId;
 
 /// Lines that the disk is asked to keep at a time.
 const GROUP_MAX: usize = 1_024;
+/// So often it is looked whether something was handed in.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A tenant's log as this thread left it.
 struct Ours {
@@ -29,18 +31,28 @@ struct Ours {
     len: u64,
 }
 
-/// Writes what comes, until nobody sends any more.
+/// Writes what was handed in and what comes, until nobody sends any more.
 pub(super) fn write_all(disk: &Disk, clock: &dyn Fn() -> SystemTime, waiting: &Receiver<Entry>, shared: &Shared) {
     let mut logs = HashMap::new();
-    while let Ok(first) = waiting.recv() {
-        let mut group = BTreeMap::<TenantId, Vec<Entry>>::new();
-        for entry in std::iter::once(first).chain(waiting.try_iter().take(GROUP_MAX - 1)) {
-            group.entry(entry.tenant.clone()).or_default().push(entry);
+    let mut looked = None;
+    loop {
+        if looked.is_none_or(|looked: Instant| looked.elapsed() >= LOOK_EVERY) {
+            looked = Some(Instant::now());
+            take_handed_in(disk, clock, &mut logs, shared);
         }
+        let first = match waiting.recv_timeout(LOOK_EVERY) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => break,
+        };
+        let group = std::iter::once(first).chain(waiting.try_iter().take(GROUP_MAX - 1));
         let mut failed = false;
-        for (tenant, entries) in group {
-            let now = Timestamp::try_from(clock()).unwrap_or_default();
-            failed |= !write(disk, now, &mut logs, &tenant, &entries, shared);
+        for (tenant, entries) in of_each_tenant(group) {
+            if !write(disk, now(clock), &mut logs, &tenant, &entries, shared) {
+                shared.lost_disk.fetch_add(entries.len() as u64, Relaxed);
+                shared.lost(&tenant, entries.len() as u64);
+                failed = true;
+            }
         }
         if shared.failing.swap(failed, Relaxed) && !failed {
             tracing::info!("the audit log is written again");
@@ -49,6 +61,27 @@ pub(super) fn write_all(disk: &Disk, clock: &dyn Fn() -> SystemTime, waiting: &R
     for (tenant, log) in logs {
         // Whoever keeps this line elsewhere can show that nothing before it was removed.
         tracing::info!(target: "audit", %tenant, lines = log.link.n, head = %log.link.hash, "audit log closed");
+    }
+}
+
+fn now(clock: &dyn Fn() -> SystemTime) -> Timestamp {
+    Timestamp::try_from(clock()).unwrap_or_default()
+}
+
+fn of_each_tenant(entries: impl Iterator<Item = Entry>) -> BTreeMap<TenantId, Vec<Entry>> {
+    let mut of_each = BTreeMap::<TenantId, Vec<Entry>>::new();
+    entries.for_each(|entry| of_each.entry(entry.tenant.clone()).or_default().push(entry));
+    of_each
+}
+
+/// What the disk does not take stays where it lies.
+fn take_handed_in(disk: &Disk, clock: &dyn Fn() -> SystemTime, logs: &mut HashMap<TenantId, Ours>, shared: &Shared) {
+    for mut handed_in in handed::look(disk.dir()) {
+        let entries = of_each_tenant(handed_in.entries.drain(..));
+        if !entries.iter().all(|(tenant, entries)| write(disk, now(clock), logs, tenant, entries, shared)) {
+            break;
+        }
+        handed_in.taken();
     }
 }
 
@@ -72,12 +105,10 @@ fn write(
         }
         Err(error) => {
             if !shared.failing.load(Relaxed) {
-                tracing::error!(%tenant, %error, "the audit log cannot be written: lines are lost");
+                tracing::error!(%tenant, %error, "the audit log cannot be written");
             }
             // What was to be told of losses is still to be told.
             shared.lost(tenant, untold);
-            shared.lost_disk.fetch_add(entries.len() as u64, Relaxed);
-            shared.lost(tenant, entries.len() as u64);
             false
         }
     }

@@ -1,6 +1,7 @@
 //! `privacy`: what is kept of one caller, for whom the law gives a right to it, or to its end.
 
 use super::terminal::say;
+use crate::adapters::audit::{self, Act, Recorded};
 use crate::adapters::events::spool::{self, Filter, Past, ReadError};
 use crate::adapters::pseudonyms::{Pseudonyms, digits};
 use crate::adapters::recording::{self, Bucket, Part};
@@ -11,9 +12,10 @@ use clap::{Args, Subcommand};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use uuid::Uuid;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::pii::Pii;
 use vg_domain::recording::DeletionReason;
@@ -76,7 +78,8 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode> {
         Command::Export { whose, out } => {
             let found = Found::look(config, whose).await?;
             found.say();
-            found.export(config, &out).await?;
+            let order = Order { act: "privacy export", config, found: &found, request: Uuid::now_v7().to_string() };
+            order.carry_out(found.export(config, &out)).await?;
             say(format_args!("written to {}", out.display()));
             Ok(found.exit_code())
         }
@@ -89,7 +92,8 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode> {
                 bail!("these calls live, and would be written anew: {}; erase when they are over", live.join(", "));
             }
             if yes {
-                found.erase(config).await?;
+                let order = Order { act: "privacy erase", config, found: &found, request: Uuid::now_v7().to_string() };
+                order.carry_out(found.erase(config)).await?;
                 say("erased");
             } else {
                 say("nothing was erased: say --yes");
@@ -97,6 +101,48 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode> {
             elsewhere(config).iter().for_each(say);
             Ok(found.exit_code())
         }
+    }
+}
+
+/// What is done to a caller's data, as the audit log is told of it: that it is going to be, and how it went.
+struct Order<'a> {
+    act: &'static str,
+    config: &'a Config,
+    found: &'a Found,
+    request: String,
+}
+
+impl Order<'_> {
+    /// What nobody could write down is not done.
+    async fn carry_out(&self, doing: impl Future<Output = Result<()>>) -> Result<()> {
+        self.tell(audit::ORDERED).context("nothing was done")?;
+        let done = doing.await;
+        let told = self.tell(if done.is_ok() { audit::DONE } else { audit::FAILED });
+        done.and_then(|()| told.context("it was done"))
+    }
+
+    fn tell(&self, outcome: &'static str) -> Result<()> {
+        let Some(dir) = &self.config.audit.dir else { return Ok(()) };
+        let cannot = || format!("cannot write to the audit log in {}", dir.display());
+        // The process has the user's id who runs it.
+        let user = fs::metadata("/proc/self").with_context(cannot)?.uid();
+        let act = |on: Option<&CallId>| Act {
+            subject: format!("uid:{user}"),
+            tenant: self.found.tenant.clone(),
+            act: self.act.to_owned(),
+            on: on.map(CallId::to_string),
+            status: None,
+            outcome,
+            request: self.request.clone(),
+        };
+        let mut acts: Vec<Act> = self.found.calls.iter().map(|call| act(Some(call))).collect();
+        if acts.is_empty() {
+            acts.push(act(None));
+        }
+        if audit::record(dir, &acts).with_context(cannot)? == Recorded::HandedIn && outcome != audit::ORDERED {
+            say("the gateway writes it into the audit log");
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where events wait until they are elsewhere, and stay where they go nowhere else: an SQLite database in a folder of this gateway's own.
 //!
-//! One thread writes. What comes within a few milliseconds is one transaction, and the disk keeps it (`synchronous = FULL`) before it counts as
+//! One thread writes. What comes within some milliseconds is one transaction, and the disk keeps it (`synchronous = FULL`) before it counts as
 //! published ([`Facts::committed`]). Calls wait for none of it: where the disk is slow or full, events queue, then are lost and counted (a gap in
 //! their sequence shows where), an alarm is raised, and no further call is taken in.
 //!

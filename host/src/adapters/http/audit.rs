@@ -61,7 +61,7 @@ impl Drop for Act {
         if let Some(trail) = trail {
             let (tenant, subject) = (who.tenant.clone(), who.subject.clone());
             let (act, on, request) = (std::mem::take(what), on.map(str::to_owned), std::mem::take(request));
-            trail.acted(audit::Act { subject, tenant, act, on, status, outcome, request });
+            trail.acted(audit::Act { subject, tenant, act, on, status: Some(status), outcome, request });
         }
     }
 }

@@ -114,7 +114,7 @@ fn is_over(note: &Note, days: NonZeroU32, now: Timestamp) -> bool {
 }
 
 /// Notes of a folder, with where their parts lie.
-fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Vec<(Paths, Note)>> {
+pub(super) fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Vec<(Paths, Note)>> {
     let files = match entries(folder) {
         Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

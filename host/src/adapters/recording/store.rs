@@ -8,10 +8,12 @@ mod bucket;
 mod part;
 mod uploader;
 mod wire;
+mod withdrawn;
 
 pub use bucket::Bucket;
 pub(super) use uploader::Ways;
 pub use uploader::{StoreStats, Uploader};
+pub(super) use withdrawn::Withdrawn;
 
 use super::forget::Forgotten;
 use part::Part;

@@ -337,7 +337,7 @@ fn a_call_that_is_forgotten_leaves_nothing_and_others_stay() {
     let growing = recordings.start(RecordingRequest { part: 2, ..request("gone") }).unwrap();
     fill(&growing, block(0, 2));
     until("it grows", || folder.path().join("acme/gone.2.wav.part").exists());
-    recordings.forget(&TenantId::new("acme"), &CallId::new("gone"), DeletionReason::OptedOut);
+    recordings.forget(&TenantId::new("acme"), &CallId::new("gone"), DeletionReason::OptedOut, PartsOf::ThisGateway);
     until("it is deleted", || recordings.stats().deleted[0] == ("opted_out", 2));
     // Its leg goes on for a moment: nothing is written.
     fill(&growing, block(25, 2));
@@ -423,7 +423,7 @@ fn a_sealed_recording_is_opened_by_its_key_and_nothing_of_it_lies_beside() {
     let all = ["left.json", "left.wav.age", "secret.2.json", "secret.2.wav.age", "secret.json", "secret.wav.age"];
     assert_eq!(names(folder.path()), all);
     let recordings = Recordings::start(folder.path(), keeping()).unwrap();
-    recordings.forget(&TenantId::new("acme"), &CallId::new("secret"), DeletionReason::Ordered);
+    recordings.forget(&TenantId::new("acme"), &CallId::new("secret"), DeletionReason::Ordered, PartsOf::AnyGateway);
     drop(recordings);
     assert_eq!(names(folder.path()), ["left.json", "left.wav.age"]);
     let plain = identity.open(&sealed).expect("the key opens it");

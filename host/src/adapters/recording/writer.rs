@@ -7,7 +7,7 @@ use super::note::Note;
 use super::repair::Leftovers;
 use super::{Counters, Teller, ToStore};
 use crate::adapters::pseudonyms::Pseudonyms;
-use crate::application::recording::{RecordingError, RecordingRequest, RecordingSource, Sound, SoundBlock};
+use crate::application::recording::{PartsOf, RecordingError, RecordingRequest, RecordingSource, Sound, SoundBlock};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +42,7 @@ pub(super) struct Forget {
     pub(super) tenant: TenantId,
     pub(super) call: CallId,
     pub(super) why: DeletionReason,
+    pub(super) parts: PartsOf,
 }
 
 /// What waits for the disk, in its order.
@@ -279,6 +280,9 @@ impl Finisher {
                 Ok(()) => parts += 1,
                 Err(error) => self.counters.fault(&error.into()),
             }
+        }
+        if what.parts == PartsOf::AnyGateway {
+            self.store.withdraw(&self.dir, &what.tenant, &what.call, what.why);
         }
         match forget(&self.dir, &what.tenant, &what.call, what.why) {
             Ok(forgotten) => {

@@ -9,11 +9,14 @@ use super::standing::Part;
 use super::{LIVE, RedisStates, keys, record};
 use redis::{Cmd, cmd};
 use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, Interval, interval, sleep};
+use tokio::time::{Instant, Interval, interval, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Calls that are written together.
 const BATCH: usize = 256;
+/// What comes so soon after a write waits for the rest of that time, and is written together: one round trip for many calls, one snapshot of a call for
+/// several. Where little happens it is written at once: who dies then has said all.
+const GATHER: Duration = Duration::from_millis(25);
 /// Time for that. Over: Redis is away.
 const WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries: doubled from the first to the last.
@@ -63,12 +66,13 @@ impl<'a> Writer<'a> {
     /// Until Redis is away.
     async fn write_on(&self, wire: &Wire, look: &mut Interval, pause: &mut Duration) -> Fault {
         loop {
+            let begun = Instant::now();
             match self.write_all(wire).await {
                 Ok(()) => *pause = PAUSES.0,
                 Err(fault) => return fault,
             }
             tokio::select! {
-                () = self.states.held.changed() => {}
+                () = self.states.held.changed() => sleep_until(begun + GATHER).await,
                 () = sounds_waiting(self.states.sounds.as_ref()) => if let Err(fault) = self.write_sounds(wire).await {
                     return fault;
                 },

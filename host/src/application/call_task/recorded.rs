@@ -3,8 +3,10 @@
 
 use super::CallTask;
 use crate::application::clock::now;
-use crate::application::ports::{MouthCommand, Observation, OrderError, RecordingOrder};
-use crate::application::recording::{Recording, RecordingError, RecordingGrip, RecordingMemory, RecordingRequest, RecordingWish};
+use crate::application::ports::{Epoch, MouthCommand, Observation, OrderError, RecordingOrder};
+use crate::application::recording::{
+    PartsOf, Recording, RecordingError, RecordingGrip, RecordingMemory, RecordingRequest, RecordingWish,
+};
 use std::time::{Duration, Instant, SystemTime};
 use vg_domain::event::Fact;
 use vg_domain::mask::MaskedText;
@@ -110,7 +112,8 @@ impl CallTask {
     pub(super) fn forget_recording(&mut self, why: DeletionReason) {
         self.stop_recording();
         if let Some(recorder) = &self.services.recorder {
-            recorder.forget(&self.settings.tenant, &self.id, why);
+            let parts = if self.sequence.epoch == Epoch::FIRST { PartsOf::ThisGateway } else { PartsOf::AnyGateway };
+            recorder.forget(&self.settings.tenant, &self.id, why, parts);
         }
     }
 

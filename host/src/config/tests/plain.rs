@@ -70,12 +70,17 @@ fn strictly_masked_calls_need_trusted_networks_for_sound_that_leaves_this_machin
     };
     assert_eq!(told("127.0.0.1:0", ""), Ok(Vec::new()));
     assert_eq!(told("10.0.0.1:0", "'10.0.0.0/8', '::1'").unwrap().len(), 2);
-    assert_eq!(told("0.0.0.0:0", "'10.0.0.9/8'").unwrap(), ["10.0.0.0/8".parse().unwrap()], "bits behind the prefix say nothing");
+    assert_eq!(told("0.0.0.0:0", "'10.0.0.9'").unwrap(), ["10.0.0.9/32".parse().unwrap()]);
     let needed = "media.trusted_networks: is needed: where pci.mode is strict, sound that is not encrypted goes to this machine or to networks that \
                   are named here";
     for (bind, networks) in [("10.0.0.1:0", ""), ("0.0.0.0:0", ""), ("10.0.0.1:0", "'192.168.0.0/16'")] {
         assert_eq!(faults(&media(bind, networks), &[("P", "p")]), [needed], "{bind} {networks}");
     }
-    let text = "media.trusted_networks: ten: expected a network as 10.0.0.0/8, or an address";
-    assert_eq!(faults("[media]\ntrusted_networks = ['ten']", &[]), [text]);
+    for (network, what) in [
+        ("ten", "expected a network as 10.0.0.0/8, or an address"),
+        ("10.0.0.9/8", "has bits behind the prefix: a network begins at its first address"),
+    ] {
+        let text = format!("media.trusted_networks: {network}: {what}");
+        assert_eq!(faults(&format!("[media]\ntrusted_networks = ['{network}']"), &[]), [text]);
+    }
 }

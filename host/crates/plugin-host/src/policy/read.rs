@@ -161,19 +161,19 @@ impl Section<'_> {
     }
 }
 
-/// A network, or one address.
-fn network(text: &str) -> Result<ipnet::IpNet, &'static str> {
+/// Reads a network, or one address, which is a network of its own.
+///
+/// # Errors
+/// What would have been right.
+pub fn network(text: &str) -> Result<ipnet::IpNet, &'static str> {
     let address = || std::net::IpAddr::from_str(text).map(ipnet::IpNet::from);
-    let network = text.parse().or_else(|_| address()).map_err(|_| "expected a network as 10.0.0.0/8, or an address")?;
-    if network_has_host_bits(&network) {
-        Err("has bits behind the prefix: a network begins at its first address")
-    } else {
+    let network: ipnet::IpNet =
+        text.parse().or_else(|_| address()).map_err(|_| "expected a network as 10.0.0.0/8, or an address")?;
+    if network.addr() == network.network() {
         Ok(network)
+    } else {
+        Err("has bits behind the prefix: a network begins at its first address")
     }
-}
-
-fn network_has_host_bits(network: &ipnet::IpNet) -> bool {
-    network.addr() != network.network()
 }
 
 fn digest(text: &str) -> Result<String, &'static str> {

@@ -8,8 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What comes within that time of the first is written with it, unless somebody waits.
-const GATHER: Duration = Duration::from_millis(10);
+/// What comes so soon after a group waits for the rest of that time, and is written together, unless somebody waits. Where little happens it is written
+/// at once.
+const GATHER: Duration = Duration::from_millis(50);
 /// Events written at once.
 const GROUP_MAX: usize = 1_024;
 /// So often it is looked what is old, and written how far readers are, where no event comes.
@@ -38,8 +39,10 @@ impl Work {
     pub(super) fn run(mut self, orders: &Receiver<Order>) {
         let mut group = Vec::with_capacity(GROUP_MAX);
         let (mut door, mut tidied) = (Door::Open, Instant::now());
+        let mut until = Instant::now();
         while door == Door::Open {
-            door = self.gather(orders, &mut group);
+            door = self.gather(orders, &mut group, until);
+            until = Instant::now() + GATHER;
             self.keep(&mut group);
             // Before the room is used up, not after.
             if tidied.elapsed() >= TIDY_EVERY || self.store.is_crowded().unwrap_or_default() {
@@ -117,9 +120,9 @@ impl Work {
         }
     }
 
-    /// What comes now and shortly after; none after a while without any.
-    fn gather(&self, orders: &Receiver<Order>, group: &mut Vec<Row>) -> Door {
-        let (mut wait, mut until) = (TIDY_EVERY, None);
+    /// What comes first and, `until` then, after it; none after a while without any.
+    fn gather(&self, orders: &Receiver<Order>, group: &mut Vec<Row>, until: Instant) -> Door {
+        let mut wait = TIDY_EVERY;
         // A part of the room at most, or a group might never fit in.
         let mut bytes = self.bounds.bytes_max / 16;
         while group.len() < GROUP_MAX && bytes > 0 {
@@ -135,7 +138,7 @@ impl Work {
                 Err(RecvTimeoutError::Timeout) => return Door::Open,
                 Err(RecvTimeoutError::Disconnected) => return Door::Closed,
             }
-            wait = until.get_or_insert_with(|| Instant::now() + GATHER).saturating_duration_since(Instant::now());
+            wait = until.saturating_duration_since(Instant::now());
         }
         Door::Open
     }

@@ -1,7 +1,7 @@
 //! A bucket, and what is asked of it.
 
-use super::StoreFault;
 use super::wire::Wire;
+use super::{StoreFault, withdrawn};
 use crate::adapters::recording::note::Note;
 use crate::adapters::trust;
 use crate::config::{Faults, RecordingStore};
@@ -17,6 +17,7 @@ use rustls::ClientConfig;
 use std::io::Write;
 use std::time::Duration;
 use vg_domain::ids::{CallId, TenantId};
+use vg_domain::recording::DeletionReason;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A piece of 8 MiB in that time needs 28 kB a second; a store that says nothing for so long is away.
@@ -174,6 +175,27 @@ impl Bucket {
                 None => return Ok(found),
             }
         }
+    }
+
+    /// Says that nothing of a call is to lie here.
+    pub(super) async fn withdraw(&self, tenant: &TenantId, call: &CallId, why: DeletionReason) -> Result<(), StoreFault> {
+        let mark = self.mark(tenant.as_str(), call.as_str())?;
+        self.put(&mark, Bytes::from_static(why.code().as_bytes())).await.map(drop)
+    }
+
+    /// Why nothing of a call is to lie here, where that was said.
+    pub(super) async fn withdrawn(&self, tenant: &str, call: &str) -> Result<Option<DeletionReason>, StoreFault> {
+        let mark = self.mark(tenant, call)?;
+        if self.look(&mark).await?.is_none_or(|(bytes, _)| bytes > NOTE_BYTES_MAX) {
+            return Ok(None);
+        }
+        let said = self.s3.get(&mark).await?.bytes().await?;
+        let why = std::str::from_utf8(&said).ok().and_then(DeletionReason::parse);
+        Ok(Some(why.unwrap_or(DeletionReason::Ordered)))
+    }
+
+    fn mark(&self, tenant: &str, call: &str) -> Result<Key, StoreFault> {
+        self.key(&self.url(tenant, &format!("{call}{}", withdrawn::END)))
     }
 
     /// Whether the store is there and lets itself be written to: an upload is begun and thrown away, and leaves nothing.

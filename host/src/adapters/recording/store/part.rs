@@ -3,7 +3,7 @@
 use super::StoreFault;
 use super::bucket::Bucket;
 use crate::adapters::recording::file::Paths;
-use crate::adapters::recording::held;
+use crate::adapters::recording::held::{self, Removed};
 use crate::adapters::recording::note::{InStore, Note, Upload};
 use bytes::Bytes;
 use object_store::path::Path as Key;
@@ -12,6 +12,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use vg_domain::recording::DeletionReason;
 
 /// Bytes of a piece. Smaller recordings go at once. The least that S3 takes for one that is not the last is 5 MiB, the most pieces are 10 000
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>): far more than a WAV file can hold.
@@ -24,8 +25,8 @@ pub(super) enum Done {
     Nothing,
     /// It is in the store.
     Stored(Box<Note>),
-    /// It is in the store no more.
-    Deleted(Box<Note>),
+    /// It is in the store no more, or was not to get there.
+    Deleted(Box<Note>, DeletionReason),
 }
 
 /// A recording, and where it goes.
@@ -75,9 +76,10 @@ impl Part<'_> {
         let paths = self.paths.clone();
         let Some(note) = blocking(move || Ok(Note::read(&paths.note))).await? else { return Ok(Done::Nothing) };
         match &note.store {
-            Some(InStore::Deleting { url, upload, .. }) => {
+            Some(InStore::Deleting { url, upload, code }) => {
                 self.delete(url, upload.as_ref()).await?;
-                Ok(Done::Deleted(Box::new(note)))
+                let why = DeletionReason::parse(code).unwrap_or(DeletionReason::Ordered);
+                Ok(Done::Deleted(Box::new(note), why))
             }
             Some(InStore::Stored { .. }) => self.leave().await.map(|()| Done::Nothing),
             // It still grows, or what is left of it has no sound.
@@ -87,9 +89,16 @@ impl Part<'_> {
     }
 
     async fn send(&self, note: Note) -> Result<Done, StoreFault> {
+        if let Some(why) = self.bucket.withdrawn(&note.tenant, &note.call).await? {
+            return self.give_up(note, why).await;
+        }
         let place = self.place(&note)?;
         match self.send_to(&place, &note).await {
             Ok(stored) => {
+                // Said while it was on its way, to one who did not see it in the store.
+                if let Some(why) = self.bucket.withdrawn(&stored.tenant, &stored.call).await? {
+                    return self.give_up(stored, why).await;
+                }
                 self.leave().await?;
                 Ok(Done::Stored(Box::new(stored)))
             }
@@ -97,6 +106,19 @@ impl Part<'_> {
             Err(Halt::Unsent) => Ok(Done::Nothing),
             Err(Halt::Withdrawn(upload)) => self.withdraw(&place, note, upload).await,
         }
+    }
+
+    /// Another gateway was told that nothing of the call is to be kept.
+    async fn give_up(&self, note: Note, why: DeletionReason) -> Result<Done, StoreFault> {
+        let (dir, paths) = (Arc::clone(self.dir), self.paths.clone());
+        let left = blocking(move || {
+            let removed = held::remove(&dir, &paths, why)?;
+            Ok(if removed == Removed::Here { Note::read(&paths.note) } else { None })
+        });
+        if let Some(InStore::Deleting { url, upload, .. }) = left.await?.and_then(|note| note.store) {
+            self.delete(&url, upload.as_ref()).await?;
+        }
+        Ok(Done::Deleted(Box::new(note), why))
     }
 
     fn place(&self, note: &Note) -> Result<Place, StoreFault> {
@@ -221,10 +243,12 @@ impl Part<'_> {
             _ => None,
         };
         let note = blocking(move || held::to_go(&dir, &paths, sent, url, begun.or(known))).await?;
-        if let Some(InStore::Deleting { url, upload, .. }) = &note.store {
+        let mut why = DeletionReason::Ordered;
+        if let Some(InStore::Deleting { url, upload, code }) = &note.store {
             self.delete(url, upload.as_ref()).await?;
+            why = DeletionReason::parse(code).unwrap_or(why);
         }
-        Ok(Done::Deleted(Box::new(note)))
+        Ok(Done::Deleted(Box::new(note), why))
     }
 
     /// The note first: who finds one finds its sound.
@@ -251,6 +275,6 @@ async fn read(file: &Arc<File>, from: u64, length: u64) -> Result<Bytes, StoreFa
 }
 
 /// The disk may stand still: no task waits for it.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StoreFault> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StoreFault> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(StoreFault::Disk)
 }

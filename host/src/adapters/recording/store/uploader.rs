@@ -2,6 +2,7 @@
 
 use super::bucket::Bucket;
 use super::part::{Done, Part};
+use super::withdrawn::Withdrawn;
 use super::{STORE_FAULTS, StoreFault};
 use crate::adapters::recording::file::Paths;
 use crate::adapters::recording::note::{InStore, Note};
@@ -25,13 +26,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 const AGAIN_FIRST: Duration = Duration::from_millis(500);
 const AGAIN_LAST: Duration = Duration::from_secs(60);
 
-/// A recording for which something is to be done. What: its note says.
+/// Something that is to be done.
 struct Work {
-    paths: Paths,
-    /// It is to be deleted there.
-    deletes: bool,
+    what: What,
     /// That it was tried in vain is told once.
     failed: bool,
+}
+
+/// What: the note of a recording says, too.
+enum What {
+    /// A recording is whole.
+    Send(Paths),
+    /// One is to be deleted there.
+    Delete(Paths),
+    /// Nothing of a call is to be there, whoever sends it.
+    Withdraw(Withdrawn),
+}
+
+impl What {
+    /// It is to be deleted there.
+    fn deletes(&self) -> bool {
+        !matches!(self, Self::Send(_))
+    }
 }
 
 /// What the store has come to.
@@ -74,16 +90,21 @@ pub(in crate::adapters::recording) struct Ways {
 impl Ways {
     /// A recording is whole. Does not block.
     pub(in crate::adapters::recording) fn send(&self, paths: Paths) {
-        self.tell(paths, false);
+        self.tell(What::Send(paths));
     }
 
     /// A recording is to be deleted in the store: its note says so. Does not block.
     pub(in crate::adapters::recording) fn delete(&self, paths: Paths) {
-        self.tell(paths, true);
+        self.tell(What::Delete(paths));
     }
 
-    fn tell(&self, paths: Paths, deletes: bool) {
-        if self.works.try_send(Work { paths, deletes, failed: false }).is_err() {
+    /// Nothing of a call is to be there any more: its file says so. Does not block.
+    pub(in crate::adapters::recording) fn withdraw(&self, withdrawn: Withdrawn) {
+        self.tell(What::Withdraw(withdrawn));
+    }
+
+    fn tell(&self, what: What) {
+        if self.works.try_send(Work { what, failed: false }).is_err() {
             self.more.store(true, Relaxed);
         }
     }
@@ -187,7 +208,7 @@ impl Uploader {
 
     /// What is to be deleted comes first: somebody was promised.
     fn take(&mut self, work: Work) {
-        match (self.queue.len() < WAITING_MAX, work.deletes) {
+        match (self.queue.len() < WAITING_MAX, work.what.deletes()) {
             (true, true) => self.queue.push_front(work),
             (true, false) => self.queue.push_back(work),
             (false, _) => self.more.store(true, Relaxed),
@@ -196,7 +217,7 @@ impl Uploader {
 
     fn count_waiting(&self) {
         self.counters.waiting.store(self.queue.len() as u64, Relaxed);
-        self.counters.to_delete.store(self.queue.iter().filter(|work| work.deletes).count() as u64, Relaxed);
+        self.counters.to_delete.store(self.queue.iter().filter(|work| work.what.deletes()).count() as u64, Relaxed);
     }
 
     /// False where the store is to be left alone for a while.
@@ -205,9 +226,15 @@ impl Uploader {
         let sent = move |bytes| {
             counters.bytes.fetch_add(bytes, Relaxed);
         };
-        let (bucket, dir, paths, keep_local) = (&self.bucket, &self.dir, &work.paths, self.keep_local);
-        let part = Part { bucket, dir, paths, keep_local, sent: &sent };
-        match part.step().await {
+        let (bucket, dir, keep_local) = (&self.bucket, &self.dir, self.keep_local);
+        let done = match &work.what {
+            What::Send(paths) | What::Delete(paths) => Part { bucket, dir, paths, keep_local, sent: &sent }.step().await,
+            What::Withdraw(withdrawn) => withdrawn.carry_out(bucket).await.map(|parts| {
+                self.deleted(&withdrawn.tenant, &withdrawn.call, parts, withdrawn.why);
+                Done::Nothing
+            }),
+        };
+        match done {
             Ok(done) => {
                 if !self.counters.up.swap(true, Relaxed) {
                     tracing::info!("the store of recordings is back");
@@ -241,13 +268,16 @@ impl Uploader {
                     self.teller.tell_of(&note, RecordingFact::Stored { part: note.part, object: url.clone() });
                 }
             }
-            Done::Deleted(note) => {
-                if let Some(InStore::Deleting { code, .. }) = &note.store {
-                    let why = DeletionReason::parse(code).unwrap_or(DeletionReason::Ordered);
-                    self.recordings.deleted(why, 1);
-                    self.teller.deleted(&TenantId::new(note.tenant.clone()), &CallId::new(note.call.clone()), 1, why);
-                }
+            Done::Deleted(note, why) => {
+                self.deleted(&TenantId::new(note.tenant.clone()), &CallId::new(note.call.clone()), 1, why);
             }
+        }
+    }
+
+    fn deleted(&self, tenant: &TenantId, call: &CallId, parts: u32, why: DeletionReason) {
+        if parts > 0 {
+            self.recordings.deleted(why, parts);
+            self.teller.deleted(tenant, call, parts, why);
         }
     }
 
@@ -269,13 +299,15 @@ impl Uploader {
     }
 
     async fn tell_failed(&self, work: &Work, fault: &StoreFault) {
-        if work.deletes {
+        let deletes = work.what.deletes();
+        if deletes {
             self.recordings.not_deleted();
         }
-        let path = work.paths.note.clone();
+        let (What::Send(paths) | What::Delete(paths)) = &work.what else { return };
+        let path = paths.note.clone();
         let note = tokio::task::spawn_blocking(move || Note::read(&path)).await;
         if let Ok(Some(note)) = note {
-            self.teller.tell_of(&note, RecordingFact::NotStored { part: note.part, deletes: work.deletes, code: fault.code() });
+            self.teller.tell_of(&note, RecordingFact::NotStored { part: note.part, deletes, code: fault.code() });
         }
     }
 }
@@ -293,27 +325,31 @@ fn look_through(dir: &Path, keep_local: bool) -> io::Result<(Vec<Work>, bool)> {
     let mut found = Vec::new();
     for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
         for file in entries(&folder)? {
+            if found.len() == WAITING_MAX {
+                return Ok((found, true));
+            }
+            if let Some(withdrawn) = Withdrawn::read(file.clone()) {
+                found.push(Work { what: What::Withdraw(withdrawn), failed: false });
+                continue;
+            }
             let Some(name) = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json")) else {
                 continue;
             };
             let paths = Paths::new(&folder, name);
-            let Some(deletes) = Note::read(&file).and_then(|note| wanted(&note, &paths, keep_local)) else { continue };
-            if found.len() == WAITING_MAX {
-                return Ok((found, true));
-            }
-            found.push(Work { paths, deletes, failed: false });
+            let what = Note::read(&file).and_then(|note| wanted(&note, paths, keep_local));
+            found.extend(what.map(|what| Work { what, failed: false }));
         }
     }
     Ok((found, false))
 }
 
 /// Whether it is to be deleted in the store, or sent there; none where it is as it is to be.
-fn wanted(note: &Note, paths: &Paths, keep_local: bool) -> Option<bool> {
+fn wanted(note: &Note, paths: Paths, keep_local: bool) -> Option<What> {
     // What still grows, or is being repaired, is told of when it is whole.
-    let whole = || !paths.part.exists() && !note.file.is_empty() && paths.is_whole();
+    let whole = !paths.part.exists() && !note.file.is_empty() && paths.is_whole();
     match &note.store {
-        Some(InStore::Deleting { .. }) => Some(true),
-        Some(InStore::Stored { .. }) => (!keep_local && whole()).then_some(false),
-        Some(InStore::Sending { .. }) | None => whole().then_some(false),
+        Some(InStore::Deleting { .. }) => Some(What::Delete(paths)),
+        Some(InStore::Stored { .. }) => (!keep_local && whole).then_some(What::Send(paths)),
+        Some(InStore::Sending { .. }) | None => whole.then_some(What::Send(paths)),
     }
 }

@@ -138,7 +138,7 @@ fn it_is_found_by_whoever_deletes_and_its_name_is_taken() {
     let parts = parts_of(folder.path(), &TenantId::new("acme")).unwrap();
     assert_eq!(parts.iter().map(files).collect::<Vec<_>>(), [["gone.2.opus", "gone.2.json"], ["gone.opus", "gone.json"]]);
     std::fs::write(acme.join("gone.opus.age.part"), "half").unwrap();
-    recordings.forget(&TenantId::new("acme"), &CallId::new("gone"), DeletionReason::Ordered);
+    recordings.forget(&TenantId::new("acme"), &CallId::new("gone"), DeletionReason::Ordered, PartsOf::ThisGateway);
     drop(recordings);
     assert_eq!(names(folder.path()), [""; 0]);
     let old = SystemTime::now() - Duration::from_secs(2 * 24 * 60 * 60);
