@@ -78,7 +78,9 @@ fn of_each_tenant(entries: impl Iterator<Item = Entry>) -> BTreeMap<TenantId, Ve
 fn take_handed_in(disk: &Disk, clock: &dyn Fn() -> SystemTime, logs: &mut HashMap<TenantId, Ours>, shared: &Shared) {
     for mut handed_in in handed::look(disk.dir()) {
         let entries = of_each_tenant(handed_in.entries.drain(..));
-        if !entries.iter().all(|(tenant, entries)| write(disk, now(clock), logs, tenant, entries, shared)) {
+        let written = entries.iter().all(|(tenant, entries)| write(disk, now(clock), logs, tenant, entries, shared));
+        shared.failing.store(!written, Relaxed);
+        if !written {
             break;
         }
         handed_in.taken();

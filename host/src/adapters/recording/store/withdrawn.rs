@@ -6,6 +6,7 @@
 use super::StoreFault;
 use super::bucket::Bucket;
 use super::part::blocking;
+use crate::adapters::folder;
 use crate::adapters::recording::file::Paths;
 use crate::adapters::recording::forget::notes;
 use crate::adapters::recording::held::gone;
@@ -37,7 +38,11 @@ impl Withdrawn {
         call: &CallId,
         why: DeletionReason,
     ) -> io::Result<Self> {
+        if ![tenant.as_str(), call.as_str()].into_iter().all(folder::is_name) {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
         let folder = dir.join(tenant.as_str());
+        folder::private(&folder)?;
         let file = folder.join(format!("{call}{END}"));
         let mut new = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&file)?;
         new.write_all(why.code().as_bytes())?;
