@@ -42,7 +42,7 @@ fn config(folder: &Path, kafka: &Kafka) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_while_kafka_is_away_are_told_once_each_and_in_their_order() {
     let (calls, away) = match Size::asked() {
-        Size::Ci => (40, Duration::from_secs(10)),
+        Size::Ci => (100, Duration::from_secs(30)),
         Size::Full => (100, Duration::from_secs(300)),
     };
     let mut kafka = match Kafka::start().await.unwrap() {
