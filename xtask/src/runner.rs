@@ -148,7 +148,7 @@ fn tell(record: &Record) -> Result<()> {
 mod tests {
     use super::Record;
 
-    const RUN: &str = "\
+    const RUN: &str = "
      Running tests/judges.rs (target/debug/deps/judges-443637a9f652bd86)
 
 running 2 tests
