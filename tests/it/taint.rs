@@ -226,7 +226,10 @@ async fn watch_redis(port: u16, told: Told, tasks: &mut JoinSet<()>) {
         while let Ok(Ok(count @ 1..)) = timeout(Duration::from_secs(120), connection.read(&mut piece)).await {
             all.extend_from_slice(&piece[..count]);
         }
-        told.add("redis", String::from_utf8_lossy(&all));
+        // Before each line stand Redis's own clock and the sender: digits that are of no call.
+        let all = String::from_utf8_lossy(&all);
+        let lines: Vec<&str> = all.lines().map(|line| line.split_once("] ").map_or(line, |(_, said)| said)).collect();
+        told.add("redis", lines.join("\n"));
     });
 }
 
