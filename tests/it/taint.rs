@@ -3,6 +3,8 @@
 
 #[path = "taint/memory.rs"]
 mod memory;
+#[path = "taint/outlived.rs"]
+mod outlived;
 #[path = "taint/search.rs"]
 mod search;
 #[path = "taint/vendors.rs"]
@@ -55,6 +57,11 @@ struct Gateway {
 
 impl Gateway {
     async fn start(ear: SocketAddr, house: SocketAddr, redis: &str, vault: &VaultDouble) -> Self {
+        Self::with(ear, house, redis, vault, "").await
+    }
+
+    /// The same with more lines at the head of its configuration.
+    async fn with(ear: SocketAddr, house: SocketAddr, redis: &str, vault: &VaultDouble, head: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         vault.write_authority(&folder.path().join("vault-ca.pem"));
         let plugins = folder.path().join("plugins");
@@ -84,7 +91,7 @@ impl Gateway {
         );
         fs::write(folder.path().join("policy.toml"), policy).unwrap();
         let config = format!(
-            "[http]\napi = true\nauth = \"off\"\n[log]\nlevel = \"trace\"\nformat = \"json\"\n\
+            "{head}[http]\napi = true\nauth = \"off\"\n[log]\nlevel = \"trace\"\nformat = \"json\"\n\
              [plugins]\ndir = {plugins:?}\npolicy = \"policy.toml\"\n[tenants]\ndir = {tenants:?}\ndefault = \"guarded\"\n\
              [agent]\nkind = \"http\"\nurl = \"http://{house}\"\n[recording]\ndir = \"calls\"\n[audit]\ndir = \"audit\"\n[events]\ndir = \"events\"\n\
              [state]\nredis = \"{redis}\"\n[vault]\nurl = \"{}\"\nca = \"vault-ca.pem\"\ntoken = \"env:VAULT_TOKEN\"\n",
@@ -97,6 +104,7 @@ impl Gateway {
         let process = program::alone(folder.path())
             .env("VG__HTTP__BIND", http.to_string())
             .env("VAULT_TOKEN", "a-secret-of-the-vault")
+            .env("ARI", "gateway-lab")
             .args(["serve", "--config", "voice-gateway.toml"])
             .stdout(Stdio::from(out))
             .stderr(Stdio::from(err))

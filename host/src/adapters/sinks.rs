@@ -99,7 +99,7 @@ impl EventSource for Desk {
         };
         let told = |event: Arc<Event>| {
             let cloud_event = CloudEvent::new(event.subject(tenant), event.at, event.kind, &event.data);
-            let (id, body) = (cloud_event.id().to_owned(), cloud_event.to_string().into());
+            let (id, body) = (cloud_event.id().to_owned(), cloud_event.json().into());
             Arc::new(Told { number: event.number, call: event.call.clone(), kind: event.kind.to_owned(), id, body })
         };
         ready(Batch { missed, events: events.into_iter().map(told).collect(), next }).boxed()

@@ -127,8 +127,6 @@ pub struct CallTask {
     secret_until: Option<Instant>,
     /// It was begun by another gateway.
     begun: bool,
-    /// Something has happened that another gateway would need to know.
-    changed: bool,
     /// Another gateway holds it.
     taken: bool,
     /// What the release could not give back.
@@ -203,7 +201,6 @@ impl CallTask {
             secret_until: None,
             left_behind: None,
             begun: false,
-            changed: false,
             taken: false,
             id: call,
             language: settings.language.clone(),
@@ -239,7 +236,7 @@ impl CallTask {
             }
             self.watch_keys();
             self.keep_resume();
-            let wake = self.call.poll_timeout().map(|(at, _)| at);
+            let wake = self.call.poll_timeout().map(|(at, _)| at).into_iter().chain(self.keeper.due()).min();
             tokio::select! {
                 biased;
                 () = ending.stop.cancelled(), if asked_to < Asked::Stop => {
@@ -248,6 +245,7 @@ impl CallTask {
                 }
                 () = ending.drain.cancelled(), if asked_to < Asked::Drain => {
                     asked_to = Asked::Drain;
+                    self.keeper.leaves();
                     self.tell(CallInput::Drain);
                 }
                 () = self.keeper.lost() => self.taken = true,
@@ -405,7 +403,9 @@ impl CallTask {
             _ => {}
         }
         self.thinker.note(&fact);
-        self.changed |= !matches!(fact, Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_));
+        if !matches!(fact, Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_)) {
+            self.keeper.changes();
+        }
         self.keep_fact(&fact);
         self.publish(&fact);
         if let Some(watcher) = &self.watcher {
@@ -469,7 +469,7 @@ impl CallTask {
             }
             Some(LegEvent::Audible { utterance, at }) => self.on_audible(utterance, at),
             Some(LegEvent::Ended { utterance }) => {
-                self.changed = true;
+                self.keeper.changes();
                 self.tell(CallInput::UtteranceEnded { utterance });
             }
             Some(LegEvent::Hushed { utterance: Some(utterance), spoken_ms }) => {

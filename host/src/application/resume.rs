@@ -4,6 +4,7 @@ use super::ports::{PastTurn, Reach, Said};
 use super::recording::{RecordingMemory, RecordingWish};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 use vg_domain::call::{Keys, Resume, Spoken, Standing, Then};
 use vg_domain::card::{CardCollect, CardField};
@@ -19,18 +20,37 @@ use vg_domain::speech::Extent;
 
 /// Rises where an older reader would misunderstand what is written. Fields that are only added do not raise it.
 const VERSION: u32 = 1;
+/// Room for what a call of some turns takes.
+const USUAL_BYTES: usize = 2_048;
 
 /// A call's memory beside the call itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
     /// The newest turns of the conversation.
     pub past: Vec<PastTurn>,
-    /// What the gateway has said and the agent was told with its last question, or is to be told with its next one.
+    /// What the gateway has said and the agent was told with its last question, and then what it is to be told with its next one.
     pub said: Vec<Said>,
+    /// So many of those it was told.
+    pub told: usize,
     /// The caller's last words ended with digits that may be a card's.
     pub digits_open: bool,
     /// What was recorded of it, and what was ordered of that.
     pub recording: RecordingMemory,
+}
+
+/// The same while the call goes on: what is kept at every change is not copied for it.
+#[derive(Clone, Debug)]
+pub struct Remembered<'a> {
+    /// The newest turns of the conversation.
+    pub past: &'a [PastTurn],
+    /// What the agent was told last, and then what it is to be told next.
+    pub said: Vec<&'a Said>,
+    /// So many of those it was told.
+    pub told: usize,
+    /// The caller's last words ended with digits that may be a card's.
+    pub digits_open: bool,
+    /// What was recorded of it, and what was ordered of that.
+    pub recording: &'a RecordingMemory,
 }
 
 /// Why what is kept cannot be used.
@@ -45,9 +65,10 @@ pub enum ResumeError {
 }
 
 /// As it is kept.
-pub fn encode(resume: &Resume, memory: &Memory) -> Bytes {
-    let kept = Kept::of(resume, memory);
-    Bytes::from(serde_json::to_vec(&kept).expect("texts and numbers are JSON"))
+pub fn encode(resume: &Resume, memory: &Remembered<'_>) -> Bytes {
+    let mut kept = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut kept, &Kept::of(resume, memory)).expect("texts and numbers are JSON");
+    Bytes::from(kept)
 }
 
 /// What was kept.
@@ -68,11 +89,11 @@ pub fn decode(kept: &[u8]) -> Result<(Resume, Memory), ResumeError> {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct Kept<'a> {
     version: u32,
-    place: Place,
-    language: String,
-    answered_by: String,
+    place: Place<'a>,
+    language: Cow<'a, str>,
+    answered_by: Cow<'a, str>,
     last_turn: u32,
     last_utterance: u32,
     turns: u32,
@@ -85,9 +106,9 @@ struct Kept {
     #[serde(default)]
     speculations: u32,
     #[serde(default)]
-    intent: Option<String>,
+    intent: Option<Cow<'a, str>>,
     #[serde(default)]
-    expect: Option<String>,
+    expect: Option<Cow<'a, str>>,
     #[serde(default)]
     patience_ms: u64,
     #[serde(default)]
@@ -97,11 +118,11 @@ struct Kept {
     #[serde(default)]
     deaf: bool,
     #[serde(default)]
-    consent: Option<String>,
+    consent: Option<Cow<'a, str>>,
     #[serde(default)]
     recording: Option<RecordedAs>,
     #[serde(default)]
-    ordered: Vec<String>,
+    ordered: Cow<'a, [String]>,
     #[serde(default)]
     notice_ms: Option<u64>,
     #[serde(default)]
@@ -109,25 +130,28 @@ struct Kept {
     #[serde(default)]
     digits_open: bool,
     #[serde(default)]
-    past: Vec<Past>,
+    past: Vec<Past<'a>>,
     #[serde(default)]
-    said: Vec<SaidAs>,
+    said: Vec<SaidAs<'a>>,
+    /// None: all of them.
+    #[serde(default)]
+    told: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "at", rename_all = "snake_case")]
-enum Place {
-    Listening { turn: u32, words: String },
-    Asked { turn: u32, words: String, said: SpokenAs },
+enum Place<'a> {
+    Listening { turn: u32, words: Cow<'a, str> },
+    Asked { turn: u32, words: Cow<'a, str>, said: SpokenAs<'a> },
     AskedKeyed { turn: u32 },
-    Saying { said: SpokenAs, answers: Option<(u32, String)>, insists: bool, then: Follows },
+    Saying { said: SpokenAs<'a>, answers: Option<(u32, Cow<'a, str>)>, insists: bool, then: Follows },
     Keying { keys: KeysAs },
 }
 
 #[derive(Serialize, Deserialize)]
-struct SpokenAs {
-    before: String,
-    text: String,
+struct SpokenAs<'a> {
+    before: Cow<'a, str>,
+    text: Cow<'a, str>,
     sounded_ms: Option<u64>,
 }
 
@@ -161,16 +185,16 @@ struct RecordedAs {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Past {
+struct Past<'a> {
     turn: u32,
-    before: String,
-    words: String,
+    before: Cow<'a, str>,
+    words: Cow<'a, str>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct SaidAs {
+struct SaidAs<'a> {
     turn: Option<u32>,
-    text: String,
+    text: Cow<'a, str>,
     reach: ReachAs,
 }
 
@@ -182,13 +206,13 @@ enum ReachAs {
     Interrupted { spoken_ms: Option<u64>, chars: Option<usize> },
 }
 
-impl Kept {
-    fn of(resume: &Resume, memory: &Memory) -> Self {
+impl<'a> Kept<'a> {
+    fn of(resume: &'a Resume, memory: &Remembered<'a>) -> Self {
         Self {
             version: VERSION,
             place: Place::of(&resume.place),
-            language: resume.language.clone(),
-            answered_by: resume.answered_by.code().to_owned(),
+            language: Cow::from(&resume.language),
+            answered_by: resume.answered_by.code().into(),
             last_turn: resume.last_turn.0,
             last_utterance: resume.last_utterance.0,
             turns: resume.turns,
@@ -196,27 +220,28 @@ impl Kept {
             silences: resume.silences,
             agent_falls: resume.agent_falls,
             speculations: resume.speculations,
-            intent: resume.intent.as_ref().map(|intent| intent.as_str().to_owned()),
-            expect: Some(resume.expect.code().to_owned()),
+            intent: resume.intent.as_ref().map(|intent| intent.as_str().into()),
+            expect: Some(resume.expect.code().into()),
             patience_ms: ms(resume.patience),
             pauses: resume.pauses.learnt(),
             conversation_failed: resume.conversation_failed,
             deaf: resume.deaf,
-            consent: resume.consent.map(|consent| consent.code().to_owned()),
-            recording: Some(RecordedAs::of(&memory.recording)),
-            ordered: resume.ordered.clone(),
+            consent: resume.consent.map(|consent| consent.code().into()),
+            recording: Some(RecordedAs::of(memory.recording)),
+            ordered: Cow::from(&resume.ordered),
             notice_ms: resume.notice_in.map(ms),
             left_ms: resume.time_left.map(ms),
             digits_open: memory.digits_open,
             past: memory.past.iter().map(Past::of).collect(),
-            said: memory.said.iter().map(SaidAs::of).collect(),
+            said: memory.said.iter().copied().map(SaidAs::of).collect(),
+            told: Some(memory.told),
         }
     }
 
     fn read(self) -> Option<(Resume, Memory)> {
         let resume = Resume {
             place: self.place.read()?,
-            language: self.language,
+            language: self.language.into_owned(),
             answered_by: AnsweredBy::parse(&self.answered_by)?,
             last_turn: TurnId(self.last_turn),
             last_utterance: UtteranceId(self.last_utterance),
@@ -232,11 +257,12 @@ impl Kept {
             conversation_failed: self.conversation_failed,
             deaf: self.deaf,
             consent: self.consent.as_deref().and_then(Consent::parse),
-            ordered: self.ordered,
+            ordered: self.ordered.into_owned(),
             notice_in: self.notice_ms.map(Duration::from_millis),
             time_left: self.left_ms.map(Duration::from_millis),
         };
         let memory = Memory {
+            told: self.told.unwrap_or(self.said.len()),
             past: self.past.into_iter().map(Past::read).collect(),
             said: self.said.into_iter().map(SaidAs::read).collect(),
             digits_open: self.digits_open,
@@ -246,8 +272,8 @@ impl Kept {
     }
 }
 
-impl Place {
-    fn of(place: &Standing) -> Self {
+impl<'a> Place<'a> {
+    fn of(place: &'a Standing) -> Self {
         match place {
             Standing::Listening { turn, words } => Self::Listening { turn: turn.0, words: text(words) },
             Standing::Asked { turn, words, said } => Self::Asked { turn: turn.0, words: text(words), said: SpokenAs::of(said) },
@@ -278,8 +304,8 @@ impl Place {
     }
 }
 
-impl SpokenAs {
-    fn of(said: &Spoken) -> Self {
+impl<'a> SpokenAs<'a> {
+    fn of(said: &'a Spoken) -> Self {
         Self { before: text(&said.before), text: text(&said.text), sounded_ms: said.sounded_ms }
     }
 
@@ -362,8 +388,8 @@ impl RecordedAs {
     }
 }
 
-impl Past {
-    fn of(past: &PastTurn) -> Self {
+impl<'a> Past<'a> {
+    fn of(past: &'a PastTurn) -> Self {
         Self { turn: past.turn.0, before: text(&past.before), words: text(&past.words) }
     }
 
@@ -372,8 +398,8 @@ impl Past {
     }
 }
 
-impl SaidAs {
-    fn of(said: &Said) -> Self {
+impl<'a> SaidAs<'a> {
+    fn of(said: &'a Said) -> Self {
         let reach = match said.reach {
             Reach::Whole => ReachAs::Whole,
             Reach::Lost => ReachAs::Lost,
@@ -417,13 +443,13 @@ fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn text(masked: &MaskedText) -> String {
-    masked.as_str().to_owned()
+fn text(masked: &MaskedText) -> Cow<'_, str> {
+    masked.as_str().into()
 }
 
 /// What is kept is masked already, and is masked again: there is no other way to such a text.
-fn masked(kept: String) -> MaskedText {
-    Mask::new().mask_final(Heard::new(kept))
+fn masked(kept: Cow<'_, str>) -> MaskedText {
+    Mask::new().mask_final(Heard::new(kept.into_owned()))
 }
 
 #[cfg(test)]

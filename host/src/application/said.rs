@@ -59,8 +59,11 @@ impl Sayings {
         self.told.clone()
     }
 
-    /// Of a call that another gateway held.
-    pub(super) fn remember(&mut self, said: Vec<Said>, past: Vec<PastTurn>) {
+    /// Of a call that another gateway held: what was said there, of which the first `told` were told with its last turn.
+    pub(super) fn remember(&mut self, mut said: Vec<Said>, told: usize, past: Vec<PastTurn>) {
+        let since = said.split_off(told.min(said.len()));
+        // Nothing more is heard of those: what is said here has other numbers.
+        self.since = since.into_iter().map(|said| (UtteranceId(0), said)).collect();
         self.told = said;
         self.asked = past.last().map(|past| past.turn);
         self.past = past;
@@ -71,10 +74,11 @@ impl Sayings {
         &self.past
     }
 
-    /// What the agent was told last, or is to be told next.
-    pub(super) fn kept(&self) -> Vec<Said> {
-        let kept: Vec<Said> = self.told.iter().chain(self.since.iter().map(|(_, said)| said)).cloned().collect();
-        kept[kept.len().saturating_sub(KEPT_MAX)..].to_vec()
+    /// What the agent was told last, so many, and then what it is to be told next.
+    pub(super) fn kept(&self) -> (Vec<&Said>, usize) {
+        let surplus = (self.told.len() + self.since.len()).saturating_sub(KEPT_MAX);
+        let kept = self.told.iter().chain(self.since.iter().map(|(_, said)| said)).skip(surplus).collect();
+        (kept, self.told.len().saturating_sub(surplus))
     }
 
     fn heard(&mut self, turn: TurnId, words: &MaskedText) {
@@ -148,6 +152,24 @@ mod tests {
         assert_eq!(told(&mut sayings, 2), expected);
         assert_eq!(told(&mut sayings, 2), expected, "asked again, told again");
         assert_eq!(told(&mut sayings, 3), []);
+    }
+
+    #[test]
+    fn whoever_goes_on_with_a_call_tells_what_was_said_since_the_last_question_and_that_only() {
+        let mut first = sayings(&[saying(1, "Welcome.")]);
+        first.note(&Fact::Heard { turn: TurnId(1), text: text("the time?") });
+        told(&mut first, 1);
+        first.note(&saying(2, "It is three."));
+        first.note(&record(1, false));
+        let next = || {
+            let (said, told) = first.kept();
+            let mut next = Sayings::default();
+            next.remember(said.into_iter().cloned().collect(), told, first.past().to_vec());
+            next
+        };
+        let answer = (Some(1), "It is three.".to_owned(), Reach::Whole);
+        assert_eq!(told(&mut next(), 2), [answer.clone()]);
+        assert_eq!(told(&mut next(), 1), [(None, "Welcome.".to_owned(), Reach::Whole), answer], "asked again");
     }
 
     #[test]

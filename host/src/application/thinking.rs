@@ -118,7 +118,7 @@ impl Thinker {
 
     /// Goes on in a conversation that another gateway has led; where the agent did not take it there, it is told of it here.
     pub(super) fn go_on(&mut self, request: ConversationRequest, conversation: Option<ConversationId>, memory: Memory) {
-        self.sayings.remember(memory.said, memory.past);
+        self.sayings.remember(memory.said, memory.told, memory.past);
         match conversation {
             Some(conversation) => {
                 self.agent.remember(&request, &conversation, self.sayings.past());
@@ -129,9 +129,11 @@ impl Thinker {
         }
     }
 
-    /// What another gateway would need to go on: the newest turns, and what the agent is told with its question.
-    pub(super) fn memory(&self) -> (Vec<PastTurn>, Vec<Said>) {
-        (self.sayings.past().to_vec(), self.sayings.kept())
+    /// What another gateway would need to go on: the newest turns, what the agent was told with its last question and is to be told with its next one, and
+    /// how much of that was the last one's.
+    pub(super) fn memory(&self) -> (&[PastTurn], Vec<&Said>, usize) {
+        let (said, told) = self.sayings.kept();
+        (self.sayings.past(), said, told)
     }
 
     /// Takes a fact of the call: the agent is told what the caller heard.

@@ -172,7 +172,11 @@ async fn turn(State(house): State<House>, Path(_): Path<String>, Json(body): Jso
     house.asked.lock().unwrap().push(body);
     let adds = house.adds.lock().unwrap().clone();
     let card = json!({"action": "collect_card", "fields": ["number", "expiry", "code"]});
-    let command = if said.contains("pay by card") { card } else { Value::Null };
+    let command = match said.as_str() {
+        said if said.contains("pay by card") => card,
+        said if said.contains("type it") => json!({"action": "collect", "digits_max": 19}),
+        _ => Value::Null,
+    };
     Json(json!({"text": format!("You said {said}. {adds}"), "command": command}))
 }
 

@@ -255,6 +255,8 @@ impl Default for Mask {
 impl Mask {
     /// More keys than these may be a card's.
     pub const SHOWN_KEYS: u8 = 6;
+    /// Of fewer keys nobody has typed a card's number.
+    pub const CARD_KEYS_MIN: u8 = 12;
 
     /// The built-in mask, which has heard nothing, of a call in English.
     pub fn new() -> Self {

@@ -4,7 +4,6 @@ use crate::application::desk::{Data, Value};
 use crate::application::ports::{Sequence, Subject};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-use std::fmt;
 use std::time::SystemTime;
 use vg_domain::ids::CallId;
 
@@ -90,18 +89,16 @@ impl<'a> CloudEvent<'a> {
     pub fn id(&self) -> &str {
         &self.id
     }
+
+    /// The JSON, in one line.
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("texts and numbers are JSON")
+    }
 }
 
 /// More is not known.
 fn to_the_millisecond(at: SystemTime) -> Option<Timestamp> {
     Timestamp::try_from(at).and_then(|at| Timestamp::from_millisecond(at.as_millisecond())).ok()
-}
-
-/// The JSON, in one line.
-impl fmt::Display for CloudEvent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
-    }
 }
 
 impl Serialize for Told<'_> {
@@ -188,7 +185,7 @@ mod tests {
             let sequence = Sequence { epoch: Epoch(epoch), n };
             let subject = Subject { call: &call, tenant: &tenant, conversation: Some(&conversation), sequence };
             let at = SystemTime::UNIX_EPOCH + Duration::from_micros(1_764_000_000_123_456);
-            CloudEvent::new(subject, at, "llm.responded", &data).to_string()
+            CloudEvent::new(subject, at, "llm.responded", &data).json()
         };
         let expected = r#"{"specversion":"1.0","id":"c-1-2-12","source":"/voice-gateway","type":"llm.responded","subject":"c-1","time":"2025-11-24T16:00:00.123Z","datacontenttype":"application/json","dataschema":"urn:serphona:voice-gateway:event:llm.responded:1","tenantid":"acme","conversationid":"v-7","sequence":"0000000002.0000000012","data":{"interrupted":false,"text":"\"hi\"\n","turn":2}}"#;
         assert_eq!(event(2, 12), expected);

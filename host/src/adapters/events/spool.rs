@@ -245,7 +245,7 @@ impl Spool {
             call: CallId::new(run),
             kind,
             at: noted.at,
-            event: CloudEvent::of_gateway(run, noted.number, noted.at, kind, &noted.data()).to_string(),
+            event: CloudEvent::of_gateway(run, noted.number, noted.at, kind, &noted.data()).json(),
         });
     }
 
@@ -255,8 +255,18 @@ impl Spool {
         let taken = door.orders.as_ref().is_some_and(|orders| orders.try_send(Order::Keep(Row { place, ..row })).is_ok());
         if taken {
             door.next += 1;
+            // A whole group waits for nobody.
+            if place.is_multiple_of(writer::GROUP_MAX as u64) {
+                self.wake();
+            }
         } else {
             self.shared.lost.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
         }
     }
 
@@ -279,7 +289,7 @@ impl Facts for Spool {
             call: subject.call.clone(),
             kind,
             at,
-            event: CloudEvent::new(subject, at, kind, &data).to_string(),
+            event: CloudEvent::new(subject, at, kind, &data).json(),
         };
         self.put(row);
     }
@@ -290,9 +300,11 @@ impl Facts for Spool {
             // Where there is no room for it nobody gathers.
             if let Some(orders) = &door.orders
                 && !self.shared.hurried.swap(true, Relaxed)
-                && orders.try_send(Order::Hurry).is_err()
             {
-                self.shared.hurried.store(false, Relaxed);
+                match orders.try_send(Order::Hurry) {
+                    Ok(()) => self.wake(),
+                    Err(_) => self.shared.hurried.store(false, Relaxed),
+                }
             }
             door.next - 1
         };
@@ -313,6 +325,7 @@ impl Drop for Spool {
     fn drop(&mut self) {
         self.shared.closing.store(true, Relaxed);
         self.door().orders = None;
+        self.wake();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }

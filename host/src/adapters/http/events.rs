@@ -108,7 +108,7 @@ impl Reader {
         }
         for event in &reading.events {
             let place = reading.next.at(event.number).to_string();
-            let body = CloudEvent::new(event.subject(&self.tenant), event.at, event.kind, &event.data).to_string();
+            let body = CloudEvent::new(event.subject(&self.tenant), event.at, event.kind, &event.data).json();
             self.read.push_back(Event::default().id(place).event(event.kind).data(body));
         }
         self.after = reading.next;

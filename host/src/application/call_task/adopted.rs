@@ -8,7 +8,7 @@ use crate::application::line::Act;
 use crate::application::masking::mask;
 use crate::application::orders::Ordered;
 use crate::application::ports::{CallSnapshot, Observation, Sound};
-use crate::application::resume::{self, Memory};
+use crate::application::resume::{self, Memory, Remembered};
 use crate::application::shadow::Shadow;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -61,7 +61,7 @@ impl CallTask {
             let _ = task.listener.change_to(other);
         }
         let mask = mask(task.services.masks.as_ref(), &settings).mask;
-        let mask = if memory.digits_open { mask.after_a_gap() } else { mask };
+        let mask = if memory.digits_open || resume.leaves_keys_open() { mask.after_a_gap() } else { mask };
         let recalled = spoken_of(&memory);
         task.conversation = None;
         let request = conversation(&task.id, &settings, &task.parties);
@@ -77,14 +77,15 @@ impl CallTask {
         task
     }
 
-    /// What another gateway would need has changed.
+    /// What another gateway would need has changed, and is to be kept now.
     pub(super) fn keep_resume(&mut self) {
-        if !std::mem::take(&mut self.changed) || !self.keeper.keeps() {
+        if self.keeper.due().is_none_or(|due| due > now()) {
             return;
         }
         let memory = || {
-            let (past, said) = self.thinker.memory();
-            Memory { past, said, digits_open: self.call.leaves_digits_open(), recording: self.recorded.memory.clone() }
+            let (past, said, told) = self.thinker.memory();
+            let (digits_open, recording) = (self.call.leaves_digits_open(), &self.recorded.memory);
+            Remembered { past, said, told, digits_open, recording }
         };
         let point = self.call.resume_point(now()).map(|point| resume::encode(&point, &memory()));
         self.keeper.resume(point);

@@ -37,7 +37,7 @@ impl CallTask {
                 let text = self.call.mask_final(words);
                 self.mask_has_seen(Found::settled(&text, self.call.leaves_digits_open()));
                 self.shadow(|shadow| shadow.understood(&text));
-                self.changed = true;
+                self.keeper.presses();
                 self.sound_is_known();
                 self.tell(CallInput::Final(text));
             }

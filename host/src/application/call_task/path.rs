@@ -88,7 +88,7 @@ impl CallTask {
         } else if let Some(times) = self.set_up.heard(at) {
             self.services.observe.observe(&Observation::SetUp(times));
         }
-        self.changed = true;
+        self.keeper.changes();
         self.tell(CallInput::Audible { utterance, at });
     }
 }

@@ -16,6 +16,7 @@ pub(super) struct Served {
 impl CallTask {
     /// Whoever listens now has heard the turn that is asked.
     pub(super) fn turn_is_heard(&mut self) {
+        self.keeper.presses();
         self.served = Served { hearing: Some(self.listener.plugin().clone()), speaking: None };
     }
 

@@ -68,6 +68,7 @@ fn memory() -> Memory {
             said(interrupted(Extent::Interpolated)),
             said(interrupted(Extent::Exact { chars: 5 })),
         ],
+        told: 3,
         digits_open: true,
         recording: RecordingMemory {
             wish: RecordingWish::Paused,
@@ -77,11 +78,16 @@ fn memory() -> Memory {
     }
 }
 
+fn remembered(memory: &Memory) -> Remembered<'_> {
+    let Memory { past, said, told, digits_open, recording } = memory;
+    Remembered { past, said: said.iter().collect(), told: *told, digits_open: *digits_open, recording }
+}
+
 #[test]
 fn what_is_kept_is_read_as_it_was() {
     for place in places() {
         let (resume, memory) = (resume(place), memory());
-        assert_eq!(decode(&encode(&resume, &memory)).as_ref(), Ok(&(resume, memory)));
+        assert_eq!(decode(&encode(&resume, &remembered(&memory))).as_ref(), Ok(&(resume, memory)));
     }
 }
 
@@ -92,6 +98,9 @@ fn what_an_older_version_wrote_is_read_and_what_a_newer_one_added_is_passed_over
     let (resume, memory) = decode(older.as_bytes()).unwrap();
     assert_eq!(resume.place, Standing::Listening { turn: TurnId(2), words: masked("hello".into()) });
     assert_eq!((resume.time_left, resume.consent, memory), (None, None, Memory::default()));
+    let said = r#""said":[{"turn":1,"text":"Hello.","reach":"whole"}]"#;
+    let (_, memory) = decode(older.replace(r#""something":{"new":true}"#, said).as_bytes()).unwrap();
+    assert_eq!((memory.said.len(), memory.told), (1, 1));
     let odd = older.replace(r#""something":{"new":true}"#, r#""recording":{"wish":"louder","parts":1,"first_began":null}"#);
     let (_, memory) = decode(odd.as_bytes()).unwrap();
     assert_eq!((memory.recording.wish, memory.recording.parts), (RecordingWish::Stopped, 1), "nothing is recorded on a guess");

@@ -10,7 +10,7 @@ use crate::fallback::Intent;
 use crate::finish::Judge;
 use crate::ids::{TurnId, UtteranceId};
 use crate::keypad::{Collect, Keypad};
-use crate::mask::MaskedText;
+use crate::mask::{Mask, MaskedText};
 use crate::outcome::EndCause;
 use crate::parties::Parties;
 use crate::pause::{Expect, Pauses};
@@ -70,6 +70,18 @@ pub struct Resume {
     pub notice_in: Option<Duration>,
     /// So long until the time is up; none where any time is right.
     pub time_left: Option<Duration>,
+}
+
+impl Resume {
+    /// Keys may have been pressed of which nothing is kept, and whoever goes on with them instead of beginning anew types the rest of a card's number.
+    pub fn leaves_keys_open(&self) -> bool {
+        match &self.place {
+            Standing::Keying(Keys::Digits(collect)) | Standing::Saying { then: Then::Keys(Keys::Digits(collect)), .. } => {
+                collect.parts().0 >= Mask::CARD_KEYS_MIN
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Where a call stands that can go on elsewhere.

@@ -47,6 +47,25 @@ impl BuiltIn {
 
     /// What somebody else has masked, where of digits before it is not known which they were.
     pub(super) fn behind_a_gap(&self, masked: &str) -> Option<String> {
-        self.gap.then(|| card::mask_digits(masked, self.langs).text)
+        if !self.gap {
+            return None;
+        }
+        let (mut text, mut rest) = (String::new(), masked);
+        while let Some((before, ending, after)) = split_at_ending(rest) {
+            text += &card::mask_digits(before, self.langs).text;
+            text += ending;
+            rest = after;
+        }
+        Some(text + &card::mask_digits(rest, self.langs).text)
     }
+}
+
+/// Around the first card of which only the last four digits are shown.
+fn split_at_ending(text: &str) -> Option<(&str, &str, &str)> {
+    const BEGINS: &str = "[card ending ";
+    text.match_indices(BEGINS).find_map(|(at, _)| {
+        let end = at + BEGINS.len() + 5;
+        let [.., a, b, c, d, b']'] = text.as_bytes().get(..end)? else { return None };
+        [a, b, c, d].into_iter().all(u8::is_ascii_digit).then(|| (&text[..at], &text[at..end], &text[end..]))
+    })
 }

@@ -271,6 +271,13 @@ fn digits_after_a_gap_are_masked_in_what_an_engine_shows() {
     assert_eq!(last(&mut mask, "yes"), "yes");
     assert_eq!(last(&mut mask, "the secret 1111"), "the # [digits]");
     assert_eq!(last(&mut mask, "1111"), "1111");
+    for (shown, masked) in [
+        ("[card ending 1881]", "[card ending 1881]"),
+        ("1 [card ending 1881] 1111 [card ending 4444] one", "[digits] [card ending 1881] [digits] [card ending 4444] [digits]"),
+        ("[card ending 18811] [card ending 188", "[card ending [digits]] [card ending [digits]"),
+    ] {
+        assert_eq!(last(&mut guarded(Mode::Standard).after_a_gap(), shown), masked);
+    }
 }
 
 #[test]

@@ -99,7 +99,7 @@ fn every_event_is_what_its_schema_says_and_has_no_member_that_the_schema_does_no
     for fact in facts() {
         let (name, data) = desk::event(&fact).unwrap();
         let kind = Kind::named(name).unwrap_or_else(|| panic!("{name} has no schema"));
-        let event = CloudEvent::new(Subject::only(&call, &tenant), SystemTime::now(), name, &data).to_string();
+        let event = CloudEvent::new(Subject::only(&call, &tenant), SystemTime::now(), name, &data).json();
         let event = serde_json::from_str(&event).unwrap();
         let errors: Vec<String> =
             jsonschema::validator_for(&kind.schema()).unwrap().iter_errors(&event).map(|error| error.to_string()).collect();
@@ -123,7 +123,7 @@ fn what_befell_a_gateway_is_what_its_schema_says_and_no_tenants() {
     for (notice, kind) in notices.into_iter().zip(GATEWAY_KINDS) {
         let noted = Noted { number: 3, at: SystemTime::now(), notice };
         assert_eq!(notice.kind(), kind.name);
-        let event = CloudEvent::of_gateway("run", noted.number, noted.at, notice.kind(), &noted.data()).to_string();
+        let event = CloudEvent::of_gateway("run", noted.number, noted.at, notice.kind(), &noted.data()).json();
         let event: serde_json::Value = serde_json::from_str(&event).unwrap();
         let errors: Vec<String> =
             jsonschema::validator_for(&kind.schema()).unwrap().iter_errors(&event).map(|error| error.to_string()).collect();

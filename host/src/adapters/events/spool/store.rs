@@ -43,6 +43,8 @@ pub(super) struct Row {
 pub(super) struct Store {
     connection: Connection,
     pages_max: u64,
+    /// In use before the last group.
+    pages_before: u64,
 }
 
 /// Opens the database. One that is damaged is set aside, and what can be read of it is taken over: so many events, where that was so.
@@ -92,14 +94,17 @@ impl Store {
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         connection.execute_batch(SCHEMA)?;
-        Ok(Self { connection, pages_max })
+        Ok(Self { connection, pages_max, pages_before: 0 })
     }
 
     /// Keeps events and places of readers, all or none of them; the disk has them when it returns.
     pub(super) fn append<'a>(&mut self, rows: &[Row], places: impl Iterator<Item = (&'a str, u64)>) -> rusqlite::Result<()> {
         let bytes: usize = rows.iter().map(|row| row.event.len() + 256).sum();
-        if !rows.is_empty() && self.pages()? + bytes as u64 / PAGE + 1 > self.pages_max {
-            return Err(failure(rusqlite::ffi::SQLITE_FULL));
+        if !rows.is_empty() {
+            self.pages_before = self.pages()?;
+            if self.pages_before + bytes as u64 / PAGE + 1 > self.pages_max {
+                return Err(failure(rusqlite::ffi::SQLITE_FULL));
+            }
         }
         let group = self.connection.transaction()?;
         {
@@ -166,14 +171,21 @@ impl Store {
         Ok(self.pages()? > self.pages_max / 4 * 3)
     }
 
+    /// The same as it was before the last group: what is asked with every group is to cost nothing.
+    pub(super) fn was_crowded(&self) -> bool {
+        self.pages_before > self.pages_max / 4 * 3
+    }
+
     /// Whether there is room for calls that are up, and for no others.
     pub(super) fn is_full(&self) -> rusqlite::Result<bool> {
         Ok(self.pages()? >= self.pages_max / 8 * 7)
     }
 
     fn pages(&self) -> rusqlite::Result<u64> {
-        let count = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
-        Ok(count("page_count")?.saturating_sub(count("freelist_count")?))
+        // Asked with every group.
+        let count =
+            |text| self.connection.prepare_cached(text)?.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned);
+        Ok(count("PRAGMA page_count")?.saturating_sub(count("PRAGMA freelist_count")?))
     }
 
     /// What can be read of a damaged database: events from the first on, then from the last back, to where it is damaged.

@@ -4,7 +4,7 @@ use super::store::{Row, Store};
 use super::{Bounds, Order, Position, Shared};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// at once.
 const GATHER: Duration = Duration::from_millis(50);
 /// Events written at once.
-const GROUP_MAX: usize = 1_024;
+pub(super) const GROUP_MAX: usize = 1_024;
 /// So often it is looked what is old, and written how far readers are, where no event comes.
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 /// A group that the disk did not take is tried again after so long.
@@ -45,7 +45,7 @@ impl Work {
             until = Instant::now() + GATHER;
             self.keep(&mut group);
             // Before the room is used up, not after.
-            if tidied.elapsed() >= TIDY_EVERY || self.store.is_crowded().unwrap_or_default() {
+            if tidied.elapsed() >= TIDY_EVERY || self.store.was_crowded() {
                 tidied = Instant::now();
                 self.tidy();
             }
@@ -122,11 +122,10 @@ impl Work {
 
     /// What comes first and, `until` then, after it; none after a while without any.
     fn gather(&self, orders: &Receiver<Order>, group: &mut Vec<Row>, until: Instant) -> Door {
-        let mut wait = TIDY_EVERY;
         // A part of the room at most, or a group might never fit in.
         let mut bytes = self.bounds.bytes_max / 16;
         while group.len() < GROUP_MAX && bytes > 0 {
-            match orders.recv_timeout(wait) {
+            match next(orders, until, group.is_empty()) {
                 Ok(Order::Keep(row)) => {
                     bytes = bytes.saturating_sub(row.event.len() as u64);
                     group.push(row);
@@ -138,8 +137,24 @@ impl Work {
                 Err(RecvTimeoutError::Timeout) => return Door::Open,
                 Err(RecvTimeoutError::Disconnected) => return Door::Closed,
             }
-            wait = until.saturating_duration_since(Instant::now());
         }
         Door::Open
+    }
+}
+
+/// What was told next, of that which is told until then; where nothing was told by then, and there is time, what is told after it.
+fn next(orders: &Receiver<Order>, until: Instant, idle: bool) -> Result<Order, RecvTimeoutError> {
+    loop {
+        match orders.try_recv() {
+            Ok(order) => return Ok(order),
+            Err(TryRecvError::Disconnected) => return Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => {}
+        }
+        let wait = until.saturating_duration_since(Instant::now());
+        if wait.is_zero() {
+            return if idle { orders.recv_timeout(TIDY_EVERY) } else { Err(RecvTimeoutError::Timeout) };
+        }
+        // Not waiting for orders: a call that tells something does not pay for waking this thread. Whoever is in haste wakes it.
+        thread::park_timeout(wait);
     }
 }

@@ -153,6 +153,25 @@ fn what_was_keyed_in_is_not_kept_and_asked_for_again() {
 }
 
 #[test]
+fn keys_that_may_go_on_to_a_card_are_open_where_so_many_are_asked_for() {
+    let desk = keying::collecting();
+    let resume = desk.call.resume_point(desk.now).unwrap();
+    let asks = |max, begun: bool| {
+        let keys = Keys::Digits(Collect::new(max, Some('#'), Duration::from_secs(6), Duration::from_secs(3)));
+        let said = Spoken::default();
+        let place = if begun {
+            Standing::Keying(keys)
+        } else {
+            Standing::Saying { said, answers: None, insists: false, then: Then::Keys(keys) }
+        };
+        Resume { place, ..resume.clone() }.leaves_keys_open()
+    };
+    assert!(asks(12, true) && asks(19, false), "some may be pressed before the line is over");
+    assert!(!asks(11, true) && !asks(11, false));
+    assert!(!Resume { place: Standing::Keying(Keys::Menu(1)), ..resume.clone() }.leaves_keys_open());
+}
+
+#[test]
 fn the_time_of_a_call_goes_on() {
     let limited = TenantSettings { call_max: Some(Duration::from_secs(90)), ..settings() };
     let mut desk = Desk::listening(limited);

@@ -1,0 +1,186 @@
+//! The same of a call that outlives two of its gateways, at a real Asterisk: each dies while a part of a card has been said or typed, and the next one hears
+//! the rest.
+
+use super::vendors::{Ear, House};
+use super::{Gateway, SAID, Told, files, in_one, watch_redis, written};
+use crate::search::leak;
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use vg_tests::house::recording;
+use vg_tests::lab::{Asterisk, Kafka, Redis, SipCaller, consume};
+use vg_tests::vault::VaultDouble;
+
+const TOPIC: &str = "voice-gateway.events";
+const SOON: Duration = Duration::from_secs(20);
+/// Others are judged by whoever has seen the store for so long.
+const SETTLED: Duration = Duration::from_secs(4);
+const KEY: Duration = Duration::from_millis(100);
+
+/// Gateways that could have the call, and those that had it.
+struct Fleet {
+    living: Vec<Gateway>,
+    dead: Vec<Gateway>,
+}
+
+impl Fleet {
+    /// Whoever has the call.
+    async fn holder(&self) -> usize {
+        let begun = Instant::now();
+        loop {
+            for (at, gateway) in self.living.iter().enumerate() {
+                if shows(gateway, "vg_calls_live 1").await {
+                    return at;
+                }
+            }
+            assert!(begun.elapsed() < SOON, "nobody has the call\n{}", self.living[0].read("log"));
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Whoever has the call is killed, and another one has it.
+    async fn loses_the_holder(&mut self) {
+        let mut dying = self.living.remove(self.holder().await);
+        dying.process.kill().unwrap();
+        dying.process.wait().unwrap();
+        self.dead.push(dying);
+        self.holder().await;
+    }
+}
+
+/// Whether a line is among its metrics.
+async fn shows(gateway: &Gateway, line: &str) -> bool {
+    gateway.get("/metrics", "guarded").await.is_some_and(|page| page.lines().any(|shown| shown == line))
+}
+
+/// Something is said and answered; then it is quiet.
+async fn says(caller: &mut SipCaller, ear: &Ear, hears: [super::Hears; 1]) {
+    hears.into_iter().for_each(|hears| ear.hears(hears));
+    let sound = vg_media::resample::convert(&recording("time.wav").unwrap(), 16_000, 8_000).unwrap();
+    let said = caller.say(&sound).await.unwrap();
+    caller.hears_speech(said, SOON).await.unwrap();
+    is_told_all(caller).await;
+    assert_eq!(ear.left(), 0, "not everything was said");
+}
+
+async fn is_told_all(caller: &mut SipCaller) {
+    caller.hears_quiet(Duration::from_millis(900), SOON).await.unwrap();
+}
+
+async fn presses(caller: &SipCaller, keys: &str) {
+    for key in keys.chars() {
+        caller.press(key, KEY).unwrap();
+        sleep(KEY * 2).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_given_to_several_gateways_in_parts_is_nowhere_either() {
+    let [first, rest, keyed] = ["my card is [card ending 9424]", "[card ending 1881]", "[card]"];
+    outlives("guarded", [first, "and the other is 4012 88", rest, "let me type it", keyed, "that is all"]).await;
+}
+
+/// Without the plugin the next gateway does not know which digits there were.
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_is_it_where_the_built_in_mask_has_to_serve() {
+    let rest = "[digits] [digits] [digits]";
+    outlives("broken", ["my card is [card]", "and the other is 4012 88", rest, "let me type it", "[digits]", "that is all"])
+        .await;
+}
+
+async fn outlives(tenant: &str, is_told: [&str; 6]) {
+    let (mut servers, mut readers, told) = (JoinSet::new(), JoinSet::new(), Told::default());
+    let (ear, ear_addr) = Ear::start(&mut servers).await;
+    let (house, house_addr) = House::start(&mut servers).await;
+    let (asterisk, store, vault) = (Asterisk::start().await.unwrap(), Redis::start().await.unwrap(), VaultDouble::start().await);
+    asterisk.changes("extensions.conf", "tenant=demo", &format!("tenant={tenant}")).await.unwrap();
+    let kafka = Kafka::start().await.unwrap();
+    watch_redis(store.port(), told.clone(), &mut readers).await;
+    let to_kafka = match &kafka {
+        Ok(kafka) => {
+            kafka.topic(TOPIC, 1, &[]).await.unwrap();
+            format!("[kafka]\nbrokers = \"{}\"\n", kafka.brokers())
+        }
+        Err(reason) => {
+            println!("without Kafka: there is none to be had ({reason})");
+            String::new()
+        }
+    };
+    let mut fleet = Fleet { living: Vec::new(), dead: Vec::new() };
+    for (instance, app) in [("a", "vg-test"), ("b", "vg-b"), ("c", "vg-c")] {
+        let head = format!(
+            "instance = \"{instance}\"\n[[asterisk]]\nurl = \"http://127.0.0.1:{}\"\napp = \"{app}\"\nuser = \"gateway\"\n\
+             password = \"env:ARI\"\n{to_kafka}",
+            asterisk.http_port()
+        );
+        let gateway = Gateway::with(ear_addr, house_addr, &store.url(), &vault, &head).await;
+        let begun = Instant::now();
+        while !shows(&gateway, "vg_ari_sockets_up 1").await {
+            assert!(begun.elapsed() < SOON, "{}", gateway.read("log"));
+            sleep(Duration::from_millis(50)).await;
+        }
+        fleet.living.push(gateway);
+    }
+    sleep(SETTLED).await;
+    let mut caller = SipCaller::dial(&asterisk, "100").await.unwrap();
+    caller.hears_speech(caller.answered_at(), SOON).await.unwrap();
+    is_told_all(&mut caller).await;
+
+    says(&mut caller, &ear, written()).await;
+    let [_, spoken, keyed] = SAID;
+    says(&mut caller, &ear, in_one(&["and the other is"], &["and the other is 4012 88"])).await;
+    fleet.loses_the_holder().await;
+    says(&mut caller, &ear, in_one(&["8888 88"], &["8888 8818 81"])).await;
+    says(&mut caller, &ear, in_one(&[], &["let me type it"])).await;
+    presses(&caller, &keyed[..6]).await;
+    fleet.loses_the_holder().await;
+    presses(&caller, &format!("{}#", &keyed[6..])).await;
+    caller.hears_speech(Instant::now(), SOON).await.unwrap();
+    is_told_all(&mut caller).await;
+    says(&mut caller, &ear, in_one(&[], &["that is all"])).await;
+
+    let mut last = fleet.living.remove(fleet.holder().await);
+    let call = last.call_of(tenant).await;
+    for path in ["", "/transcript", "/explain"] {
+        told.add(format!("call{path}"), last.get(&format!("/v1/calls/{call}{path}"), tenant).await.unwrap());
+    }
+    caller.hang_up().await.unwrap();
+    last.end().await;
+    if let Ok(kafka) = &kafka {
+        let ends = |record: &vg_tests::lab::Record| String::from_utf8_lossy(&record.value).contains("\"call.ended\"");
+        for record in consume(&kafka.brokers(), TOPIC, SOON, ends).await.unwrap() {
+            told.add("kafka", String::from_utf8_lossy(&record.value));
+        }
+    }
+    drop(store);
+    while readers.join_next().await.is_some() {}
+
+    let asked: Vec<Value> = house.asked.lock().unwrap().clone();
+    let texts: Vec<&str> = asked.iter().filter_map(|body| body["text"].as_str()).collect();
+    println!("the agent was told: {texts:?}");
+    for body in &asked {
+        told.add("agent", body.to_string());
+    }
+    told.add("voice", house.spoken.lock().unwrap().join("\n"));
+    let gateways = fleet.dead.iter().chain([&last]);
+    for (whence, text) in gateways.flat_map(|gateway| files(gateway.folder.path())) {
+        told.add(whence, text);
+    }
+    let told = told.0.lock().unwrap();
+    // Everything is there in which something could be.
+    let has = |whence: &str, what: &str| told.iter().any(|(name, text)| name.contains(whence) && text.contains(what));
+    assert_eq!(fleet.dead.len(), 2);
+    assert!(has("redis", "[card") && has("events.db", "[card") && has("audit/", "call.adopted") && has("log", "call adopted"));
+    assert!(kafka.is_err() || has("kafka", "call.adopted"), "what Kafka has");
+    assert_eq!(texts, is_told);
+    // It knows what the caller heard, also from those that are dead.
+    let heard: Vec<&Value> = asked.iter().filter(|body| body["text"].is_string()).map(|body| &body["heard"]).collect();
+    assert!(heard.iter().all(|heard| heard.as_array().is_some_and(|heard| !heard.is_empty())), "{heard:?}");
+    let leaks: Vec<String> = told
+        .iter()
+        .flat_map(|(whence, text)| SAID.iter().filter_map(move |pan| Some(format!("{whence}: {pan}: {}", leak(text, pan)?))))
+        .collect();
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    assert!(leak(&format!("{} {}", "4012 88", "8888 8818 81"), spoken).is_some() && leak(keyed, keyed).is_some());
+}
