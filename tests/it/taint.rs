@@ -76,6 +76,7 @@ impl Gateway {
             ("guarded", "last_four = true\n".to_owned()),
             ("broken", broken.to_owned()),
             ("strict", format!("mode = \"strict\"\n{broken}")),
+            ("alone", "plugin = \"\"\n".to_owned()),
         ] {
             let text = format!(
                 "language = \"en-US\"\ngreeting = \"Hello.\"\nrecording = true\n\

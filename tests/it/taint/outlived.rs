@@ -81,12 +81,11 @@ async fn a_card_that_is_given_to_several_gateways_in_parts_is_nowhere_either() {
     outlives("guarded", [first, "and the other is 4012 88", rest, "let me type it", keyed, "that is all"]).await;
 }
 
-/// Without the plugin the next gateway does not know which digits there were.
+/// Without a plugin the next gateway does not know which digits there were.
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_is_it_where_the_built_in_mask_has_to_serve() {
+async fn nor_is_it_where_the_built_in_mask_serves_alone() {
     let rest = "[digits] [digits] [digits]";
-    outlives("broken", ["my card is [card]", "and the other is 4012 88", rest, "let me type it", "[digits]", "that is all"])
-        .await;
+    outlives("alone", ["my card is [card]", "and the other is 4012 88", rest, "let me type it", "[digits]", "that is all"]).await;
 }
 
 async fn outlives(tenant: &str, is_told: [&str; 6]) {
