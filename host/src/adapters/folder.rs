@@ -1,7 +1,7 @@
 //! Folders that belong to the gateway's user alone, and some of them to one gateway at a time.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -29,6 +29,14 @@ pub(super) fn hold(dir: &Path) -> Result<File, NotHeld> {
         Err(TryLockError::WouldBlock) => Err(NotHeld::Busy),
         Err(TryLockError::Error(error)) => Err(NotHeld::Folder(error)),
     }
+}
+
+/// A file for the gateway's user alone that is there as a whole or not at all, also after a power cut: `new` is what it is called until then.
+pub(super) fn put(new: &Path, whole: &Path, text: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(new)?;
+    file.write_all(text)?;
+    file.sync_data()?;
+    std::fs::rename(new, whole)
 }
 
 /// What a file or folder in one may be called: letters, digits, `-`, `_` and dots that do not come first.

@@ -168,7 +168,7 @@ mod tests {
             next
         };
         let answer = (Some(1), "It is three.".to_owned(), Reach::Whole);
-        assert_eq!(told(&mut next(), 2), [answer.clone()]);
+        assert_eq!(told(&mut next(), 2), std::slice::from_ref(&answer));
         assert_eq!(told(&mut next(), 1), [(None, "Welcome.".to_owned(), Reach::Whole), answer], "asked again");
     }
 

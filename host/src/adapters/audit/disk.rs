@@ -8,9 +8,8 @@ use super::chain::{Hash, Link, Own, Read, Torn};
 use crate::adapters::folder::{self, NotHeld};
 use jiff::civil::Date;
 use ring::digest::{Context, SHA256};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, ErrorKind, Read as _, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 pub(super) const HEAD: &str = "head.json";
@@ -189,11 +188,7 @@ fn head_text(link: Link) -> String {
 
 /// Replaces the head, once the lines before it are kept.
 pub(super) fn write_head(folder: &Path, link: Link) -> io::Result<()> {
-    let new = folder.join("head.new");
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(head_text(link).as_bytes())?;
-    file.sync_data()?;
-    std::fs::rename(new, folder.join(HEAD))
+    folder::put(&folder.join("head.new"), &folder.join(HEAD), head_text(link).as_bytes())
 }
 
 /// What is behind the last line, closed with a line break where it has none: what stands for it in the next line.

@@ -6,9 +6,8 @@
 use super::{Act, AuditError, Entry, Trail, What};
 use crate::adapters::folder;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
@@ -90,10 +89,7 @@ fn hand_in(dir: &Path, acts: &[Act]) -> io::Result<PathBuf> {
     // Sorts by time; nobody takes what is still being written.
     let name = format!("{:020}-{}", at.as_nanos(), Uuid::new_v4().simple());
     let (new, whole) = (folder.join(format!("{name}.new")), folder.join(format!("{name}.{WHOLE}")));
-    let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&new)?;
-    file.write_all(&serde_json::to_vec(&written)?)?;
-    file.sync_all()?;
-    fs::rename(new, &whole)?;
+    folder::put(&new, &whole, &serde_json::to_vec(&written)?)?;
     File::open(folder)?.sync_all()?;
     Ok(whole)
 }
