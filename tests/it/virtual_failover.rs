@@ -37,7 +37,8 @@ async fn what_is_kept_follows_the_call_and_goes_with_it() {
     caller.listen().await;
     asks(&mut caller, "what time is it").await;
     caller.listen().await;
-    tokio::time::sleep(Duration::from_millis(10)).await;
+    // Snapshots are 250 ms apart, but for what the caller would have to say again.
+    tokio::time::sleep(Duration::from_millis(260)).await;
     let (listening, memory) = kept(&rig).unwrap();
     let Standing::Listening { turn, words } = listening.place else { panic!("{listening:?}") };
     assert_eq!((turn, words.is_empty(), listening.turns), (TurnId(2), true, 1));

@@ -91,12 +91,15 @@ impl Keeper {
         Self(Some(Kept::boxed(states, snapshot)))
     }
 
-    /// Takes a fact of the call. Its end is kept at once; all else as it [stands](Self::keep) when that is [due](Self::due).
+    /// Takes a fact of the call. Where it changes the call's state, or is its end, others see that at once, each state by itself; all else is kept when
+    /// it is [due](Self::due).
     pub fn note(&mut self, fact: &Fact, doing: Doing<'_>) {
         if let Some(kept) = &mut self.0 {
+            let before = kept.snapshot.state;
             kept.take(fact);
-            if matches!(fact, Fact::Ended(_)) {
+            if kept.snapshot.state != before || matches!(fact, Fact::Ended(_)) {
                 kept.keep(doing);
+                kept.change = Change::Pressing;
             }
         }
     }
@@ -285,12 +288,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_end_is_kept_as_it_comes_and_what_befell_the_call_before_it_with_the_next_snapshot() {
+    async fn each_state_is_kept_as_it_comes_and_what_another_gateway_needs_right_after_it() {
         let (store, plugin) = (Arc::new(Store::default()), PluginId::new("p"));
         let mut keeper = keeper(Some(store.clone()));
-        keeper.note(&Fact::Answered(vg_domain::dialling::AnsweredBy::Gateway), doing(&plugin));
-        assert!(store.0.lock().unwrap().is_empty());
-        keeper.keep(doing(&plugin));
+        let by = vg_domain::dialling::AnsweredBy::Gateway;
+        keeper.note(&Fact::Answered(by), doing(&plugin));
+        assert_eq!(keeper.due(), Some(now()));
+        keeper.note(&Fact::Answered(by), doing(&plugin));
         keeper.note(&Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 0 }), doing(&plugin));
         keeper.note(&Fact::TakenOver, doing(&plugin));
         assert_eq!(*store.0.lock().unwrap(), [CallState::Answered, CallState::Ended]);
