@@ -403,8 +403,11 @@ impl CallTask {
             _ => {}
         }
         self.thinker.note(&fact);
-        if !matches!(fact, Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_)) {
-            self.keeper.changes();
+        match &fact {
+            Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_) => {}
+            // Who objects has objected, whatever happens in the next moment.
+            Fact::Recording(_) => self.keeper.presses(),
+            _ => self.keeper.changes(),
         }
         self.keep_fact(&fact);
         self.publish(&fact);
