@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
 use std::time::Duration;
+use vg_domain::call::Resume;
 use vg_domain::event::Fact;
 use vg_domain::ids::TenantId;
 use vg_domain::mask::Heard;
@@ -13,7 +14,7 @@ use voice_gateway::application::ports::{
     CallOrder, HearingEvent, LegEvent, MouthCommand, Observation, OrderError, RecordingOrder, TelephonyEvent, TenantHint,
 };
 use voice_gateway::application::recording::{PartsOf, RecordingTap, RecordingWish, Sound};
-use voice_gateway::application::resume;
+use voice_gateway::application::resume::{self, Memory};
 
 fn recorded() -> TenantHint {
     TenantHint::Named(TenantId::new(RECORDED))
@@ -121,6 +122,11 @@ async fn a_moment() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
+/// What another gateway would go on with.
+fn kept(rig: &Rig) -> (Resume, Memory) {
+    resume::decode(&rig.snapshots().pop().and_then(|last| last.resume).expect("something is kept")).unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_recorded_before_the_caller_says_yes() {
     let rig = Rig::start(2);
@@ -151,7 +157,12 @@ async fn caller_who_objects_is_not_recorded_any_more_and_what_there_is_goes() {
     let mut caller = rig.call_as(recorded()).await;
     caller.listen().await;
     let call = rig.recordings()[0].0.call.clone();
+    let kept_before = rig.snapshots().len();
     caller.happens(TelephonyEvent::Digit('*')).await;
+    // So soon after the greeting's end other changes would wait; who objects has objected.
+    a_moment().await;
+    assert!(rig.snapshots().len() > kept_before);
+    assert_eq!(kept(&rig).0.consent.map(|consent| consent.code()), Some("withdrawn"));
     // "Nothing is kept."
     caller.listen().await;
     assert!(caller.told.iter().any(|order| matches!(order, MouthCommand::StopRecording)));
@@ -160,8 +171,7 @@ async fn caller_who_objects_is_not_recorded_any_more_and_what_there_is_goes() {
     assert_eq!(told(&rig)[1..], [RecordingFact::OptedOut { by }, RecordingFact::Stopped { part: 1 }]);
     // Also where the leg is built anew, or another gateway goes on.
     a_moment().await;
-    let kept = rig.snapshots().pop().and_then(|last| last.resume).expect("something is kept");
-    let (resume, memory) = resume::decode(&kept).unwrap();
+    let (resume, memory) = kept(&rig);
     assert_eq!(resume.consent.map(|consent| consent.code()), Some("withdrawn"));
     assert_eq!((memory.recording.wish, memory.recording.parts), (RecordingWish::Stopped, 1));
 }
@@ -180,8 +190,7 @@ async fn which_part_comes_next_is_kept_with_the_call_and_told() {
     assert!(matches!(told(&rig)[..], [RecordingFact::Began { part: 1, .. }, RecordingFact::Began { part: 2, .. }]));
     caller.listen().await;
     a_moment().await;
-    let kept = rig.snapshots().pop().and_then(|last| last.resume).expect("something is kept");
-    let (_, memory) = resume::decode(&kept).unwrap();
+    let (_, memory) = kept(&rig);
     assert_eq!(memory.recording.parts, 2);
     let ms = |at: std::time::SystemTime| at.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_millis();
     assert_eq!(memory.recording.first_began.map(ms), Some(ms(parts[0].1)));

@@ -75,7 +75,8 @@ async fn told(rig: &Rig) -> Question {
 async fn a_card_that_is_keyed_in_reaches_the_vault_and_the_agent_gets_a_token() {
     let rig = Rig::start(1);
     let mut caller = asked_for_card(&rig, TenantHint::Default).await;
-    // Whoever would go on with the call asks for all of it.
+    // Whoever would go on with the call asks for all of it, once that is kept: such a change may wait for a quarter of a second.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let kept = rig.snapshots().pop().unwrap().resume.map(|kept| resume::decode(&kept).unwrap().0.place);
     assert!(matches!(kept, Some(Standing::Keying(Keys::Card(_)))), "{kept:?}");
     keys_in_a_card(&mut caller).await;

@@ -47,6 +47,29 @@ impl Told {
     fn add(&self, whence: impl Into<String>, text: impl Into<String>) {
         self.0.lock().unwrap().push((whence.into(), text.into()));
     }
+
+    /// All files of a gateway.
+    fn add_files(&self, gateway: &Gateway) {
+        for (whence, text) in files(gateway.folder.path()) {
+            self.add(whence, text);
+        }
+    }
+
+    /// What came from there, one after another.
+    fn of(&self, whence: &str) -> String {
+        let told = self.0.lock().unwrap();
+        told.iter().filter(|(name, _)| name.contains(whence)).map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// Fails where a part of these cards stands in anything.
+    fn knows_none_of(&self, pans: &[&str]) {
+        let told = self.0.lock().unwrap();
+        let leaks: Vec<String> = told
+            .iter()
+            .flat_map(|(whence, text)| pans.iter().filter_map(move |pan| Some(format!("{whence}: {pan}: {}", leak(text, pan)?))))
+            .collect();
+        assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    }
 }
 
 struct Gateway {
@@ -172,6 +195,17 @@ impl Gateway {
         id.as_str().unwrap().to_owned()
     }
 
+    /// Keeps what the interface shows of a call, and gives its transcript.
+    async fn show(&self, call: &str, tenant: &str, told: &Told) -> String {
+        let paths = ["", "/explain", "/transcript"].map(|path| format!("/v1/calls/{call}{path}"));
+        let mut last = String::new();
+        for path in paths {
+            last = self.get(&path, tenant).await.unwrap();
+            told.add(format!("{tenant}: {path}"), last.clone());
+        }
+        last
+    }
+
     async fn end(&mut self) {
         // SIGTERM, as an operator ends it.
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.process.id() as i32), nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -292,13 +326,7 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
 
     let mut transcripts = Vec::new();
     for (tenant, call, phone) in calls {
-        for path in ["", "/transcript", "/explain"] {
-            let answer = gateway.get(&format!("/v1/calls/{call}{path}"), tenant).await.unwrap();
-            if path == "/transcript" {
-                transcripts.push(answer.clone());
-            }
-            told.add(format!("{tenant}: call{path}"), answer);
-        }
+        transcripts.push(gateway.show(&call, tenant, &told).await);
         let _ = phone.hang_up().await;
         told.add(format!("{tenant}: latency"), gateway.get("/v1/latency", tenant).await.unwrap());
     }
@@ -319,37 +347,26 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     assert!(asked.iter().any(|body| body["text"] == "[card]"), "what was keyed in under the strict tenant: {asked:?}");
     let fell = metrics.lines().find(|line| line.starts_with("vg_rung_falls_total{code=\"trap\",role=\"masking\"}"));
     assert_eq!(fell.and_then(|line| line.rsplit(' ').next()), Some("2"), "{metrics}");
-    let events: String =
-        told.0.lock().unwrap().iter().filter(|(whence, _)| whence.starts_with("events")).map(|(_, text)| text.as_str()).collect();
+    let events = told.of("events of");
     assert!(events.contains("error.mask_failed") && events.contains("quality.words_withheld"), "{events}");
 
     for body in asked {
         told.add("agent", body.to_string());
     }
     told.add("voice", spoken);
-    for (whence, text) in files(gateway.folder.path()) {
-        told.add(whence, text);
-    }
-    let told = told.0.lock().unwrap();
-    let bytes: usize = told.iter().map(|(_, text)| text.len()).sum();
+    told.add_files(&gateway);
     println!(
-        "{} texts of {} kB were searched, the log at level trace with {} lines among them",
-        told.len(),
-        bytes / 1024,
+        "{} kB were searched, the log at level trace with {} lines among them",
+        told.of("").len() / 1024,
         gateway.read("log").lines().count()
     );
     // The search finds what there is to find.
     let heard = ear.said.lock().unwrap().clone();
     assert!(SAID.iter().all(|pan| leak(&heard, pan).is_some()), "{heard}");
-    assert!(told.iter().any(|(whence, text)| whence == "redis" && text.contains("[card")), "what Redis was told");
-    assert!(told.iter().any(|(whence, _)| whence.ends_with("log")) && told.iter().any(|(whence, _)| whence.contains("audit/")));
-    let leaks: Vec<String> = told
-        .iter()
-        .flat_map(|(whence, text)| {
-            SAID.iter().chain([&AGENTS]).filter_map(move |pan| Some(format!("{whence}: {pan}: {}", leak(text, pan)?)))
-        })
-        .collect();
-    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    assert!(told.of("redis").contains("[card"), "what Redis was told");
+    assert!(!told.of("/log").is_empty() && !told.of("audit/").is_empty());
+    let [first, second, third] = SAID;
+    told.knows_none_of(&[first, second, third, AGENTS]);
     let log = gateway.read("log");
     assert!(!log.contains("code is 737"));
     assert!(log.contains("the engine reported heard_[digits]"), "the fault that repeats a number is not in the log\n{log}");
@@ -437,9 +454,7 @@ async fn a_card_that_is_keyed_in_for_the_vault_is_nowhere_else() {
     say(&gateway, &mut phone, &ear, in_one(&[], &["that is all"])).await;
 
     let call = gateway.call_of("guarded").await;
-    for path in ["", "/transcript", "/explain"] {
-        told.add(format!("call{path}"), gateway.get(&format!("/v1/calls/{call}{path}"), "guarded").await.unwrap());
-    }
+    gateway.show(&call, "guarded", &told).await;
     let _ = phone.hang_up().await;
     let metrics = gateway.get("/metrics", "guarded").await.unwrap();
     told.add("metrics", metrics.clone());
@@ -461,19 +476,13 @@ async fn a_card_that_is_keyed_in_for_the_vault_is_nowhere_else() {
     }
     told.add("agent", asked);
     told.add("voice", house.spoken.lock().unwrap().join("\n"));
-    for (whence, text) in files(gateway.folder.path()) {
-        told.add(whence, text);
-    }
-    let told = told.0.lock().unwrap();
-    let events: String =
-        told.iter().filter(|(whence, _)| whence.starts_with("events of")).map(|(_, text)| text.as_str()).collect();
+    told.add_files(&gateway);
+    let events = told.of("events of");
     assert!(events.contains("error.vault_failed") && events.contains("[card]"), "{events}");
     assert!(!events.contains("tok-1"), "{events}");
     let fell = |code: &str| metrics.contains(&format!("vg_rung_falls_total{{code=\"{code}\",role=\"vault\"}} 1"));
     assert!(fell("vault_refused") && fell("vault_garbage") && fell("vault_unavailable"), "{metrics}");
-    let leaks: Vec<String> =
-        told.iter().filter_map(|(whence, text)| Some(format!("{whence}: {}", leak(text, KEYED[0])?))).collect();
-    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
+    told.knows_none_of(&KEYED[..1]);
     let log = gateway.read("log");
     let keys: Vec<&str> = log.lines().filter(|line| line.to_lowercase().contains("dtmf")).collect();
     assert!(keys.is_empty(), "a key a line is a card as well: {keys:?}");

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use vg_domain::event::Fact;
+use vg_tests::folders::until_metric;
 use vg_tests::house::House;
 use vg_tests::program;
 
@@ -89,7 +90,7 @@ async fn calls_and_acts_stand_in_the_audit_log_once_each_and_a_tenant_is_told_wh
     assert_eq!(kinds[..2], ["call.started", "call.answered"], "{kinds:?}");
     let delivered = house.metric("vg_webhook_events_total{outcome=\"delivered\",tenant=\"demo\",webhook=\"crm\"}").await;
     assert!(delivered.unwrap() >= kinds.len() as f64 - 1.0);
-    assert!(house.metric("vg_audit_lines_total{outcome=\"kept\"}").await.unwrap() > 4.0);
+    until_metric(&house, "vg_audit_lines_total{outcome=\"kept\"}", |kept| kept > 4.0).await;
     assert_eq!(house.running().readiness().audit, Some("writing"));
     house.stop().await;
 

@@ -10,8 +10,10 @@ use std::process::{Command, ExitStatus, Stdio};
 
 /// More failures than this are no bad luck.
 const CHANCES: usize = 3;
-/// Lines of a failure's own words that are told again.
-const TOLD: usize = 200;
+/// Lines of each failure's own words that are told again, from where it says what failed.
+const TOLD: usize = 25;
+/// Characters of each of them.
+const WIDE: usize = 400;
 
 /// What a run of the test runner said.
 #[derive(Debug, Default)]
@@ -20,12 +22,14 @@ struct Record {
     held: usize,
     /// Names of tests that failed, in order.
     failed: Vec<String>,
-    /// What they said.
-    words: Vec<String>,
+    /// What each of them said, without its backtrace.
+    words: Vec<Vec<String>>,
     /// `-p vg-sim --test judges`: what cargo has to be asked for to run a failed target again.
     targets: Vec<String>,
     /// Whether the lines now are a failure's own words.
     telling: bool,
+    /// Whether they are its backtrace.
+    tracing: bool,
     /// Test programs and how long they took, in seconds, in their order.
     took: Vec<(String, f64)>,
 }
@@ -41,7 +45,8 @@ impl Record {
         } else if line.starts_with("test ") && line.ends_with(" ... ok") {
             self.held += 1;
         } else if line == "failures:" {
-            self.telling = true;
+            // First what they said, then only their names.
+            self.telling = !self.telling;
         } else if let Some(result) = line.strip_prefix("test result:") {
             self.telling = false;
             let seconds = result.rsplit_once("finished in ").and_then(|(_, time)| time.strip_suffix('s')?.parse().ok());
@@ -52,10 +57,39 @@ impl Record {
             self.took.push((program.split(" (").next().unwrap_or(program).to_owned(), 0.0));
         } else if let Some(target) = line.strip_prefix("    `").and_then(|rest| rest.strip_suffix('`')) {
             self.targets.push(target.to_owned());
+        } else if self.telling {
+            self.note(line);
         }
-        if self.telling {
-            self.words.push(line.to_owned());
+    }
+
+    /// Notes one line of failures' own words.
+    fn note(&mut self, line: &str) {
+        if line.starts_with("---- ") && line.ends_with(" stdout ----") {
+            self.words.push(Vec::new());
+            self.tracing = false;
+        } else if line.eq_ignore_ascii_case("stack backtrace:") {
+            self.tracing = true;
+        } else if self.tracing && !line.starts_with("  ") {
+            self.tracing = false;
         }
+        if let (false, Some(words)) = (self.tracing || line.is_empty(), self.words.last_mut()) {
+            words.push(line.chars().take(WIDE).collect());
+        }
+    }
+
+    /// What failed, and where each says so.
+    fn told(&self) -> String {
+        let mut told = format!("== what failed: {}\n", self.failed.join(", "));
+        for words in &self.words {
+            let fails = |line: &String| line.contains(" panicked at ") || line.starts_with("Error: ");
+            let from = words.iter().position(fails).unwrap_or(1);
+            let lines = words.iter().take(1).chain(words.iter().skip(from).take(TOLD));
+            lines.for_each(|line| told += &format!("{line}\n"));
+            if words.len() > from + TOLD {
+                told += "[more of it above]\n";
+            }
+        }
+        told
     }
 
     /// Where the time went.
@@ -81,7 +115,8 @@ pub fn tests(ctx: &Context, mut cargo: Command) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     let chance = if record.pardonable() { again(ctx, &cargo, &record) } else { Ok(false) };
-    tell(&record)?;
+    // Again, since the lines between are many.
+    ctx.say(record.told());
     match chance {
         Ok(true) => Ok(record.failed),
         Ok(false) => bail!("the tests ended with {status}; what failed is told above"),
@@ -105,6 +140,7 @@ fn again(ctx: &Context, first: &Command, record: &Record) -> Result<bool> {
         }
         let (status, second) = watch(&mut cargo)?;
         if !status.success() {
+            ctx.say(second.told());
             return Ok(false);
         }
         held += second.held;
@@ -131,19 +167,6 @@ fn watch(command: &mut Command) -> Result<(ExitStatus, Record)> {
     Ok((child.wait()?, record))
 }
 
-/// Says again what failed: the lines between are many.
-fn tell(record: &Record) -> Result<()> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "\n== what failed: {}", record.failed.join(", "))?;
-    for line in record.words.iter().take(TOLD) {
-        writeln!(out, "{line}")?;
-    }
-    if record.words.len() > TOLD {
-        writeln!(out, "[{} lines more, above]", record.words.len() - TOLD)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::Record;
@@ -163,7 +186,15 @@ fine
 failures:
 
 ---- two::stories stdout ----
+what it said before
+thread 'two::stories' (12) panicked at tests/judges.rs:31:5:
 1 of 3 cases are not as recorded
+
+stack backtrace:
+   0: __rustc::rust_begin_unwind
+             at /rustc/library/std/src/panicking.rs:689:5
+note: Some details are omitted
+
 
 failures:
     two::stories
@@ -184,8 +215,13 @@ error: 1 target failed:
         let record = read(RUN);
         assert_eq!(record.failed, ["two::stories"]);
         assert_eq!(record.targets, ["-p vg-sim --test judges"]);
-        assert!(record.words.iter().any(|line| line == "1 of 3 cases are not as recorded"));
-        assert!(!record.words.iter().any(|line| line == "fine"), "what held is not told again");
+        let told = "== what failed: two::stories
+---- two::stories stdout ----
+thread 'two::stories' (12) panicked at tests/judges.rs:31:5:
+1 of 3 cases are not as recorded
+note: Some details are omitted
+";
+        assert_eq!(record.told(), told, "without what it said before, and what held");
         assert!(record.pardonable());
         assert_eq!(record.longest(), "1 programs took 0 s; longest: tests/judges.rs 0 s");
         assert_eq!(record.took, [("tests/judges.rs".to_owned(), 0.3)]);

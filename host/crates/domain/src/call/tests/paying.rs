@@ -56,6 +56,13 @@ fn given(desk: &mut Desk, key: char) -> (Option<CardKeyed>, Vec<String>) {
     (card, lines)
 }
 
+/// The same without the digits of an `Instant`: they are the machine's, and any three may be among them.
+fn without_moments(shown: &str) -> String {
+    let mut pieces = shown.split("sec: ");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| text + piece.trim_start_matches(|c: char| c.is_ascii_digit()))
+}
+
 #[test]
 fn a_card_is_keyed_in_field_by_field_and_goes_to_the_vault_alone() {
     let mut desk = keying(&CardField::ALL);
@@ -72,7 +79,7 @@ fn a_card_is_keyed_in_field_by_field_and_goes_to_the_vault_alone() {
     assert_eq!(fields, [NUMBER, "1230", "737"]);
     assert_eq!(card.last_four(), Some("1111"));
     told.extend(lines);
-    told.push(format!("{:?}", desk.call.phase()));
+    told.push(without_moments(&format!("{:?}", desk.call.phase())));
     assert!(told.iter().any(|line| line.contains("Heard") && line.contains("[card]")), "{told:?}");
     assert!(told.iter().all(|line| !line.contains("1111") && !line.contains("1230") && !line.contains("737")), "{told:?}");
     desk.text(2, "Thank you.");
