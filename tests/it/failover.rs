@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+use redis::AsyncCommands;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -17,6 +18,8 @@ use vg_tests::house::{House, plugins_dir, recording};
 use vg_tests::lab::{Asterisk, Connections, Proxy, Redis, SipCaller};
 use vg_tests::program;
 use vg_tests::s3::{self, S3Double};
+use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
+use voice_gateway::adapters::media_ws::{Format, PhoneFact};
 use voice_gateway::adapters::recording::{Form, repair};
 
 const SOON: Duration = Duration::from_secs(8);
@@ -314,6 +317,52 @@ async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
     tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
     asks(&mut caller).await;
     scene.ends_well(second, caller).await;
+}
+
+/// Its connection is the gateway's own: nobody else has a way to that caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_no_other_gateway_reaches_is_not_taken_from_one_that_stops() {
+    let scene = Scene::new().await;
+    let first = Gateway::start(&scene.config("a", "vg-test"), "vg_ari_sockets_up").await;
+    let mut second = scene.survivor().await;
+    tokio::time::sleep(SETTLED).await;
+    let url = format!("ws://{}/media/ws", first.http).parse().unwrap();
+    let mut phone = Phone::connect(PhoneConfig { url, format: Format::Slin16, tenant: None }).await.unwrap();
+    assert!(phone.until_answer_ended(Duration::from_millis(900), SOON).await, "{}", first.log());
+    first.signal("-TERM");
+    let end = async {
+        loop {
+            if let PhoneFact::Ended { cause, .. } = phone.next_fact().await.expect("the line is cut without a word") {
+                return cause;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(SOON * 2, end).await.unwrap(), "drained", "{}", first.log());
+    let (heard, ended) = phone.hang_up().await;
+    ended.unwrap();
+    println!("the caller of a gateway that stopped heard {} s", heard.agent.len() / heard.rate_hz as usize);
+    let told =
+        second.fact("a call of another gateway", |_, fact| matches!(fact, Fact::Ended(_) | Fact::Adopted { .. }).then_some(()));
+    assert!(tokio::time::timeout(Duration::from_millis(200), told).await.is_err(), "the other gateway has taken it");
+    second.stop().await;
+}
+
+/// Perhaps one of its version lives; if not, its caller is not kept in silence.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_of_whom_a_later_version_wrote_goes_on_in_the_dialplan() {
+    let scene = Scene::new().await;
+    let (first, second, caller) = scene.under_way().await;
+    let mut redis = scene.redis.connect().await.unwrap();
+    first.signal("-KILL");
+    let states: Vec<String> = redis.keys("vg:{*}:state").await.unwrap();
+    assert_eq!(states.len(), 1, "{states:?}");
+    let _: () = redis.set(&states[0], r#"{"version":2,"who":"knows"}"#).await.unwrap();
+    let died = Instant::now();
+    caller.until_hung_up(SOON).await.unwrap();
+    println!("left to the dialplan {:?} after the death", died.elapsed());
+    assert!(died.elapsed() > Duration::from_secs(2), "a gateway of its version had no time");
+    scene.asterisk.holds_nothing(SOON).await.unwrap();
+    second.stop().await;
 }
 
 /// What stands before both gateways leads to the one that lives, as a balancer does.

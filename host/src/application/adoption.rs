@@ -29,8 +29,13 @@ use vg_domain::tenant::TenantSettings;
 const LAPSED_AFTER: Duration = Duration::from_millis(1_000);
 /// A call that was not taken is looked at again after so long.
 const AGAIN: Duration = Duration::from_millis(500);
+/// What this gateway cannot read another one may: so long its caller waits for that.
+const FOR_OTHERS: Duration = Duration::from_secs(2);
 /// What is older says nothing of how far a caller has heard: clocks of two machines may differ.
 const UNKEPT_MAX: Duration = Duration::from_secs(60);
+
+/// It was written by a later version.
+const UNREADABLE: &str = "unreadable";
 
 /// The gateway's way to go on with other gateways' calls.
 pub struct Adoption {
@@ -65,6 +70,8 @@ enum Not {
     Full,
     /// Another one has it, or nobody knows it.
     Claim(ClaimError),
+    /// This gateway could not go on with it: another one may, or whoever has it says goodbye.
+    Unfit(&'static str),
     /// Nobody could go on with it, and its caller is left to the dialplan.
     Left(&'static str),
     /// Its caller is gone.
@@ -78,7 +85,7 @@ impl Not {
             Self::Unknown => "unknown",
             Self::Full => "over_limit",
             Self::Claim(error) => error.code(),
-            Self::Left(code) => code,
+            Self::Unfit(code) | Self::Left(code) => code,
             Self::Gone => "gone",
         }
     }
@@ -86,7 +93,7 @@ impl Not {
     /// Whether it is worth another look.
     fn may_change(&self) -> bool {
         match self {
-            Self::Attended | Self::Unknown | Self::Full => true,
+            Self::Attended | Self::Unknown | Self::Full | Self::Unfit(_) => true,
             Self::Claim(error) => matches!(error, ClaimError::Alive | ClaimError::Away(_)),
             Self::Left(_) | Self::Gone => false,
         }
@@ -178,10 +185,45 @@ impl Adoption {
         // Whoever has no room leaves it to another one.
         let place = self.adopted.try_reserve().map_err(|_| Not::Full)?;
         let seat = self.admission.seat().map_err(|_| Not::Full)?;
-        let Claimed { snapshot, sound } = self.takeover.claim(&stranded.call, holder).await.map_err(Not::Claim)?;
+        self.would_fit(found).await?;
+        let Claimed { snapshot, sound } = match self.takeover.claim(&stranded.call, holder).await {
+            Ok(claimed) => claimed,
+            Err(ClaimError::Unreadable) => {
+                let _ = self.adopter.leave(stranded, None).await;
+                return Err(Not::Left(ClaimError::Unreadable.code()));
+            }
+            Err(error) => return Err(Not::Claim(error)),
+        };
         let adopted = self.go_on(found, snapshot, sound, seat).await?;
         place.send(adopted);
         Ok(())
+    }
+
+    /// A claim cannot be given back, so that what would come of it is looked at before: nothing is taken from whoever lives that this gateway could not go on
+    /// with, and what it cannot read is left for a moment to those that can.
+    async fn would_fit(&self, found: &Found) -> Result<(), Not> {
+        let stranded = &found.stranded;
+        let kept = match self.takeover.look(&stranded.call).await {
+            Ok(kept) => read(&kept).map(|_| kept),
+            Err(ClaimError::Unreadable) => Err(UNREADABLE),
+            Err(error) => return Err(Not::Claim(error)),
+        };
+        match kept {
+            Ok(_) if found.lapsed => Ok(()),
+            Err(code) if found.lapsed && (code != UNREADABLE || now().saturating_duration_since(found.since) > FOR_OTHERS) => {
+                Ok(())
+            }
+            Err(code) => Err(Not::Unfit(code)),
+            Ok(kept) => {
+                self.settings(&kept).await.map_err(|error| Not::Unfit(error.code()))?;
+                self.adopter.reaches(stranded, &kept.channel).await.map_err(|error| Not::Unfit(error.code()))
+            }
+        }
+    }
+
+    async fn settings(&self, snapshot: &CallSnapshot) -> Result<Arc<TenantSettings>, TenantError> {
+        let named = tokio::time::timeout(limits::SETTINGS_BUDGET, self.tenants.named(&snapshot.tenant)).await;
+        named.unwrap_or(Err(TenantError::Unavailable))
     }
 
     async fn go_on(&self, found: &Found, snapshot: CallSnapshot, sound: Option<Sound>, seat: Seat) -> Result<Adopted, Not> {
@@ -190,8 +232,7 @@ impl Adoption {
             Ok(read) => read,
             Err(code) => return Err(self.leave(stranded, &snapshot, code).await),
         };
-        let named = tokio::time::timeout(limits::SETTINGS_BUDGET, self.tenants.named(&snapshot.tenant)).await;
-        let settings = match named.unwrap_or(Err(TenantError::Unavailable)) {
+        let settings = match self.settings(&snapshot).await {
             Ok(settings) => settings,
             Err(error) => return Err(self.leave(stranded, &snapshot, error.code()).await),
         };
@@ -214,7 +255,7 @@ impl Adoption {
     }
 
     async fn leave(&self, stranded: &Stranded, snapshot: &CallSnapshot, code: &'static str) -> Not {
-        let _ = self.adopter.leave(stranded, &snapshot.channel).await;
+        let _ = self.adopter.leave(stranded, Some(&snapshot.channel)).await;
         self.states.let_go(&snapshot.call);
         Not::Left(code)
     }
@@ -250,7 +291,7 @@ fn read(snapshot: &CallSnapshot) -> Result<(Resume, Memory), &'static str> {
     let kept = snapshot.resume.as_ref().ok_or("nothing_kept")?;
     resume::decode(kept).map_err(|error| {
         tracing::warn!(call = %snapshot.call, %error, "what another gateway kept cannot be used");
-        "unreadable"
+        UNREADABLE
     })
 }
 

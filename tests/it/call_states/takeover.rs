@@ -105,6 +105,7 @@ async fn a_call_that_is_offered_is_claimed_from_one_that_lives_and_is_told() {
     let offer = (id("call-1"), a.states.holder().clone());
     b.states.adoptable().wait_for(|adoptable| adoptable.offered == [offer.clone()]).await.unwrap();
     assert_eq!(b.states.claim(&id("call-2"), a.states.holder()).await, Err(ClaimError::Alive));
+    assert_eq!(b.states.look(&id("call-1")).await, Ok(snapshot("call-1", 2)), "it is looked at, and stays where it is");
     let claimed = b.states.claim(&id("call-1"), a.states.holder()).await.unwrap();
     assert_eq!(claimed.snapshot.epoch, Epoch(2));
     b.states.keep(claimed.snapshot);
@@ -198,6 +199,23 @@ async fn whatever_becomes_of_redis_nobody_who_lives_is_taken_for_dead() {
     let lost = b.states.lost(&id("call-b"));
     proxy.set(Passage::Open);
     tokio::time::timeout(PATIENCE, lost.cancelled()).await.expect("it is told once it is back");
+    a.stop().await;
+    b.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_later_version_kept_is_looked_at_and_stays_that_ones() {
+    let server = Redis::start().await.unwrap();
+    let (a, b) = (Gateway::of("a", &server), Gateway::of("b", &server));
+    a.states.keep(snapshot("call-1", 1));
+    tokio::join!(a.has_its_lease(), b.has_its_lease());
+    a.all_written().await;
+    let mut redis = server.connect().await.unwrap();
+    let _: () = redis.set("vg:{call-1}:state", r#"{"version":2,"who":"knows"}"#).await.unwrap();
+    assert_eq!(b.states.look(&id("call-1")).await, Err(ClaimError::Unreadable));
+    assert_eq!(b.states.look(&id("nobody")).await, Err(ClaimError::Unknown));
+    let holders = b.states.holders(&[id("call-1")]).await.unwrap();
+    assert_eq!(holders, [Some((a.states.holder().clone(), Epoch(1)))]);
     a.stop().await;
     b.stop().await;
 }

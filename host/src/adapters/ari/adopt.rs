@@ -65,11 +65,13 @@ impl Adopters {
     }
 
     async fn of(&self, stranded: &Stranded, channel: &str) -> Result<(Arc<Core>, Channel), TelephonyError> {
-        let mut found = Err(TelephonyError::Gone);
-        for core in self.cores() {
+        let cores = self.cores();
+        // Only an Asterisk that says so knows that a caller is gone.
+        let mut found = Err(if cores.is_empty() { TelephonyError::Unreachable } else { TelephonyError::Gone });
+        for core in cores {
             match core.rest.get::<Channel>("find caller", &["channels", channel], &[]).await {
+                Ok(caller) if !core.may_have(&caller) => found = found.or(Err(TelephonyError::Unreachable)),
                 // Two Asterisks may give the same id: the call's bridge tells them apart.
-                Ok(caller) if !core.may_have(&caller) => {}
                 Ok(caller) if found.is_err() || core.has_remains(&stranded.call).await => found = Ok((core, caller)),
                 Ok(_) | Err(TelephonyError::Gone) => {}
                 Err(error) if found.is_err() => found = Err(error),
@@ -79,20 +81,36 @@ impl Adopters {
         found
     }
 
+    /// Whoever is in the call's bridge beside its media leg.
+    async fn bridged(&self, call: &CallId) -> Result<(Arc<Core>, Channel), TelephonyError> {
+        for core in self.cores() {
+            if let Ok(Some(caller)) = core.caller_of(call).await
+                && core.may_have(&caller)
+            {
+                return Ok((core, caller));
+            }
+        }
+        Err(TelephonyError::Gone)
+    }
+
     async fn take(&self, stranded: &Stranded, channel: &str) -> Result<TakenLeg, TelephonyError> {
         let (core, _) = self.of(stranded, channel).await?;
         core.take(&stranded.call, channel).await
     }
 
     /// A caller who waits in the application of a gateway that is gone goes on in the dialplan, behind `Stasis()`.
-    async fn leave(&self, stranded: &Stranded, channel: &str) -> Result<(), TelephonyError> {
-        let (core, caller) = match self.of(stranded, channel).await {
+    async fn leave(&self, stranded: &Stranded, channel: Option<&str>) -> Result<(), TelephonyError> {
+        let found = match channel {
+            Some(channel) => self.of(stranded, channel).await,
+            None => self.bridged(&stranded.call).await,
+        };
+        let (core, caller) = match found {
             Ok(found) => found,
             Err(TelephonyError::Gone) => return Ok(()),
             Err(error) => return Err(error),
         };
         if caller.dialplan.app_name == "Stasis" {
-            core.rest.post("leave caller", &["channels", channel, "continue"], &[]).await?;
+            core.rest.post("leave caller", &["channels", &caller.id, "continue"], &[]).await?;
         }
         let remains = core.remains(&stranded.call).await?;
         core.remove_remains(&remains).await;
@@ -105,11 +123,15 @@ impl Adopter for Adopters {
         Box::pin(self.is_forsaken(stranded))
     }
 
+    fn reaches<'a>(&'a self, stranded: &'a Stranded, channel: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
+        Box::pin(async move { self.of(stranded, channel).await.map(drop) })
+    }
+
     fn take<'a>(&'a self, stranded: &'a Stranded, channel: &'a str) -> BoxFuture<'a, Result<TakenLeg, TelephonyError>> {
         Box::pin(self.take(stranded, channel))
     }
 
-    fn leave<'a>(&'a self, stranded: &'a Stranded, channel: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>> {
+    fn leave<'a>(&'a self, stranded: &'a Stranded, channel: Option<&'a str>) -> BoxFuture<'a, Result<(), TelephonyError>> {
         Box::pin(self.leave(stranded, channel))
     }
 }
@@ -133,6 +155,17 @@ impl Core {
         let Some(before) = self.sent_to(caller).await? else { return Ok(Some(true)) };
         sleep(STILL).await;
         Ok(Some(self.sent_to(caller).await?.is_none_or(|now| now == before)))
+    }
+
+    /// Who is in the call's bridge beside its media leg.
+    async fn caller_of(&self, call: &CallId) -> Result<Option<Channel>, TelephonyError> {
+        let bridges = self.bridges().await?;
+        let own = bridges.iter().filter(|bridge| of_call(&bridge.id, BRIDGE, call));
+        let caller = own.flat_map(|bridge| &bridge.channels).find(|channel| !of_call(channel, MEDIA, call));
+        match caller {
+            Some(caller) => self.rest.get("find caller", &["channels", caller], &[]).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Whether a caller may be taken by this socket: by that of a call only the call's own.

@@ -4,7 +4,9 @@ use super::leases::{one, read};
 use super::link::{Fault, Wire};
 use super::scripts;
 use super::{LIVE, RedisStates, keys, record};
-use crate::application::ports::{Adoptable, ClaimError, Claimed, Epoch, Holder, Lease, Owners, Sound, StoreAway, Takeover};
+use crate::application::ports::{
+    Adoptable, CallSnapshot, ClaimError, Claimed, Epoch, Holder, Lease, Owners, Sound, StoreAway, Takeover,
+};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use redis::{Cmd, Value, cmd};
@@ -27,6 +29,20 @@ impl Takeover for RedisStates {
 
     fn adoptable(&self) -> watch::Receiver<Arc<Adoptable>> {
         self.adoptable.subscribe()
+    }
+
+    fn look<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<CallSnapshot, ClaimError>> {
+        async move {
+            let ask = [keys::owner(call), keys::state(call), keys::resume(call)].map(|key| one("GET", key));
+            let answers = self.wire()?.run(ask.into(), WITHIN).await.map_err(|_| StoreAway)?;
+            let mut answers = answers.into_iter().map(|answer| answer.and_then(read::<Option<Vec<u8>>>).map_err(|_| StoreAway));
+            let mut next = || answers.next().unwrap_or(Err(StoreAway));
+            let (owner, document, resume) = (next()?, next()?, next()?);
+            let owner = owner.as_deref().and_then(|owner| scripts::owner(std::str::from_utf8(owner).ok()?));
+            let (Some((_, epoch)), Some(document)) = (owner, document) else { return Err(ClaimError::Unknown) };
+            stood(call, &document, epoch, resume.unwrap_or_default())
+        }
+        .boxed()
     }
 
     fn claim<'a>(&'a self, call: &'a CallId, from: &'a Holder) -> BoxFuture<'a, Result<Claimed, ClaimError>> {
@@ -80,6 +96,15 @@ impl Takeover for RedisStates {
     }
 }
 
+/// What a holder kept, where this version reads it.
+fn stood(call: &CallId, document: &[u8], epoch: Epoch, resume: Vec<u8>) -> Result<CallSnapshot, ClaimError> {
+    let resume = Some(resume).filter(|resume| !resume.is_empty()).map(Bytes::from);
+    record::read(document, epoch, resume).map_err(|error| {
+        tracing::warn!(%call, %error, "what another gateway kept of a call cannot be read");
+        ClaimError::Unreadable
+    })
+}
+
 impl RedisStates {
     fn wire(&self) -> Result<Wire, StoreAway> {
         self.wire.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(StoreAway)
@@ -119,11 +144,7 @@ impl RedisStates {
         // Where it fails, the first write of the call lists it.
         let _ = wire.ask(list, WITHIN).await;
         self.unlist(&wire, call, from).await;
-        let resume = Some(resume).filter(|resume| !resume.is_empty()).map(Bytes::from);
-        let snapshot = record::read(&document, Epoch(epoch), resume).map_err(|error| {
-            tracing::warn!(%call, %error, "a claimed call cannot be gone on with");
-            ClaimError::Unreadable
-        })?;
+        let snapshot = stood(call, &document, Epoch(epoch), resume)?;
         let sound = self.sound_of(&wire, call, epoch).await;
         Ok(Claimed { snapshot, sound })
     }

@@ -18,10 +18,13 @@ pub struct Stranded {
 pub trait Adopter: Send + Sync {
     /// Whether nobody speaks to that caller any more: the media leg is gone, or its packets stand still.
     fn is_forsaken<'a>(&'a self, stranded: &'a Stranded) -> BoxFuture<'a, Result<bool, TelephonyError>>;
+    /// Whether this gateway could take the caller's leg now; an error says why not.
+    fn reaches<'a>(&'a self, stranded: &'a Stranded, channel: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>>;
     /// Takes the caller's leg, of that channel, out of the hands of whoever has it. From here on no other gateway can speak to the caller.
     fn take<'a>(&'a self, stranded: &'a Stranded, channel: &'a str) -> BoxFuture<'a, Result<TakenLeg, TelephonyError>>;
-    /// Nobody can go on with the call: its caller is left to the dialplan, where it is not there already.
-    fn leave<'a>(&'a self, stranded: &'a Stranded, channel: &'a str) -> BoxFuture<'a, Result<(), TelephonyError>>;
+    /// Nobody can go on with the call: its caller, looked for in the call's bridge where nobody knows the channel, is left to the dialplan if it is not
+    /// there already.
+    fn leave<'a>(&'a self, stranded: &'a Stranded, channel: Option<&'a str>) -> BoxFuture<'a, Result<(), TelephonyError>>;
 }
 
 /// A caller's leg, answered, without sound.

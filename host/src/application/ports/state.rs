@@ -207,6 +207,8 @@ pub trait Takeover: Send + Sync {
     /// What may be claimed. A holder is told as lapsed only where its lease was seen alive in this very store (a flush, or another store, is
     /// another), and the store was there for everybody long enough since it was last away.
     fn adoptable(&self) -> watch::Receiver<Arc<Adoptable>>;
+    /// How a call stands, as its holder kept it last. Nothing changes.
+    fn look<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<CallSnapshot, ClaimError>>;
     /// Takes a call over. Of several gateways that try only one has it.
     fn claim<'a>(&'a self, call: &'a CallId, from: &'a Holder) -> BoxFuture<'a, Result<Claimed, ClaimError>>;
     /// Lets another gateway claim a call of this one, which goes on with it until it has [lost](CallStates::lost) it.
@@ -217,7 +219,7 @@ pub trait Takeover: Send + Sync {
     fn holders<'a>(&'a self, calls: &'a [CallId]) -> BoxFuture<'a, Result<Owners, StoreAway>>;
 }
 
-/// Why a call was not claimed. Nothing has changed.
+/// Why a call was not claimed. Nothing has changed, unless it cannot be read: then it is this gateway's, which can only leave its caller elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimError {
     /// The store knows no such live call: it has ended, or the store was flushed.
