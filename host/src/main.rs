@@ -12,6 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(cli::tell_of_panic));
     let done = cli::run(cli::Arguments::parse()).await;
     done.unwrap_or_else(|error| {
         // One line, causes and all: backtraces are for defects, and this is none. Without stderr nobody is there to tell.

@@ -10,6 +10,7 @@ mod doctor;
 mod events;
 mod explain;
 mod health;
+mod panics;
 mod plugin;
 mod privacy;
 mod recording;
@@ -17,6 +18,8 @@ mod serve;
 mod tenant;
 mod terminal;
 mod web;
+
+pub use panics::tell_of_panic;
 
 use crate::config::{Config, Faults, LogFormat, Machine};
 use anyhow::anyhow;
