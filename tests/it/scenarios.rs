@@ -38,6 +38,17 @@ fn every_row_of_the_design_names_scenarios_that_are_there() {
     assert!(count >= 40, "{count} rows");
 }
 
+#[test]
+fn every_story_that_the_rows_name_is_there() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(tests.join("fixtures/scenarios/README.md")).unwrap();
+    let (_, table) = text.split_once("\n| ").unwrap();
+    let names = table.split("`--test ").skip(1).map(|rest| rest.split_once('`').unwrap().0);
+    let missing: Vec<_> = names.clone().filter(|name| !tests.join(format!("it/{name}.rs")).is_file()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(names.count() >= 10, "they are found");
+}
+
 /// A call in which the caller asks once, and what is expected of it.
 fn asked_once(expect: &str) -> String {
     format!(

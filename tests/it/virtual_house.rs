@@ -259,7 +259,7 @@ async fn listener_that_cannot_be_had_hands_the_caller_to_a_person() {
     let mut caller = rig.call().await;
     let target = caller
         .fact(|fact| match fact {
-            Fact::Escalated { target } => Some(target.clone()),
+            Fact::Escalated { target, .. } => Some(target.clone()),
             _ => None,
         })
         .await;

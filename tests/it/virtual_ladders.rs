@@ -403,7 +403,7 @@ async fn an_agent_that_does_not_answer_gives_way_to_a_line_on_the_matter_and_the
     caller.listen().await;
     assert_eq!(rig.spoken().last().map(String::as_str), Some("Parcels come within three days."));
     caller.say("are you there").await;
-    let target = caller.fact(|fact| if let Fact::Escalated { target } = fact { Some(target.clone()) } else { None }).await;
+    let target = caller.fact(|fact| if let Fact::Escalated { target, .. } = fact { Some(target.clone()) } else { None }).await;
     assert_eq!(target, "people,s");
 }
 

@@ -40,7 +40,7 @@ impl Facts for LogFacts {
                 let (plugin, outcome, edited) = (&turn.plugin, turn.agreement.code(), turn.likeness.edited);
                 tracing::info!(%call, %tenant, %plugin, outcome, words = turn.likeness.words, edited, "shadow turn");
             }
-            Fact::Escalated { .. } => tracing::info!(%call, %tenant, "call escalated"),
+            Fact::Escalated { reason, .. } => tracing::info!(%call, %tenant, reason, "call escalated"),
             Fact::PathSilent(code) => tracing::warn!(%call, %tenant, code, "media path is silent"),
             Fact::Refused(refusal) => tracing::info!(%call, %tenant, code = refusal.code(), "call refused"),
             Fact::Transferring { kind, mode } => tracing::info!(%call, %tenant, kind, mode = mode.code(), "handing over"),
@@ -95,7 +95,7 @@ mod tests {
             for fact in [
                 Fact::NotUnderstood { turn: TurnId(2) },
                 Fact::Fell { who: Role::Hearing, plugin, code: "trap" },
-                Fact::Escalated { target: "internal,4711".into() },
+                Fact::Escalated { target: "internal,4711".into(), reason: "trouble" },
                 Fact::Ended(Outcome { cause: EndCause::Transferred, turns: 3 }),
             ] {
                 LogFacts.publish(Subject::only(&call, &tenant), &fact);

@@ -54,19 +54,23 @@ struct Speech {
 #[derive(Default)]
 struct Replay {
     pieces: VecDeque<Vec<i16>>,
+    /// What came since the speech was over.
+    behind: VecDeque<Vec<i16>>,
+    is_over: bool,
     samples: usize,
     /// So many of them are the last part of a speech, what came just before it included.
     part: usize,
 }
 
 impl Replay {
-    /// One piece more; what is older than `samples_max` is let go, and its memory used again.
-    fn keep(&mut self, pcm: &[i16], samples_max: usize) {
+    /// One piece more; what is older than `samples_max` is let go, and its memory used again. Of a speech that is over nothing goes for the sake of
+    /// silence: of what came behind it the newest `tail` samples are enough.
+    fn keep(&mut self, pcm: &[i16], samples_max: usize, tail: usize) {
         self.samples += pcm.len();
         self.part += pcm.len();
         let mut spare = Vec::new();
         while self.samples > samples_max
-            && let Some(oldest) = self.pieces.pop_front()
+            && let Some(oldest) = self.let_go(tail)
         {
             self.samples -= oldest.len();
             spare = oldest;
@@ -74,13 +78,29 @@ impl Replay {
         if self.samples > 0 {
             spare.clear();
             spare.extend_from_slice(pcm);
-            self.pieces.push_back(spare);
+            let newest = if self.is_over { &mut self.behind } else { &mut self.pieces };
+            newest.push_back(spare);
         }
+    }
+
+    fn let_go(&mut self, tail: usize) -> Option<Vec<i16>> {
+        let behind: usize = self.behind.iter().map(Vec::len).sum();
+        let silence = if behind > tail { self.behind.pop_front() } else { None };
+        silence.or_else(|| self.pieces.pop_front()).or_else(|| self.behind.pop_front())
     }
 
     /// Another part of the speech begins, `before` samples ago.
     fn begin_part(&mut self, before: usize) {
-        self.part = before;
+        self.pieces.append(&mut self.behind);
+        (self.part, self.is_over) = (before, false);
+    }
+
+    fn end_part(&mut self) {
+        self.is_over = true;
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Vec<i16>> {
+        self.pieces.iter().chain(&self.behind)
     }
 
     /// Only the last part is of interest.
@@ -176,8 +196,9 @@ impl Listener {
         let until_ms = self.duration_ms(pcm.len());
         self.speech = Some(Speech { since_ms: 0, part_ms: 0, until_ms: Some(until_ms) });
         for piece in pcm.chunks(samples(limits::HEARING_PIECE_MS, self.request.rate_hz).max(1)) {
-            self.replay.keep(piece, pcm.len());
+            self.replay.keep(piece, pcm.len(), 0);
         }
+        self.replay.end_part();
     }
 
     /// Opens a session in place of the one before, which hears again what was said and is not final. It may have to wait for a place.
@@ -211,7 +232,7 @@ impl Listener {
         // All of the backlog's sound is among it.
         (self.backlog, self.backlog_ms) = (VecDeque::new(), 0);
         self.backlog.extend(self.speech.map(|speech| HearingInput::SpeechStarted(speech.since_ms)));
-        for pcm in &self.replay.pieces {
+        for pcm in self.replay.all() {
             self.backlog_ms += self.duration_ms(pcm.len());
             self.backlog.push_back(HearingInput::Audio(pcm.clone()));
         }
@@ -219,8 +240,11 @@ impl Listener {
         self.backlog.extend(until_ms.map(HearingInput::SpeechEnded));
     }
 
-    /// The same, of the ladder's next provider.
+    /// The same, of the ladder's next provider. A session that has not fallen by itself counts as fallen.
     pub(super) fn start_next(&mut self) -> Result<(), Fall> {
+        if self.session.take().is_some() {
+            self.climber.fell(Sample::Hearing(self.request.clone()), None);
+        }
         self.climber.climb();
         self.start()
     }
@@ -257,7 +281,8 @@ impl Listener {
         }
         self.backlog_ms += self.duration_ms(chunk.pcm.len());
         let kept_ms = if self.speech.is_some() { limits::HEARING_REPLAY_MS } else { limits::HEARING_PREROLL_MS };
-        self.replay.keep(&chunk.pcm, samples(kept_ms, self.request.rate_hz));
+        let [kept, tail] = [kept_ms, limits::HEARING_PREROLL_MS].map(|ms| samples(ms, self.request.rate_hz));
+        self.replay.keep(&chunk.pcm, kept, tail);
         self.backlog.push_back(HearingInput::Audio(chunk.pcm));
         self.hand_over();
         self.drop_oldest()
@@ -276,6 +301,7 @@ impl Listener {
     pub(super) fn speech_ended(&mut self, position_ms: u64) {
         if let Some(speech) = &mut self.speech {
             speech.until_ms = Some(position_ms);
+            self.replay.end_part();
         }
         self.tell(HearingInput::SpeechEnded(position_ms));
     }

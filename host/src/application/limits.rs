@@ -12,7 +12,8 @@ pub const LINE_ACTS: usize = 8;
 /// Caller audio that waits for a listener, in milliseconds. Full: the oldest is dropped and observed.
 pub const HEARING_BACKLOG_MS: u64 = 2_000;
 
-/// Speech whose words are not final and that a new listener hears again, in milliseconds (source design, section 9). Full: the oldest is forgotten.
+/// Speech whose words are not final and that a new listener hears again, in milliseconds (source design, section 9). Full: the silence behind a speech that
+/// is over is forgotten, then the oldest.
 pub const HEARING_REPLAY_MS: u64 = 2_000;
 
 /// Sound that a listener is given at once where there is more of it, in milliseconds: as a leg gives it to one who speaks.

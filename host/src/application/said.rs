@@ -144,6 +144,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_as_heard_is_whole_words_from_the_beginning_and_no_more_than_its_time_allows() {
+        let clauses = ["N\u{e3}o, \u{e0} tarde \u{e9} \u{f3}timo,", "and it arrives tomorrow.", "Anything else?"];
+        for given in 1..=clauses.len() {
+            let (all, mut before) = (clauses[..given].join(" "), 0);
+            for spoken_ms in (0..6_000_u64).step_by(20) {
+                let mut facts: Vec<Fact> = clauses[..given].iter().map(|clause| saying(1, clause)).collect();
+                let (utterance, extent) = (UtteranceId(1), Extent::Interpolated);
+                facts.extend([Fact::Interrupted { utterance, spoken_ms, extent }, saying(2, "Well, then.")]);
+                let told = sayings(&facts).told_with(TurnId(1));
+                let heard = told[0].heard();
+                let rest = all.strip_prefix(heard).unwrap_or_else(|| panic!("{heard} after {spoken_ms} ms"));
+                assert!(heard.is_empty() || rest.is_empty() || rest.starts_with(' '), "{heard}|{rest}");
+                assert!(heard.chars().count() as u64 * 1_000 <= 15 * spoken_ms, "{heard} after {spoken_ms} ms");
+                assert!(heard.len() >= before, "less in more time");
+                before = heard.len();
+            }
+            assert_eq!(before, all.len());
+        }
+    }
+
+    #[test]
     fn clauses_of_an_utterance_are_told_as_one() {
         let mut sayings =
             sayings(&[saying(1, "Welcome."), saying(2, "It is three."), saying(2, "Anything else?"), record(1, false)]);

@@ -276,7 +276,7 @@ fn line_of(fact: &Fact) -> String {
             format!("fell {plugin} {} {code}", who.code())
         }
         Fact::Shadowed(turn) => format!("shadowed {} {}", turn.plugin, turn.agreement.code()),
-        Fact::Escalated { target } => format!("escalated {target}"),
+        Fact::Escalated { target, reason } => format!("escalated {target} {reason}"),
         Fact::PathSilent(code) => format!("path_silent {code}"),
         Fact::Refused(refusal) => format!("refused {}", refusal.code()),
         Fact::Transferring { kind, mode } => format!("transferring {kind} {}", mode.code()),

@@ -103,6 +103,8 @@ pub enum Fact {
     Escalated {
         /// Dialplan place `context,extension`.
         target: String,
+        /// Bounded label of whose wish it was: `agent`, `caller`, `operator`, `trouble`.
+        reason: &'static str,
     },
     /// The call's media path is silent, even after it was built anew; bounded label of what is missing.
     PathSilent(&'static str),

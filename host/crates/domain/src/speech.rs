@@ -6,8 +6,10 @@ pub use track::{Extent, Track};
 
 /// The first clause may be cut at a word from so many characters on: the caller waits for it.
 const FIRST_CHARS_MIN: usize = 25;
-/// No clause is longer, unless a single word or number is.
+/// No clause is longer, unless a single word, number or piece of markup is.
 const CLAUSE_CHARS_MAX: usize = 240;
+/// What is still open after so many bytes is no markup, and must not hold the text back for ever.
+const MARKUP_BYTES_MAX: usize = 240;
 /// Lower case, with their dots. A full stop after one of them ends no sentence.
 const ABBREVIATIONS: &[&str] = &[
     "mr.", "mrs.", "ms.", "dr.", "prof.", "sr.", "jr.", "st.", "mt.", "no.", "nr.", "vs.", "e.g.", "i.e.", "etc.", "approx.",
@@ -27,7 +29,7 @@ pub fn spoken_to(text: &str, spoken_ms: u64) -> usize {
 }
 
 /// Cuts an answer into pieces for the speaker: the first as early as it can be spoken well (a clause, or a few words), then
-/// whole sentences. Never cuts inside a word or a number ("3.5", "10 000") nor after an abbreviation ("Dr. Smith").
+/// whole sentences. Never cuts inside a word, a number ("3.5", "10 000") or markup (`<break time="1s"/>`), nor after an abbreviation ("Dr. Smith").
 #[derive(Clone, Debug, Default)]
 pub struct ClauseSplitter {
     rest: String,
@@ -145,7 +147,7 @@ impl Iterator for Boundaries<'_> {
             let (start, space) = self.chars.find(|(_, c)| c.is_whitespace())?;
             let before = self.text[..start].trim_end();
             let after = self.text[start..].trim_start();
-            if before.is_empty() {
+            if before.is_empty() || is_within_markup(before) {
                 continue;
             }
             let Some(next) = after.chars().next() else {
@@ -177,6 +179,12 @@ fn ends(before: &str, gap: &str, next: char) -> Option<Ends> {
         _ if last.is_ascii_digit() && next.is_ascii_digit() => None,
         _ => Some(Ends::Word),
     }
+}
+
+/// Whether SSML is open at the end of `before`. "a < b" opens none.
+fn is_within_markup(before: &str) -> bool {
+    let Some((_, markup)) = before.rsplit_once('<') else { return false };
+    markup.starts_with(|c: char| c.is_alphabetic() || c == '/') && !markup.contains('>') && markup.len() <= MARKUP_BYTES_MAX
 }
 
 fn is_abbreviation(word: &str) -> bool {

@@ -301,7 +301,7 @@ fn events_of_calls_are_written_without_words_and_targets() {
         Fact::Heard { turn: TurnId(1), text: words() },
         Fact::Saying { utterance: UtteranceId(1), text: words() },
         Fact::Fell { who: Role::Hearing, plugin, code: "trap" },
-        Fact::Escalated { target: "internal,4711".into() },
+        Fact::Escalated { target: "internal,4711".into(), reason: "trouble" },
         Fact::Ended(Outcome { cause: EndCause::Transferred, turns: 3 }),
     ] {
         trail.publish(Subject::only(&call, &tenant), &fact);

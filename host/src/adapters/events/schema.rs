@@ -83,7 +83,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "call.agent_known", when: "The agent has said who answers.", members: &[text("agent_id", "As the agent's service names it."), text("name", "For people.").or_none()] },
     Kind { name: "call.answered", when: "A call was answered.", members: &[text("by", "Who or what answered.")] },
     Kind { name: "call.ended", when: "A call is over.", members: &[text("cause", "Bounded code of the reason."), number("turns", "Turns that got an answer.")] },
-    Kind { name: "call.escalated", when: "The caller is given to a person, for nobody here could go on.", members: &[] },
+    Kind { name: "call.escalated", when: "The caller is given to a person, for nobody here could go on.", members: &[text("code", "Whose wish it was: agent, caller, operator, trouble.")] },
     Kind { name: "call.filler_said", when: "An answer was late, and something was said meanwhile.", members: &[TURN, UTTERANCE, WORDS] },
     Kind { name: "call.interrupted", when: "What the gateway said was cut short.", members: &[UTTERANCE, number("spoken_ms", "So much of it had been heard."), text("precision", "How well it is known which words that were: exact, interpolated.")] },
     Kind { name: "call.language_changed", when: "The call goes on in another language.", members: &[text("language", "A BCP 47 tag.")] },

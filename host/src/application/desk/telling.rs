@@ -87,7 +87,7 @@ pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
         Fact::Shadowed(turn) => ("shadow.turn", shadowed(turn)),
         Fact::Recording(fact) => recording(fact),
         // The target may be a number.
-        Fact::Escalated { .. } => ("call.escalated", Data::new()),
+        Fact::Escalated { reason, .. } => ("call.escalated", Data::from([("code", word(reason))])),
         Fact::Used { who, plugin, usage } => {
             let mut data = Data::from([("role", word(who.code())), ("plugin", word(plugin.as_str()))]);
             data.extend(usage.units().map(|(unit, count)| (unit, Value::Number(count))));

@@ -117,3 +117,32 @@ fn what_was_said_to_a_gateway_that_is_gone_is_heard_first() {
     assert_eq!(told(&deaf), ["speech from 0", "7", "8", "9", "speech until 250", "1", "2"], "no more at once than a leg gives");
     assert!(listener.is_owed(), "until its words are final");
 }
+
+#[test]
+fn a_speech_that_is_over_is_heard_again_whole_by_the_next_listener_however_long_silence_followed() {
+    let (mut listener, deaf) = listening();
+    hear(&mut listener, -9..0);
+    listener.speech_started(900);
+    hear(&mut listener, 0..12);
+    listener.speech_ended(2_000);
+    hear(&mut listener, 12..42);
+    listener.finalize();
+    listener.start_next().unwrap();
+    let again = told(&deaf);
+    let heard: Vec<String> = (-3..12).chain(37..42).map(|mark: i16| mark.to_string()).collect();
+    assert_eq!(again, [vec!["speech from 900".to_owned()], heard, vec!["speech until 2000".to_owned()]].concat());
+}
+
+#[test]
+fn who_goes_on_after_a_long_pause_is_heard_again_with_what_came_just_before() {
+    let (mut listener, deaf) = listening();
+    listener.speech_started(0);
+    hear(&mut listener, 0..10);
+    listener.speech_ended(900);
+    hear(&mut listener, 10..40);
+    listener.speech_started(4_000);
+    hear(&mut listener, 40..43);
+    listener.start_next().unwrap();
+    let heard: Vec<String> = (3..10).chain(30..43).map(|mark: i16| mark.to_string()).collect();
+    assert_eq!(told(&deaf), [vec!["speech from 0".to_owned()], heard].concat(), "two seconds of it");
+}

@@ -242,14 +242,14 @@ impl Call {
                 then: Then::of(next)?,
             },
             // The agent is asked again what it knows of that.
-            Phase::Advising { wish: None } => {
+            Phase::Advising { wish: None, .. } => {
                 Standing::Saying { said: Spoken::default(), answers: None, insists: false, then: Then::Human }
             }
             Phase::Answering { step: SetUp::Adopting } => self.adopted.as_ref().map(|adopted| adopted.0.clone())?,
             Phase::Offered
             | Phase::Dialing { .. }
             | Phase::Answering { .. }
-            | Phase::Advising { wish: Some(_) }
+            | Phase::Advising { wish: Some(_), .. }
             | Phase::Handover { .. }
             | Phase::Ending { .. }
             | Phase::Ended(_) => return None,
@@ -466,7 +466,7 @@ impl Then {
             Next::Greet => Self::Greet,
             Next::Menu => Self::Menu,
             Next::Keypad(keypad) => Self::Keys(Keys::of(keypad)),
-            Next::Human => Self::Human,
+            Next::Human(_) => Self::Human,
             Next::Transfer(_) => return None,
         })
     }
@@ -482,7 +482,8 @@ impl Then {
             Self::Keys(Keys::Consent) => Next::Keypad(Keypad::Consent),
             Self::Keys(Keys::Card(collect)) => Next::Keypad(Keypad::Card(collect.begin())),
             Self::Keys(Keys::Digits(collect)) => Next::Keypad(collect.begin()),
-            Self::Human => Next::Human,
+            // Whose wish it was is not kept: the agent's, mostly.
+            Self::Human => Next::Human(None),
         }
     }
 }

@@ -13,7 +13,7 @@ impl Call {
     pub(super) fn seek_advice(&mut self, now: Instant, reason: HandoverReason, wish: Option<Transfer>) {
         let reaches_nobody = self.settings.human.is_none() && self.settings.transfer.reaches_nobody();
         if self.conversation_failed || reaches_nobody {
-            return self.hand_over_as_wished(now, wish);
+            return self.hand_over_as_wished(now, reason, wish);
         }
         // The agent is told no more than it is of the caller.
         let told = wish.clone().map(|wish| {
@@ -21,12 +21,13 @@ impl Call {
             Transfer { summary, ..wish }
         });
         self.push(CallAction::SeekAdvice { reason, wish: told });
-        self.enter(Phase::Advising { wish });
+        self.enter(Phase::Advising { reason, wish });
         self.timers.arm(CallReason::AgentDeadline, now + ADVICE_MAX);
     }
 
     pub(super) fn advised(&mut self, now: Instant, advice: HandoverAdvice) -> Verdict {
-        let Phase::Advising { wish } = &mut self.phase else { return self.late() };
+        let Phase::Advising { reason, wish } = &mut self.phase else { return self.late() };
+        let reason = *reason;
         let HandoverAdvice { target, mode, summary } = advice;
         match (wish.take(), target) {
             // Who wished for somebody in particular gets nobody else.
@@ -40,28 +41,28 @@ impl Call {
                     Ok(handover) => self.begin_handover(now, handover),
                     Err(refusal) => {
                         self.fell(Role::Thinking, refusal.code());
-                        self.hand_over(now, mode, wish.summary.as_deref());
+                        self.hand_over(now, Some(reason), mode, wish.summary.as_deref());
                     }
                 }
             }
-            (None, None) => self.hand_over(now, mode, summary.as_deref()),
+            (None, None) => self.hand_over(now, Some(reason), mode, summary.as_deref()),
         }
         Verdict::Taken
     }
 
     /// The agent does not answer, or its answer makes no sense.
     pub(super) fn advice_failed(&mut self, now: Instant, code: &'static str) -> Verdict {
-        let Phase::Advising { wish } = &mut self.phase else { return self.late() };
-        let wish = wish.take();
+        let Phase::Advising { reason, wish } = &mut self.phase else { return self.late() };
+        let (reason, wish) = (*reason, wish.take());
         self.fell(Role::Thinking, code);
-        self.hand_over_as_wished(now, wish);
+        self.hand_over_as_wished(now, reason, wish);
         Verdict::Taken
     }
 
-    fn hand_over_as_wished(&mut self, now: Instant, wish: Option<Transfer>) {
+    fn hand_over_as_wished(&mut self, now: Instant, reason: HandoverReason, wish: Option<Transfer>) {
         match wish {
             Some(wish) => self.transfer(now, &wish),
-            None => self.hand_over(now, TransferMode::Blind, None),
+            None => self.hand_over(now, Some(reason), TransferMode::Blind, None),
         }
     }
 
@@ -80,7 +81,7 @@ impl Call {
         if !self.can_call_off_handover() {
             return Verdict::Refused;
         }
-        if let Phase::Advising { wish } = &self.phase {
+        if let Phase::Advising { wish, .. } = &self.phase {
             let (kind, mode) = wish.as_ref().map_or(("human", TransferMode::Blind), |wish| (wish.target.kind(), wish.mode));
             self.emit(Fact::TransferFailed { kind, mode, code: "cancelled" });
             self.say_that_nobody_is_reached(now);

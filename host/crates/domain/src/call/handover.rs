@@ -14,15 +14,15 @@ pub(super) const STEP_MAX: Duration = Duration::from_secs(15);
 pub(super) const AWAY_MAX: Duration = Duration::from_secs(4 * 3600);
 
 impl Call {
-    /// Hands the caller to a person, if the tenant has one.
-    pub(super) fn hand_over(&mut self, now: Instant, mode: TransferMode, summary: Option<&str>) {
+    /// Hands the caller to a person, if the tenant has one. No `reason`: the agent wants it.
+    pub(super) fn hand_over(&mut self, now: Instant, reason: Option<HandoverReason>, mode: TransferMode, summary: Option<&str>) {
         let human = self.settings.human.clone();
         match human.as_deref().and_then(Place::parse).zip(human.clone()) {
             Some((place, target)) => {
                 let ring = self.settings.transfer.ring;
                 let (way, summary) = (Way::to(place), summary.map(|summary| self.mask.mask_agent(summary)));
                 self.begin_handover(now, Handover { kind: "human", way, mode, summary, ring });
-                self.emit(Fact::Escalated { target });
+                self.emit(Fact::Escalated { target, reason: reason.map_or("agent", HandoverReason::code) });
             }
             None => self.do_without_a_person(now),
         }

@@ -52,7 +52,7 @@ impl Call {
                     self.open_menu(now);
                 }
                 Next::Listen | Next::HangUp(_) => self.key_over_speech(now, key, None),
-                Next::Greet | Next::Quit(_) | Next::Human | Next::Transfer(_) => {}
+                Next::Greet | Next::Quit(_) | Next::Human(_) | Next::Transfer(_) => {}
             },
             Phase::Handover { .. } => self.key_while_waiting(now, key),
             Phase::Thinking { .. } | Phase::Advising { .. } | Phase::Ending { .. } => {}

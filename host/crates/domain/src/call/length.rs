@@ -32,7 +32,7 @@ impl Call {
             Phase::Answering { step: SetUp::Adopting }
             | Phase::Advising { .. }
             | Phase::Handover { .. }
-            | Phase::Speaking { next: Next::Human | Next::Transfer(_) | Next::HangUp(_), .. } => {
+            | Phase::Speaking { next: Next::Human(_) | Next::Transfer(_) | Next::HangUp(_), .. } => {
                 self.timers.arm(CallReason::TimeUp, now + AGAIN);
             }
             Phase::Greeting { .. }

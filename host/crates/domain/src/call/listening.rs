@@ -1,6 +1,7 @@
 //! The caller's turn: from the first sound to the words.
 
 use super::phase::{Floor, Turn};
+use super::turn_end::NO_FINAL;
 use super::{Call, CallAction, CallReason, HandoverStep, Next, Phase, SetUp, Stability, Verdict};
 use crate::event::{Fact, Role};
 use crate::ids::TurnId;
@@ -224,7 +225,27 @@ impl Call {
             // What was guessed is better than nothing, but for what stands in place of digits.
             turn.rest.take_if(|rest| rest.text.holds_back());
         }
-        self.close_turn(now);
+        if !self.is_heard_again(now) {
+            self.close_turn(now);
+        }
+    }
+
+    /// Who says nothing at all of a turn may have gone dead without a word: where there is another listener, that one hears again what was said, once.
+    fn is_heard_again(&mut self, now: Instant) -> bool {
+        let may_be_dead = self.finalizing.owes_words() && self.has_other_listeners();
+        let Phase::Listening { turn } = &mut self.phase else { return false };
+        let is_lost = turn.floor == Floor::Closed && turn.all_words().is_empty();
+        if !may_be_dead || !is_lost || std::mem::replace(&mut turn.heard_again, true) {
+            return false;
+        }
+        self.replace_listener(NO_FINAL, CallAction::StartNextHearing);
+        if self.is_listener_lost() {
+            self.do_without_listener(now);
+        } else {
+            self.finalize_again(now, false);
+            self.timers.arm(CallReason::FinalDeadline, now + self.settings.timing.final_deadline);
+        }
+        true
     }
 
     /// Goes on with the words of a turn that waited for them.
@@ -305,20 +326,28 @@ impl Call {
 
     /// Starts a listener again, or the next one, unless all have fallen too often.
     fn note_hearing_fall(&mut self, now: Instant, code: &'static str) {
-        self.fell(Role::Hearing, code);
-        self.nothing_is_owed();
-        let has_others = self.settings.hearing.rungs().len() > 1;
+        let has_others = self.has_other_listeners();
         let falls = &mut self.hearing_falls;
-        falls.all += 1;
         falls.of_one += 1;
         let since = *falls.since.get_or_insert(now);
         let makes_way = has_others && (falls.of_one >= HEARING_RESTARTS_MAX || now - since >= HEARING_PATIENCE);
-        if makes_way {
-            (falls.of_one, falls.since) = (0, None);
+        self.replace_listener(code, if makes_way { CallAction::StartNextHearing } else { CallAction::StartHearing });
+    }
+
+    fn replace_listener(&mut self, code: &'static str, start: CallAction) {
+        self.fell(Role::Hearing, code);
+        self.nothing_is_owed();
+        self.hearing_falls.all += 1;
+        if matches!(start, CallAction::StartNextHearing) {
+            (self.hearing_falls.of_one, self.hearing_falls.since) = (0, None);
         }
         if !self.is_listener_lost() {
-            self.push(if makes_way { CallAction::StartNextHearing } else { CallAction::StartHearing });
+            self.push(start);
         }
+    }
+
+    fn has_other_listeners(&self) -> bool {
+        self.settings.hearing.rungs().len() > 1
     }
 
     pub(super) fn is_listener_lost(&self) -> bool {

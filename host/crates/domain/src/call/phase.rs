@@ -6,7 +6,7 @@ use crate::keypad::Keypad;
 use crate::mask::MaskedText;
 use crate::outcome::{EndCause, Outcome};
 use crate::speech::ClauseSplitter;
-use crate::transfer::{Handover, Transfer};
+use crate::transfer::{Handover, HandoverReason, Transfer};
 use crate::turn::Timeline;
 use std::time::Instant;
 
@@ -62,6 +62,8 @@ pub enum Phase {
     },
     /// The caller is to be handed over, and the agent is asked what it knows of that.
     Advising {
+        /// Whose wish it is.
+        reason: HandoverReason,
         /// To whom and how; none for the tenant's person.
         wish: Option<Transfer>,
     },
@@ -235,6 +237,8 @@ pub struct Turn {
     pub(super) waited_longest: bool,
     /// A filler was said in it.
     pub(super) is_filled: bool,
+    /// A second listener heard what was said, for the first said nothing of it.
+    pub(super) heard_again: bool,
     /// The caller went on when the turn was taken to be over with these words.
     pub(super) went_on_after: Option<MaskedText>,
     /// What the world is told in place of the words, where they are keys.
@@ -256,6 +260,7 @@ impl Turn {
             told: MaskedText::default(),
             waited_longest: false,
             is_filled: false,
+            heard_again: false,
             went_on_after: None,
             instead: None,
             is_card: false,
@@ -326,6 +331,8 @@ pub struct Utterance {
     pub(super) complete: bool,
     /// Speakers that fell over it.
     pub(super) falls: usize,
+    /// When the first of them did.
+    pub(super) fell_at: Option<Instant>,
     /// It stands still: the caller's voice is over it.
     pub(super) paused: bool,
     /// Some of it was heard, since then.
@@ -344,6 +351,7 @@ impl Utterance {
             voice: Voice::Speaker,
             complete: false,
             falls: 0,
+            fell_at: None,
             paused: false,
             audible_since: None,
             text: MaskedText::default(),
@@ -401,8 +409,8 @@ pub enum Next {
     Menu,
     /// Keys.
     Keypad(Keypad),
-    /// A person.
-    Human,
+    /// A person: for that reason, or none where the agent wants it.
+    Human(Option<HandoverReason>),
     /// Somebody in particular.
     Transfer(Box<Transfer>),
 }
@@ -415,7 +423,7 @@ impl Next {
             // Who is asked for keys speaks beside them.
             Self::Keypad(Keypad::Digits { .. } | Keypad::Card(_) | Keypad::Consent)
             | Self::Quit(_)
-            | Self::Human
+            | Self::Human(_)
             | Self::Transfer(_) => false,
         }
     }

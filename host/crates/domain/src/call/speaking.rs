@@ -209,7 +209,7 @@ impl Call {
             Next::Greet => self.greet(now),
             Next::Menu => self.open_menu(now),
             Next::Keypad(keypad) => self.begin_keying(now, keypad),
-            Next::Human => self.hand_over(now, TransferMode::Blind, None),
+            Next::Human(reason) => self.hand_over(now, reason, TransferMode::Blind, None),
             Next::Transfer(wish) => self.transfer(now, &wish),
         }
     }
@@ -220,7 +220,7 @@ impl Call {
             None => return self.late(),
             // The speaker fell just when it was given up: the recording needs none.
             Some(Voice::Emergency | Voice::Tone) => {}
-            Some(Voice::Speaker) if self.leaves_another_voice() => {
+            Some(Voice::Speaker) if self.leaves_another_voice(now) => {
                 self.fell(Role::Speaking, code);
                 self.push(CallAction::GoOnWithAnotherVoice);
                 self.timers.arm(CallReason::SpeechDeadline, now + self.settings.timing.speech_deadline);
@@ -253,10 +253,11 @@ impl Call {
     }
 
     /// Counts a fall over what is being said: is there a speaker that has not fallen over it?
-    fn leaves_another_voice(&mut self) -> bool {
+    fn leaves_another_voice(&mut self, now: Instant) -> bool {
         let speakers = self.settings.speaking.rungs().len();
         self.phase.utterance_mut().is_some_and(|utterance| {
             utterance.falls += 1;
+            utterance.fell_at.get_or_insert(now);
             utterance.falls < speakers
         })
     }

@@ -311,7 +311,7 @@ fn fact_line(fact: &Fact) -> String {
         }
         Fact::Fell { who, code, .. } => format!("{} fell: {code}", who.code()),
         Fact::Shadowed(_) => "shadowed".to_owned(),
-        Fact::Escalated { target } => format!("escalated to {target}"),
+        Fact::Escalated { target, reason } => format!("escalated to {target} ({reason})"),
         Fact::Transferring { kind, mode } => format!("transferring: {kind}, {}", mode.code()),
         Fact::Transferred { kind, mode } => format!("transferred: {kind}, {}", mode.code()),
         Fact::Referred { kind } => format!("referred: {kind}"),

@@ -209,7 +209,7 @@ pub(super) fn next_of(command: Option<AgentCommand>) -> Next {
     match command {
         None => Next::Listen,
         Some(AgentCommand::HangUp) => Next::HangUp(EndCause::AgentHungUp),
-        Some(AgentCommand::Human) => Next::Human,
+        Some(AgentCommand::Human) => Next::Human(None),
         Some(AgentCommand::Transfer(wish)) => Next::Transfer(Box::new(wish)),
         Some(AgentCommand::Menu) => Next::Menu,
         Some(AgentCommand::Collect(collect)) => Next::Keypad(collect.begin()),

@@ -21,7 +21,7 @@ const UNKNOWN_LISTENER: Duration = Duration::from_millis(100);
 const REACTION: Duration = Duration::from_millis(200);
 
 /// The listener did not say its last words.
-const NO_FINAL: &str = "no_final";
+pub(super) const NO_FINAL: &str = "no_final";
 
 /// Nobody is waited for longer, whatever the agent wants.
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
@@ -124,6 +124,10 @@ impl Finalizing {
     /// The turn that was being confirmed is over.
     fn drop_confirming(&mut self) {
         self.unwanted = self.unwanted.max(std::mem::take(&mut self.confirming));
+    }
+
+    pub(super) fn owes_words(&self) -> bool {
+        self.pending > 0
     }
 
     /// Whether what is dropped are words over the gateway's own.
@@ -349,9 +353,12 @@ impl Call {
     /// anew before the Mouth has stopped.
     fn withdraw_answer(&mut self, now: Instant) -> Option<Reply> {
         let Phase::Speaking { utterance, reply: Some(reply), .. } = &self.phase else { return None };
+        // What another voice said of it after a fall is not counted: rather too little is taken for heard than too much.
+        let until = utterance.fell_at.unwrap_or(now);
         let (utterance, audible) = (utterance.id, reply.turn.timeline.at(Moment::Audible));
         let reply = self.hush();
-        let spoken_ms = audible.map_or(0, |at| u64::try_from(now.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX));
+        let spoken_ms =
+            audible.map_or(0, |at| u64::try_from(until.saturating_duration_since(at).as_millis()).unwrap_or(u64::MAX));
         self.emit(Fact::Interrupted { utterance, spoken_ms, extent: Extent::Interpolated });
         reply
     }

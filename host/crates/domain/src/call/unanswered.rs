@@ -54,7 +54,7 @@ impl Call {
                 self.speak_clauses(&[line]);
                 self.complete_reply(now, Next::Listen);
             }
-            InPlace::Person => self.complete_reply(now, Next::Human),
+            InPlace::Person => self.complete_reply(now, Next::Human(Some(HandoverReason::Trouble))),
         }
     }
 

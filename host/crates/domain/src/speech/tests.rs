@@ -38,6 +38,31 @@ fn numbers_are_never_cut() {
 }
 
 #[test]
+fn markup_is_never_cut() {
+    let text = "Please hold on <break time=\"1s\"\nstrength=\"weak\"/> for a moment. Your <say-as interpret-as=\"date, short. Y\">1 2</say-as > is here.";
+    for size in 1..9 {
+        let clauses = clauses(text, size);
+        assert!(clauses.len() > 1, "in pieces of {size}: {clauses:?}");
+        for clause in &clauses {
+            assert_eq!(clause.matches('<').count(), clause.matches('>').count(), "in pieces of {size}: {clauses:?}");
+        }
+        assert_eq!(clauses.join(" "), text);
+    }
+}
+
+#[test]
+fn what_is_no_markup_holds_nothing_back() {
+    for text in ["It is 3 < 4 and so it is less. Good.", "We <3 you all, as you may know. Good."] {
+        for size in 1..9 {
+            assert_eq!(clauses(text, size).last().unwrap(), "Good.", "in pieces of {size}");
+        }
+    }
+    let never_closed = format!("It is <{}", "word. ".repeat(100));
+    let mut splitter = ClauseSplitter::new();
+    assert!(splitter.push(&never_closed).len() > 1, "longer than any markup");
+}
+
+#[test]
 fn abbreviations_and_initials_end_no_sentence() {
     let text = "Yes. Dr. J. Smith is here, e.g. at 5 p.m. on Monday. Good.";
     assert_eq!(clauses(text, 1), ["Yes.", "Dr. J. Smith is here, e.g. at 5 p.m. on Monday.", "Good."]);

@@ -79,7 +79,7 @@ fn facts() -> Vec<Fact> {
         Fact::Recording(RecordingFact::Stored { part: 1, object: "s3://calls/acme/c-1.opus".into() }),
         Fact::Recording(RecordingFact::NotStored { part: 1, deletes: true, code: "unreachable" }),
         Fact::Recording(RecordingFact::Deleted { parts: 1, why: DeletionReason::OptedOut }),
-        Fact::Escalated { target: "a,1".into() },
+        Fact::Escalated { target: "a,1".into(), reason: "trouble" },
         Fact::PathSilent("nothing"),
         Fact::Refused(Refusal::OverLimit),
         Fact::Transferring { kind, mode },

@@ -56,7 +56,7 @@ fn told() -> Vec<Fact> {
         turn(3, None),
         Fact::NotUnderstood { turn: TurnId(4) },
         Fact::PathSilent("heard"),
-        Fact::Escalated { target: "internal,+15550100".to_owned() },
+        Fact::Escalated { target: "internal,+15550100".to_owned(), reason: "trouble" },
         Fact::Transferring { kind: queue, mode: TransferMode::Blind },
         Fact::TransferFailed { kind: queue, mode: TransferMode::Blind, code: "busy" },
         Fact::Referred { kind: "external" },

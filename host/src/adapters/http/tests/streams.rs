@@ -70,7 +70,7 @@ async fn events_of_the_tenant_come_as_they_happen_and_no_others() {
     let mut listener = Listener::open(&server, &token(&signer, "acme"), None).await;
     server.tell("other", "theirs", &started());
     server.tell("acme", "mine", &started());
-    server.tell("acme", "mine", &Fact::Escalated { target: "internal,+15550100".to_owned() });
+    server.tell("acme", "mine", &Fact::Escalated { target: "internal,+15550100".to_owned(), reason: "trouble" });
     server.tell("acme", "mine", &Fact::Ended(Outcome { cause: EndCause::CallerHungUp, turns: 2 }));
     let first = listener.next().await.unwrap();
     assert_eq!((first.kind.as_str(), first.id.as_str()), ("call.started", "epoch-2"));

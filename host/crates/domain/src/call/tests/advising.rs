@@ -29,7 +29,7 @@ fn an_agent_that_knows_where_to_is_followed_with_its_words_masked() {
 
 #[test]
 fn an_agent_that_knows_nothing_leaves_it_to_the_tenants_person() {
-    let person = ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"];
+    let person = ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human (caller)"];
     assert_eq!(person_wanted().no_advice(), person);
     let told = person_wanted().tell(advice(None, TransferMode::Blind, Some("wants a tent")));
     assert_eq!(told[1], "transfer to queues,human (wants a tent)");
@@ -38,7 +38,7 @@ fn an_agent_that_knows_nothing_leaves_it_to_the_tenants_person() {
 
 #[test]
 fn an_agent_that_fails_or_says_what_is_not_allowed_costs_nothing_but_its_advice() {
-    let person = ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"];
+    let person = ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human (caller)"];
     let mut desk = person_wanted();
     assert_eq!(desk.tell(CallInput::AdviceFailed { code: "unavailable" })[0], "- thinking fell: unavailable");
     let mut desk = person_wanted();

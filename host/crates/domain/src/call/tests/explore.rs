@@ -7,7 +7,6 @@ mod world;
 
 use super::*;
 use crate::dice::Dice;
-use crate::speech::spoken_to;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use world::World;
@@ -61,8 +60,10 @@ struct Walk {
     asked_at: Instant,
     /// The only utterance that may sound.
     open: Option<UtteranceId>,
-    /// What was said, and since when.
-    said: BTreeMap<UtteranceId, (MaskedText, Instant)>,
+    /// What was said.
+    said: BTreeMap<UtteranceId, MaskedText>,
+    /// Of which utterance the leg says right now how much of it was heard.
+    leg_tells_of: Option<UtteranceId>,
     /// Cut short by the caller; the agent is not yet told how much of it was heard.
     cut: BTreeSet<UtteranceId>,
     /// Since when that one is said.
@@ -157,6 +158,7 @@ impl Walk {
             asked_at: now,
             open: None,
             said: BTreeMap::new(),
+            leg_tells_of: None,
             cut: BTreeSet::new(),
             open_since: now,
             drained: false,
@@ -280,8 +282,9 @@ impl Walk {
         let timing = &self.settings.timing;
         let voices = u32::try_from(self.settings.speaking.rungs().len()).unwrap();
         let pause = timing.endpoint_bounds.map_or(timing.endpoint_wait, |bounds| bounds.ceiling);
-        // The last words may come when the agent has been asked without them, and change the question.
-        let words = pause + 2 * timing.final_deadline;
+        // The last words may come when the agent has been asked without them, and change the question; and a second listener may be asked for them.
+        let asked = if self.settings.hearing.rungs().len() > 1 { 3 } else { 2 };
+        let words = pause + asked * timing.final_deadline;
         let agent = words + timing.agent_deadline;
         // Where the agent falls a person may be wanted, of whom the agent is asked, and called off again.
         let advice = agent + Duration::from_secs(2);
@@ -325,6 +328,7 @@ impl Walk {
             CallInput::Hushed { utterance, .. } => self.is_told_what_was_heard(*utterance),
             _ => {}
         }
+        self.leg_tells_of = if let CallInput::Hushed { utterance, .. } = &input { Some(*utterance) } else { None };
         let before = wrong.then(|| format!("{:?} {:?}", self.call.phase, self.call.timers));
         self.call.handle(self.world.now, input);
         self.carry_out(wrong);
@@ -384,7 +388,7 @@ impl Walk {
             }
             CallAction::Say { utterance, text } => {
                 self.speaks(*utterance);
-                let (said, _) = self.said.entry(*utterance).or_insert_with(|| (MaskedText::default(), self.world.now));
+                let said = self.said.entry(*utterance).or_default();
                 *said = said.followed_by(text);
             }
             CallAction::PlayEmergency { utterance } | CallAction::PlayTone { utterance } => self.speaks(*utterance),
@@ -421,12 +425,13 @@ impl Walk {
             Fact::Interrupted { utterance, spoken_ms, .. } => {
                 // The leg may tell of a line that was hushed before it: then none of this one was heard, and that is told at once.
                 self.cut.remove(utterance);
-                let (said, since) = &self.said[utterance];
-                let said = said.as_str();
-                let heard = &said[..spoken_to(said, *spoken_ms)];
-                assert!(said.starts_with(heard));
-                let passed = self.world.now + Duration::from_millis(60) - *since;
-                assert!(Duration::from_millis(*spoken_ms) <= passed, "{spoken_ms} ms heard in {passed:?}");
+                assert!(self.said.contains_key(utterance), "{utterance} was not said");
+                let Some(heard) = self.world.hushed.get(utterance) else { panic!("{utterance} was not hushed") };
+                // The leg knows; who cannot wait for it counts the time in which nothing was said as well.
+                let leg_tells = self.leg_tells_of == Some(*utterance);
+                let most_ms = heard.ms + if leg_tells { 0 } else { heard.idle_ms };
+                assert!(*spoken_ms <= most_ms, "{spoken_ms} ms of {utterance} are told, and it was {heard:?}");
+                assert!(!leg_tells || *spoken_ms == heard.ms, "{spoken_ms} ms of {utterance} are told, and it was {heard:?}");
             }
             Fact::Fell { who: Role::Thinking, .. } => {
                 if let Some(turn) = self.asked_now() {

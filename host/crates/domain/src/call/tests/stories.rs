@@ -203,7 +203,10 @@ fn a_caller_who_asks_for_a_person_is_transferred_after_the_answer() {
     desk.done(1, Some(AgentCommand::Human));
     desk.speech();
     assert_eq!(desk.after(800).pause(), ["FinalizeHearing"], "a thank-you does not call the transfer off");
-    assert_eq!(desk.utter(2)[1..], ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
+    assert_eq!(
+        desk.utter(2)[1..],
+        ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human (agent)"]
+    );
     assert_eq!(desk.tell(CallInput::HandoverParted), ["LeaveMedia"]);
 }
 

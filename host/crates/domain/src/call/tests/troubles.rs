@@ -178,7 +178,10 @@ fn a_person_takes_over_where_nobody_listens() {
         desk.tell(CallInput::HearingFell { code: "trap" });
     }
     assert_eq!(desk.tell(CallInput::HearingFell { code: "trap" })[1], "seek advice (trouble): a person");
-    assert_eq!(desk.no_advice(), ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
+    assert_eq!(
+        desk.no_advice(),
+        ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human (trouble)"]
+    );
     let failed = desk.tell(CallInput::HandoverFailed { code: "refused" });
     assert_eq!(failed, ["- transfer failed: human, blind, refused", "play emergency 2"]);
     assert_eq!(desk.utter(2), ["hang up: providers_exhausted", "Release"]);
@@ -208,7 +211,7 @@ fn a_listener_that_falls_while_its_last_words_are_awaited_hears_them_again_withi
     assert_eq!(closed().wake(CallReason::FinalDeadline), ["- heard 1: hello", "ask 1: hello"]);
 }
 
-fn with_two_of_each() -> TenantSettings {
+pub(super) fn with_two_of_each() -> TenantSettings {
     let ladder = |first: &str, second: &str| {
         Ladder::new(Provider::new(PluginId::new(first), "{}"), [Provider::new(PluginId::new(second), "{}")])
     };

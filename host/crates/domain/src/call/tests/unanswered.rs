@@ -65,7 +65,10 @@ fn an_agent_that_falls_twice_in_a_row_gives_way_to_a_person() {
     desk.utter(2);
     desk.ask("hello");
     assert_eq!(desk.agent_falls(2), ["- thinking fell: unavailable", "seek advice (trouble): a person"]);
-    assert_eq!(desk.no_advice(), ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]);
+    assert_eq!(
+        desk.no_advice(),
+        ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human (trouble)"]
+    );
     // Nobody is there: the agent has its tries again.
     desk.tell(CallInput::HandoverFailed { code: "refused" });
     desk.utter(3);
@@ -134,6 +137,6 @@ fn an_agent_that_was_never_there_gives_way_to_a_person_too() {
     desk.utter(2);
     assert_eq!(
         desk.ask("hello")[1..],
-        ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human"]
+        ["- transferring: human, blind", "transfer to queues,human", "- escalated to queues,human (trouble)"]
     );
 }

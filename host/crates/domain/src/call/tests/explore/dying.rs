@@ -37,7 +37,7 @@ impl Walk {
 
     /// What is on record was said: all by this gateway, or its beginning by one that has died.
     pub(super) fn was_said(&mut self, record: &str) {
-        let said = self.said.last_key_value().map(|(_, (said, _))| said.as_str()).unwrap_or_default();
+        let said = self.said.last_key_value().map(|(_, said)| said.as_str()).unwrap_or_default();
         let before = std::mem::take(&mut self.said_before);
         let heard = record.strip_suffix(said).unwrap_or(record).trim_end();
         let is_whole = record == said || before.as_str().starts_with(heard);

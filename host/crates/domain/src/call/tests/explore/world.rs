@@ -43,6 +43,31 @@ pub(super) struct Sound {
     pub(super) complete: bool,
     pub(super) audible: Option<Instant>,
     pub(super) until: Instant,
+    /// So long it stood still since it began, or had nothing to say.
+    pub(super) stood: Duration,
+    /// So much was heard of voices that fell over it.
+    pub(super) before: Duration,
+}
+
+impl Sound {
+    fn new(utterance: UtteranceId, chars: u64, now: Instant) -> Self {
+        let (stood, before) = (Duration::ZERO, Duration::ZERO);
+        Self { utterance, chars, complete: false, audible: None, until: now, stood, before }
+    }
+
+    /// How much of it has been heard.
+    fn heard(&self, now: Instant) -> Duration {
+        let by = |at| now.min(self.until).saturating_duration_since(at).saturating_sub(self.stood);
+        self.before + self.audible.map_or(Duration::ZERO, by)
+    }
+}
+
+/// What the caller had heard of an utterance that was hushed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeardOf {
+    pub(super) ms: u64,
+    /// So long it was silent since it began.
+    pub(super) idle_ms: u64,
 }
 
 pub(super) struct World {
@@ -59,6 +84,7 @@ pub(super) struct World {
     quiet_since: Instant,
     words: Vec<&'static str>,
     pub(super) sound: Option<Sound>,
+    pub(super) hushed: BTreeMap<UtteranceId, HeardOf>,
     /// It stands still since then.
     pub(super) paused: Option<Instant>,
     /// The telephony side does one thing after the other.
@@ -92,6 +118,7 @@ impl World {
             quiet_since: now,
             words: Vec::new(),
             sound: None,
+            hushed: BTreeMap::new(),
             paused: None,
             line_free: now,
             hearing_free: now,

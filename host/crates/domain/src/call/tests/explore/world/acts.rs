@@ -165,12 +165,13 @@ impl World {
             Some(sound) if sound.utterance == utterance => {
                 sound.chars += chars;
                 if sound.audible.is_some() {
+                    sound.stood += self.now.saturating_duration_since(sound.until);
                     sound.until = sound.until.max(self.now) + Duration::from_millis(chars * 1000 / 15);
                 }
             }
             _ => {
                 self.voice += 1;
-                self.sound = Some(Sound { utterance, chars, complete: false, audible: None, until: self.now });
+                self.sound = Some(Sound::new(utterance, chars, self.now));
                 self.speak(utterance);
             }
         }
@@ -195,7 +196,8 @@ impl World {
     fn speak_again(&mut self) {
         self.voice += 1;
         if let Some(sound) = &mut self.sound {
-            (sound.audible, sound.until) = (None, self.now);
+            sound.before = sound.heard(self.now);
+            (sound.audible, sound.until, sound.stood) = (None, self.now, Duration::ZERO);
             let utterance = sound.utterance;
             self.speak(utterance);
         }
@@ -213,9 +215,12 @@ impl World {
     /// What stood still is heard so much later.
     fn go_on(&mut self) {
         let Some(since) = self.paused.take() else { return };
-        let passed = self.now - since;
-        if let Some(sound) = self.sound.as_mut().filter(|sound| sound.audible.is_some()) {
-            sound.until += passed;
+        let now = self.now;
+        if let Some(sound) = &mut self.sound
+            && let Some(audible) = sound.audible
+        {
+            sound.until += now - since;
+            sound.stood += now.saturating_duration_since(audible.max(since));
             if sound.complete {
                 self.plan_end();
             }
@@ -223,12 +228,14 @@ impl World {
     }
 
     fn hush(&mut self, utterance: UtteranceId) {
-        self.paused = None;
+        let now = self.paused.take().unwrap_or(self.now);
+        self.hushed.insert(utterance, HeardOf::default());
         let Some(sound) = self.sound.take() else { return };
         self.voice += 1;
-        if let Some(at) = sound.audible {
-            let heard = self.now.min(sound.until).saturating_duration_since(at);
-            let spoken_ms = u64::try_from(heard.as_millis()).unwrap();
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap();
+        let (spoken_ms, idle) = (ms(sound.heard(now)), sound.stood + self.now.saturating_duration_since(now.min(sound.until)));
+        self.hushed.insert(utterance, HeardOf { ms: spoken_ms, idle_ms: ms(idle) + 1 });
+        if sound.audible.is_some() {
             let voice = self.voice;
             self.within(5, 60, Soon::Voice { voice, input: CallInput::Hushed { utterance, spoken_ms } });
         }
@@ -237,7 +244,9 @@ impl World {
     fn play(&mut self, utterance: UtteranceId) {
         self.voice += 1;
         let (audible, until) = (Some(self.now), self.now + Duration::from_secs(3));
-        self.sound = Some(Sound { utterance, chars: 45, complete: true, audible, until });
+        let of_it = self.sound.take().filter(|sound| sound.utterance == utterance);
+        let before = of_it.map_or(Duration::ZERO, |sound| sound.heard(self.now));
+        self.sound = Some(Sound { complete: true, audible, until, before, ..Sound::new(utterance, 45, self.now) });
         let voice = self.voice;
         self.at(until, Soon::Voice { voice, input: CallInput::UtteranceEnded { utterance } });
         if self.one_in(4) {
