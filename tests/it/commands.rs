@@ -7,8 +7,13 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
+use vg_domain::event::Fact;
+use vg_domain::ids::{CallId, TenantId, TurnId};
+use vg_domain::mask::{Heard, Mask};
 use vg_tests::lab::{Asterisk, rms};
 use vg_tests::program;
+use voice_gateway::adapters::events::spool::{Bounds, Spool};
+use voice_gateway::application::ports::{Epoch, Facts, Sequence, Subject};
 
 /// The gateway's own grace of a drain, by default.
 const GRACE: Duration = Duration::from_secs(30);
@@ -103,6 +108,7 @@ fn doctor_fails_only_where_something_would_not_work() {
     let fine = run(folder.path(), &["doctor"]);
     let said = text(&fine.stdout);
     assert!(fine.status.success() && said.contains("stt-local") && said.contains("0 faults"), "{said}");
+    assert!(said.contains("all that leaves this machine"), "{said}");
 
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut without_vault = gateway(folder.path(), &["doctor"]);
@@ -112,11 +118,46 @@ fn doctor_fails_only_where_something_would_not_work() {
     assert!(said.contains("Connection refused") && said.contains("agent.url") && said.contains("unencrypted"), "{said}");
     assert!(said.contains("1 fault"), "{said}");
 
+    let said = text(&doctor_where_all_is_plain(folder.path()).stdout);
+    for (setting, to) in [
+        ("defaults.hosts", "http://*.example.com may be spoken to unencrypted"),
+        ("plugin.stt-acme.hosts", "ws://10.0.0.7:2700 may be spoken to unencrypted"),
+        ("plugin.webhooks.hosts", "http://crm.example may be spoken to unencrypted"),
+        ("acme: events.webhooks: crm", "crm.example is to be spoken to unencrypted"),
+        ("acme: hearing", "10.0.0.7 is to be spoken to unencrypted"),
+    ] {
+        let warned = said.lines().any(|line| [setting, to, "warn "].iter().all(|part| line.contains(part)));
+        assert!(warned, "{setting} is not warned of: {said}");
+    }
+    assert!(said.contains("0 faults") && !said.contains("all that leaves"), "{said}");
+    for sealed_or_here in ["stt.example", "[::1]:9", "localhost:1"] {
+        assert!(!said.contains(sealed_or_here), "{sealed_or_here}: {said}");
+    }
+
     let mut without_plugins = gateway(folder.path(), &["doctor", "--asterisk"]);
     let bad = without_plugins.env("VG__PLUGINS__DIR", folder.path()).output().unwrap();
     let said = text(&bad.stdout);
     assert!(said.contains("cargo xtask plugins") && said.contains("none is configured") && said.contains("2 faults"), "{said}");
     assert_eq!(bad.status.code(), Some(1));
+}
+
+/// With a policy and a tenant that have plugins and webhooks spoken to in the clear, here and elsewhere.
+fn doctor_where_all_is_plain(folder: &Path) -> Output {
+    let (policy, tenants) = (folder.join("policy.toml"), folder.join("tenants"));
+    let hosts = "[defaults]\nhosts = ['http://*.example.com', 'wss://stt.example', 'http://[::1]:9']\n\
+        [plugin.stt-acme]\nhosts = ['ws://10.0.0.7:2700', 'ws://localhost:1']\n\
+        [plugin.webhooks]\nhosts = ['http://crm.example']\n";
+    std::fs::write(&policy, hosts).unwrap();
+    std::fs::create_dir(&tenants).unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/demo");
+    std::fs::copy(demo.join("demo.jsgf"), tenants.join("demo.jsgf")).unwrap();
+    let tenant = std::fs::read_to_string(demo.join("tenants/demo.toml")).unwrap();
+    let pointed = tenant.replace("[hearing.options]\n", "[hearing.options]\nendpoint = 'ws://10.0.0.7:2700'\n");
+    assert_ne!(pointed, tenant);
+    let webhook = "[[events.webhooks]]\nname = 'crm'\nurl = 'http://crm.example/in'\nsecret = 'env:KEY'\n";
+    std::fs::write(tenants.join("acme.toml"), format!("{pointed}\n{webhook}")).unwrap();
+    let mut doctor = gateway(folder, &["doctor"]);
+    doctor.env("VG__PLUGINS__POLICY", policy).env("VG__TENANTS__DIR", tenants).output().unwrap()
 }
 
 #[test]
@@ -309,6 +350,74 @@ fn a_tenant_is_dialled_before_it_goes_live_and_every_part_is_told() {
             "WRONG  settings  tenant_unknown: no file of that name in tenants.dir, or the tenant-manager does not know it\n"
         )
     );
+}
+
+/// What a gateway leaves there of such calls: two events of each, later ones of the next call.
+fn spooled(dir: &Path, calls: &[(&str, &str)]) {
+    let bounds = Bounds { bytes_max: 16 << 20, keep: Duration::from_secs(86_400) };
+    let spool = Spool::open(dir, bounds, false).unwrap();
+    let text = Mask::new().mask_final(Heard::new("where is my parcel".to_owned()));
+    let fact = Fact::Heard { turn: TurnId(1), text };
+    for (call, tenant) in calls {
+        let (call, tenant) = (CallId::new(*call), TenantId::new(*tenant));
+        let begun = Instant::now();
+        // Events tell their time to the millisecond.
+        while begun.elapsed() < Duration::from_millis(3) {
+            std::thread::yield_now();
+        }
+        for n in 1..=2 {
+            let sequence = Sequence { epoch: Epoch::FIRST, n };
+            spool.publish(Subject { call: &call, tenant: &tenant, conversation: None, sequence }, &fact);
+        }
+    }
+}
+
+#[test]
+fn events_on_the_disk_are_shown_from_their_end_and_exported_by_tenant_and_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("events");
+    spooled(&dir, &[("c-1", "acme"), ("c-2", "other"), ("c-3", "acme")]);
+    let printed = |words: &[&str]| {
+        let output = run(folder.path(), &[&["events"][..], words].concat());
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        text(&output.stdout)
+    };
+    let member = |line: &str, name: &str| serde_json::from_str::<Value>(line).unwrap()[name].as_str().unwrap().to_owned();
+    let ids = |words: &[&str]| printed(words).lines().map(|line| member(line, "id")).collect::<Vec<_>>();
+    let all = ["c-1-1-1", "c-1-1-2", "c-2-1-1", "c-2-1-2", "c-3-1-1", "c-3-1-2"];
+
+    assert_eq!(ids(&["tail", "events"]), all);
+    assert_eq!(ids(&["tail", "events", "-n", "3"]), all[3..]);
+    assert_eq!(ids(&["tail", "events", "-n", "3", "--tenant", "acme"]), ["c-1-1-2", "c-3-1-1", "c-3-1-2"]);
+    assert_eq!(ids(&["tail", "events", "-n", "1", "--call", "c-2"]), ["c-2-1-2"]);
+    assert_eq!(ids(&["export", "events"]), all);
+    assert_eq!(ids(&["export", "events", "--tenant", "other"]), all[2..4]);
+    assert_eq!(ids(&["export", "events", "--type", "call."]), Vec::<String>::new());
+    let third = member(printed(&["tail", "events", "-n", "2"]).lines().next().unwrap(), "time");
+    assert_eq!(ids(&["export", "events", "--from", &third]), all[4..]);
+    assert_eq!(ids(&["export", "events", "--to", &third]), all[..4]);
+
+    let export = ["events", "export", "events", "--out", "all.ndjson"];
+    assert_eq!(text(&run(folder.path(), &export).stdout), "6 events: all.ndjson\n");
+    let kept = || std::fs::read_to_string(folder.path().join("all.ndjson")).unwrap();
+    assert_eq!(kept(), printed(&["export", "events"]));
+    spooled(&dir, &[("c-4", "acme")]);
+    assert_eq!(run(folder.path(), &export).status.code(), Some(1));
+    assert_eq!(kept().lines().count(), 6, "what lies there is not overwritten");
+    let nowhere = run(folder.path(), &["events", "tail", "nowhere"]);
+    assert!(nowhere.status.code() == Some(1) && text(&nowhere.stderr).contains("holds no events"), "{nowhere:?}");
+}
+
+#[test]
+fn events_that_come_are_shown_to_who_follows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("events");
+    spooled(&dir, &[("c-1", "acme")]);
+    let mut following = Beside::start(gateway(folder.path(), &["events", "tail", "events", "-n", "1", "--follow"]));
+    assert!(following.line("c-1").contains("\"c-1-1-2\""));
+    spooled(&dir, &[("c-2", "acme")]);
+    assert!(following.line("c-").contains("\"c-2-1-1\""));
+    assert!(following.line("c-").contains("\"c-2-1-2\""));
 }
 
 fn text_of(output: &Output) -> String {

@@ -13,7 +13,8 @@ use vg_tests::rig::{Caller, RECORDED, Rig, SAYING};
 use vg_tests::vault::{VaultDouble, VaultTrouble};
 use voice_gateway::adapters::vault::HttpVault;
 use voice_gateway::application::ports::{
-    AudioChunk, CardReport, Kept, LegEvent, Observation, Question, TelephonyEvent, TenantHint, Vault, VaultError, VaultRequest,
+    AudioChunk, CardReport, Kept, LegEvent, MouthCommand, Observation, Question, TelephonyEvent, TenantHint, Vault, VaultError,
+    VaultRequest,
 };
 use voice_gateway::application::resume;
 use voice_gateway::config::{Config, Machine};
@@ -172,11 +173,33 @@ async fn ask_nothing(caller: &mut Caller, words: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_recording_is_silent_meanwhile_on_both_sides() {
     let rig = Rig::start(1);
-    let mut caller = asked_for_card(&rig, TenantHint::Named(TenantId::new(RECORDED))).await;
-    keys_in_a_card(&mut caller).await;
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(RECORDED))).await;
+    caller.listen().await;
+    let orders = std::mem::take(&mut caller.told);
+    let tap = orders.into_iter().find_map(|order| if let MouthCommand::Record(tap) = order { Some(tap) } else { None });
+    let tap = tap.expect("a recording");
+    assert!(!tap.is_paused(), "nothing was asked for yet");
+    ask_nothing(&mut caller, "card").await;
+    caller.hear_some().await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(tap.is_paused(), "the question is not heard to its end, and who knows it keys in already");
+    caller.listen().await;
+    // The tap is of both sides: while it is paused, none has a sample.
+    for keys in [&format!("{NUMBER}#"), "1230", "737"] {
+        for (nth, key) in keys.chars().enumerate() {
+            assert!(tap.is_paused(), "before key {nth} of {keys}");
+            press(&mut caller, &key.to_string()).await;
+            assert!(tap.is_paused(), "after key {nth} of {keys}");
+        }
+        if keys != "737" {
+            caller.listen().await;
+        }
+    }
+    press(&mut caller, "#").await;
     told(&rig).await;
     caller.listen().await;
     ask(&mut caller, "thank you").await;
+    assert!(!tap.is_paused(), "the conversation is recorded again");
     let facts: Vec<String> = rig
         .published()
         .into_iter()

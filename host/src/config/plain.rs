@@ -14,8 +14,8 @@ pub struct Plain {
 }
 
 impl Config {
-    /// Every connection of the gateway's own that is not encrypted and leaves this machine. What plugins and tenants' webhooks may reach is the policy's
-    /// matter, and RTP has a setting of its own (`media.trusted_networks`).
+    /// Every connection of the gateway's own that is not encrypted and leaves this machine. What plugins and tenants' webhooks may reach stands in the policy
+    /// and in tenants' settings (`doctor` reads them beside this), and RTP has a setting of its own (`media.trusted_networks`).
     pub fn plain(&self) -> Vec<Plain> {
         let mut plain = Vec::new();
         let mut add = |setting: String, to: String| plain.push(Plain { setting, to });

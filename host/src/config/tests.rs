@@ -245,6 +245,21 @@ fn what_is_recorded_is_said_in_full_or_not_at_all() {
 }
 
 #[test]
+fn where_masking_is_strict_nothing_is_written_down_as_callers_say_it() {
+    let (strict, key) = ("[pci]\nmode = 'strict'\n", "0f".repeat(32));
+    let record = "[plugins.record]\ntenant = 'acme'\nplugin = 'stt-x'\ndir = '/r'\n";
+    let sound = "[state]\nredis = 'redis://localhost'\nsound_key = 'env:K'\n";
+    let told = |parts: &[&str]| faults(&parts.concat(), &[("K", key.as_str())]);
+    let recorded = "plugins.record: writes down what callers say as it was said: not where pci.mode is strict";
+    let kept = "state.sound_key: keeps what callers say as they said it: not where pci.mode is strict";
+    assert_eq!(told(&[strict, record]), [recorded]);
+    assert_eq!(told(&[strict, sound]), [kept]);
+    assert_eq!(told(&[strict, record, sound]), [recorded, kept]);
+    assert!(Config::parse(strict, [], &machine()).is_ok());
+    assert!(Config::parse(&[record, sound].concat(), variables(&[("K", key.as_str())]), &machine()).is_ok());
+}
+
+#[test]
 fn the_store_follows_the_cache_unless_it_is_named() {
     let plugins = |text: &str| Config::parse(text, [], &machine()).unwrap().plugins;
     assert_eq!(plugins("[plugins]\ncache_dir = '/c'").store, Path::new("/c/store"));

@@ -4,8 +4,9 @@
 const TOO_MANY: usize = 7;
 
 /// A place where seven digits or more of `pan` stand in a row: written in any grouping, or as words in English, Portuguese or Spanish. A longer number in
-/// which they only happen to stand (a time, an id) is none, unless nearly the whole `pan` is in it.
+/// which they only happen to stand (a time, an id) is none, unless nearly the whole `pan` is in it; nor are the digits of a UUID (RFC 9562).
 pub(crate) fn leak(text: &str, pan: &str) -> Option<String> {
+    let text = &without_ids(text);
     let groups = groups(text);
     let shown = |from: usize, to: usize| {
         let begin = text.floor_char_boundary(from.saturating_sub(40));
@@ -31,6 +32,27 @@ pub(crate) fn leak(text: &str, pan: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// Any digits may be in an id, and its `e` is a word between digits in two languages.
+fn without_ids(text: &str) -> String {
+    const LENGTH: usize = 36;
+    let is_id = |piece: &[u8]| {
+        piece.iter().enumerate().all(|(at, c)| if matches!(at, 8 | 13 | 18 | 23) { *c == b'-' } else { c.is_ascii_hexdigit() })
+    };
+    let (mut left, mut from) = (String::new(), 0);
+    let mut at = 0;
+    while let Some(piece) = text.as_bytes().get(at..at + LENGTH) {
+        if is_id(piece) {
+            left += &text[from..at];
+            left += "[id]";
+            at += LENGTH;
+            from = at;
+        } else {
+            at += 1;
+        }
+    }
+    left + &text[from..]
 }
 
 struct Group {
@@ -111,6 +133,9 @@ fn what_is_looked_for_is_found() {
     ] {
         assert!(leak(text, pan).is_some(), "{text}");
     }
+    let id = "01a22d69-9461-7422-9f91-22ac1288e888";
+    assert_eq!(leak(&format!("é {id} {id}-é {id}"), pan), None);
+    assert!(leak(&format!("{id} 4012 888 {id}"), pan).is_some());
     for text in ["401288", "it is 4012 and that is 8888 1", "1732906636401288", "[card]", "4012 a 888"] {
         assert_eq!(leak(text, pan), None, "{text}");
     }

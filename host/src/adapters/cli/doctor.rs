@@ -10,11 +10,16 @@ mod vault;
 
 use super::terminal::say;
 use super::web;
+use crate::adapters::tenants::FolderTenants;
 use crate::config::{self, Config, Sockets};
 use clap::Args;
 use report::{Report, Row};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
+use url::Url;
+use vg_plugin_host::links::grant::HostRule;
+use vg_plugin_host::policy::Policy;
 use vg_plugin_host::{HeavyConfig, HostConfig, PluginHost};
 
 #[derive(Debug, Args)]
@@ -26,10 +31,11 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<ExitCode> {
     let mut report = Report::default();
-    let plugins = config.clone();
-    report.extend("plugins", tokio::task::spawn_blocking(move || plugin_rows(&plugins)).await?);
+    let read = config.clone();
+    let (plugins, connections) = tokio::task::spawn_blocking(move || (plugin_rows(&read), connection_rows(&read))).await?;
+    report.extend("plugins", plugins);
     report.extend("ports", [vec![http_row(config.http.bind).await], media_rows(&config)].concat());
-    report.extend("connections", connection_rows(&config));
+    report.extend("connections", connections);
     report.extend("machine", machine::rows());
     report.extend("state", vec![state::row(config.state.as_ref()).await]);
     report.extend("cards", vec![vault::row(config.vault.as_ref()).await]);
@@ -78,7 +84,7 @@ fn plugin_rows(config: &Config) -> Vec<Row> {
     files.iter().map(row).collect()
 }
 
-/// A row for each connection that others could read along, or one that says that there is none.
+/// A row for each connection that others could read along, or one that says that there is none. Blocks on the disk.
 fn connection_rows(config: &Config) -> Vec<Row> {
     let mut rows: Vec<_> = config
         .plain()
@@ -91,10 +97,69 @@ fn connection_rows(config: &Config) -> Vec<Row> {
             format_args!("{} is served unencrypted: have TLS in front of it", config.http.bind),
         ));
     }
+    rows.extend(config.plugins.policy.as_deref().map(policy_rows).unwrap_or_default());
+    match &config.tenants.manager {
+        None => rows.extend(tenant_rows(config)),
+        Some(_) if rows.is_empty() => {
+            let unknown = "all that is configured here; where tenants point plugins is the tenant-manager's to know";
+            rows.push(Row::fine("encryption", unknown));
+        }
+        Some(_) => {}
+    }
     if rows.is_empty() {
         rows.push(Row::fine("encryption", "all that leaves this machine"));
     }
     rows
+}
+
+/// A row for each rule that lets plugins, or webhooks (`plugin.webhooks`), speak in the clear to another machine.
+fn policy_rows(file: &Path) -> Vec<Row> {
+    let text = match std::fs::read_to_string(file) {
+        Ok(text) => text,
+        Err(error) => return vec![Row::fault("plugins.policy", format_args!("cannot read {}: {error}", file.display()))],
+    };
+    let policy = match Policy::parse(&text) {
+        Ok(policy) => policy,
+        Err(faults) => return faults.iter().map(|fault| Row::fault("plugins.policy", fault)).collect(),
+    };
+    let for_all = policy.terms("").reach.hosts;
+    let mut rows = plain_rules("defaults", &for_all);
+    // It is TOML, or it were no policy.
+    let sections = text.parse::<toml::Table>().unwrap_or_default();
+    let plugins = sections.get("plugin").and_then(toml::Value::as_table);
+    for name in plugins.into_iter().flat_map(|plugins| plugins.keys()) {
+        let mut own = policy.terms(name).reach.hosts;
+        own.retain(|rule| !for_all.contains(rule));
+        rows.extend(plain_rules(&format!("plugin.{name}"), &own));
+    }
+    rows
+}
+
+fn plain_rules(section: &str, rules: &[HostRule]) -> Vec<Row> {
+    let row =
+        |rule: &HostRule| Row::warning(format_args!("{section}.hosts"), format_args!("{rule} may be spoken to unencrypted"));
+    rules.iter().filter(|rule| rule.is_plain()).map(row).collect()
+}
+
+/// A row for each place on another machine that a tenant of the folder names in the clear, as a webhook or a plugin's endpoint.
+fn tenant_rows(config: &Config) -> Vec<Row> {
+    let draft = FolderTenants::new(config.tenants.dir.as_deref(), None).read();
+    let webhooks = draft.settings().flat_map(|settings| {
+        let setting = move |name: &str| format!("{}: events.webhooks: {name}", settings.tenant);
+        settings.webhooks.iter().map(move |webhook| (setting(&webhook.name), webhook.url.clone()))
+    });
+    let endpoints = draft.rungs().filter_map(|(tenant, rung)| {
+        let options: serde_json::Value = serde_json::from_str(&rung.provider.options).ok()?;
+        Some((format!("{tenant}: {}.options.endpoint", rung.path), options.get("endpoint")?.as_str()?.to_owned()))
+    });
+    let row = |(setting, url): (String, String)| {
+        let url = Url::parse(&url).ok()?;
+        let plain = matches!(url.scheme(), "http" | "ws") && !config::leads_here(&url);
+        // The rest of a URL may be nobody's business.
+        plain
+            .then(|| Row::warning(setting, format_args!("{} is to be spoken to unencrypted", url.host_str().unwrap_or_default())))
+    };
+    webhooks.chain(endpoints).filter_map(row).collect()
 }
 
 /// An address in use is right where it is a gateway that uses it.

@@ -137,6 +137,7 @@ impl Tally {
     pub(crate) fn hold_to_the_thresholds(&self) {
         assert!(self.written.part() >= 0.999, "recall of written numbers: {}", self.written);
         assert!(self.spoken.part() >= 0.99, "recall of spoken numbers: {}", self.spoken);
+        assert!(self.others.part() >= 0.99, "recall of codes, dates and documents: {}", self.others);
         assert!(self.false_calls.part() <= 0.005, "false positives: {}", self.false_calls);
         assert!(self.stray.part() <= 0.005, "masks beside what was to be masked: {}", self.stray);
     }

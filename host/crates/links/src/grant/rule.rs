@@ -65,6 +65,17 @@ impl HostRule {
             }
     }
 
+    /// Whether it lets something go in the clear to another machine than this, for whoever is on the way to read.
+    pub fn is_plain(&self) -> bool {
+        let here = match &self.hosts {
+            Hosts::One(Host::Domain(name)) => name == "localhost",
+            Hosts::One(Host::Ipv4(address)) => address.is_loopback(),
+            Hosts::One(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            Hosts::Below(_) => false,
+        };
+        !self.scheme.tls() && !here
+    }
+
     /// Whether all that `other` permits is permitted by this one, too: a wish held against a policy.
     pub fn covers(&self, other: &Self) -> bool {
         self.scheme == other.scheme
