@@ -451,6 +451,12 @@ mod tests {
     use crate::config::Machine;
 
     #[test]
+    fn shards_whose_callers_others_may_take_are_silent_after_a_standstill() {
+        let media = Config::defaults(&Machine::here()).media;
+        assert_eq!([true, false].map(|shared| shards(&media, shared).fence), [Some(FENCE), None]);
+    }
+
+    #[test]
     fn each_call_that_is_taken_in_has_room_for_its_sessions() {
         let mut config = Config::defaults(&Machine::here());
         for calls in [1, 500, 5000] {

@@ -81,6 +81,9 @@ async fn calls_while_kafka_is_away_are_told_once_each_and_in_their_order() {
     let lag = house.metric("vg_kafka_lag_events").await.unwrap();
     assert!(lag > 0.0 && house.running().readiness().events == Some("writing"), "{lag} events wait");
     assert!(house.running().readiness().ready() && house.running().readiness().degraded());
+    // Everybody was spoken to meanwhile, those as well whose calls had begun before.
+    let heard = |phone: &&Phone| phone.state().borrow().heard_at.is_some_and(|heard| heard > begun);
+    assert_eq!(phones.iter().filter(heard).count(), calls, "callers to whom somebody spoke while kafka was away");
     kafka.restart().await.unwrap();
     drop(phones);
     while ended < calls {

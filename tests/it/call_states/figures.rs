@@ -34,7 +34,7 @@ async fn a_call_second_of_writing_costs_little() {
         "{writes} writes in {:?}: {per_write_us:.1} us of CPU each, {per_call_second_ms:.4} ms per call-second",
         began.elapsed()
     );
-    // Half of what events and states may cost together, unoptimised and beside the server.
+    // All that events and states may cost together; here states alone, unoptimised and beside the server.
     assert!(per_call_second_ms < 0.03, "{per_call_second_ms} ms per call-second");
     gateway.stop().await;
 }

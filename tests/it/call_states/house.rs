@@ -8,6 +8,11 @@ async fn is(house: &House, state: &str) {
     until(state, async || house.running().readiness().state.unwrap().state == state).await;
 }
 
+async fn metric_is(house: &House, name: &str, value: f64) {
+    let shown = house.metric(name).await.unwrap();
+    assert!((shown - value).abs() < f64::EPSILON, "{name} is {shown}");
+}
+
 /// Redis is stuck, then dead, then back, within one conversation; another call begins meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_notice_nothing_of_what_becomes_of_redis() {
@@ -16,7 +21,7 @@ async fn callers_notice_nothing_of_what_becomes_of_redis() {
     let toml = format!("instance = \"a\"\n[state]\nredis = \"redis://127.0.0.1:{}\"", proxy.port());
     let house = House::with(&toml).await.unwrap();
     is(&house, "up").await;
-    assert!((house.metric("vg_state_up").await.unwrap() - 1.0).abs() < f64::EPSILON);
+    metric_is(&house, "vg_state_up", 1.0).await;
     let mut phone = house.phone("demo").await.unwrap();
     assert!(phone.until_answer_ended(QUIET, PATIENCE).await, "no greeting");
     let mut redis = server.connect().await.unwrap();
@@ -26,6 +31,7 @@ async fn callers_notice_nothing_of_what_becomes_of_redis() {
 
     proxy.set(Passage::Stuck);
     is(&house, "deadline").await;
+    metric_is(&house, "vg_state_up", 0.0).await;
     assert!(house.running().readiness().ready() && house.running().readiness().degraded());
     let mut other = house.phone("demo").await.unwrap();
     assert!(other.until_answer_ended(QUIET, PATIENCE).await, "no greeting while redis is stuck");
@@ -39,10 +45,14 @@ async fn callers_notice_nothing_of_what_becomes_of_redis() {
     assert!(other.until_answer_ended(QUIET, PATIENCE).await, "no answer while redis is dead");
     other.hang_up().await.1.unwrap();
     assert!(house.running().readiness().state.unwrap().unwritten >= 1);
+    metric_is(&house, "vg_state_up", 0.0).await;
+    // One stretch, whatever was in the way in the end.
+    metric_is(&house, "vg_state_outages_total{code=\"deadline\"}", 1.0).await;
 
     server.restart().await.unwrap();
     proxy.set(Passage::Open);
     is(&house, "up").await;
+    metric_is(&house, "vg_state_up", 1.0).await;
     let mut redis = server.connect().await.unwrap();
     until("the live call is there again", async || {
         document(&mut redis.clone(), call).await.is_some_and(|document| document["state"] == "active")

@@ -210,6 +210,11 @@ impl Asterisk {
         self.with(|inner| inner.variables.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.clone()))
     }
 
+    /// A gateway of that name has moved the callers to it.
+    pub(super) fn is_held_by(&self, gateway: &str) {
+        self.with(|inner| inner.variables.push(("VG_HOLDER".into(), gateway.into())));
+    }
+
     fn with<T>(&self, look: impl FnOnce(&mut Inner) -> T) -> T {
         look(&mut self.house.inner.lock().unwrap())
     }
@@ -312,8 +317,10 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
         (&Method::GET, ["channels", id]) if inner.channels.contains_key(*id) => axum::Json(json!({"id": id})).into_response(),
         (&Method::GET, ["channels", _, "variable"]) => {
             let exists = |place: &str| query["variable"] == format!("DIALPLAN_EXISTS({place})");
+            let holder = inner.variables.iter().rev().find(|(name, _)| name == "VG_HOLDER");
             let value = match query["variable"].as_str() {
                 "CALLERID(num)" => "5550100",
+                "VG_HOLDER" => holder.map_or("0", |(_, gateway)| gateway.as_str()),
                 _ if exists("queue,sales,1") || exists("vg-refer,s,1") || (exists("vg-amd,s,1") && inner.detects) => "1",
                 _ => "0",
             };

@@ -1,3 +1,5 @@
+mod held;
+
 use super::fake::Asterisk;
 use super::*;
 use crate::adapters::rtp::ShardConfig;
@@ -33,7 +35,7 @@ impl Drop for House {
 }
 
 #[expect(clippy::disallowed_methods, reason = "ended by the token")]
-async fn house_with(media_port: u16) -> House {
+async fn house_with(media_port: u16, shared: Option<String>) -> House {
     let asterisk = Asterisk::start(media_port);
     let bind = "127.0.0.1:0".parse().unwrap();
     let shard = Arc::new(Shards::start(ShardConfig::new(bind)).unwrap());
@@ -48,7 +50,7 @@ async fn house_with(media_port: u16) -> House {
         inactivity: Some(INACTIVITY),
         deadline: DEADLINE,
         trusted: Arc::from(["10.0.0.0/8".parse().unwrap()]),
-        shared: None,
+        shared,
     };
     let ari = Arc::new(Ari::new(config, None, Arc::clone(&shard), incoming).unwrap());
     let stop = CancellationToken::new();
@@ -59,7 +61,7 @@ async fn house_with(media_port: u16) -> House {
 }
 
 pub(super) async fn house() -> House {
-    house_with(9).await
+    house_with(9, None).await
 }
 
 impl House {
@@ -514,7 +516,7 @@ async fn asterisk_is_told_which_events_are_used_and_the_way_to_it_is_measured() 
 #[tokio::test]
 async fn a_caller_whose_packets_stop_is_told_and_ends_only_where_asterisk_knows_no_more_of_it() {
     let far = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    let mut house = house_with(far.local_addr().unwrap().port()).await;
+    let mut house = house_with(far.local_addr().unwrap().port(), None).await;
     let mut call = house.call("c1").await;
     let mut leg = set_up(&mut call).await.unwrap();
     let mut packet = [0xFF; 172];

@@ -78,6 +78,18 @@ async fn it_is_not_ready_while_draining_or_deaf_or_without_its_plugins() {
 }
 
 #[tokio::test]
+async fn a_disk_that_takes_no_further_events_makes_it_not_ready() {
+    let (address, vitals, _) = house().await;
+    for (events, code, status) in [("writing", 200, "ready"), ("full", 503, "not_ready"), ("failing", 503, "not_ready")] {
+        *vitals.0.lock().unwrap() = Readiness { events: Some(events), ..Readiness::default() };
+        let answer = ask(address, "GET", "/health/ready").await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{answer}");
+        assert!(answer.contains(&format!("\"status\":\"{status}\"")), "{answer}");
+        assert!(answer.contains(&format!("\"events\":\"{events}\"")), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn events_that_wait_for_kafka_make_it_degraded_and_take_no_call_away() {
     let (address, vitals, _) = house().await;
     let kafka = |trouble| Some(KafkaStats { lag: 7, trouble, ..KafkaStats::default() }.into());

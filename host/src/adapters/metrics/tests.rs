@@ -211,3 +211,16 @@ fn a_distribution_that_is_counted_elsewhere_is_a_histogram() {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }
+
+#[test]
+fn a_spool_that_is_full_or_fails_is_shown_for_as_long_as_it_is() {
+    let metrics = Metrics::new();
+    for (full, failing) in [(false, false), (true, false), (true, true), (false, true), (false, false)] {
+        let spool = SpoolStats { full, failing, ..SpoolStats::default() };
+        let text = metrics.render(&Readings { spool: Some(spool), ..Readings::default() });
+        for (name, raised) in [("vg_spool_full", full), ("vg_spool_failing", failing), ("vg_spool_damaged", false)] {
+            let line = format!("{name} {}", u8::from(raised));
+            assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
+        }
+    }
+}

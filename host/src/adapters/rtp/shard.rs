@@ -6,6 +6,7 @@ use super::legs::LegKey;
 use super::ports::Ports;
 use super::priority;
 use super::socket::Socket;
+use super::standstill::Standstill;
 use super::worker::Worker;
 use crate::application::ports::{MediaLeg, MouthFloor};
 use bytes::{Bytes, BytesMut};
@@ -100,7 +101,7 @@ impl Shard {
         bind: SocketAddr,
         advertise: Option<IpAddr>,
         own: Option<Arc<Ports>>,
-        fence: Option<Duration>,
+        standstill: Standstill,
     ) -> Result<Self, ShardError> {
         let at = |source| ShardError::Socket { bind, source };
         let socket = Socket::open(bind).map_err(at)?;
@@ -113,7 +114,7 @@ impl Shard {
         let counted = Arc::clone(&counters);
         let thread = thread::Builder::new().name("vg-media".into()).spawn(move || {
             priority::raise();
-            Worker::new(socket, reports, taken, counted, fence).run();
+            Worker::new(socket, reports, taken, counted, standstill).run();
         });
         let thread = thread.map_err(ShardError::Thread)?;
         let advertised = SocketAddr::new(advertise.unwrap_or(local.ip()), local.port());

@@ -3,6 +3,7 @@
 use super::counters::{Counters, ShardStats};
 use super::ports::Ports;
 use super::shard::{LegConfig, RawHandle, RtpHandle, Shard, ShardError};
+use super::standstill::Standstill;
 use crate::application::ports::MediaLeg;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -60,8 +61,8 @@ impl Shards {
             let port = if config.bind.port() == 0 { 0 } else { config.bind.port().saturating_add(above) };
             SocketAddr::new(config.bind.ip(), port)
         };
-        let shards = (0..config.shards.get()).map(|nth| Shard::start(bind(nth), config.advertise, own.clone(), config.fence));
-        Ok(Self { shards: shards.collect::<Result<_, _>>()? })
+        let start = |nth| Shard::start(bind(nth), config.advertise, own.clone(), Standstill::new(config.fence));
+        Ok(Self { shards: (0..config.shards.get()).map(start).collect::<Result<_, _>>()? })
     }
 
     /// Opens a leg over RTP.

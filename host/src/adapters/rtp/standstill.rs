@@ -19,6 +19,12 @@ impl Standstill {
         Self { fence, last: since_boot(), quiet_until: None }
     }
 
+    /// Of a process that has stood still until now.
+    #[cfg(test)]
+    pub(super) fn until_now(fence: Duration) -> Self {
+        Self { fence: Some(fence), last: Duration::ZERO, quiet_until: None }
+    }
+
     /// Whether anything may be sent in this tick.
     pub(super) fn may_send(&mut self, now: Instant) -> bool {
         self.fence.is_none_or(|fence| self.may_send_at(fence, since_boot(), now))

@@ -216,6 +216,27 @@ async fn a_leg_that_is_hushed_says_what_was_spoken() {
 }
 
 #[tokio::test]
+async fn a_leg_that_is_told_twice_to_be_hushed_says_so_once() {
+    let shard = shard();
+    let peer = peer();
+    let (mut media, _wire) = shard.open_rtp(ulaw(Some(peer.local_addr().unwrap()), None)).unwrap();
+    let (first, second) = (UtteranceId(1), UtteranceId(2));
+    media.mouth.send(MouthCommand::Say { utterance: first, rate_hz: 8_000, pcm: vec![9000; 80_000] }).await.unwrap();
+    until_event(&mut media, |event| matches!(event, LegEvent::Audible { .. })).await;
+    hush(&media, 1);
+    until_event(&mut media, |event| matches!(event, LegEvent::Hushed { .. })).await;
+    hush(&media, 1);
+    media.mouth.send(MouthCommand::Say { utterance: second, rate_hz: 8_000, pcm: vec![9000; 8_000] }).await.unwrap();
+    let told = |event: &LegEvent| matches!(event, LegEvent::Audible { .. } | LegEvent::Hushed { .. });
+    let event = until_event(&mut media, told).await;
+    assert!(matches!(event, LegEvent::Audible { utterance: UtteranceId(2), .. }), "{event:?}");
+    hush(&media, 1);
+    media.mouth.send(MouthCommand::End { utterance: second }).await.unwrap();
+    let event = until_event(&mut media, |event| matches!(event, LegEvent::Ended { .. } | LegEvent::Hushed { .. })).await;
+    assert!(matches!(event, LegEvent::Ended { utterance: UtteranceId(2) }), "it is said to its end: {event:?}");
+}
+
+#[tokio::test]
 async fn more_than_the_queue_holds_is_said_to_its_end() {
     let shard = shard();
     let (mut media, mut peer) = shard.open_raw(ulaw(None, None)).unwrap();

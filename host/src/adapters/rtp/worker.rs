@@ -45,9 +45,8 @@ impl Worker {
         reports: Option<Socket>,
         orders: mpsc::Receiver<Order>,
         counters: Arc<Counters>,
-        fence: Option<Duration>,
+        standstill: Standstill,
     ) -> Self {
-        let standstill = Standstill::new(fence);
         let (inbox, batch, legs, routes) = (Inbox::new(), Batch::new(), Legs::default(), Routes::default());
         Self { socket, reports, inbox, batch, orders, legs, routes, counters, watch: Stopwatch::start(), standstill }
     }

@@ -76,9 +76,13 @@ struct Entry {
 
 impl Held {
     pub(super) fn new() -> Self {
+        Self::holding_ends_for(OVER)
+    }
+
+    fn holding_ends_for(life: Duration) -> Self {
         let dropped = Arc::<AtomicU64>::default();
         let count = Arc::clone(&dropped);
-        let over = Cache::builder().max_capacity(OVER_MAX).time_to_live(OVER).eviction_listener(move |_, _, cause| {
+        let over = Cache::builder().max_capacity(OVER_MAX).time_to_live(life).eviction_listener(move |_, _, cause| {
             if matches!(cause, RemovalCause::Expired | RemovalCause::Size) {
                 count.fetch_add(1, Ordering::Relaxed);
             }

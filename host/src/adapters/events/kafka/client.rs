@@ -132,3 +132,38 @@ pub(super) fn code(error: RDKafkaErrorCode) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_producer_keeps_the_order_leaves_nothing_out_and_makes_batches_smaller_as_it_was_told() {
+        let codecs = [(KafkaCompression::None, "none"), (KafkaCompression::Lz4, "lz4"), (KafkaCompression::Snappy, "snappy")];
+        for (compression, codec) in codecs {
+            let kafka = Kafka {
+                brokers: "127.0.0.1:9092".into(),
+                topic: "calls".into(),
+                transport: KafkaTransport::Plain,
+                login: None,
+                compression,
+                message_bytes_max: 10_000,
+                drain: Duration::from_secs(5),
+            };
+            let client = producer(&kafka, 4_096);
+            for (setting, value) in [
+                ("enable.idempotence", "true"),
+                ("acks", "all"),
+                ("enable.gapless.guarantee", "true"),
+                ("message.timeout.ms", "0"),
+                ("partitioner", "murmur2_random"),
+                ("message.max.bytes", "10000"),
+                ("queue.buffering.max.messages", "4096"),
+                ("compression.codec", codec),
+            ] {
+                assert_eq!(client.get(setting), Some(value), "{setting}");
+            }
+        }
+    }
+}

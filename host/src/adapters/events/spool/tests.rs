@@ -83,6 +83,17 @@ fn what_is_committed_is_read_in_its_order_and_a_reader_goes_on_after_a_restart_w
 }
 
 #[test]
+fn what_was_told_shortly_before_the_end_is_on_the_disk_though_nobody_waited_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let told = 3 * writer::GROUP_MAX as u64 + 1;
+    let spool = spool(folder.path(), ROOMY, true);
+    (0..told).for_each(|number| tell(&spool, number));
+    // Some are in the queue still, and the last one in a group that is being gathered.
+    drop(spool);
+    assert_eq!(ids(folder.path()), first(told));
+}
+
+#[test]
 fn a_spool_that_is_cut_at_any_byte_holds_what_came_before_in_its_order() {
     let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let writing = spool(folder.path(), ROOMY, false);

@@ -1,5 +1,7 @@
 //! Sockets, addresses and legs that come and go.
 
+use super::super::shard::Shard;
+use super::super::standstill::Standstill;
 use super::*;
 use std::collections::BTreeSet;
 
@@ -179,6 +181,17 @@ fn shards_take_every_other_port() {
     assert_eq!(legs.iter().map(|(_, wire)| wire.local_addr().port()).collect::<Vec<_>>(), [port, port + 2]);
     let in_use = Shards::start(ShardConfig::new(([127, 0, 0, 1], port).into()));
     assert_eq!(in_use.err().map(|error| error.code()), Some("media_socket"));
+}
+
+#[test]
+fn a_shard_that_stood_still_sends_nothing_until_its_fence_is_over() {
+    let (peer, fence) = (peer(), Duration::from_millis(300));
+    let begun = Instant::now();
+    let shard = Shard::start("127.0.0.1:0".parse().unwrap(), None, None, Standstill::until_now(fence)).unwrap();
+    let (media, _wire) = shard.open_rtp(ulaw(peer.local_addr().ok(), None)).unwrap();
+    say(&media, 5);
+    receive(&peer);
+    assert!(begun.elapsed() >= fence, "it spoke {:?} after it woke", begun.elapsed());
 }
 
 /// For two seconds legs are opened and closed as fast as they are served, among them ones that take an address over.

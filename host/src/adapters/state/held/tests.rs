@@ -155,6 +155,22 @@ fn ends_that_cannot_be_written_cost_a_bounded_amount_of_memory_and_are_counted()
 }
 
 #[test]
+fn an_end_that_cannot_be_written_is_held_for_its_time_then_it_goes_and_is_counted() {
+    assert_eq!(Held::new().over.policy().time_to_live(), Some(Duration::from_secs(5 * 60)));
+    // The cache has a clock of its own.
+    let held = Held::holding_ends_for(Duration::from_millis(20));
+    held.keep(ended("a"));
+    held.keep(snapshot("b", "1"));
+    let patience = Instant::now() + Duration::from_secs(20);
+    while held.dropped() == 0 {
+        assert!(Instant::now() < patience, "never: it goes");
+        std::thread::yield_now();
+    }
+    assert_eq!(told(&held.take(9)), ["b 1"], "a call that lives is held as long as it does");
+    assert_eq!((held.dropped(), held.unwritten()), (1, 0));
+}
+
+#[test]
 fn what_is_to_be_written_anew_is_not_taken_for_written_by_what_was_under_way() {
     let held = Held::new();
     held.keep(snapshot("a", "1"));
