@@ -3,7 +3,7 @@
 //! People are those who recorded Asterisk's prompts (`vg_tests::lab::prompts`). Two measures: the segmental signal-to-noise ratio, and
 //! listening quality by PESQ as an opinion score from 1 to 4.55 (narrow band, ITU-T P.862.1) or 4.64 (wide band, P.862.2).
 //! Bounds lie a little under what was measured when they were written; the tables of ARCHITECTURE.md are what this prints:
-//! `cargo xtask test quality`.
+//! `cargo test -p vg-tests --test quality -- --nocapture`, after `cargo xtask setup`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a broken story stops; figures are its report")]
 
 #[path = "quality/browser.rs"]

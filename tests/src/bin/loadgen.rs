@@ -104,12 +104,12 @@ async fn look_at_turns(options: &Options) -> Result<()> {
         let latencies = Latencies::published().with_own_like(hears, turns::SPEAKS)?;
         let scene = scene(options, calls, latencies, Agent::Elsewhere, |_| None).await?;
         ring(options, &scene, calls).await;
-        let begun = Instant::now();
+        let begun = Look::at(&scene)?;
         // A caller speaks for some four seconds; three times as long is more than enough.
         let rounds = options.turns.div_ceil(calls.max(1) as u64) + 2;
         let patience = (Duration::from_millis(options.pause_ms) + Duration::from_secs(5)) * rounds as u32 * 3;
         while scene.gateway.metric("vg_turns_total").await? < options.turns as f64 {
-            if begun.elapsed() > patience {
+            if begun.since.elapsed() > patience {
                 bail!("too few turns in {patience:?}:\n{}", scene.gateway.log());
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -117,8 +117,9 @@ async fn look_at_turns(options: &Options) -> Result<()> {
         if let Some(offence) = scene.sim.offences().first() {
             bail!("the gateway's plugins broke a vendor's rules: {}", offence.what);
         }
-        let seen = turns::Turns::of(&scene.gateway, hears, calls).await?;
+        let mut seen = turns::Turns::of(&scene.gateway, hears, calls).await?;
         seen.check(options.turns)?;
+        seen.not_measurable = begun.not_measurable_until(&Look::at(&scene)?, calls, cpus(&options.cpus));
         if all.is_empty() {
             say(turns::HEAD);
         }
@@ -128,7 +129,45 @@ async fn look_at_turns(options: &Options) -> Result<()> {
     if options.json {
         say(&serde_json::to_string(&serde_json::json!({ "turns": all }))?);
     }
+    let missed: Vec<String> = all.iter().flat_map(turns::Turns::missed).collect();
+    if options.turns >= turns::JUDGED_FROM && !missed.is_empty() {
+        bail!("goals are missed: {}", missed.join("; "));
+    }
     Ok(())
+}
+
+/// What gateway and generator had done by then.
+struct Look {
+    since: Instant,
+    gateway: Used,
+    generator: Used,
+    sent: u64,
+}
+
+impl Look {
+    fn at(scene: &Scene) -> Result<Self> {
+        let sent = scene.callers.seen.sent.load(Relaxed);
+        let (gateway, generator) = (used(scene.gateway.pid())?, used(std::process::id())?);
+        Ok(Self { since: Instant::now(), gateway, generator, sent })
+    }
+
+    fn not_measurable_until(&self, until: &Self, calls: usize, cpus: f64) -> Option<String> {
+        let seconds = (until.since - self.since).as_secs_f64();
+        let busy = |before: &Used, after: &Used| (after.cpu_s - before.cpu_s) / seconds;
+        let packets = (until.sent - self.sent) as f64 / (calls as f64 * seconds).max(1.0);
+        not_measurable(busy(&self.gateway, &until.gateway) / cpus, busy(&self.generator, &until.generator), packets)
+    }
+}
+
+/// Why figures say nothing about the gateway, where they do not: by the share of its processors that it was busy, that of one that the generator was, and
+/// the generator's packets in a call-second.
+fn not_measurable(busy: f64, generator_busy: f64, packets: f64) -> Option<String> {
+    let why = [
+        (busy > 0.9, "the gateway needs more than 90 % of its processors"),
+        (generator_busy > 0.95, "the generator needs all of its processor"),
+        (packets < 49.0, "the generator fell behind its schedule"),
+    ];
+    why.iter().find(|(is, _)| *is).map(|(_, why)| (*why).to_owned())
 }
 
 fn say(line: &str) {
@@ -375,11 +414,6 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
         window.gained("vg_turn_latency_seconds_count{part=\"total\"}"),
         window.gained("vg_turn_latency_seconds_sum{part=\"total\"}"),
     );
-    let why = [
-        (busy > 0.9, "the gateway needs more than 90 % of its processors"),
-        (generator_busy > 0.95, "the generator needs all of its processor"),
-        (window.sent as f64 / window.call_seconds() < 49.0, "the generator fell behind its schedule"),
-    ];
     report::Report {
         calls,
         calls_up: window.calls_up,
@@ -408,6 +442,6 @@ fn summary(calls: usize, window: &Window, idle: &Used, floor_ms: f64, cpus: f64)
         generator_busy,
         generator_stalls: window.stalls,
         beside: None,
-        not_measurable: why.iter().find(|(is, _)| *is).map(|(_, why)| (*why).to_owned()),
+        not_measurable: not_measurable(busy, generator_busy, window.sent as f64 / window.call_seconds()),
     }
 }

@@ -13,6 +13,9 @@ pub const SPEAKS: &str = "elevenlabs";
 /// A listener of which 99 of 100 last transcripts come within this time is a fast one.
 const FAST_MS: f64 = 500.0;
 
+/// Fewer turns say little of one in a hundred: goals are shown, and not held to.
+pub const JUDGED_FROM: u64 = 1_000;
+
 /// What came of the turns with one listener.
 #[derive(Clone, Debug, Serialize)]
 pub struct Turns {
@@ -40,6 +43,8 @@ pub struct Turns {
     pub stages: BTreeMap<String, [u64; 3]>,
     /// What this ought to be, and whether it is.
     pub goals: Vec<Goal>,
+    /// Why the figures say nothing about the gateway, where they do not.
+    pub not_measurable: Option<String>,
 }
 
 /// A bound.
@@ -114,7 +119,14 @@ impl Turns {
             missed_rate: tenant["ends"]["missed_rate"].as_f64(),
             stages: tenant["stages"].as_array().into_iter().flatten().map(stage).collect(),
             goals,
+            not_measurable: None,
         })
+    }
+
+    /// Goals that were missed, where that says something about the gateway.
+    pub fn missed(&self) -> Vec<String> {
+        let missed = self.goals.iter().filter(|goal| self.not_measurable.is_none() && !goal.kept());
+        missed.map(|goal| format!("{} with {} is {} ms, not {}", goal.of, self.hears, goal.is_ms, goal.at_most_ms)).collect()
     }
 
     /// That the figures say what they are taken for.
@@ -153,7 +165,8 @@ impl fmt::Display for Turns {
         let goal = |goal: &Goal| {
             format!("{} {} <= {}{}", goal.of, goal.is_ms, goal.at_most_ms, if goal.kept() { "" } else { " MISSED" })
         };
-        write!(f, "| {} |", self.goals.iter().map(goal).collect::<Vec<_>>().join(", "))
+        write!(f, "| {} |", self.goals.iter().map(goal).collect::<Vec<_>>().join(", "))?;
+        self.not_measurable.as_ref().map_or(Ok(()), |why| write!(f, "\n  not measurable here: {why}"))
     }
 }
 
@@ -180,6 +193,9 @@ mod tests {
         let goals: Vec<(&str, bool)> = turns.goals.iter().map(|goal| (goal.of, goal.kept())).collect();
         assert_eq!(goals, [("turn p50", true), ("turn p95", true), ("gateway p99", false)]);
         assert!(turns.to_string().contains("gateway p99 61 <= 60 MISSED"), "{turns}");
+        assert_eq!(turns.missed(), ["gateway p99 with deepgram is 61 ms, not 60"]);
+        let unsure = Turns { not_measurable: Some("the machine is too slow".to_owned()), ..turns.clone() };
+        assert!(unsure.missed().is_empty() && unsure.to_string().ends_with("not measurable here: the machine is too slow"));
         assert_eq!(Turns::read(&page(9), &metrics(3.2), "aws", 4).unwrap().goals[0].at_most_ms, 2_200);
         assert!(turns.check(11).is_err());
         assert!(Turns::read(&page(8), &metrics(3.2), "aws", 4).unwrap().check(10).is_err(), "a turn without its part");
