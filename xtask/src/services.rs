@@ -213,6 +213,7 @@ pub fn status(ctx: &Context) {
     }
     if Service::all(ctx).iter().any(|service| service.pid().is_some()) {
         ctx.say("in voice-gateway.toml:");
+        ctx.say("  [events]\n  dir = \"events\"");
         ctx.say(format_args!(
             "  [kafka]\n  brokers = \"127.0.0.1:{KAFKA_PORT}\"\n  [state]\n  redis = \"redis://127.0.0.1:{REDIS_PORT}\""
         ));

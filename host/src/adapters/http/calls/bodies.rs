@@ -23,7 +23,7 @@ const DIGITS_MAX: usize = 32;
 const METADATA_MAX: usize = 32;
 const METADATA_TEXT_MAX: usize = 256;
 const NAME_MAX: usize = 64;
-const RINGS_S_MAX: u64 = 300;
+const RINGS_S_MAX: u64 = 120;
 const RINGS_S: u64 = 30;
 
 /// A call.
@@ -232,7 +232,7 @@ pub(in crate::adapters::http) struct NewCall {
     metadata: BTreeMap<String, String>,
     /// How long it may ring, in seconds: 30 without it.
     #[serde(default, deserialize_with = "whole_number")]
-    #[schema(minimum = 1, maximum = 300)]
+    #[schema(minimum = 1, maximum = 120)]
     timeout_s: Option<u64>,
 }
 
@@ -265,7 +265,7 @@ impl Sensible for NewCall {
             "at most 32 entries of at most 256 characters",
         );
         let rings = self.timeout_s.is_none_or(|s| (1..=RINGS_S_MAX).contains(&s));
-        faults.unless(rings, "/timeout_s", "from 1 to 300");
+        faults.unless(rings, "/timeout_s", "from 1 to 120");
         faults.all()
     }
 }

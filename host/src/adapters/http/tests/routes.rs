@@ -249,7 +249,7 @@ async fn what_makes_no_sense_is_told_value_by_value_and_never_an_error_of_ours()
         ("/v1/calls", r#"{"to":"+15550100","colour":1}"#, 422, "invalid_body"),
         ("/v1/calls", r#"{"to":"not a number"}"#, 422, "invalid_values"),
         ("/v1/calls", r#"{"to":"+0"}"#, 422, "invalid_values"),
-        ("/v1/calls", r#"{"to":"1","timeout_s":301}"#, 422, "invalid_values"),
+        ("/v1/calls", r#"{"to":"1","timeout_s":121}"#, 422, "invalid_values"),
         ("/v1/calls", r#"{"to":"1","timeout_s":-1}"#, 422, "invalid_body"),
         ("/v1/calls", r#"{"to":"1","from":"anonymous"}"#, 422, "invalid_values"),
         ("/v1/calls/up/dtmf", r#"{"digits":"12x"}"#, 422, "invalid_values"),
