@@ -1,6 +1,9 @@
 //! Maskers: good ones, hostile ones, and what of theirs is believed.
 
 use crate::{Rig, rig};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use vg_plugin_host::api::{Kind, MaskSettings, Segment, SpanKind, TextSource};
 use vg_plugin_host::{MaskInstance, SessionError};
 
@@ -40,6 +43,41 @@ fn a_masker_that_falls_answers_nothing_more() {
     }
     let error = rig.load("test/probe-mask").instantiate_mask(settings("constructor-loop")).err();
     assert!(error.is_some_and(|error| time.contains(&error.code())));
+}
+
+/// This thread, and those that it starts, on one processor of those it may use.
+fn on_one_processor() {
+    let all = sched_getaffinity(Pid::from_raw(0)).unwrap();
+    let mut one = CpuSet::new();
+    one.set((0..CpuSet::count()).find(|cpu| all.is_set(*cpu).unwrap()).unwrap()).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+}
+
+/// A caller waits by the clock: whoever comes to run for 5 ms of 20 is stopped as well, long before its CPU's time is up.
+#[test]
+fn a_masker_that_others_keep_from_running_is_stopped_by_the_clock() {
+    let rig = rig();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let masking = scope.spawn(|| {
+            on_one_processor();
+            let others: Vec<_> = (0..4)
+                .map(|_| {
+                    scope.spawn(|| {
+                        while !over.load(Relaxed) {
+                            std::hint::spin_loop();
+                        }
+                    })
+                })
+                .collect();
+            let mut codes = (0..20).map(|_| masker(&rig, "loop").mask(segment("4111111111111111")).unwrap_err().code());
+            let is_slow = codes.any(|code| code == "slow");
+            over.store(true, Relaxed);
+            assert!(others.into_iter().all(|other| other.join().is_ok()));
+            is_slow
+        });
+        assert!(masking.join().unwrap(), "only the CPU is counted");
+    });
 }
 
 #[test]
