@@ -5,7 +5,8 @@ use crate::{dist, fuzz, judges, lab, plugins, registry, runner, services, setup,
 use anyhow::{Result, bail};
 use std::process::Command;
 
-/// All tests: pure ones, the virtual house, real components, real Asterisk. What is missing is installed or the run fails; nothing is skipped.
+/// All tests: pure ones, the virtual house, real components, real Asterisk. What is missing is installed or the run fails; what others may stop
+/// serving (Kafka, an old Asterisk, a template language's tools) is told as not run.
 /// With a filter only the tests whose name contains it, and no proof of the distribution.
 pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     let (flags, filters): (Vec<&str>, Vec<&str>) = options.iter().partition(|option| option.starts_with("--"));
