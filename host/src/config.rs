@@ -28,6 +28,7 @@ pub use kafka::{Kafka, KafkaCompression, KafkaLogin, KafkaMechanism, KafkaTransp
 pub use media::{Media, OnSilentPath, RtpCodec, Sockets, is_trusted};
 pub use pci::Pci;
 pub use plain::Plain;
+pub(crate) use plain::readable;
 pub use privacy::Privacy;
 pub use recording::{Recording, RecordingStore};
 pub(crate) use secret::resolve as resolve_secret;

@@ -190,7 +190,7 @@ impl Adoption {
             Ok(claimed) => claimed,
             Err(ClaimError::Unreadable) => {
                 let _ = self.adopter.leave(stranded, None).await;
-                return Err(Not::Left(ClaimError::Unreadable.code()));
+                return Err(Not::Left(UNREADABLE));
             }
             Err(error) => return Err(Not::Claim(error)),
         };
@@ -209,15 +209,13 @@ impl Adoption {
             Err(error) => return Err(Not::Claim(error)),
         };
         match kept {
-            Ok(_) if found.lapsed => Ok(()),
-            Err(code) if found.lapsed && (code != UNREADABLE || now().saturating_duration_since(found.since) > FOR_OTHERS) => {
-                Ok(())
-            }
-            Err(code) => Err(Not::Unfit(code)),
-            Ok(kept) => {
+            Ok(kept) if !found.lapsed => {
                 self.settings(&kept).await.map_err(|error| Not::Unfit(error.code()))?;
                 self.adopter.reaches(stranded, &kept.channel).await.map_err(|error| Not::Unfit(error.code()))
             }
+            Err(code) if !found.lapsed => Err(Not::Unfit(code)),
+            Err(UNREADABLE) if now().saturating_duration_since(found.since) <= FOR_OTHERS => Err(Not::Unfit(UNREADABLE)),
+            Ok(_) | Err(_) => Ok(()),
         }
     }
 

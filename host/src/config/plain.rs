@@ -61,6 +61,6 @@ impl Config {
 }
 
 /// Whom a URL leads to, where that is another machine and others can read along.
-fn readable(url: &Url) -> Option<String> {
-    (url.scheme() == "http" && !leads_here(url)).then(|| url.host_str().unwrap_or_default().to_owned())
+pub(crate) fn readable(url: &Url) -> Option<String> {
+    (matches!(url.scheme(), "http" | "ws") && !leads_here(url)).then(|| url.host_str().unwrap_or_default().to_owned())
 }

@@ -104,7 +104,7 @@ async fn look_at_turns(options: &Options) -> Result<()> {
         let latencies = Latencies::published().with_own_like(hears, turns::SPEAKS)?;
         let scene = scene(options, calls, latencies, Agent::Elsewhere, |_| None).await?;
         ring(options, &scene, calls).await;
-        let begun = Look::at(&scene)?;
+        let begun = Look::at(&scene.gateway, &scene.callers)?;
         // A caller speaks for some four seconds; three times as long is more than enough.
         let rounds = options.turns.div_ceil(calls.max(1) as u64) + 2;
         let patience = (Duration::from_millis(options.pause_ms) + Duration::from_secs(5)) * rounds as u32 * 3;
@@ -119,7 +119,7 @@ async fn look_at_turns(options: &Options) -> Result<()> {
         }
         let mut seen = turns::Turns::of(&scene.gateway, hears, calls).await?;
         seen.check(options.turns)?;
-        seen.not_measurable = begun.not_measurable_until(&Look::at(&scene)?, calls, cpus(&options.cpus));
+        seen.not_measurable = begun.not_measurable_until(&Look::at(&scene.gateway, &scene.callers)?, calls, cpus(&options.cpus));
         if all.is_empty() {
             say(turns::HEAD);
         }
@@ -145,9 +145,9 @@ struct Look {
 }
 
 impl Look {
-    fn at(scene: &Scene) -> Result<Self> {
-        let sent = scene.callers.seen.sent.load(Relaxed);
-        let (gateway, generator) = (used(scene.gateway.pid())?, used(std::process::id())?);
+    fn at(gateway: &Gateway, callers: &Callers) -> Result<Self> {
+        let sent = callers.seen.sent.load(Relaxed);
+        let (gateway, generator) = (used(gateway.pid())?, used(std::process::id())?);
         Ok(Self { since: Instant::now(), gateway, generator, sent })
     }
 
@@ -286,7 +286,7 @@ async fn settle(scene: &Scene, calls: usize) -> Result<()> {
 }
 
 async fn measure(options: &Options, gateway: &Gateway, callers: &Callers) -> Result<Window> {
-    let look = || anyhow::Ok((used(gateway.pid())?, used(std::process::id())?, callers.seen.sent.load(Relaxed)));
+    let look = || Look::at(gateway, callers);
     let (before, first, stalls) = (look()?, gateway.metrics().await?, callers.seen.stalls.load(Relaxed));
     let _of_the_start = (callers.to_vendor.take(), callers.to_caller.take());
     let begun = Instant::now();
@@ -297,10 +297,10 @@ async fn measure(options: &Options, gateway: &Gateway, callers: &Callers) -> Res
     let calls_up = last.get("vg_media_legs_live").copied().unwrap_or(0.0);
     Ok(Window {
         seconds,
-        gateway: (before.0, after.0),
-        generator: (before.1, after.1),
+        gateway: (before.gateway, after.gateway),
+        generator: (before.generator, after.generator),
         metrics: (first, last),
-        sent: after.2 - before.2,
+        sent: after.sent - before.sent,
         stalls: callers.seen.stalls.load(Relaxed) - stalls,
         to_vendor: callers.to_vendor.take(),
         to_caller: callers.to_caller.take(),

@@ -139,13 +139,10 @@ impl Adopter for Adopters {
 impl Core {
     /// None where this Asterisk has nothing of the call.
     async fn is_forsaken(&self, stranded: &Stranded) -> Result<Option<bool>, TelephonyError> {
-        let bridges = self.bridges().await?;
-        let Some(bridge) = bridges.iter().find(|bridge| of_call(&bridge.id, BRIDGE, &stranded.call)) else { return Ok(None) };
-        let is_media = |channel: &String| of_call(channel, MEDIA, &stranded.call);
-        if !bridge.channels.iter().any(is_media) {
-            return Ok(Some(true));
-        }
-        let Some(caller) = bridge.channels.iter().find(|channel| !is_media(channel)) else { return Ok(Some(true)) };
+        let Some(bridge) = self.bridge_of(&stranded.call).await? else { return Ok(None) };
+        let (media, callers): (Vec<_>, Vec<_>) =
+            bridge.channels.iter().partition(|channel| of_call(channel, MEDIA, &stranded.call));
+        let (false, [caller, ..]) = (media.is_empty(), &callers[..]) else { return Ok(Some(true)) };
         if self.scope.channel.is_some() {
             let channel: Channel = self.rest.get("find caller", &["channels", caller], &[]).await?;
             if !self.may_have(&channel) {
@@ -157,11 +154,14 @@ impl Core {
         Ok(Some(self.sent_to(caller).await?.is_none_or(|now| now == before)))
     }
 
+    async fn bridge_of(&self, call: &CallId) -> Result<Option<Bridge>, TelephonyError> {
+        Ok(self.bridges().await?.iter().find(|bridge| of_call(&bridge.id, BRIDGE, call)).cloned())
+    }
+
     /// Who is in the call's bridge beside its media leg.
     async fn caller_of(&self, call: &CallId) -> Result<Option<Channel>, TelephonyError> {
-        let bridges = self.bridges().await?;
-        let own = bridges.iter().filter(|bridge| of_call(&bridge.id, BRIDGE, call));
-        let caller = own.flat_map(|bridge| &bridge.channels).find(|channel| !of_call(channel, MEDIA, call));
+        let bridge = self.bridge_of(call).await?;
+        let caller = bridge.iter().flat_map(|bridge| &bridge.channels).find(|channel| !of_call(channel, MEDIA, call));
         match caller {
             Some(caller) => self.rest.get("find caller", &["channels", caller], &[]).await.map(Some),
             None => Ok(None),

@@ -192,7 +192,7 @@ pub(super) struct Application {
 }
 
 /// A bridge and who is in it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct Bridge {
     pub(super) id: String,
     #[serde(default)]

@@ -153,11 +153,9 @@ fn tenant_rows(config: &Config) -> Vec<Row> {
         Some((format!("{tenant}: {}.options.endpoint", rung.path), options.get("endpoint")?.as_str()?.to_owned()))
     });
     let row = |(setting, url): (String, String)| {
-        let url = Url::parse(&url).ok()?;
-        let plain = matches!(url.scheme(), "http" | "ws") && !config::leads_here(&url);
         // The rest of a URL may be nobody's business.
-        plain
-            .then(|| Row::warning(setting, format_args!("{} is to be spoken to unencrypted", url.host_str().unwrap_or_default())))
+        let host = config::readable(&Url::parse(&url).ok()?)?;
+        Some(Row::warning(setting, format_args!("{host} is to be spoken to unencrypted")))
     };
     webhooks.chain(endpoints).filter_map(row).collect()
 }
