@@ -18,8 +18,9 @@ use queue::{Filled, Queue};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A sample beyond this can be heard: -56 dB of full scale.
-const AUDIBLE: u16 = 50;
+/// A frame of this level can be heard: -50 dB of full scale (RMS), 24 dB below speech (ITU-T P.56), and above the noise that synthesizers put before their
+/// first word (-56 dB and less).
+const AUDIBLE: f32 = 100.0 * 100.0;
 
 const SILENCE: [i16; FRAME_SAMPLES_MAX] = [0; FRAME_SAMPLES_MAX];
 
@@ -320,7 +321,7 @@ impl Mouth {
             }
             self.encoder.encode(&self.samples, payload);
             self.power = mean_square(&self.samples);
-            self.audible = self.samples.iter().any(|sample| sample.unsigned_abs() > AUDIBLE);
+            self.audible = is_audible(self.power);
             self.last = self.samples.last().copied().unwrap_or(0);
         }
         if self.audible
@@ -436,6 +437,11 @@ impl Mouth {
             self.events.push_back(MouthEvent::Ended { tag, samples });
         }
     }
+}
+
+/// Whether somebody hears a frame of this mean square.
+fn is_audible(mean_square: f32) -> bool {
+    mean_square >= AUDIBLE
 }
 
 impl Stream {

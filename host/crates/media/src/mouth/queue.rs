@@ -1,10 +1,13 @@
 use super::bed::fade_out;
-use super::{SayError, Spoken, UtteranceTag};
+use super::{SayError, Spoken, UtteranceTag, is_audible};
 use crate::error::MediaError;
 use crate::frame::frame_samples;
 use crate::resample::{RATES_HZ, Resampler};
 use std::collections::VecDeque;
 use std::time::Duration;
+
+/// A voice's breath before its first word is no longer than that.
+const BREATH_MS: u64 = 400;
 
 /// Room kept when all was said: a second at the highest rate. A long utterance's memory is given back.
 const SAMPLES_KEPT: usize = 48_000;
@@ -22,6 +25,10 @@ pub(super) struct Queue {
     resamplers: [Option<Resampler>; RATES_HZ.len()],
     block: Box<[i16]>,
     current: Option<Current>,
+    /// Nothing is heard, so that nobody misses the silence in which the next utterance begins.
+    quiet: bool,
+    /// Of that silence so many samples were left out, at the codec's rate.
+    left_out: u64,
 }
 
 /// Samples of one utterance at one rate. *Invariant:* only the last one may be incomplete.
@@ -65,6 +72,8 @@ impl Queue {
             resamplers: [const { None }; RATES_HZ.len()],
             block: vec![0; frame_samples(RATES_HZ[RATES_HZ.len() - 1])].into(),
             current: None,
+            quiet: true,
+            left_out: 0,
         }
     }
 
@@ -98,7 +107,11 @@ impl Queue {
 
     /// Whether the next frame has sound.
     pub(super) fn is_ready(&self) -> bool {
-        self.stretches.front().is_some_and(|front| front.complete || front.samples >= frame_samples(front.rate_hz))
+        let is_there = |front: &Stretch| {
+            let block = frame_samples(front.rate_hz);
+            front.complete || front.samples >= if self.is_breath_over() { block } else { 2 * block }
+        };
+        self.stretches.front().is_some_and(is_there)
     }
 
     pub(super) fn queued(&self) -> Duration {
@@ -112,6 +125,44 @@ impl Queue {
 
     /// Takes the next frame. Call [`Queue::settle`] after it.
     pub(super) fn fill(&mut self, frame: &mut [i16]) -> Filled {
+        if self.leave_silence_out() {
+            return Filled::Nothing;
+        }
+        let filled = self.fill_from_front(frame);
+        self.quiet = filled == Filled::Nothing;
+        filled
+    }
+
+    /// A voice takes its breath before the first word, and a caller who waits for an answer waits for that as well. Where nothing is heard it is left out, but
+    /// for the last frame, in which a soft sound may begin. True while it is not known yet whether that is the next frame.
+    fn leave_silence_out(&mut self) -> bool {
+        while !self.is_breath_over() {
+            let Some(front) = self.stretches.front_mut() else { return false };
+            let block = frame_samples(front.rate_hz);
+            if front.samples < 2 * block {
+                return !front.complete;
+            }
+            if !is_silence(self.samples.range(block..2 * block)) {
+                return false;
+            }
+            self.samples.drain(..block);
+            front.samples -= block;
+            self.left_out += block as u64 * u64::from(self.rate_hz) / u64::from(front.rate_hz);
+        }
+        false
+    }
+
+    /// Whether the next utterance begins with its next frame, as far as that is there.
+    fn is_breath_over(&self) -> bool {
+        let long = self.left_out >= u64::from(self.rate_hz) * BREATH_MS / 1_000;
+        let heard = |front: &Stretch| {
+            let block = frame_samples(front.rate_hz);
+            front.samples >= block && !is_silence(self.samples.range(..block))
+        };
+        long || !self.quiet || self.current.is_some() || self.stretches.front().is_none_or(heard)
+    }
+
+    fn fill_from_front(&mut self, frame: &mut [i16]) -> Filled {
         let Some(front) = self.stretches.front_mut() else { return Filled::Nothing };
         let (tag, block) = (front.tag, frame_samples(front.rate_hz));
         let resampler = slot_of(front.rate_hz).and_then(|slot| self.resamplers[slot].as_mut());
@@ -150,7 +201,11 @@ impl Queue {
         let sent = taken as u64 * u64::from(self.rate_hz) / u64::from(front.rate_hz);
         match &mut self.current {
             Some(current) if current.tag == tag => current.sent += sent,
-            current => *current = Some(Current { tag, sent, audible: false }),
+            current => {
+                // What was left out is over as what was heard is: words have their places behind it.
+                let sent = sent + std::mem::take(&mut self.left_out);
+                *current = Some(Current { tag, sent, audible: false });
+            }
         }
         Filled::Audio(tag)
     }
@@ -192,7 +247,7 @@ impl Queue {
         self.stretches.clear();
         self.samples.clear();
         self.samples.shrink_to(SAMPLES_KEPT);
-        self.current = None;
+        (self.current, self.left_out) = (None, 0);
     }
 
     fn prepare(&mut self, rate_hz: u32) -> Result<(), MediaError> {
@@ -206,6 +261,12 @@ impl Queue {
 
 fn slot_of(rate_hz: u32) -> Option<usize> {
     RATES_HZ.iter().position(|&rate| rate == rate_hz)
+}
+
+/// Whether nobody hears any of it.
+fn is_silence<'a>(samples: impl Iterator<Item = &'a i16>) -> bool {
+    let (sum, count) = samples.fold((0.0, 0.0), |(sum, count), sample| (sum + f32::from(*sample).powi(2), count + 1.0));
+    !is_audible(sum / count)
 }
 
 fn duration(samples: usize, rate_hz: u32) -> Duration {

@@ -119,6 +119,73 @@ fn silent_beginning_is_not_audible() {
     assert_eq!(stage.events[0], MouthEvent::Audible { tag: A, at: stage.begin + 20 * MS });
 }
 
+/// What synthesizers put before their first word.
+const BREATH: i16 = 60;
+
+#[test]
+fn a_breath_before_the_first_word_is_left_out_and_counts_as_said() {
+    for silence in [Silence::Nothing, Silence::Comfort] {
+        let mut stage = Stage::new(silence);
+        // It comes in pieces: nobody knows yet what follows.
+        for _ in 0..20 {
+            stage.mouth.say(A, 8_000, &[BREATH; 80]).unwrap();
+            stage.run(5);
+        }
+        assert!(stage.events.is_empty() && stage.sent.iter().all(|sent| sent.samples == [0; 160]));
+        let heard = stage.sent.len();
+        stage.mouth.say(A, 8_000, &[LOUD; 320]).unwrap();
+        stage.mouth.end(A);
+        let said = stage.begin + 100 * MS;
+        stage.run(100);
+        assert_eq!(stage.sent[heard].samples, [BREATH; 160], "a soft sound may begin in it");
+        assert_eq!(
+            stage.events,
+            [MouthEvent::Audible { tag: A, at: said + 20 * MS }, MouthEvent::Ended { tag: A, samples: 1_920 }]
+        );
+    }
+}
+
+#[test]
+fn silence_between_two_utterances_that_follow_each_other_is_a_pause_and_stays() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[LOUD; 320]).unwrap();
+    stage.mouth.end(A);
+    stage.mouth.say(B, 8_000, &[[BREATH; 800].as_slice(), &[LOUD; 160]].concat()).unwrap();
+    stage.mouth.end(B);
+    stage.run(300);
+    assert_eq!(stage.events.last(), Some(&MouthEvent::Ended { tag: B, samples: 960 }));
+    assert!(stage.events.contains(&MouthEvent::Audible { tag: B, at: stage.begin + 140 * MS }));
+}
+
+#[test]
+fn longer_silence_than_a_breath_is_meant_and_one_without_a_word_is_over_at_its_end() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 8_000, &[[BREATH; 8_000].as_slice(), &[LOUD; 160]].concat()).unwrap();
+    stage.mouth.end(A);
+    stage.run(1_000);
+    assert!(
+        stage.events.contains(&MouthEvent::Audible { tag: A, at: stage.begin + 600 * MS }),
+        "of a second 400 ms are left out"
+    );
+    stage.events.clear();
+    stage.mouth.say(B, 8_000, &[BREATH; 800]).unwrap();
+    stage.mouth.end(B);
+    stage.run(100);
+    assert_eq!(stage.events, [MouthEvent::Ended { tag: B, samples: 800 }]);
+}
+
+#[test]
+fn a_breath_at_another_rate_is_left_out_as_well() {
+    let mut stage = Stage::new(Silence::Nothing);
+    stage.mouth.say(A, 24_000, &[[BREATH; 4_800].as_slice(), &[LOUD; 2_400]].concat()).unwrap();
+    stage.mouth.end(A);
+    stage.run(300);
+    let [MouthEvent::Audible { tag: A, at }, MouthEvent::Ended { tag: A, samples: 2_400 }] = stage.events[..] else {
+        panic!("{:?}", stage.events)
+    };
+    assert!(at <= stage.begin + 40 * MS, "a frame, and the resampler's delay");
+}
+
 #[test]
 fn hush_takes_effect_within_one_frame_and_does_not_click() {
     let mut stage = Stage::new(Silence::Nothing);
