@@ -24,6 +24,7 @@ pub mod rtp;
 pub mod settings;
 pub mod state;
 pub mod sinks;
+mod spread;
 pub mod tally;
 pub mod tenants;
 pub mod trust;

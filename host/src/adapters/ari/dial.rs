@@ -5,11 +5,12 @@ use super::calls::Built;
 use super::http::{DialFault, Dialled};
 use super::listen::{Left, Listener};
 use super::socket::Socket;
+use crate::adapters::spread::spread;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-
-use std::sync::Arc;
 
 /// Pauses before the first attempts to reconnect; later ones come every [`RETRY`].
 const BACKOFF: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
@@ -42,22 +43,16 @@ pub(super) async fn serve(core: &Arc<Core>, dialled: &Dialled, abandoned: &mut m
                 log(app, fault, failures);
             }
         }
-        let pause = pause(failures, dice());
+        let pause = spread(pauses(failures));
         failures += 1;
         listener.work_until(sleep(pause)).await;
     }
 }
 
 /// Up to a quarter more than the schedule says: the gateways of an Asterisk that was restarted do not all knock in step.
-fn pause(failures: usize, dice: u8) -> Duration {
+fn pauses(failures: usize) -> RangeInclusive<Duration> {
     let least = BACKOFF.get(failures).copied().unwrap_or(RETRY);
-    least + least * u32::from(dice) / 1_024
-}
-
-fn dice() -> u8 {
-    let mut random = [0];
-    // Without random numbers it is the schedule alone.
-    getrandom::fill(&mut random).map_or(0, |()| random[0])
+    least..=least + least / 4
 }
 
 fn log(app: &str, fault: DialFault, failures: usize) {
@@ -73,13 +68,7 @@ mod tests {
     fn pauses_grow_to_five_seconds_and_are_up_to_a_quarter_longer() {
         for (failures, least_ms) in [(0, 1_000), (1, 2_000), (2, 4_000), (3, 5_000), (4, 5_000), (1_000_000, 5_000)] {
             let least = Duration::from_millis(least_ms);
-            assert_eq!(pause(failures, 0), least, "after {failures} failures");
-            let mut before = least;
-            for dice in 1..=u8::MAX {
-                let pause = pause(failures, dice);
-                assert!(before < pause && pause < least + least / 4, "after {failures} failures, {dice}: {pause:?}");
-                before = pause;
-            }
+            assert_eq!(pauses(failures), least..=least + least / 4, "after {failures} failures");
         }
     }
 }

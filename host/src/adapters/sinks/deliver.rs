@@ -2,6 +2,7 @@
 
 use super::delivery::{Attempt, Post};
 use super::{EventSource, Since, SinkCounts, Told, is_wanted};
+use crate::adapters::spread::spread;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -17,7 +18,7 @@ use vg_domain::ids::CallId;
 const WAITING_MAX: usize = 512;
 /// Requests to a sink at a time, of as many calls.
 const REQUESTS_MAX: usize = 8;
-/// The first pause; each is about twice the one before.
+/// The first pause; each is about twice the one before, and by chance half of that or more.
 const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// An event that is not taken for so long is given up.
@@ -157,7 +158,7 @@ impl Worker {
                 Attempt::Later(code, asked) => {
                     tracing::debug!(%tenant, sink, code, "an event is sent again later");
                     self.counts.failures.fetch_add(1, Relaxed);
-                    asked.unwrap_or_default().max(spread(longest))
+                    asked.unwrap_or_default().max(spread(longest / 2..=longest))
                 }
             };
             if since.elapsed() + pause > GIVEN_UP_AFTER {
@@ -169,12 +170,4 @@ impl Worker {
             sleep(pause).await;
         }
     }
-}
-
-/// Between half of it and all of it, so that what failed together does not come back together.
-fn spread(longest: Duration) -> Duration {
-    let mut chance = [0];
-    // Without chance all pauses are alike, which is no fault.
-    let _ = getrandom::fill(&mut chance);
-    longest / 2 + longest * u32::from(chance[0]) / 510
 }

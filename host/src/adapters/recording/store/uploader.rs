@@ -8,6 +8,7 @@ use crate::adapters::recording::file::Paths;
 use crate::adapters::recording::note::{InStore, Note};
 use crate::adapters::recording::repair::entries;
 use crate::adapters::recording::{Counters, Teller};
+use crate::adapters::spread::spread;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use vg_domain::recording::{DeletionReason, RecordingFact};
 const WAITING_MAX: usize = 1024;
 /// What the command line deleted, and what was left out of a full queue, is found so often.
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
+/// The first pause; each is twice the one before, and by chance half of that or more.
 const AGAIN_FIRST: Duration = Duration::from_millis(500);
 const AGAIN_LAST: Duration = Duration::from_secs(60);
 
@@ -167,7 +169,7 @@ impl Uploader {
                 if self.is_done(work).await {
                     again = AGAIN_FIRST;
                 } else {
-                    tokio::time::sleep(jittered(again)).await;
+                    tokio::time::sleep(spread(again / 2..=again)).await;
                     again = (again * 2).min(AGAIN_LAST);
                 }
             }
@@ -310,14 +312,6 @@ impl Uploader {
             self.teller.tell_of(&note, RecordingFact::NotStored { part: note.part, deletes, code: fault.code() });
         }
     }
-}
-
-/// Half of it to all of it: gateways that wait for the same store do not come back at the same moment.
-fn jittered(pause: Duration) -> Duration {
-    let mut random = [0];
-    // Without random numbers it is all of it.
-    let share = getrandom::fill(&mut random).map_or(1.0, |()| 0.5 + f64::from(random[0]) / 512.0);
-    pause.mul_f64(share)
 }
 
 /// Recordings for which something is to be done, as many as fit the queue, and whether there are more. Blocks on the disk.
