@@ -212,11 +212,15 @@ pub(crate) fn meaning(word: &str, langs: Langs) -> Option<Meaning> {
     }
     let found = WORDS.binary_search_by(|(known, ..)| known.as_bytes().cmp(&folded[..length])).ok()?;
     let (_, spoken, meaning) = WORDS[found];
-    // Where both are spoken, the Portuguese number wins over the English hesitation: it errs towards masking.
     match &folded[..length] {
         b"um" if langs & PT == 0 => Some(Meaning::Filler),
         _ => (spoken & langs != 0).then_some(meaning),
     }
+}
+
+/// Portuguese for one, that may be an English hesitation as well.
+pub(crate) fn may_hesitate(word: &str, langs: Langs) -> bool {
+    langs & (EN | PT) == EN | PT && word.eq_ignore_ascii_case("um")
 }
 
 fn fold(char: char) -> Option<u8> {
@@ -250,5 +254,7 @@ mod tests {
         assert_eq!(meaning("once", EN), None);
         assert_eq!(meaning("once", ES), Some(Meaning::Teen(11)));
         assert_eq!((meaning("um", EN), meaning("um", PT)), (Some(Meaning::Filler), Some(Meaning::Digit(1))));
+        assert_eq!([EN, PT, EN | PT, ALL].map(|langs| may_hesitate("Um", langs)), [false, false, true, true]);
+        assert!(!may_hesitate("uma", ALL));
     }
 }

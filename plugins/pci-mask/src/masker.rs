@@ -1,10 +1,11 @@
 //! One call's masker: what is talked about, whose digits are open, what is replaced.
 
+use std::cmp::Reverse;
 use vg_plugin_sdk::mask::{Masked, Segment, Settings, Source, Span, SpanKind};
 
 use crate::{
     document::{is_cpf, is_ssn},
-    lexicon::{ALL, EN, ES, Langs, Meaning, PT, Topic},
+    lexicon::{ALL, EN, ES, Langs, Meaning, PT, Topic, may_hesitate},
     reader::{Kind, Shape, Token, spoken, tokens},
     run::{Digit, Edge, Found, Run, SHOWN_MAX},
 };
@@ -43,6 +44,9 @@ pub struct Masker {
     kinds: Kinds,
     last_four: bool,
     state: State,
+    /// The same, were each "um" a hesitation: from the first one on that may have been. Nobody knows which it was, and a number is none with a digit
+    /// too many, nor with one missing; so what either of them masks is masked.
+    hesitant: Option<State>,
     scratch: Vec<Token>,
 }
 
@@ -92,6 +96,7 @@ impl Masker {
             },
             last_four: settings.last_four,
             state: State::default(),
+            hesitant: None,
             scratch: Vec::new(),
         }
     }
@@ -105,35 +110,59 @@ impl Masker {
             Source::Agent => AGENT,
             Source::Dtmf => KEYPAD,
         };
-        let mut state = if segment.partial { self.state.clone() } else { std::mem::take(&mut self.state) };
+        let langs = self.langs;
+        let may_be_none = |token: &Token| may_hesitate(&segment.text[token.start..token.end], langs);
+        let hesitant = match &self.hesitant {
+            Some(hesitant) => Some(hesitant.clone()),
+            None => read.iter().any(may_be_none).then(|| self.state.clone()),
+        };
+        let state = if segment.partial { self.state.clone() } else { std::mem::take(&mut self.state) };
+        let Searched { state, mut found, mut hold } = self.search(segment, source, &read, state);
+        let hesitant = hesitant.map(|hesitant| {
+            read.iter_mut().filter(|token| may_be_none(token)).for_each(|token| token.kind = Kind::Word(Meaning::Filler));
+            let other = self.search(segment, source, &read, hesitant);
+            found.extend(other.found);
+            hold |= other.hold;
+            other.state
+        });
+        if !segment.partial {
+            (self.state, self.hesitant) = (state, hesitant);
+        }
+        self.scratch = read;
+        // Where two begin at the same place the longer one hides the other.
+        found.sort_by_key(|mark| (mark.span.start, Reverse(mark.span.end)));
+        replace(&segment.text, found, hold)
+    }
+
+    /// Masks a text that was cut into tokens, for a call that has come to `state`.
+    fn search(&self, segment: &Segment, source: usize, tokens: &[Token], mut state: State) -> Searched {
         let open = std::mem::take(&mut state.runs[source]);
         let mut search = Search {
             masker: self,
             text: &segment.text,
-            tokens: &read,
+            tokens,
             partial: segment.partial,
             state,
             run: open.run,
             found: Vec::new(),
             fresh: true,
             between: 0,
-            paused: nothing_said(&read),
+            paused: nothing_said(tokens),
             expirable: false,
             ignore_card: 0,
             seen: Seen::default(),
         };
         search.read();
         let hold = search.end(source, open.idle, open.after_card);
-        let (mut state, mut found) = (search.state, search.found);
-        if segment.partial {
-            state.runs = Default::default();
-        } else {
-            self.state = state;
-        }
-        self.scratch = read;
-        found.sort_by_key(|mark| mark.span.start);
-        replace(&segment.text, found, hold)
+        Searched { state: search.state, found: search.found, hold }
     }
+}
+
+/// What a text was searched for, and what it leaves.
+struct Searched {
+    state: State,
+    found: Vec<Mark>,
+    hold: bool,
 }
 
 /// A span and what is shown in its place.

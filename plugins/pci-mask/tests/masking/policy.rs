@@ -70,6 +70,30 @@ fn without_a_language_all_three_are_understood() {
     }
 }
 
+/// As a number each English "um" would be a digit too many, as a hesitation each Portuguese one a digit that is missing.
+#[test]
+fn an_um_is_read_both_ways_where_both_may_be_spoken() {
+    const AMEX: &str = "three um seven eight two eight two two four um six three one zero zero zero five";
+    const MASTERCARD: &str = "cinco um zero cinco um zero cinco um zero cinco um zero cinco um zero zero";
+    for languages in [vec![], vec!["en-US".to_owned(), "pt-BR".to_owned()]] {
+        let masker = || Masker::new(&Settings { languages: languages.clone(), ..settings("en", false) });
+        for number in [AMEX, MASTERCARD] {
+            assert_eq!(caller(&mut masker(), number), "[card]");
+            assert_eq!(caller(&mut masker(), &format!("my card is {number}, thanks")), "my card is [card], thanks");
+        }
+        let mut call = masker();
+        assert_eq!(caller(&mut call, "three um"), "three um");
+        let text = "seven eight two eight two two four".to_owned();
+        let held = call.mask(&Segment { text, source: Source::Caller, partial: true });
+        assert_eq!((held.text.as_str(), held.hold), ("[digits]", true));
+        assert_eq!(caller(&mut call, "seven eight two eight two two four six three one zero zero zero five"), "[card]");
+        let mut call = masker();
+        assert_eq!(caller(&mut call, "cinco um zero cinco um"), "cinco um zero cinco um");
+        assert_eq!(caller(&mut call, "zero cinco um zero cinco um zero cinco um zero zero"), "[card]");
+        assert_eq!(caller(&mut masker(), "um, I have one or two"), "um, I have one or two");
+    }
+}
+
 #[test]
 fn a_telephone_number_after_a_card_is_shown() {
     let mut masker = masker("en");
@@ -200,6 +224,7 @@ fn spans_of_any_text_are_whole_and_in_order() {
         "number",
         "student",
         "três",
+        "um",
         "não",
         "cartão",
         "validade",
