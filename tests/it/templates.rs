@@ -209,8 +209,10 @@ fn mask(plugin: &Plugin) -> impl Sized + 'static {
     assert_eq!(plugin.descriptor().kind, Kind::Mask);
     let settings = MaskSettings { languages: vec!["en-US".to_owned()], kinds: vec![SpanKind::CardNumber], last_four: true };
     let mut masker = plugin.instantiate_mask(settings).unwrap();
-    let mut say =
-        |text: &str| masker.mask(Segment { text: text.to_owned(), source: TextSource::Caller, partial: false }).unwrap();
+    let mut say = |text: &str| {
+        let segment = Segment { text: text.to_owned().into(), source: TextSource::Caller, partial: false };
+        masker.mask(segment).unwrap()
+    };
     let masked = say("é 4111 1111-1111 1111, call 5551234567890");
     assert_eq!(masked.text, "é **** ****-**** 1111, call 5551234567890");
     assert_eq!((masked.spans.len(), masked.spans[0].start, masked.spans[0].end), (1, 3, 22));

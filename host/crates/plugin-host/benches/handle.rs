@@ -100,6 +100,6 @@ fn mask(bencher: Bencher<'_, '_>) {
     let Some(plugin) = plugin("test/probe-mask") else { return };
     let settings = MaskSettings { languages: vec![], kinds: vec![SpanKind::CardNumber], last_four: false };
     let mut masker = plugin.instantiate_mask(settings).unwrap();
-    let segment = Segment { text: "my card is 4111111111111111".to_owned(), source: TextSource::Caller, partial: false };
+    let segment = Segment { text: "my card is 4111111111111111".to_owned().into(), source: TextSource::Caller, partial: false };
     bencher.with_inputs(|| segment.clone()).bench_local_values(|segment| black_box(masker.mask(segment).unwrap()));
 }

@@ -4,6 +4,7 @@
 //! Types that carry spoken words print their size, never the words.
 
 use std::fmt;
+use zeroize::Zeroizing;
 
 pub use vg_links::wire::{
     Authentication, AwsPayload, AwsSigV4, Fields, HttpOpen, HttpVersion, LinkEffect, LinkErrorKind, LinkId, LinkInput, Payload,
@@ -368,8 +369,8 @@ pub enum TextSource {
 /// A piece of a call's text. Prints its size.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// The words.
-    pub text: String,
+    /// The words, which nobody has masked yet: what they stand in is wiped when it is given back.
+    pub text: Zeroizing<String>,
     /// Whose.
     pub source: TextSource,
     /// May still change.

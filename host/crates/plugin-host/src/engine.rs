@@ -66,7 +66,9 @@ fn pooled(wanted: u32) -> Result<(Engine, u32), wasmtime::Error> {
             .total_stacks(sessions)
             .table_elements(TABLE_ELEMENTS)
             .max_memory_size(RUNTIME_MEMORY_BYTES)
-            .linear_memory_keep_resident(KEPT_RESIDENT_BYTES);
+            .linear_memory_keep_resident(KEPT_RESIDENT_BYTES)
+            // A masker's memory has digits in it: it is wiped, and given back, in the moment in which it is freed.
+            .decommit_batch_size(1);
         let mut config = base();
         config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
         match Engine::new(&config) {

@@ -13,10 +13,11 @@ use crate::pace::Calls;
 use crate::signing::Chunk;
 use crate::wasi;
 use wasmtime::component::{
-    Component, ComponentExportIndex, ComponentNamedList, HasSelf, Instance, InstancePre, Lift, Linker, Lower, ResourceAny,
-    TypedFunc,
+    Component, ComponentExportIndex, ComponentNamedList, ComponentType, HasSelf, Instance, InstancePre, Lift, Linker, Lower,
+    ResourceAny, TypedFunc,
 };
 use wasmtime::{Engine, Store};
+use zeroize::Zeroize;
 
 /// What every plugin imports and describes. Worlds are cut by role here, so that shared interfaces are bound once.
 mod common {
@@ -160,7 +161,7 @@ where
 
 type ListenerInput = (ResourceAny, types::Instant, stt::Input);
 type SpeakerInput = (ResourceAny, types::Instant, tts::Input);
-type MaskInput = (ResourceAny, mask::Segment);
+type MaskInput = (ResourceAny, Lent);
 
 /// A live speech-to-text session.
 pub(crate) struct Listener {
@@ -215,6 +216,21 @@ impl Talk for Speaker {
     async fn handle(&self, store: &mut Store<Guest>, now: Now, input: TtsInput) -> wasmtime::Result<Vec<TtsEffect>> {
         let (effects,) = call(store, self.handle, (self.session, now.into(), input.into())).await?;
         Ok(effects.into_iter().map(TtsEffect::from).collect())
+    }
+}
+
+/// A segment on its way into a masker, in place of the generated one: what it stands in is wiped as soon as the guest has its copy.
+#[derive(ComponentType, Lower)]
+#[component(record)]
+struct Lent {
+    text: String,
+    source: mask::Source,
+    partial: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.text.zeroize();
     }
 }
 

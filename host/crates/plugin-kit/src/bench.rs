@@ -21,7 +21,9 @@ const SESSIONS: usize = 64;
 const SESSIONS_HEAVY: usize = 4;
 
 /// Budget of a light plugin written in a compiled language.
-pub const CHUNK_US_MAX: f64 = 10.0;
+const CHUNK_US_MAX: f64 = 10.0;
+/// That of a masker, for a segment: the call stands still meanwhile.
+const SEGMENT_US_MAX: f64 = 20.0;
 /// The same for memory of one session.
 pub const SESSION_KIB_MAX: f64 = 64.0;
 /// The same for the start of a session, up to the answer to `start`.
@@ -34,6 +36,8 @@ pub struct Cost {
     pub unit: &'static str,
     /// CPU of one piece: median, in microseconds.
     pub chunk_us: f64,
+    /// What it may be.
+    pub budget_us: f64,
     /// The slowest single call after the start, in microseconds.
     pub worst_us: f64,
     /// CPU of instantiation, constructor and `start`: median, in microseconds.
@@ -48,7 +52,7 @@ impl Cost {
     /// What is over the budget; always empty for heavy plugins, which are granted theirs.
     pub fn over_budget(&self) -> Vec<&'static str> {
         let rows = [
-            ("cpu", self.chunk_us > CHUNK_US_MAX),
+            ("cpu", self.chunk_us > self.budget_us),
             ("memory", self.session_kib > SESSION_KIB_MAX),
             ("start", self.start_us > START_US_MAX),
         ];
@@ -86,13 +90,13 @@ pub fn bench(plugin: &Plugin, options: &str) -> Result<Cost, SessionError> {
     let measured = &mut calls[rounds / 2..];
     measured.sort_by(f64::total_cmp);
     starts.sort_by(f64::total_cmp);
-    let unit = match plugin.descriptor().kind {
-        Kind::Stt => "100 ms of sound heard",
-        Kind::Tts => "100 ms of speech made",
-        Kind::Mask => "segment",
+    let (unit, budget_us) = match plugin.descriptor().kind {
+        Kind::Stt => ("100 ms of sound heard", CHUNK_US_MAX),
+        Kind::Tts => ("100 ms of speech made", CHUNK_US_MAX),
+        Kind::Mask => ("segment", SEGMENT_US_MAX),
     };
-    let worst_us = held[0].worst_us;
-    Ok(Cost { unit, chunk_us: measured[measured.len() / 2], worst_us, start_us: starts[starts.len() / 2], session_kib, light })
+    let (chunk_us, start_us) = (measured[measured.len() / 2], starts[starts.len() / 2]);
+    Ok(Cost { unit, chunk_us, budget_us, worst_us: held[0].worst_us, start_us, session_kib, light })
 }
 
 struct Session {
@@ -136,8 +140,10 @@ impl Session {
     fn work(&mut self) -> Result<f64, SessionError> {
         match &mut self.talk {
             Talk::Mask(mask) => {
-                let text = "my card is four two four two four two four two and then some".to_owned();
-                mask.mask(Segment { text, source: TextSource::Caller, partial: false })?;
+                let text = "my card is four two four two four two four two and then some".to_owned().into();
+                let (masked, us) = timed(|| mask.mask(Segment { text, source: TextSource::Caller, partial: false }));
+                self.worst_us = self.worst_us.max(us);
+                masked?;
                 Ok(1.0)
             }
             Talk::Guest(AnyInstance::Stt(_)) => {

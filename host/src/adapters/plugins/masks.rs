@@ -85,7 +85,7 @@ impl Engine for CallMask {
             Source::Agent => TextSource::Agent,
             Source::Keypad => TextSource::Dtmf,
         };
-        match self.instance.mask(Segment { text: text.to_owned(), source, partial }) {
+        match self.instance.mask(Segment { text: text.to_owned().into(), source, partial }) {
             Ok(masked) => Ok(EngineAnswer { text: masked.text, found: !masked.spans.is_empty(), held: masked.hold }),
             Err(error) => Err(self.end(error)),
         }

@@ -12,8 +12,9 @@ use vg_domain::call::Stability;
 use vg_domain::ids::PluginId;
 use vg_domain::mask::Heard;
 use vg_domain::usage::Usage;
-use vg_plugin_host::api::{self, AudioFormat, FaultKind, SpeechEdge, SttInput, TtsInput, Word};
+use vg_plugin_host::api::{self, AudioFormat, FaultKind, SpeechEdge, SttInput, Transcript, TtsInput, Word};
 use vg_plugin_host::session::{SessionEnd, SttEvent, SttSession, TtsEvent, TtsSession};
+use zeroize::Zeroize;
 
 pub(super) struct Listener {
     pub(super) plugin: PluginId,
@@ -49,11 +50,10 @@ impl Listen for Listener {
         loop {
             let Some(event) = std::task::ready!(self.session.events.poll_recv(cx)) else { return Poll::Ready(None) };
             let event = match event {
-                SttEvent::Partial(transcript) => HearingEvent::Partial {
-                    stability: transcript.stability.and_then(Stability::new),
-                    words: Heard::new(transcript.text),
-                },
-                SttEvent::Final(transcript) => HearingEvent::Final(Heard::new(transcript.text)),
+                SttEvent::Partial(transcript) => {
+                    HearingEvent::Partial { stability: transcript.stability.and_then(Stability::new), words: heard(*transcript) }
+                }
+                SttEvent::Final(transcript) => HearingEvent::Final(heard(*transcript)),
                 SttEvent::Finalized => HearingEvent::Finalized,
                 SttEvent::Ended(end) => HearingEvent::Fell(fall(&self.plugin, &end)),
                 SttEvent::Usage(usage) => HearingEvent::Usage(counted(usage)),
@@ -71,6 +71,12 @@ impl Listen for Listener {
         let worked = |event| if let SttEvent::Usage(usage) = event { Some(counted(usage)) } else { None };
         rest(events, worked)
     }
+}
+
+/// The words. They stand in it a second time, each with its times, which nobody asks for: those are wiped.
+fn heard(mut transcript: Transcript) -> Heard {
+    transcript.words.iter_mut().for_each(|word| word.text.zeroize());
+    Heard::new(transcript.text)
 }
 
 fn counted(usage: api::Usage) -> Usage {

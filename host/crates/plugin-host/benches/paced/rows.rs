@@ -1,12 +1,15 @@
 //! The measurements, one function a row or two.
 
-use crate::figures::{Table, cpu_of_others, percentile, resident_bytes};
-use crate::probe;
+use crate::figures::{Table, cpu_of_others, own_cpu, percentile, resident_bytes};
 use crate::vendor::Vendor;
+use crate::{built, probe};
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
-use vg_plugin_host::api::{AudioFormat, Encoding, Now, SessionStart, SessionTag, SttInput};
+use vg_plugin_host::api::{
+    AudioFormat, Encoding, MaskSettings, Now, Segment, SessionStart, SessionTag, SpanKind, SttInput, TextSource,
+};
 use vg_plugin_host::links::{Links, LinksConfig};
 use vg_plugin_host::session::{Opening, SttEvent, SttSession};
 use vg_plugin_host::{Plugin, PluginHost, Trust};
@@ -59,6 +62,54 @@ pub(crate) fn start(host: &PluginHost, table: &mut Table) {
         })
         .collect();
     table.row("start of a session, median", percentile(&mut took, 0.5).as_secs_f64() * 1e6, "us", Some(100.0));
+}
+
+/// What became of a goal of the product.
+pub(crate) enum Goal {
+    Kept,
+    Missed(String),
+    /// This machine is so slow, or so busy, that the figure says nothing.
+    NotMeasurable(String),
+}
+
+/// What a segment costs our masker, of the thread of the call that stands still meanwhile: of several texts the dearest, each at its best.
+pub(crate) fn mask(host: &PluginHost, table: &mut Table) -> Goal {
+    const SEGMENT_US_MAX: f64 = 20.0;
+    /// Twice what a step took on the machine of the figures (1.7).
+    const STEP_NS_MAX: f64 = 3.4;
+    const SEGMENTS: u32 = 100;
+    const TEXTS: [&str; 4] = [
+        "I would like to change the delivery address of my last order, please, since I have moved to another town",
+        "my card is 4111 1111 1111 1111, it expires 12/27 and the security code is 123",
+        "it's four one one one uh one one one one um one one one one and then one one one one",
+        "my phone number is 415-555-0134 and the order number is 4400912345, from the 12/05/2024",
+    ];
+    let plugin = host.load(&built("pci-mask")).unwrap();
+    let kinds = vec![SpanKind::CardNumber, SpanKind::SecurityCode, SpanKind::ExpiryDate, SpanKind::DocumentNumber];
+    // Where no language is named, all are listened for.
+    let mut masker = plugin.instantiate_mask(MaskSettings { languages: Vec::new(), kinds, last_four: false }).unwrap();
+    let mut segments_us = |text: &str, partial: bool| {
+        let tried = (0..20).map(|_| {
+            let before = own_cpu();
+            for _ in 0..SEGMENTS {
+                masker.mask(Segment { text: text.to_owned().into(), source: TextSource::Caller, partial }).unwrap();
+            }
+            own_cpu() - before
+        });
+        tried.min().unwrap_or_default().as_secs_f64() * 1e6 / f64::from(SEGMENTS)
+    };
+    let ways = TEXTS.iter().flat_map(|text| [(*text, true), (*text, false)]);
+    let found = ways.map(|(text, partial)| segments_us(text, partial)).fold(0.0, f64::max);
+    let step = step_ns();
+    table.row("a segment by pci-mask, the dearest of eight: CPU", found, "us", Some(SEGMENT_US_MAX));
+    table.row("a step of work on this machine: CPU", step, "ns", None);
+    if step > STEP_NS_MAX {
+        return Goal::NotMeasurable(format!("a step of work takes {step:.1} ns, more than {STEP_NS_MAX}"));
+    }
+    if found <= SEGMENT_US_MAX {
+        return Goal::Kept;
+    }
+    Goal::Missed(format!("a segment costs {found:.1} us by pci-mask, the goal is {SEGMENT_US_MAX}"))
 }
 
 /// CPU per chunk through the session's task, and memory per session, by who made the plugin.
@@ -200,4 +251,19 @@ pub(crate) fn lateness(host: &PluginHost, size: Size, table: &mut Table) {
     );
     table.row("the same, worst", percentile(&mut late, 1.0).as_secs_f64() * 1e3, "ms", None);
     table.row("the same: guests that looped and were ended", f64::from(loops), "", None);
+}
+
+/// CPU of one of many steps that each wait for the one before, in nanoseconds, of the best of several tries: how quick this machine is just now.
+fn step_ns() -> f64 {
+    const STEPS: u32 = 200_000;
+    let tried = (0..20).map(|_| {
+        let before = own_cpu();
+        let mut state = black_box(1_u64);
+        for _ in 0..STEPS {
+            state = (state ^ (state >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        }
+        black_box(state);
+        own_cpu() - before
+    });
+    tried.min().unwrap_or_default().as_secs_f64() * 1e9 / f64::from(STEPS)
 }

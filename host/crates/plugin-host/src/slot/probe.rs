@@ -93,7 +93,7 @@ fn speak(plugin: &Plugin) -> Result<SessionEnd, SessionError> {
 fn mask(plugin: &Plugin) -> Result<(), SessionError> {
     let kinds = vec![SpanKind::CardNumber];
     let mut guest = plugin.instantiate_mask(MaskSettings { languages: vec!["en-US".to_owned()], kinds, last_four: false })?;
-    let text = "My number is 4111 1111 1111 1111.".to_owned();
+    let text = "My number is 4111 1111 1111 1111.".to_owned().into();
     guest.mask(Segment { text, source: TextSource::Caller, partial: false }).map(drop)
 }
 

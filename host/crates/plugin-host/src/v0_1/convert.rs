@@ -1,6 +1,6 @@
 //! Generated types to the house's types and back. Values are moved, never copied.
 
-use super::{describe, link, mask, stt, tts, types};
+use super::{Lent, describe, link, mask, stt, tts, types};
 use crate::api::{
     AudioFormat, AudioRoute, Authentication, AwsPayload, AwsSigV4, Compute, Descriptor, Encoding, Fault, FaultKind, Features,
     HttpOpen, HttpVersion, Kind, LinkEffect, LinkErrorKind, LinkInput, MaskSettings, MaskSpan, Masked, Now, OptionFault, Payload,
@@ -314,14 +314,14 @@ impl From<MaskSettings> for mask::Settings {
     }
 }
 
-impl From<Segment> for mask::Segment {
-    fn from(segment: Segment) -> Self {
+impl From<Segment> for Lent {
+    fn from(mut segment: Segment) -> Self {
         let source = match segment.source {
             TextSource::Caller => mask::Source::Caller,
             TextSource::Agent => mask::Source::Agent,
             TextSource::Dtmf => mask::Source::Dtmf,
         };
-        Self { text: segment.text, source, partial: segment.partial }
+        Self { text: std::mem::take(&mut *segment.text), source, partial: segment.partial }
     }
 }
 

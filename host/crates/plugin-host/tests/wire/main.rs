@@ -1,6 +1,12 @@
 //! The airlock with real components: good ones, hostile ones, and files that are none.
 
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a broken test stops; nobody reads its items")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a broken test stops, a good one reports; nobody reads its items"
+)]
 
 mod curious;
 mod driven;
@@ -9,6 +15,7 @@ mod loading;
 mod masks;
 mod played;
 mod recorded;
+mod steps;
 mod swapping;
 
 use std::collections::BTreeMap;

@@ -73,7 +73,8 @@ impl<'a> Masking<'a> {
         };
         let settings = MaskSettings { languages: languages(&line.lang), kinds, last_four: false };
         let text = line.text.clone();
-        match self.mask(&line.conversation.to_string(), settings, Segment { text: line.text, source, partial: line.partial }) {
+        let segment = Segment { text: line.text.into(), source, partial: line.partial };
+        match self.mask(&line.conversation.to_string(), settings, segment) {
             Ok(masked) => shown(&line.id, &text, &masked),
             Err(error) => {
                 let answer = json!({ "id": line.id, "text": "", "spans": [], "error": error.code() });

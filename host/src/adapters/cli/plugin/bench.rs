@@ -5,7 +5,7 @@ use crate::config::Config;
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use vg_plugin_kit::bench::{CHUNK_US_MAX, Cost, SESSION_KIB_MAX, START_US_MAX, bench};
+use vg_plugin_kit::bench::{Cost, SESSION_KIB_MAX, START_US_MAX, bench};
 
 #[derive(Debug, Args)]
 pub(in super::super) struct Options {
@@ -49,7 +49,7 @@ fn table(cost: &Cost, over: &[&str]) -> Vec<String> {
         format!("{what:<28} {value:>10.1} {unit:<4} {budget:<12} {verdict}").trim_end().to_owned()
     };
     let mut lines = vec![
-        row(&format!("CPU per {}", cost.unit), "cpu", cost.chunk_us, "us", Some(CHUNK_US_MAX)),
+        row(&format!("CPU per {}", cost.unit), "cpu", cost.chunk_us, "us", Some(cost.budget_us)),
         row("slowest call", "", cost.worst_us, "us", None),
         row("start of a session", "start", cost.start_us, "us", Some(START_US_MAX)),
         row("memory of a session", "memory", cost.session_kib, "KiB", Some(SESSION_KIB_MAX)),
