@@ -125,7 +125,7 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let recordings = recordings(&config, &facts).await?;
     let notices = NoticeBoard::new(uuid::Uuid::now_v7().simple().to_string()).written_to(spool.clone());
     let notices = Arc::new(notices);
-    let states = states::states(&config, Arc::clone(&notices) as _)?;
+    let states = states::states(&config, Arc::clone(&notices) as _, Arc::clone(&facts))?;
     let services = Services {
         hearing: Arc::clone(&plugins) as _,
         speaking: Arc::clone(&lines) as _,
@@ -149,21 +149,21 @@ pub async fn start_with(config: Config, listeners: Vec<Arc<dyn Facts>>) -> Resul
     let webhook = webhook(&config, &settings, &plugins)?;
     let kafka = events::kafka(&config, spool.as_ref())?;
     let gateway = Gateway::new(services, settings.tenants(), limits).telling(refusals);
-    let gateway = match (&states, config.drain.hand_over) {
-        (Some(states), Some(within)) => gateway.handing_on(HandingOn::new(Arc::clone(states) as _, within)),
-        _ => gateway,
-    };
     let (incoming, calls) = mpsc::channel(limits::INCOMING_CALLS);
 
     let amis = amis(&config)?;
     let asterisks = asterisks(&config, &amis, &shard, &incoming)?;
+    let adopters = Arc::new(Adopters::new(asterisks.clone()));
+    let gateway = match (&states, config.drain.hand_over) {
+        (Some(states), Some(within)) => {
+            gateway.handing_on(HandingOn::new(Arc::clone(states) as _, Arc::clone(&adopters) as _, within))
+        }
+        _ => gateway,
+    };
     let (live, directory) = (gateway.live_calls(), gateway.directory());
     let originator = Arc::new(gateway.originator(Arc::new(Diallers::new(asterisks.clone()))));
     let stop_calls = stop.clone();
-    let adoption = states.as_ref().map(|states| {
-        let adopters = Arc::new(Adopters::new(asterisks.clone()));
-        gateway.adoption(Arc::clone(states) as _, Arc::clone(states) as _, adopters)
-    });
+    let adoption = states.as_ref().map(|states| gateway.adoption(Arc::clone(states) as _, Arc::clone(states) as _, adopters));
     let house = House {
         live,
         shard: Arc::clone(&shard),

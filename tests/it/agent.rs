@@ -115,7 +115,9 @@ async fn every_protocol_carries_a_whole_conversation() {
         assert_eq!(client.ask(question(&conversation, 6, "are you sure")).await, asks_back, "{way}");
 
         let ours = Hint::Language("pt-BR".to_owned());
-        for (turn, words, hint) in [(7, "the law", Hint::Uninterruptible), (8, "fala portugues", ours)] {
+        let hold = Hint::Hold(seconds(8));
+        for (turn, words, hint) in [(7, "the law", Hint::Uninterruptible), (8, "fala portugues", ours), (14, "look it up", hold)]
+        {
             let mut answer = client.ask(question(&conversation, turn, words)).await;
             answer.hints.dedup();
             let expected = Answer { hints: vec![hint], ..Answer::done(&format!("You said: {words}.")) };
@@ -137,7 +139,7 @@ async fn every_protocol_carries_a_whole_conversation() {
         let advice = HandoverAdvice {
             target: Some(TransferTarget::Queue("sales".to_owned())),
             mode: TransferMode::Attended,
-            summary: Some("Spoke 13 times.".to_owned()),
+            summary: Some("Spoke 14 times.".to_owned()),
         };
         assert_eq!(client.agent.hand_over(handover).await, Ok(advice), "{way}");
 

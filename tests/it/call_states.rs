@@ -29,6 +29,7 @@ use vg_domain::ids::{CallId, ConversationId, DidId, PluginId, TenantId, TrunkId}
 use vg_domain::parties::Direction;
 use vg_domain::pii::Pii;
 use vg_tests::lab::Redis;
+use voice_gateway::adapters::facts::LogFacts;
 use voice_gateway::adapters::notices::NoticeBoard;
 use voice_gateway::adapters::state::{About, RedisStates};
 use voice_gateway::application::ports::*;
@@ -44,13 +45,18 @@ struct Gateway {
 
 impl Gateway {
     /// With this `[state]`.
-    #[expect(clippy::disallowed_methods, reason = "ended by `stop` or `die`")]
     fn start(instance: &str, toml: &str, secrets: &[(&str, &str)]) -> Self {
+        Self::telling(instance, toml, secrets, Arc::new(LogFacts))
+    }
+
+    /// The same, whose calls tell this one.
+    #[expect(clippy::disallowed_methods, reason = "ended by `stop` or `die`")]
+    fn telling(instance: &str, toml: &str, secrets: &[(&str, &str)], facts: Arc<dyn Facts>) -> Self {
         let secrets = secrets.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let state = Config::parse(toml, secrets, &Machine::here()).unwrap().state.unwrap();
         let about = About { instance: instance.to_owned(), apps: vec![format!("vg-{instance}")], version: "9.9.9".to_owned() };
         let notices = Arc::new(NoticeBoard::new("run"));
-        let states = RedisStates::new(&state, about, Arc::clone(&notices) as _).unwrap();
+        let states = RedisStates::new(&state, about, Arc::clone(&notices) as _, facts).unwrap();
         let close = CancellationToken::new();
         let run = tokio::spawn(Arc::clone(&states).run(close.clone()));
         Self { states, notices, close, run }

@@ -1,9 +1,11 @@
 //! Several gateways with many calls, of which one after the other is killed, frozen or cut off from Redis: nobody is lost, nobody hears two of them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::sleep;
-use vg_tests::lab::{Ledger, Passage};
+use vg_tests::agent::Question;
+use vg_tests::lab::{Ledger, Passage, Told};
 use vg_tests::load::asterisk::Left;
 use vg_tests::load::callers::Diary;
 use vg_tests::load::fleet::{Blow, Fleet, noticed, speakers};
@@ -18,14 +20,21 @@ const PAUSE: Duration = Duration::from_millis(5_500);
 const CYCLE: Duration = Duration::from_millis(9_500);
 /// How long each trouble of Redis lasts: more than until a lease has lapsed.
 const TROUBLE: Duration = Duration::from_millis(2_500);
-/// What a caller may notice of a gateway that dies, where one that was not optimised takes fifty calls at once: the goal is half of it, and is printed.
+/// What a caller may notice of a gateway that dies: no packet, or no sound of who was speaking, for so long.
+const GOAL_MS: u32 = 2_000;
+/// The same, where a gateway that was not optimised takes fifty calls at once.
 const NOTICED_MS: u32 = 4_000;
-/// So long until somebody speaks again who was speaking: fifty voices begin at the same moment. The goal is a quarter of it, and is printed.
+/// So long until somebody speaks again there who was speaking: fifty voices begin at the same moment.
 const SPOKEN_MS: u32 = 8_000;
 /// What hardly anybody notices.
 const HARDLY_MS: u32 = 200;
 /// So much later an answer may come on a machine that has other things to do.
 const LATER_MS: u32 = 1_000;
+
+/// So long there may be no packet, and no sound: the goal itself where the whole proof is run, and wherever the build is optimised.
+fn bounds_ms() -> (u32, u32) {
+    if Size::asked() == Size::Full || !cfg!(debug_assertions) { (GOAL_MS, GOAL_MS) } else { (NOTICED_MS, SPOKEN_MS) }
+}
 
 /// Chance that comes again with the same seed (SplitMix64).
 struct Chance(u64);
@@ -40,7 +49,7 @@ impl Chance {
 }
 
 /// All go; nothing is left, each had one conversation without a gap in it. The diaries.
-async fn all_go(fleet: Fleet, calls: usize) -> Vec<Diary> {
+async fn all_go(fleet: Fleet, calls: usize, kills: &[Blow]) -> Vec<Diary> {
     for caller in 0..calls {
         fleet.asterisk.hang_up(caller);
     }
@@ -60,7 +69,11 @@ async fn all_go(fleet: Fleet, calls: usize) -> Vec<Diary> {
     let moves_of_each: Vec<usize> = (0..calls).map(moved).collect();
     match fleet.told().await.unwrap() {
         None => println!("not looked at: what was told to Kafka, for there is none to be had"),
-        Some(told) => are_told(&told, &moves_of_each),
+        Some(told) => {
+            are_told(&told, &moves_of_each);
+            let asked = fleet.agent.brain.questions().into_iter().map(|asked| (fleet.ms_at(asked.at), asked));
+            ends_are_told(&told, &asked.collect::<Vec<_>>(), kills);
+        }
     }
     let diaries = fleet.finish();
     for (caller, diary) in diaries.iter().enumerate() {
@@ -94,6 +107,29 @@ fn are_told(told: &Ledger, moves_of_each: &[usize]) {
     );
 }
 
+/// A gateway that dies leaves no gap where it stops: what is missing at the end of its events only others know. What the agent was asked, and how many answers
+/// the last gateway of a call has counted, is told as well.
+fn ends_are_told(told: &Ledger, asked: &[(u32, Question)], kills: &[Blow]) {
+    let is_told = |asked: &Question| {
+        let says = |told: &Told| told.data["turn"] == asked.turn && told.data["text"] == asked.text.as_str();
+        told.of_call(&asked.call, "stt.transcribed").any(says)
+    };
+    let lost: Vec<&(u32, Question)> = asked.iter().filter(|(_, asked)| !is_told(asked)).collect();
+    let untold = |call: &String| {
+        let counted = told.of_call(call, "call.ended").find_map(|told| told.data["turns"].as_u64()).unwrap_or_default();
+        let answered = told.of_call(call, "llm.responded").filter_map(|told| told.data["turn"].as_u64());
+        counted.saturating_sub(answered.collect::<BTreeSet<u64>>().len() as u64)
+    };
+    let unanswered: u64 = told.calls.keys().map(untold).sum();
+    println!(
+        "kafka: of {} questions that the agent was asked {} are not told, of their answers {unanswered}; {} kills",
+        asked.len(),
+        lost.len(),
+        kills.len()
+    );
+    assert!(lost.is_empty() && unanswered == 0, "whoever went on knew what was not told: {lost:?}, {kills:?}");
+}
+
 /// What those noticed to whom it happened: how long no packet came, and how long nothing was heard where somebody was speaking.
 fn report(name: &str, blows: &[Blow], diaries: &[Diary], sentence_ms: u32) -> (Spread, Spread) {
     let words = ANSWER.split_whitespace().count();
@@ -110,11 +146,14 @@ fn report(name: &str, blows: &[Blow], diaries: &[Diary], sentence_ms: u32) -> (S
     }
     let gaps = Spread::of(all.iter().map(|noticed| noticed.gap_ms));
     let silences = Spread::of(all.iter().filter_map(|noticed| noticed.silence_ms));
-    println!("{name}: without a packet {gaps}; without a sound, of those who were spoken to, {silences}");
+    let (gap_ms, silence_ms) = bounds_ms();
+    println!(
+        "{name}: without a packet {gaps}, {gap_ms} ms asserted; without a sound, of those who were spoken to, {silences}, {silence_ms} ms asserted; the goal is {GOAL_MS} ms"
+    );
     (gaps, silences)
 }
 
-/// Redis is cut off from one of them, stuck and slow, flushed for all of them, and stands still: they all keep their calls.
+/// Redis is cut off from one of them, stuck and slow, flushed for all of them, stands still, and dies: they all keep their calls.
 async fn redis_is_troubled(fleet: &mut Fleet) {
     for passage in [Passage::Cut, Passage::Stuck, Passage::Slow(Duration::from_millis(150))] {
         fleet.members[0].proxy.set(passage);
@@ -129,17 +168,29 @@ async fn redis_is_troubled(fleet: &mut Fleet) {
     fleet.redis.resume().unwrap();
     sleep(TROUBLE).await;
     assert!(fleet.asterisk.moves().is_empty(), "{:?}\n{}", fleet.asterisk.moves(), fleet.logs());
+    // It comes back with all that it had but leases, which have lapsed meanwhile, and the next time with nothing. Whoever looked dead by that would be taken
+    // for dead as soon as everybody may judge again.
+    for forgets in [false, true] {
+        fleet.redis.kill9().unwrap();
+        sleep(TROUBLE).await;
+        if forgets {
+            fleet.redis.forget().unwrap();
+        }
+        fleet.redis.restart().await.unwrap();
+        fleet.settles_anew().await.unwrap();
+        assert!(fleet.asterisk.moves().is_empty(), "forgets: {forgets}: {:?}\n{}", fleet.asterisk.moves(), fleet.logs());
+    }
     let lapsed = fleet.total("vg_adoptions_total{outcome=\"attended\"}").await.unwrap();
     assert!(lapsed > 0.0, "nobody was tempted: the lease of one that was cut off did not lapse");
 }
 
 /// One of them stands still for ten seconds. When it goes on nobody hears it.
 async fn one_is_frozen(fleet: &mut Fleet) -> Blow {
-    fleet.settles_anew().await.unwrap();
-    let blow = fleet.blow(1);
+    let (blow, moves) = (fleet.blow(1), fleet.asterisk.moves().len());
     assert!(!blow.callers.is_empty());
     fleet.members[1].gateway.freeze(true).unwrap();
     fleet.is_relieved_of_all(1).await.unwrap();
+    println!("frozen: with another gateway after {}", Spread::of(fleet.taken_after(&blow, moves).into_iter()));
     let left = Duration::from_secs(10).saturating_sub(Duration::from_millis(u64::from(fleet.now_ms() - blow.at_ms)));
     sleep(left).await;
     let (before, woke_ms) = (fleet.asterisk.said_to_nobody(), fleet.now_ms());
@@ -158,7 +209,7 @@ async fn one_is_frozen(fleet: &mut Fleet) -> Blow {
 
 /// One after the other dies at a random moment, and is started again.
 async fn many_are_killed(fleet: &mut Fleet, kills: u32, chance: &mut Chance) -> Vec<Blow> {
-    let mut blows = Vec::new();
+    let (mut blows, mut taken) = (Vec::new(), Vec::new());
     for kill in 1..=kills {
         sleep(Duration::from_millis(chance.below(2_500))).await;
         let victim = loop {
@@ -179,9 +230,11 @@ async fn many_are_killed(fleet: &mut Fleet, kills: u32, chance: &mut Chance) -> 
         moved.sort_unstable();
         assert!(moved.iter().eq(&blow.callers), "each of its callers is taken once, and nobody else's: {moves:?}");
         println!("{kill}. {}: {} calls in {} ms", fleet.members[victim].app, moved.len(), fleet.now_ms() - blow.at_ms);
+        taken.extend(fleet.taken_after(&blow, before));
         blows.push(blow);
         fleet.restart(victim).await.unwrap();
     }
+    println!("killed: with another gateway after {}", Spread::of(taken.into_iter()));
     blows
 }
 
@@ -205,16 +258,18 @@ async fn fifty_calls_outlive_their_gateways_and_whatever_becomes_of_redis() {
     sleep(CYCLE + Duration::from_secs(2)).await;
 
     let (stall_ms, logs, sentence_ms, end_ms) = (fleet.longest_stall_ms(), fleet.logs(), fleet.sentence_ms, fleet.now_ms());
-    let diaries = all_go(fleet, calls).await;
+    let diaries = all_go(fleet, calls, &killed).await;
     println!("the callers themselves stood still for {stall_ms} ms at most");
+    let (gap_ms, silence_ms) = bounds_ms();
     for (name, blows) in [("frozen", &[frozen][..]), ("killed", &killed[..])] {
         let (gaps, silences) = report(name, blows, &diaries, sentence_ms);
-        assert!(gaps.max <= NOTICED_MS + stall_ms, "{name}: {gaps}\n{logs}");
-        assert!(silences.max <= SPOKEN_MS + stall_ms, "{name}: {silences}\n{logs}");
+        assert!(gaps.max <= gap_ms + stall_ms, "{name}: {gaps}\n{logs}");
+        assert!(silences.max <= silence_ms + stall_ms, "{name}: {silences}\n{logs}");
     }
     // Whatever becomes of Redis, packets come and answers are as quick as ever.
     let during = |diary: &Diary| {
-        let pairs = diary.heard.windows(2).filter(|pair| (troubled_ms..calm_ms).contains(&pair[0].at_ms));
+        // The one that is frozen then stands still at once.
+        let pairs = diary.heard.windows(2).filter(|pair| troubled_ms <= pair[0].at_ms && pair[1].at_ms < calm_ms);
         pairs.map(|pair| pair[1].at_ms - pair[0].at_ms).max().unwrap_or(u32::MAX)
     };
     let gaps = Spread::of(diaries.iter().map(during));

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+#[path = "failover/many.rs"]
+mod many;
+
 use redis::AsyncCommands;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -125,7 +128,8 @@ impl Gateway {
     async fn start(config: &str, ready: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let http = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = format!("{config}[plugins]\ndir = \"{}\"\n", plugins_dir().display());
+        // The local speech plugins have room for all callers of a story.
+        let config = format!("{config}[plugins]\nheavy_sessions_max = 64\ndir = \"{}\"\n", plugins_dir().display());
         let file = folder.path().join("voice-gateway.toml");
         std::fs::write(&file, config).unwrap();
         let log = std::fs::File::create(folder.path().join("log")).unwrap();
@@ -309,13 +313,9 @@ async fn a_gateway_that_stops_hands_its_calls_to_one_that_lives() {
     let stopped = Instant::now();
     assert_eq!(adopted(&mut second).await.as_millis() / 1_000, 0, "the caller has hardly noticed");
     println!("handed on {:?} after the signal", stopped.elapsed());
-    let gone = async {
-        while first.process.try_wait().unwrap().is_none() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(SOON, gone).await.expect("it waits for calls that it has handed on");
+    is_gone(&mut first).await;
     asks(&mut caller).await;
+    assert_eq!(turn_about_the_time(&mut second).await, 1, "and not a goodbye");
     scene.ends_well(second, caller).await;
 }
 
@@ -365,12 +365,33 @@ async fn a_caller_of_whom_a_later_version_wrote_goes_on_in_the_dialplan() {
     second.stop().await;
 }
 
-/// What stands before both gateways leads to the one that lives, as a balancer does.
+/// Nobody could say a word to that caller; whoever follows the call is told of its end all the same.
 #[tokio::test(flavor = "multi_thread")]
-async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_which_goes_on() {
+async fn a_caller_whose_tenant_no_other_gateway_knows_goes_on_in_the_dialplan_and_the_call_has_an_end() {
     let scene = Scene::new().await;
+    let (first, mut second, caller) = scene.under_way().await;
+    let mut redis = scene.redis.connect().await.unwrap();
+    first.signal("-KILL");
+    let states: Vec<String> = redis.keys("vg:{*}:state").await.unwrap();
+    let state: String = redis.get(&states[0]).await.unwrap();
+    let elsewhere = state.replace(r#""tenant_id":"demo""#, r#""tenant_id":"unknown-here""#);
+    assert_ne!(state, elsewhere);
+    let _: () = redis.set(&states[0], &elsewhere).await.unwrap();
+    assert_eq!(ended(&mut second).await, EndCause::LeftToDialplan);
+    caller.until_hung_up(SOON).await.unwrap();
+    let begun = Instant::now();
+    while !redis.get::<_, String>(&states[0]).await.unwrap().contains(r#""state":"ended""#) {
+        assert!(begun.elapsed() < SOON, "whoever looks into Redis finds a call that goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    scene.asterisk.holds_nothing(SOON).await.unwrap();
+    second.stop().await;
+}
+
+/// A call for which Asterisk has connected through a balancer, its caller greeted; and another gateway that could go on with it.
+async fn by_balancer(scene: &Scene) -> (Gateway, House, Proxy, SipCaller) {
     let first = Gateway::start(&scene.accepting("a"), "vg_state_up").await;
-    let mut second = House::with_environment(&scene.accepting("b"), secrets()).await.unwrap();
+    let second = House::with_environment(&scene.accepting("b"), secrets()).await.unwrap();
     let balancer = Proxy::to(first.http.port()).unwrap();
     scene.asterisk.dials_ari_at(balancer.local_addr(), "vg-test", Connections::PerCall).await.unwrap();
     tokio::time::sleep(SETTLED).await;
@@ -379,7 +400,14 @@ async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_wh
     is_told_all(&mut caller).await;
     asks(&mut caller).await;
     is_told_all(&mut caller).await;
+    (first, second, balancer, caller)
+}
 
+/// What stands before both gateways leads to the one that lives, as a balancer does.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_which_goes_on() {
+    let scene = Scene::new().await;
+    let (first, mut second, balancer, mut caller) = by_balancer(&scene).await;
     first.signal("-KILL");
     balancer.lead_to(second.http().port());
     let died = Instant::now();
@@ -389,6 +417,79 @@ async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_wh
     assert_eq!(turn_about_the_time(&mut second).await, 2);
     assert_eq!(scene.agent.brain.seen().opened.len(), 1, "one conversation");
     scene.ends_well(second, caller).await;
+}
+
+/// A balancer looks at health now and then: for a while it still leads to the one that stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_asterisk_connects_for_each_call_a_gateway_that_stops_lets_go_of_the_socket_until_it_leads_to_another_one() {
+    let scene = Scene::new().await;
+    let (mut first, mut second, balancer, mut caller) = by_balancer(&scene).await;
+    let connected = balancer.connections();
+    first.signal("-TERM");
+    until("the socket is let go of twice", SOON, || balancer.connections() >= connected + 2).await;
+    balancer.lead_to(second.http().port());
+    let led = Instant::now();
+    let silent = adopted(&mut second).await;
+    println!("handed on {:?} after the balancer led elsewhere", led.elapsed());
+    assert_eq!(silent.as_millis() / 1_000, 0, "the caller has hardly noticed");
+    is_gone(&mut first).await;
+    asks(&mut caller).await;
+    assert_eq!(turn_about_the_time(&mut second).await, 2);
+    assert_eq!(scene.agent.brain.seen().opened.len(), 1, "one conversation");
+    scene.ends_well(second, caller).await;
+}
+
+/// It cannot be led anywhere else.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_gateway_that_asterisk_connects_to_keeps_the_socket_to_say_goodbye() {
+    let scene = Scene::new().await;
+    let (mut first, second, balancer, mut caller) = by_balancer(&scene).await;
+    second.stop().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let connected = balancer.connections();
+    first.signal("-TERM");
+    let stopped = Instant::now();
+    caller.hears_speech(stopped, SOON * 2).await.unwrap();
+    assert_eq!(balancer.connections(), connected, "it has let go of the only way to its caller");
+    caller.until_hung_up(SOON).await.unwrap();
+    is_gone(&mut first).await;
+    scene.asterisk.holds_nothing(SOON).await.unwrap();
+}
+
+/// Asterisk notices nothing; a balancer does that ends what leads to one that does not answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_asterisk_connects_for_each_call_one_that_froze_lets_go_of_the_call_when_it_wakes() {
+    let scene = Scene::new().await;
+    let (first, mut second, balancer, mut caller) = by_balancer(&scene).await;
+    first.signal("-STOP");
+    balancer.lead_to(second.http().port());
+    balancer.cut();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    balancer.mend();
+    adopted(&mut second).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    first.signal("-CONT");
+    let begun = Instant::now();
+    while first.metric("vg_calls_taken_over_total").await != Some(1.0) {
+        assert!(begun.elapsed() < SOON, "{}", first.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("the one that woke let go after {:?}", begun.elapsed());
+    asks(&mut caller).await;
+    turn_about_the_time(&mut second).await;
+    let seen = scene.agent.brain.seen();
+    assert_eq!((seen.opened.len(), seen.turns.len()), (1, 2), "each was asked once");
+    scene.ends_well(second, caller).await;
+}
+
+/// The process has ended.
+async fn is_gone(gateway: &mut Gateway) {
+    let gone = async {
+        while gateway.process.try_wait().unwrap().is_none() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON * 2, gone).await.expect("it waits for calls that it does not have");
 }
 
 /// The demo tenant, recorded without a word of it, and where.

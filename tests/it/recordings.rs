@@ -89,6 +89,53 @@ async fn call_of_a_whole_gateway_is_kept_with_both_sides_as_they_were_on_the_wir
     assert!(the_file(folder.path(), ".wav.part").is_none());
 }
 
+/// A key of age's own making, and the half of it that a gateway is given.
+fn age_key(folder: &Path, name: &str) -> (PathBuf, String) {
+    let file = folder.join(name);
+    let made = Command::new("age-keygen").arg("-o").arg(&file).output();
+    let made = made.expect("Debian's age is not installed: `cargo xtask setup` does it");
+    assert!(made.status.success(), "{made:?}");
+    let text = std::fs::read_to_string(&file).unwrap();
+    (file, text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned())
+}
+
+/// Debian's `age` judges: its own reading of the format, not ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn sealed_recording_is_opened_by_age_with_the_half_of_the_key_that_the_gateway_does_not_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, public) = age_key(folder.path(), "key.txt");
+    let (other, _) = age_key(folder.path(), "other.txt");
+    let house = House::with(&format!("{}seal_to = {public:?}\n", recorded(folder.path()))).await.unwrap();
+    let mut phone = house.phone("demo").await.unwrap();
+    assert!(phone.until_answer_ended(QUIET, PATIENCE).await, "no greeting");
+    phone.say(&recording("time.wav").unwrap()).await;
+    phone.until_said().await;
+    assert!(phone.until_answer_ended(QUIET, PATIENCE).await, "no answer");
+    let (heard, ended) = phone.hang_up().await;
+    assert_eq!(ended, Ok(()));
+    house.holds_nothing(PATIENCE).await.unwrap();
+    house.stop().await;
+
+    assert!(the_file(folder.path(), ".wav").is_none() && the_file(folder.path(), ".part").is_none());
+    let file = the_file(folder.path(), ".wav.age").expect("a sealed recording");
+    let open = |key: &Path| Command::new("age").arg("--decrypt").arg("--identity").arg(key).arg(&file).output().unwrap();
+    let opened = open(&key);
+    assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
+    let (kept, all) = found(&heard.caller, &wav::read(&opened.stdout).unwrap(), 0);
+    assert!(all > 20 && kept * 10 >= all * 9, "{kept} of {all} loud frames of the caller are in what was opened");
+    assert!(!open(&other).status.success(), "another key opens it");
+
+    let sealed = std::fs::read(&file).unwrap();
+    let hash = ring::digest::digest(&ring::digest::SHA256, &sealed);
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(note(&file)["sha256"], hash);
+    // A byte of the last of several pieces.
+    let touched = [&sealed[..sealed.len() - 1], &[!sealed[sealed.len() - 1]]].concat();
+    assert!(touched.len() > 100_000);
+    std::fs::write(&file, touched).unwrap();
+    assert!(!open(&key).status.success(), "it opens although it was changed");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn recording_of_a_sip_call_holds_what_the_caller_said_and_heard() {
     let folder = tempfile::tempdir().unwrap();

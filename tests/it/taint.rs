@@ -1,12 +1,16 @@
 //! Card numbers are said and typed on every way into a gateway, and then looked for in everything that it wrote, told or sent: it must not have any.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+#[path = "taint/kafka.rs"]
+mod kafka;
 #[path = "taint/memory.rs"]
 mod memory;
 #[path = "taint/outlived.rs"]
 mod outlived;
 #[path = "taint/search.rs"]
 mod search;
+#[path = "taint/spoken.rs"]
+mod spoken;
 #[path = "taint/vendors.rs"]
 mod vendors;
 
@@ -55,6 +59,16 @@ impl Told {
         }
     }
 
+    /// What agent, voice, webhooks and collector were told.
+    fn add_house(&self, house: &House) {
+        for body in house.asked.lock().unwrap().iter() {
+            self.add("agent", body.to_string());
+        }
+        for (whence, told) in [("voice", &house.spoken), ("webhooks", &house.hooked), ("traces", &house.traced)] {
+            self.add(whence, told.lock().unwrap().join("\n"));
+        }
+    }
+
     /// What came from there, one after another.
     fn of(&self, whence: &str) -> String {
         let told = self.0.lock().unwrap();
@@ -100,25 +114,30 @@ impl Gateway {
             ("broken", broken.to_owned()),
             ("strict", format!("mode = \"strict\"\n{broken}")),
             ("alone", "plugin = \"\"\n".to_owned()),
+            ("spoken", "spoken_cards = true\n".to_owned()),
         ] {
             let text = format!(
                 "language = \"en-US\"\ngreeting = \"Hello.\"\nrecording = true\n\
                  [hearing]\nplugin = \"stt-http\"\nsound = \"pcm-16000\"\noptions = {{ endpoint = \"http://{ear}\" }}\n\
                  [speaking]\nplugin = \"tts-http\"\nsound = \"pcm-16000\"\noptions = {{ endpoint = \"http://{house}\" }}\n\
-                 [transfer]\nqueue = \"queues,{{name}}\"\n[pci]\n{pci}"
+                 [transfer]\nqueue = \"queues,{{name}}\"\n[[events.webhooks]]\nname = \"crm\"\nurl = \"http://{house}/hook\"\n\
+                 types = [\"*\"]\nsecret = \"file:{}\"\n[pci]\n{pci}",
+                folder.path().join("key-of-webhooks").display()
             );
             fs::write(tenants.join(format!("{tenant}.toml")), text).unwrap();
         }
         let policy = format!(
             "[plugin.\"stt-http\"]\nhosts = [\"ws://{ear}\"]\nnetworks = [\"127.0.0.0/8\"]\n\
-             [plugin.\"tts-http\"]\nhosts = [\"http://{house}\"]\nnetworks = [\"127.0.0.0/8\"]\n"
+             [plugin.\"tts-http\"]\nhosts = [\"http://{house}\"]\nnetworks = [\"127.0.0.0/8\"]\n\
+             [plugin.webhooks]\nhosts = [\"http://{house}\"]\nnetworks = [\"127.0.0.0/8\"]\n"
         );
         fs::write(folder.path().join("policy.toml"), policy).unwrap();
+        fs::write(folder.path().join("key-of-webhooks"), "a-key-that-only-two-know").unwrap();
         let config = format!(
             "{head}[http]\napi = true\nauth = \"off\"\n[log]\nlevel = \"trace\"\nformat = \"json\"\n\
              [plugins]\ndir = {plugins:?}\npolicy = \"policy.toml\"\n[tenants]\ndir = {tenants:?}\ndefault = \"guarded\"\n\
              [agent]\nkind = \"http\"\nurl = \"http://{house}\"\n[recording]\ndir = \"calls\"\n[audit]\ndir = \"audit\"\n[events]\ndir = \"events\"\n\
-             [state]\nredis = \"{redis}\"\n[vault]\nurl = \"{}\"\nca = \"vault-ca.pem\"\ntoken = \"env:VAULT_TOKEN\"\n",
+             [state]\nredis = \"{redis}\"\n[telemetry]\notlp_endpoint = \"http://{house}\"\n[vault]\nurl = \"{}\"\nca = \"vault-ca.pem\"\ntoken = \"env:VAULT_TOKEN\"\n",
             vault.url()
         );
         fs::write(folder.path().join("voice-gateway.toml"), config).unwrap();
@@ -350,10 +369,7 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     let events = told.of("events of");
     assert!(events.contains("error.mask_failed") && events.contains("quality.words_withheld"), "{events}");
 
-    for body in asked {
-        told.add("agent", body.to_string());
-    }
-    told.add("voice", spoken);
+    told.add_house(&house);
     told.add_files(&gateway);
     println!(
         "{} kB were searched, the log at level trace with {} lines among them",
@@ -364,6 +380,7 @@ async fn a_card_number_is_nowhere_in_what_a_gateway_writes_tells_and_sends() {
     let heard = ear.said.lock().unwrap().clone();
     assert!(SAID.iter().all(|pan| leak(&heard, pan).is_some()), "{heard}");
     assert!(told.of("redis").contains("[card"), "what Redis was told");
+    assert!(told.of("webhooks").contains("[card") && told.of("traces").contains("endpoint_wait"));
     assert!(!told.of("/log").is_empty() && !told.of("audit/").is_empty());
     let [first, second, third] = SAID;
     told.knows_none_of(&[first, second, third, AGENTS]);
@@ -474,8 +491,7 @@ async fn a_card_that_is_keyed_in_for_the_vault_is_nowhere_else() {
     for keyed in &KEYED[1..] {
         assert!(!asked.contains(keyed), "{asked}");
     }
-    told.add("agent", asked);
-    told.add("voice", house.spoken.lock().unwrap().join("\n"));
+    told.add_house(&house);
     told.add_files(&gateway);
     let events = told.of("events of");
     assert!(events.contains("error.vault_failed") && events.contains("[card]"), "{events}");

@@ -3,13 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
 use std::time::Duration;
-use vg_domain::call::{Resume, Standing};
+use vg_domain::call::{Progress, Resume, Standing};
 use vg_domain::event::Fact;
 use vg_domain::ids::TurnId;
 use vg_domain::outcome::EndCause;
 use vg_domain::refusal::Refusal;
+use vg_domain::transfer::{Returned, Transfer, TransferMode, TransferTarget};
 use vg_tests::rig::{Caller, LIMITED, Rig};
-use voice_gateway::application::ports::{Observation, OriginateError, TelephonyEvent};
+use voice_gateway::application::ports::{CallOrder, CallState, Observation, OrderError, OriginateError, TelephonyEvent};
 use voice_gateway::application::resume::{self, Memory};
 
 /// What another gateway would go on from now.
@@ -72,6 +73,15 @@ async fn a_leg_that_another_gateway_has_taken_is_let_go_as_it_is() {
     assert!(!rig.observations().iter().any(|seen| matches!(seen, Observation::CallLeaked(_))));
 }
 
+fn to_sales() -> CallOrder {
+    let target = TransferTarget::Queue("sales".to_owned());
+    CallOrder::Transfer(Transfer { target, mode: TransferMode::Blind, summary: None })
+}
+
+fn is_told(rig: &Rig, fit: impl Fn(&Fact) -> bool) -> bool {
+    rig.published().iter().any(|(_, _, fact)| fit(fact))
+}
+
 /// Virtual time until the leg is told to do so, in steps of 5 ms.
 async fn time_until(caller: &Caller, act: &str) -> Duration {
     let asked = tokio::time::Instant::now();
@@ -94,6 +104,62 @@ async fn what_others_see_of_a_call_happens_when_what_led_to_it_is_on_the_disk() 
     let before = tokio::time::Instant::now();
     assert_eq!(caller.ended().await, EndCause::AgentHungUp);
     assert!(before.elapsed() >= Duration::from_millis(300), "hung up after {:?}", before.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_is_handed_over_when_the_disk_has_it_and_the_dialplan_keeps_whom_it_has() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    rig.script(|script| script.disk_takes = Some(Duration::from_millis(300)));
+    let (ordered, after) = tokio::join!(rig.order(0, to_sales()), time_until(&caller, "transfer queues,sales"));
+    assert_eq!(ordered, Ok(()));
+    assert!((300..=350).contains(&after.as_millis()), "handed over after {after:?}");
+    assert!(is_told(&rig, |fact| matches!(fact, Fact::Transferring { .. })));
+    // A gateway that found the call now would leave its caller where Asterisk has them.
+    assert_eq!(kept(&rig), None);
+    caller.until_act("leave-media").await;
+    caller.forget_leg();
+    caller.happens(TelephonyEvent::Progress(Progress::Dialled)).await;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    assert_eq!(kept(&rig), None);
+
+    // Who comes back is talked to again, and anybody may go on.
+    caller.happens(TelephonyEvent::Returned(Returned::Busy)).await;
+    caller.listen().await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
+    let Standing::Listening { words, .. } = kept(&rig).unwrap().0.place else { panic!("{:?}", kept(&rig)) };
+    assert!(words.is_empty());
+
+    // Who is answered elsewhere is nobody's any more.
+    assert_eq!(rig.order(0, to_sales()).await, Ok(()));
+    caller.happens(TelephonyEvent::Progress(Progress::Answered)).await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
+    let last = rig.snapshots().pop().unwrap();
+    assert_eq!((last.state, last.resume), (CallState::Transferred, None));
+    assert!(is_told(&rig, |fact| matches!(fact, Fact::Transferred { .. })));
+    caller.hang_up().await;
+    assert_eq!(caller.ended().await, EndCause::Transferred);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leg_that_is_taken_while_a_hand_over_waits_for_the_disk_is_let_go_and_whoever_ordered_it_is_told() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    rig.script(|script| script.disk_takes = Some(Duration::from_millis(300)));
+    let (ordered, ()) = tokio::join!(rig.order(0, to_sales()), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        caller.happens(TelephonyEvent::Taken).await;
+    });
+    assert_eq!(ordered, Err(OrderError::UnknownCall));
+    caller.fact(|fact| matches!(fact, Fact::TakenOver).then_some(())).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // The order that was under way is its line's to refuse, which asks Asterisk who holds the caller: `require_held`.
+    let acts = caller.acts();
+    assert!(!acts.iter().any(|act| act.starts_with("hang-up") || act == "release"), "{acts:?}");
+    assert_eq!((rig.live(), rig.let_go().len()), (0, 1));
+    assert!(!is_told(&rig, |fact| matches!(fact, Fact::Ended(_) | Fact::Transferred { .. })), "it goes on elsewhere");
 }
 
 #[tokio::test(start_paused = true)]

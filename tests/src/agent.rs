@@ -8,7 +8,7 @@ mod grpc;
 mod http;
 mod trouble;
 
-pub use brain::{Brain, Seen, Turn};
+pub use brain::{Brain, Question, Seen, Turn};
 pub use trouble::Trouble;
 
 use crate::tls::{self, Authority};

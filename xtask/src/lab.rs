@@ -2,7 +2,7 @@
 
 use crate::context::{Context, capture, run};
 use crate::services;
-use crate::setup::{self, LABORATORY, UNPACK};
+use crate::setup::{self, LABORATORY, STORIES, UNPACK};
 use anyhow::{Context as _, Result, bail};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,7 @@ pub fn prepare(ctx: &Context) -> Result<()> {
 /// says that it was not run.
 pub fn prepare_stories(ctx: &Context) -> Result<()> {
     prepare(ctx)?;
+    setup::require(ctx, STORIES)?;
     let beside = |end: &str| PathBuf::from(format!("{}-16{end}", root(ctx).display()));
     let (old, not_served) = (beside(""), beside(".not-served"));
     match chroot(

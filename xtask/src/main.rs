@@ -39,7 +39,8 @@ cargo xtask <chore>
                         all tests, also those on a real Asterisk; --full runs the long proofs at full size
   fuzz [TARGET] [--seconds N]
                         libFuzzer from tests/fuzz/corpus, all targets or one, 10 s each; `test` does it too, for 60 s with --full
-  bench [media|plugins] all benches, release build, or those of a room; `plugins`: live plugin sessions, paced as in life
+  bench [media|plugins] all benches, release build, or those of a room; `plugins`: live plugin sessions, paced as in life, and what our masker
+                        costs: fails where a segment takes it more than 20 us of CPU
   bench calls [--calls N,N...] [--seconds S] [--json]
                         a gateway with so many callers, on a processor of its own; `--help` lists more
   bench turns [--turns N] [--calls N] [--hears VENDOR,...] [--json]

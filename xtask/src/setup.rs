@@ -27,6 +27,10 @@ pub const UNPACK: &[Need] = &[
 /// What the laboratory needs beyond Asterisk, which is unpacked in a chroot.
 pub const LABORATORY: &[Need] = &[Need { program: "sipp", package: "sip-tester", why: "is the SIP caller of the stories" }];
 
+/// What the stories need beyond the laboratory.
+pub const STORIES: &[Need] =
+    &[Need { program: "age", package: "age", why: "opens what the gateway has sealed, as whoever keeps the key does" }];
+
 /// What every build needs beyond Rust.
 pub const BUILD: &[Need] = &[
     Need { program: "cc", package: "gcc libc6-dev", why: "links host programs" },

@@ -45,7 +45,7 @@ use rest::{Rest, RestCounters, Wire, basic_authorization};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use vg_domain::pii::Pii;
 use vg_media::{Codec, Silence};
@@ -316,7 +316,22 @@ struct Core {
     abandon: mpsc::Sender<Built>,
     /// This application's socket is connected.
     up: AtomicBool,
+    /// Of one that Asterisk opened for a call.
+    socket: watch::Sender<CallsSocket>,
     counters: Arc<Counters>,
+}
+
+/// What is to become of a socket that Asterisk opened for one call. One that is closed is opened anew, to whoever its URL leads to by then; refused a
+/// few times, the caller would be out of Asterisk's application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum CallsSocket {
+    /// It stays.
+    #[default]
+    Kept,
+    /// The call is offered to other gateways: it is closed each time that it was here for a while, so that it leads to one of them.
+    Offered,
+    /// The call is another gateway's, which speaks to its caller: it is closed.
+    NotOurs,
 }
 
 /// Which channels are in an application, as the dialplan names it.
@@ -376,6 +391,7 @@ impl Core {
             listed_channels,
             abandon,
             up,
+            socket: watch::Sender::default(),
             counters,
         };
         (core, abandoned)

@@ -23,13 +23,14 @@ pub use standing::{StateHealth, StateReadings};
 pub use subject::{Kept, Subjects};
 
 use crate::adapters::tally::Tally;
-use crate::application::ports::{Adoptable, CallSnapshot, CallStates, Epoch, Holder, Lease, Notices, Sound};
+use crate::application::ports::{Adoptable, CallSnapshot, CallStates, Epoch, Facts, Holder, Lease, Notices, Sound};
 use crate::config::State;
 use held::Held;
 use leases::Leases;
 use link::{Linker, Wire};
 use sounds::Sounds;
 use standing::Standing;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -59,21 +60,26 @@ pub struct RedisStates {
     linker: Linker,
     held: Held,
     standing: Standing,
+    /// What calls tell; what is written of a call waits for it.
+    facts: Arc<dyn Facts>,
     /// None where no sound is kept.
     sounds: Option<Sounds>,
     claims: Tally,
     lease: watch::Sender<Lease>,
     adoptable: watch::Sender<Arc<Adoptable>>,
+    /// Another gateway was seen alive at the last look.
+    others_live: AtomicBool,
     /// What the lease's task speaks by; none while Redis is away.
     wire: Mutex<Option<Wire>>,
 }
 
 impl RedisStates {
-    /// Nothing is connected before [`run`](Self::run). `notices`: who hears when Redis goes and when it is back.
+    /// Nothing is connected before [`run`](Self::run). `notices`: who hears when Redis goes and when it is back. `facts`: nobody who goes on with a call is to
+    /// know of it what was not told.
     ///
     /// # Errors
     /// Where the file of authorities cannot be read.
-    pub fn new(state: &State, about: About, notices: Arc<dyn Notices>) -> anyhow::Result<Arc<Self>> {
+    pub fn new(state: &State, about: About, notices: Arc<dyn Notices>, facts: Arc<dyn Facts>) -> anyhow::Result<Arc<Self>> {
         let boot = uuid::Uuid::now_v7().simple().to_string();
         let holder = Holder { instance: about.instance.as_str().into(), boot: boot.into() };
         Ok(Arc::new(Self {
@@ -83,10 +89,12 @@ impl RedisStates {
             linker: Linker::new(state)?,
             held: Held::new(),
             standing: Standing::new(notices),
+            facts,
             sounds: state.sound_key.as_ref().and_then(|key| Sounds::new(key.reveal())),
             claims: Tally::default(),
             lease: watch::Sender::new(Lease::Unknown),
             adoptable: watch::Sender::new(Arc::default()),
+            others_live: AtomicBool::new(false),
             wire: Mutex::new(None),
         }))
     }

@@ -228,19 +228,19 @@ impl Adoption {
         let stranded = &found.stranded;
         let (resume, memory) = match read(&snapshot) {
             Ok(read) => read,
-            Err(code) => return Err(self.leave(stranded, &snapshot, code).await),
+            Err(code) => return Err(self.leave(stranded, snapshot, 0, code).await),
         };
         let settings = match self.settings(&snapshot).await {
             Ok(settings) => settings,
-            Err(error) => return Err(self.leave(stranded, &snapshot, error.code()).await),
+            Err(error) => return Err(self.leave(stranded, snapshot, resume.turns, error.code()).await),
         };
         let TakenLeg { telephony, events } = match self.adopter.take(stranded, &snapshot.channel).await {
             Ok(taken) => taken,
             Err(TelephonyError::Gone) => {
-                self.is_over(snapshot, &resume);
+                self.is_over(snapshot, EndCause::CallerHungUp, resume.turns);
                 return Err(Not::Gone);
             }
-            Err(error) => return Err(self.leave(stranded, &snapshot, error.code()).await),
+            Err(error) => return Err(self.leave(stranded, snapshot, resume.turns, error.code()).await),
         };
         let parties = Arc::new(parties(&snapshot));
         let names = ChannelNames { id: Arc::clone(&snapshot.channel), name: snapshot.channel_name.clone() };
@@ -252,15 +252,15 @@ impl Adoption {
         Ok(Adopted { leg, settings, stopped: Box::new(Stopped { snapshot, resume, memory, gap, sound }), seats, listed, orders })
     }
 
-    async fn leave(&self, stranded: &Stranded, snapshot: &CallSnapshot, code: &'static str) -> Not {
+    async fn leave(&self, stranded: &Stranded, snapshot: CallSnapshot, turns: u32, code: &'static str) -> Not {
         let _ = self.adopter.leave(stranded, Some(&snapshot.channel)).await;
-        self.states.let_go(&snapshot.call);
+        self.is_over(snapshot, EndCause::LeftToDialplan, turns);
         Not::Left(code)
     }
 
-    /// Nobody told of its end: whoever did is gone.
-    fn is_over(&self, snapshot: CallSnapshot, resume: &Resume) {
-        let outcome = Outcome { cause: EndCause::CallerHungUp, turns: resume.turns };
+    /// Nobody else tells of its end: whoever had it is gone.
+    fn is_over(&self, snapshot: CallSnapshot, cause: EndCause, turns: u32) {
+        let outcome = Outcome { cause, turns };
         let subject = Subject {
             call: &snapshot.call,
             tenant: &snapshot.tenant,

@@ -86,6 +86,8 @@ pub struct Services {
 /// How a call is asked to end.
 #[derive(Clone, Debug)]
 pub struct Ending {
+    /// Go on, so that another gateway may do that at any moment.
+    pub leave: CancellationToken,
     /// Say goodbye, then end.
     pub drain: CancellationToken,
     /// End now.
@@ -245,8 +247,11 @@ impl CallTask {
                 }
                 () = ending.drain.cancelled(), if asked_to < Asked::Drain => {
                     asked_to = Asked::Drain;
-                    self.keeper.leaves();
                     self.tell(CallInput::Drain);
+                }
+                () = ending.leave.cancelled(), if asked_to < Asked::Leave => {
+                    asked_to = Asked::Leave;
+                    self.keeper.leaves();
                 }
                 () = self.keeper.lost() => self.taken = true,
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
@@ -406,11 +411,13 @@ impl CallTask {
         match &fact {
             Fact::Hearing { .. } | Fact::Used { .. } | Fact::Shadowed(_) => {}
             // Who objects has objected, whatever happens in the next moment.
-            Fact::Recording(_) => self.keeper.presses(),
+            // And who is being handed over is not to be taken for somebody who talks to the agent.
+            Fact::Recording(_) | Fact::Transferring { .. } => self.keeper.presses(),
             _ => self.keeper.changes(),
         }
-        self.keep_fact(&fact);
+        // What is kept waits for what was told before it.
         self.publish(&fact);
+        self.keep_fact(&fact);
         if let Some(watcher) = &self.watcher {
             // A watcher who does not keep up misses facts; the call does not wait for it.
             let _ = watcher.try_send(fact);
@@ -565,6 +572,7 @@ fn conversation(call: &CallId, settings: &Arc<TenantSettings>, parties: &Parties
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Asked {
     Nothing,
+    Leave,
     Drain,
     Stop,
 }

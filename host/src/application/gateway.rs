@@ -143,7 +143,7 @@ impl Gateway {
         let probing = breakers.run(Arc::clone(&services.hearing), Arc::clone(&services.speaking), stop.clone());
         tokio::pin!(probing);
         let desk = Desk { services, tenants, limits, admission, directory };
-        let ending = Ending { drain: stop.clone(), stop: CancellationToken::new() };
+        let ending = Ending { leave: stop.clone(), drain: CancellationToken::new(), stop: CancellationToken::new() };
         let refuser = Refuser::new(words, Arc::clone(&desk.services.facts), ending.stop.clone());
         let mut tasks = Tasks { calls: JoinSet::new(), refusals: JoinSet::new(), ending, refuser };
         loop {
@@ -161,7 +161,7 @@ impl Gateway {
                 },
             }
         }
-        // One that was taken over just now is told goodbye as well.
+        // One that was taken over just now leaves as well.
         adopted.close();
         while let Some(call) = adopted.recv().await {
             desk.go_on(&mut tasks, call);

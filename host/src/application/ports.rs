@@ -91,6 +91,8 @@ pub enum TelephonyEvent {
     NotReached(DialFailure),
     /// A key was pressed.
     Digit(char),
+    /// Keys may have been pressed, or may yet be, of which nobody tells.
+    KeysMissed,
     /// While the leg is in the dialplan: whoever is called for it is being called, or has answered.
     Progress(Progress),
     /// The dialplan gave the leg back, with its own word for what happened.

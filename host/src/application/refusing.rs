@@ -83,7 +83,7 @@ async fn said(call: &mut IncomingCall, leg: &mut MediaLeg) -> Told {
                 Some(_) => {}
             },
             event = call.events.recv() => match event {
-                Some(TelephonyEvent::Digit(_)) => {}
+                Some(TelephonyEvent::Digit(_) | TelephonyEvent::KeysMissed) => {}
                 _ => return Told::NotAll,
             },
         }

@@ -110,6 +110,29 @@ async fn a_slow_redis_gets_less_often_what_changes_often() {
     gateway.stop().await;
 }
 
+/// One after the other they would take as many round trips as there are calls.
+#[tokio::test]
+async fn what_many_calls_tell_at_once_takes_a_slow_redis_few_round_trips() {
+    let server = Redis::start().await.unwrap();
+    let proxy = Proxy::to(server.port()).unwrap();
+    let gateway = Gateway::at("a", proxy.port());
+    gateway.is_up().await;
+    gateway.has_its_lease().await;
+    let (calls, each_way) = (200, Duration::from_millis(50));
+    proxy.set(Passage::Slow(each_way));
+    let (began, before) = (Instant::now(), gateway.writes("written"));
+    for call in 0..calls {
+        keep_at_once(&gateway, snapshot(&format!("call-{call}"), 1));
+    }
+    until("all are written", async || gateway.writes("written") >= before + u64::from(calls)).await;
+    let (took, one_by_one) = (began.elapsed(), 2 * each_way * calls);
+    println!("{calls} calls in {took:?}, where a round trip takes {:?}", 2 * each_way);
+    // They are some pieces on their way, each of which the proxy holds up.
+    assert!(took < one_by_one / 4, "{took:?}, one after the other {one_by_one:?}");
+    assert_eq!((gateway.writes("failed"), gateway.states.health().state), (0, "up"));
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn after_a_flush_everything_that_lives_is_written_again() {
     let server = Redis::start().await.unwrap();

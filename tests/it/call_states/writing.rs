@@ -1,4 +1,45 @@
 use super::*;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use vg_domain::event::Fact;
+
+/// A disk that events are on once it says so.
+struct Disk(watch::Sender<bool>);
+
+impl Facts for Disk {
+    fn publish(&self, _: Subject<'_>, _: &Fact) {}
+
+    fn committed(&self) -> BoxFuture<'static, ()> {
+        let mut on_disk = self.0.subscribe();
+        async move { drop(on_disk.wait_for(|on_disk| *on_disk).await) }.boxed()
+    }
+}
+
+#[tokio::test]
+async fn nobody_finds_more_of_a_call_than_was_told_of_it() {
+    let server = Redis::start().await.unwrap();
+    let (disk, mut redis) = (Arc::new(Disk(watch::Sender::new(true))), server.connect().await.unwrap());
+    let toml = format!("[state]\nredis = \"redis://127.0.0.1:{}\"", server.port());
+    let gateway = Gateway::telling("a", &toml, &[], Arc::clone(&disk) as _);
+    gateway.states.keep(snapshot("call-1", 1));
+    turn_is_there(&mut redis, "call-1", 1).await;
+
+    disk.0.send_replace(false);
+    gateway.states.keep(snapshot("call-1", 2));
+    until("it waits for the disk", async || disk.0.receiver_count() > 0).await;
+    let resume: String = redis.get("vg:{call-1}:resume").await.unwrap();
+    assert_eq!(resume, "resume-1");
+    disk.0.send_replace(true);
+    turn_is_there(&mut redis, "call-1", 2).await;
+
+    // A disk that hangs is no reason to keep nothing.
+    disk.0.send_replace(false);
+    gateway.states.keep(snapshot("call-1", 3));
+    turn_is_there(&mut redis, "call-1", 3).await;
+    assert!(!*disk.0.borrow());
+    gateway.stop().await;
+}
 
 #[tokio::test]
 async fn a_call_lies_there_as_it_stands_and_is_listed_as_long_as_it_lives() {

@@ -1,6 +1,7 @@
 //! The same of a call that outlives two of its gateways, at a real Asterisk: each dies while a part of a card has been said or typed, and the next one hears
 //! the rest.
 
+use super::kafka::Topic;
 use super::vendors::{Ear, House};
 use super::{Gateway, SAID, Told, in_one, tells_no_keys, watch_redis, written};
 use crate::search::leak;
@@ -9,10 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use vg_tests::house::recording;
-use vg_tests::lab::{Asterisk, Kafka, Redis, SipCaller, consume};
+use vg_tests::lab::{Asterisk, Redis, SipCaller};
 use vg_tests::vault::VaultDouble;
 
-const TOPIC: &str = "voice-gateway.events";
 const SOON: Duration = Duration::from_secs(20);
 /// Others are judged by whoever has seen the store for so long.
 const SETTLED: Duration = Duration::from_secs(4);
@@ -104,24 +104,15 @@ async fn outlives(tenant: &str, is_told: [&str; 6]) {
     let (house, house_addr) = House::start(&mut servers).await;
     let (asterisk, store, vault) = (Asterisk::start().await.unwrap(), Redis::start().await.unwrap(), VaultDouble::start().await);
     asterisk.changes("extensions.conf", "tenant=demo", &format!("tenant={tenant}")).await.unwrap();
-    let kafka = Kafka::start().await.unwrap();
+    let topic = Topic::start().await;
     watch_redis(store.port(), told.clone(), &mut readers).await;
-    let to_kafka = match &kafka {
-        Ok(kafka) => {
-            kafka.topic(TOPIC, 1, &[]).await.unwrap();
-            format!("[kafka]\nbrokers = \"{}\"\n", kafka.brokers())
-        }
-        Err(reason) => {
-            println!("without Kafka: there is none to be had ({reason})");
-            String::new()
-        }
-    };
     let mut fleet = Fleet { living: Vec::new(), dead: Vec::new() };
     for (instance, app) in [("a", "vg-test"), ("b", "vg-b"), ("c", "vg-c")] {
         let head = format!(
             "instance = \"{instance}\"\n[[asterisk]]\nurl = \"http://127.0.0.1:{}\"\napp = \"{app}\"\nuser = \"gateway\"\n\
-             password = \"env:ARI\"\n{to_kafka}",
-            asterisk.http_port()
+             password = \"env:ARI\"\n{}",
+            asterisk.http_port(),
+            topic.config()
         );
         let gateway = Gateway::with(ear_addr, house_addr, &store.url(), &vault, &head).await;
         let begun = Instant::now();
@@ -153,12 +144,7 @@ async fn outlives(tenant: &str, is_told: [&str; 6]) {
     let call = last.call_of(tenant).await;
     last.show(&call, tenant, &told).await;
     caller.hang_up().await.unwrap();
-    if let Ok(kafka) = &kafka {
-        let ends = |record: &vg_tests::lab::Record| String::from_utf8_lossy(&record.value).contains("\"call.ended\"");
-        for record in consume(&kafka.brokers(), TOPIC, SOON, ends).await.unwrap() {
-            told.add("kafka", String::from_utf8_lossy(&record.value));
-        }
-    }
+    topic.add_to(&told).await;
     last.end().await;
     drop(store);
     while readers.join_next().await.is_some() {}
@@ -166,17 +152,21 @@ async fn outlives(tenant: &str, is_told: [&str; 6]) {
     let asked: Vec<Value> = house.asked.lock().unwrap().clone();
     let texts: Vec<&str> = asked.iter().filter_map(|body| body["text"].as_str()).collect();
     println!("the agent was told: {texts:?}");
-    for body in &asked {
-        told.add("agent", body.to_string());
-    }
-    told.add("voice", house.spoken.lock().unwrap().join("\n"));
+    told.add_house(&house);
     fleet.dead.iter().chain([&last]).for_each(|gateway| told.add_files(gateway));
     // Everything is there in which something could be. What a spool has sent it deletes, so that words need not stand in one.
-    for (whence, what) in [("redis", "[card"), ("events.db", "SQLite"), ("audit/", "call.adopted"), ("log", "call adopted")] {
+    for (whence, what) in [
+        ("redis", "[card"),
+        ("events.db", "SQLite"),
+        ("audit/", "call.adopted"),
+        ("log", "call adopted"),
+        ("webhooks", "[card"),
+        ("traces", "endpoint_wait"),
+    ] {
         assert!(told.of(whence).contains(what), "no {what} in {whence}: {}", told.of(whence));
     }
     assert_eq!(fleet.dead.len(), 2);
-    let events = told.of(if kafka.is_ok() { "kafka" } else { "events.db" });
+    let events = told.of(if topic.is_there() { "kafka" } else { "events.db" });
     assert!(events.contains("call.adopted") && events.contains("[card"), "{events}");
     assert_eq!(texts, is_told);
     // It knows what the caller heard, also from those that are dead.

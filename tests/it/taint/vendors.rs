@@ -1,5 +1,6 @@
 //! Who hears, speaks and thinks in the story: each does what it is told, and remembers every word that it was given.
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -124,7 +125,7 @@ impl Ear {
     }
 }
 
-/// A synthesiser and an agent. Both keep whatever they are given.
+/// A synthesiser, an agent, a tenant's webhook and a collector of traces. All keep whatever they are given.
 #[derive(Clone, Default)]
 pub(crate) struct House {
     /// What was to be said.
@@ -133,6 +134,10 @@ pub(crate) struct House {
     pub(crate) asked: Arc<Mutex<Vec<Value>>>,
     /// What the agent adds to each answer of its own.
     pub(crate) adds: Arc<Mutex<String>>,
+    /// Bodies that were posted to the webhook.
+    pub(crate) hooked: Arc<Mutex<Vec<String>>>,
+    /// Bodies that were posted to the collector: protobuf, in which texts stand as they are.
+    pub(crate) traced: Arc<Mutex<Vec<String>>>,
 }
 
 impl House {
@@ -146,6 +151,8 @@ impl House {
             .route("/api/v1/conversations/{id}/turns/{turn}/abort", post(async || StatusCode::NO_CONTENT))
             .route("/api/v1/conversations/{id}/agent", get(async || Json(json!({"agent_id": "parrot-1", "name": "Polly"}))))
             .route("/api/v1/conversations/{id}/transfer", post(transfer))
+            .route("/hook", post(hook))
+            .route("/v1/traces", post(traces))
             .with_state(house.clone());
         servers.spawn(async move { axum::serve(listener, router).await.unwrap() });
         (house, addr)
@@ -183,4 +190,15 @@ async fn turn(State(house): State<House>, Path(_): Path<String>, Json(body): Jso
 async fn transfer(State(house): State<House>, Json(body): Json<Value>) -> impl IntoResponse {
     house.asked.lock().unwrap().push(body);
     Json(json!({"summary": house.adds.lock().unwrap().clone()}))
+}
+
+async fn hook(State(house): State<House>, body: Bytes) -> StatusCode {
+    house.hooked.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
+    StatusCode::NO_CONTENT
+}
+
+async fn traces(State(house): State<House>, body: Bytes) -> impl IntoResponse {
+    house.traced.lock().unwrap().push(String::from_utf8_lossy(&body).into_owned());
+    // A message without fields: all was taken.
+    ([(header::CONTENT_TYPE, "application/x-protobuf")], Bytes::new())
 }

@@ -4,6 +4,7 @@ use super::trouble::Trouble;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Instant;
 
 /// Conversations, and for tests the troubles to come and what was seen.
 #[derive(Default)]
@@ -51,9 +52,33 @@ pub struct Seen {
 
 #[derive(Default)]
 struct Conversation {
+    call: String,
     greeting: String,
-    /// By turn: what was asked, and the answer to it.
-    turns: BTreeMap<u32, (String, Answer)>,
+    /// By turn: what was asked last.
+    turns: BTreeMap<u32, Asked>,
+}
+
+/// A question, and the answer to it.
+struct Asked {
+    text: String,
+    answer: Answer,
+    /// When it was put first.
+    at: Instant,
+    /// Its turn may go on.
+    speculative: bool,
+}
+
+/// What was asked last in a turn that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The call, as the gateway names it.
+    pub call: String,
+    /// Counts from 1.
+    pub turn: u32,
+    /// What the caller said.
+    pub text: String,
+    /// When it was put first, by whichever gateway.
+    pub at: Instant,
 }
 
 /// A turn as it comes.
@@ -67,6 +92,8 @@ pub struct Turn {
     pub text: String,
     /// What the caller heard before.
     pub heard: Vec<String>,
+    /// It may go on.
+    pub speculative: bool,
 }
 
 /// What it answers.
@@ -86,6 +113,8 @@ pub struct Answer {
     pub interruptible: Option<bool>,
     /// In which language the call is to go on.
     pub language: Option<&'static str>,
+    /// How long its first words take, where it is longer than usual, in milliseconds.
+    pub hold_ms: Option<u32>,
 }
 
 /// Nobody knows the conversation.
@@ -96,7 +125,9 @@ impl Brain {
     /// A new conversation: one for each call, however often it is asked for.
     pub fn open(&self, call: &str, greeting: &str) -> String {
         let id = format!("conv/{call}");
-        self.conversations().entry(id.clone()).or_default().greeting = greeting.to_owned();
+        let mut conversations = self.conversations();
+        let conversation = conversations.entry(id.clone()).or_default();
+        (conversation.call, conversation.greeting) = (call.to_owned(), greeting.to_owned());
         id
     }
 
@@ -107,10 +138,11 @@ impl Brain {
     pub fn take(&self, turn: &Turn) -> Result<Answer, Unknown> {
         let mut conversations = self.conversations();
         let conversation = conversations.get_mut(&turn.conversation).ok_or(Unknown)?;
-        if let Some((text, answer)) = conversation.turns.get(&turn.id)
-            && *text == turn.text
+        if let Some(asked) = conversation.turns.get_mut(&turn.id)
+            && asked.text == turn.text
         {
-            return Ok(answer.clone());
+            asked.speculative &= turn.speculative;
+            return Ok(asked.answer.clone());
         }
         let answer = match &mut *self.manner.lock().unwrap() {
             Manner::Thinks => think(turn),
@@ -121,8 +153,18 @@ impl Brain {
             }
         };
         self.note(|seen| seen.thoughts += 1);
-        conversation.turns.insert(turn.id, (turn.text.clone(), answer.clone()));
+        let (text, at) = (turn.text.clone(), Instant::now());
+        conversation.turns.insert(turn.id, Asked { text, answer: answer.clone(), at, speculative: turn.speculative });
         Ok(answer)
+    }
+
+    /// A turn that was asked speculatively is over.
+    pub(super) fn commit(&self, conversation: &str, turn: u32) {
+        let mut conversations = self.conversations();
+        if let Some(asked) = conversations.get_mut(conversation).and_then(|conversation| conversation.turns.get_mut(&turn)) {
+            asked.speculative = false;
+        }
+        self.note(|seen| seen.committed.push(turn));
     }
 
     /// Who answers in a conversation.
@@ -176,6 +218,16 @@ impl Brain {
         self.conversations().values().map(|conversation| conversation.turns.keys().copied().collect()).collect()
     }
 
+    /// Of each turn that is over, of all conversations, what was asked last.
+    pub fn questions(&self) -> Vec<Question> {
+        let conversations = self.conversations();
+        let all = conversations
+            .values()
+            .flat_map(|conversation| conversation.turns.iter().map(move |(turn, asked)| (&conversation.call, *turn, asked)));
+        let over = all.filter(|(_, _, asked)| !asked.speculative);
+        over.map(|(call, turn, asked)| Question { call: call.clone(), turn, text: asked.text.clone(), at: asked.at }).collect()
+    }
+
     fn conversations(&self) -> MutexGuard<'_, HashMap<String, Conversation>> {
         self.conversations.lock().unwrap()
     }
@@ -218,6 +270,7 @@ pub(super) fn think(turn: &Turn) -> Answer {
         wait_ms: expect.map(|_| 20_000),
         interruptible: (turn.text == "the law").then_some(false),
         language: (turn.text == "fala portugues").then_some("pt-BR"),
+        hold_ms: (turn.text == "look it up").then_some(8_000),
         ..Answer::of(text)
     }
 }
@@ -226,7 +279,8 @@ impl Answer {
     /// Words and nothing else, as a model gives them: a word at a time.
     fn of(text: String) -> Self {
         let pieces = text.split_inclusive(' ').map(str::to_owned).collect();
-        Self { pieces, command: None, expect: None, intent: None, wait_ms: None, interruptible: None, language: None }
+        let (command, expect, intent, wait_ms) = (None, None, None, None);
+        Self { pieces, command, expect, intent, wait_ms, interruptible: None, language: None, hold_ms: None }
     }
 }
 
@@ -234,6 +288,27 @@ impl Answer {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    #[test]
+    fn a_turn_that_may_go_on_is_no_question_yet_and_of_one_that_is_over_the_last_words_count() {
+        let brain = Brain::default();
+        let conversation = brain.open("call", "Hello.");
+        let asks = |id: u32, text: &str, speculative: bool| {
+            let turn = Turn { conversation: conversation.clone(), id, text: text.to_owned(), heard: Vec::new(), speculative };
+            brain.take(&turn).unwrap();
+        };
+        let over = || brain.questions().into_iter().map(|asked| (asked.call, asked.turn, asked.text)).collect::<Vec<_>>();
+        asks(1, "what", true);
+        assert_eq!(over(), []);
+        asks(1, "what time", true);
+        brain.commit(&conversation, 1);
+        let first = ("call".to_owned(), 1, "what time".to_owned());
+        assert_eq!(over(), std::slice::from_ref(&first));
+        asks(2, "and where", true);
+        asks(2, "and where", false);
+        asks(2, "and where is it", false);
+        assert_eq!(over(), [first, ("call".to_owned(), 2, "and where is it".to_owned())]);
+    }
 
     #[test]
     fn answers_that_begin_anew_do() {

@@ -29,7 +29,7 @@ async fn complete(State((brain, shape)): State<(Arc<Brain>, Shape)>, headers: He
     }
     let last = body["messages"].as_array().and_then(|messages| messages.last()).cloned().unwrap_or_default();
     let text = last["content"].as_str().unwrap_or_default().to_owned();
-    let answer = think(&Turn { conversation: String::new(), id: 0, text, heard: Vec::new() });
+    let answer = think(&Turn { conversation: String::new(), id: 0, text, heard: Vec::new(), speculative: false });
     let call = answer.command.as_ref().map(|command| {
         let name = match command["action"].as_str() {
             Some("human") => "transfer_to_human",

@@ -80,7 +80,8 @@ impl Agent for Service {
             seen.deadlines_ms.push(deadline_ms.unwrap_or(0));
         });
         let heard = turn.heard.into_iter().map(|heard| heard.heard).collect();
-        let asked = Asked { conversation: turn.conversation_id, id: turn.turn_id, text: turn.text, heard };
+        let (conversation, id, text, speculative) = (turn.conversation_id, turn.turn_id, turn.text, turn.speculative);
+        let asked = Asked { conversation, id, text, heard, speculative };
         let answer = self.brain.take(&asked)?;
         let events = match self.brain.next_trouble() {
             None => answered(&answer),
@@ -95,7 +96,8 @@ impl Agent for Service {
     }
 
     async fn commit_turn(&self, request: Request<TurnRef>) -> Result<Response<Committed>, Status> {
-        self.brain.note(|seen| seen.committed.push(request.into_inner().turn_id));
+        let TurnRef { conversation_id, turn_id } = request.into_inner();
+        self.brain.commit(&conversation_id, turn_id);
         Ok(Response::new(Committed {}))
     }
 
@@ -211,7 +213,8 @@ fn answered(answer: &Answer) -> Events {
     });
     let [expect, intent] = [answer.expect, answer.intent].map(|hint| hint.unwrap_or_default().to_owned());
     let words = answer.pieces.clone().into_iter().map(|piece| event(Event::Text(piece)));
-    let manner = Manner { interruptible: answer.interruptible, language: answer.language.unwrap_or_default().to_owned() };
+    let language = answer.language.unwrap_or_default().to_owned();
+    let manner = Manner { interruptible: answer.interruptible, language, hold_ms: answer.hold_ms };
     let begins = std::iter::once(event(Event::Manner(manner)));
     stream::iter(
         begins

@@ -69,6 +69,7 @@ async fn turn(State(service): State<Service>, Path(id): Path<String>, headers: H
         id: body["turn_id"].as_u64().unwrap_or_default() as u32,
         text: body["text"].as_str().unwrap_or_default().to_owned(),
         heard: heard.map(|line| line["heard"].as_str().unwrap_or_default().to_owned()).collect(),
+        speculative: body["speculative"].as_bool().unwrap_or_default(),
     };
     let trouble = service.brain.next_trouble();
     if trouble == Some(Trouble::Deaf) {
@@ -92,8 +93,8 @@ async fn abort(State(service): State<Service>, Path((_, turn)): Path<(String, u3
     StatusCode::NO_CONTENT
 }
 
-async fn commit(State(service): State<Service>, Path((_, turn)): Path<(String, u32)>) -> StatusCode {
-    service.brain.note(|seen| seen.committed.push(turn));
+async fn commit(State(service): State<Service>, Path((id, turn)): Path<(String, u32)>) -> StatusCode {
+    service.brain.commit(&id, turn);
     StatusCode::NO_CONTENT
 }
 
@@ -112,16 +113,15 @@ async fn transfer(
 }
 
 fn answered(shape: Shape, answer: &Answer) -> Response {
-    let text =
-        |text: &String| json!({"type": "text", "text": text, "interruptible": answer.interruptible, "language": answer.language});
+    let Answer { interruptible, language, hold_ms, .. } = answer;
+    let text = |text: &String| json!({"type": "text", "text": text, "interruptible": interruptible, "language": language, "hold_ms": hold_ms});
     let done = json!({"type": "done", "command": answer.command, "expect": answer.expect, "intent": answer.intent, "wait_ms": answer.wait_ms});
     let events: Vec<Value> = answer.pieces.iter().map(text).chain([done]).collect();
     match shape {
         Shape::Plain => {
-            let (text, Answer { command, expect, intent, wait_ms, interruptible, language, .. }) =
-                (answer.pieces.concat(), answer);
+            let (text, Answer { command, expect, intent, wait_ms, .. }) = (answer.pieces.concat(), answer);
             Json(json!({"text": text, "command": command, "expect": expect, "intent": intent, "wait_ms": wait_ms,
-                "interruptible": interruptible, "language": language}))
+                "interruptible": interruptible, "language": language, "hold_ms": hold_ms}))
             .into_response()
         }
         Shape::Sse => stream_of("text/event-stream", stream::iter(events.into_iter().map(|event| Ok(sse(&event)))).boxed()),

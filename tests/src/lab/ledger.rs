@@ -28,6 +28,8 @@ pub struct Told {
     pub epoch: u64,
     /// Counts from 1 within the epoch.
     pub n: u64,
+    /// What it tells.
+    pub data: Value,
 }
 
 impl Ledger {
@@ -66,7 +68,7 @@ impl Ledger {
                 ledger.notices.push(kind.to_owned());
             } else {
                 let (epoch, n) = text("sequence")?.split_once('.').context("a sequence has two parts")?;
-                let told = Told { kind: kind.to_owned(), epoch: epoch.parse()?, n: n.parse()? };
+                let told = Told { kind: kind.to_owned(), epoch: epoch.parse()?, n: n.parse()?, data: event["data"].clone() };
                 ledger.calls.entry(call.to_owned()).or_default().push(told);
             }
         }
@@ -88,6 +90,11 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Events of a kind that a call has told.
+    pub fn of_call<'a>(&'a self, call: &str, kind: &'a str) -> impl Iterator<Item = &'a Told> + use<'a> {
+        self.calls.get(call).into_iter().flatten().filter(move |told| told.kind == kind)
     }
 
     /// How many events of a kind each call has told.
@@ -122,6 +129,11 @@ mod tests {
         let ledger = Ledger::of(&told).unwrap();
         assert_eq!((ledger.doubles, ledger.ids.len(), ledger.count("call.started")), (1, 5, vec![3, 1]));
         assert_eq!(ledger.notices, ["call.started"]);
+        assert_eq!(
+            ledger.of_call("a", "call.started").map(|told| (told.epoch, told.n)).collect::<Vec<_>>(),
+            [(1, 1), (2, 1), (1, 2)]
+        );
+        assert_eq!((ledger.of_call("a", "call.ended").count(), ledger.of_call("c", "call.started").count()), (0, 0));
         ledger.is_whole().unwrap();
         let gap = Ledger::of(&[record("a", 1, 1, 0), record("a", 1, 3, 0)]).unwrap();
         let turned = Ledger::of(&[record("a", 1, 2, 0), record("a", 1, 1, 0)]).unwrap();

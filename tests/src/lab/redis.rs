@@ -39,6 +39,14 @@ impl Redis {
         Self::begin(port, None, &arguments, &[]).await
     }
 
+    /// One that writes down what it is told before it answers: a kill costs it nothing.
+    pub async fn keeping() -> Result<Self> {
+        let port = Port::take()?;
+        // Not synced: the kernel, which has it, outlives the process.
+        let arguments = format!("--port {} --appendonly yes --appendfsync no", port.number);
+        Self::begin(port, None, &arguments, &[]).await
+    }
+
     /// One that speaks TLS alone, with this certificate, and knows this user alone.
     pub async fn guarded(issued: &Issued, login: Login) -> Result<Self> {
         let port = Port::take()?;
@@ -67,8 +75,12 @@ impl Redis {
 
     async fn run(&mut self) -> Result<()> {
         let mut command = Command::new("redis-server");
-        command.args(&self.arguments).args(["--save", "", "--appendonly", "no", "--daemonize", "no"]);
-        if !self.arguments.iter().any(|argument| argument == "--sentinel") {
+        let says = |name: &str| self.arguments.iter().any(|argument| argument == name);
+        command.args(&self.arguments).args(["--save", "", "--daemonize", "no"]);
+        if !says("--appendonly") {
+            command.args(["--appendonly", "no"]);
+        }
+        if !says("--sentinel") {
             command.args(["--bind", "127.0.0.1"]);
         }
         self.service.run(&command)?;
@@ -85,12 +97,24 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port())
     }
 
-    /// Kills it as a power cut would. It had written nothing to its disk.
+    /// Kills it as a power cut would. It had written nothing to its disk, unless it [keeps](Self::keeping) what it is told.
     pub fn kill9(&mut self) -> Result<()> {
         self.service.kill9()
     }
 
-    /// Starts it again at the same port, empty.
+    /// After a kill: what one that keeps it had written down is gone as well.
+    pub fn forget(&self) -> Result<()> {
+        // A folder of files, or a file where it is an older one.
+        for written in std::fs::read_dir(self.service.folder())? {
+            let (path, name) = written.map(|written| (written.path(), written.file_name()))?;
+            if name.to_string_lossy().starts_with("appendonly") {
+                if path.is_dir() { std::fs::remove_dir_all(path)? } else { std::fs::remove_file(path)? }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts it again at the same port with what it had written down: nothing, unless it keeps that.
     pub async fn restart(&mut self) -> Result<()> {
         self.kill9()?;
         self.run().await

@@ -42,6 +42,8 @@ pub struct Pacing {
     pub error_p99: Duration,
     /// The longest spacing of two neighbours.
     pub gap_max: Duration,
+    /// The longest time without a packet of sound, between any two.
+    pub still_max: Duration,
 }
 
 /// What a caller did and heard up to now.
@@ -268,6 +270,8 @@ fn listen(line: &Line, begun: Instant) -> Ears {
         lost: 0,
         jumps: 0,
         spacings: Vec::new(),
+        latest: None,
+        still_max: Duration::ZERO,
         keys: String::new(),
         key_at: None,
     };
@@ -312,6 +316,9 @@ struct Ears {
     lost: usize,
     jumps: usize,
     spacings: Vec<Duration>,
+    /// When the latest packet came.
+    latest: Option<Duration>,
+    still_max: Duration,
     /// Keys that came as packets of RFC 4733.
     keys: String,
     /// Timestamp of the latest: the packets of one key share it.
@@ -350,6 +357,8 @@ impl Ears {
         let rate_hz = self.voice.rate_hz() as usize;
         let by_arrival = (now - self.begun).as_micros() as usize * rate_hz / 1_000_000;
         self.packets += 1;
+        let still = stamp.zip(self.latest).map(|(now, before)| now.saturating_sub(before));
+        (self.latest, self.still_max) = (stamp, self.still_max.max(still.unwrap_or_default()));
         let place = match self.stream.filter(|stream| stream.ssrc == ssrc) {
             None => by_arrival,
             Some(last) => {
@@ -386,6 +395,7 @@ impl Ears {
             error_p50: at(50).unwrap_or_default(),
             error_p99: at(99).unwrap_or_default(),
             gap_max: self.spacings.iter().max().copied().unwrap_or_default(),
+            still_max: self.still_max,
         }
     }
 }

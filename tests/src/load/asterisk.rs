@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
@@ -44,6 +45,8 @@ pub struct Left {
 /// A caller went from one application to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Move {
+    /// When.
+    pub at: Instant,
     /// Which one.
     pub caller: usize,
     /// Whose it was.
@@ -231,7 +234,7 @@ fn act(house: &House, inner: &mut Inner, segments: &[&str], query: &HashMap<Stri
             let Some(channel) = inner.channels.get_mut(id).filter(|channel| !channel.app.is_empty()) else { return done(false) };
             let from = std::mem::replace(&mut channel.app, app.clone());
             if let Some(caller) = channel.caller {
-                inner.moves.push(Move { caller, from: from.clone(), to: app.clone() });
+                inner.moves.push(Move { at: Instant::now(), caller, from: from.clone(), to: app.clone() });
             }
             let told = inner.told(id);
             inner.say(&from, &json!({"type": "StasisEnd", "channel": told}));

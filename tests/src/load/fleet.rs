@@ -80,7 +80,7 @@ impl Fleet {
         let end_ms = recording.phrases.first().and_then(|words| words.last()).context("the recording has words")?.end_ms as usize;
         let said = script(&recording.samples(8000)[..end_ms * 8], pause);
         let callers = Callers::with_diaries(callers, said, end_ms);
-        let (asterisk, redis) = (Asterisk::start(callers.switch()).await?, Redis::start().await?);
+        let (asterisk, redis) = (Asterisk::start(callers.switch()).await?, Redis::keeping().await?);
         let kafka = Kafka::start().await?.ok();
         if let Some(kafka) = &kafka {
             kafka.topic(TOPIC, 6, &[]).await?;
@@ -183,6 +183,12 @@ impl Fleet {
         Ok(())
     }
 
+    /// How long after a blow each caller was another gateway's, of those who went there behind the first so many moves.
+    pub fn taken_after(&self, blow: &Blow, moves: usize) -> Vec<u32> {
+        let moves = self.asterisk.moves().split_off(moves);
+        moves.iter().map(|moved| self.ms_at(moved.at).saturating_sub(blow.at_ms)).collect()
+    }
+
     /// Waits until all calls of one of them are others'.
     ///
     /// # Errors
@@ -220,6 +226,11 @@ impl Fleet {
     /// The moment, as the callers count.
     pub fn now_ms(&self) -> u32 {
         self.callers.now_ms()
+    }
+
+    /// That one, in the same way.
+    pub fn ms_at(&self, at: Instant) -> u32 {
+        at.saturating_duration_since(self.callers.begun).as_millis() as u32
     }
 
     /// The longest time that the callers themselves stood still: the machine's, not the gateways'.

@@ -244,7 +244,7 @@ pub fn heard(diary: &Diary, sentence_ms: u32) -> Vec<Heard> {
         .collect()
 }
 
-/// Half of them, nineteen of twenty, and all are no longer than this.
+/// Half of them, nineteen of twenty, ninety-nine of a hundred, and all are no longer than this.
 #[derive(Clone, Copy, Debug)]
 pub struct Spread {
     /// How many there are.
@@ -253,6 +253,8 @@ pub struct Spread {
     pub p50: u32,
     /// In milliseconds.
     pub p95: u32,
+    /// In milliseconds.
+    pub p99: u32,
     /// In milliseconds.
     pub max: u32,
 }
@@ -263,14 +265,14 @@ impl Spread {
         let mut values: Vec<u32> = values.collect();
         values.sort_unstable();
         let at = |share: f64| values.get((values.len() as f64 * share) as usize).or(values.last()).copied().unwrap_or(0);
-        Self { count: values.len(), p50: at(0.5), p95: at(0.95), max: at(1.0) }
+        Self { count: values.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
     }
 }
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { count, p50, p95, max } = self;
-        write!(f, "p50 {p50}, p95 {p95}, max {max} ms (of {count})")
+        let Self { count, p50, p95, p99, max } = self;
+        write!(f, "p50 {p50}, p95 {p95}, p99 {p99}, max {max} ms (of {count})")
     }
 }
 
@@ -295,6 +297,7 @@ mod tests {
     fn spreads_are_of_sorted_values() {
         let spread = Spread::of([5, 1, 3].into_iter());
         assert_eq!((spread.count, spread.p50, spread.p95, spread.max), (3, 3, 5, 5));
+        assert_eq!(Spread::of((1..=200).rev()).to_string(), "p50 101, p95 191, p99 199, max 200 ms (of 200)");
         assert_eq!(Spread::of(std::iter::empty()).max, 0);
     }
 }

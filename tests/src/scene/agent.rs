@@ -92,6 +92,9 @@ async fn give(answer: Answer, to: mpsc::Sender<AgentEvent>, log: Log) {
             let intent = Intent::parse(intent).expect("an intent is a short name");
             to.send(AgentEvent::Hint(Hint::Intent(intent))).await.ok()?;
         }
+        if let Some(ms) = answer.holds {
+            to.send(AgentEvent::Hint(Hint::Hold(Duration::from_millis(ms)))).await.ok()?;
+        }
         if let Some(ms) = answer.waits {
             to.send(AgentEvent::Hint(Hint::Wait(Duration::from_millis(ms)))).await.ok()?;
         }

@@ -278,6 +278,8 @@ pub(super) struct Answer {
     pub(super) intent: Option<String>,
     /// How long it wants to wait for the caller then, in milliseconds.
     pub(super) waits: Option<u64>,
+    /// How long it asks to be waited for when it begins, in milliseconds.
+    pub(super) holds: Option<u64>,
     /// In which language the call goes on, from before its first word.
     pub(super) language: Option<String>,
     /// Whether the caller may speak over it.

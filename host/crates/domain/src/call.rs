@@ -27,7 +27,7 @@ mod rebuilt;
 mod adopted;
 
 pub use adopted::{Gap, Keys, Resume, Spoken, Standing, Then};
-pub use hints::Hint;
+pub use hints::{HOLD_MAX, Hint, Holds};
 pub use input::CallInput;
 pub use overlap::Overlap;
 pub use phase::{HandoverStep, Next, Opening, Phase, Progress, Reply, SetUp, Turn, Utterance};
@@ -280,6 +280,8 @@ pub struct Call {
     hint: Expect,
     /// The answer that it gives is to be heard whole.
     insists: bool,
+    /// What it was granted for the answer beyond its deadline.
+    holds: Holds,
     ended: Option<Ended>,
     /// Silences in a row without words between them.
     silences: u32,
@@ -307,6 +309,8 @@ pub struct Call {
     consent: Consent,
     /// Keys pressed over what is to be heard whole.
     keyed_ahead: Zeroizing<String>,
+    /// Some may be missing among the keys that are being collected. *Invariant:* only while they are, or while they are kept ahead.
+    lacks_keys: bool,
     /// There is somebody who keeps cards.
     has_vault: bool,
     /// The agent was told last that there is nobody.
@@ -365,9 +369,11 @@ impl Call {
             wait: Duration::ZERO,
             hint: Expect::default(),
             insists: false,
+            holds: Holds::default(),
             guess: None,
             speculations: 0,
             keyed_ahead: Zeroizing::new(String::with_capacity(KEYED_AHEAD_MAX)),
+            lacks_keys: false,
             has_vault: false,
             misses_vault: false,
             card: None,
@@ -406,6 +412,7 @@ impl Call {
             CallInput::SpeechStarted { at: started } => self.speech_started(now, started),
             CallInput::SpeechEnded { last_voiced } => self.speech_ended(now, last_voiced),
             CallInput::Digit(key) => self.digit(now, key),
+            CallInput::KeysMissed => self.miss_keys(),
             CallInput::Partial { text, stability } => self.partial(now, &text, stability),
             CallInput::Final(text) => self.final_words(now, &text),
             CallInput::Finalized => self.finalized(now),
@@ -523,6 +530,7 @@ impl Call {
         if !phase.awaits_card() {
             self.card = None;
         }
+        self.lacks_keys &= phase.collects();
         self.phase = phase;
     }
 

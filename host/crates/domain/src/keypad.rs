@@ -1,9 +1,11 @@
 //! What a caller's keys are for: a menu, or digits that the agent asked for.
 
 use crate::card::CardAsk;
-use crate::pii::Pii;
+use crate::mask::Heard;
 use crate::transfer::TransferTarget;
+use std::fmt;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// A tenant's menu.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,8 +98,8 @@ pub enum Keypad {
     Digits {
         /// How many, and until when.
         collect: Collect,
-        /// What was keyed in: may be anything, a card's number too.
-        keyed: Pii<String>,
+        /// What was keyed in.
+        keyed: Pressed,
     },
     /// A field of a card for the vault.
     Card(CardAsk),
@@ -105,29 +107,100 @@ pub enum Keypad {
     Consent,
 }
 
+/// Keys that were pressed: may be anything, a card's number too. `Debug` shows nothing of them. They lie in one place, which has room for all that may
+/// come, since a buffer that grows leaves a copy behind, and is wiped when it is given back.
+#[derive(PartialEq, Eq)]
+pub struct Pressed(Zeroizing<String>);
+
+impl Pressed {
+    fn none() -> Self {
+        Self(Zeroizing::new(String::with_capacity(usize::from(Collect::DIGITS_MAX))))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// For the mask; moved, not copied.
+    pub(crate) fn into_heard(mut self) -> Heard {
+        Heard::new(std::mem::take(&mut *self.0))
+    }
+}
+
+impl Clone for Pressed {
+    /// With as much room.
+    fn clone(&self) -> Self {
+        let mut same = Self::none();
+        same.0.push_str(&self.0);
+        same
+    }
+}
+
+impl fmt::Debug for Pressed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
 /// What a key meant to a collection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Keyed {
     /// More may come within this time.
     More(Duration),
     /// This is all.
-    All(Pii<String>),
+    All(Pressed),
 }
 
 impl Collect {
     pub(crate) fn begin(self) -> Keypad {
-        Keypad::Digits { collect: self, keyed: Pii::new(String::new()) }
+        Keypad::Digits { collect: self, keyed: Pressed::none() }
     }
 
     /// Takes a key behind those that are there.
-    pub(crate) fn take(&self, keyed: &mut Pii<String>, key: char) -> Keyed {
-        let mut digits = keyed.reveal().clone();
-        match (Some(key) == self.terminator, digits.is_empty()) {
+    pub(crate) fn take(&self, keyed: &mut Pressed, key: char) -> Keyed {
+        match (Some(key) == self.terminator, keyed.is_empty()) {
             (true, true) => return Keyed::More(self.first),
-            (true, false) => return Keyed::All(Pii::new(digits)),
-            (false, _) => digits.push(key),
+            (true, false) => return Keyed::All(std::mem::replace(keyed, Pressed::none())),
+            (false, _) => keyed.0.push(key),
         }
-        *keyed = Pii::new(digits);
-        if keyed.reveal().len() >= usize::from(self.max) { Keyed::All(keyed.clone()) } else { Keyed::More(self.between) }
+        if keyed.0.len() < usize::from(self.max) {
+            return Keyed::More(self.between);
+        }
+        Keyed::All(std::mem::replace(keyed, Pressed::none()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Duration = Duration::from_secs(6);
+    const BETWEEN: Duration = Duration::from_secs(3);
+
+    #[test]
+    fn keys_are_all_when_there_are_enough_or_their_end_comes() {
+        let collect = Collect::new(3, Some('#'), FIRST, BETWEEN);
+        let mut keyed = Pressed::none();
+        let mut take = |key| collect.take(&mut keyed, key);
+        assert_eq!(take('#'), Keyed::More(FIRST));
+        assert_eq!([take('1'), take('2')], [Keyed::More(BETWEEN), Keyed::More(BETWEEN)]);
+        assert!(matches!(take('3'), Keyed::All(all) if all.0.as_str() == "123"));
+        assert_eq!(take('4'), Keyed::More(BETWEEN));
+        assert!(matches!(take('#'), Keyed::All(all) if all.0.as_str() == "4"));
+    }
+
+    #[test]
+    fn keys_lie_in_one_place_from_the_first_to_the_mask() {
+        let collect = Collect::new(Collect::DIGITS_MAX, None, FIRST, BETWEEN);
+        // What waits behind a prompt is a clone, as soon as a key comes over it.
+        let Keypad::Digits { mut keyed, .. } = collect.begin().clone() else { panic!("digits are asked for") };
+        let place = keyed.0.as_ptr();
+        for _ in 1..Collect::DIGITS_MAX {
+            assert_eq!(collect.take(&mut keyed, '4'), Keyed::More(BETWEEN));
+        }
+        let Keyed::All(all) = collect.take(&mut keyed, '4') else { panic!("it is full") };
+        assert_eq!((all.0.len(), all.0.as_ptr()), (usize::from(Collect::DIGITS_MAX), place));
+        assert!(keyed.is_empty());
+        assert_eq!(format!("{all:?} {keyed:?}"), "[redacted] [redacted]");
     }
 }

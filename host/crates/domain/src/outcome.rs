@@ -28,6 +28,8 @@ pub enum EndCause {
     TimeUp,
     /// Its media path stayed silent, and the operator lets no such call go on.
     NoSound,
+    /// Its gateway was gone and no other one could go on with it: the dialplan has its caller.
+    LeftToDialplan,
     /// Whoever was called was not reached.
     NotReached(DialFailure),
     /// A machine answered, and there was nothing (more) to tell it.
@@ -51,6 +53,7 @@ impl EndCause {
             Self::Stopped => "stopped",
             Self::TimeUp => "time_up",
             Self::NoSound => "no_sound",
+            Self::LeftToDialplan => "left_to_dialplan",
             Self::NotReached(failure) => failure.code(),
             Self::AnsweringMachine => "answering_machine",
             Self::Refused(refusal) => refusal.code(),

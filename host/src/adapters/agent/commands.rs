@@ -186,6 +186,8 @@ pub(super) struct Hints {
     pub(super) interruptible: Option<bool>,
     /// In which language the call goes on.
     pub(super) language: Option<String>,
+    /// So many milliseconds its first words take from now on.
+    pub(super) hold_ms: Option<u32>,
 }
 
 impl Hints {
@@ -196,7 +198,8 @@ impl Hints {
         let wait = self.wait_ms.map(|ms| Hint::Wait(Duration::from_millis(ms.into())));
         let whole = (self.interruptible == Some(false)).then_some(Hint::Uninterruptible);
         let language = self.language.clone().filter(|tag| is_tag(tag)).map(Hint::Language);
-        [intent, expect, wait, language, whole].into_iter().flatten().map(Piece::Hint)
+        let hold = self.hold_ms.map(|ms| Hint::Hold(Duration::from_millis(ms.into())));
+        [intent, expect, wait, language, whole, hold].into_iter().flatten().map(Piece::Hint)
     }
 }
 

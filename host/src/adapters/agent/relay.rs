@@ -6,6 +6,7 @@ use crate::application::ports::{AgentEvent, Question};
 use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
+use vg_domain::call::{Hint, Holds};
 
 /// Pieces of an answer that wait for the call. Full: the service is not read; its deadline stays.
 pub(super) const PIECES_MAX: usize = 64;
@@ -52,9 +53,13 @@ async fn persist<S: Service>(
     let began = Instant::now();
     let first_words_by = began + question.within;
     let mut patience = Patience::until(first_words_by);
+    let mut holds = Holds::default();
     loop {
-        let mut attempt = Attempt { words: 0, within: question.within, words_by: first_words_by, whole_by: began + whole_within };
-        match attempt.run(service, question, patience.left(), events).await {
+        let whole_by = began + whole_within;
+        let mut attempt = Attempt { words: 0, within: question.within, words_by: first_words_by, whole_by, holds };
+        let outcome = attempt.run(service, question, patience.left(), events).await;
+        holds = attempt.holds;
+        match outcome {
             Ok(()) => return Ok(()),
             Err(fault) if attempt.words == 0 => patience.wait_after(fault).await?,
             Err(Fault::Unavailable) => return Err(Fault::Cut),
@@ -69,6 +74,8 @@ struct Attempt {
     within: Duration,
     words_by: Instant,
     whole_by: Instant,
+    /// What the service has asked for beyond its time, and been granted.
+    holds: Holds,
 }
 
 impl Attempt {
@@ -93,8 +100,11 @@ impl Attempt {
                     self.words += text.len();
                     AgentEvent::Text(text)
                 }
-                // No words: they keep nothing alive.
+                // No words: they keep nothing alive, but for time that is asked for before the first.
                 Piece::Hint(hint) => {
+                    if let Hint::Hold(wish) = hint {
+                        self.hold(wish);
+                    }
                     let _ = events.send(AgentEvent::Hint(hint)).await;
                     continue;
                 }
@@ -107,6 +117,15 @@ impl Attempt {
                 return Ok(());
             }
             self.words_by = Instant::now() + self.within;
+        }
+    }
+
+    /// As the call reckons. The time for the whole is as much longer.
+    fn hold(&mut self, wish: Duration) {
+        if self.words == 0 {
+            let more = self.holds.beyond(self.words_by.saturating_duration_since(Instant::now()), wish);
+            self.words_by += more;
+            self.whole_by += more;
         }
     }
 

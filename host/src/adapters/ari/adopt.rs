@@ -6,8 +6,8 @@
 
 use super::telephony::AriTelephony;
 use super::wire::{Application, Bridge, Channel, RtpStatistics, Variable};
-use super::{Ari, Core};
-use crate::application::ports::{Adopter, Stranded, TakenLeg, TelephonyError};
+use super::{Ari, CallsSocket, Core};
+use crate::application::ports::{Adopter, Stranded, TakenLeg, TelephonyError, Ways};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -136,7 +136,23 @@ impl Adopter for Adopters {
     }
 }
 
+impl Ways for Adopters {
+    fn offered(&self, call: &CallId, offered: bool) {
+        let of_calls = self.0.iter().flat_map(|ari| ari.of_calls());
+        for core in of_calls.filter(|core| core.calls.holds(call)) {
+            core.socket.send_replace(if offered { CallsSocket::Offered } else { CallsSocket::Kept });
+        }
+    }
+}
+
 impl Core {
+    /// Whether somebody else speaks to a caller whom this gateway does not know.
+    pub(super) async fn is_spoken_to(&self, caller: &str) -> bool {
+        let Ok(Some(before)) = self.sent_to(caller).await else { return false };
+        sleep(STILL).await;
+        self.sent_to(caller).await.is_ok_and(|now| now.is_some_and(|now| now != before))
+    }
+
     /// None where this Asterisk has nothing of the call.
     async fn is_forsaken(&self, stranded: &Stranded) -> Result<Option<bool>, TelephonyError> {
         let Some(bridge) = self.bridge_of(&stranded.call).await? else { return Ok(None) };
@@ -224,6 +240,7 @@ impl Core {
             self.calls.forget(channel);
             return Err(error);
         }
+        self.socket.send_replace(CallsSocket::Kept);
         Ok(TakenLeg { telephony: Box::new(telephony), events })
     }
 

@@ -276,6 +276,11 @@ impl Calls {
         }
     }
 
+    /// Whether a call is served and not yet released.
+    pub(super) fn holds(&self, call: &CallId) -> bool {
+        self.lock().unreleased.contains_key(call)
+    }
+
     /// Calls not yet released.
     pub(super) fn live(&self) -> usize {
         self.lock().unreleased.len()
@@ -361,6 +366,17 @@ impl Calls {
             && leg.events.try_send(event).is_err()
         {
             tracing::warn!(channel, "call does not take its events");
+        }
+    }
+
+    /// Keys that callers press, or have pressed, may be told to nobody. Who is dialled or in the dialplan presses none for us.
+    pub(super) fn keys_missed(&self) {
+        let state = self.lock();
+        let here = state.legs.iter().filter(|(_, leg)| leg.place == Whereabouts::Here && leg.stage.is_none());
+        for (channel, leg) in here {
+            if leg.events.try_send(TelephonyEvent::KeysMissed).is_err() {
+                tracing::warn!(channel, "call does not take its events");
+            }
         }
     }
 

@@ -63,6 +63,8 @@ struct Inner {
     media_ip: Option<&'static str>,
     /// The event socket is not let in.
     closed: bool,
+    /// How often it was started anew.
+    boots: usize,
 }
 
 impl Asterisk {
@@ -135,6 +137,11 @@ impl Asterisk {
     pub(super) fn cut(&self) {
         self.with(|inner| inner.closed = true);
         self.house.said.send(Said::Cut).unwrap();
+    }
+
+    /// It is started anew while it is cut: nothing is left of its calls.
+    pub(super) fn reboot(&self) {
+        self.with(|inner| *inner = Inner { boots: inner.boots + 1, closed: inner.closed, ..Inner::default() });
     }
 
     pub(super) fn mend(&self) {
@@ -306,7 +313,8 @@ fn answer(house: &Arc<House>, method: &Method, path: &str, query: &str) -> Respo
     let done = |existed: bool| if existed { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }.into_response();
     match (method, segments.as_slice()) {
         (&Method::GET, ["asterisk", "info"]) => {
-            axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": "t0"}})).into_response()
+            let started = format!("t{}", inner.boots);
+            axum::Json(json!({"system": {"version": "22.10.1"}, "status": {"startup_time": started}})).into_response()
         }
         (&Method::GET, ["channels"]) => {
             axum::Json(inner.channels.keys().map(|id| inner.listed(id)).collect::<Vec<_>>()).into_response()

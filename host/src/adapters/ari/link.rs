@@ -84,6 +84,11 @@ impl Link {
         }
     }
 
+    /// Whether no answer is waited for.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
     /// Answers that came after their deadline, or to no request, since the start.
     pub(super) fn late(&self) -> u64 {
         self.late.load(Relaxed)

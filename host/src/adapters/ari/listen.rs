@@ -1,6 +1,5 @@
 //! What an event socket says, carried out; and what is done between two sockets.
 
-use super::Core;
 use super::accept::Arrival;
 use super::calls::Built;
 use super::link::Link;
@@ -10,6 +9,7 @@ use super::socket::{Received, Socket};
 use super::telephony::AriTelephony;
 use super::translate::{Caller, Meaning, translate};
 use super::wire::Event;
+use super::{CallsSocket, Core};
 use crate::adapters::ami::{AmiEvent, AmiEvents};
 use crate::adapters::rtp::Flow;
 use crate::application::ports::{IncomingCall, TelephonyEvent};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::time::{Interval, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 use vg_domain::ids::CallId;
 use vg_domain::transfer::Returned;
@@ -36,6 +36,10 @@ const MEASURE: Duration = Duration::from_secs(10);
 const SILENT: Duration = Duration::from_secs(5);
 /// While the event socket is down, a call that has no sound either is asked about after so long.
 const DOWN: Duration = Duration::from_secs(2);
+/// A call's socket that is let go of, and comes back, is kept for so long: there is time for events and requests, and for others to be led to.
+pub(super) const HELD: Duration = Duration::from_millis(500);
+/// Whether answers are waited for by it is looked at again after so long.
+const ANSWERED: Duration = Duration::from_millis(20);
 /// AMI's events are not read so closely.
 const UNKNOWN_CAUSE: u32 = 0;
 /// Where ARI comes back, a key that AMI told of is not told again.
@@ -79,6 +83,8 @@ pub(super) enum Left {
 enum Happening {
     Received(Received),
     Closed,
+    /// It is to lead to whoever else can go on with the call.
+    LetGo,
     Request(String),
     Newer(Box<Arrival>),
     Quiet,
@@ -125,12 +131,21 @@ impl<'a> Listener<'a> {
         let core = self.core;
         let mut attached = core.rest.link().map(Link::attach);
         self.ari_is_back();
+        // Whose call it is by now is looked at anew.
+        core.socket.send_if_modified(|socket| {
+            let was_not_ours = *socket == CallsSocket::NotOurs;
+            if was_not_ours {
+                *socket = CallsSocket::Kept;
+            }
+            was_not_ours
+        });
         let counters = &core.counters;
         counters.connects.fetch_add(1, Relaxed);
         counters.sockets.fetch_add(1, Relaxed);
         core.up.store(true, Relaxed);
         let mut said = first.and_then(|text| self.handle(&text));
-        let (mut heard, mut pinged) = (Instant::now(), false);
+        let came = Instant::now();
+        let (mut heard, mut pinged) = (came, false);
         let left = loop {
             if let Some(left) = said.take() {
                 break left;
@@ -145,6 +160,7 @@ impl<'a> Listener<'a> {
                     },
                     Some(text) = next(attached.as_mut().map(|attached| &mut attached.requests)) => Happening::Request(text),
                     Some(arrival) = next(newer.as_deref_mut()) => Happening::Newer(Box::new(arrival)),
+                    () = is_to_go(core, came) => Happening::LetGo,
                 }
             };
             let sent = match self.work_until(happening).await {
@@ -157,6 +173,10 @@ impl<'a> Listener<'a> {
                 }
                 Happening::Request(text) => self.work_until(timeout(KEEP_ALIVE, socket.say(text))).await,
                 Happening::Newer(arrival) => break Left::Newer(arrival),
+                Happening::LetGo => {
+                    let _ = self.work_until(timeout(KEEP_ALIVE, socket.close())).await;
+                    break Left::Broken;
+                }
                 Happening::Quiet if pinged => break Left::Broken,
                 Happening::Quiet => {
                     // Counted from now: a gateway that stood still has not read yet what was said to it meanwhile.
@@ -172,6 +192,8 @@ impl<'a> Listener<'a> {
         counters.sockets.fetch_sub(1, Relaxed);
         core.up.store(false, Relaxed);
         self.away_since = Some(Instant::now());
+        // Told at once: digits that end in the gap are no more whole than those that end behind it.
+        core.calls.keys_missed();
         left
     }
 
@@ -198,9 +220,14 @@ impl<'a> Listener<'a> {
     fn ari_is_back(&mut self) {
         let core = self.core;
         self.away_since = None;
-        if matches!(std::mem::replace(&mut self.ami, Takeover::No), Takeover::Done(_)) {
+        let by_ami = matches!(std::mem::replace(&mut self.ami, Takeover::No), Takeover::Done(_));
+        if by_ami {
             core.counters.on_ami.fetch_sub(1, Relaxed);
             tracing::info!(app = core.config.app, "events come by ari again");
+        }
+        // What was pressed until now came by AMI, or to nobody.
+        if !(by_ami && core.ami.as_ref().is_some_and(|ami| ami.is_up())) {
+            core.calls.keys_missed();
         }
         core.rest.prefer_ami(false);
         self.chores.push(Box::pin(set_filter(core)));
@@ -426,6 +453,24 @@ async fn decline_referral(core: &Core, channel: String) -> Vec<Caller> {
         tracing::warn!(channel, code = error.code(), "a telephone's own referral was not answered");
     }
     Vec::new()
+}
+
+/// Until the socket of a call is to be closed, and nobody waits for an answer by it. Cancel-safe.
+async fn is_to_go(core: &Core, came: Instant) {
+    let mut socket = core.socket.subscribe();
+    loop {
+        let held = match socket.wait_for(|socket| *socket != CallsSocket::Kept).await.map(|socket| *socket) {
+            Ok(CallsSocket::Offered) => HELD,
+            Ok(CallsSocket::Kept | CallsSocket::NotOurs) => Duration::ZERO,
+            Err(_) => return std::future::pending().await,
+        };
+        sleep_until((came + held).into()).await;
+        let is_kept = *socket.borrow() == CallsSocket::Kept;
+        if !is_kept && core.rest.link().is_none_or(Link::is_idle) {
+            return;
+        }
+        sleep(ANSWERED).await;
+    }
 }
 
 /// The next of a queue, if there is one. Cancel-safe.

@@ -1,9 +1,9 @@
 //! What happened while nobody listened: asked for, since Asterisk never repeats events.
 
-use super::Core;
 use super::originate;
 use super::translate::{Caller, caller, returned};
 use super::wire::{Application, Channel, Event, Named};
+use super::{CallsSocket, Core};
 use crate::application::ports::{TelephonyError, TelephonyEvent};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -17,6 +17,9 @@ use tokio::time::sleep;
 const SECOND_LOOK: Duration = Duration::from_millis(500);
 /// The same where callers may be those of a gateway that is gone, this one's own earlier run above all: whoever goes on with their calls comes first.
 const SHARED_LOOK: Duration = Duration::from_secs(6);
+/// A call's socket may come to a gateway that does not have the call while another one speaks to the caller. That one offers it, and it is taken over within
+/// this time; or else it is the one whom the socket has to lead to.
+const OTHERS_LOOK: Duration = Duration::from_secs(2);
 /// Callers that are asked about at the same time.
 const AT_A_TIME: usize = 16;
 /// Technologies of channels that no caller uses: they carry sound between a call and a program.
@@ -67,7 +70,17 @@ pub(super) async fn resync(core: &Arc<Core>, boot: Arc<Boot>) -> Vec<Caller> {
     if strangers.is_empty() {
         return Vec::new();
     }
-    let callers = second_look(core, &strangers).await;
+    let mut pause = if core.shared { SHARED_LOOK } else { SECOND_LOOK };
+    if is_evidence {
+        sleep(OTHERS_LOOK).await;
+        pause = pause.saturating_sub(OTHERS_LOOK);
+        if is_another_ones(core, &strangers).await {
+            tracing::info!(app = core.config.app, "event socket is given back: another gateway speaks to the caller");
+            core.socket.send_replace(CallsSocket::NotOurs);
+            return Vec::new();
+        }
+    }
+    let callers = second_look(core, &strangers, pause).await;
     if is_evidence
         && let Ok(channels) = core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await
         && let Ok(bridges) = core.rest.get::<Vec<Named>>("list bridges", &["bridges"], &[]).await
@@ -91,8 +104,18 @@ fn is_orphan(core: &Core, channel: &Channel) -> bool {
     core.calls.is_orphan(&channel.id) || core.calls.is_dialled_orphan(&channel.id, &channel.dialplan.app_name)
 }
 
-async fn second_look(core: &Core, strangers: &HashSet<String>) -> Vec<Caller> {
-    sleep(if core.shared { SHARED_LOOK } else { SECOND_LOOK }).await;
+/// Whether one of them is being spoken to, and not by this gateway.
+async fn is_another_ones(core: &Core, strangers: &HashSet<String>) -> bool {
+    for channel in strangers {
+        if core.is_spoken_to(channel).await && !core.calls.knows(channel) {
+            return true;
+        }
+    }
+    false
+}
+
+async fn second_look(core: &Core, strangers: &HashSet<String>, pause: Duration) -> Vec<Caller> {
+    sleep(pause).await;
     let here = core.rest.get::<Application>("ask for application", &["applications", &core.config.app], &[]).await;
     // One that another gateway has taken over is on show as ours for ever.
     let elsewhere = |channel: &str| here.as_ref().is_ok_and(|here| !here.channel_ids.iter().any(|id| id == channel));
@@ -121,13 +144,15 @@ fn stranger(core: &Core, channel: &Channel) -> Option<Stranger> {
     Some(if of_a_program || core.calls.is_named_by_us(&channel.id) { Stranger::Remains } else { Stranger::Caller })
 }
 
-/// By AMI, while ARI is away: calls that are gone.
+/// By AMI, while ARI is away: calls that are gone, and keys that may have been pressed until now.
 pub(super) async fn reconcile(core: &Arc<Core>) -> Vec<Caller> {
     let known = core.calls.channels();
     match core.rest.get::<Vec<Channel>>("list channels", &["channels"], &[]).await {
         Ok(channels) => end_missing(core, &known, &channels, TelephonyEvent::CallerGone),
         Err(error) => tracing::warn!(code = error.code(), "asterisk could not be asked by ami which calls are left"),
     }
+    // Whoever is answered hears by AMI what happens from then on.
+    core.calls.keys_missed();
     Vec::new()
 }
 

@@ -45,6 +45,14 @@ impl Socket {
         }
     }
 
+    /// Says goodbye; whether that comes through does not matter.
+    pub(super) async fn close(&mut self) {
+        match self {
+            Self::Dialled(socket) => drop(socket.send(Message::Close(None)).await),
+            Self::Accepted(socket) => drop(socket.send(ws::Message::Close(None)).await),
+        }
+    }
+
     /// Asks for a sign of life; none where it is broken.
     pub(super) async fn ping(&mut self) -> Option<()> {
         match self {

@@ -144,6 +144,13 @@ impl Held {
         }
     }
 
+    /// Calls that live and may be listed as offered.
+    pub(super) fn offered_calls(&self) -> Vec<CallId> {
+        let inner = self.lock();
+        let offered = |entry: &Entry| entry.job.offered && !entry.lost.is_cancelled();
+        inner.calls.iter().filter(|(_, entry)| offered(entry)).map(|(call, _)| call.clone()).collect()
+    }
+
     /// Everything that lives is to be written, to a store that may not know it.
     pub(super) fn all_anew(&self) {
         let mut inner = self.lock();

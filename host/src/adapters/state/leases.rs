@@ -3,11 +3,12 @@
 use super::link::{Fault, Wire};
 use super::standing::Part;
 use super::witness::{View, Witness};
-use super::{RedisStates, keys};
+use super::{RedisStates, keys, scripts};
 use crate::application::ports::{Adoptable, Holder, Lapsed, Lease};
 use redis::{Cmd, FromRedisValue, Value, cmd};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -74,6 +75,7 @@ impl<'a> Leases<'a> {
             self.states.standing.is_away(Part::Lease, fault);
             self.witness.blind();
             self.tell(Adoptable::default());
+            self.states.others_live.store(false, Relaxed);
             self.judge_own(false);
             tokio::select! {
                 () = sleep(PAUSE) => {}
@@ -132,6 +134,8 @@ impl<'a> Leases<'a> {
         let offers: HashMap<String, String> = read(next()?)?;
         let generation: Option<String> = read(next()?)?;
         let holders = holders.into_iter().filter_map(|(field, said)| Some((keys::holder(&field)?, said.into()))).collect();
+        self.states.others_live.store(alive.iter().any(|holder| *holder != own), Relaxed);
+        self.see_what_was_claimed(wire, &offers).await?;
         let view = View { generation: generation.map(Into::into), holders, alive };
         // Who was not asked for is asked for the next time: seen alive first, or never judged.
         self.known = view.holders.keys().map(|holder| Arc::clone(&holder.instance)).collect();
@@ -144,6 +148,23 @@ impl<'a> Leases<'a> {
         offered.sort_unstable();
         self.tell(Adoptable { lapsed, offered });
         Ok(view)
+    }
+
+    /// A call that this gateway offered is lost once another one has claimed it, even where Asterisk has no way to say so.
+    async fn see_what_was_claimed(&self, wire: &Wire, offers: &HashMap<String, String>) -> Result<(), Fault> {
+        let mut unlisted = self.states.held.offered_calls();
+        unlisted.retain(|call| !offers.contains_key(call.as_str()));
+        if unlisted.is_empty() {
+            return Ok(());
+        }
+        let ask = unlisted.iter().map(|call| one("GET", keys::owner(call))).collect();
+        for (call, answer) in unlisted.iter().zip(wire.run(ask, WITHIN).await?) {
+            let owner = read::<Option<String>>(answer?)?;
+            if owner.as_deref().and_then(scripts::owner).is_some_and(|(holder, _)| holder != self.states.holder) {
+                self.states.held.lose(call);
+            }
+        }
+        Ok(())
     }
 
     fn renewed(&mut self, answer: Value, asked_at: Instant) {

@@ -10,6 +10,7 @@ use crate::application::ports::{
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use redis::{Cmd, Value, cmd};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,6 +30,10 @@ impl Takeover for RedisStates {
 
     fn adoptable(&self) -> watch::Receiver<Arc<Adoptable>> {
         self.adoptable.subscribe()
+    }
+
+    fn others_live(&self) -> bool {
+        self.others_live.load(Relaxed)
     }
 
     fn look<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<CallSnapshot, ClaimError>> {

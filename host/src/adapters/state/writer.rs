@@ -7,16 +7,17 @@ use super::scripts::{Verdict, Write, ms};
 use super::sounds::Sounds;
 use super::standing::Part;
 use super::{LIVE, RedisStates, keys, record};
+use crate::application::limits::COMMITTED_WITHIN;
 use redis::{Cmd, cmd};
 use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, Interval, interval, sleep, sleep_until};
+use tokio::time::{Instant, Interval, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Calls that are written together.
 const BATCH: usize = 256;
 /// What comes so soon after a write waits for the rest of that time, and is written together: one round trip for many calls, one snapshot of a call for
 /// several. Where little happens it is written at once: who dies then has said all.
-const GATHER: Duration = Duration::from_millis(25);
+const GATHER: Duration = Duration::from_millis(50);
 /// Time for that. Over: Redis is away.
 const WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries: doubled from the first to the last.
@@ -48,7 +49,7 @@ impl<'a> Writer<'a> {
                         fault = self.write_on(&wire, &mut look, &mut pause) => fault,
                         () = close.cancelled() => {
                             // What cannot be written now is lost with this process.
-                            let _ = tokio::time::timeout(LAST, self.write_all(&wire)).await;
+                            let _ = timeout(LAST, self.write_all(&wire)).await;
                             return;
                         }
                     }
@@ -73,9 +74,16 @@ impl<'a> Writer<'a> {
             }
             tokio::select! {
                 () = self.states.held.changed() => sleep_until(begun + GATHER).await,
-                () = sounds_waiting(self.states.sounds.as_ref()) => if let Err(fault) = self.write_sounds(wire).await {
-                    return fault;
-                },
+                // Words first: what was understood is not forgotten before it is known.
+                () = sounds_waiting(self.states.sounds.as_ref()) => {
+                    let words = self.write_all(wire).await;
+                    if let Err(fault) = match words {
+                        Ok(()) => self.write_sounds(wire).await,
+                        Err(fault) => Err(fault),
+                    } {
+                        return fault;
+                    }
+                }
                 now = look.tick() => self.states.held.refresh(now.into_std(), REFRESH),
             }
         }
@@ -87,6 +95,8 @@ impl<'a> Writer<'a> {
             if jobs.jobs.is_empty() {
                 return Ok(());
             }
+            // Whoever cannot keep what was told has raised an alarm: calls are kept all the same.
+            let _ = timeout(COMMITTED_WITHIN, self.states.facts.committed()).await;
             self.write(wire, jobs).await?;
         }
     }

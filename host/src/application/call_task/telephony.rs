@@ -16,6 +16,7 @@ impl CallTask {
             }
             Some(TelephonyEvent::NotReached(failure)) => self.tell(CallInput::NotReached(failure)),
             Some(TelephonyEvent::Digit(digit)) => self.tell(CallInput::Digit(digit)),
+            Some(TelephonyEvent::KeysMissed) => self.tell(CallInput::KeysMissed),
             Some(TelephonyEvent::Progress(progress)) => self.tell(CallInput::HandoverProgress(progress)),
             Some(TelephonyEvent::Returned(how)) => self.tell(CallInput::HandoverReturned(how)),
             Some(TelephonyEvent::PersonAnswered) => self.tell(CallInput::PersonAnswered),

@@ -27,6 +27,13 @@ pub trait Adopter: Send + Sync {
     fn leave<'a>(&'a self, stranded: &'a Stranded, channel: Option<&'a str>) -> BoxFuture<'a, Result<(), TelephonyError>>;
 }
 
+/// How callers of this gateway are reached, as far as that may lead to another one.
+pub trait Ways: Send + Sync {
+    /// A call of this gateway is offered to others, or no longer. While it is, whatever leads to its caller and could as well lead to them is let go of again
+    /// and again: whoever it leads to then has a way to that caller.
+    fn offered(&self, call: &CallId, offered: bool);
+}
+
 /// A caller's leg, answered, without sound.
 pub struct TakenLeg {
     /// Acts on it.

@@ -207,6 +207,8 @@ pub trait Takeover: Send + Sync {
     /// What may be claimed. A holder is told as lapsed only where its lease was seen alive in this very store (a flush, or another store, is
     /// another), and the store was there for everybody long enough since it was last away.
     fn adoptable(&self) -> watch::Receiver<Arc<Adoptable>>;
+    /// Whether another gateway lives, as this store has it: one that could take what is offered.
+    fn others_live(&self) -> bool;
     /// How a call stands, as its holder kept it last. Nothing changes.
     fn look<'a>(&'a self, call: &'a CallId) -> BoxFuture<'a, Result<CallSnapshot, ClaimError>>;
     /// Takes a call over. Of several gateways that try only one has it.

@@ -104,6 +104,7 @@ enum RawLine {
     PersonHangsUp,
     Lost,
     MediaLost,
+    KeysMissed,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -192,6 +193,7 @@ fn line(raw: RawLine) -> Act {
         RawLine::PersonIsBusy => TelephonyEvent::PersonGone(Returned::Busy),
         RawLine::PersonHangsUp => TelephonyEvent::PersonGone(Returned::Other),
         RawLine::Lost => TelephonyEvent::Lost,
+        RawLine::KeysMissed => TelephonyEvent::KeysMissed,
         RawLine::MediaLost => return Act::LosesMedia,
     })
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// The tone is short; what has not ended by then will not.
 const TONE_MAX: Duration = Duration::from_secs(5);
+/// So often it is heard where the tenant has none, and the agent takes longer than its deadline.
+const HELD: Duration = Duration::from_secs(2);
 
 impl Call {
     /// Since when the caller waits for the answer to that turn, and what is being said meanwhile, where the agent is asked again with it.
@@ -20,28 +22,38 @@ impl Call {
     pub(super) fn await_answer(&mut self, now: Instant, since: Instant) {
         let Phase::Thinking { turn, filler, .. } = &self.phase else { return };
         let timing = &self.settings.timing;
-        let Some(wait) = timing.filler.filter(|_| !self.settings.prompts.fillers.is_empty()) else { return };
-        match (turn.is_filled, filler, timing.hold) {
-            (false, ..) => self.timers.arm(CallReason::Filler, (since + wait).max(now)),
-            (true, None, Some(hold)) => self.timers.arm(CallReason::Filler, now + hold),
-            (true, Some(_), _) | (true, None, None) => {}
+        let line = timing.filler.filter(|_| !self.settings.prompts.fillers.is_empty());
+        let tone = if self.is_held() { timing.hold.or(Some(HELD)) } else { timing.hold.filter(|_| line.is_some()) };
+        let due = match (line.filter(|_| !turn.is_filled), filler, tone) {
+            (Some(wait), ..) => Some((since + wait).max(now)),
+            (None, None, Some(tone)) if turn.is_filled => Some(now + tone),
+            (None, None, Some(tone)) => Some((since + tone).max(now)),
+            (None, Some(_), _) | (None, None, None) => None,
+        };
+        if let Some(due) = due {
+            self.timers.arm(CallReason::Filler, due);
         }
     }
 
     /// No clause of the answer has come. What is said now stands before it in the speaker's queue: the answer follows without a gap.
     pub(super) fn filler_due(&mut self, now: Instant) {
-        let Phase::Thinking { turn, filler: None, .. } = &mut self.phase else { return };
-        let fillers = &self.settings.prompts.fillers;
+        let Phase::Thinking { turn, filler: None, .. } = &self.phase else { return };
         // Who keys digits may speak beside it.
-        if self.caller_speaks || fillers.is_empty() {
+        if self.caller_speaks {
+            if self.is_held() {
+                self.await_answer(now, now);
+            }
             return;
         }
-        if turn.is_filled {
-            return self.play_tone(now);
+        let fillers = &self.settings.prompts.fillers;
+        let has_line = self.settings.timing.filler.is_some() && !fillers.is_empty();
+        if has_line && !turn.is_filled {
+            let line = fillers[self.fillers % fillers.len()].clone();
+            self.fillers += 1;
+            self.fill(now, &line);
+        } else if has_line || self.is_held() {
+            self.play_tone(now);
         }
-        let line = fillers[self.fillers % fillers.len()].clone();
-        self.fillers += 1;
-        self.fill(now, &line);
     }
 
     /// Says something until the answer begins.

@@ -89,6 +89,8 @@ pub enum CallInput {
     },
     /// A key was pressed: `0`-`9`, `*`, `#`, `A`-`D`.
     Digit(char),
+    /// Keys may have been pressed, or may yet be, of which nobody tells.
+    KeysMissed,
     /// Words that may change.
     Partial {
         /// All of them since the last ones that will not.
@@ -209,6 +211,7 @@ impl CallInput {
             Self::SpeechStarted { .. } => "speech_started",
             Self::SpeechEnded { .. } => "speech_ended",
             Self::Digit(_) => "digit",
+            Self::KeysMissed => "keys_missed",
             Self::Partial { .. } => "partial",
             Self::Final(_) => "final",
             Self::Finalized => "finalized",

@@ -3,10 +3,9 @@
 use super::phase::{Floor, Turn};
 use super::{Call, CallAction, CallReason, Next, Phase, Verdict};
 use crate::ids::TurnId;
-use crate::keypad::{Keyed, Keypad, MenuAction, MenuStart};
+use crate::keypad::{Collect, Keyed, Keypad, MenuAction, MenuStart, Pressed};
 use crate::mask::{Heard, Mask, MaskedText};
 use crate::outcome::EndCause;
-use crate::pii::Pii;
 use crate::recording::AnsweredWith;
 use crate::transfer::{HandoverReason, Transfer, TransferMode};
 use std::time::Instant;
@@ -57,6 +56,17 @@ impl Call {
             Phase::Handover { .. } => self.key_while_waiting(now, key),
             Phase::Thinking { .. } | Phase::Advising { .. } | Phase::Ending { .. } => {}
         }
+        Verdict::Taken
+    }
+
+    /// Digits that are keyed in now, or may be over their question, are asked for again when they end: some may be missing among them. Not before, or the
+    /// rest of a number would be taken for the beginning of it.
+    pub(super) fn miss_keys(&mut self) -> Verdict {
+        if matches!(self.phase, Phase::Offered | Phase::Ended(_)) {
+            return Verdict::Refused;
+        }
+        let keeps_ahead = matches!(&self.phase, Phase::Speaking { utterance, .. } if utterance.insists);
+        self.lacks_keys |= keeps_ahead || self.phase.collects();
         Verdict::Taken
     }
 
@@ -154,14 +164,19 @@ impl Call {
                 let ask = *ask;
                 self.key_of_card(now, ask, key);
             }
-            Keypad::Digits { collect, keyed } => match collect.take(keyed, key) {
-                Keyed::More(wait) => {
-                    let collect = *collect;
-                    self.timers.arm(CallReason::KeyDeadline, now + wait);
-                    self.keys_are_taken(collect);
+            Keypad::Digits { collect, keyed } => {
+                let (collect, taken) = (*collect, collect.take(keyed, key));
+                match taken {
+                    Keyed::All(_) if self.lacks_keys => self.collect_again(now, collect),
+                    // Their end, and nothing before it has come.
+                    Keyed::More(_) if self.lacks_keys && collect.parts().1 == Some(key) => self.collect_again(now, collect),
+                    Keyed::More(wait) => {
+                        self.timers.arm(CallReason::KeyDeadline, now + wait);
+                        self.keys_are_taken(collect);
+                    }
+                    Keyed::All(digits) => self.ask_keyed(now, digits),
                 }
-                Keyed::All(digits) => self.ask_keyed(now, &digits),
-            },
+            }
         }
     }
 
@@ -206,20 +221,30 @@ impl Call {
                 let ask = *ask;
                 self.card_deadline(now, ask);
             }
-            Keypad::Digits { keyed, .. } if keyed.reveal().is_empty() => {
+            Keypad::Digits { collect, .. } if self.lacks_keys => {
+                let collect = *collect;
+                self.collect_again(now, collect);
+            }
+            Keypad::Digits { keyed, .. } if keyed.is_empty() => {
                 self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Listen);
             }
             Keypad::Digits { keyed, .. } => {
                 let keyed = keyed.clone();
-                self.ask_keyed(now, &keyed);
+                self.ask_keyed(now, keyed);
             }
         }
     }
 
-    fn ask_keyed(&mut self, now: Instant, digits: &Pii<String>) {
+    /// What has come of them may not be all, and goes nowhere.
+    fn collect_again(&mut self, now: Instant, collect: Collect) {
+        self.lacks_keys = false;
+        self.say_line(now, self.settings.prompts.not_understood.clone(), Next::Keypad(collect.begin()));
+    }
+
+    fn ask_keyed(&mut self, now: Instant, digits: Pressed) {
         self.silences = 0;
         self.withheld = 0;
-        let words = self.mask_keys(Heard::new(digits.reveal().clone()));
+        let words = self.mask_keys(digits.into_heard());
         let told = self.mask.mask_agent(KEYED);
         self.ask_for(now, words, Some(told));
     }

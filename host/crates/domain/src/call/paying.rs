@@ -62,12 +62,14 @@ impl Call {
         let Some(card) = &mut self.card else { return };
         let is_empty = card.len(field) == 0;
         let wait = match key {
-            '*' if is_empty => return self.card_is(now, CardKeyed::Cancelled),
+            '*' if is_empty && !self.lacks_keys => return self.card_is(now, CardKeyed::Cancelled),
             '*' => {
+                // Whatever may be missing of it.
+                self.lacks_keys = false;
                 card.clear(field);
                 ask.first()
             }
-            '#' if is_empty => ask.first(),
+            '#' if is_empty && !self.lacks_keys => ask.first(),
             '#' => return self.field_is_keyed(now, ask),
             key if card.push(field, key) => ask.between(),
             _ => return,
@@ -129,12 +131,17 @@ impl Call {
 
     pub(super) fn card_deadline(&mut self, now: Instant, ask: CardAsk) {
         match &self.card {
-            Some(card) if card.len(ask.field()) > 0 => self.field_is_keyed(now, ask),
+            Some(card) if card.len(ask.field()) > 0 || self.lacks_keys => self.field_is_keyed(now, ask),
             Some(_) | None => self.card_is(now, CardKeyed::Silent),
         }
     }
 
     fn field_is_keyed(&mut self, now: Instant, ask: CardAsk) {
+        if std::mem::take(&mut self.lacks_keys) {
+            // However right it looks: one number of ten does. The caller's tries stay as many.
+            let not_understood = self.settings.prompts.not_understood.clone();
+            return self.ask_for_card(now, ask, Some(not_understood));
+        }
         let is_sound = self.card.as_ref().is_some_and(|card| card.is_sound(ask.field()));
         match (is_sound, ask.next(), ask.again()) {
             (true, Some(next), _) => self.ask_for_card(now, next, None),

@@ -104,8 +104,18 @@ impl Phase {
 
     /// A field of a card is asked for, or keyed in.
     pub(super) fn awaits_card(&self) -> bool {
+        matches!(self.keypad(), Some(Keypad::Card(_)))
+    }
+
+    /// Keys are asked for or keyed in of which all count together: digits for the agent, or a field of a card.
+    pub(super) fn collects(&self) -> bool {
+        matches!(self.keypad(), Some(Keypad::Digits { .. } | Keypad::Card(_)))
+    }
+
+    /// The keys that are waited for, or will be when what is being said was heard.
+    fn keypad(&self) -> Option<&Keypad> {
         match self {
-            Self::Keying { keypad } | Self::Speaking { next: Next::Keypad(keypad), .. } => matches!(keypad, Keypad::Card(_)),
+            Self::Keying { keypad } | Self::Speaking { next: Next::Keypad(keypad), .. } => Some(keypad),
             Self::Offered
             | Self::Dialing { .. }
             | Self::Answering { .. }
@@ -116,7 +126,7 @@ impl Phase {
             | Self::Advising { .. }
             | Self::Handover { .. }
             | Self::Ending { .. }
-            | Self::Ended(_) => false,
+            | Self::Ended(_) => None,
         }
     }
 

@@ -94,7 +94,7 @@ impl Call {
         }
         match said {
             Held::Text(text) => self.agent_text(now, turn, &text),
-            Held::Hint(hint) => self.agent_hints(turn, hint),
+            Held::Hint(hint) => self.agent_hints(now, turn, hint),
             Held::Done(command) => self.agent_done(now, turn, command),
             Held::Fell(code) => self.agent_fell(now, turn, code),
         }

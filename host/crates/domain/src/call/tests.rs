@@ -9,6 +9,7 @@ mod dialing;
 mod explore;
 mod filler;
 mod handover;
+mod holding;
 mod insisting;
 mod silence;
 mod speculating;

@@ -2,7 +2,7 @@
 
 use super::scan::{Kind, Langs, Token, tokens};
 use std::ops::Range;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 13..=19;
 /// A growing number of so many digits may become a card number; most order numbers are shorter.
@@ -34,7 +34,7 @@ impl Trail {
 
 /// Digits that belong together and where they stand; `None` for digits of an earlier text.
 struct Atom {
-    digits: Vec<u8>,
+    digits: Zeroizing<Vec<u8>>,
     span: Option<Range<usize>>,
 }
 
@@ -59,7 +59,7 @@ pub(super) fn mask(text: &str, langs: Langs, trail: &mut Trail, end: End) -> Mas
     let mut search = Search::over(text, langs, trail);
     let held = end == End::Held && search.hold();
     let (digits, cue) = (search.run.tail(), search.cue);
-    *trail = Trail { digits: Zeroizing::new(digits), cue };
+    *trail = Trail { digits, cue };
     Masked { text: replace(text, &search.found), found: !search.found.is_empty(), held }
 }
 
@@ -182,7 +182,7 @@ struct Run {
 
 impl Run {
     fn carried(digits: &[u8]) -> Self {
-        let atoms = digits.iter().map(|&digit| Atom { digits: vec![digit], span: None }).collect();
+        let atoms = digits.iter().map(|&digit| Atom { digits: vec![digit].into(), span: None }).collect();
         Self { atoms, masked: 0, plus: false }
     }
 
@@ -190,28 +190,28 @@ impl Run {
         let span = token.span.clone();
         match (times, digits) {
             (Some(Token { kind: Kind::Times(times), span: before, .. }), [digit]) => {
-                self.atoms.push(Atom { digits: vec![*digit; *times], span: Some(before.start..span.end) });
+                self.atoms.push(Atom { digits: vec![*digit; *times].into(), span: Some(before.start..span.end) });
             }
             // A written number may hide a card number among digits that were run together with it.
             _ if digits.len() > *CARD_DIGITS.end() => {
-                let one =
-                    |(at, &digit): (usize, &u8)| Atom { digits: vec![digit], span: Some(span.start + at..span.start + at + 1) };
+                let one = |(at, &digit): (usize, &u8)| {
+                    let at = span.start + at;
+                    Atom { digits: vec![digit].into(), span: Some(at..at + 1) }
+                };
                 self.atoms.extend(digits.iter().enumerate().map(one));
             }
-            _ => self.atoms.push(Atom { digits: digits.to_vec(), span: Some(span) }),
+            _ => self.atoms.push(Atom { digits: digits.to_vec().into(), span: Some(span) }),
         }
     }
 
     /// The last digits that are not masked, as many as can begin a card number.
-    fn tail(&self) -> Vec<u8> {
-        let digits: Vec<u8> = self.atoms[self.masked..].iter().flat_map(|atom| &atom.digits).copied().collect();
-        digits[digits.len().saturating_sub(CARD_DIGITS.end() - 1)..].to_vec()
-    }
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.atoms.iter_mut().for_each(|atom| atom.digits.zeroize());
+    fn tail(&self) -> Zeroizing<Vec<u8>> {
+        let atoms = &self.atoms[self.masked..];
+        let all = atoms.iter().map(|atom| atom.digits.len()).sum::<usize>();
+        let digits = atoms.iter().flat_map(|atom| atom.digits.iter().copied()).skip(all.saturating_sub(CARD_DIGITS.end() - 1));
+        let mut tail = Zeroizing::new(Vec::<u8>::with_capacity(all.min(CARD_DIGITS.end() - 1)));
+        tail.extend(digits);
+        tail
     }
 }
 
@@ -224,13 +224,14 @@ fn span_of(atoms: &[Atom]) -> Option<Range<usize>> {
 /// End of the longest card number that begins at atom `start`. Digits said in one piece (`whole`) need only the Luhn check;
 /// a part of a longer run must also look like an issuer's number, since one part in ten passes Luhn by chance.
 fn card_at(atoms: &[Atom], start: usize, whole: bool) -> Option<usize> {
-    let mut digits = Vec::with_capacity(*CARD_DIGITS.end());
+    let mut digits = Zeroizing::new(Vec::<u8>::with_capacity(*CARD_DIGITS.end()));
     let mut longest = None;
     for (at, atom) in atoms.iter().enumerate().skip(start) {
-        digits.extend_from_slice(&atom.digits);
-        if digits.len() > *CARD_DIGITS.end() {
+        // Before they are there: a buffer that grows leaves a copy behind.
+        if digits.len() + atom.digits.len() > *CARD_DIGITS.end() {
             break;
         }
+        digits.extend_from_slice(&atom.digits);
         let everything = whole && start == 0 && at + 1 == atoms.len();
         if CARD_DIGITS.contains(&digits.len()) && luhn(&digits) && (everything || is_issued(&digits)) {
             longest = Some(at + 1);

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// One or more digits, written or spoken.
-    Digits(Vec<u8>),
+    Digits(Zeroizing<Vec<u8>>),
     /// "double", "triple": the next digit counts so often.
     Times(usize),
     /// People say it in the middle of a number.
@@ -88,7 +88,6 @@ pub(super) fn digits(text: &str, langs: Langs) -> Zeroizing<Vec<u8>> {
     for token in tokens(text, langs).0 {
         match token.kind {
             Kind::Digits(digits) => {
-                let digits = Zeroizing::new(digits);
                 all.extend(std::iter::repeat_n(digits.first().copied(), times - 1).flatten());
                 all.extend_from_slice(&digits);
                 times = 1;
@@ -107,12 +106,12 @@ fn stands_in_numbers(c: char) -> bool {
 
 fn kind(word: &str, langs: Langs) -> Kind {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
-        return Kind::Digits(word.bytes().map(|digit| digit - b'0').collect());
+        return Kind::Digits(Zeroizing::new(word.bytes().map(|digit| digit - b'0').collect()));
     }
     let word = word.to_lowercase();
     let digit = |known: bool, digit: fn(&str) -> Option<u8>| if known { digit(&word) } else { None };
     if let Some(digit) = digit(langs.en, english).or(digit(langs.pt, portuguese)).or(digit(langs.es, spanish)) {
-        return Kind::Digits(vec![digit]);
+        return Kind::Digits(Zeroizing::new(vec![digit]));
     }
     match word.as_str() {
         "double" if langs.en => Kind::Times(2),

@@ -163,6 +163,8 @@ struct Manner {
     interruptible: Option<bool>,
     #[prost(string, tag = "2")]
     language: String,
+    #[prost(uint32, optional, tag = "3")]
+    hold_ms: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -241,8 +243,8 @@ impl TurnEvent {
         match self.event {
             None => {}
             Some(Event::Text(text)) => into.push_back(Piece::Text(text)),
-            Some(Event::Manner(Manner { interruptible, language })) => {
-                into.extend(Hints { interruptible, language: Some(language), ..Hints::default() }.pieces());
+            Some(Event::Manner(Manner { interruptible, language, hold_ms })) => {
+                into.extend(Hints { interruptible, language: Some(language), hold_ms, ..Hints::default() }.pieces());
             }
             Some(Event::Done(Done { command, expect, intent, wait_ms })) => {
                 into.extend(Hints { intent: Some(intent), expect: Some(expect), wait_ms, ..Hints::default() }.pieces());

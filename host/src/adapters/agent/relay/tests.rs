@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
-use vg_domain::call::AgentCommand;
+use vg_domain::call::{AgentCommand, HOLD_MAX};
 use vg_domain::ids::{CallId, ConversationId, TurnId};
 use vg_domain::mask::{Heard, Mask};
 
@@ -12,12 +12,13 @@ use vg_domain::mask::{Heard, Mask};
 #[derive(Clone, Debug)]
 enum Step {
     Say(&'static str),
+    Ask(u64),
     Wait(u64),
     Done,
     Break(Fault),
     End,
 }
-use Step::{Break, Done, End, Say, Wait};
+use Step::{Ask, Break, Done, End, Say, Wait};
 
 /// Answers the first question by the first script, and so on.
 #[derive(Default)]
@@ -39,6 +40,7 @@ impl Answer for Playing {
                     self.0.pop_front();
                     return match step {
                         Some(Say(words)) => Ok(Some(Piece::Text(words.to_owned()))),
+                        Some(Ask(ms)) => Ok(Some(Piece::Hint(Hint::Hold(Duration::from_millis(ms))))),
                         Some(Done) => Ok(Some(Piece::Done(Some(AgentCommand::HangUp)))),
                         Some(Break(fault)) => Err(fault),
                         Some(Wait(_) | End) | None => Ok(None),
@@ -187,6 +189,25 @@ async fn each_word_has_its_deadline_and_so_has_the_whole() {
     let outcome = play([Ok(slow)]).await;
     assert_eq!((outcome.events.len(), outcome.took), (6 + 1, WHOLE));
     assert_eq!(outcome.events[6], AgentEvent::Fell("deadline"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_time_is_given_before_the_first_word_to_who_asks_for_it_and_never_more_than_a_minute() {
+    let seconds = Duration::from_secs;
+    let outcome = play([Ok(vec![Wait(9_000), Ask(20_000), Wait(15_000), Say("Yes."), Done])]).await;
+    assert_eq!((outcome.code, outcome.took), ("ok", seconds(24)));
+    let outcome = play([Ok(vec![Wait(9_000), Ask(20_000), Wait(25_000), Say("Yes."), Done])]).await;
+    assert_eq!((outcome.code, outcome.took, outcome.aborted.len()), ("deadline", seconds(29), 1));
+    let outcome = play([Ok(vec![Ask(5_000), Wait(10_500), Say("Yes."), Done])]).await;
+    assert_eq!((outcome.code, outcome.took), ("deadline", WITHIN), "less than is left is nothing");
+    let outcome = play([Ok(vec![Say("It"), Ask(50_000), Wait(10_500), Say("is"), Done])]).await;
+    assert_eq!((outcome.code, outcome.took), ("deadline", WITHIN), "behind a word as well");
+    let greedy = std::iter::repeat_n([Ask(50_000), Wait(1_000)], 100).flatten().collect();
+    let outcome = play([Ok(greedy)]).await;
+    assert_eq!((outcome.code, outcome.took), ("deadline", WITHIN + HOLD_MAX));
+    // What was said late may take as long as ever.
+    let late = [Ask(60_000), Wait(55_000)].into_iter().chain(std::iter::repeat_n([Say("word "), Wait(9_000)], 5).flatten());
+    assert_eq!(play([Ok(late.chain([Done]).collect())]).await.code, "ok");
 }
 
 #[tokio::test(start_paused = true)]

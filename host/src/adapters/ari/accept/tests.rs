@@ -1,9 +1,10 @@
 //! A scripted Asterisk that connects by itself.
 
+use super::super::listen::HELD;
 use super::super::*;
 use super::*;
 use crate::adapters::rtp::ShardConfig;
-use crate::application::ports::{TelephonyEvent, TenantHint};
+use crate::application::ports::{TelephonyEvent, TenantHint, Ways};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message as Said};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-use vg_domain::ids::TenantId;
+use vg_domain::ids::{CallId, TenantId};
 use vg_domain::outcome::EndCause;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -30,8 +31,13 @@ impl Drop for House {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "ended by the token, and with the runtime")]
 async fn house() -> House {
+    house_of(None).await
+}
+
+/// `shared`: its name among others that may take its callers.
+#[expect(clippy::disallowed_methods, reason = "ended by the token, and with the runtime")]
+async fn house_of(shared: Option<&str>) -> House {
     let shard = Arc::new(Shards::start(ShardConfig::new("127.0.0.1:0".parse().unwrap())).unwrap());
     let (incoming, calls) = mpsc::channel(8);
     let config = AriConfig {
@@ -44,7 +50,7 @@ async fn house() -> House {
         inactivity: None,
         deadline: DEADLINE,
         trusted: Arc::default(),
-        shared: None,
+        shared: shared.map(str::to_owned),
     };
     let ari = Arc::new(Ari::new(config, None, shard, incoming).unwrap());
     let (stop, listener) = (CancellationToken::new(), tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -223,10 +229,66 @@ async fn a_call_with_a_socket_of_its_own_acts_there_under_its_own_application() 
     let mut back = house.asterisk(two).await;
     until("it is back", || house.ari.stats().sockets == 2).await;
     back.say(json!({"type": "ChannelDtmfReceived", "application": two, "digit": "7", "channel": {"id": "c2"}})).await;
-    assert_eq!(timeout(SOON, other.events.recv()).await.unwrap(), Some(TelephonyEvent::Digit('7')));
+    // Keys may have been missed since it went, and until it was back.
+    for told in [TelephonyEvent::KeysMissed, TelephonyEvent::KeysMissed, TelephonyEvent::Digit('7')] {
+        assert_eq!(timeout(SOON, other.events.recv()).await.unwrap(), Some(told));
+    }
     let calls = house.ari.stats().calls_live;
     drop((call, other));
     assert_eq!((calls, house.ari.stats().calls_live), (2, 0));
     drop((first, back));
     until("nothing is kept of calls that are over", || house.ari.of_calls().is_empty()).await;
+}
+
+/// Refused, Asterisk would give up its caller after a few attempts; closed, it connects again at once.
+#[tokio::test]
+async fn the_socket_of_a_call_that_is_offered_is_let_go_of_each_time_that_it_comes() {
+    let mut house = house_of(Some("a")).await;
+    let app = "vg:PJSIP/c1";
+    let mut asterisk = house.asterisk(app).await;
+    asterisk.caller_comes(app, "c1").await;
+    let call = house.call().await;
+    let ways = Adopters::new(vec![Arc::clone(&house.ari)]);
+    ways.offered(&CallId::new("another"), true);
+    ways.offered(&call.call, true);
+    asterisk.is_closed().await;
+    let mut again = house.asterisk(app).await;
+    again.is_closed().await;
+    // Nobody has taken it, and nobody is to any more.
+    ways.offered(&call.call, false);
+    let mut stays = house.asterisk(app).await;
+    until("it is there", || house.ari.stats().sockets == 1).await;
+    assert!(timeout(2 * HELD, stays.0.next()).await.is_ok(), "it is asked what was missed");
+    let closed = async { while let Some(Ok(Said::Text(_) | Said::Ping(_))) = stays.0.next().await {} };
+    assert!(timeout(2 * HELD, closed).await.is_err(), "a call that is not offered has lost its socket");
+    assert_eq!(house.ari.stats().calls_live, 1);
+}
+
+/// A balancer knows nothing of calls.
+#[tokio::test]
+async fn the_socket_of_a_caller_whom_another_gateway_speaks_to_is_given_back() {
+    let house = house_of(Some("b")).await;
+    let app = "vg:PJSIP/c1";
+    for speaks in [true, false] {
+        let mut asterisk = house.asterisk(app).await;
+        let mut sent = 0;
+        let served = async {
+            while let Some(Ok(said)) = asterisk.0.next().await {
+                let Said::Text(text) = said else { continue };
+                let request: Value = serde_json::from_str(&text).unwrap();
+                let uri = request["uri"].as_str().unwrap();
+                if uri.ends_with("rtp_statistics") {
+                    sent += u64::from(speaks);
+                }
+                let dialplan = json!({"app_name": "Stasis", "app_data": "vg,demo"});
+                let answer = match uri {
+                    "channels" => json!([{"id": "c1", "name": "PJSIP/c1", "dialplan": dialplan}]),
+                    "channels/c1/rtp_statistics" => json!({ "txcount": sent }),
+                    _ => json!([]),
+                };
+                asterisk.answer(&request, 200, &answer.to_string()).await;
+            }
+        };
+        assert_eq!(timeout(SOON, served).await.is_ok(), speaks, "somebody speaks to the caller: {speaks}");
+    }
 }

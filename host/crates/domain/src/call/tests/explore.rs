@@ -264,7 +264,7 @@ impl Walk {
                 Reason::LastWords
             }
             (Phase::Keying { .. }, CallReason::KeyDeadline) => Reason::Keys,
-            (Phase::Thinking { .. }, CallReason::AgentDeadline) => Reason::Agent,
+            (Phase::Thinking { .. }, CallReason::AgentDeadline | CallReason::Filler) => Reason::Agent,
             (Phase::Advising { .. }, CallReason::AgentDeadline) => Reason::Advice,
             (Phase::Handover { .. }, CallReason::EndDeadline | CallReason::SpeechDeadline) => Reason::Person,
             (Phase::Speaking { .. } | Phase::Greeting { .. }, CallReason::SpeechDeadline) => Reason::Speaker,
@@ -469,7 +469,7 @@ impl Walk {
             assert_eq!(Some(*turn), self.asked_now(), "turn {turn} has no end");
         }
         if matches!(self.call.phase(), Phase::Thinking { .. }) {
-            let thinks = self.world.now - self.asked_at;
+            let thinks = (self.world.now - self.asked_at).saturating_sub(self.call.holds.granted());
             assert!(thinks <= self.settings.timing.agent_deadline + LATE_MAX, "the agent thinks for {thinks:?}");
         }
         if let Some(since) = self.world.voiced.filter(|_| self.call.is_interruptible()) {
@@ -507,7 +507,7 @@ impl Walk {
                 phase::Floor::Closed => timing.final_deadline,
             },
             Phase::Keying { .. } => seconds(6),
-            Phase::Thinking { .. } => timing.agent_deadline,
+            Phase::Thinking { .. } => timing.agent_deadline + HOLD_MAX,
             Phase::Advising { .. } => seconds(2),
             Phase::Handover { handover, step } => match step {
                 HandoverStep::Away(_) | HandoverStep::Together => seconds(4 * 3600),

@@ -140,6 +140,61 @@ fn digits_end_at_their_number_at_the_terminator_or_after_a_pause() {
 }
 
 #[test]
+fn digits_of_which_some_may_be_missing_are_asked_for_again_when_they_end() {
+    let again = "say 3: I didn't catch that.";
+    // At their number, and at the terminator, which may come alone.
+    for (before, behind) in [("12", "34"), ("12", "3#"), ("12", "#"), ("", "#")] {
+        let mut desk = collecting();
+        keys(&mut desk, before);
+        assert_eq!(desk.tell(CallInput::KeysMissed), [""; 0], "who still keys in is let finish");
+        let told = keys(&mut desk, behind);
+        assert_eq!((told[0].as_str(), desk.phase()), (again, "speaking"), "{before}, {behind}");
+    }
+    for before in ["12", ""] {
+        let mut desk = collecting();
+        keys(&mut desk, before);
+        desk.tell(CallInput::KeysMissed);
+        assert_eq!(desk.wake(CallReason::KeyDeadline)[0], again, "{before}");
+        desk.utter(3);
+        assert_eq!(keys(&mut desk, "1234")[2], "ask 2: 1234", "all of them");
+    }
+    // Who knows the question keys in over it.
+    let mut desk = Desk::thinking(with_human(), "my number");
+    desk.text(1, "Key in your number, please.");
+    desk.done(1, Some(AgentCommand::Collect(four())));
+    desk.audio(2);
+    desk.tell(CallInput::KeysMissed);
+    assert!(keys(&mut desk, "34#").contains(&again.to_owned()));
+    // And over what is to be heard whole, before keys are asked for.
+    let mut desk = Desk::thinking(with_human(), "my number");
+    desk.tell(CallInput::AgentHints { turn: TurnId(1), hint: Hint::Uninterruptible });
+    desk.text(1, "By law I have to tell you. It");
+    desk.audio(2);
+    keys(&mut desk, "1");
+    desk.tell(CallInput::KeysMissed);
+    keys(&mut desk, "3#");
+    desk.done(1, Some(AgentCommand::Collect(four())));
+    assert!(desk.utter(2).contains(&again.to_owned()));
+}
+
+#[test]
+fn keys_that_are_missed_where_none_are_collected_change_nothing() {
+    let mut desk = in_menu(&[]);
+    desk.tell(CallInput::KeysMissed);
+    assert_eq!(keys(&mut desk, "1")[0], "say 3: We are open.", "a menu's key counts by itself");
+    let mut desk = Desk::speaking(with_human());
+    desk.tell(CallInput::KeysMissed);
+    desk.done(1, Some(AgentCommand::Collect(four())));
+    desk.utter(2);
+    assert_eq!(keys(&mut desk, "1234")[2], "ask 2: 1234", "what is keyed in later is all of it");
+    // What was under way has been given up.
+    let mut desk = collecting();
+    desk.tell(CallInput::KeysMissed);
+    desk.tell(CallInput::TransferOrdered(handover::to_queue("sales", None)));
+    assert!(!desk.call.lacks_keys);
+}
+
+#[test]
 fn digits_that_are_a_card_are_masked_and_no_digits_are_told_to_the_world() {
     let mut desk = collecting_at_most(Collect::new(19, Some('#'), Duration::from_secs(6), Duration::from_secs(3)));
     let asked = keys(&mut desk, "4111111111111111#");

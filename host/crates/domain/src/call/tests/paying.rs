@@ -132,6 +132,28 @@ fn a_star_empties_the_field_and_a_further_one_gives_the_card_up() {
 }
 
 #[test]
+fn a_field_of_which_keys_may_be_missing_is_asked_for_again_however_right_it_looks() {
+    let mut desk = keying(&[CardField::Number, CardField::Code]);
+    keys(&mut desk, &NUMBER[..4]);
+    desk.tell(CallInput::KeysMissed);
+    let told = keys(&mut desk, &format!("{}#", &NUMBER[4..]));
+    assert_eq!(says(&told), ["I didn't catch that.", "Your card's number?"]);
+    desk.utter(3);
+    assert_eq!(says(&keys(&mut desk, &format!("{NUMBER}#"))), ["Its code?"]);
+    desk.utter(4);
+    // No key has come, and perhaps all were missed.
+    desk.tell(CallInput::KeysMissed);
+    assert_eq!(says(&desk.wake(CallReason::KeyDeadline)), ["I didn't catch that.", "Its code?"]);
+    desk.utter(5);
+    desk.tell(CallInput::KeysMissed);
+    assert_eq!(says(&keys(&mut desk, "#")), ["I didn't catch that.", "Its code?"]);
+    desk.utter(6);
+    // A star empties what may have been missed as well.
+    desk.tell(CallInput::KeysMissed);
+    assert_eq!(keys(&mut desk, "*123#").last().unwrap(), "ask card 2: [card], given");
+}
+
+#[test]
 fn a_pause_ends_a_field_and_silence_the_whole() {
     let mut desk = keying(&[CardField::Number, CardField::Code]);
     keys(&mut desk, NUMBER);

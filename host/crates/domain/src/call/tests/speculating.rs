@@ -9,7 +9,7 @@ fn eager() -> TenantSettings {
 }
 
 /// A caller who has paused after these words, with which the agent was asked.
-fn guessed(words: &str) -> Desk {
+pub(super) fn guessed(words: &str) -> Desk {
     let mut desk = Desk::listening(eager());
     desk.speech();
     desk.after(700).partial(words);

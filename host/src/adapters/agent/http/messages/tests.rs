@@ -123,6 +123,8 @@ fn answers_are_read_whole_and_in_pieces() {
     );
     let ours = vec![Piece::Hint(Hint::Language("pt-BR".to_owned())), words("Claro.")];
     assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"Claro.","language":"pt-BR"}"#), Ok(ours));
+    let hold = vec![Piece::Hint(Hint::Hold(Duration::from_secs(8))), words("")];
+    assert_eq!(read(TurnReader::Events, r#"{"type":"text","text":"","hold_ms":8000}"#), Ok(hold));
     let no_tag = read(TurnReader::Events, r#"{"type":"text","text":"Claro.","language":"português"}"#);
     assert_eq!(no_tag, Ok(vec![words("Claro.")]), "only a hint");
     let whole = [notice, vec![Piece::Done(None)]].concat();

@@ -249,6 +249,7 @@ pub(super) fn why(cause: EndCause) -> &'static str {
         EndCause::Stopped => "an operator or the API ended it",
         EndCause::TimeUp => "the call had lasted as long as its tenant lets calls last",
         EndCause::NoSound => "no sound came or went, and such calls are not to go on",
+        EndCause::LeftToDialplan => "its gateway was gone and no other one could go on with it: the dialplan has its caller",
         EndCause::NotReached(_) => "whoever was called was not reached",
         EndCause::AnsweringMachine => "a machine answered",
         EndCause::Refused(_) => "it was not taken in",

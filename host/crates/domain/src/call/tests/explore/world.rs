@@ -192,7 +192,8 @@ impl World {
                 self.within(200, longest, Soon::CallerKeys);
                 let key = *self.dice.pick(&['0', '1', '2', '3', '7', '*', '#']);
                 let there = self.leg || matches!(call.phase(), Phase::Answering { .. } | Phase::Handover { .. });
-                (there && !self.ends).then_some(CallInput::Digit(key))?
+                let pressed = if self.one_in(20) { CallInput::KeysMissed } else { CallInput::Digit(key) };
+                (there && !self.ends).then_some(pressed)?
             }
             Soon::CallerLeaves => {
                 self.leg = false;

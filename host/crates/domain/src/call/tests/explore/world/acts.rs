@@ -110,6 +110,11 @@ impl World {
         self.asked += 1;
         let asked = self.asked;
         let mut at = self.now;
+        if self.one_in(6) {
+            at += self.ms(5, 700);
+            let hint = Hint::Hold(self.ms(0, 30_000));
+            self.at(at, Soon::Agent { asked, input: CallInput::AgentHints { turn, hint } });
+        }
         for _ in 0..self.dice.below(6) {
             at += if self.fails() { self.ms(2_000, 12_000) } else { self.ms(5, 700) };
             let text = (*self.dice.pick(PIECES)).to_owned();
