@@ -40,8 +40,7 @@ use settled::Served;
 use shadowed::{compared, shadow};
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, watch};
 use vg_domain::call::{Call, CallAction, CallInput};
 use vg_domain::event::{Fact, Role};
 use vg_domain::ids::{CallId, PluginId};
@@ -83,15 +82,18 @@ pub struct Services {
     pub on_silent_path: OnSilentPath,
 }
 
-/// How a call is asked to end.
-#[derive(Clone, Debug)]
-pub struct Ending {
+/// What a gateway that stops asks of its calls, in the order in which it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// Nothing: it does not stop.
+    #[default]
+    NotYet,
     /// Go on, so that another gateway may do that at any moment.
-    pub leave: CancellationToken,
+    Leave,
     /// Say goodbye, then end.
-    pub drain: CancellationToken,
+    Drain,
     /// End now.
-    pub stop: CancellationToken,
+    Stop,
 }
 
 /// Drives one call from its offer until everything it held is released.
@@ -219,12 +221,13 @@ impl CallTask {
     }
 
     /// Runs until the call has ended and holds nothing; none where another gateway has taken it over.
-    pub async fn run(mut self, ending: Ending) -> Option<Outcome> {
+    pub async fn run(mut self, mut ending: watch::Receiver<Ending>) -> Option<Outcome> {
         if !self.begun {
             self.set_up.mark(SetUpPart::Settings, now());
             self.tell(CallLeg::first_input(&self.parties));
         }
-        let mut asked_to = Asked::Nothing;
+        // What was asked before it began.
+        ending.mark_changed();
         let outcome = loop {
             while let Some(action) = self.call.poll_action() {
                 self.carry_out(action).await;
@@ -241,18 +244,7 @@ impl CallTask {
             let wake = self.call.poll_timeout().map(|(at, _)| at).into_iter().chain(self.keeper.due()).min();
             tokio::select! {
                 biased;
-                () = ending.stop.cancelled(), if asked_to < Asked::Stop => {
-                    asked_to = Asked::Stop;
-                    self.tell(CallInput::Stop(EndCause::Drained));
-                }
-                () = ending.drain.cancelled(), if asked_to < Asked::Drain => {
-                    asked_to = Asked::Drain;
-                    self.tell(CallInput::Drain);
-                }
-                () = ending.leave.cancelled(), if asked_to < Asked::Leave => {
-                    asked_to = Asked::Leave;
-                    self.keeper.leaves();
-                }
+                Ok(()) = ending.changed() => self.asked_to_end(*ending.borrow_and_update()),
                 () = self.keeper.lost() => self.taken = true,
                 event = next(&mut self.telephony_events) => self.on_telephony(event),
                 order = next(&mut self.orders) => self.on_order(order).await,
@@ -369,6 +361,15 @@ impl CallTask {
             CallAction::Refused { phase, input } => {
                 self.services.observe.observe(&Observation::InputRefused { phase, input });
             }
+        }
+    }
+
+    fn asked_to_end(&mut self, ending: Ending) {
+        match ending {
+            Ending::NotYet => {}
+            Ending::Leave => self.keeper.leaves(),
+            Ending::Drain => self.tell(CallInput::Drain),
+            Ending::Stop => self.tell(CallInput::Stop(EndCause::Drained)),
         }
     }
 
@@ -567,14 +568,6 @@ fn conversation(call: &CallId, settings: &Arc<TenantSettings>, parties: &Parties
         metadata: parties.metadata.reveal().clone(),
         direction: parties.direction,
     }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Asked {
-    Nothing,
-    Leave,
-    Drain,
-    Stop,
 }
 
 async fn next<T>(events: &mut Option<mpsc::Receiver<T>>) -> Option<T> {

@@ -15,7 +15,7 @@ use super::refusing::{RefusalWords, Refuser};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use vg_domain::event::Fact;
@@ -58,7 +58,9 @@ pub struct Drained {
 struct Tasks {
     calls: JoinSet<Option<Outcome>>,
     refusals: JoinSet<()>,
-    ending: Ending,
+    ending: watch::Sender<Ending>,
+    /// Cancelled with the last of it: callers who are told why they are refused are cut as well.
+    cut: CancellationToken,
     refuser: Refuser,
 }
 
@@ -143,9 +145,9 @@ impl Gateway {
         let probing = breakers.run(Arc::clone(&services.hearing), Arc::clone(&services.speaking), stop.clone());
         tokio::pin!(probing);
         let desk = Desk { services, tenants, limits, admission, directory };
-        let ending = Ending { leave: stop.clone(), drain: CancellationToken::new(), stop: CancellationToken::new() };
-        let refuser = Refuser::new(words, Arc::clone(&desk.services.facts), ending.stop.clone());
-        let mut tasks = Tasks { calls: JoinSet::new(), refusals: JoinSet::new(), ending, refuser };
+        let (ending, cut) = (watch::Sender::default(), CancellationToken::new());
+        let refuser = Refuser::new(words, Arc::clone(&desk.services.facts), cut.clone());
+        let mut tasks = Tasks { calls: JoinSet::new(), refusals: JoinSet::new(), ending, cut, refuser };
         loop {
             tokio::select! {
                 biased;
@@ -161,6 +163,7 @@ impl Gateway {
                 },
             }
         }
+        tasks.ending.send_replace(Ending::Leave);
         // One that was taken over just now leaves as well.
         adopted.close();
         while let Some(call) = adopted.recv().await {
@@ -199,7 +202,7 @@ impl Desk {
         incoming: &mut mpsc::Receiver<IncomingCall>,
         outgoing: &mut mpsc::Receiver<Outgoing>,
     ) -> Drained {
-        tasks.ending.drain.cancel();
+        tasks.ending.send_replace(Ending::Drain);
         outgoing.close();
         let mut dialling = true;
         let mut drained = Drained { calls: tasks.calls.len() + outgoing.len(), cut: 0 };
@@ -215,9 +218,10 @@ impl Desk {
                     None => dialling = false,
                 },
                 Some(call) = incoming.recv() => self.refuse(tasks, call, Refusal::Draining),
-                () = &mut grace, if !tasks.ending.stop.is_cancelled() => {
+                () = &mut grace, if !tasks.cut.is_cancelled() => {
                     drained.cut = tasks.calls.len();
-                    tasks.ending.stop.cancel();
+                    tasks.ending.send_replace(Ending::Stop);
+                    tasks.cut.cancel();
                 }
             }
         }
@@ -230,14 +234,14 @@ impl Desk {
             Ok(seat) => seat,
             Err(refusal) => return self.refuse(tasks, call, refusal),
         };
-        let work = self.serve(call, seat, tasks.ending.clone(), tasks.refuser.clone());
+        let work = self.serve(call, seat, tasks.ending.subscribe(), tasks.refuser.clone());
         // `JoinSet` is this owner's only way to spawn; every call is joined in `run`.
         tasks.calls.spawn(work);
     }
 
     fn make(&self, tasks: &mut Tasks, call: Outgoing) {
         self.services.observe.observe(&Observation::CallStarted);
-        let (services, ending) = (self.services.clone(), tasks.ending.clone());
+        let (services, ending) = (self.services.clone(), tasks.ending.subscribe());
         tasks.calls.spawn(async move {
             let Outgoing { leg, settings, seats: _seats, listed: _listed, orders } = call;
             CallTask::new(services, leg, settings, orders).run(ending).await
@@ -278,7 +282,7 @@ impl Desk {
 
     fn go_on(&self, tasks: &mut Tasks, call: Adopted) {
         self.services.observe.observe(&Observation::CallStarted);
-        let (services, ending) = (self.services.clone(), tasks.ending.clone());
+        let (services, ending) = (self.services.clone(), tasks.ending.subscribe());
         tasks.calls.spawn(async move {
             let Adopted { leg, settings, stopped, seats: _seats, listed: _listed, orders } = call;
             CallTask::adopted(services, leg, settings, orders, *stopped).run(ending).await
@@ -290,7 +294,7 @@ impl Desk {
         &self,
         call: IncomingCall,
         seat: Seat,
-        ending: Ending,
+        ending: watch::Receiver<Ending>,
         refuser: Refuser,
     ) -> impl Future<Output = Option<Outcome>> + use<> {
         let (services, tenants) = (self.services.clone(), Arc::clone(&self.tenants));

@@ -48,7 +48,7 @@ pub(super) struct Whose {
     /// The tenant that was called, or for whom the caller was called
     #[arg(long, value_name = "ID")]
     tenant: String,
-    /// The caller's number: finds calls by `caller_ref` (privacy.pseudonym_key), and in Redis while they live
+    /// The caller's number: finds calls by `caller_ref` (privacy.pseudonym_key), and in Redis by itself
     #[arg(long, value_name = "NUMBER", required_unless_present = "call")]
     caller: Option<String>,
     /// This call beside them; may be given again
@@ -292,7 +292,7 @@ async fn in_store(
     Ok((Some(bucket), objects))
 }
 
-/// What Redis has of the calls that are known, and of those that live with that number; these are known from then on.
+/// What Redis has of the calls that are known, and of those with that number; these are known from then on.
 async fn in_redis(
     config: &Config,
     tenant: &TenantId,
@@ -304,9 +304,9 @@ async fn in_redis(
     let looked = async {
         let subjects = Subjects::connect(state).await?;
         let mut states = Vec::new();
-        let live = if number.is_some() { subjects.live(tenant).await? } else { Vec::new() };
+        let listed = if number.is_some() { subjects.listed(tenant).await? } else { Vec::new() };
         let wanted = number.map(|number| digits(number.reveal()));
-        let candidates: BTreeSet<CallId> = calls.iter().cloned().chain(live).collect();
+        let candidates: BTreeSet<CallId> = calls.iter().cloned().chain(listed).collect();
         for call in candidates {
             let Some(kept) = subjects.kept(tenant, &call).await? else { continue };
             if calls.contains(&call) || wanted.as_ref().is_some_and(|wanted| digits(kept.person.reveal()) == *wanted) {

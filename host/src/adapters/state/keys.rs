@@ -35,6 +35,11 @@ pub(super) fn live(tenant: &TenantId) -> String {
     format!("vg:{{t.{tenant}}}:live")
 }
 
+/// A sorted set of a tenant's calls that are over and still there, by when they will not be: a caller is found in them by the number.
+pub(super) fn ended(tenant: &TenantId) -> String {
+    format!("vg:{{t.{tenant}}}:ended")
+}
+
 /// The lease of a gateway: gone when it has not been renewed for a second.
 pub(super) fn lease(instance: &str) -> String {
     format!("vg:inst:{instance}")

@@ -1,4 +1,4 @@
-//! Calls of one caller in Redis: found by the number while they live, by their ids afterwards; and erased where that is asked for.
+//! Calls of one caller in Redis: found by the number, or by their ids; and erased where that is asked for.
 
 use super::leases::{one, read};
 use super::link::{Fault, Linker, Wire};
@@ -38,15 +38,19 @@ impl Subjects {
         linker.connect().await.map(Self).map_err(code)
     }
 
-    /// A tenant's calls that live.
+    /// A tenant's calls that live, and those that are over and still there.
     ///
     /// # Errors
     /// A bounded code.
-    pub async fn live(&self, tenant: &TenantId) -> Result<Vec<CallId>, String> {
-        let mut range = cmd("ZRANGE");
-        range.arg(keys::live(tenant)).arg(0).arg(-1);
-        let calls: Vec<String> = read(self.0.ask(range, WITHIN).await.map_err(code)?).map_err(code)?;
-        Ok(calls.into_iter().map(CallId::new).collect())
+    pub async fn listed(&self, tenant: &TenantId) -> Result<Vec<CallId>, String> {
+        let mut listed = Vec::new();
+        for key in [keys::live(tenant), keys::ended(tenant)] {
+            let mut range = cmd("ZRANGE");
+            range.arg(key).arg(0).arg(-1);
+            let calls: Vec<String> = read(self.0.ask(range, WITHIN).await.map_err(code)?).map_err(code)?;
+            listed.extend(calls.into_iter().map(CallId::new));
+        }
+        Ok(listed)
     }
 
     /// What is kept of a tenant's call; none where nothing is, or it is another tenant's.

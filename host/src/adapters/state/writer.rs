@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 const BATCH: usize = 256;
 /// What comes so soon after a write waits for the rest of that time, and is written together: one round trip for many calls, one snapshot of a call for
 /// several. Where little happens it is written at once: who dies then has said all.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 /// Time for that. Over: Redis is away.
 const WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries: doubled from the first to the last.
@@ -147,7 +147,7 @@ impl<'a> Writer<'a> {
     /// What a job takes; gives the place of the answer that counts.
     fn commands(&self, wire: &Wire, job: &Job, commands: &mut Vec<Cmd>) -> usize {
         let (call, snapshot, holder) = (job.call().as_str(), &job.snapshot, &self.states.holder);
-        let (index, live) = (keys::calls(holder), keys::live(&snapshot.tenant));
+        let (index, live, ended) = (keys::calls(holder), keys::live(&snapshot.tenant), keys::ended(&snapshot.tenant));
         let over = job.is_over();
         // The list first: a call that is kept and not listed would be adopted by nobody.
         if job.begins && !over {
@@ -169,6 +169,12 @@ impl<'a> Writer<'a> {
         if over {
             commands.push(with(one("SREM", &index), call));
             commands.push(with(one("ZREM", &live), call));
+            let (now, there) = (since_epoch(SystemTime::now()), ms(self.states.ended));
+            let mut forget = one("ZREMRANGEBYSCORE", &ended);
+            forget.arg("-inf").arg(now);
+            let mut list = cmd("ZADD");
+            list.arg(&ended).arg(now.saturating_add(there)).arg(call);
+            commands.extend([forget, list, with(one("PEXPIRE", &ended), there)]);
             if job.offered {
                 commands.push(with(one("HDEL", keys::OFFERS), call));
             }

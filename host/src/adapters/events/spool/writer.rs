@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// What comes so soon after a group waits for the rest of that time, and is written together, unless somebody waits. Where little happens it is written
 /// at once.
-const GATHER: Duration = Duration::from_millis(50);
+const GATHER: Duration = Duration::from_millis(100);
 /// Events written at once.
 pub(super) const GROUP_MAX: usize = 1_024;
 /// So often it is looked what is old, and written how far readers are, where no event comes.
