@@ -36,6 +36,8 @@ impl Call {
     /// Says one of the gateway's own lines; where the tenant has none, what follows it comes at once.
     pub(super) fn say_line(&mut self, now: Instant, line: String, next: Next) {
         if line.trim().is_empty() {
+            // Whoever waited for it waits no more.
+            self.hush_filler();
             return self.follow(now, next);
         }
         self.begin_utterance(now, |utterance| Phase::Speaking { utterance, reply: None, next });

@@ -108,3 +108,14 @@ fn what_was_asked_for_before_the_turn_was_over_counts_from_its_end() {
     desk.tell(CallInput::Finalized);
     assert_eq!(deadline(&desk), Some(desk.now + Duration::from_secs(30)));
 }
+
+#[test]
+fn a_tone_is_over_where_the_agent_falls_and_the_tenant_has_no_line_for_that() {
+    let mut settings = settings();
+    settings.prompts.agent_unavailable = String::new();
+    let mut desk = Desk::thinking(settings, "hello");
+    hold(&mut desk, 30);
+    desk.wake(CallReason::Filler);
+    let fell = desk.tell(CallInput::AgentFell { turn: TurnId(1), code: "unavailable" });
+    assert_eq!(fell[..2], ["- thinking fell: unavailable", "hush 2"]);
+}
