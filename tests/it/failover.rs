@@ -101,6 +101,14 @@ impl Scene {
         (config, second, caller, talked)
     }
 
+    /// The second question of a conversation is answered there.
+    async fn goes_on_and_ends_well(self, mut house: House, mut caller: SipCaller) {
+        asks(&mut caller).await;
+        assert_eq!(turn_about_the_time(&mut house).await, 2);
+        assert_eq!(self.agent.brain.seen().opened.len(), 1, "one conversation");
+        self.ends_well(house, caller).await;
+    }
+
     /// The caller goes, and nothing is left of the call anywhere.
     async fn ends_well(self, mut house: House, caller: SipCaller) {
         caller.hang_up().await.unwrap();
@@ -407,23 +415,20 @@ async fn by_balancer(scene: &Scene) -> (Gateway, House, Proxy, SipCaller) {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_asterisk_connects_for_each_call_it_connects_to_another_gateway_which_goes_on() {
     let scene = Scene::new().await;
-    let (first, mut second, balancer, mut caller) = by_balancer(&scene).await;
+    let (first, mut second, balancer, caller) = by_balancer(&scene).await;
     first.signal("-KILL");
     balancer.lead_to(second.http().port());
     let died = Instant::now();
     let silent = adopted(&mut second).await;
     println!("taken over {:?} after the death; silent for {silent:?} as it was told", died.elapsed());
-    asks(&mut caller).await;
-    assert_eq!(turn_about_the_time(&mut second).await, 2);
-    assert_eq!(scene.agent.brain.seen().opened.len(), 1, "one conversation");
-    scene.ends_well(second, caller).await;
+    scene.goes_on_and_ends_well(second, caller).await;
 }
 
 /// A balancer looks at health now and then: for a while it still leads to the one that stops.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_asterisk_connects_for_each_call_a_gateway_that_stops_lets_go_of_the_socket_until_it_leads_to_another_one() {
     let scene = Scene::new().await;
-    let (mut first, mut second, balancer, mut caller) = by_balancer(&scene).await;
+    let (mut first, mut second, balancer, caller) = by_balancer(&scene).await;
     let connected = balancer.connections();
     first.signal("-TERM");
     until("the socket is let go of twice", SOON, || balancer.connections() >= connected + 2).await;
@@ -433,10 +438,7 @@ async fn where_asterisk_connects_for_each_call_a_gateway_that_stops_lets_go_of_t
     println!("handed on {:?} after the balancer led elsewhere", led.elapsed());
     assert_eq!(silent.as_millis() / 1_000, 0, "the caller has hardly noticed");
     is_gone(&mut first).await;
-    asks(&mut caller).await;
-    assert_eq!(turn_about_the_time(&mut second).await, 2);
-    assert_eq!(scene.agent.brain.seen().opened.len(), 1, "one conversation");
-    scene.ends_well(second, caller).await;
+    scene.goes_on_and_ends_well(second, caller).await;
 }
 
 /// It cannot be led anywhere else.

@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 /// Calls that are written together.
 const BATCH: usize = 256;
 /// What comes so soon after a write waits for the rest of that time, and is written together: one round trip for many calls, one snapshot of a call for
-/// several. Where little happens it is written at once: who dies then has said all.
-const GATHER: Duration = Duration::from_millis(100);
+/// several. Where little happens it is written at once: who dies then has said all. Ten times what the write took, between these: the more calls there are,
+/// the more a write has to carry.
+const GATHER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
 /// Time for that. Over: Redis is away.
 const WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries: doubled from the first to the last.
@@ -72,8 +73,9 @@ impl<'a> Writer<'a> {
                 Ok(()) => *pause = PAUSES.0,
                 Err(fault) => return fault,
             }
+            let gather = (10 * begun.elapsed()).clamp(GATHER.0, GATHER.1);
             tokio::select! {
-                () = self.states.held.changed() => sleep_until(begun + GATHER).await,
+                () = self.states.held.changed() => sleep_until(begun + gather).await,
                 // Words first: what was understood is not forgotten before it is known.
                 () = sounds_waiting(self.states.sounds.as_ref()) => {
                     let words = self.write_all(wire).await;
