@@ -39,7 +39,7 @@ async fn what_is_kept_follows_the_call_and_goes_with_it() {
     asks(&mut caller, "what time is it").await;
     caller.listen().await;
     // Snapshots are 250 ms apart, but for what the caller would have to say again.
-    tokio::time::sleep(Duration::from_millis(510)).await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
     let (listening, memory) = kept(&rig).unwrap();
     let Standing::Listening { turn, words } = listening.place else { panic!("{listening:?}") };
     assert_eq!((turn, words.is_empty(), listening.turns), (TurnId(2), true, 1));
@@ -127,14 +127,14 @@ async fn a_caller_is_handed_over_when_the_disk_has_it_and_the_dialplan_keeps_who
     // Who comes back is talked to again, and anybody may go on.
     caller.happens(TelephonyEvent::Returned(Returned::Busy)).await;
     caller.listen().await;
-    tokio::time::sleep(Duration::from_millis(510)).await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
     let Standing::Listening { words, .. } = kept(&rig).unwrap().0.place else { panic!("{:?}", kept(&rig)) };
     assert!(words.is_empty());
 
     // Who is answered elsewhere is nobody's any more.
     assert_eq!(rig.order(0, to_sales()).await, Ok(()));
     caller.happens(TelephonyEvent::Progress(Progress::Answered)).await;
-    tokio::time::sleep(Duration::from_millis(510)).await;
+    tokio::time::sleep(Duration::from_millis(260)).await;
     let last = rig.snapshots().pop().unwrap();
     assert_eq!((last.state, last.resume), (CallState::Transferred, None));
     assert!(is_told(&rig, |fact| matches!(fact, Fact::Transferred { .. })));

@@ -14,7 +14,7 @@ use vg_domain::parties::Parties;
 
 /// So soon after a snapshot what has changed waits for the rest of that time, unless it is [pressing](Keeper::presses): of a turn's many changes some are
 /// kept together. Whoever goes on says again what was said in that time.
-const PACE: Duration = Duration::from_millis(500);
+const PACE: Duration = Duration::from_millis(250);
 
 /// Keeps one call; does nothing where calls are kept nowhere.
 pub struct Keeper(Option<Box<Kept>>);
