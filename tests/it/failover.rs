@@ -178,6 +178,16 @@ impl Drop for Gateway {
     }
 }
 
+/// A gateway that woke knows that its call is another one's.
+async fn lets_go(woken: &Gateway) {
+    let begun = Instant::now();
+    while woken.metric("vg_calls_taken_over_total").await != Some(1.0) {
+        assert!(begun.elapsed() < SOON, "{}", woken.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("the one that woke let go after {:?}", begun.elapsed());
+}
+
 /// Whatever is being said to the caller is said to its end.
 async fn is_told_all(caller: &mut SipCaller) {
     caller.hears_quiet(Duration::from_millis(600), Duration::from_secs(15)).await.unwrap();
@@ -259,12 +269,7 @@ async fn a_gateway_that_wakes_after_ten_seconds_speaks_to_nobody_and_hangs_nobod
     assert_eq!(answers(&first).await, None, "it is frozen");
     first.signal("-CONT");
     // What it had queued, and what its alarms want by now, comes to nothing.
-    let begun = Instant::now();
-    while first.metric("vg_calls_taken_over_total").await != Some(1.0) {
-        assert!(begun.elapsed() < SOON, "{}", first.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    println!("the one that woke let go after {:?}", begun.elapsed());
+    lets_go(&first).await;
     assert_eq!(first.metric("vg_calls_live").await, Some(0.0));
     // The caller talks to the second one, and to nobody else.
     asks(&mut caller).await;
@@ -471,12 +476,7 @@ async fn where_asterisk_connects_for_each_call_one_that_froze_lets_go_of_the_cal
     adopted(&mut second).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     first.signal("-CONT");
-    let begun = Instant::now();
-    while first.metric("vg_calls_taken_over_total").await != Some(1.0) {
-        assert!(begun.elapsed() < SOON, "{}", first.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    println!("the one that woke let go after {:?}", begun.elapsed());
+    lets_go(&first).await;
     asks(&mut caller).await;
     turn_about_the_time(&mut second).await;
     let seen = scene.agent.brain.seen();

@@ -148,9 +148,14 @@ impl Ways for Adopters {
 impl Core {
     /// Whether somebody else speaks to a caller whom this gateway does not know.
     pub(super) async fn is_spoken_to(&self, caller: &str) -> bool {
-        let Ok(Some(before)) = self.sent_to(caller).await else { return false };
+        self.is_still(caller).await.is_ok_and(|still| !still)
+    }
+
+    /// Whether a caller gets no packets, or none that are counted.
+    async fn is_still(&self, caller: &str) -> Result<bool, TelephonyError> {
+        let Some(before) = self.sent_to(caller).await? else { return Ok(true) };
         sleep(STILL).await;
-        self.sent_to(caller).await.is_ok_and(|now| now.is_some_and(|now| now != before))
+        Ok(self.sent_to(caller).await?.is_none_or(|now| now == before))
     }
 
     /// None where this Asterisk has nothing of the call.
@@ -165,9 +170,7 @@ impl Core {
                 return Ok(None);
             }
         }
-        let Some(before) = self.sent_to(caller).await? else { return Ok(Some(true)) };
-        sleep(STILL).await;
-        Ok(Some(self.sent_to(caller).await?.is_none_or(|now| now == before)))
+        self.is_still(caller).await.map(Some)
     }
 
     async fn bridge_of(&self, call: &CallId) -> Result<Option<Bridge>, TelephonyError> {
