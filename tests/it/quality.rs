@@ -16,7 +16,7 @@ mod measure;
 mod words;
 
 use browser::{Repair, opus};
-use call::{Heard, call};
+use call::{Heard, call, without_breath};
 use measure::{opinion, segmental_snr_db};
 use serde_json::json;
 use std::path::Path;
@@ -267,9 +267,12 @@ fn recogniser_misses_hardly_more_words_when_one_packet_in_twenty_is_lost() {
     let phrases = json!({ "phrases": SAYINGS.map(|(_, text)| text) }).to_string();
     let grammar = json!({ "grammar": std::fs::read_to_string(repo().join("host/demo/demo.jsgf")).unwrap() }).to_string();
     let person: Vec<_> = SAYINGS.iter().map(|(name, text)| (prompt(Voice::Allison, name).unwrap(), (*text).to_owned())).collect();
+    // A soft sound at a word's beginning is no breath.
+    let breathless = person.iter().map(|(said, text)| (without_breath(said), text.clone())).collect();
     eprintln!("| who | loss | packets | words | wrong |");
     for (who, sayings, options, bounds) in [
-        ("a person, 20 phrases", person, phrases, [17, 20, 29]),
+        ("a person, 20 phrases", person, phrases.clone(), [17, 20, 29]),
+        ("the same without a breath", breathless, phrases, [17, 20, 29]),
         ("flite slt, the demo's grammar", sentences(), grammar, [10, 10, 13]),
     ] {
         let words: usize = sayings.iter().map(|(_, text)| text.split_whitespace().count()).sum();

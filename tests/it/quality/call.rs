@@ -42,10 +42,20 @@ impl EarSink for Heard {
     }
 }
 
-/// A leg of RTP at the codec's own rate, with packets of silence after the words.
+/// A leg of RTP at the codec's own rate, with packets of silence after the words. It sends all that a phone's microphone hears, and all of it is compared.
 pub(crate) fn call(codec: Codec, said: &[i16], weather: Weather, seed: u64) -> Heard {
-    let (begin, rate_hz) = (Instant::now(), codec.rate_hz());
-    let config = MouthConfig { silence: Silence::Comfort, ..MouthConfig::new(codec, Framing::Rtp) };
+    say(MouthConfig { breath_max: Duration::ZERO, ..MouthConfig::new(codec, Framing::Rtp) }, said, weather, seed)
+}
+
+/// What a caller hears of a voice whose breath before the first word the gateway leaves out.
+pub(crate) fn without_breath(said: &[i16]) -> Vec<i16> {
+    say(MouthConfig::new(Codec::L16_8k, Framing::Rtp), said, Weather::default(), 0).line
+}
+
+fn say(config: MouthConfig, said: &[i16], weather: Weather, seed: u64) -> Heard {
+    let (begin, codec) = (Instant::now(), config.codec);
+    let rate_hz = codec.rate_hz();
+    let config = MouthConfig { silence: Silence::Comfort, ..config };
     let mut mouth = Mouth::new(begin, config, RtpStart { ssrc: 7, sequence: 65_500, timestamp: u32::MAX - 9_000 }).unwrap();
     let mut ear = Ear::new(begin, EarConfig::new(codec, Framing::Rtp)).unwrap();
     let mut link = Link::new(seed, weather);

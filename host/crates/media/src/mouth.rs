@@ -43,13 +43,16 @@ pub struct MouthConfig {
     pub queue_max: Duration,
     /// How many bytes of memory that may take: 16-bit samples at the rate they came in.
     pub queue_bytes_max: usize,
+    /// So much of the silence in which an utterance begins is left out where nothing was heard before it. None: every sample is sent.
+    pub breath_max: Duration,
 }
 
 impl MouthConfig {
-    /// Nothing between utterances, 60 s of queue and 512 KiB, which is 32 s at 8 kHz and 11 at 24.
+    /// Nothing between utterances, 60 s of queue and 512 KiB, which is 32 s at 8 kHz and 11 at 24. A breath of 400 ms: no voice takes a longer one before its
+    /// first word.
     pub fn new(codec: Codec, framing: Framing) -> Self {
-        let (queue_max, queue_bytes_max) = (Duration::from_secs(60), 512 << 10);
-        Self { codec, framing, silence: Silence::Nothing, queue_max, queue_bytes_max }
+        let (queue_max, queue_bytes_max, breath_max) = (Duration::from_secs(60), 512 << 10, Duration::from_millis(400));
+        Self { codec, framing, silence: Silence::Nothing, queue_max, queue_bytes_max, breath_max }
     }
 }
 
@@ -208,7 +211,7 @@ impl Mouth {
             rtp,
             silence: config.silence,
             pace: Pace::new(now),
-            queue: Queue::new(codec.rate_hz(), config.queue_max, config.queue_bytes_max),
+            queue: Queue::new(&config),
             events: VecDeque::with_capacity(UNDERRUNS_WAITING_MAX),
             samples: vec![0; codec.frame_samples()].into(),
             silent: false,

@@ -1,13 +1,10 @@
 use super::bed::fade_out;
-use super::{SayError, Spoken, UtteranceTag, is_audible};
+use super::{MouthConfig, SayError, Spoken, UtteranceTag, is_audible};
 use crate::error::MediaError;
 use crate::frame::frame_samples;
 use crate::resample::{RATES_HZ, Resampler};
 use std::collections::VecDeque;
 use std::time::Duration;
-
-/// A voice's breath before its first word is no longer than that.
-const BREATH_MS: u64 = 400;
 
 /// Room kept when all was said: a second at the highest rate. A long utterance's memory is given back.
 const SAMPLES_KEPT: usize = 48_000;
@@ -29,6 +26,8 @@ pub(super) struct Queue {
     quiet: bool,
     /// Of that silence so many samples were left out, at the codec's rate.
     left_out: u64,
+    /// More is never left out.
+    left_out_max: u64,
 }
 
 /// Samples of one utterance at one rate. *Invariant:* only the last one may be incomplete.
@@ -62,11 +61,12 @@ pub(super) enum Filled {
 }
 
 impl Queue {
-    pub(super) fn new(rate_hz: u32, limit: Duration, bytes_max: usize) -> Self {
+    pub(super) fn new(config: &MouthConfig) -> Self {
+        let rate_hz = config.codec.rate_hz();
         Self {
             rate_hz,
-            limit,
-            samples_max: bytes_max / size_of::<i16>(),
+            limit: config.queue_max,
+            samples_max: config.queue_bytes_max / size_of::<i16>(),
             stretches: VecDeque::with_capacity(8),
             samples: VecDeque::with_capacity(rate_hz as usize),
             resamplers: [const { None }; RATES_HZ.len()],
@@ -74,6 +74,7 @@ impl Queue {
             current: None,
             quiet: true,
             left_out: 0,
+            left_out_max: config.breath_max.as_millis() as u64 * u64::from(rate_hz) / 1_000,
         }
     }
 
@@ -154,7 +155,7 @@ impl Queue {
 
     /// Whether the next utterance begins with its next frame, as far as that is there.
     fn is_breath_over(&self) -> bool {
-        let long = self.left_out >= u64::from(self.rate_hz) * BREATH_MS / 1_000;
+        let long = self.left_out >= self.left_out_max;
         let heard = |front: &Stretch| {
             let block = frame_samples(front.rate_hz);
             front.samples >= block && !is_silence(self.samples.range(..block))

@@ -175,6 +175,17 @@ fn longer_silence_than_a_breath_is_meant_and_one_without_a_word_is_over_at_its_e
 }
 
 #[test]
+fn no_breath_is_left_out_where_none_may_be() {
+    let mut stage = Stage::new(Silence::Nothing);
+    let config = MouthConfig { breath_max: Duration::ZERO, ..MouthConfig::new(Codec::L16_8k, Framing::Rtp) };
+    stage.mouth = Mouth::new(stage.begin, config, RtpStart::default()).unwrap();
+    stage.mouth.say(A, 8_000, &[[BREATH; 800].as_slice(), &[LOUD; 160]].concat()).unwrap();
+    stage.mouth.end(A);
+    stage.run(200);
+    assert_eq!(stage.events[0], MouthEvent::Audible { tag: A, at: stage.begin + 100 * MS });
+}
+
+#[test]
 fn a_breath_at_another_rate_is_left_out_as_well() {
     let mut stage = Stage::new(Silence::Nothing);
     stage.mouth.say(A, 24_000, &[[BREATH; 4_800].as_slice(), &[LOUD; 2_400]].concat()).unwrap();
