@@ -2,17 +2,28 @@ use super::*;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::watch;
 use vg_domain::event::Fact;
 
 /// A disk that events are on once it says so.
-struct Disk(watch::Sender<bool>);
+struct Disk {
+    works: watch::Sender<bool>,
+    asked: AtomicU32,
+}
+
+impl Disk {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { works: watch::Sender::new(true), asked: AtomicU32::new(0) })
+    }
+}
 
 impl Facts for Disk {
     fn publish(&self, _: Subject<'_>, _: &Fact) {}
 
     fn committed(&self) -> BoxFuture<'static, ()> {
-        let mut on_disk = self.0.subscribe();
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let mut on_disk = self.works.subscribe();
         async move { drop(on_disk.wait_for(|on_disk| *on_disk).await) }.boxed()
     }
 }
@@ -20,25 +31,44 @@ impl Facts for Disk {
 #[tokio::test]
 async fn nobody_finds_more_of_a_call_than_was_told_of_it() {
     let server = Redis::start().await.unwrap();
-    let (disk, mut redis) = (Arc::new(Disk(watch::Sender::new(true))), server.connect().await.unwrap());
+    let (disk, mut redis) = (Disk::new(), server.connect().await.unwrap());
     let toml = format!("[state]\nredis = \"redis://127.0.0.1:{}\"", server.port());
     let gateway = Gateway::telling("a", &toml, &[], Arc::clone(&disk) as _);
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
 
-    disk.0.send_replace(false);
+    disk.works.send_replace(false);
     gateway.states.keep(snapshot("call-1", 2));
-    until("it waits for the disk", async || disk.0.receiver_count() > 0).await;
+    until("it waits for the disk", async || disk.works.receiver_count() > 0).await;
     let resume: String = redis.get("vg:{call-1}:resume").await.unwrap();
     assert_eq!(resume, "resume-1");
-    disk.0.send_replace(true);
+    disk.works.send_replace(true);
     turn_is_there(&mut redis, "call-1", 2).await;
 
     // A disk that hangs is no reason to keep nothing.
-    disk.0.send_replace(false);
+    disk.works.send_replace(false);
     gateway.states.keep(snapshot("call-1", 3));
     turn_is_there(&mut redis, "call-1", 3).await;
-    assert!(!*disk.0.borrow());
+    assert!(!*disk.works.borrow());
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_told_while_something_is_written_waits_for_the_next_write() {
+    let server = Redis::start().await.unwrap();
+    let (disk, mut redis) = (Disk::new(), server.connect().await.unwrap());
+    let toml = format!("[state]\nredis = \"redis://127.0.0.1:{}\"", server.port());
+    let gateway = Gateway::telling("a", &toml, &[], Arc::clone(&disk) as _);
+    let begun = Instant::now();
+    for number in 0..2_000 {
+        gateway.states.keep(snapshot(&format!("call-{}", number % 50), number));
+        let _: String = redis.ping().await.unwrap();
+    }
+    // One commit for each write, and one write in each 20 ms at most.
+    let most = begun.elapsed().as_millis() / 20 + 2;
+    let asked = disk.asked.load(Ordering::Relaxed);
+    assert!(asked > 0 && u128::from(asked) <= most, "{asked} commits, {most} at most");
+    turn_is_there(&mut redis, "call-49", 1_999).await;
     gateway.stop().await;
 }
 

@@ -475,6 +475,7 @@ impl Call {
                 CallReason::Silence => self.silence(now),
                 CallReason::AgentDeadline => self.agent_deadline(now),
                 CallReason::Filler => self.filler_due(now),
+                CallReason::BackAgain => self.back_again(now),
                 CallReason::SpeechDeadline => self.speech_deadline(now),
                 CallReason::BargeIn => self.barge_in(now),
                 CallReason::KeyDeadline => self.key_deadline(now),

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Calls that are written together.
 const BATCH: usize = 256;
-/// What comes so soon after a write waits for the rest of that time, and is written together: one round trip for many calls, one snapshot of a call for
-/// several. Where little happens it is written at once: who dies then has said all. Ten times what the write took, between these: the more calls there are,
-/// the more a write has to carry.
+/// What comes so soon after a write waits for the rest of that time, and is written together: one round trip and one commit of events for many calls, one
+/// snapshot of a call for several. Where little happens it is written at once: who dies then has said all. For each snapshot that was written
+/// [`EACH`], between these: above 200 snapshots in a second it grows to the longest, below it shrinks to the shortest.
 const GATHER: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(100));
+const EACH: Duration = Duration::from_millis(5);
 /// Time for that. Over: Redis is away.
 const WITHIN: Duration = Duration::from_secs(2);
 /// Between two tries: doubled from the first to the last.
@@ -69,18 +70,19 @@ impl<'a> Writer<'a> {
     async fn write_on(&self, wire: &Wire, look: &mut Interval, pause: &mut Duration) -> Fault {
         loop {
             let begun = Instant::now();
-            match self.write_all(wire).await {
-                Ok(()) => *pause = PAUSES.0,
+            let written = match self.write_all(wire).await {
+                Ok(written) => written,
                 Err(fault) => return fault,
-            }
-            let gather = (10 * begun.elapsed()).clamp(GATHER.0, GATHER.1);
+            };
+            *pause = PAUSES.0;
+            let gather = EACH.saturating_mul(written).clamp(GATHER.0, GATHER.1);
             tokio::select! {
                 () = self.states.held.changed() => sleep_until(begun + gather).await,
                 // Words first: what was understood is not forgotten before it is known.
                 () = sounds_waiting(self.states.sounds.as_ref()) => {
                     let words = self.write_all(wire).await;
                     if let Err(fault) = match words {
-                        Ok(()) => self.write_sounds(wire).await,
+                        Ok(_) => self.write_sounds(wire).await,
                         Err(fault) => Err(fault),
                     } {
                         return fault;
@@ -91,15 +93,21 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn write_all(&self, wire: &Wire) -> Result<(), Fault> {
+    /// What has been told so far: what comes meanwhile is the next write's. How many snapshots that were.
+    async fn write_all(&self, wire: &Wire) -> Result<u32, Fault> {
+        let mut written = 0;
         loop {
             let jobs = Taken { states: self.states, jobs: self.states.held.take(BATCH) };
-            if jobs.jobs.is_empty() {
-                return Ok(());
+            let taken = jobs.jobs.len();
+            if taken > 0 {
+                // Whoever cannot keep what was told has raised an alarm: calls are kept all the same.
+                let _ = timeout(COMMITTED_WITHIN, self.states.facts.committed()).await;
+                self.write(wire, jobs).await?;
             }
-            // Whoever cannot keep what was told has raised an alarm: calls are kept all the same.
-            let _ = timeout(COMMITTED_WITHIN, self.states.facts.committed()).await;
-            self.write(wire, jobs).await?;
+            written += taken as u32;
+            if taken < BATCH {
+                return Ok(written);
+            }
         }
     }
 

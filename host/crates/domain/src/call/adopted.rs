@@ -22,6 +22,10 @@ use std::time::{Duration, Instant};
 
 /// Who has heard nothing for so long is told that somebody is there again.
 const NOTICED: Duration = Duration::from_millis(1_500);
+/// Who hands a call on is gone for less. One that died took the caller's last words along, perhaps.
+const DIED: Duration = Duration::from_millis(600);
+/// Who does not go on within this time after such a gap waits for an answer: a voice is noticed in less.
+const GOES_ON: Duration = Duration::from_millis(300);
 /// What was said within so long before the sound stopped is said again: how far it was heard is an estimate.
 const AGAIN_MS: u64 = 300;
 /// A media leg for a caller who waits in silence is there by then.
@@ -303,7 +307,9 @@ impl Call {
                 // Perhaps that was all; who is asked to say it again says it twice.
                 self.enter(Phase::Listening { turn: Turn { words, ..Turn::new(turn, Floor::Pause { since: now }) } });
                 self.push(CallAction::PrepareSpeaking);
-                self.wait_for_more(now);
+                if silent < DIED {
+                    self.wait_for_more(now);
+                }
             }
             Standing::Asked { turn, words, said } => {
                 let heard = said.before.followed_by(&said.heard(gap));
@@ -323,7 +329,25 @@ impl Call {
             Standing::Keying(Keys::Card(collect)) => self.ask_for_card(now, collect.begin(), Some(line)),
             Standing::Keying(keys) => self.say_line(now, line, Then::Keys(keys).next()),
         }
+        if silent >= DIED && matches!(self.phase, Phase::Listening { .. } | Phase::Thinking { filler: None, .. }) {
+            self.timers.arm(CallReason::BackAgain, now + GOES_ON.max(NOTICED.saturating_sub(silent)));
+        }
         Verdict::Taken
+    }
+
+    /// The caller waits: for an answer to what was kept of it, or for one to what was lost.
+    pub(super) fn back_again(&mut self, now: Instant) {
+        let line = self.settings.prompts.back_again.clone();
+        match &self.phase {
+            Phase::Listening { turn } if turn.floor == Floor::Quiet => self.say_line(now, line, Next::Listen),
+            // It was all, or the rest is lost: the pause is as long as the gap.
+            Phase::Listening { turn } if turn.rest.is_none() && matches!(turn.floor, Floor::Pause { .. }) => {
+                let turn = Turn { floor: Floor::Closed, ..turn.clone() };
+                self.ask(now, turn);
+                self.fill(now, &line);
+            }
+            _ => self.fill(now, &line),
+        }
     }
 
     /// The call ends before it could go on: the answer that was being said is on record as far as it was heard.

@@ -21,6 +21,8 @@ pub enum CallReason {
     AgentDeadline,
     /// The answer has not begun: something is said meanwhile.
     Filler,
+    /// Since the gateway before this one died the caller has heard nothing, and says nothing.
+    BackAgain,
     /// No audio of an utterance came.
     SpeechDeadline,
     /// Caller speech over the agent has lasted long enough to count.
@@ -35,7 +37,7 @@ pub enum CallReason {
     TimeUp,
 }
 
-const REASONS: [CallReason; 14] = [
+const REASONS: [CallReason; 15] = [
     CallReason::EndOfTurn,
     CallReason::StableWords,
     CallReason::Guess,
@@ -44,6 +46,7 @@ const REASONS: [CallReason; 14] = [
     CallReason::Silence,
     CallReason::AgentDeadline,
     CallReason::Filler,
+    CallReason::BackAgain,
     CallReason::SpeechDeadline,
     CallReason::BargeIn,
     CallReason::KeyDeadline,

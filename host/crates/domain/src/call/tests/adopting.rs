@@ -137,6 +137,46 @@ fn a_caller_whose_turn_it_is_hears_that_somebody_is_there() {
 }
 
 #[test]
+fn who_says_nothing_when_a_gateway_died_is_told_that_somebody_is_there_and_who_goes_on_is_not() {
+    let mut desk = Desk::listening(settings());
+    assert_eq!(desk.adopted_after(1_300), ["- adopted after 1300 ms", "StartHearing"]);
+    assert_eq!(desk.call.timers.at(CallReason::BackAgain), Some(desk.now + Duration::from_millis(300)));
+    assert_eq!(desk.wake(CallReason::BackAgain)[0], "say 2: I am back.");
+    let mut desk = Desk::listening(settings());
+    desk.adopted_after(800);
+    assert_eq!(
+        desk.call.timers.at(CallReason::BackAgain),
+        Some(desk.now + Duration::from_millis(700)),
+        "as late as it is noticed"
+    );
+    desk.after(200).speech();
+    assert_eq!(desk.call.timers.at(CallReason::BackAgain), None);
+}
+
+#[test]
+fn words_before_a_gateway_died_are_all_where_nobody_goes_on() {
+    let mut desk = Desk::listening(settings());
+    desk.speech();
+    desk.words("I want to");
+    assert_eq!(desk.adopted_after(1_300)[2..], ["PrepareSpeaking"]);
+    let actions = desk.wake(CallReason::BackAgain);
+    assert_eq!(actions[..3], ["- heard 1: I want to", "ask 1: I want to", "say 2: I am back."], "{actions:?}");
+    desk.speech();
+    assert_eq!(desk.phase(), "listening", "who goes on after all keeps the turn");
+}
+
+#[test]
+fn who_waits_for_an_answer_when_a_gateway_died_is_told_that_somebody_is_there() {
+    let mut desk = Desk::thinking(settings(), "where is my parcel");
+    desk.adopted_after(1_300);
+    assert_eq!(desk.wake(CallReason::BackAgain)[0], "say 2: I am back.");
+    let mut desk = Desk::thinking(settings(), "where is my parcel");
+    desk.adopted_after(1_300);
+    desk.text(1, "It is on its way. It");
+    assert_eq!(desk.call.timers.at(CallReason::BackAgain), None, "the answer is there first");
+}
+
+#[test]
 fn what_was_keyed_in_is_not_kept_and_asked_for_again() {
     let mut desk = keying::collecting();
     for key in "411".chars() {

@@ -22,6 +22,9 @@ const NOISE: Duration = Duration::from_secs(60);
 /// Nobody hears silence for longer without a reason.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
+/// Who was left by a gateway that died is spoken to by then.
+const BACK_AGAIN: Duration = Duration::from_millis(900);
+
 /// What is waited for while it is silent, with the alarm that ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
@@ -260,11 +263,13 @@ impl Walk {
         let (_, alarm) = self.call.timers.next_but(CallReason::OwedWords)?;
         Some(match (self.call.phase(), alarm) {
             (Phase::Listening { .. }, CallReason::Silence) => Reason::CallersTurn,
-            (Phase::Listening { .. }, CallReason::EndOfTurn | CallReason::FinalDeadline | CallReason::StableWords) => {
-                Reason::LastWords
-            }
+            (Phase::Listening { turn }, CallReason::BackAgain) if turn.floor == phase::Floor::Quiet => Reason::CallersTurn,
+            (
+                Phase::Listening { .. },
+                CallReason::EndOfTurn | CallReason::FinalDeadline | CallReason::StableWords | CallReason::BackAgain,
+            ) => Reason::LastWords,
             (Phase::Keying { .. }, CallReason::KeyDeadline) => Reason::Keys,
-            (Phase::Thinking { .. }, CallReason::AgentDeadline | CallReason::Filler) => Reason::Agent,
+            (Phase::Thinking { .. }, CallReason::AgentDeadline | CallReason::Filler | CallReason::BackAgain) => Reason::Agent,
             (Phase::Advising { .. }, CallReason::AgentDeadline) => Reason::Advice,
             (Phase::Handover { .. }, CallReason::EndDeadline | CallReason::SpeechDeadline) => Reason::Person,
             (Phase::Speaking { .. } | Phase::Greeting { .. }, CallReason::SpeechDeadline) => Reason::Speaker,
@@ -503,7 +508,10 @@ impl Walk {
             Phase::Listening { turn } => match turn.floor {
                 phase::Floor::Quiet => timing.silence,
                 phase::Floor::Speech => seconds(60),
-                phase::Floor::Pause { .. } => timing.endpoint_bounds.map_or(timing.endpoint_wait, |bounds| bounds.ceiling),
+                phase::Floor::Pause { .. } => {
+                    let ceiling = timing.endpoint_bounds.map_or(timing.endpoint_wait, |bounds| bounds.ceiling);
+                    ceiling.max(if self.call.timers.is_set(CallReason::BackAgain) { BACK_AGAIN } else { ceiling })
+                }
                 phase::Floor::Closed => timing.final_deadline,
             },
             Phase::Keying { .. } => seconds(6),
