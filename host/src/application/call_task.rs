@@ -28,6 +28,7 @@ use super::ports::{
 };
 use super::prompt::{Emergency, Prompt};
 use super::recording::Recorder;
+use super::resume::PastWritten;
 use super::setup_clock::{SetUpClock, SetUpPart};
 use super::shadow::Shadow;
 use super::speaking::{Speaker, Spoken};
@@ -119,6 +120,7 @@ pub struct CallTask {
     watcher: Option<mpsc::Sender<Fact>>,
     recorded: Recorded,
     keeper: Keeper,
+    past_written: PastWritten,
     kept_sound: KeptSound,
     /// Of the last event that was told.
     sequence: Sequence,
@@ -195,6 +197,7 @@ impl CallTask {
             parties,
             recorded: Recorded::default(),
             keeper,
+            past_written: PastWritten::default(),
             kept_sound,
             sequence: Sequence { n: 0, ..Sequence::FIRST },
             pending: Pending::default(),

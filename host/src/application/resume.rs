@@ -4,7 +4,9 @@ use super::ports::{PastTurn, Reach, Said};
 use super::recording::{RecordingMemory, RecordingWish};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::time::{Duration, SystemTime};
 use vg_domain::call::{Keys, Resume, Spoken, Standing, Then};
 use vg_domain::card::{CardCollect, CardField};
@@ -53,6 +55,27 @@ pub struct Remembered<'a> {
     pub recording: &'a RecordingMemory,
 }
 
+/// Turns that are over, as they are kept: each is written once, however often the call is kept. *Invariant:* they are the oldest of the past, in its order.
+#[derive(Debug, Default)]
+pub struct PastWritten {
+    over: VecDeque<(TurnId, Box<RawValue>)>,
+    newest: Option<Box<RawValue>>,
+}
+
+impl PastWritten {
+    /// All of `past`, of which only the newest may have changed since it was there before.
+    fn all(&mut self, past: &[PastTurn]) -> Vec<&RawValue> {
+        let (newest, over) = past.split_last().map_or((None, past), |(newest, over)| (Some(newest), over));
+        let oldest = over.first().map(|past| past.turn);
+        while self.over.front().is_some_and(|(turn, _)| Some(*turn) != oldest) {
+            self.over.pop_front();
+        }
+        self.over.extend(over.iter().skip(self.over.len()).map(|past| (past.turn, Past::written(past))));
+        self.newest = newest.map(Past::written);
+        self.over.iter().map(|(_, past)| &**past).chain(self.newest.as_deref()).collect()
+    }
+}
+
 /// Why what is kept cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResumeError {
@@ -65,9 +88,10 @@ pub enum ResumeError {
 }
 
 /// As it is kept.
-pub fn encode(resume: &Resume, memory: &Remembered<'_>) -> Bytes {
+pub fn encode(resume: &Resume, memory: &Remembered<'_>, past: &mut PastWritten) -> Bytes {
     let mut kept = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut kept, &Kept::of(resume, memory)).expect("texts and numbers are JSON");
+    let past = past.all(memory.past);
+    serde_json::to_writer(&mut kept, &Kept::of(resume, memory, past)).expect("texts and numbers are JSON");
     Bytes::from(kept)
 }
 
@@ -129,8 +153,8 @@ struct Kept<'a> {
     left_ms: Option<u64>,
     #[serde(default)]
     digits_open: bool,
-    #[serde(default)]
-    past: Vec<Past<'a>>,
+    #[serde(borrow, default)]
+    past: Vec<&'a RawValue>,
     #[serde(default)]
     said: Vec<SaidAs<'a>>,
     /// None: all of them.
@@ -207,7 +231,7 @@ enum ReachAs {
 }
 
 impl<'a> Kept<'a> {
-    fn of(resume: &'a Resume, memory: &Remembered<'a>) -> Self {
+    fn of(resume: &'a Resume, memory: &Remembered<'a>, past: Vec<&'a RawValue>) -> Self {
         Self {
             version: VERSION,
             place: Place::of(&resume.place),
@@ -232,7 +256,7 @@ impl<'a> Kept<'a> {
             notice_ms: resume.notice_in.map(ms),
             left_ms: resume.time_left.map(ms),
             digits_open: memory.digits_open,
-            past: memory.past.iter().map(Past::of).collect(),
+            past,
             said: memory.said.iter().copied().map(SaidAs::of).collect(),
             told: Some(memory.told),
         }
@@ -263,7 +287,7 @@ impl<'a> Kept<'a> {
         };
         let memory = Memory {
             told: self.told.unwrap_or(self.said.len()),
-            past: self.past.into_iter().map(Past::read).collect(),
+            past: self.past.into_iter().map(Past::read).collect::<Option<_>>()?,
             said: self.said.into_iter().map(SaidAs::read).collect(),
             digits_open: self.digits_open,
             recording: self.recording.map(RecordedAs::read).unwrap_or_default(),
@@ -388,13 +412,15 @@ impl RecordedAs {
     }
 }
 
-impl<'a> Past<'a> {
-    fn of(past: &'a PastTurn) -> Self {
-        Self { turn: past.turn.0, before: text(&past.before), words: text(&past.words) }
+impl Past<'_> {
+    fn written(past: &PastTurn) -> Box<RawValue> {
+        let past = Past { turn: past.turn.0, before: text(&past.before), words: text(&past.words) };
+        to_raw_value(&past).expect("texts and numbers are JSON")
     }
 
-    fn read(self) -> PastTurn {
-        PastTurn { turn: TurnId(self.turn), before: masked(self.before), words: masked(self.words) }
+    fn read(written: &RawValue) -> Option<PastTurn> {
+        let Past { turn, before, words } = serde_json::from_str(written.get()).ok()?;
+        Some(PastTurn { turn: TurnId(turn), before: masked(before), words: masked(words) })
     }
 }
 

@@ -82,12 +82,12 @@ impl CallTask {
         if self.keeper.due().is_none_or(|due| due > now()) {
             return;
         }
-        let memory = || {
+        let point = self.call.resume_point(now()).map(|point| {
             let (past, said, told) = self.thinker.memory();
             let (digits_open, recording) = (self.call.leaves_digits_open(), &self.recorded.memory);
-            Remembered { past, said, told, digits_open, recording }
-        };
-        let point = self.call.resume_point(now()).map(|point| resume::encode(&point, &memory()));
+            let memory = Remembered { past, said, told, digits_open, recording };
+            resume::encode(&point, &memory, &mut self.past_written)
+        });
         self.keeper.resume(point);
         self.keep();
     }

@@ -87,8 +87,33 @@ fn remembered(memory: &Memory) -> Remembered<'_> {
 fn what_is_kept_is_read_as_it_was() {
     for place in places() {
         let (resume, memory) = (resume(place), memory());
-        assert_eq!(decode(&encode(&resume, &remembered(&memory))).as_ref(), Ok(&(resume, memory)));
+        assert_eq!(decode(&encode(&resume, &remembered(&memory), &mut PastWritten::default())).as_ref(), Ok(&(resume, memory)));
     }
+}
+
+#[test]
+fn turns_that_are_over_are_written_once_and_the_newest_as_it_is() {
+    let past = |turn, words: &str| PastTurn {
+        turn: TurnId(turn),
+        before: MaskedText::default(),
+        words: masked(words.to_owned().into()),
+    };
+    let mut written = PastWritten::default();
+    let mut kept = |past: &[PastTurn]| {
+        let memory = Memory { past: past.to_vec(), ..memory() };
+        let place = Standing::Listening { turn: TurnId(9), words: MaskedText::default() };
+        let (_, read) = decode(&encode(&resume(place), &remembered(&memory), &mut written)).unwrap();
+        assert_eq!(read.past, past);
+    };
+    kept(&[]);
+    kept(&[past(1, "hello")]);
+    kept(&[past(1, "hello there"), past(2, "who")]);
+    kept(&[past(1, "hello there"), past(2, "who are you"), past(4, "I \"am\"")]);
+    // The oldest are forgotten, several at once where turns were asked without being kept.
+    kept(&[past(4, "I \"am\""), past(5, "yes")]);
+    kept(&[past(7, "no")]);
+    kept(&[]);
+    assert!(written.over.is_empty() && written.newest.is_none());
 }
 
 #[test]
