@@ -339,7 +339,11 @@ impl Call {
     pub(super) fn back_again(&mut self, now: Instant) {
         let line = self.settings.prompts.back_again.clone();
         match &self.phase {
-            Phase::Listening { turn } if turn.floor == Floor::Quiet => self.say_line(now, line, Next::Listen),
+            // The turn is still the caller's: none is left out.
+            Phase::Listening { turn } if turn.floor == Floor::Quiet => {
+                self.last_turn = TurnId(turn.id.0.saturating_sub(1));
+                self.say_line(now, line, Next::Listen);
+            }
             // It was all, or the rest is lost: the pause is as long as the gap.
             Phase::Listening { turn } if turn.rest.is_none() && matches!(turn.floor, Floor::Pause { .. }) => {
                 let turn = Turn { floor: Floor::Closed, ..turn.clone() };

@@ -142,6 +142,8 @@ fn who_says_nothing_when_a_gateway_died_is_told_that_somebody_is_there_and_who_g
     assert_eq!(desk.adopted_after(1_300), ["- adopted after 1300 ms", "StartHearing"]);
     assert_eq!(desk.call.timers.at(CallReason::BackAgain), Some(desk.now + Duration::from_millis(300)));
     assert_eq!(desk.wake(CallReason::BackAgain)[0], "say 2: I am back.");
+    desk.utter(2);
+    assert_eq!(desk.ask("hello")[0], "- heard 1: hello", "no turn is left out");
     let mut desk = Desk::listening(settings());
     desk.adopted_after(800);
     assert_eq!(
