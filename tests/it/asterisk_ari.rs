@@ -19,6 +19,8 @@ use voice_gateway::adapters::ari::Source;
 /// Longer than three attempts to reconnect take, and the fourth.
 const AWAY: Duration = Duration::from_secs(20);
 const SOON: Duration = Duration::from_secs(8);
+/// Three attempts to reconnect have failed no sooner: 1, 2 and 4 s apart, and chance makes a pause longer only.
+const THREE_ATTEMPTS: Duration = Duration::from_secs(7);
 
 /// A gateway that dials, by whatever port; more keys of the section behind it.
 async fn dialling(http_port: u16, more: &str) -> House {
@@ -55,6 +57,16 @@ async fn until_metric(house: &House, name: &str, value: impl Fn(f64) -> bool, wi
 async fn source(house: &House, source: &str, within: Duration) {
     until_metric(house, &format!("vg_asterisk_source{{app=\"vg-test\",source=\"{source}\"}}"), |value| value == 1.0, within)
         .await;
+}
+
+/// Attempts to connect the event socket that failed, whatever the fault.
+async fn connect_faults(house: &House) -> f64 {
+    let mut faults = 0.0;
+    for code in ["certificate", "unreachable", "deadline", "tls", "credentials", "refused"] {
+        // What was never counted may not be there.
+        faults += house.metric(&format!("vg_ari_connect_faults_total{{code=\"{code}\"}}")).await.unwrap_or(0.0);
+    }
+    faults
 }
 
 async fn greeted(caller: &mut SipCaller) {
@@ -154,10 +166,15 @@ async fn ami_tells_and_acts_while_ari_is_blocked_and_gives_back() {
     let mut stays = SipCaller::dial(&asterisk, "100").await.unwrap();
     greeted(&mut stays).await;
 
-    proxy.cut();
+    let before = connect_faults(&house).await;
+    // Before it is done: the gateway may know at once.
     let cut = Instant::now();
+    proxy.cut();
     source(&house, "ami", AWAY).await;
-    println!("ami took over {:?} after the cut", cut.elapsed());
+    let (took_over, faults) = (cut.elapsed(), connect_faults(&house).await - before);
+    println!("ami took over {took_over:?} after the cut, and {faults} attempts had failed");
+    assert!(took_over >= THREE_ATTEMPTS, "ami did not wait for three attempts: {took_over:?}");
+    assert!(faults >= 3.0, "ami took over after {faults} attempts");
     // One hangs up.
     leaves.hang_up().await.unwrap();
     let hung_up = Instant::now();

@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 use vg_domain::event::Fact;
@@ -18,6 +19,33 @@ const TIMES: usize = 5;
 const SILENT_MS: f64 = 300.0 + 20.0;
 /// From the gateway's own word that the caller has the floor to the agent's last sound.
 const CONFIRMED_MS: f64 = 40.0;
+/// What the machine stood still for is the machine's, but no more than this: behind a longer one nobody can tell whose fault it was.
+const STALL_MAX: Duration = Duration::from_millis(200);
+/// So often a machine that stood still for longer is given another chance.
+const TRIES: usize = 3;
+
+/// What a story showed, and how long the machine stood still meanwhile.
+type Told = (Result<()>, Duration);
+
+/// Tells a story. One that fails while the machine stood still for longer than is allowed for is told once more.
+async fn fairly<F: Future<Output = Told>>(story: impl Fn() -> F) {
+    let mut stalls = Vec::new();
+    for attempt in 1..=TRIES {
+        let (shown, stall) = story().await;
+        let Err(fault) = shown else { return };
+        assert!(stall > STALL_MAX, "{fault:#}; the machine stood still for {stall:.0?} at most");
+        println!("try {attempt}: the machine stood still for {stall:.0?}, which says nothing about us: {fault:#}");
+        stalls.push(stall);
+    }
+    panic!(
+        "the machine stood still in each of {TRIES} tries, for {stalls:.0?}: a bound of {CONFIRMED_MS} ms cannot be shown on it"
+    );
+}
+
+/// What the bounds allow the machine, in milliseconds.
+fn allowed_ms(stall: Duration) -> f64 {
+    stall.min(STALL_MAX).as_secs_f64() * 1000.0
+}
 
 /// The caller's sound at the telephone's rate.
 fn telephone(name: &str) -> Vec<i16> {
@@ -86,22 +114,23 @@ impl Sounds {
     }
 }
 
-/// Reports all of them and holds them to the bounds; what the machine stood still for is the machine's.
-fn judge(way: &str, all: &[Silenced], stall: Duration) {
+/// Reports all of them and holds them to the bounds.
+fn judge(way: &str, all: &[Silenced], stall: Duration) -> Result<()> {
     for Silenced { confirmed, agent, heard } in all {
         println!(
             "{way}: the agent's last sound left {agent:.0} ms after the caller's first, and was heard {heard:.0} ms after it; confirmed after {confirmed:.0} ms"
         );
     }
-    let stall_ms = stall.as_secs_f64() * 1000.0;
-    println!("{way}: the machine stood still for {stall_ms:.0} ms at most");
+    println!("{way}: the machine stood still for {stall:.0?} at most");
     assert_eq!(all.len(), TIMES);
+    let allowed_ms = allowed_ms(stall);
     for silenced in all {
-        assert!(silenced.agent <= SILENT_MS + stall_ms, "{way}: {silenced:?}");
-        assert!(silenced.agent - silenced.confirmed <= CONFIRMED_MS + stall_ms, "{way}: {silenced:?}");
+        ensure!(silenced.agent <= SILENT_MS + allowed_ms, "{way}: {silenced:?}");
+        ensure!(silenced.agent - silenced.confirmed <= CONFIRMED_MS + allowed_ms, "{way}: {silenced:?}");
         // Asterisk keeps nothing back: a frame or two on their way.
-        assert!(silenced.heard <= SILENT_MS + 40.0 + stall_ms, "{way}: {silenced:?}");
+        ensure!(silenced.heard <= SILENT_MS + 40.0 + allowed_ms, "{way}: {silenced:?}");
     }
+    Ok(())
 }
 
 /// Keeps the capture where somebody wants to look at it.
@@ -146,29 +175,55 @@ impl Call {
         self.passed.iter().filter(|packet| way(packet) && packet.voiced() == Some(true)).map(|packet| packet.at).collect()
     }
 
-    fn judge(&self, way: &str, caller: Vec<SystemTime>, agent: Vec<SystemTime>) {
+    fn judge(&self, way: &str, caller: Vec<SystemTime>, agent: Vec<SystemTime>) -> Result<()> {
         let heard = self.voiced(|packet| packet.to == self.caller_port);
         let sounds = Sounds { caller, agent, heard };
         let all: Vec<Silenced> = self.moments.iter().map(|moment| sounds.of(*moment)).collect();
-        judge(way, &all, self.stall);
+        judge(way, &all, self.stall)
+    }
+
+    /// Each interruption empties Asterisk's buffer at once, and Asterisk answers the mark behind the order as soon.
+    fn judge_flushes(&self, flushed: &[SystemTime], done: &[SystemTime]) -> Result<()> {
+        let soon = Duration::from_millis(40) + self.stall.min(STALL_MAX);
+        for (_, confirmed) in &self.moments {
+            // The order may be on its way before the word of it is.
+            let (at, flushed) =
+                flushed.iter().enumerate().find(|(_, at)| **at + soon >= *confirmed).context("no flush for an interruption")?;
+            let late = flushed.duration_since(*confirmed).unwrap_or_default();
+            let took = done[at].duration_since(*flushed).unwrap();
+            println!(
+                "FLUSH_MEDIA left {late:.0?} after the gateway's word, and Asterisk's answer to the mark behind it came {took:.0?} later"
+            );
+            ensure!(late <= soon && took <= soon, "{late:?}, {took:?}");
+        }
+        Ok(())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agent_is_silent_within_a_third_of_a_second_of_a_voice_over_it_by_rtp() {
+    fairly(by_rtp).await;
+}
+
+async fn by_rtp() -> Told {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = House::serving(&[asterisk.ari()]).await.unwrap();
     let ports: Vec<u16> = house.running().media_addrs().iter().map(|address| address.port()).collect();
     let call = Call::make("100", &asterisk, &mut house, ports.clone()).await;
     keep(&call.passed, "barge-in-rtp");
     let gateway = |port: u16| ports.contains(&port);
-    call.judge("RTP", call.voiced(|packet| gateway(packet.to)), call.voiced(|packet| gateway(packet.from)));
+    let shown = call.judge("RTP", call.voiced(|packet| gateway(packet.to)), call.voiced(|packet| gateway(packet.from)));
     house.holds_nothing(Duration::from_secs(5)).await.unwrap();
     house.stop().await;
+    (shown, call.stall)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agent_is_silent_within_a_third_of_a_second_of_a_voice_over_it_by_websocket() {
+    fairly(by_websocket).await;
+}
+
+async fn by_websocket() -> Told {
     let asterisk = Asterisk::start().await.unwrap();
     let mut house = House::start().await.unwrap();
     asterisk.dials_media_at(house.http()).await.unwrap();
@@ -178,31 +233,25 @@ async fn agent_is_silent_within_a_third_of_a_second_of_a_voice_over_it_by_websoc
     let sockets = sockets_of(&call.passed, gateway);
     let [socket] = sockets.as_slice() else { panic!("one call is one socket: {sockets:?}") };
     let (from, to) = (messages(&call.passed, gateway, *socket).unwrap(), messages(&call.passed, *socket, gateway).unwrap());
-    call.judge("WebSocket", voiced_messages(&to), voiced_messages(&from));
+    let silent = call.judge("WebSocket", voiced_messages(&to), voiced_messages(&from));
 
     // What waited in Asterisk was thrown away, and Asterisk said so.
-    let told = |messages: &[(SystemTime, Message)], word: &str| {
-        let text = |message: &Message| matches!(message, Message::Text(text) if text.contains(word));
-        messages.iter().filter(|(_, message)| text(message)).map(|(at, _)| *at).collect::<Vec<_>>()
-    };
-    let (flushed, marked, done) = (told(&from, "FLUSH_MEDIA"), told(&from, "MARK_MEDIA"), told(&to, "MEDIA_MARK_PROCESSED"));
+    let (flushed, marked) = (told(&from, "FLUSH_MEDIA"), told(&from, "MARK_MEDIA"));
+    let done = told(&to, "MEDIA_MARK_PROCESSED");
     assert!(flushed.len() >= TIMES, "{} flushes of {TIMES} interruptions", flushed.len());
     assert_eq!((marked.len(), done.len()), (flushed.len(), flushed.len()), "every mark is answered");
     let counted = house.metric("vg_media_flush_seconds_count").await.unwrap();
     assert_eq!(counted, flushed.len() as f64, "each is measured");
-    let soon = Duration::from_millis(40) + call.stall;
-    for (_, confirmed) in &call.moments {
-        // The order may be on its way before the word of it is.
-        let (at, flushed) = flushed.iter().enumerate().find(|(_, at)| **at + soon >= *confirmed).expect("a flush for each");
-        let late = flushed.duration_since(*confirmed).unwrap_or_default();
-        let took = done[at].duration_since(*flushed).unwrap();
-        println!(
-            "FLUSH_MEDIA left {late:.0?} after the gateway's word, and Asterisk's answer to the mark behind it came {took:.0?} later"
-        );
-        assert!(late <= soon && took <= soon, "{late:?}, {took:?}");
-    }
+    let shown = silent.and_then(|()| call.judge_flushes(&flushed, &done));
     house.holds_nothing(Duration::from_secs(5)).await.unwrap();
     house.stop().await;
+    (shown, call.stall)
+}
+
+/// When messages that hold this word passed.
+fn told(messages: &[(SystemTime, Message)], word: &str) -> Vec<SystemTime> {
+    let text = |message: &Message| matches!(message, Message::Text(text) if text.contains(word));
+    messages.iter().filter(|(_, message)| text(message)).map(|(at, _)| *at).collect()
 }
 
 /// Moments of messages of linear sound in which somebody is heard.

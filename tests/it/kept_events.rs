@@ -9,6 +9,11 @@
     reason = "a broken story stops; a good one reports"
 )]
 
+#[path = "kept_events/ending.rs"]
+mod ending;
+#[path = "kept_events/room.rs"]
+mod room;
+
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,12 +35,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const GREETING: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(600);
 
-fn config(folder: &Path, kafka: &Kafka) -> String {
+fn config(folder: &Path, brokers: &str) -> String {
     format!(
-        "[plugins]\ndir = {:?}\n[events]\ndir = {:?}\n[kafka]\nbrokers = \"{}\"\n[log]\nlevel = \"warn\"\n",
+        "[plugins]\ndir = {:?}\n[events]\ndir = {:?}\n[kafka]\nbrokers = \"{brokers}\"\n[log]\nlevel = \"warn\"\n",
         plugins_dir(),
         folder.join("events"),
-        kafka.brokers()
     )
 }
 
@@ -51,7 +55,7 @@ async fn calls_while_kafka_is_away_are_told_once_each_and_in_their_order() {
     };
     kafka.topic(TOPIC, 6, &[]).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut house = House::with(&config(folder.path(), &kafka)).await.unwrap();
+    let mut house = House::with(&config(folder.path(), &kafka.brokers())).await.unwrap();
     let mut phones = Vec::new();
     for _ in 0..calls / 2 {
         phones.push(house.phone("demo").await.unwrap());
@@ -132,12 +136,22 @@ impl Gateway {
     }
 
     fn metrics(&self) -> String {
-        let mut connection = TcpStream::connect(self.http).unwrap();
-        connection.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
-        answer
+        get(self.http, "/metrics")
     }
+
+    async fn phone(&self) -> Phone {
+        let url = format!("ws://{}/media/ws", self.http).parse().unwrap();
+        Phone::connect(PhoneConfig { url, format: Format::Slin16, tenant: Some("demo".to_owned()) }).await.unwrap()
+    }
+}
+
+/// The whole answer.
+fn get(http: SocketAddr, path: &str) -> String {
+    let mut connection = TcpStream::connect(http).unwrap();
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
 }
 
 /// Ids of events that the disk holds, as a person would ask for them.
@@ -160,15 +174,13 @@ async fn a_gateway_that_is_killed_in_its_calls_tells_kafka_later_what_its_disk_h
     };
     kafka.topic(TOPIC, 6, &[]).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let config = config(folder.path(), &kafka);
+    let config = config(folder.path(), &kafka.brokers());
     let mut heard = 0;
     for round in 0..rounds {
         let gateway = Gateway::start(folder.path(), &config);
         let mut phones = Vec::new();
         for _ in 0..5 {
-            let url = format!("ws://{}/media/ws", gateway.http).parse().unwrap();
-            let phone = PhoneConfig { url, format: Format::Slin16, tenant: Some("demo".to_owned()) };
-            phones.push(Phone::connect(phone).await.unwrap());
+            phones.push(gateway.phone().await);
         }
         // Somebody was answered, so that its beginning is on the disk.
         assert!(phones[0].until_answer_ended(QUIET, GREETING).await, "no greeting in round {round}");

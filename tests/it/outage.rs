@@ -1,6 +1,7 @@
 //! A vendor's process is killed while callers listen to it, and another while they speak to it: nobody is lost, and nobody waits for long.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+use anyhow::{Result, ensure};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -20,6 +21,10 @@ const CYCLE: Duration = Duration::from_millis(13_200);
 const AWAY: Duration = Duration::from_secs(3);
 /// What a caller may notice of it.
 const NOTICED_MS: u32 = 1_500;
+/// What the callers themselves stood still for is the machine's, but no more than this: behind a longer one nobody can tell whose fault it was.
+const STALL_MAX_MS: u32 = 1_000;
+/// So often a machine that stood still for longer is given another chance.
+const TRIES: usize = 3;
 /// Callers that come when all is well again.
 const NEW: usize = 4;
 
@@ -45,12 +50,39 @@ fn report(name: &str, heard: &[Heard]) -> (Spread, Spread) {
     (wait, gap)
 }
 
+/// The story to its end: what its callers wrote down, and what that is to be judged by.
+struct Told {
+    /// The longest time that the callers themselves stood still.
+    stall_ms: u32,
+    log: String,
+    quiet_ms: u32,
+    end_ms: u32,
+    kills: Vec<Kill>,
+    heard: Vec<Heard>,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vendors_that_are_killed_cost_nobody_the_call_or_long_silence() {
     let calls = match Size::asked() {
         Size::Ci => 40,
         Size::Full => 200,
     };
+    let mut stalls_ms = Vec::new();
+    for attempt in 1..=TRIES {
+        let told = tell(calls).await;
+        let stall_ms = told.stall_ms;
+        println!("the callers themselves stood still for {stall_ms} ms at most");
+        let Err(fault) = judge(&told, calls) else { return };
+        assert!(stall_ms > STALL_MAX_MS, "{fault:#}\n{}", told.log);
+        println!("try {attempt}: the callers themselves stood still for {stall_ms} ms, which says nothing about us: {fault:#}");
+        stalls_ms.push(stall_ms);
+    }
+    panic!(
+        "the machine stood still in each of {TRIES} tries, for {stalls_ms:?} ms: a bound of {NOTICED_MS} ms cannot be shown on it"
+    );
+}
+
+async fn tell(calls: usize) -> Told {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugins");
     let mut scene = Outage::prepare(&program::path(), &plugins, calls, PAUSE, ANSWER).await.unwrap();
     // As fast as a voice that is a little quicker than life: most of an answer is still to come while it is heard.
@@ -62,27 +94,8 @@ async fn vendors_that_are_killed_cost_nobody_the_call_or_long_silence() {
 
     let mut kills = Vec::new();
     for role in ["speaking", "hearing"] {
-        let open = format!("vg_breakers_open{{role=\"{role}\"}}");
-        // All callers keep one clock: two seconds into the answers of a cycle most of them are spoken to, and one into the next sentence heard.
-        let offset = if role == "speaking" { SENTENCE + Duration::from_millis(2_000) } else { Duration::from_millis(1_000) };
-        sleep(scene.until_phase(offset)).await;
-        let at_ms = scene.now_ms();
-        match role {
-            "speaking" => scene.mouth.kill().await,
-            _ => scene.ear.kill().await,
-        }
-        let opened = scene.wait_for(&open, 1.0, AWAY).await.unwrap();
-        sleep(AWAY.saturating_sub(opened)).await;
-        let back_ms = scene.now_ms();
-        let identity = &scene.identity;
-        match role {
-            "speaking" => scene.mouth.restart(identity).await.unwrap(),
-            _ => scene.ear.restart(identity).await.unwrap(),
-        }
-        let closed = scene.wait_for(&open, 0.0, Duration::from_secs(30)).await.unwrap();
-        println!("{role} killed: the breaker opened after {opened:.1?}, and closed {closed:.1?} after the restart");
+        kills.push(kill(&mut scene, role).await);
         assert_eq!(scene.calls_up().await.unwrap(), calls as f64, "a call was lost");
-        kills.push(Kill { role, at_ms, back_ms });
         sleep(CYCLE + PAUSE).await;
     }
 
@@ -97,8 +110,38 @@ async fn vendors_that_are_killed_cost_nobody_the_call_or_long_silence() {
         "they were not killed while they served"
     );
 
-    // Whoever calls now is served by those who are first.
     let end_ms = scene.now_ms() - CYCLE.as_millis() as u32;
+    call_anew(&scene, calls).await;
+    let (stall_ms, log) = (scene.longest_stall_ms(), scene.gateway.log());
+    Told { stall_ms, log, quiet_ms, end_ms, kills, heard: scene.finish().concat() }
+}
+
+/// A vendor's process dies in the middle of its work, and is back after a while: its breaker opens, and closes again.
+async fn kill(scene: &mut Outage, role: &'static str) -> Kill {
+    let open = format!("vg_breakers_open{{role=\"{role}\"}}");
+    // All callers keep one clock: two seconds into the answers of a cycle most of them are spoken to, and one into the next sentence heard.
+    let offset = if role == "speaking" { SENTENCE + Duration::from_millis(2_000) } else { Duration::from_millis(1_000) };
+    sleep(scene.until_phase(offset)).await;
+    let at_ms = scene.now_ms();
+    match role {
+        "speaking" => scene.mouth.kill().await,
+        _ => scene.ear.kill().await,
+    }
+    let opened = scene.wait_for(&open, 1.0, AWAY).await.unwrap();
+    sleep(AWAY.saturating_sub(opened)).await;
+    let back_ms = scene.now_ms();
+    let identity = &scene.identity;
+    match role {
+        "speaking" => scene.mouth.restart(identity).await.unwrap(),
+        _ => scene.ear.restart(identity).await.unwrap(),
+    }
+    let closed = scene.wait_for(&open, 0.0, Duration::from_secs(30)).await.unwrap();
+    println!("{role} killed: the breaker opened after {opened:.1?}, and closed {closed:.1?} after the restart");
+    Kill { role, at_ms, back_ms }
+}
+
+/// Everybody goes. Whoever calls now is served by those who are first.
+async fn call_anew(scene: &Outage, calls: usize) {
     scene.hang_up(0..calls);
     scene.wait_for("vg_calls_live", 0.0, Duration::from_secs(30)).await.unwrap();
     let before = [&scene.ear, &scene.mouth, &scene.backup].map(|vendor| vendor.connections());
@@ -111,21 +154,26 @@ async fn vendors_that_are_killed_cost_nobody_the_call_or_long_silence() {
     for vendor in [&scene.ear, &scene.mouth, &scene.backup] {
         assert!(vendor.sim.offences().is_empty(), "{:?}", vendor.sim.offences());
     }
+}
 
-    let (stall_ms, log, words) = (scene.longest_stall_ms(), scene.gateway.log(), ANSWER.split_whitespace().count());
-    let heard: Vec<Heard> = scene.finish().concat();
-    println!("the callers themselves stood still for {stall_ms} ms at most");
-    let quiet: Vec<Heard> =
-        heard.iter().filter(|heard| (quiet_ms..kills[0].at_ms - 9_000).contains(&heard.said_ms)).copied().collect();
-    let (usual, _) = report("before", &quiet);
-    for kill in &kills {
+/// Holds what the callers heard to the bounds.
+fn judge(told: &Told, calls: usize) -> Result<()> {
+    let Told { stall_ms, quiet_ms, end_ms, kills, heard, .. } = told;
+    let noticed_ms = NOTICED_MS + (*stall_ms).min(STALL_MAX_MS);
+    let before: Vec<Heard> =
+        heard.iter().filter(|heard| (*quiet_ms..kills[0].at_ms - 9_000).contains(&heard.said_ms)).copied().collect();
+    let (usual, _) = report("before", &before);
+    for kill in kills {
         let touched: Vec<Heard> = heard.iter().filter(|heard| kill.touches(heard)).copied().collect();
         let (wait, gap) = report(kill.role, &touched);
         println!("  away for {} ms", kill.back_ms - kill.at_ms);
-        assert!(touched.len() >= calls, "{}: not every caller was answered", kill.role);
-        assert!(gap.max <= NOTICED_MS + stall_ms, "{}: {gap}\n{log}", kill.role);
-        assert!(wait.max <= usual.p50 + NOTICED_MS + stall_ms, "{}: {wait}, usually {usual}\n{log}", kill.role);
+        ensure!(touched.len() >= calls, "{}: not every caller was answered", kill.role);
+        ensure!(gap.max <= noticed_ms, "{}: {gap}", kill.role);
+        ensure!(wait.max <= usual.p50 + noticed_ms, "{}: {wait}, usually {usual}", kill.role);
     }
-    let short: Vec<_> = heard.iter().filter(|heard| (quiet_ms..end_ms).contains(&heard.said_ms) && heard.words < words).collect();
-    assert!(short.is_empty(), "answers that were not said to their end: {short:?}\n{log}");
+    let words = ANSWER.split_whitespace().count();
+    let short: Vec<_> =
+        heard.iter().filter(|heard| (*quiet_ms..*end_ms).contains(&heard.said_ms) && heard.words < words).collect();
+    ensure!(short.is_empty(), "answers that were not said to their end: {short:?}");
+    Ok(())
 }

@@ -43,10 +43,57 @@ fn every_story_that_the_rows_name_is_there() {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(tests.join("fixtures/scenarios/README.md")).unwrap();
     let (_, table) = text.split_once("\n| ").unwrap();
-    let names = table.split("`--test ").skip(1).map(|rest| rest.split_once('`').unwrap().0);
-    let missing: Vec<_> = names.clone().filter(|name| !tests.join(format!("it/{name}.rs")).is_file()).collect();
+    // Every other piece stands between marks.
+    let names: Vec<&str> = table.split('`').skip(1).step_by(2).filter(|name| name.starts_with('-')).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !is_there(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    assert!(names.count() >= 10, "they are found");
+    assert!(names.len() >= 25, "they are found");
+    for wrong in
+        ["--test nothing", "--test storm::nothing", "--test nothing::nothing", "-p nothing", "-p vg-domain::nothing_is_there"]
+    {
+        assert!(!is_there(wrong), "{wrong}");
+    }
+}
+
+/// Whether there is such a story: `--test NAME` or `-p CRATE`, and behind either one `::FUNCTION` where it is one test.
+fn is_there(story: &str) -> bool {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Some((kind, name)) = story.split_once(' ') else { return false };
+    let (name, function) = name.split_once("::").map_or((name, None), |(name, function)| (name, Some(function)));
+    let places = match (kind, name) {
+        ("--test", name) => vec![tests.join(format!("it/{name}.rs")), tests.join(format!("it/{name}"))],
+        ("-p", "voice-gateway") => vec![tests.join("../host/src")],
+        ("-p", "vg-domain") => vec![tests.join("../host/crates/domain/src")],
+        ("-p", "vg-media") => vec![tests.join("../host/crates/media/src")],
+        ("-p", "vg-sim") => vec![tests.join("sim/tests")],
+        _ => Vec::new(),
+    };
+    match function {
+        None => places.first().is_some_and(|place| place.exists()),
+        Some(function) => places.iter().any(|place| holds(place, &format!("fn {function}("))),
+    }
+}
+
+/// Whether a file, or one in a folder, holds this text.
+fn holds(place: &Path, text: &str) -> bool {
+    if place.is_dir() {
+        return std::fs::read_dir(place).unwrap().any(|entry| holds(&entry.unwrap().path(), text));
+    }
+    let is_source = place.extension().is_some_and(|extension| extension == "rs");
+    is_source && place.is_file() && std::fs::read_to_string(place).unwrap().contains(text)
+}
+
+#[test]
+fn a_voice_that_stands_still_later_than_at_the_first_sound_is_a_fault() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios/barge_in_stands_still_at_the_first_sound.toml");
+    let text = std::fs::read_to_string(file).unwrap();
+    // What is heard of a voice that nothing stops at once.
+    let late = text.replace("plus = 1000, noise", "plus = 1400, noise");
+    assert_ne!(late, text);
+    match perform(&late) {
+        Err(SceneFault::Otherwise { faults, .. }) => assert_eq!(faults, ["`voice is cut one two three four` came"]),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A call in which the caller asks once, and what is expected of it.

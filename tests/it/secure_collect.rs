@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
+#[path = "secure_collect/kept_sound.rs"]
+mod kept_sound;
+
 use std::time::Duration;
 use vg_domain::call::{Keys, Standing};
 use vg_domain::card::{CardDigits, CardField};

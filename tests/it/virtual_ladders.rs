@@ -5,9 +5,11 @@
 use std::time::Duration;
 use vg_domain::event::{Fact, Role, Worker};
 use vg_domain::ids::{PluginId, TenantId};
+use vg_domain::outcome::EndCause;
 use vg_domain::turn::TurnRecord;
 use vg_domain::usage::Usage;
 use vg_tests::rig::{Beside, CROWDED, Caller, HESITANT, LADDER, Order, Rig, SHADOWED, now};
+use voice_gateway::application::desk;
 use voice_gateway::application::ports::{AudioChunk, Fall, HearingEvent, LegEvent, Observation, TenantHint};
 
 async fn call(rig: &Rig) -> Caller {
@@ -21,6 +23,26 @@ async fn fell(caller: &mut Caller, role: Role) -> (String, &'static str) {
             _ => None,
         })
         .await
+}
+
+/// All falls so far, as others learn of them: the event, its code, and the role under which the same code is counted.
+fn falls(rig: &Rig) -> Vec<(&'static str, &'static str, &'static str)> {
+    let told = rig.published().into_iter().filter_map(|(.., fact)| match fact {
+        Fact::Fell { code, .. } => Some((desk::event(&fact)?.0, code)),
+        _ => None,
+    });
+    let counted = rig.observations().into_iter().filter_map(|seen| match seen {
+        Observation::RungFell { role, code } => Some((role, code)),
+        _ => None,
+    });
+    let (told, counted): (Vec<_>, Vec<_>) = (told.collect(), counted.collect());
+    assert_eq!(told.len(), counted.len(), "{told:?}, {counted:?}");
+    let both = told.into_iter().zip(counted);
+    both.map(|((event, code), (role, counted))| {
+        assert_eq!(code, counted, "{event} as {role}");
+        (event, code, role)
+    })
+    .collect()
 }
 
 fn turned(rig: &Rig) -> Vec<String> {
@@ -43,6 +65,7 @@ async fn another_voice_goes_on_where_one_fell_and_is_asked_first_until_that_one_
         assert_eq!(samples, 16_000 + 3_200, "a second by the one, the rest by the other, no gap and no recording between");
         calls.push(caller);
     }
+    assert_eq!(falls(&rig), [("error.tts_failed", "trap", "speaking"); 3]);
     // 15 characters had been spoken; the word in which it fell is said whole.
     assert_eq!(rig.spoken(), ["virtual house."; 3]);
     assert_eq!(turned(&rig), ["speaking tts-fake true"]);
@@ -68,10 +91,9 @@ async fn another_listener_takes_over_after_three_tries_and_the_turn_goes_on() {
     caller.understood("what time is it").await;
     caller.listen().await;
     assert_eq!(turned(&rig), ["hearing stt-fake true"]);
-    let falls = || rig.observations().iter().filter(|seen| matches!(seen, Observation::RungFell { .. })).count();
     let mut next = call(&rig).await;
     next.listen().await;
-    assert_eq!(falls(), 3, "the next call begins with the other");
+    assert_eq!(falls(&rig), [("error.stt_failed", "trap", "hearing"); 3], "the next call begins with the other");
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,6 +138,7 @@ async fn a_voice_that_stands_still_is_taken_for_fallen() {
     assert_eq!(fell(&mut caller, Role::Speaking).await, ("tts-fake".to_owned(), "stalled"));
     caller.listen().await;
     assert_eq!(rig.spoken(), ["virtual house."]);
+    assert_eq!(falls(&rig), [("error.tts_failed", "stalled", "speaking")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,8 +241,8 @@ async fn a_provider_that_says_when_it_has_time_again_is_not_asked_before() {
     tokio::time::sleep(Duration::from_millis(10)).await;
     ask(&mut caller, "what time is it").await;
     caller.listen().await;
-    let falls = rig.observations().iter().filter(|seen| matches!(seen, Observation::RungFell { .. })).count();
-    assert_eq!((falls, turned(&rig)), (1, vec!["hearing stt-fake true".to_owned()]), "one fall, and the next serves");
+    assert_eq!(falls(&rig), [("error.stt_failed", "quota", "hearing")], "one fall, and the next serves");
+    assert_eq!(turned(&rig), ["hearing stt-fake true"]);
     let mut next = call(&rig).await;
     next.listen().await;
     // It is asked in the background when its time has come, and serves again.
@@ -405,6 +428,27 @@ async fn an_agent_that_does_not_answer_gives_way_to_a_line_on_the_matter_and_the
     caller.say("are you there").await;
     let target = caller.fact(|fact| if let Fact::Escalated { target, .. } = fact { Some(target.clone()) } else { None }).await;
     assert_eq!(target, "people,s");
+    let fell = [("error.llm_timeout", "unavailable", "thinking"), ("error.llm_timeout", "cut", "thinking")];
+    assert_eq!(falls(&rig), fell);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_said_to_who_is_not_understood_or_silent_is_counted_by_its_line() {
+    let rig = Rig::start(1);
+    let mut caller = rig.call().await;
+    caller.listen().await;
+    caller.say("").await;
+    // However long the pause has to be: the listener is asked for last words by then.
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
+    caller.understood("").await;
+    for _ in 0..4 {
+        caller.listen().await;
+    }
+    assert_eq!(caller.ended().await, EndCause::CallerSilent);
+    assert_eq!(rig.spoken()[1..], ["Pardon?", "Are you still there?", "Are you still there?", "Goodbye."]);
+    let said = |seen: Observation| if let Observation::PromptSaid(line) = seen { Some(line) } else { None };
+    let said: Vec<&str> = rig.observations().into_iter().filter_map(said).collect();
+    assert_eq!(said, ["not_understood", "still_there", "still_there", "farewell"]);
 }
 
 #[tokio::test(start_paused = true)]

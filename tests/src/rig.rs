@@ -5,16 +5,19 @@
 
 mod fakes;
 mod line;
+mod states;
 mod tenants;
 mod vault;
 
+pub use states::SoundTold;
 pub use tenants::{
     ASKED, CONFIRMED, CROWDED, GUARDED, HESITANT, LADDER, LIMITED, RECORDED, SAYING, SHADOWED, outbound, settings,
 };
 pub use vault::GivenCard;
 
-use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, FakeStates, Observations, Published};
+use fakes::{FakeAgent, FakeHearing, FakeRecorder, FakeSpeaking, Observations, Published};
 use line::{FakeDialler, FakeLine};
+use states::FakeStates;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -79,6 +82,8 @@ pub struct Script {
     pub disk_takes: Option<Duration>,
     /// There is no room for what further calls would tell.
     pub disk_is_full: bool,
+    /// Callers' newest sound is kept, of calls that begin from now on.
+    pub sound_is_kept: bool,
 }
 
 /// What a second listener (`stt-beside`) does.
@@ -125,6 +130,7 @@ struct Shared {
     conversations: Mutex<Vec<ConversationRequest>>,
     snapshots: Mutex<Vec<CallSnapshot>>,
     let_go: Mutex<Vec<CallId>>,
+    sounds: Mutex<Vec<SoundTold>>,
 }
 
 impl Shared {
@@ -389,16 +395,6 @@ impl Rig {
     /// Everything that was told to the world so far.
     pub fn published(&self) -> Vec<(CallId, TenantId, Fact)> {
         self.shared.facts.lock().unwrap().clone()
-    }
-
-    /// How calls were kept, one snapshot after the other.
-    pub fn snapshots(&self) -> Vec<CallSnapshot> {
-        self.shared.snapshots.lock().unwrap().clone()
-    }
-
-    /// Calls that were let go without an end.
-    pub fn let_go(&self) -> Vec<CallId> {
-        self.shared.let_go.lock().unwrap().clone()
     }
 
     /// What speakers spoke to its end so far.

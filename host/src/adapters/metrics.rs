@@ -159,6 +159,7 @@ pub struct Metrics {
     providers: ProviderMetrics,
     transfers: IntCounterVec,
     fillers: IntCounter,
+    prompts: IntCounterVec,
     turns: TurnMetrics,
     overlaps: IntCounterVec,
     speculations: IntCounterVec,
@@ -235,6 +236,7 @@ impl Metrics {
             providers: ProviderMetrics::new(&registry),
             transfers: counters(&registry, "vg_transfers_total"),
             fillers: plain_counter(&registry, "vg_fillers_total"),
+            prompts: counters(&registry, "vg_prompts_total"),
             turns: TurnMetrics::new(&registry),
             overlaps: counters(&registry, "vg_overlaps_total"),
             speculations: counters(&registry, "vg_speculations_total"),
@@ -333,6 +335,7 @@ impl Observe for Metrics {
                 self.speech_faults.with_label_values(&[plugin.as_str(), fault.code()]).inc();
             }
             Observation::FillerSaid => self.fillers.inc(),
+            Observation::PromptSaid(line) => self.prompts.with_label_values(&[line]).inc(),
             Observation::EndJudged { end, .. } => self.turns.judged(*end),
             Observation::AudioDropped { ms } => self.audio_dropped_s.inc_by(*ms as f64 / 1000.0),
             Observation::NotRecorded(code) => {

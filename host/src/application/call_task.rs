@@ -6,6 +6,7 @@ mod kept;
 mod orders;
 mod path;
 mod paying;
+mod prompted;
 mod recorded;
 mod telephony;
 mod settled;
@@ -397,6 +398,7 @@ impl CallTask {
                 self.pending.handed_over(Err(code));
                 self.services.observe.observe(&Observation::HandedOver { kind, mode: mode.code(), outcome: code });
             }
+            Fact::Saying { text, .. } => self.note_prompt(text),
             Fact::Filler { .. } => self.services.observe.observe(&Observation::FillerSaid),
             Fact::Turn(record) => {
                 let turn = AnsweredTurn {

@@ -512,6 +512,8 @@ pub enum Observation {
     },
     /// An answer was late, and something was said meanwhile.
     FillerSaid,
+    /// One of the tenant's lines was said: `not_understood`, `still_there`, `farewell`.
+    PromptSaid(&'static str),
     /// The end of a caller's turn turned out so.
     EndJudged {
         /// How.

@@ -63,3 +63,33 @@ impl Observe for Watchers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Listener {
+        has_room: bool,
+    }
+
+    impl Facts for Listener {
+        fn publish(&self, _: Subject<'_>, _: &Fact) {}
+
+        fn has_room(&self) -> bool {
+            self.has_room
+        }
+    }
+
+    #[test]
+    fn there_is_room_for_further_calls_where_every_listener_has_some() {
+        let everyone = |rooms: &[bool]| {
+            let listener = |has_room: &bool| Arc::new(Listener { has_room: *has_room }) as Arc<dyn Facts>;
+            Everyone(rooms.iter().map(listener).collect())
+        };
+        assert!(everyone(&[]).has_room() && everyone(&[true, true, true]).has_room());
+        for lacks in 0..3 {
+            let rooms = [0, 1, 2].map(|nth| nth != lacks);
+            assert!(!everyone(&rooms).has_room(), "{rooms:?}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use super::kafka::Topic;
 use super::vendors::{Ear, House};
 use super::{Gateway, SAID, Told, in_one, tells_no_keys, watch_redis, written};
 use crate::search::leak;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -78,6 +78,19 @@ async fn is_told_all(caller: &mut SipCaller) {
     caller.hears_quiet(Duration::from_millis(900), SOON).await.unwrap();
 }
 
+/// What the person who is called reads of the call, as Asterisk writes it down.
+async fn is_read(asterisk: &Asterisk) -> String {
+    let begun = Instant::now();
+    loop {
+        let log = asterisk.log();
+        if let Some(line) = log.lines().find(|line| line.contains("told <")) {
+            return line.to_owned();
+        }
+        assert!(begun.elapsed() < SOON, "nobody was told\n{log}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn presses(caller: &SipCaller, keys: &str) {
     for key in keys.chars() {
         caller.press(key, KEY).unwrap();
@@ -143,6 +156,11 @@ async fn outlives(tenant: &str, is_told: [&str; 6]) {
     let mut last = fleet.living.remove(fleet.holder().await);
     let call = last.call_of(tenant).await;
     last.show(&call, tenant, &told).await;
+    // Who gets the caller is told of the card as well.
+    let wish = json!({"kind": "extension", "target": "204", "summary": format!("Pays by {spoken}.")});
+    let gone = last.ask("POST", &format!("/v1/calls/{call}/transfer"), tenant, Some(wish)).await.unwrap();
+    assert!(gone.starts_with("HTTP/1.1 204"), "{gone}\n{}", last.read("log"));
+    told.add("person", is_read(&asterisk).await);
     caller.hang_up().await.unwrap();
     topic.add_to(&told).await;
     last.end().await;
@@ -162,12 +180,17 @@ async fn outlives(tenant: &str, is_told: [&str; 6]) {
         ("log", "call adopted"),
         ("webhooks", "[card"),
         ("traces", "endpoint_wait"),
+        (".json", "\"length_ms\""),
+        ("person", "told <Pays by card"),
     ] {
         assert!(told.of(whence).contains(what), "no {what} in {whence}: {}", told.of(whence));
     }
     assert_eq!(fleet.dead.len(), 2);
     let events = told.of(if topic.is_there() { "kafka" } else { "events.db" });
     assert!(events.contains("call.adopted") && events.contains("[card"), "{events}");
+    assert!(events.contains("call.transferring"), "{events}");
+    let summary = asked.iter().find(|body| body["reason"] == "operator").and_then(|body| body["summary"].as_str());
+    assert!(summary.is_some_and(|summary| summary.starts_with("Pays by [card")), "{summary:?}");
     assert_eq!(texts, is_told);
     // It knows what the caller heard, also from those that are dead.
     let heard: Vec<&Value> = asked.iter().filter(|body| body["text"].is_string()).map(|body| &body["heard"]).collect();

@@ -77,6 +77,7 @@ async fn a_card_that_is_said_for_the_vault_is_nowhere_else() {
         ("voice", "that is all"),
         ("audit/", "call.ended"),
         ("events.db", "SQLite"),
+        (".json", "\"length_ms\""),
         ("/log", TENANT),
     ] {
         assert!(told.of(whence).contains(what), "no {what} in {whence}: {}", told.of(whence));

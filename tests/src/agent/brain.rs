@@ -66,6 +66,7 @@ struct Asked {
     at: Instant,
     /// Its turn may go on.
     speculative: bool,
+    times: u32,
 }
 
 /// What was asked last in a turn that is over.
@@ -79,6 +80,8 @@ pub struct Question {
     pub text: String,
     /// When it was put first, by whichever gateway.
     pub at: Instant,
+    /// How often it was put.
+    pub times: u32,
 }
 
 /// A turn as it comes.
@@ -142,6 +145,7 @@ impl Brain {
             && asked.text == turn.text
         {
             asked.speculative &= turn.speculative;
+            asked.times += 1;
             return Ok(asked.answer.clone());
         }
         let answer = match &mut *self.manner.lock().unwrap() {
@@ -154,7 +158,7 @@ impl Brain {
         };
         self.note(|seen| seen.thoughts += 1);
         let (text, at) = (turn.text.clone(), Instant::now());
-        conversation.turns.insert(turn.id, Asked { text, answer: answer.clone(), at, speculative: turn.speculative });
+        conversation.turns.insert(turn.id, Asked { text, answer: answer.clone(), at, speculative: turn.speculative, times: 1 });
         Ok(answer)
     }
 
@@ -225,7 +229,11 @@ impl Brain {
             .values()
             .flat_map(|conversation| conversation.turns.iter().map(move |(turn, asked)| (&conversation.call, *turn, asked)));
         let over = all.filter(|(_, _, asked)| !asked.speculative);
-        over.map(|(call, turn, asked)| Question { call: call.clone(), turn, text: asked.text.clone(), at: asked.at }).collect()
+        let question = |(call, turn, asked): (&String, u32, &Asked)| {
+            let (call, text) = (call.clone(), asked.text.clone());
+            Question { call, turn, text, at: asked.at, times: asked.times }
+        };
+        over.map(question).collect()
     }
 
     fn conversations(&self) -> MutexGuard<'_, HashMap<String, Conversation>> {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 use vg_domain::call::{AgentCommand, Hint};
 use vg_domain::card::{CardCollect, CardField};
 use vg_domain::event::Fact;
@@ -212,7 +211,7 @@ impl Agent for FakeAgent {
         })
     }
 
-    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits, "card" for one; it knows what parcels are about.
+    /// Repeats the question after a while; "goodbye" hangs up, "human" asks for one, "number" for digits, "pin" for few, "card" for one; it knows what parcels are about.
     fn ask(&self, question: Question) -> BoxFuture<'_, Result<mpsc::Receiver<AgentEvent>, AgentError>> {
         self.0.questions.lock().unwrap().push(question.clone());
         let takes = self.0.script.lock().unwrap().agent_takes.unwrap_or(Duration::from_millis(300));
@@ -233,6 +232,10 @@ impl Agent for FakeAgent {
                 "number" => {
                     let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
                     Some(AgentCommand::Collect(Collect::new(19, Some('#'), first, between)))
+                }
+                "pin" => {
+                    let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
+                    Some(AgentCommand::Collect(Collect::new(4, None, first, between)))
                 }
                 "card" => {
                     let (first, between) = (Duration::from_secs(6), Duration::from_secs(3));
@@ -277,21 +280,5 @@ pub(super) struct Observations(pub(super) Arc<Shared>);
 impl Observe for Observations {
     fn observe(&self, observation: &Observation) {
         self.0.observations.lock().unwrap().push(observation.clone());
-    }
-}
-
-pub(super) struct FakeStates(pub(super) Arc<Shared>);
-
-impl CallStates for FakeStates {
-    fn keep(&self, snapshot: CallSnapshot) {
-        self.0.snapshots.lock().unwrap().push(snapshot);
-    }
-
-    fn lost(&self, _call: &CallId) -> CancellationToken {
-        CancellationToken::new()
-    }
-
-    fn let_go(&self, call: &CallId) {
-        self.0.let_go.lock().unwrap().push(call.clone());
     }
 }

@@ -172,8 +172,8 @@ impl FarEnd {
                     self.queue.push_back(Queued::Sound { utterance, rate_hz, pcm: pcm.into() });
                 }
                 Ok(Order::End { utterance }) => self.queue.push_back(Queued::End(utterance)),
-                Ok(Order::Pause) => self.paused = true,
-                Ok(Order::GoOn) => self.paused = false,
+                Ok(Order::Pause) => self.stand_still(),
+                Ok(Order::GoOn) => self.go_on(),
                 Ok(Order::Hush) => {
                     self.queue.clear();
                     self.paused = false;
@@ -190,6 +190,20 @@ impl FarEnd {
             }
             // Whoever waits for room has it.
             tokio::task::yield_now().await;
+        }
+    }
+
+    fn stand_still(&mut self) {
+        if !std::mem::replace(&mut self.paused, true) {
+            let open = self.heard.last().filter(|last| last.end == HeardEnd::Open);
+            let words = open.map_or_else(String::new, |open| open.words.text());
+            self.log.note(format!("voice stands still {words}").trim_end());
+        }
+    }
+
+    fn go_on(&mut self) {
+        if std::mem::take(&mut self.paused) {
+            self.log.note("voice goes on");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::fallback::Fallback;
 use crate::ids::{PluginId, TenantId};
-use crate::keypad::Menu;
+use crate::keypad::{Menu, MenuAction};
 use crate::mask;
 use crate::outbound::OutboundRules;
 use crate::recording::{RecordingPolicy, RecordingRules};
@@ -110,7 +110,7 @@ impl TenantSettings {
             .or_else(|| all().find(|settings| primary_language(&settings.language).eq_ignore_ascii_case(primary_language(tag))))
     }
 
-    /// What is said word for word in every call.
+    /// What is said word for word in every call, or whenever its key is pressed.
     pub fn lines(&self) -> Arc<[String]> {
         let Prompts {
             not_understood,
@@ -135,6 +135,13 @@ impl TenantSettings {
             RecordingPolicy::On => &[recording_notice, recording_deleted],
             RecordingPolicy::Consent => &[recording_question, recording_deleted],
         };
+        let of_menu = self.menu.iter().flat_map(|menu| {
+            let by_key = menu.keys.iter().filter_map(|(_, action)| match action {
+                MenuAction::Say(line) => Some(line),
+                MenuAction::Ask(_) | MenuAction::Human | MenuAction::Transfer(_) | MenuAction::HangUp => None,
+            });
+            std::iter::once(&menu.prompt).chain(by_key)
+        });
         let lines = [
             &self.greeting,
             not_understood,
@@ -154,6 +161,7 @@ impl TenantSettings {
             .into_iter()
             .chain(of_recordings.iter().copied())
             .chain(fillers)
+            .chain(of_menu)
             .chain(self.fallback.answers.values())
             .cloned()
             .collect()
@@ -441,6 +449,86 @@ impl Default for Timing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fallback::Intent;
+    use crate::keypad::MenuStart;
+
+    /// Each prompt says its own name. Written out, so that a new one is thought of here.
+    fn all_prompts() -> Prompts {
+        Prompts {
+            not_understood: "not understood".into(),
+            still_there: "still there".into(),
+            time_is_nearly_up: "time is nearly up".into(),
+            agent_unavailable: "agent unavailable".into(),
+            farewell: "farewell".into(),
+            transfer_failed: "transfer failed".into(),
+            back_again: "back again".into(),
+            use_keypad: "use keypad".into(),
+            card_number: "card number".into(),
+            card_expiry: "card expiry".into(),
+            card_code: "card code".into(),
+            card_invalid: "card invalid".into(),
+            recording_notice: "recording notice".into(),
+            recording_question: "recording question".into(),
+            recording_deleted: "recording deleted".into(),
+            fillers: vec!["first filler".into(), "second filler".into()],
+        }
+    }
+
+    const ALWAYS: &[&str] = &[
+        "greeting",
+        "not understood",
+        "still there",
+        "time is nearly up",
+        "agent unavailable",
+        "farewell",
+        "transfer failed",
+        "back again",
+        "use keypad",
+        "card number",
+        "card expiry",
+        "card code",
+        "card invalid",
+        "first filler",
+        "second filler",
+        "menu",
+        "opening hours",
+        "order is late",
+    ];
+
+    #[test]
+    fn whatever_a_tenant_has_written_to_be_said_is_among_its_lines() {
+        let provider = Provider::new(PluginId::new("a"), "{}");
+        let keys = vec![('1', MenuAction::Say("opening hours".into())), ('2', MenuAction::Ask("for the agent alone".into()))];
+        let menu = Menu { prompt: "menu".into(), keys, starts: vec![MenuStart::Call], wait: Duration::from_secs(5), tries: 1 };
+        let answers = [(Intent::parse("delivery").unwrap(), "order is late".to_owned())].into();
+        let tenant = TenantSettings {
+            greeting: "greeting".into(),
+            prompts: all_prompts(),
+            fallback: Fallback { answers, ..Fallback::default() },
+            menu: Some(menu),
+            ..bare("en-US", &provider, Vec::new())
+        };
+        for (policy, of_recordings) in [
+            (RecordingPolicy::Off, &[][..]),
+            (RecordingPolicy::On, &["recording notice", "recording deleted"][..]),
+            (RecordingPolicy::Consent, &["recording question", "recording deleted"][..]),
+        ] {
+            let mut tenant = tenant.clone();
+            tenant.recording.policy = policy;
+            let lines = tenant.lines();
+            let mut found: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let mut expected = [ALWAYS, of_recordings].concat();
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn a_tenant_without_a_menu_has_no_line_of_one() {
+        let provider = Provider::new(PluginId::new("a"), "{}");
+        assert!(bare("en-US", &provider, Vec::new()).lines().iter().all(String::is_empty));
+    }
 
     #[test]
     fn a_language_is_found_by_its_tag_and_else_by_its_first_part() {

@@ -66,6 +66,21 @@ const BY: Member = text("by", "How it was said: key, phrase, nothing.");
 const KIND: Member = text("kind", "What is to be reached: human, queue, extension, external.");
 const MODE: Member = text("mode", "How: blind, attended, refer.");
 
+/// Of a turn that got its answer. The owner of a part is whoever could make it shorter.
+const ANSWERED: &[Member] = &[
+    TURN,
+    flag("interrupted", "The caller spoke over it."),
+    number("endpoint_wait_ms", "From the caller's last word until the pause is long enough. Owner: setting.").or_none(),
+    number("stt_ms", "From the decision that the turn is over to its last words. Owner: provider.").or_none(),
+    number("agent_ms", "From the question to the first words of the answer. Owner: agent.").or_none(),
+    number("clause_ms", "From these to the first clause that can be spoken. Owner: agent.").or_none(),
+    number("tts_ms", "From that clause to its first sound. Owner: provider.").or_none(),
+    number("playout_ms", "From that sound to its first audible sample on the wire. Owner: gateway.").or_none(),
+    number("gateway_ms", "Everything between the other parts. Owner: gateway.").or_none(),
+    number("total_ms", "From the caller's last word to the answer's first sound: the parts sum to it.").or_none(),
+    text("waited_for", "Who was waited for longest: setting, provider, agent, gateway.").or_none(),
+];
+
 /// Every type of event that befalls a gateway as a whole, by name. Their subject is a run of it, and they are no tenant's.
 pub const GATEWAY_KINDS: &[Kind] = &[
     Kind {
@@ -99,7 +114,7 @@ pub const KINDS: &[Kind] = &[
     Kind { name: "error.stt_failed", when: "A listener fell.", members: &[CODE, PLUGIN] },
     Kind { name: "error.tts_failed", when: "A voice fell.", members: &[CODE, PLUGIN] },
     Kind { name: "error.vault_failed", when: "A card that was keyed in is not kept, or nobody was asked for one, for there is no vault.", members: &[CODE] },
-    Kind { name: "llm.responded", when: "A turn got its answer.", members: &[TURN, flag("interrupted", "The caller spoke over it."), number("total_ms", "From the caller's last word to the answer's first sound.").or_none()] },
+    Kind { name: "llm.responded", when: "A turn got its answer.", members: ANSWERED },
     Kind { name: "quality.path_silent", when: "The media path is silent, even after it was built anew.", members: &[CODE] },
     Kind { name: "quality.words_withheld", when: "The caller said something that could not be masked as the tenant wants it, and nobody was told.", members: &[TURN] },
     Kind { name: "recording.consent", when: "The caller was asked whether the call may be recorded.", members: &[flag("given", "Whether it may."), BY] },

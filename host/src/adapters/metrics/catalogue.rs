@@ -74,6 +74,7 @@ pub const CATALOGUE: &[Metric] = &[
     counter("vg_plugin_session_ends_total", &["plugin", "code"], "Plugin sessions that ended or did not open, by plugin and reason."),
     gauge("vg_plugin_sessions_live", &[], "Plugin sessions at this moment."),
     counter("vg_plugin_sessions_total", &[], "Plugin sessions opened."),
+    counter("vg_prompts_total", &["line"], "The tenant's lines that tell how a call goes, by which one was said: not_understood (nothing was understood of a turn, or keys may be missing; also said to a silent caller where the tenant has no still_there), still_there (the caller said nothing), farewell. They are known by their words."),
     histogram("vg_provider_latency_seconds", &["part", "plugin"], "Parts of turns by whose they are: stt by who heard, tts by who spoke; and first_words, from a caller's first voiced sample to the first words that are heard of it."),
     counter("vg_provider_session_waits_total", &["plugin", "role", "outcome"], "Sessions that were one too many of a tenant's, or asked for too soon: seated (it waited and came), late (the next rung served), full, passed (as late, without a wait), left."),
     gauge("vg_provider_sessions", &["tenant", "plugin", "role"], "Sessions at this moment of tenants that limit them (sessions_max of a rung)."),

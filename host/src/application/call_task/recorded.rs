@@ -151,6 +151,7 @@ impl CallTask {
         }
         self.recorded.cover.words = found.open;
         self.cover_recording(PauseReason::Card);
+        self.cover_sound(self.kept_sound.masking);
     }
 
     /// Keys may be a card's as well.

@@ -19,7 +19,9 @@ impl CallTask {
 
     pub(super) fn cover_sound(&mut self, masking: bool) {
         self.kept_sound.masking = masking;
-        self.kept_sound.cover(masking || self.call.collects_digits(), &self.id);
+        // The rest of a card may follow on words that end with its first digits.
+        let covered = masking || self.call.collects_digits() || self.call.leaves_digits_open();
+        self.kept_sound.cover(covered, &self.id);
     }
 
     /// The leg's sound begins; what the caller said to a gateway that is gone is heard before it.

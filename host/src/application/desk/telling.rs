@@ -5,6 +5,7 @@ use std::time::Duration;
 use vg_domain::event::{Fact, Role, ShadowTurn};
 use vg_domain::recording::RecordingFact;
 use vg_domain::transfer::TransferMode;
+use vg_domain::turn::{LatencyParts, TurnRecord};
 
 /// A value of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,11 +68,7 @@ pub fn event(fact: &Fact) -> Option<(&'static str, Data)> {
             ("call.interrupted", Data::from([utterance, spoken_ms, ("precision", word(extent.code()))]))
         }
         Fact::LanguageChanged { language } => ("call.language_changed", Data::from([("language", word(language))])),
-        Fact::Turn(record) => {
-            let mut data = Data::from([("turn", number(record.turn.0)), ("interrupted", Value::Flag(record.interrupted))]);
-            data.extend(record.latency.as_ref().map(|latency| ("total_ms", number(latency.total_ms))));
-            ("llm.responded", data)
-        }
+        Fact::Turn(record) => ("llm.responded", answered(record)),
         Fact::Fell { who, plugin, code } => {
             let kind = match who {
                 Role::Hearing => "error.stt_failed",
@@ -105,6 +102,28 @@ pub fn without_words(fact: &Fact) -> Option<(&'static str, Data)> {
     let (kind, mut data) = event(fact)?;
     data.retain(|name, _| !matches!(*name, "text" | "first" | "second" | "name"));
     Some((kind, data))
+}
+
+/// A turn's times, where it has any: the parts sum to the total.
+fn answered(record: &TurnRecord) -> Data {
+    let mut data = Data::from([("turn", number(record.turn.0)), ("interrupted", Value::Flag(record.interrupted))]);
+    if let Some(latency) = &record.latency {
+        // In full: a part that is added is to be told as well.
+        let LatencyParts { endpoint_wait_ms, stt_ms, agent_ms, clause_ms, tts_ms, playout_ms, gateway_ms, total_ms } = *latency;
+        let times = [
+            ("endpoint_wait_ms", endpoint_wait_ms),
+            ("stt_ms", stt_ms),
+            ("agent_ms", agent_ms),
+            ("clause_ms", clause_ms),
+            ("tts_ms", tts_ms),
+            ("playout_ms", playout_ms),
+            ("gateway_ms", gateway_ms),
+            ("total_ms", total_ms),
+        ];
+        data.extend(times.map(|(name, ms)| (name, number(ms))));
+        data.insert("waited_for", word(latency.waited_for().code()));
+    }
+    data
 }
 
 /// Words only where the tenant keeps them.

@@ -1,8 +1,10 @@
 use super::*;
 use std::sync::Arc;
+use vg_domain::event::Role;
 use vg_domain::mask::Mask;
 use vg_domain::parties::Parties;
 use vg_domain::pii::Pii;
+use vg_domain::turn::{LatencyParts, TurnRecord};
 
 fn acme() -> TenantId {
     TenantId::new("acme")
@@ -114,6 +116,59 @@ fn a_tenant_with_few_events_keeps_them_whatever_the_others_do() {
     assert!(!desk.read(&quiet, &start, 10).gap);
     let reading = desk.read(&TenantId::new("loud-0"), &start, usize::MAX);
     assert!(reading.gap && reading.events.len() < 2_000, "{}", reading.events.len());
+}
+
+#[test]
+fn parts_of_a_turn_are_told_by_their_names_and_sum_to_the_whole() {
+    let latency = LatencyParts {
+        endpoint_wait_ms: 500,
+        stt_ms: 97,
+        agent_ms: 900,
+        clause_ms: 50,
+        tts_ms: 100,
+        playout_ms: 20,
+        gateway_ms: 4,
+        total_ms: 1_671,
+    };
+    let record = |latency| {
+        let (heard, said) = (MaskedText::default(), MaskedText::default());
+        Fact::Turn(TurnRecord { turn: TurnId(3), heard, said, latency, spans: Vec::new(), interrupted: true })
+    };
+    let (kind, data) = event(&record(Some(latency))).unwrap();
+    assert_eq!((kind, &data["total_ms"]), ("llm.responded", &Value::Number(1_671)));
+    let times = data.iter().filter(|(name, _)| name.ends_with("_ms") && **name != "total_ms");
+    let mut told: Vec<(String, u64)> = times
+        .map(|(name, value)| match value {
+            Value::Number(ms) => ((*name).to_owned(), *ms),
+            other => panic!("{name} is {other:?}"),
+        })
+        .collect();
+    assert_eq!(told.iter().map(|(_, ms)| *ms).sum::<u64>(), 1_671);
+    let mut parts = latency.parts().map(|part| (format!("{}_ms", part.name), u64::from(part.ms)));
+    told.sort();
+    parts.sort();
+    assert_eq!(told, parts);
+    assert_eq!(data["waited_for"], Value::Text("agent".to_owned()));
+    // Nobody knows when it began.
+    let (_, data) = event(&record(None)).unwrap();
+    assert_eq!(data, Data::from([("turn", Value::Number(3)), ("interrupted", Value::Flag(true))]));
+}
+
+#[test]
+fn whose_fall_it_was_is_the_name_of_the_event() {
+    for (who, name) in [
+        (Role::Hearing, "error.stt_failed"),
+        (Role::Thinking, "error.llm_timeout"),
+        (Role::Speaking, "error.tts_failed"),
+        (Role::Masking, "error.mask_failed"),
+        (Role::Vault, "error.vault_failed"),
+    ] {
+        let code = ("code", Value::Text("trap".to_owned()));
+        let (kind, data) = event(&Fact::Fell { who, plugin: None, code: "trap" }).unwrap();
+        assert_eq!((kind, data), (name, Data::from([code.clone()])), "{who:?}");
+        let (kind, data) = event(&Fact::Fell { who, plugin: Some(PluginId::new("p")), code: "trap" }).unwrap();
+        assert_eq!((kind, data), (name, Data::from([code, ("plugin", Value::Text("p".to_owned()))])), "{who:?}");
+    }
 }
 
 /// Somebody calls.

@@ -99,6 +99,8 @@ fn words_are_read_by_rules() {
         ("en", "i need milk, eggs,", Listing),
         ("es", "necesito leche, huevos, pan", Listing),
         ("es", "necesito leche, huevos y pan", Whole),
+        ("pt", "temos leite, ovos, pão", Listing),
+        ("pt", "temos leite, ovos e pão", Whole),
         ("en", "i called yesterday, and nobody who was there could help", Whole),
         // Numbers.
         ("en", "it is five five one", Number),
@@ -114,6 +116,12 @@ fn words_are_read_by_rules() {
         ("en", "it is [card]", Settled),
         ("pt", "é um um nove", Number),
         ("pt", "quero um", Open),
+        ("es", "mi número es cinco cinco", Number),
+        ("es", "es cinco cinco uno", Number),
+        // What joins more to it.
+        ("en", "i want a table and", Open),
+        ("pt", "quero uma mesa e", Open),
+        ("es", "quiero una mesa y", Open),
         // Answers, and what only looks like one.
         ("en", "yes we do", Settled),
         ("en", "no i can't", Settled),
@@ -127,6 +135,7 @@ fn words_are_read_by_rules() {
         ("en", "who am i talking to", Settled),
         ("en", "i am talking to", Open),
         ("es", "qué hora es", Settled),
+        ("pt", "que horas são", Settled),
         ("es", "mi número es", Open),
         ("en", "what", Open),
         ("en", "can you", Open),
@@ -136,6 +145,27 @@ fn words_are_read_by_rules() {
         ("fr", "je voudrais un", Unknown),
     ] {
         assert_eq!(guess(language, words), expected, "{language}: {words}");
+    }
+}
+
+#[test]
+fn sounds_of_listening_are_known_by_their_language() {
+    for (language, words, expected) in [
+        ("en", "aha", true),
+        ("en", "Aha, I see.", true),
+        ("en", "aha wait", false),
+        ("es", "ajá, sí", true),
+        ("es", "Ajá, claro, vale.", true),
+        ("es", "ajá, pero no", false),
+        ("pt", "aham, tá", true),
+        ("pt", "aham, mas não", false),
+        ("en", "ajá, sí", false),
+        // What is said everywhere is known where nothing else is.
+        ("fr", "mm-hm", true),
+        ("fr", "oui", false),
+        ("en", "", false),
+    ] {
+        assert_eq!(Judge::of(language).is_backchannel(words), expected, "{language}: {words}");
     }
 }
 

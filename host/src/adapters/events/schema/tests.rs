@@ -118,6 +118,18 @@ fn every_event_is_what_its_schema_says_and_has_no_member_that_the_schema_does_no
 }
 
 #[test]
+fn the_parts_of_a_turn_are_those_of_its_record_and_say_whose_they_are() {
+    let answered = Kind::named("llm.responded").unwrap();
+    for part in LatencyParts::default().parts() {
+        let name = format!("{}_ms", part.name);
+        let member = answered.members.iter().find(|member| member.name == name).unwrap_or_else(|| panic!("{name} is not told"));
+        assert!(member.what.ends_with(&format!("Owner: {}.", part.owner.code())), "{part:?}: {}", member.what);
+    }
+    let owned = answered.members.iter().filter(|member| member.what.contains("Owner: "));
+    assert_eq!(owned.count(), LatencyParts::default().parts().len());
+}
+
+#[test]
 fn what_befell_a_gateway_is_what_its_schema_says_and_no_tenants() {
     let notices = [Notice::StateBack { away: Duration::from_secs(2) }, Notice::StateLost { code: "deadline" }];
     for (notice, kind) in notices.into_iter().zip(GATEWAY_KINDS) {

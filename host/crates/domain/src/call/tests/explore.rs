@@ -3,10 +3,12 @@
 //! `VG_TEST_SIZE=full` walks further; `VG_EXPLORE_SEED=n` walks through one call again and shows every step.
 
 mod dying;
+mod heard;
 mod world;
 
 use super::*;
 use crate::dice::Dice;
+use crate::speech::Track;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use world::World;
@@ -65,6 +67,10 @@ struct Walk {
     open: Option<UtteranceId>,
     /// What was said.
     said: BTreeMap<UtteranceId, MaskedText>,
+    /// What everybody was told of that.
+    told: BTreeMap<UtteranceId, MaskedText>,
+    /// Where the words of what was said lie; none where the voice does not tell.
+    tracks: BTreeMap<UtteranceId, Option<Track>>,
     /// Of which utterance the leg says right now how much of it was heard.
     leg_tells_of: Option<UtteranceId>,
     /// Cut short by the caller; the agent is not yet told how much of it was heard.
@@ -83,8 +89,8 @@ struct Walk {
     said_before: MaskedText,
     adoptions: u64,
     has_vault: bool,
-    /// What became of cards that were asked for.
-    cards: BTreeSet<&'static str>,
+    /// What became of cards that were asked for, and how it was known what was heard.
+    seen: BTreeSet<&'static str>,
 }
 
 fn somebody_is_tried_next() -> TenantSettings {
@@ -161,6 +167,8 @@ impl Walk {
             asked_at: now,
             open: None,
             said: BTreeMap::new(),
+            told: BTreeMap::new(),
+            tracks: BTreeMap::new(),
             leg_tells_of: None,
             cut: BTreeSet::new(),
             open_since: now,
@@ -173,7 +181,7 @@ impl Walk {
             said_before: MaskedText::default(),
             adoptions: 0,
             has_vault,
-            cards: BTreeSet::new(),
+            seen: BTreeSet::new(),
         }
     }
 
@@ -342,13 +350,6 @@ impl Walk {
         }
     }
 
-    /// How much of what the caller spoke over was heard must be told, where the agent is still to be asked.
-    fn is_told_what_was_heard(&mut self, utterance: UtteranceId) {
-        if self.cut.remove(&utterance) {
-            assert!(self.call.interrupted.contains(&utterance), "nobody is told how much of {utterance} was heard");
-        }
-    }
-
     fn carry_out(&mut self, wrong: bool) {
         let mut count = 0;
         while let Some(action) = self.call.poll_action() {
@@ -368,7 +369,7 @@ impl Walk {
 
     fn look_at(&mut self, action: &CallAction) {
         if let CallAction::AskCard { card, .. } = action {
-            self.cards.insert(card.code());
+            self.seen.insert(card.code());
         }
         match action {
             CallAction::Ask { turn, .. } | CallAction::AskCard { turn, .. } => {
@@ -393,13 +394,16 @@ impl Walk {
             }
             CallAction::Say { utterance, text } => {
                 self.speaks(*utterance);
-                let said = self.said.entry(*utterance).or_default();
-                *said = said.followed_by(text);
+                self.says(*utterance, text);
             }
             CallAction::PlayEmergency { utterance } | CallAction::PlayTone { utterance } => self.speaks(*utterance),
             CallAction::EndUtterance { utterance } => assert_eq!(self.open, Some(*utterance), "ends what is not said"),
             CallAction::Hush { utterance } => assert_eq!(self.open.take(), Some(*utterance), "hushes what is not said"),
-            CallAction::GoOnWithAnotherVoice => assert!(self.open.is_some(), "there is nothing to say"),
+            CallAction::GoOnWithAnotherVoice => {
+                let Some(open) = self.open else { panic!("there is nothing to say") };
+                // Its words lie elsewhere.
+                self.tracks.insert(open, None);
+            }
             CallAction::LeaveMedia | CallAction::Release => {
                 self.open = None;
                 self.cut.clear();
@@ -407,13 +411,6 @@ impl Walk {
             CallAction::Consult(_) => self.cut.clear(),
             CallAction::Emit(fact) => self.look_at_fact(fact),
             _ => {}
-        }
-    }
-
-    fn speaks(&mut self, utterance: UtteranceId) {
-        assert!(self.open.is_none_or(|open| open == utterance), "{utterance} is said over {:?}", self.open);
-        if self.open.replace(utterance).is_none() {
-            self.open_since = self.world.now;
         }
     }
 
@@ -427,17 +424,8 @@ impl Walk {
                     assert_eq!(sum, latency.total_ms, "parts of {latency:?}");
                 }
             }
-            Fact::Interrupted { utterance, spoken_ms, .. } => {
-                // The leg may tell of a line that was hushed before it: then none of this one was heard, and that is told at once.
-                self.cut.remove(utterance);
-                assert!(self.said.contains_key(utterance), "{utterance} was not said");
-                let Some(heard) = self.world.hushed.get(utterance) else { panic!("{utterance} was not hushed") };
-                // The leg knows; who cannot wait for it counts the time in which nothing was said as well.
-                let leg_tells = self.leg_tells_of == Some(*utterance);
-                let most_ms = heard.ms + if leg_tells { 0 } else { heard.idle_ms };
-                assert!(*spoken_ms <= most_ms, "{spoken_ms} ms of {utterance} are told, and it was {heard:?}");
-                assert!(!leg_tells || *spoken_ms == heard.ms, "{spoken_ms} ms of {utterance} are told, and it was {heard:?}");
-            }
+            Fact::Interrupted { utterance, spoken_ms, extent } => self.was_heard(*utterance, *spoken_ms, *extent),
+            Fact::Saying { utterance, text } | Fact::Filler { utterance, text, .. } => self.is_told(*utterance, text),
             Fact::Fell { who: Role::Thinking, .. } => {
                 if let Some(turn) = self.asked_now() {
                     self.unanswered.remove(&turn);
@@ -545,7 +533,7 @@ fn walk(seed: u64) -> (u64, u64, Silences, BTreeSet<&'static str>) {
     match walked {
         Ok(steps) => {
             let longest = walk.longest.into_iter().map(|(reason, longest)| (reason, (longest, seed))).collect();
-            (steps, walk.adoptions, longest, walk.cards)
+            (steps, walk.adoptions, longest, walk.seen)
         }
         Err(broken) => {
             show(seed, SHOWN);
@@ -578,10 +566,10 @@ fn whatever_fails_around_a_call_it_stays_polite_and_ends() {
     }
     let wanted = if wish("VG_TEST_SIZE").as_deref() == Some("full") { STEPS_FULL } else { STEPS_CI };
     let (mut steps, mut seed, mut adoptions) = (0, 0, 0);
-    let (mut longest, mut cards) = (Silences::new(), BTreeSet::new());
+    let (mut longest, mut seen) = (Silences::new(), BTreeSet::new());
     while steps < wanted {
-        let (walked, adopted, silences, seen) = walk(seed);
-        cards.extend(seen);
+        let (walked, adopted, silences, seen_in_it) = walk(seed);
+        seen.extend(seen_in_it);
         for (reason, silence) in silences {
             let known = longest.entry(reason).or_default();
             *known = silence.max(*known);
@@ -599,7 +587,9 @@ fn whatever_fails_around_a_call_it_stays_polite_and_ends() {
         .collect();
     assert!(adoptions > wanted / 1_000, "the walk is too short: {adoptions} times another gateway went on");
     // Three wrong tries in a row are rare.
-    cards.remove("invalid");
-    assert_eq!(cards.len(), 4, "the walk is too short: of cards only {cards:?}");
+    seen.remove("invalid");
+    let heard = ["exact", "interpolated"].map(|extent| seen.remove(extent));
+    assert_eq!(heard, [true; 2], "the walk is too short: what was heard was exact, interpolated: {heard:?}");
+    assert_eq!(seen.len(), 4, "the walk is too short: of cards only {seen:?}");
     assert!(unseen.is_empty(), "the walk is too short: never waited for {unseen:?}");
 }

@@ -52,6 +52,28 @@ fn sounds_of_listening_do_not_interrupt_unless_they_go_on() {
 }
 
 #[test]
+fn sounds_of_listening_do_not_interrupt_in_the_language_of_the_call() {
+    let in_language = |language: &str| {
+        let mut desk = Desk::speaking(TenantSettings { language: language.into(), ..settings() });
+        desk.after(800).speech();
+        desk.after(300);
+        desk
+    };
+    for (language, words) in [("en-US", "aha"), ("es-MX", "ajá, sí"), ("pt-BR", "aham, tá")] {
+        let mut desk = in_language(language);
+        assert_eq!(desk.partial(words), NONE, "{language}: {words}");
+        assert_eq!(desk.after(200).words(words), NONE, "{language}: {words}");
+        assert_eq!(desk.after(100).pause(), ["go on 2", "FinalizeHearing"]);
+        assert_eq!((desk.phase(), desk.overlaps.as_slice()), ("speaking", ["backchannel"].as_slice()), "{language}: {words}");
+    }
+    for (language, words) in [("en-US", "aha but"), ("es-MX", "ajá, pero"), ("pt-BR", "aham, mas"), ("en-US", "ajá, sí")] {
+        let mut desk = in_language(language);
+        assert_eq!(desk.partial(words)[1], "hush 2", "{language}: {words}");
+        assert_eq!(desk.overlaps, ["interruption"]);
+    }
+}
+
+#[test]
 fn words_after_sounds_of_listening_interrupt_at_once() {
     let mut desk = answering();
     desk.speech();
