@@ -117,9 +117,10 @@ fn ends_are_told(told: &Ledger, asked: &[(u32, Question)], kills: &[Blow]) {
         let says = |told: &Told| told.data["turn"] == asked.turn && told.data["text"] == asked.text.as_str();
         told.of_call(&asked.call, "stt.transcribed").any(says)
     };
-    let (in_last_moment, lost): (Vec<_>, Vec<_>) = asked.iter().filter(|(_, asked)| !is_told(asked)).partition(|(at_ms, lost)| {
-        lost.times == 1 && kills.iter().any(|kill| (*at_ms..at_ms + UNTOLD_MS).contains(&kill.at_ms))
-    });
+    let (in_last_moment, lost): (Vec<_>, Vec<_>) = asked
+        .iter()
+        .filter(|(_, asked)| !is_told(asked))
+        .partition(|(at_ms, lost)| lost.times == 1 && kills.iter().any(|kill| (*at_ms..at_ms + UNTOLD_MS).contains(&kill.at_ms)));
     let untold = |call: &String| {
         let counted = told.of_call(call, "call.ended").find_map(|told| told.data["turns"].as_u64()).unwrap_or_default();
         let answered = told.of_call(call, "llm.responded").filter_map(|told| told.data["turn"].as_u64());
