@@ -4,9 +4,11 @@
 
 use std::time::Duration;
 use vg_domain::call::TurnEnd;
+use vg_domain::dialling::AnsweredBy;
 use vg_domain::event::{Fact, Role, Worker};
-use vg_domain::ids::TenantId;
+use vg_domain::ids::{DidId, PluginId, TenantId, TrunkId};
 use vg_domain::outcome::EndCause;
+use vg_domain::parties::Direction;
 use vg_domain::speech::Extent;
 use vg_domain::turn::TurnRecord;
 use vg_domain::usage::Usage;
@@ -406,10 +408,40 @@ async fn how_a_call_stands_is_kept_whenever_that_changes() {
     assert_eq!((first.caller.reveal().as_str(), first.callee.reveal().as_str(), first.epoch), ("caller", "100", Epoch::FIRST));
     assert_eq!((first.answered_at, first.conversation.as_ref()), (None, None));
     assert!(last.answered_at.is_some() && last.ended_at.is_some() && last.conversation.is_some());
+    let providers = (Some(PluginId::new("stt-fake")), Some(PluginId::new("tts-fake")));
+    assert!(snapshots.iter().all(|kept| (&kept.hearing, &kept.speaking) == (&providers.0, &providers.1)), "who works for it");
+    assert_eq!((first.direction, &first.agent, &first.trunk, &first.did), (Direction::Inbound, &None, &None, &None));
     assert!(snapshots.iter().rev().skip(1).all(|snapshot| snapshot.ended_at.is_none()), "the end is the last");
     let turns = rig.published().into_iter().filter(|(_, _, fact)| matches!(fact, Fact::Turn(_))).count();
     assert!(snapshots.len() <= 12 + 8 * turns, "{} snapshots: words that may change are not written each time", snapshots.len());
     assert!(rig.let_go().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_line_by_which_a_call_came_and_the_agent_it_was_made_for_are_kept() {
+    let rig = Rig::start(4);
+    let mut caller = rig.call_as(TenantHint::Named(TenantId::new(CONFIRMED))).await;
+    caller.listen().await;
+    caller.hang_up().await;
+    caller.ended().await;
+    nothing_left(&rig).await;
+    let came = rig.snapshots();
+    let line = (Some(TrunkId::new("trunk-1")), Some(DidId::new("did-1")));
+    assert!(came.iter().all(|kept| (&kept.trunk, &kept.did) == (&line.0, &line.1)), "from the first on");
+    assert_eq!(came.last().unwrap().tenant.as_str(), CONFIRMED);
+
+    let (call, _, mut person) = rig.originate(LIMITED, "(11) 99999-8888").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    person.happens(TelephonyEvent::Up(AnsweredBy::CalledSide)).await;
+    person.listen().await;
+    person.hang_up().await;
+    nothing_left(&rig).await;
+    let made = rig.snapshots().split_off(came.len());
+    assert!(!made.is_empty() && made.iter().all(|kept| kept.call == call && kept.direction == Direction::Outbound));
+    assert!(made.iter().all(|kept| kept.agent.as_deref() == Some("sales")));
+    let last = made.last().unwrap();
+    assert_eq!((last.caller.reveal().as_str(), last.callee.reveal().as_str()), ("+551130000000", "+5511999998888"));
+    assert_eq!((last.state, last.answered_at.is_some(), &last.trunk), (CallState::Ended, true, &None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,17 +36,23 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
         fuzz::fuzz(ctx, None, if size == "full" { fuzz::FULL_SECONDS } else { fuzz::CI_SECONDS })?;
         dist::prove_in_chroot(ctx)?;
     }
-    for name in unsteady {
-        ctx.say(format_args!("unsteady: {name} failed once and held when it ran again, alone; its words are above"));
+    for line in closing(&unsteady, services::kafka_missing(ctx).as_deref(), size) {
+        ctx.say(line);
     }
-    if let Some(reason) = services::kafka_missing(ctx) {
-        ctx.say(format_args!("Kafka was not to be had ({reason}): its stories were not run, the producer was tried on librdkafka's mock cluster alone"));
-    }
-    ctx.say(match size {
+    Ok(())
+}
+
+/// The last lines of a run that held: what is to be mended, why there was no Kafka where there was none, and at which size the proofs ran.
+fn closing(unsteady: &[String], kafka_missing: Option<&str>, size: &str) -> Vec<String> {
+    let told = |name: &String| format!("unsteady: {name} failed once and held when it ran again, alone; its words are above");
+    let no_kafka = kafka_missing.map(|reason| {
+        format!("Kafka was not to be had ({reason}): its stories were not run, the producer was tried on librdkafka's mock cluster alone")
+    });
+    let passed = match size {
         "ci" => "all tests passed; long proofs ran at CI size, `cargo xtask test --full` runs them at full size",
         _ => "all tests passed; long proofs ran at full size",
-    });
-    Ok(())
+    };
+    unsteady.iter().map(told).chain(no_kafka).chain([passed.to_owned()]).collect()
 }
 
 /// A gateway under load, on a processor of its own: the first one, the generator on the second.
@@ -89,4 +95,23 @@ pub fn bench(ctx: &Context, what: Option<&str>, names: &[&str]) -> Result<()> {
         cargo.arg("--").args(names);
     }
     ctx.step("run the benches", || run(&mut cargo))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_run_say_what_was_not_run_and_what_is_to_be_mended() {
+        let lines = closing(&[], None, "ci");
+        let [passed] = &lines[..] else { panic!("{lines:?}") };
+        assert!(passed.starts_with("all tests passed") && passed.contains("at CI size"), "{passed}");
+        let lines = closing(&["calls::one".to_owned(), "calls::two".to_owned()], Some("no route to Maven Central"), "full");
+        let [one, two, kafka, passed] = &lines[..] else { panic!("{lines:?}") };
+        assert!(one.starts_with("unsteady: calls::one ") && two.starts_with("unsteady: calls::two "), "{lines:?}");
+        for told in ["Kafka was not to be had (no route to Maven Central)", "stories were not run", "mock cluster"] {
+            assert!(kafka.contains(told), "{kafka}");
+        }
+        assert!(passed.starts_with("all tests passed") && passed.ends_with("at full size"), "{passed}");
+    }
 }

@@ -73,6 +73,32 @@ async fn the_calls_of_a_dead_gateway_are_told_within_moments_and_one_survivor_ha
 }
 
 #[tokio::test]
+async fn a_lease_is_for_a_second_and_renewed_long_before_it_lapses() {
+    let server = Redis::start().await.unwrap();
+    let (gateway, mut redis) = (Gateway::of("a", &server), server.connect().await.unwrap());
+    gateway.has_its_lease().await;
+    let said: String = redis.get("vg:inst:a").await.unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let boot = &*gateway.states.holder().boot;
+    assert_eq!(said, serde_json::json!({ "boot": boot, "apps": ["vg-a"], "version": "9.9.9" }));
+    let (began, mut left_ms, mut renewed) = (Instant::now(), Vec::<i64>::new(), 0);
+    while renewed < 8 {
+        let ms: i64 = redis.pttl("vg:inst:a").await.unwrap();
+        renewed += u128::from(left_ms.last().is_some_and(|before| ms > *before));
+        left_ms.push(ms);
+        assert!((1..=1_000).contains(&ms), "{ms} ms are left: it lapsed, or is for longer than a second");
+        sleep(STEP).await;
+    }
+    let took = began.elapsed();
+    assert!(renewed <= took.as_millis() / 250 + 2, "renewed {renewed} times in {took:?}");
+    // A machine that others use stands still at times.
+    let long = left_ms.iter().filter(|ms| **ms >= 500).count();
+    assert!(long * 10 >= left_ms.len() * 9, "half a second is left in {long} looks of {}: {left_ms:?}", left_ms.len());
+    gateway.stop().await;
+    assert!(!redis.exists::<_, bool>("vg:inst:a").await.unwrap(), "given back");
+}
+
+#[tokio::test]
 async fn who_lives_loses_no_call() {
     let server = Redis::start().await.unwrap();
     let (a, b) = (Gateway::of("a", &server), Gateway::of("b", &server));

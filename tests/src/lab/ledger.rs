@@ -1,7 +1,7 @@
 //! What calls have told, as a consumer has it who reads a topic of their events and takes doubles out by their ids.
 
 use super::kafka::{Record, consume};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -57,9 +57,9 @@ impl Ledger {
             let text = |name: &str| event[name].as_str().with_context(|| format!("an event has a text as its {name}"));
             let (id, call, kind) = (text("id")?, text("subject")?, text("type")?);
             ensure!(record.key == call.as_bytes(), "{id}: its key is not its call");
-            let named =
-                [("ce_id", id), ("ce_type", kind)].iter().all(|(name, value)| header(record, name) == Some(value.as_bytes()));
-            ensure!(named, "{id}: its headers are not what it says");
+            if let Some(name) = wrong_header(record, &event) {
+                bail!("{id}: its header {name} is not what it says");
+            }
             let partition = partitions.entry(call.to_owned()).or_insert(record.partition);
             ensure!(*partition == record.partition, "{id}: its call has two partitions");
             if !ledger.ids.insert(id.to_owned()) {
@@ -103,6 +103,23 @@ impl Ledger {
     }
 }
 
+/// Attributes of every event, and then those that some have. Each is a header as well: who routes by headers reads no event.
+const ATTRIBUTES: [&str; 8] = ["id", "source", "type", "subject", "time", "sequence", "tenantid", "conversationid"];
+const OF_EVERY: usize = 6;
+
+/// The first header that says anything else than the event does, or nothing where it says something, or something where it says nothing.
+fn wrong_header(record: &Record, event: &Value) -> Option<String> {
+    if header(record, "content-type") != Some(&b"application/cloudevents+json"[..]) {
+        return Some("content-type".to_owned());
+    }
+    let wrong = |(nth, name): (usize, &str)| {
+        let (said, name) = (event[name].as_str(), format!("ce_{name}"));
+        let missing = said.is_none() && nth < OF_EVERY;
+        (missing || header(record, &name) != said.map(str::as_bytes)).then_some(name)
+    };
+    ATTRIBUTES.into_iter().enumerate().find_map(wrong)
+}
+
 fn header<'a>(record: &'a Record, name: &str) -> Option<&'a [u8]> {
     record.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_slice())
 }
@@ -112,18 +129,51 @@ mod tests {
     use super::*;
 
     fn record(call: &str, epoch: u64, n: u64, partition: i32) -> Record {
-        let id = format!("{call}-{epoch}-{n}");
-        let value = format!(
-            r#"{{"id":"{id}","tenantid":"t","subject":"{call}","type":"call.started","sequence":"{epoch:010}.{n:010}"}}"#
-        );
-        let headers = vec![("ce_id".to_owned(), id.into_bytes()), ("ce_type".to_owned(), b"call.started".to_vec())];
-        Record { partition, offset: 0, key: call.into(), value: value.into_bytes(), headers }
+        let attributes = [
+            ("id", format!("{call}-{epoch}-{n}")),
+            ("source", "/gateway".to_owned()),
+            ("type", "call.started".to_owned()),
+            ("subject", call.to_owned()),
+            ("time", "2025-11-24T16:00:00.123Z".to_owned()),
+            ("sequence", format!("{epoch:010}.{n:010}")),
+            ("tenantid", "t".to_owned()),
+        ];
+        let value = attributes.iter().map(|(name, value)| ((*name).to_owned(), Value::from(value.as_str())));
+        let value = serde_json::to_vec(&Value::Object(value.collect())).unwrap();
+        let headers = attributes.into_iter().map(|(name, value)| (format!("ce_{name}"), value.into_bytes()));
+        let content = ("content-type".to_owned(), b"application/cloudevents+json".to_vec());
+        Record { partition, offset: 0, key: call.into(), value, headers: headers.chain([content]).collect() }
+    }
+
+    fn without(mut record: Record, name: &str) -> Record {
+        record.headers.retain(|(known, _)| known != name);
+        record
+    }
+
+    #[test]
+    fn every_header_says_what_its_event_says() {
+        let good = record("a", 1, 1, 0);
+        Ledger::of(std::slice::from_ref(&good)).unwrap();
+        for nth in 0..good.headers.len() {
+            let name = good.headers[nth].0.clone();
+            let mut other = good.clone();
+            other.headers[nth].1.push(b'x');
+            for wrong in [without(good.clone(), &name), other] {
+                let error = Ledger::of(&[wrong]).unwrap_err().to_string();
+                assert!(error.contains(&name), "{name}: {error}");
+            }
+        }
+        let mut more = good;
+        more.headers.push(("ce_conversationid".to_owned(), b"v".to_vec()));
+        assert!(Ledger::of(&[more]).is_err(), "the event names no conversation");
     }
 
     #[test]
     fn doubles_are_taken_out_and_gaps_are_seen() {
-        let mut notice = record("run", 0, 7, 1);
-        notice.value = String::from_utf8(notice.value).unwrap().replace("\"tenantid\":\"t\",", "").into_bytes();
+        let mut notice = without(record("run", 0, 7, 1), "ce_tenantid");
+        let mut event: Value = serde_json::from_slice(&notice.value).unwrap();
+        event.as_object_mut().unwrap().remove("tenantid");
+        notice.value = serde_json::to_vec(&event).unwrap();
         let told = [record("a", 1, 1, 0), record("a", 1, 1, 0), record("b", 1, 1, 1), record("a", 2, 1, 0), record("a", 1, 2, 0)];
         let told = [&told[..], &[notice]].concat();
         let ledger = Ledger::of(&told).unwrap();

@@ -244,14 +244,26 @@ impl Fleet {
     /// Where Kafka does not hold all of it in time, or holds something that no disk does.
     pub async fn told(&self) -> Result<Option<Ledger>> {
         let Some(kafka) = &self.kafka else { return Ok(None) };
-        let on_disks = self.members.iter().map(|member| member.gateway.events_on_disk()).collect::<Result<Vec<_>>>()?;
-        let on_disks: BTreeSet<String> = on_disks.into_iter().flatten().collect();
-        let told = Ledger::read(&kafka.brokers(), TOPIC, on_disks.len(), TOLD_WITHIN).await?;
-        let strange: Vec<&String> = told.ids.iter().filter(|id| !on_disks.contains(*id)).collect();
-        if !strange.is_empty() {
-            bail!("of these events no disk knows: {strange:?}");
+        let mut on_disks = self.on_disks()?;
+        loop {
+            let told = Ledger::read(&kafka.brokers(), TOPIC, on_disks.len(), TOLD_WITHIN).await?;
+            // The last ones were gathered still when it was looked first.
+            let now = self.on_disks()?;
+            if now.len() > on_disks.len() {
+                on_disks = now;
+                continue;
+            }
+            let strange: Vec<&String> = told.ids.iter().filter(|id| !on_disks.contains(*id)).collect();
+            if !strange.is_empty() {
+                bail!("of these events no disk knows: {strange:?}");
+            }
+            return Ok(Some(told));
         }
-        Ok(Some(told))
+    }
+
+    fn on_disks(&self) -> Result<BTreeSet<String>> {
+        let all = self.members.iter().map(|member| member.gateway.events_on_disk()).collect::<Result<Vec<_>>>()?;
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// What all of them have logged.

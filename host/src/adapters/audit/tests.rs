@@ -1,6 +1,8 @@
 use super::*;
+use crate::adapters::events::schema::{KINDS, tests::facts};
 use crate::adapters::killed;
 use crate::application::ports::Subject;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -313,6 +315,28 @@ fn events_of_calls_are_written_without_words_and_targets() {
     assert_eq!(told, ["call.answered", "stt.transcribed", "tts.generated", "error.stt_failed", "call.escalated", "call.ended"]);
     assert!(!text.contains("secret") && !text.contains("4711"), "{text}");
     assert_eq!((&events[5]["data"]["cause"], &events[5]["call"]), (&"transferred".into(), &"c-1".into()));
+}
+
+#[test]
+fn every_event_of_a_call_has_its_line_whatever_its_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let trail = Trail::with_clock(folder.path(), at(20_000)).unwrap();
+    let (call, tenant, facts) = (CallId::new("c-1"), TenantId::new("acme"), facts());
+    facts.iter().for_each(|fact| trail.publish(Subject::only(&call, &tenant), fact));
+    drop(trail);
+    let text = lines(&files(folder.path())[0]).concat();
+    let written: Vec<serde_json::Value> = text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> = facts.iter().map(|fact| desk::event(fact).unwrap()).collect();
+    assert_eq!(written.len(), told.len());
+    for (line, (kind, data)) in written.iter().zip(&told) {
+        assert_eq!((&line["type"], &line["call"], &line["event"]), (&"call".into(), &"c-1".into(), &(*kind).into()));
+        let named = data.keys().copied().filter(|name| !["text", "first", "second", "name"].contains(name));
+        let names = line["data"].as_object().unwrap().keys().map(String::as_str);
+        assert_eq!(names.collect::<BTreeSet<_>>(), named.collect(), "{kind}: all but words");
+    }
+    let kinds: BTreeSet<&str> = told.iter().map(|(kind, _)| *kind).collect();
+    assert_eq!(kinds, KINDS.iter().map(|kind| kind.name).collect());
+    assert_eq!(wrong(folder.path()), [""; 0]);
 }
 
 #[test]

@@ -249,6 +249,27 @@ mod tests {
     }
 
     #[test]
+    fn states_and_directions_are_spelled_as_section_7_has_them() {
+        let states = [
+            (CallState::Active, "active"),
+            (CallState::Ringing, "ringing"),
+            (CallState::Answered, "answered"),
+            (CallState::Transferred, "transferred"),
+            (CallState::Ended, "ended"),
+        ];
+        for (state, state_spelled) in states {
+            for (direction, direction_spelled) in [(Direction::Inbound, "inbound"), (Direction::Outbound, "outbound")] {
+                let written = write(&CallSnapshot { state, direction, ..snapshot() }, "gateway-a", false);
+                let document: serde_json::Value = serde_json::from_slice(&written).unwrap();
+                let spelled = (document["state"].as_str(), document["direction"].as_str());
+                assert_eq!(spelled, (Some(state_spelled), Some(direction_spelled)));
+                let read = read(&written, Epoch(2), None).unwrap();
+                assert_eq!((read.state, read.direction), (state, direction));
+            }
+        }
+    }
+
+    #[test]
     fn what_was_written_is_read_again() {
         let resume = Some(Bytes::from_static(b"go on"));
         let read = read(&write(&snapshot(), "gateway-a", false), Epoch(2), resume).unwrap();

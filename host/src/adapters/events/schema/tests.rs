@@ -23,7 +23,7 @@ use vg_domain::turn::{LatencyParts, TurnRecord};
 use vg_domain::usage::Usage;
 
 /// A fact of each sort that is told, with all and with as little as it can have.
-fn facts() -> Vec<Fact> {
+pub(crate) fn facts() -> Vec<Fact> {
     let nobody = || Pii::new(String::new());
     let few = Parties::inbound(nobody(), nobody());
     let all = Parties { did: Some(DidId::new("d")), trunk: Some(TrunkId::new("t")), ..few.clone() };

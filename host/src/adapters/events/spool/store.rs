@@ -242,3 +242,21 @@ pub(super) fn millis(at: SystemTime) -> i64 {
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is written and not synced outlives a process that is killed, and not a power cut, which no story can make.
+    #[test]
+    fn a_commit_returns_when_the_disk_has_it_in_a_new_database_and_in_one_that_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            let (store, salvaged) = open_or_salvage(&folder.path().join("events.db"), 1 << 20).unwrap();
+            let journal: String = store.connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            // 2 is `FULL`: the log is synced with each commit, not only before it is moved into the database (`NORMAL`).
+            let synchronous: i64 = store.connection.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+            assert_eq!((journal.as_str(), synchronous, salvaged), ("wal", 2, None));
+        }
+    }
+}

@@ -1,3 +1,5 @@
+mod full_disk;
+
 use super::*;
 use crate::adapters::events::Attributes;
 use crate::adapters::killed;
@@ -94,33 +96,77 @@ fn what_was_told_shortly_before_the_end_is_on_the_disk_though_nobody_waited_for_
 }
 
 #[test]
-fn a_spool_that_is_cut_at_any_byte_holds_what_came_before_in_its_order() {
-    let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+fn what_is_told_together_is_committed_together_and_what_is_waited_for_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path(), ROOMY, false);
+    let begun = Instant::now();
+    (0..1_000).for_each(|number| tell(&spool, number));
+    commit(&spool);
+    // The first event at once, then what comes in each 100 ms, then what was waited for.
+    let most = begun.elapsed().as_millis() / 100 + 3;
+    let groups = spool.stats().groups;
+    assert!(groups > 0 && u128::from(groups) <= most, "{groups} commits for 1000 events, {most} at most");
+    for number in 1_000..1_005 {
+        tell(&spool, number);
+        commit(&spool);
+    }
+    assert_eq!(spool.stats().groups, groups + 5);
+}
+
+/// The database and its log while a spool is written that keeps twelve events, each by a commit of its own.
+fn twelve() -> [Vec<u8>; 2] {
+    let folder = tempfile::tempdir().unwrap();
     let writing = spool(folder.path(), ROOMY, false);
     for number in 0..12 {
         tell(&writing, number);
         commit(&writing);
     }
-    let (database, wal) = (DATABASE, format!("{DATABASE}-wal"));
-    let [database_bytes, wal_bytes] = [database, &wal].map(|name| std::fs::read(folder.path().join(name)).unwrap());
+    [DATABASE.to_owned(), format!("{DATABASE}-wal")].map(|name| std::fs::read(folder.path().join(name)).unwrap())
+}
+
+/// Opens a spool that was left with these files: what it holds was told, from the first event on and in its order, and it is written on. How many
+/// events it held.
+fn held_by(dir: &Path, database: &[u8], wal: &[u8]) -> usize {
+    folder::private(dir).unwrap();
+    std::fs::write(dir.join(DATABASE), database).unwrap();
+    std::fs::write(dir.join(format!("{DATABASE}-wal")), wal).unwrap();
+    let opened = spool(dir, ROOMY, false);
+    assert!(!opened.stats().damaged, "{}", dir.display());
+    let events = ids(dir);
+    let held = events.len() as u64;
+    assert_eq!(events, first(held), "{}", dir.display());
+    tell(&opened, held);
+    commit(&opened);
+    assert_eq!(ids(dir), first(held + 1), "{}", dir.display());
+    events.len()
+}
+
+#[test]
+fn a_spool_that_is_cut_at_any_byte_holds_what_came_before_in_its_order() {
+    let ([database, wal], copies) = (twelve(), tempfile::tempdir().unwrap());
     let mut longest = 0;
     // A prime: every offset within pages and frames.
-    for cut in (0..=wal_bytes.len()).step_by(211).chain([wal_bytes.len()]) {
-        let dir = copies.path().join(cut.to_string());
-        folder::private(&dir).unwrap();
-        std::fs::write(dir.join(database), &database_bytes).unwrap();
-        std::fs::write(dir.join(&wal), &wal_bytes[..cut]).unwrap();
-        let opened = spool(&dir, ROOMY, false);
-        assert!(!opened.stats().damaged, "cut at {cut}");
-        let events = ids(&dir);
-        assert_eq!(events, first(events.len() as u64), "cut at {cut}");
-        assert!(events.len() >= longest, "cut at {cut}: less than what a shorter one held");
-        longest = events.len();
-        tell(&opened, longest as u64);
-        commit(&opened);
-        assert_eq!(ids(&dir).len(), longest + 1, "cut at {cut}");
+    for cut in (0..=wal.len()).step_by(211).chain([wal.len()]) {
+        let held = held_by(&copies.path().join(cut.to_string()), &database, &wal[..cut]);
+        assert!(held >= longest, "cut at {cut}: less than what a shorter one held");
+        longest = held;
     }
     assert_eq!(longest, 12, "a whole one holds all");
+}
+
+#[test]
+fn a_spool_whose_tail_is_garbage_holds_what_came_before_in_its_order() {
+    let ([database, wal], copies) = (twelve(), tempfile::tempdir().unwrap());
+    // To either side of a page, and of a page with the head of its frame.
+    for length in (1..=8_192).step_by(211).chain([4_096, 4_097, 4_120, 4_121, 8_192]) {
+        let mut wal = wal.clone();
+        let from = wal.len() - length;
+        // Odd, so that every byte becomes another one.
+        wal[from..].iter_mut().enumerate().for_each(|(nth, byte)| *byte ^= ((nth * 0x9E37) >> 7) as u8 | 1);
+        let held = held_by(&copies.path().join(length.to_string()), &database, &wal);
+        // Two frames at most are touched, and a commit has one at least.
+        assert!((10..12).contains(&held), "{held} where the last {length} bytes are garbage");
+    }
 }
 
 #[test]
