@@ -9,8 +9,10 @@ use crate::{
     reader::{Kind, Shape, Token, spoken, tokens},
     run::{Digit, Edge, Found, Run, SHOWN_MAX},
 };
+use state::{AfterCard, Ahead, CALLER, Open, State, fork};
 
 mod cues;
+mod state;
 
 /// So many words after a cue its number is still expected; a card is longer in coming, since people go and fetch it.
 const REACH: u32 = 14;
@@ -24,8 +26,14 @@ const IDLE_MAX: u32 = 3;
 const ANSWER: usize = 9;
 /// An agent who says so many words begins something new: what was typed before is finished.
 const PROMPT: usize = 8;
-const AGENT: usize = 1;
-const KEYPAD: usize = 2;
+/// So many digits right after a card number are its code, its date or its end.
+const AFTER_CARD: usize = 4;
+/// Shorter numbers than most cards', and all whose last four are shown, may be the beginning of a longer one, also with some digits before it that
+/// are none of its own.
+const COMMON: usize = 16;
+const STRETCH: usize = 22;
+/// So many keys right after a card that was said are its code. Fewer are an answer to the agent.
+const KEYED_CODE: usize = 3;
 
 /// How many digits a number of this topic has at most; more of them may be a card's.
 fn longest(topic: Topic) -> usize {
@@ -43,10 +51,8 @@ pub struct Masker {
     langs: Langs,
     kinds: Kinds,
     last_four: bool,
-    state: State,
-    /// The same, were each "um" a hesitation: from the first one on that may have been. Nobody knows which it was, and a number is none with a digit
-    /// too many, nor with one missing; so what either of them masks is masked.
-    hesitant: Option<State>,
+    /// The call in every way in which it may be read, at most four; what any of them masks is masked.
+    readings: Vec<State>,
     scratch: Vec<Token>,
 }
 
@@ -55,24 +61,6 @@ struct Kinds {
     code: bool,
     expiry: bool,
     document: bool,
-}
-
-/// What one text leaves for the next.
-#[derive(Clone, Default)]
-struct State {
-    runs: [Open; 3],
-    topic: Option<(Topic, u32)>,
-    /// A card was masked so many words ago, or less.
-    card_reach: u32,
-}
-
-/// The open digits of one source.
-#[derive(Clone, Default)]
-struct Open {
-    run: Run,
-    idle: u32,
-    /// The last text ended on a whole card number.
-    after_card: bool,
 }
 
 impl Masker {
@@ -95,66 +83,98 @@ impl Masker {
                 document: has(SpanKind::DocumentNumber),
             },
             last_four: settings.last_four,
-            state: State::default(),
-            hesitant: None,
+            readings: vec![State::default()],
             scratch: Vec::new(),
         }
     }
 
-    /// Masks the next text. A partial leaves no trace: its final comes.
+    /// Masks the next text. A partial leaves no trace but for keys that are pressed before its final comes.
     pub fn mask(&mut self, segment: &Segment) -> Masked {
         let mut read = std::mem::take(&mut self.scratch);
         tokens(&segment.text, self.langs, &mut read);
-        let source = match segment.source {
-            Source::Caller => 0,
-            Source::Agent => AGENT,
-            Source::Dtmf => KEYPAD,
-        };
         let langs = self.langs;
         let may_be_none = |token: &Token| may_hesitate(&segment.text[token.start..token.end], langs);
-        let hesitant = match &self.hesitant {
-            Some(hesitant) => Some(hesitant.clone()),
-            None => read.iter().any(may_be_none).then(|| self.state.clone()),
-        };
-        let state = if segment.partial { self.state.clone() } else { std::mem::take(&mut self.state) };
-        let Searched { state, mut found, mut hold } = self.search(segment, source, &read, state);
-        let hesitant = hesitant.map(|hesitant| {
-            read.iter_mut().filter(|token| may_be_none(token)).for_each(|token| token.kind = Kind::Word(Meaning::Filler));
-            let other = self.search(segment, source, &read, hesitant);
-            found.extend(other.found);
-            hold |= other.hold;
-            other.state
-        });
+        let known = self.readings.len();
+        let mut readings = if segment.partial { self.readings.clone() } else { std::mem::take(&mut self.readings) };
+        if read.iter().any(may_be_none) {
+            fork(&mut readings, |state| !std::mem::replace(&mut state.hesitant, true));
+        }
+        if segment.source == Source::Dtmf {
+            fork(&mut readings, |state| !std::mem::replace(&mut state.joined, true));
+        }
+        let (count, mut found, mut hold) = (readings.len(), Vec::new(), false);
+        for hesitant in [false, true] {
+            if hesitant {
+                read.iter_mut().filter(|token| may_be_none(token)).for_each(|token| token.kind = Kind::Word(Meaning::Filler));
+            }
+            for reading in readings.iter_mut().filter(|reading| reading.hesitant == hesitant) {
+                let searched = self.search(segment, &read, std::mem::take(reading));
+                *reading = searched.state;
+                found.extend(searched.found);
+                hold |= searched.hold;
+            }
+        }
         if !segment.partial {
-            (self.state, self.hesitant) = (state, hesitant);
+            self.readings = readings;
+        } else if segment.source == Source::Caller {
+            // Those that are new since this text come again with its final.
+            for (kept, read) in self.readings.iter_mut().zip(&mut readings[..known]) {
+                kept.runs[CALLER].ahead = read.runs[CALLER].ahead.take();
+            }
         }
         self.scratch = read;
-        // Where two begin at the same place the longer one hides the other.
-        found.sort_by_key(|mark| (mark.span.start, Reverse(mark.span.end)));
+        settle(&mut found, count);
         replace(&segment.text, found, hold)
     }
 
     /// Masks a text that was cut into tokens, for a call that has come to `state`.
-    fn search(&self, segment: &Segment, source: usize, tokens: &[Token], mut state: State) -> Searched {
-        let open = std::mem::take(&mut state.runs[source]);
+    fn search(&self, segment: &Segment, tokens: &[Token], mut state: State) -> Searched {
+        // What a recogniser has guessed so far may end within a word.
+        let cut = segment.partial && tokens.last().is_some_and(|last| last.kind == Kind::Unknown);
+        let tokens = &tokens[..tokens.len() - usize::from(cut)];
+        let slot = state.slot(segment.source);
+        let mut open = std::mem::take(&mut state.runs[slot]);
+        let (run, base) = match (segment.source, open.ahead.take()) {
+            (Source::Dtmf, Some(ahead)) => {
+                open.after_card = ahead.after_card;
+                (ahead.run, Some(std::mem::take(&mut open.run)))
+            }
+            _ => (std::mem::take(&mut open.run), None),
+        };
         let mut search = Search {
             masker: self,
             text: &segment.text,
+            source: segment.source,
             tokens,
             partial: segment.partial,
             state,
-            run: open.run,
+            run,
             found: Vec::new(),
             fresh: true,
             between: 0,
             paused: nothing_said(tokens),
             expirable: false,
             ignore_card: 0,
+            room: 0,
             seen: Seen::default(),
         };
         search.read();
-        let hold = search.end(source, open.idle, open.after_card);
+        let hold = search.end(slot, open, base);
         Searched { state: search.state, found: search.found, hold }
+    }
+}
+
+/// Puts marks in their order; where two begin at the same place the longer one hides the other. A number is sure, and its last digits may be shown,
+/// where every reading has it: in another one digits may go on from there.
+fn settle(found: &mut [Mark], readings: usize) {
+    found.sort_by_key(|mark| (mark.span.start, Reverse(mark.span.end)));
+    for same in found.chunk_by_mut(|one, next| one.span == next.span) {
+        let shown = same[0].shown;
+        if same.iter().filter(|mark| mark.shown == shown).count() < readings {
+            same.iter_mut()
+                .filter(|mark| matches!(mark.shown, Shown::Ending(_)))
+                .for_each(|mark| mark.shown = Shown::Plain("[card]"));
+        }
     }
 }
 
@@ -220,6 +240,7 @@ struct Seen {
 struct Search<'a> {
     masker: &'a Masker,
     text: &'a str,
+    source: Source,
     tokens: &'a [Token],
     partial: bool,
     state: State,
@@ -232,6 +253,8 @@ struct Search<'a> {
     expirable: bool,
     /// Until this token the word "card" means none.
     ignore_card: usize,
+    /// How many digits the last card number may have beyond those that were masked.
+    room: usize,
     seen: Seen,
 }
 
@@ -245,7 +268,10 @@ impl Search<'_> {
             self.fresh |= token.apart;
             at = match token.kind {
                 Kind::Number => self.written(token, at),
+                Kind::Shaped(Shape::Amount) if self.goes_on() => self.written(token, at),
                 Kind::Shaped(shape) => self.shaped(shape, at),
+                // "Double": its digit follows.
+                Kind::Word(Meaning::Times(_)) if at + 1 == self.tokens.len() => at + 1,
                 Kind::Word(word) => match spoken(self.text, self.tokens, at, !self.run.digits.is_empty(), self.masker.langs) {
                     Some(number) => {
                         if let Meaning::Digit(3 | 4) = word {
@@ -258,7 +284,7 @@ impl Search<'_> {
                                 0 => Edge::Digit,
                                 _ => Edge::Inside,
                             };
-                            self.run.push(Digit { value, edge, place: Some(place) });
+                            self.run.push(Digit { value, edge, keyed: false, place: Some(place) });
                         }
                         if number.zero {
                             self.run.zero();
@@ -292,11 +318,18 @@ impl Search<'_> {
                 _ => Edge::Inside,
             };
             let value = self.text.as_bytes()[place] - b'0';
-            self.run.push(Digit { value, edge, place: Some((place as u32, place as u32 + 1)) });
+            let keyed = self.source == Source::Dtmf;
+            self.run.push(Digit { value, edge, keyed, place: Some((place as u32, place as u32 + 1)) });
         }
         self.fresh = false;
         self.between = 0;
         at + 1
+    }
+
+    /// Whether what has the form of an amount is a number's digits, of which some recognisers make thousands: after a card's cue, and where the text
+    /// before left digits.
+    fn goes_on(&self) -> bool {
+        self.topic() == Some(Topic::Card) || (!self.run.digits.is_empty() && self.run.digits[0].place.is_none())
     }
 
     fn shaped(&mut self, shape: Shape, at: usize) -> usize {
@@ -386,6 +419,9 @@ impl Search<'_> {
             };
             self.mark(SpanKind::CardNumber, self.run.place(card.from, card.to), shown);
             self.state.card_reach = REACH_CARD;
+            let length = card.to - card.from;
+            let longer = length < COMMON || self.masker.last_four;
+            self.room = if longer { STRETCH.saturating_sub(length).max(AFTER_CARD) } else { AFTER_CARD };
             // A part of a number at the end of a text goes on in the next.
             if card.last_four.is_some() || at < self.tokens.len() {
                 done = card.to;
@@ -407,6 +443,9 @@ impl Search<'_> {
             }
             (_, 4) if after_card && month(rest) => self.mark(SpanKind::ExpiryDate, place, Shown::Plain("[expiry]")),
             (_, 3 | 4 | 7 | 8) if after_card => self.mark(SpanKind::SecurityCode, place, Shown::Plain("[cvv]")),
+            (_, 5..) if after_card && self.room > AFTER_CARD && rest.len() <= self.room => {
+                self.mark(SpanKind::CardNumber, place, Shown::Plain("[card]"))
+            }
             _ => false,
         };
         if !marked {
@@ -444,30 +483,34 @@ impl Search<'_> {
     }
 
     /// What a number leaves of the topic: who has said an order's number may go on with a card's.
-    fn answered(&mut self, source: usize, asked: bool) {
+    fn answered(&mut self, asked: bool) {
         if self.topic() != Some(Topic::Other) {
             return;
         }
         let given = self.run.digits.len();
-        if (source != AGENT && given >= ANSWER)
-            || (source == AGENT && !asked && self.state.runs.iter().any(|open| open.run.digits.len() > 3))
-        {
+        let agent = self.source == Source::Agent;
+        if (!agent && given >= ANSWER) || (agent && !asked && self.state.runs.iter().any(|open| open.run.digits.len() > 3)) {
             self.state.topic = None;
         }
     }
 
     /// The text is over: withholds digits that may go on, and leaves what the next one needs. Gives whether something was withheld.
-    fn end(&mut self, source: usize, idle: u32, after_card: bool) -> bool {
+    fn end(&mut self, slot: usize, open: Open, base: Option<Run>) -> bool {
         let spoke = !self.found.is_empty() || self.run.digits.iter().any(|digit| digit.place.is_some());
         let sent = self.text.trim_end().ends_with('#');
+        if self.source == Source::Caller {
+            open.late.iter().for_each(|&digit| self.run.push(digit));
+        }
         let done = self.judge(self.tokens.len());
-        let whole = done > 0 && done == self.run.digits.len() && self.topic() != Some(Topic::Code);
         self.run.forget(done);
+        let count = self.run.digits.len();
+        let mut after_card = (done > 0 && count < self.room && self.topic() != Some(Topic::Code))
+            .then_some(AfterCard { source: self.source, room: self.room });
         let mut hold = false;
-        // Right after a whole number: its code, or its last digits where the number is longer than it seemed.
-        if after_card && done == 0 && matches!(self.run.digits.len(), 1..=4) && self.found.is_empty() {
-            let place = self.run.place(0, self.run.digits.len());
-            self.mark(SpanKind::CardNumber, place, Shown::Plain("[digits]"));
+        if let Some(before) = open.after_card.filter(|before| done == 0 && self.found.is_empty() && self.belongs(*before)) {
+            self.mark(SpanKind::CardNumber, self.run.place(0, count), Shown::Plain("[digits]"));
+            // What is left and may be shown is too little to tell.
+            after_card = (before.room > count + SHOWN_MAX).then_some(before);
         }
         let topic = self.topic();
         let named = !self.partial && topic.is_some_and(|topic| self.run.digits.len() <= longest(topic));
@@ -484,16 +527,38 @@ impl Search<'_> {
             self.mark(SpanKind::SecurityCode, self.run.place(0, self.run.digits.len()), Shown::Plain("[cvv]"));
         }
         let asked = self.tokens.iter().any(|token| token.kind == Kind::Word(Meaning::Cue(Topic::Other)));
-        self.answered(source, asked);
-        if source == AGENT && self.tokens.len() >= PROMPT && self.topic() != Some(Topic::Card) {
-            self.state.runs[KEYPAD].run.clear();
+        self.answered(asked);
+        if self.source == Source::Agent && self.tokens.len() >= PROMPT && self.topic() != Some(Topic::Card) {
+            self.state.runs.iter_mut().for_each(Open::forget_keyed);
         }
-        let idle = if spoke { 0 } else { idle + 1 };
+        let idle = if spoke { 0 } else { open.idle + 1 };
         if idle > IDLE_MAX || sent {
             self.run.clear();
         }
         self.run.carry();
-        self.state.runs[source] = Open { run: std::mem::take(&mut self.run), idle, after_card: whole };
+        self.state.runs[slot] = self.left(base, Open { idle, after_card, ..Open::default() });
         hold && self.masker.kinds.card
+    }
+
+    /// Whether the digits of this text may belong to a card number that the text before ended on: its code, or its end.
+    fn belongs(&self, before: AfterCard) -> bool {
+        let count = self.run.digits.len();
+        (1..=before.room).contains(&count) && (before.source == self.source || self.masker.last_four || count >= KEYED_CODE)
+    }
+
+    /// Where the next text of this source begins. `base` are the digits before words that are not final.
+    fn left(&mut self, base: Option<Run>, open: Open) -> Open {
+        let run = std::mem::take(&mut self.run);
+        match base {
+            _ if self.partial && self.source == Source::Caller => {
+                Open { ahead: Some(Ahead { run, after_card: open.after_card }), ..open }
+            }
+            Some(base) => {
+                let words = run.digits.iter().rposition(|digit| !digit.keyed).map_or(0, |last| last + 1);
+                let late = run.digits[words..].to_vec();
+                Open { run: base, late, ahead: Some(Ahead { run, after_card: open.after_card }), ..open }
+            }
+            None => Open { run, ..open },
+        }
     }
 }

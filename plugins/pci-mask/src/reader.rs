@@ -17,6 +17,8 @@ pub(crate) enum Kind {
 pub(crate) enum Shape {
     /// `12/27`, `12/2027`.
     MonthYear,
+    /// `4,111`, `1.250.000,50`: thousands, with no sign of money.
+    Amount,
     Other,
 }
 
@@ -152,7 +154,7 @@ fn form(lengths: &[usize], signs: &[u8]) -> Option<Shape> {
                         && rest[rest.len() - 1] == 2
                         && rest[..rest.len() - 1].iter().all(|&length| length == 3))) =>
         {
-            other
+            Some(Shape::Amount)
         }
         [5..=9, 2] if all(b'.') || all(b',') => other,
         _ => None,

@@ -26,6 +26,8 @@ pub(crate) enum Edge {
 pub(crate) struct Digit {
     pub(crate) value: u8,
     pub(crate) edge: Edge,
+    /// Typed, not said.
+    pub(crate) keyed: bool,
     pub(crate) place: Option<(u32, u32)>,
 }
 
@@ -83,6 +85,14 @@ impl Run {
                 kept
             });
         }
+    }
+
+    /// Forgets what was typed.
+    pub(crate) fn forget_keyed(&mut self) {
+        for places in [&mut self.fixes, &mut self.zeros] {
+            places.iter_mut().for_each(|at| *at -= self.digits[..*at].iter().filter(|digit| digit.keyed).count());
+        }
+        self.digits.retain(|digit| !digit.keyed);
     }
 
     /// What is kept for the next text.

@@ -100,8 +100,9 @@ async fn presses(caller: &SipCaller, keys: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_is_given_to_several_gateways_in_parts_is_nowhere_either() {
-    let [first, rest, keyed] = ["my card is [card ending 9424]", "[card ending 1881]", "[card]"];
-    outlives("guarded", [first, "and the other is 4012 88", rest, "let me type it", keyed, "that is all"]).await;
+    // Right after a number whose last four are shown no digits are: they could be the rest of it.
+    let [first, rest, keyed] = ["my card is [card ending 9424]", "[digits] [digits] [digits]", "[card]"];
+    outlives("guarded", [first, "and the other is [digits]", rest, "let me type it", keyed, "that is all"]).await;
 }
 
 /// Without a plugin the next gateway does not know which digits there were.

@@ -61,10 +61,36 @@ fn parse_segment(piece: &str) -> Said {
     Said { segment: Segment { text, source, partial }, labels }
 }
 
-pub(crate) fn fixtures(language: &str) -> Vec<Call> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{language}.txt"));
-    let text = fs::read_to_string(path).unwrap();
+pub(crate) fn fixtures(name: &str) -> Vec<Call> {
+    let text = read(name);
     text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(Call::parse).collect()
+}
+
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/{name}.txt"));
+    fs::read_to_string(path).unwrap()
+}
+
+/// Calls below the headings `# === set` and `# --- language`.
+pub(crate) struct Section {
+    pub(crate) set: String,
+    pub(crate) language: String,
+    pub(crate) calls: Vec<Call>,
+}
+
+/// A fixture that is in sections.
+pub(crate) fn sections(name: &str) -> Vec<Section> {
+    let (mut sections, mut set) = (Vec::<Section>::new(), String::new());
+    for line in read(name).lines() {
+        if let Some(heading) = line.strip_prefix("# === ") {
+            set = heading.to_owned();
+        } else if let Some(language) = line.strip_prefix("# --- ") {
+            sections.push(Section { set: set.clone(), language: language.to_owned(), calls: vec![] });
+        } else if !line.starts_with('#') {
+            sections.last_mut().unwrap().calls.push(Call::parse(line));
+        }
+    }
+    sections
 }
 
 pub(crate) fn settings(language: &str, last_four: bool) -> Settings {

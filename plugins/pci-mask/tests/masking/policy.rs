@@ -1,7 +1,7 @@
 //! What the call's settings change, and what one text leaves for the next.
 
 use crate::{
-    dice::Dice,
+    dice::{Dice, luhn},
     measure::{masker, settings},
 };
 use pci_mask::Masker;
@@ -142,11 +142,113 @@ fn fifty_five_may_be_fifty_and_five() {
 }
 
 #[test]
+fn a_number_is_one_though_its_caller_changes_from_voice_to_keys() {
+    let keys = |masker: &mut Masker, text: &str| {
+        masker.mask(&Segment { text: text.to_owned(), source: Source::Dtmf, partial: false }).text
+    };
+    let mut call = masker("en");
+    assert_eq!((caller(&mut call, "4012 88").as_str(), keys(&mut call, "8888881881").as_str()), ("4012 88", "[card]"));
+    let mut call = masker("en");
+    assert_eq!((keys(&mut call, "401288").as_str(), caller(&mut call, "8888881881").as_str()), ("401288", "[card]"));
+    let mut call = masker("en");
+    assert_eq!(caller(&mut call, "three seven eight two eight two"), "three seven eight two eight two");
+    assert!("246310005".chars().all(|key| keys(&mut call, &key.to_string()).starts_with('[')), "key by key");
+    // Whether the agent's number goes on with the caller's nobody asks.
+    let mut call = masker("en");
+    call.mask(&Segment { text: "4012 88".to_owned(), source: Source::Agent, partial: false });
+    assert_eq!(keys(&mut call, "8888881881"), "8888881881");
+}
+
+/// A guess may end within a word, or before the digit that "double" is about.
+#[test]
+fn a_text_that_ends_within_a_number_does_not_uncover_it() {
+    let said = "four one one one one one one";
+    for end in ["dou", "double", "thr"] {
+        let text = format!("{said} {end}");
+        let masked = masker("en").mask(&Segment { text, source: Source::Caller, partial: true });
+        assert!(masked.hold && masked.text.starts_with("[digits]"), "{end}: {}", masked.text);
+    }
+    assert_eq!(caller(&mut masker("en"), &format!("{said} double")), "[digits] double");
+}
+
+/// The recogniser is slower than the fingers.
+#[test]
+fn words_that_are_final_after_the_keys_stand_before_them() {
+    let mut call = masker("en");
+    let mut say = |text: &str, source: Source, partial: bool| call.mask(&Segment { text: text.to_owned(), source, partial }).text;
+    assert_eq!(say("it's 4012 88", Source::Caller, true), "it's 4012 88");
+    assert_eq!(say("88888818", Source::Dtmf, false), "[digits]");
+    assert_eq!(say("it's 4012 88", Source::Caller, false), "it's [digits]");
+    assert_eq!(say("81", Source::Dtmf, false), "[card]");
+}
+
+/// Keys are for menus too: they are not held because of what was said.
+#[test]
+fn keys_of_a_menu_are_shown_after_words_and_do_not_add_up_with_them() {
+    let mut call = masker("en");
+    assert_eq!(caller(&mut call, "we are 4"), "we are 4");
+    for key in "11111111".chars() {
+        let prompt = "For your bookings press four, for anything else press one.".to_owned();
+        call.mask(&Segment { text: prompt, source: Source::Agent, partial: false });
+        let masked = call.mask(&Segment { text: key.to_string(), source: Source::Dtmf, partial: false });
+        assert_eq!(masked.text, key.to_string());
+    }
+    let mut call = masker("en");
+    assert_eq!(caller(&mut call, "my card is 4111 1111 1111 1111"), "my card is [card]");
+    let masked = call.mask(&Segment { text: "1".to_owned(), source: Source::Dtmf, partial: false });
+    assert_eq!(masked.text, "1", "an answer to the agent");
+}
+
+#[test]
 fn the_number_sign_ends_what_is_typed() {
     let mut masker = masker("en");
     let mut typed = |text: &str| masker.mask(&Segment { text: text.to_owned(), source: Source::Dtmf, partial: false }).text;
     assert_eq!((typed("4111#").as_str(), typed("4242").as_str()), ("4111#", "4242"));
     assert_eq!(typed("#411#5551"), "#411#5551");
+}
+
+/// One digit was misheard: after a cue every length that cards have is masked, of an issuer's range or of none.
+#[test]
+fn every_length_of_a_misheard_card_is_masked_after_a_cue() {
+    // 7… and 9… are no issuer's, 0… neither.
+    const BEGINNINGS: [&str; 5] = ["4111", "5555", "7992", "9400", "0000"];
+    const CUES: [(&str, &str); 6] = [
+        ("en", "my card number is"),
+        ("en", "it's my credit card,"),
+        ("pt-BR", "o número do meu cartão é"),
+        ("pt-BR", "cartão de crédito"),
+        ("es", "el número de mi tarjeta es"),
+        ("es", "tarjeta de crédito"),
+    ];
+    for (language, cue) in CUES {
+        for (length, beginning) in (13..=19).flat_map(|length| BEGINNINGS.map(|beginning| (length, beginning))) {
+            let number = misheard(beginning, length);
+            let fours: Vec<&str> = (0..length).step_by(4).map(|at| &number[at..length.min(at + 4)]).collect();
+            for said in [number.clone(), fours.join(" "), fours.join("-")] {
+                let masked = caller(&mut masker(language), &format!("{cue} {said}, ok"));
+                assert_eq!(masked, format!("{cue} [card], ok"), "{language}: {length} digits, {said}");
+                let masked = caller(&mut masker(language), &format!("{cue} {said}"));
+                assert_eq!(masked, format!("{cue} [card]"), "{language}: {length} digits at the end, {said}");
+            }
+        }
+    }
+}
+
+/// So many digits with a wrong check digit.
+fn misheard(beginning: &str, length: usize) -> String {
+    let mut number: String = beginning.chars().chain("123456789012345".chars()).take(length - 1).collect();
+    let wrong = ('0'..='9').find(|&check| !luhn(&format!("{number}{check}"))).unwrap();
+    number.push(wrong);
+    number
+}
+
+/// The other half of the rule: without a cue a wrong check digit is another number's, unless it has a card's form and beginning.
+#[test]
+fn a_number_of_no_issuer_is_shown_without_a_cue() {
+    for length in 13..=19 {
+        let text = format!("it says {} here", misheard("9400", length));
+        assert_eq!(caller(&mut masker("en"), &text), text);
+    }
 }
 
 #[test]

@@ -67,7 +67,11 @@ struct Masker {
 impl Masker {
     /// What the next segment costs, and what is shown of it.
     fn steps(&mut self, text: &str, partial: bool) -> (u64, String) {
-        let source = Val::Enum("caller".to_owned());
+        self.steps_from("caller", text, partial)
+    }
+
+    fn steps_from(&mut self, source: &str, text: &str, partial: bool) -> (u64, String) {
+        let source = Val::Enum(source.to_owned());
         let segment = record([("text", Val::String(text.to_owned())), ("source", source), ("partial", Val::Bool(partial))]);
         let before = self.store.get_fuel().unwrap();
         let mut masked = [Val::Bool(false)];
@@ -95,6 +99,22 @@ fn a_segment_is_masked_in_few_steps() {
             println!("{growing} steps while it grows, {whole} when it is said: {shown}");
             assert_eq!(shown == text, !text.contains("one one") && !text.contains("1111"), "{shown}");
             assert!(growing <= STEPS_MAX && whole <= STEPS_MAX, "{growing}, {whole}: {shown}");
+        }
+    }
+}
+
+/// From the first key on a text is read by itself and behind what was keyed in, and with an "um" in it each of these in two ways.
+#[test]
+fn a_segment_after_keys_is_masked_in_few_steps() {
+    let counted = Counted::new();
+    for languages in [&["en-US"][..], &[]] {
+        for text in TEXTS {
+            let mut masker = counted.masker(languages);
+            masker.steps("it's four one one one uh", false);
+            let (keyed, _) = masker.steps_from("dtmf", "1111", false);
+            let (growing, (whole, _)) = (masker.steps(text, true).0, masker.steps(text, false));
+            println!("{keyed} steps for keys, then {growing} while it grows, {whole} when it is said");
+            assert!(keyed.max(growing).max(whole) <= STEPS_MAX, "{keyed}, {growing}, {whole}: {text}");
         }
     }
 }
