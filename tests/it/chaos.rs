@@ -148,6 +148,9 @@ fn report(name: &str, blows: &[Blow], diaries: &[Diary], sentence_ms: u32) -> (S
             // Who is hit again before anything was heard is silent for both reasons: the second blow counts the rest.
             let next = blows[nth + 1..].iter().find(|blow| blow.callers.contains(caller)).map(|blow| blow.at_ms - at_ms);
             noticed.silence_ms = noticed.silence_ms.map(|silence| silence.min(next.unwrap_or(u32::MAX)));
+            if let Some(silence) = noticed.silence_ms.filter(|silence| *silence > GOAL_MS) {
+                println!("{name}: caller {caller} heard nothing for {silence} ms after {at_ms} ms");
+            }
             all.push(noticed);
         }
     }
