@@ -11,7 +11,7 @@ use vg_domain::event::Fact;
 use vg_domain::outcome::EndCause;
 use vg_tests::house::{House, recording};
 use vg_tests::lab::wire::{Message, Passed, Wire, is_voiced, messages, save, sockets_of};
-use vg_tests::lab::{Asterisk, Calm, SipCaller};
+use vg_tests::lab::{Asterisk, Calm, SipCaller, fairly};
 
 /// How often the caller speaks over an answer in one call. All of them are told, and all of them count.
 const TIMES: usize = 5;
@@ -21,26 +21,9 @@ const SILENT_MS: f64 = 300.0 + 20.0;
 const CONFIRMED_MS: f64 = 40.0;
 /// What the machine stood still for is the machine's, but no more than this: behind a longer one nobody can tell whose fault it was.
 const STALL_MAX: Duration = Duration::from_millis(200);
-/// So often a machine that stood still for longer is given another chance.
-const TRIES: usize = 3;
 
 /// What a story showed, and how long the machine stood still meanwhile.
 type Told = (Result<()>, Duration);
-
-/// Tells a story. One that fails while the machine stood still for longer than is allowed for is told once more.
-async fn fairly<F: Future<Output = Told>>(story: impl Fn() -> F) {
-    let mut stalls = Vec::new();
-    for attempt in 1..=TRIES {
-        let (shown, stall) = story().await;
-        let Err(fault) = shown else { return };
-        assert!(stall > STALL_MAX, "{fault:#}; the machine stood still for {stall:.0?} at most");
-        println!("try {attempt}: the machine stood still for {stall:.0?}, which says nothing about us: {fault:#}");
-        stalls.push(stall);
-    }
-    panic!(
-        "the machine stood still in each of {TRIES} tries, for {stalls:.0?}: a bound of {CONFIRMED_MS} ms cannot be shown on it"
-    );
-}
 
 /// What the bounds allow the machine, in milliseconds.
 fn allowed_ms(stall: Duration) -> f64 {
@@ -202,7 +185,7 @@ impl Call {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agent_is_silent_within_a_third_of_a_second_of_a_voice_over_it_by_rtp() {
-    fairly(by_rtp).await;
+    fairly(STALL_MAX, |line| println!("{line}"), by_rtp).await;
 }
 
 async fn by_rtp() -> Told {
@@ -220,7 +203,7 @@ async fn by_rtp() -> Told {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn agent_is_silent_within_a_third_of_a_second_of_a_voice_over_it_by_websocket() {
-    fairly(by_websocket).await;
+    fairly(STALL_MAX, |line| println!("{line}"), by_websocket).await;
 }
 
 async fn by_websocket() -> Told {

@@ -50,7 +50,7 @@ pub use self::redis::{Cluster, Login, Redis, Sentinels};
 pub use asterisk::{Ari, Asterisk, Connections};
 pub use callee::SipCallee;
 pub use caller::{CallRecord, EndedBy, Ringing, SipCaller, SipLine};
-pub use calm::Calm;
+pub use calm::{Calm, fairly};
 pub use issued::Issued;
 pub use kafka::{Kafka, Record, consume};
 pub use ledger::{Ledger, Told};

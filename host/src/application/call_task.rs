@@ -354,8 +354,8 @@ impl CallTask {
                 self.emit(fact);
             }
             CallAction::Emit(fact) => self.emit(fact),
-            CallAction::MaskingBegins => self.cover_sound(true),
-            CallAction::MaskingEnds => self.cover_sound(false),
+            CallAction::MaskingBegins => self.masks(true),
+            CallAction::MaskingEnds => self.masks(false),
             CallAction::SpeculationJudged(outcome) => self.services.observe.observe(&Observation::SpeculationJudged(outcome)),
             CallAction::EndJudged(end) => {
                 let (tenant, plugin) = (self.settings.tenant.clone(), self.heard_by());

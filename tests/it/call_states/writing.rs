@@ -12,12 +12,6 @@ struct Disk {
     asked: AtomicU32,
 }
 
-impl Disk {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { works: watch::Sender::new(true), asked: AtomicU32::new(0) })
-    }
-}
-
 impl Facts for Disk {
     fn publish(&self, _: Subject<'_>, _: &Fact) {}
 
@@ -28,12 +22,18 @@ impl Facts for Disk {
     }
 }
 
+/// A gateway whose calls tell a disk.
+fn telling_a_disk(server: &Redis) -> (Arc<Disk>, Gateway) {
+    let disk = Arc::new(Disk { works: watch::Sender::new(true), asked: AtomicU32::new(0) });
+    let toml = format!("[state]\nredis = \"redis://127.0.0.1:{}\"", server.port());
+    (Arc::clone(&disk), Gateway::telling("a", &toml, &[], disk))
+}
+
 #[tokio::test]
 async fn nobody_finds_more_of_a_call_than_was_told_of_it() {
     let server = Redis::start().await.unwrap();
-    let (disk, mut redis) = (Disk::new(), server.connect().await.unwrap());
-    let toml = format!("[state]\nredis = \"redis://127.0.0.1:{}\"", server.port());
-    let gateway = Gateway::telling("a", &toml, &[], Arc::clone(&disk) as _);
+    let (disk, gateway) = telling_a_disk(&server);
+    let mut redis = server.connect().await.unwrap();
     gateway.states.keep(snapshot("call-1", 1));
     turn_is_there(&mut redis, "call-1", 1).await;
 
@@ -56,9 +56,8 @@ async fn nobody_finds_more_of_a_call_than_was_told_of_it() {
 #[tokio::test]
 async fn what_is_told_while_something_is_written_waits_for_the_next_write() {
     let server = Redis::start().await.unwrap();
-    let (disk, mut redis) = (Disk::new(), server.connect().await.unwrap());
-    let toml = format!("[state]\nredis = \"redis://127.0.0.1:{}\"", server.port());
-    let gateway = Gateway::telling("a", &toml, &[], Arc::clone(&disk) as _);
+    let (disk, gateway) = telling_a_disk(&server);
+    let mut redis = server.connect().await.unwrap();
     let begun = Instant::now();
     for number in 0..2_000 {
         gateway.states.keep(snapshot(&format!("call-{}", number % 50), number));

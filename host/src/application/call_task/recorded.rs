@@ -151,7 +151,7 @@ impl CallTask {
         }
         self.recorded.cover.words = found.open;
         self.cover_recording(PauseReason::Card);
-        self.cover_sound(self.kept_sound.masking);
+        self.cover_sound();
     }
 
     /// Keys may be a card's as well.
@@ -159,7 +159,7 @@ impl CallTask {
         let keys = self.call.collects_digits() || self.keeps_card_secret();
         if std::mem::replace(&mut self.recorded.cover.keys, keys) != keys {
             self.cover_recording(PauseReason::Card);
-            self.cover_sound(self.kept_sound.masking);
+            self.cover_sound();
         }
     }
 

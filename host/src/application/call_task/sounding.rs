@@ -17,10 +17,16 @@ impl CallTask {
         }
     }
 
-    pub(super) fn cover_sound(&mut self, masking: bool) {
+    /// Something of the caller's is masked or held back from now on, or is not any more.
+    pub(super) fn masks(&mut self, masking: bool) {
         self.kept_sound.masking = masking;
+        self.cover_sound();
+    }
+
+    /// Keeps no sound while a card may be said or keyed in.
+    pub(super) fn cover_sound(&mut self) {
         // The rest of a card may follow on words that end with its first digits.
-        let covered = masking || self.call.collects_digits() || self.call.leaves_digits_open();
+        let covered = self.kept_sound.masking || self.call.collects_digits() || self.call.leaves_digits_open();
         self.kept_sound.cover(covered, &self.id);
     }
 
