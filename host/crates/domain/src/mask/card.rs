@@ -267,7 +267,9 @@ fn is_issued(digits: &[u8]) -> bool {
 fn is_cue(text: &str, tokens: &[Token]) -> bool {
     let word = |back: usize| {
         let token = tokens.len().checked_sub(back).and_then(|index| tokens.get(index));
-        token.map_or(String::new(), |token| text[token.span.clone()].to_lowercase())
+        // Digits belong to no cue, and nothing that is read of them may be left behind.
+        let word = token.filter(|token| matches!(token.kind, Kind::Word));
+        Zeroizing::new(word.map_or_else(String::new, |word| text[word.span.clone()].to_lowercase()))
     };
     matches!(
         (word(3).as_str(), word(2).as_str(), word(1).as_str()),

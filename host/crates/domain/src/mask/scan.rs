@@ -108,7 +108,7 @@ fn kind(word: &str, langs: Langs) -> Kind {
     if word.starts_with(|c: char| c.is_ascii_digit()) {
         return Kind::Digits(Zeroizing::new(word.bytes().map(|digit| digit - b'0').collect()));
     }
-    let word = word.to_lowercase();
+    let word = Zeroizing::new(word.to_lowercase());
     let digit = |known: bool, digit: fn(&str) -> Option<u8>| if known { digit(&word) } else { None };
     if let Some(digit) = digit(langs.en, english).or(digit(langs.pt, portuguese)).or(digit(langs.es, spanish)) {
         return Kind::Digits(Zeroizing::new(vec![digit]));

@@ -6,7 +6,7 @@ use crate::mask::{Engine, EngineAnswer, Mode, Source};
 use std::sync::Mutex;
 
 /// Masks nothing, and falls over the word "trap".
-struct Brittle;
+pub(super) struct Brittle;
 
 impl Engine for Brittle {
     fn mask(&mut self, text: &str, _: Source, _: bool) -> Result<EngineAnswer, &'static str> {
@@ -14,7 +14,7 @@ impl Engine for Brittle {
     }
 }
 
-fn guarded(mut desk: Desk, engine: Result<Box<dyn Engine>, &'static str>, mode: Mode) -> Desk {
+pub(super) fn guarded(mut desk: Desk, engine: Result<Box<dyn Engine>, &'static str>, mode: Mode) -> Desk {
     let none = Call::new(Arc::new(settings()), Arc::new(Parties::inbound(Pii::new("a".into()), Pii::new("b".into()))));
     desk.call = std::mem::replace(&mut desk.call, none).masked_by(Mask::new().with(engine, mode));
     desk

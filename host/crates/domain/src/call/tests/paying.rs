@@ -1,7 +1,9 @@
 //! Cards by keys.
 
+use super::masking::{Brittle, guarded};
 use super::*;
 use crate::card::{CardCollect, CardField, CardKeyed};
+use crate::mask::Mode;
 use crate::tenant::PciSettings;
 
 const NUMBER: &str = "4111111111111111";
@@ -351,4 +353,12 @@ fn where_cards_may_not_be_said_words_are_words() {
     let mut desk = saying(&[CardField::Number]);
     keys(&mut desk, &format!("{NUMBER}#"));
     assert_eq!(says_of_card(&mut desk, "thank you"), (false, Vec::new()), "it is there");
+}
+
+#[test]
+fn where_masking_is_strict_no_card_may_be_said_whatever_the_tenant_has() {
+    let mut desk = guarded(saying(&[CardField::Number]), Ok(Box::new(Brittle)), Mode::Strict);
+    assert!(!desk.call.hears_card());
+    assert_eq!(says_of_card(&mut desk, NUMBER), (false, Vec::new()));
+    assert_eq!(keys(&mut desk, &format!("{NUMBER}#")).last().unwrap(), "ask card 2: [card], given");
 }
