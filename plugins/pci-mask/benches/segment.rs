@@ -17,10 +17,27 @@ const TEXTS: [&str; 4] = [
     "my phone number is 415-555-0134 and the order number is 4400912345, from the 12/05/2024",
 ];
 
+fn masker() -> Masker {
+    let kinds = vec![SpanKind::CardNumber, SpanKind::SecurityCode, SpanKind::ExpiryDate, SpanKind::DocumentNumber];
+    Masker::new(&Settings { languages: vec![], kinds, last_four: false })
+}
+
 #[divan::bench(args = TEXTS)]
 fn segment(bencher: Bencher<'_, '_>, text: &str) {
-    let kinds = vec![SpanKind::CardNumber, SpanKind::SecurityCode, SpanKind::ExpiryDate, SpanKind::DocumentNumber];
-    let mut masker = Masker::new(&Settings { languages: vec![], kinds, last_four: false });
+    let mut masker = masker();
     let segment = Segment { text: text.to_owned(), source: Source::Caller, partial: false };
     bencher.bench_local(|| black_box(masker.mask(black_box(&segment))));
+}
+
+/// Behind a key that may have begun a number: words are read with it, and alone.
+#[divan::bench(args = TEXTS)]
+fn segment_behind_a_key(bencher: Bencher<'_, '_>, text: &str) {
+    let key = Segment { text: "4".to_owned(), source: Source::Dtmf, partial: false };
+    let segment = Segment { text: text.to_owned(), source: Source::Caller, partial: false };
+    let keyed = || {
+        let mut masker = masker();
+        masker.mask(&key);
+        masker
+    };
+    bencher.with_inputs(keyed).bench_local_refs(|masker| black_box(masker.mask(black_box(&segment))));
 }

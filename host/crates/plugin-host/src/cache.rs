@@ -34,7 +34,6 @@ const KEY_BYTES: usize = 32;
 pub(crate) struct Cache {
     folder: PathBuf,
     key: hmac::Key,
-    writes: AtomicU64,
 }
 
 impl Cache {
@@ -45,7 +44,7 @@ impl Cache {
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.recursive(true).create(folder)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key_of(folder)?);
-        Ok(Self { folder: folder.to_owned(), key, writes: AtomicU64::new(0) })
+        Ok(Self { folder: folder.to_owned(), key })
     }
 
     /// The compiled form of `wasm`, whose SHA-256 is `digest`: from the cache, else compiled and kept.
@@ -107,7 +106,9 @@ impl Cache {
 
     /// Whole or not at all, also beside another process that writes the same; never into a file that is mapped.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let nth = self.writes.fetch_add(1, Relaxed);
+        // Of the whole process: with two caches of one folder, each counting its own, one would rename what the other has written.
+        static WRITES: AtomicU64 = AtomicU64::new(0);
+        let nth = WRITES.fetch_add(1, Relaxed);
         let draft = self.folder.join(format!(".draft-{}-{nth}", std::process::id()));
         fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, path)).inspect_err(|_| {
             let _ = fs::remove_file(&draft);
@@ -125,15 +126,20 @@ fn sealed(code: &Path, bytes: &[u8]) -> Vec<u8> {
     [&(name.len() as u64).to_le_bytes(), name, &Sha256::digest(bytes)].concat()
 }
 
-/// The folder's key; a new one where there is none that can be used, which makes every entry there worthless.
+/// The folder's key; a new one where there is none or half of one, which makes every entry there worthless. One that cannot be read is left alone.
 fn key_of(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let path = folder.join(KEY);
-    let known = || fs::read(&path).ok().and_then(|key| key.try_into().ok());
-    if let Some(key) = known() {
+    let known = || match fs::read(&path) {
+        Ok(key) => Ok(<[u8; KEY_BYTES]>::try_from(key).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    if let Some(key) = known()? {
         return Ok(key);
     }
-    if path.exists() {
-        fs::remove_file(&path)?;
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
     let key = ring::rand::generate::<[u8; KEY_BYTES]>(&SystemRandom::new())
         .map_err(|_| io::Error::other("the system gives no random bytes"))?
@@ -147,7 +153,7 @@ fn key_of(folder: &Path) -> io::Result<[u8; KEY_BYTES]> {
     // Linked, not renamed: of two processes that start together one is first, and both use its key.
     let linked = fs::hard_link(&draft, &path);
     fs::remove_file(&draft)?;
-    known().ok_or_else(|| linked.err().unwrap_or_else(|| io::Error::other("the key cannot be read")))
+    known()?.ok_or_else(|| linked.err().unwrap_or_else(|| io::Error::other("the key cannot be read")))
 }
 
 /// Maps a sealed file, so that its memory images are shared copy-on-write by all sessions.
@@ -186,6 +192,36 @@ mod tests {
         }
         fs::write(folder.path().join(KEY), b"short").unwrap();
         assert_ne!(key_of(folder.path()).unwrap(), key, "half a key is none");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_key_that_cannot_be_read_is_a_fault_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join(KEY);
+        // Nothing is mapped at its beginning: reading fails, as it would with too many files open.
+        std::os::unix::fs::symlink("/proc/self/mem", &key).unwrap();
+        assert!(key_of(folder.path()).is_err());
+        assert!(key.is_symlink(), "entries that other gateways made are worthless now");
+    }
+
+    #[test]
+    fn caches_of_one_folder_keep_what_they_were_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let keeps = |byte: u8| {
+            let cache = Cache::open(folder.path()).unwrap();
+            let code = folder.path().join(format!("{byte}-1.cwasm"));
+            for _ in 0..200 {
+                cache.keep(&code, &[byte; 4096]).unwrap();
+                assert_eq!(fs::read(&code).unwrap(), [byte; 4096]);
+            }
+        };
+        std::thread::scope(|threads| {
+            let others = [1, 2, 3].map(|byte| threads.spawn(move || keeps(byte)));
+            for other in others {
+                other.join().unwrap();
+            }
+        });
     }
 
     #[test]

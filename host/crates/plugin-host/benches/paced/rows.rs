@@ -87,21 +87,36 @@ pub(crate) fn mask(host: &PluginHost, table: &mut Table) -> Goal {
     let plugin = host.load(&built("pci-mask")).unwrap();
     let kinds = vec![SpanKind::CardNumber, SpanKind::SecurityCode, SpanKind::ExpiryDate, SpanKind::DocumentNumber];
     // Where no language is named, all are listened for.
-    let mut masker = plugin.instantiate_mask(MaskSettings { languages: Vec::new(), kinds, last_four: false }).unwrap();
-    let mut segments_us = |text: &str, partial: bool| {
-        let tried = (0..20).map(|_| {
-            let before = own_cpu();
-            for _ in 0..SEGMENTS {
-                masker.mask(Segment { text: text.to_owned().into(), source: TextSource::Caller, partial }).unwrap();
+    let settings = || MaskSettings { languages: Vec::new(), kinds: kinds.clone(), last_four: false };
+    let segment = |text: &str, source, partial| Segment { text: text.to_owned().into(), source, partial };
+    // Of calls in which this was said or keyed in before.
+    let segments_us = |before: &[(&str, TextSource)], text: &str, partial: bool| {
+        let masked = || {
+            let mut masker = plugin.instantiate_mask(settings()).unwrap();
+            for (text, source) in before {
+                masker.mask(segment(text, *source, false)).unwrap();
             }
+            let segment = segment(text, TextSource::Caller, partial);
+            let before = own_cpu();
+            masker.mask(segment).unwrap();
             own_cpu() - before
-        });
+        };
+        let tried = (0..20).map(|_| (0..SEGMENTS).map(|_| masked()).sum::<Duration>());
         tried.min().unwrap_or_default().as_secs_f64() * 1e6 / f64::from(SEGMENTS)
     };
-    let ways = TEXTS.iter().flat_map(|text| [(*text, true), (*text, false)]);
-    let found = ways.map(|(text, partial)| segments_us(text, partial)).fold(0.0, f64::max);
+    let dearest = |before: &[(&str, TextSource)]| {
+        let ways = TEXTS.iter().flat_map(|text| [(*text, true), (*text, false)]);
+        ways.map(|(text, partial)| segments_us(before, text, partial)).fold(0.0, f64::max)
+    };
+    // Words behind a key that may have begun a number are read with it and alone, those behind an "um" as a hesitation and as a one.
+    let (um, key) = (("um let me see", TextSource::Caller), ("4", TextSource::Dtmf));
+    let mut found: f64 = 0.0;
+    for (what, before) in [("", &[][..]), (" behind a key", &[key]), (" behind an \"um\"", &[um]), (" behind both", &[um, key])] {
+        let us = dearest(before);
+        table.row(format!("a segment by pci-mask{what}, the dearest of eight: CPU"), us, "us", Some(SEGMENT_US_MAX));
+        found = found.max(us);
+    }
     let step = step_ns();
-    table.row("a segment by pci-mask, the dearest of eight: CPU", found, "us", Some(SEGMENT_US_MAX));
     table.row("a step of work on this machine: CPU", step, "ns", None);
     if step > STEP_NS_MAX {
         return Goal::NotMeasurable(format!("a step of work takes {step:.1} ns, more than {STEP_NS_MAX}"));
