@@ -32,14 +32,15 @@ pub(crate) use plain::readable;
 pub use privacy::Privacy;
 pub use recording::{Recording, RecordingStore};
 pub(crate) use secret::resolve as resolve_secret;
-pub(crate) use source::read_table;
 pub use source::{Fault, Faults};
+pub(crate) use source::{read_table, texts};
 pub use state::{State, StateMode, StateTls};
 pub use telemetry::{Otlp, Telemetry};
 pub use tenants::{Line, TenantManager, TenantMap};
 pub use vault::Vault;
 
 use raw::RawConfig;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -397,14 +398,21 @@ impl Config {
     /// All faults of file, environment and referenced secrets together.
     pub fn load(
         file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
         machine: &Machine,
     ) -> Result<Self, Faults> {
         let text = match file {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path).map_err(|error| Faults::one(path.display(), error))?,
         };
-        Self::parse(&text, environment, machine)
+        let (environment, mut faults) = source::texts(environment);
+        match Self::parse(&text, environment, machine) {
+            Ok(config) => faults.or(config),
+            Err(further) => {
+                faults.extend(further);
+                Err(faults)
+            }
+        }
     }
 
     /// The same from the text of a file.

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a broken story stops")]
 
 use serde_json::Value;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -99,6 +101,17 @@ fn check_says_that_all_is_sound_or_every_fault_with_its_path() {
         assert!(said.lines().any(|line| line.starts_with(&format!("{path}: "))), "{path} is missing in {said}");
     }
     assert!(said.ends_with("6 faults\n") && !said.contains("in the open"), "{said}");
+    assert_eq!(faulty.status.code(), Some(1));
+}
+
+#[test]
+fn a_setting_that_is_no_text_is_a_fault_and_what_is_somebody_elses_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let no_text = || OsString::from_vec(b"caf\xe9".to_vec());
+    let fine = gateway(folder.path(), &["check"]).env("MENU", no_text()).output().unwrap();
+    assert!(fine.status.success(), "{}", text(&fine.stderr));
+    let faulty = gateway(folder.path(), &["check"]).env("VG__AGENT__GREETING", no_text()).output().unwrap();
+    assert!(text(&faulty.stdout).starts_with("VG__AGENT__GREETING: is no text"), "{faulty:?}");
     assert_eq!(faulty.status.code(), Some(1));
 }
 

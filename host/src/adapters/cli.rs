@@ -88,7 +88,7 @@ enum Command {
 /// Where it could not be done; the chain of causes is for the person at the terminal.
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config.or_else(|| Some(PathBuf::from(CONFIG_FILE)).filter(|file| file.is_file()));
-    let config = || Config::load(file.as_deref(), std::env::vars(), &Machine::here());
+    let config = || Config::load(file.as_deref(), std::env::vars_os(), &Machine::here());
     match arguments.command {
         Command::Check => check::run(config()).await,
         Command::Explain(options) => explain::run(options, config().ok().as_ref()).await,

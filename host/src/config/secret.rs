@@ -10,7 +10,7 @@ pub(crate) fn resolve(reference: &str, environment: &[(String, String)]) -> Resu
     match reference.split_once(':') {
         Some(("env", name)) => match environment.iter().find(|(known, _)| known == name) {
             Some((_, value)) if !value.is_empty() => Ok(Pii::new(value.clone())),
-            _ => Err(format!("environment variable {name} is not set")),
+            _ => Err(format!("environment variable {name} is not set, or no text")),
         },
         Some(("file", path)) => match std::fs::read_to_string(path) {
             Ok(text) => Ok(Pii::new(text.trim_end_matches(['\r', '\n']).to_owned())),

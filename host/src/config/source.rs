@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
+use std::ffi::OsString;
 use std::fmt;
 use toml::{Table, Value};
 
@@ -80,6 +81,21 @@ impl fmt::Display for Faults {
 }
 
 impl std::error::Error for Faults {}
+
+/// What of an environment is text. The rest is somebody else's and left out; a setting of the gateway that is no text is a fault.
+pub(crate) fn texts(environment: impl IntoIterator<Item = (OsString, OsString)>) -> (Vec<(String, String)>, Faults) {
+    let mut faults = Faults::default();
+    let mut text = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        let value = value.into_string();
+        if value.is_err() && name.starts_with(PREFIX) {
+            faults.add(&name, "is no text: write UTF-8");
+        }
+        Some((name, value.ok()?))
+    };
+    let texts = environment.into_iter().filter_map(&mut text).collect();
+    (texts, faults)
+}
 
 /// Reads TOML, lays the environment over it and parses both as `T`. What cannot be parsed is a fault and left out, so that
 /// the rest can still be judged; hence every field of `T` must be optional.

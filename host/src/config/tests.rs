@@ -171,7 +171,7 @@ fn secrets_come_from_the_environment_or_a_file() {
     std::fs::write(&path, "from file\n").unwrap();
     let reference = format!("file:{}", path.display());
     assert_eq!(secret::resolve(&reference, &[]).unwrap().reveal(), "from file");
-    assert_eq!(secret::resolve("env:NONE", &[]).unwrap_err(), "environment variable NONE is not set");
+    assert_eq!(secret::resolve("env:NONE", &[]).unwrap_err(), "environment variable NONE is not set, or no text");
     assert!(secret::resolve("file:/nowhere/at/all", &[]).unwrap_err().starts_with("cannot read /nowhere/at/all"));
 }
 

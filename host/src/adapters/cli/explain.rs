@@ -3,7 +3,7 @@
 use super::terminal::say;
 use super::web;
 use crate::adapters::here::leads_here;
-use crate::config::{Config, resolve_secret};
+use crate::config::{Config, resolve_secret, texts};
 use anyhow::{Context, bail};
 use clap::Args;
 use http_body_util::Empty;
@@ -74,7 +74,7 @@ pub(super) async fn run(options: Options, config: Option<&Config>) -> anyhow::Re
 }
 
 fn token(reference: Option<&str>) -> anyhow::Result<Option<HeaderValue>> {
-    let environment: Vec<(String, String)> = std::env::vars().collect();
+    let (environment, _) = texts(std::env::vars_os());
     let standing = || environment.iter().any(|(name, _)| name == TOKEN).then(|| format!("env:{TOKEN}"));
     let Some(reference) = reference.map(str::to_owned).or_else(standing) else { return Ok(None) };
     let token = resolve_secret(&reference, &environment).map_err(anyhow::Error::msg).context("cannot use --token")?;

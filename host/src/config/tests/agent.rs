@@ -32,7 +32,7 @@ fn what_no_agent_can_be_reached_by_is_a_fault_with_its_path() {
     let with =
         |line: &str| faults(&format!("[agent]\nkind = 'http'\nurl = 'http://x'\n{line}"), &[("BAD", "a b"), ("EMPTY", "")]);
     assert_eq!(with("answer_s = 0"), ["agent.answer_s: must be at least 1"]);
-    assert_eq!(with("token = 'env:NONE'"), ["agent.token: environment variable NONE is not set"]);
+    assert_eq!(with("token = 'env:NONE'"), ["agent.token: environment variable NONE is not set, or no text"]);
     assert_eq!(with("token = 'env:BAD'"), ["agent.token: env:BAD is empty or holds what no header can"]);
     assert_eq!(faults("[agent]\nkind = 'oracle'", &[]), ["agent.kind: expected builtin, http, grpc or openai"]);
     assert_eq!(faults("[agent]\nurl = 'http://x'", &[]), ["agent.kind: is needed where agent.url is set: http, grpc or openai"]);

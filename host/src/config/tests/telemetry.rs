@@ -38,7 +38,10 @@ fn what_no_collector_can_be_is_told_by_its_place() {
     let plain = "telemetry.otlp_endpoint: telemetry.otlp_headers go by https only, or to this machine";
     assert_eq!(with("http://10.0.0.7:4318", "x-key", "abc"), [plain]);
     assert_eq!(with("https://c.example", "host", "abc"), ["telemetry.otlp_headers.host: is no header"]);
-    assert_eq!(with("https://c.example", "x-key", ""), ["telemetry.otlp_headers.x-key: environment variable KEY is not set"]);
+    assert_eq!(
+        with("https://c.example", "x-key", ""),
+        ["telemetry.otlp_headers.x-key: environment variable KEY is not set, or no text"]
+    );
     let fault = "telemetry.otlp_headers.x-key: env:KEY is empty or holds what no header can";
     assert_eq!(with("https://c.example", "x-key", "two\nlines"), [fault]);
 }

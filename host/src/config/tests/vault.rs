@@ -34,7 +34,7 @@ fn what_no_vault_can_be_is_told_by_its_place() {
         assert_eq!(told(alone), ["vault.url: is needed where another key of the section is set"], "{alone}");
     }
     let token = |reference: &str| told(&format!("url = 'https://vault.example'\ntoken = '{reference}'"));
-    assert_eq!(token("env:NONE"), ["vault.token: environment variable NONE is not set"]);
+    assert_eq!(token("env:NONE"), ["vault.token: environment variable NONE is not set, or no text"]);
     assert_eq!(token("env:LINES"), ["vault.token: env:LINES is empty or holds what no header can"]);
     assert_eq!(token("the secret"), ["vault.token: is not a reference: write env:NAME or file:PATH, never the secret itself"]);
 }
