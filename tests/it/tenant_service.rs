@@ -8,10 +8,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::timeout;
-use vg_tests::house::House;
+use vg_tests::house::{House, plugins_dir};
+use vg_tests::program;
+use vg_tests::tls::{self, Authority};
 use voice_gateway::adapters::media_ws::PhoneFact;
 use voice_gateway::adapters::media_ws::client::Phone;
 
@@ -38,13 +41,14 @@ async fn answer(State(tenants): State<Tenants>, request: Request) -> Response {
     }
 }
 
-async fn service() -> (Tenants, SocketAddr) {
+/// By TLS where an authority has issued it a certificate.
+async fn service(authority: Option<&Authority>) -> (Tenants, SocketAddr) {
     let tenants = Tenants::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = axum::Router::new().fallback(answer).with_state(Arc::clone(&tenants));
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    tokio::spawn(tls::serve(listener, router, authority.map(Authority::acceptor), Arc::default()));
     (tenants, address)
 }
 
@@ -69,7 +73,7 @@ async fn call(house: &House, tenant: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_are_served_by_what_the_service_says_and_by_what_it_said_while_it_is_away() {
-    let (tenants, address) = service().await;
+    let (tenants, address) = service(None).await;
     let house = House::with(&format!("[tenants]\nsource = 'manager'\nurl = 'http://{address}'\nttl_s = 1\n")).await.unwrap();
     let say = |name: &str, says: Result<Value, StatusCode>| drop(tenants.lock().unwrap().insert(name.to_owned(), says));
 
@@ -109,4 +113,49 @@ async fn calls_are_served_by_what_the_service_says_and_by_what_it_said_while_it_
     timeout(PATIENCE, faulty).await.unwrap();
     house.holds_nothing(Duration::from_secs(5)).await.unwrap();
     house.stop().await;
+}
+
+/// What the doctor says of that.
+fn doctor(authority: &Authority, service: SocketAddr, folder: &Path) -> String {
+    std::fs::write(folder.join("voice-gateway.toml"), sections(authority, service, folder)).unwrap();
+    let output = program::alone(folder).arg("doctor").output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// A gateway whose operator trusts this authority beside the system's.
+async fn trusting(authority: &Authority, service: SocketAddr, folder: &Path) -> House {
+    House::with(&sections(authority, service, folder)).await.unwrap()
+}
+
+fn sections(authority: &Authority, service: SocketAddr, folder: &Path) -> String {
+    let ca = folder.join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let plugins = format!("[plugins]\ndir = {:?}\noperator_cas = [{ca:?}]\n", plugins_dir());
+    format!("{plugins}[tenants]\nsource = 'manager'\nurl = 'https://{service}'\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_by_tls_is_believed_by_the_operators_authority_and_by_no_other() {
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().unwrap());
+    let (tenants, address) = service(Some(&authority)).await;
+    tenants.lock().unwrap().insert("acme".to_owned(), Ok(tenant("Acme here.")));
+
+    let house = trusting(&authority, address, folder.path()).await;
+    assert_eq!(call(&house, "acme").await, "Acme here.");
+    assert_eq!(house.metric("vg_tenant_requests_total{outcome=\"fetched\"}").await.unwrap(), 1.0);
+    house.stop().await;
+
+    let told = doctor(&authority, address, folder.path());
+    assert!(told.contains(&format!("https://{address} answers")) && told.contains("0 faults"), "{told}");
+
+    // Whoever has the service's address and another's certificate decides nothing about a call: it is as if nobody were there.
+    let house = trusting(&Authority::new(), address, folder.path()).await;
+    let told = timeout(PATIENCE, async { house.phone("acme").await.unwrap().next_fact().await }).await.unwrap();
+    assert!(matches!(&told, Some(PhoneFact::Ended { cause, .. }) if cause == "tenant_unavailable"), "{told:?}");
+    assert_eq!(house.metric("vg_calls_refused_total{code=\"tenant_unavailable\"}").await.unwrap(), 1.0);
+    assert!(house.metric("vg_tenant_requests_total{outcome=\"untrusted\"}").await.unwrap() > 0.0);
+    assert!(house.metric("vg_tenant_requests_total{outcome=\"fetched\"}").await.is_err(), "it was believed");
+    house.stop().await;
+    let told = doctor(&Authority::new(), address, folder.path());
+    assert!(told.contains("certificate is not to be trusted: bad_signature") && told.contains("1 fault"), "{told}");
 }

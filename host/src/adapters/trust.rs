@@ -3,6 +3,7 @@
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
+use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -107,16 +108,37 @@ fn system_roots() -> Result<RootCertStore, TrustError> {
 }
 
 fn fault(error: &io::Error) -> TlsFault {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => TlsFault::Certificate(match why {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_valid_yet",
-            CertificateError::UnknownIssuer => "unknown_issuer",
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "wrong_name",
-            CertificateError::Revoked => "revoked",
-            _ => "other",
-        }),
-        Some(_) => TlsFault::Tls,
-        None => TlsFault::Unreachable,
+    of_rustls(error).map_or(TlsFault::Unreachable, |error| match why_untrusted(error) {
+        Some(why) => TlsFault::Certificate(why),
+        None => TlsFault::Tls,
+    })
+}
+
+/// Why the certificate of whoever was spoken to is not to be trusted, where an error of a client has come of that; bounded.
+pub(super) fn untrusted(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    why_untrusted(of_rustls(error)?)
+}
+
+/// What TLS has said, however deep it lies: an I/O error holds its cause beside the chain.
+fn of_rustls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
     }
+    let held = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let held = held.and_then(|held| of_rustls(held));
+    held.or_else(|| of_rustls(error.source()?))
+}
+
+fn why_untrusted(error: &rustls::Error) -> Option<&'static str> {
+    let rustls::Error::InvalidCertificate(why) = error else { return None };
+    Some(match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "not_valid_yet",
+        CertificateError::UnknownIssuer => "unknown_issuer",
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "wrong_name",
+        CertificateError::Revoked => "revoked",
+        // Another authority has taken the name of one that is trusted.
+        CertificateError::BadSignature => "bad_signature",
+        _ => "other",
+    })
 }

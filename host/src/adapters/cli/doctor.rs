@@ -6,6 +6,7 @@ mod machine;
 mod recordings;
 mod report;
 mod state;
+mod tenants;
 mod vault;
 
 use super::terminal::say;
@@ -38,6 +39,7 @@ pub(super) async fn run(options: Options, config: Config) -> anyhow::Result<Exit
     report.extend("connections", connections);
     report.extend("machine", machine::rows());
     report.extend("state", vec![state::row(config.state.as_ref()).await]);
+    report.extend("tenants", vec![tenants::row(&config).await]);
     report.extend("cards", vec![vault::row(config.vault.as_ref()).await]);
     let mut asterisks = Vec::new();
     for configured in &config.asterisk {

@@ -117,7 +117,7 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("vg_tasks_live", &[], "Asynchronous tasks at this moment: of calls, connections and what always runs."),
     gauge("vg_tenant_age_max_seconds", &[], "How long ago the oldest answer of the tenant-manager was confirmed that serves while it is away; 0 while it answers."),
     counter("vg_tenant_lookups_total", &["outcome"], "Lookups of tenants, numbers and trunks by what answered: fresh, asked, last_known_good, absent, unavailable."),
-    counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, too_long."),
+    counter("vg_tenant_requests_total", &["outcome"], "Questions to the tenant-manager: fetched, unchanged, absent, faulty, unauthorized, busy, failing, refused, deadline, unreachable, untrusted, too_long."),
     histogram("vg_tenant_turn_latency_seconds", &["tenant"], "Whole turns by tenant; of tenants beyond the first hundred together, as other."),
     counter("vg_transfers_total", &["kind", "mode", "outcome"], "Hand-overs by kind of target (human, queue, extension, external), mode and outcome: done, referred (nobody knows), or why not."),
     counter("vg_turn_ends_total", &["outcome"], "Ends of callers' turns: in_time; missed (waited for as long as the settings allow, though the words were finished); false_cut (the caller went on); corrected (the last words said something else than what the agent was asked with)."),

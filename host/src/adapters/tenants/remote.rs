@@ -102,6 +102,15 @@ impl RemoteTenants {
         })
     }
 
+    /// Whether the service answers.
+    ///
+    /// # Errors
+    /// Why it does not, in words.
+    pub async fn reach(manager: &TenantManager, operator_cas: &[Vec<u8>]) -> Result<(), String> {
+        let service = Service::new(manager, operator_cas).map_err(|error| error.to_string())?;
+        service.reach().await.map_err(|error| error.to_string())
+    }
+
     /// Every plugin that a tenant names which is kept.
     pub fn plugins(&self) -> BTreeSet<PluginId> {
         let tenants = self.tenants.values();

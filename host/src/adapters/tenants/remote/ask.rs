@@ -1,14 +1,14 @@
 //! One question to the tenant-manager: bounded in time and size, tried again where that may help.
 
 use crate::adapters::tally::Tally;
-use crate::adapters::trust::{TrustError, trusting_as_well};
+use crate::adapters::trust::{TrustError, trusting_as_well, untrusted};
 use crate::config::TenantManager;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderValue, IF_NONE_MATCH, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 /// One question with all its tries: less than a call waits for its settings.
@@ -51,6 +51,9 @@ pub(super) enum AskError {
     Deadline,
     #[error("tenant-manager cannot be reached")]
     Unreachable,
+    /// Whoever answers there is somebody else, or its certificate is too old.
+    #[error("tenant-manager's certificate is not to be trusted: {0}")]
+    Untrusted(&'static str),
     #[error("tenant-manager's answer is too long")]
     TooLong,
 }
@@ -65,6 +68,7 @@ impl AskError {
             Self::Refused => "refused",
             Self::Deadline => "deadline",
             Self::Unreachable => "unreachable",
+            Self::Untrusted(_) => "untrusted",
             Self::TooLong => "too_long",
         }
     }
@@ -74,7 +78,7 @@ impl AskError {
         match self {
             Self::Busy(Some(after)) => Some(after),
             Self::Busy(None) | Self::Failing | Self::Deadline | Self::Unreachable => Some(PAUSE * 2u32.pow(tries)),
-            Self::Unauthorized | Self::Refused | Self::TooLong => None,
+            Self::Unauthorized | Self::Refused | Self::Untrusted(_) | Self::TooLong => None,
         }
     }
 }
@@ -136,6 +140,12 @@ impl Service {
         reply
     }
 
+    /// Whether somebody answers there whose certificate is trusted: nothing is asked for, and what the answer is does not matter. In vain it is tried once.
+    pub(super) async fn reach(&self) -> Result<(), AskError> {
+        let asked = timeout(TRY, self.client.request(Method::OPTIONS, self.base.clone()).send()).await;
+        asked.map_err(|_| AskError::Deadline)?.map(drop).map_err(|error| unsent(&error))
+    }
+
     /// Questions by outcome since the start.
     pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
         self.counts.read()
@@ -173,7 +183,8 @@ impl Service {
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
-        let answer = request.send().await.map_err(|_| AskError::Unreachable)?;
+        let sent = request.send().await;
+        let answer = sent.map_err(|error| unsent(&error))?;
         match answer.status() {
             StatusCode::OK => {
                 let etag = header(&answer, ETAG.as_str()).filter(|etag| etag.len() <= ETAG_MAX);
@@ -190,6 +201,11 @@ impl Service {
             _ => Err(AskError::Refused),
         }
     }
+}
+
+/// Why a question has come to nobody.
+fn unsent(error: &reqwest::Error) -> AskError {
+    untrusted(error).map_or(AskError::Unreachable, AskError::Untrusted)
 }
 
 fn header(answer: &Response, name: &str) -> Option<String> {
