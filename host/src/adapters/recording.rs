@@ -42,7 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 use store::{Ways, Withdrawn};
-use sweeper::Sweeper;
+use sweeper::{EVERY, Sweeper};
 use vg_domain::event::Fact;
 use vg_domain::ids::{CallId, TenantId};
 use vg_domain::recording::{DeletionReason, RecordingFact};
@@ -217,6 +217,11 @@ impl Recordings {
     /// # Errors
     /// Where there is no folder and none can be made, or no thread.
     pub fn start(dir: &Path, keeping: Keeping) -> Result<Self, RecordingError> {
+        Self::sweeping(dir, keeping, EVERY)
+    }
+
+    /// The same; what was kept long enough is looked for `every` so long.
+    fn sweeping(dir: &Path, keeping: Keeping, every: Duration) -> Result<Self, RecordingError> {
         folder::private(dir)?;
         let counters = Arc::new(Counters::default());
         let teller = Teller(keeping.facts);
@@ -244,8 +249,8 @@ impl Recordings {
         let work = Writer { dir: dir.to_owned(), pseudonyms: keeping.pseudonyms, endings, counters: Arc::clone(&counters) };
         let mut threads = vec![spawn("vg-record", Box::new(move || work.write_all(&ordered)))?];
         threads.extend(finishers_of_calls);
-        let sweeper = Some(Sweeper::start(dir.to_owned(), keeping.keep_days, Arc::clone(&counters), teller, store.clone())?);
-        Ok(Self { orders: Some(orders), counters, threads, sweeper, store, uploader: Mutex::new(uploader) })
+        let sweeper = Sweeper::start(dir.to_owned(), keeping.keep_days, every, Arc::clone(&counters), teller, store.clone())?;
+        Ok(Self { orders: Some(orders), counters, threads, sweeper: Some(sweeper), store, uploader: Mutex::new(uploader) })
     }
 
     /// The task that brings recordings to their store: to be run once. None where there is none, or it was taken.

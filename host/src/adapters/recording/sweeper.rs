@@ -1,4 +1,4 @@
-//! Deletes recordings that were kept long enough: when a gateway starts, and every hour.
+//! Deletes recordings that were kept long enough: when a gateway starts, and again after each interval.
 
 use super::forget::sweep;
 use super::{Counters, Teller, ToStore};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use vg_domain::recording::DeletionReason;
 
 /// What is kept for days may be kept for an hour more.
-const EVERY: Duration = Duration::from_secs(60 * 60);
+pub(super) const EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// A thread of its own: a folder of many recordings takes its time. Dropping it ends it, behind the sweep that is under way.
 pub(super) struct Sweeper {
@@ -23,9 +23,11 @@ pub(super) struct Sweeper {
 }
 
 impl Sweeper {
+    /// Sweeps at once, and again when it has rested for `every`.
     pub(super) fn start(
         dir: PathBuf,
         keep_days: Option<NonZeroU32>,
+        every: Duration,
         counters: Arc<Counters>,
         teller: Teller,
         store: ToStore,
@@ -47,7 +49,7 @@ impl Sweeper {
                     }
                     Err(error) => counters.fault(&error.into()),
                 }
-                if ends.recv_timeout(EVERY) != Err(RecvTimeoutError::Timeout) {
+                if ends.recv_timeout(every) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }

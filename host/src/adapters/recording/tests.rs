@@ -368,10 +368,14 @@ fn what_is_kept_is_told_with_the_hash_of_its_file() {
     assert_eq!(told.all(), [("whole".to_owned(), kept)]);
 }
 
+/// So many days ago, and a minute.
+fn days(days: u64) -> SystemTime {
+    SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60 + 60)
+}
+
 #[test]
 fn what_was_kept_long_enough_is_deleted_and_told() {
     let folder = tempfile::tempdir().unwrap();
-    let days = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60 + 60);
     let before = Recordings::start(folder.path(), Keeping::default()).unwrap();
     let write = |name: &str, age: u64, keep_days: Option<u32>| {
         let keep_days = keep_days.and_then(NonZeroU32::new);
@@ -393,6 +397,29 @@ fn what_was_kept_long_enough_is_deleted_and_told() {
     let expired = RecordingFact::Deleted { parts: 1, why: DeletionReason::Expired };
     let of = |call: &str| (call.to_owned(), expired.clone());
     assert_eq!(told.all(), [of("old-of-its-own"), of("old")]);
+}
+
+#[test]
+fn what_grows_old_while_the_gateway_runs_is_deleted_by_a_later_sweep() {
+    let folder = tempfile::tempdir().unwrap();
+    let before = Recordings::start(folder.path(), Keeping::default()).unwrap();
+    for (name, age) in [("old", 30), ("young", 29)] {
+        let recording = before.start(RecordingRequest { began: days(age), ..request(name) }).unwrap();
+        fill(&recording, block(0, 1));
+    }
+    drop(before);
+    let keeping = Keeping { keep_days: NonZeroU32::new(30), ..Keeping::default() };
+    let recordings = Recordings::sweeping(folder.path(), keeping, Duration::from_millis(10)).unwrap();
+    until("the first sweep is over", || recordings.stats().deleted[2] == ("expired", 1));
+    let [sound, written] = ["wav", "json"].map(|end| folder.path().join(format!("acme/young.{end}")));
+    assert!(sound.exists() && written.exists(), "it was not old enough");
+    // A day goes by.
+    let mut young = note(folder.path(), "young");
+    let began: jiff::Timestamp = young.start.parse().unwrap();
+    young.start = (began - Duration::from_secs(24 * 60 * 60)).to_string();
+    young.write(&written).unwrap();
+    until("a later sweep deletes it", || recordings.stats().deleted[2] == ("expired", 2));
+    assert!(!sound.exists() && !written.exists());
 }
 
 #[test]
