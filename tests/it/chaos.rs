@@ -1,12 +1,10 @@
 //! Several gateways with many calls, of which one after the other is killed, frozen or cut off from Redis: nobody is lost, nobody hears two of them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::sleep;
 use vg_tests::agent::Question;
-use vg_tests::lab::{Ledger, Passage, Told};
-use vg_tests::load::asterisk::Left;
+use vg_tests::lab::{Ledger, Passage};
 use vg_tests::load::callers::Diary;
 use vg_tests::load::fleet::{Blow, Fleet, noticed, speakers};
 use vg_tests::load::outage::{Heard, Spread, heard};
@@ -50,14 +48,7 @@ impl Chance {
 
 /// All go; nothing is left, each had one conversation without a gap in it. The diaries.
 async fn all_go(fleet: Fleet, calls: usize, kills: &[Blow]) -> Vec<Diary> {
-    for caller in 0..calls {
-        fleet.asterisk.hang_up(caller);
-    }
-    let begun = fleet.now_ms();
-    while fleet.asterisk.left() != Left::default() || fleet.total("vg_calls_live").await.unwrap() > 0.0 {
-        assert!(fleet.now_ms() - begun < 10_000, "left: {:?}\n{}", fleet.asterisk.left(), fleet.logs());
-        sleep(Duration::from_millis(50)).await;
-    }
+    fleet.all_hang_up(Duration::from_secs(10)).await.unwrap();
     assert_eq!(fleet.asterisk.given_up(), 0, "callers were hung up or left to the dialplan\n{}", fleet.logs());
     assert_eq!(fleet.agent.brain.seen().opened.len(), calls, "one conversation for each call");
     for turns in fleet.agent.brain.turns_of_each() {
@@ -96,7 +87,7 @@ fn are_told(told: &Ledger, moves_of_each: &[usize]) {
     adoptions.sort_unstable();
     assert_eq!(adoptions, moves_of_each, "adoptions of each call, and how often it was moved");
     for kind in ["call.started", "call.answered", "call.ended"] {
-        assert!(told.count(kind).iter().all(|count| *count == 1), "{kind}: {:?}", told.count(kind));
+        told.has_of_each(kind, 1).unwrap();
     }
     println!(
         "kafka: {} events of {} calls with {} adoptions, each there once ({} doubles by the same id)",
@@ -113,19 +104,11 @@ const UNTOLD_MS: u32 = 150;
 /// A gateway that dies leaves no gap where it stops: what is missing at the end of its events only others know. What the agent was asked, and how many answers
 /// the last gateway of a call has counted, is told as well; but for what was asked in the last moment before a kill, of which whoever goes on knows as little.
 fn ends_are_told(told: &Ledger, asked: &[(u32, Question)], kills: &[Blow]) {
-    let is_told = |asked: &Question| {
-        let says = |told: &Told| told.data["turn"] == asked.turn && told.data["text"] == asked.text.as_str();
-        told.of_call(&asked.call, "stt.transcribed").any(says)
-    };
     let (in_last_moment, lost): (Vec<_>, Vec<_>) = asked
         .iter()
-        .filter(|(_, asked)| !is_told(asked))
+        .filter(|(_, asked)| !told.has_question(asked))
         .partition(|(at_ms, lost)| lost.times == 1 && kills.iter().any(|kill| (*at_ms..at_ms + UNTOLD_MS).contains(&kill.at_ms)));
-    let untold = |call: &String| {
-        let counted = told.of_call(call, "call.ended").find_map(|told| told.data["turns"].as_u64()).unwrap_or_default();
-        let answered = told.of_call(call, "llm.responded").filter_map(|told| told.data["turn"].as_u64());
-        counted.saturating_sub(answered.collect::<BTreeSet<u64>>().len() as u64)
-    };
+    let untold = |call: &String| told.counted(call).unwrap_or_default().saturating_sub(told.answered(call));
     let unanswered: u64 = told.calls.keys().map(untold).sum();
     println!(
         "kafka: of {} questions that the agent was asked {} are not told, and {} of the last moment, of their answers {unanswered}; {} kills",

@@ -2,6 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a broken story stops; a good one reports")]
 
+#[path = "failover/witness.rs"]
+mod witness;
+#[path = "failover/told.rs"]
+mod told;
 #[path = "failover/many.rs"]
 mod many;
 
@@ -74,7 +78,12 @@ impl Scene {
 
     /// A gateway with a caller who was greeted, and another one that could go on with the call.
     async fn under_way(&self) -> (Gateway, House, SipCaller) {
-        let first = Gateway::start(&self.config("a", "vg-test"), "vg_ari_sockets_up").await;
+        self.under_way_at(&self.config("a", "vg-test")).await
+    }
+
+    /// The same, the first one with this configuration.
+    async fn under_way_at(&self, first: &str) -> (Gateway, House, SipCaller) {
+        let first = Gateway::start(first, "vg_ari_sockets_up").await;
         let second = self.survivor().await;
         tokio::time::sleep(SETTLED).await;
         let mut caller = SipCaller::dial(&self.asterisk, "100").await.unwrap();

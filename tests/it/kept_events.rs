@@ -15,17 +15,18 @@ mod ending;
 mod room;
 
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
-use tokio::time::{Instant, timeout};
-use vg_domain::event::Fact;
-use vg_domain::ids::CallId;
-use vg_tests::house::{House, plugins_dir};
+use tokio::time::{Instant, sleep_until};
+use vg_tests::agent::Question;
+use vg_tests::house::plugins_dir;
 use vg_tests::lab::{Kafka, Ledger};
+use vg_tests::load::callers::Diary;
+use vg_tests::load::fleet::Fleet;
 use vg_tests::{Size, program};
 use voice_gateway::adapters::media_ws::Format;
 use voice_gateway::adapters::media_ws::client::{Phone, PhoneConfig};
@@ -34,6 +35,12 @@ const TOPIC: &str = "voice-gateway.events";
 const PATIENCE: Duration = Duration::from_secs(60);
 const GREETING: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(600);
+/// What the agent says to everything.
+const ANSWER: &str = "Your account is in good order since the month began.";
+/// With a sentence of four seconds before it, a caller asks something every 16 seconds: at least once in the shortest time for which Kafka is away.
+const PAUSE: Duration = Duration::from_secs(12);
+/// In so long everybody is answered at least once.
+const LAST_MS: u32 = 22_000;
 
 fn config(folder: &Path, brokers: &str) -> String {
     format!(
@@ -43,74 +50,70 @@ fn config(folder: &Path, brokers: &str) -> String {
     )
 }
 
-#[tokio::test(flavor = "multi_thread")]
+/// Kafka has of each call one beginning and one end, every question that the agent was asked, and every answer that the gateway counted.
+fn are_told(told: &Ledger, calls: usize, asked: &[Question]) {
+    told.is_whole().unwrap();
+    assert_eq!(told.calls.len(), calls);
+    for kind in ["call.started", "call.answered", "call.ended"] {
+        told.has_of_each(kind, 1).unwrap();
+    }
+    let untold: Vec<&Question> = asked.iter().filter(|asked| !told.has_question(asked)).collect();
+    assert!(untold.is_empty(), "of {} questions these are not told: {untold:?}", asked.len());
+    for call in told.calls.keys() {
+        let (counted, answered) = (told.counted(call).unwrap(), told.answered(call));
+        assert!(counted <= answered, "{call}: of {counted} answers {answered} are told");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_while_kafka_is_away_are_told_once_each_and_in_their_order() {
     let (calls, away) = match Size::asked() {
         Size::Ci => (100, Duration::from_secs(30)),
         Size::Full => (100, Duration::from_secs(300)),
     };
-    let mut kafka = match Kafka::start().await.unwrap() {
-        Ok(kafka) => kafka,
-        Err(reason) => return println!("not run: there is no Kafka to be had ({reason})"),
-    };
-    kafka.topic(TOPIC, 6, &[]).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let mut house = House::with(&config(folder.path(), &kafka.brokers())).await.unwrap();
-    let mut phones = Vec::new();
-    for _ in 0..calls / 2 {
-        phones.push(house.phone("demo").await.unwrap());
+    let mut fleet = Fleet::prepare(&program::path(), &["a"], calls, PAUSE, ANSWER).await.unwrap();
+    if fleet.kafka.is_none() {
+        return println!("not run: there is no Kafka to be had");
     }
-    kafka.kill9().unwrap();
-    let begun = Instant::now();
-    for _ in 0..calls / 2 {
-        phones.push(house.phone("demo").await.unwrap());
-    }
-    // What each call told, by the gateway's own word and not by what is on the disk.
-    let mut told = HashMap::<CallId, u64>::new();
-    let (mut ended, mut count) = (0, |call: &CallId, fact: &Fact| {
-        *told.entry(call.clone()).or_default() += u64::from(fact.is_event());
-        matches!(fact, Fact::Ended(_))
-    });
-    while begun.elapsed() < away {
-        let left = away.saturating_sub(begun.elapsed());
-        let _ = timeout(
-            left,
-            house.fact("any", |call, fact| {
-                ended += usize::from(count(call, fact));
-                Some(())
-            }),
-        )
-        .await;
-    }
-    let lag = house.metric("vg_kafka_lag_events").await.unwrap();
-    assert!(lag > 0.0 && house.running().readiness().events == Some("writing"), "{lag} events wait");
-    assert!(house.running().readiness().ready() && house.running().readiness().degraded());
-    // Everybody was spoken to meanwhile, those as well whose calls had begun before.
-    let heard = |phone: &&Phone| phone.state().borrow().heard_at.is_some_and(|heard| heard > begun);
-    assert_eq!(phones.iter().filter(heard).count(), calls, "callers to whom somebody spoke while kafka was away");
-    kafka.restart().await.unwrap();
-    drop(phones);
-    while ended < calls {
-        house
-            .fact("an end", |call, fact| {
-                ended += usize::from(count(call, fact));
-                Some(())
-            })
-            .await
-            .unwrap();
-    }
-    house.holds_nothing(PATIENCE).await.unwrap();
-    let events: u64 = told.values().sum();
-    let ledger = Ledger::read(&kafka.brokers(), TOPIC, usize::try_from(events).unwrap(), PATIENCE).await.unwrap();
-    assert_eq!(house.metric("vg_spool_events_total{outcome=\"lost\"}").await.unwrap(), 0.0);
-    house.stop().await;
-    ledger.is_whole().unwrap();
-    let delivered: BTreeMap<String, u64> = ledger.calls.iter().map(|(call, told)| (call.clone(), told.len() as u64)).collect();
-    assert_eq!(delivered, told.into_iter().map(|(call, events)| (call.to_string(), events)).collect());
+    fleet.ring(0..calls / 2).await.unwrap();
+    fleet.kafka.as_mut().unwrap().kill9().unwrap();
+    let (gone, gone_ms) = (Instant::now(), fleet.now_ms());
+    fleet.ring(calls / 2..calls).await.unwrap();
+    sleep_until(gone + away).await;
+
+    let (lag, live) = (fleet.total("vg_kafka_lag_events").await.unwrap(), fleet.total("vg_calls_live").await.unwrap());
+    let health = get(fleet.members[0].gateway.api().0, "/health/ready");
+    assert!(lag > 0.0 && health.contains("\"events\":\"writing\""), "{lag} events wait: {health}");
+    assert!(health.starts_with("HTTP/1.1 200") && health.contains("\"status\":\"degraded\""), "{health}");
+    assert_eq!(live, calls as f64, "calls that are up after all that time\n{}", fleet.logs());
+    let back_ms = fleet.now_ms();
+    fleet.kafka.as_mut().unwrap().restart().await.unwrap();
+    let live = fleet.total("vg_calls_live").await.unwrap();
+    assert_eq!(live, calls as f64, "calls that are up when kafka is back\n{}", fleet.logs());
+    assert_eq!(fleet.asterisk.given_up(), 0, "callers were hung up or left to the dialplan\n{}", fleet.logs());
+    fleet.all_hang_up(PATIENCE).await.unwrap();
+
+    let told = fleet.told().await.unwrap().unwrap();
+    let kept = fleet.total("vg_spool_events_total{outcome=\"kept\"}").await.unwrap();
+    let lost = fleet.total("vg_spool_events_total{outcome=\"lost\"}").await.unwrap();
+    assert_eq!((kept, lost), (told.ids.len() as f64, 0.0), "events by the gateway's own count, and those in kafka");
+    let asked = fleet.agent.brain.questions();
+    assert_eq!(fleet.agent.brain.seen().opened.len(), calls, "one conversation for each call");
+    are_told(&told, calls, &asked);
+    // Everybody talked meanwhile, those as well whose calls had begun before, and was answered to the end of it.
+    let meanwhile = asked.iter().filter(|asked| (gone_ms..back_ms).contains(&fleet.ms_at(asked.at)));
+    let meanwhile: Vec<&String> = meanwhile.map(|asked| &asked.call).collect();
+    let talked = meanwhile.iter().collect::<BTreeSet<_>>().len();
+    assert_eq!(talked, calls, "callers who asked something while kafka was away");
     println!(
-        "{calls} calls, kafka away for {away:?}: {events} events, each there once ({} doubles by the same id), {lag} waited",
-        ledger.doubles
+        "{calls} calls, kafka away for {away:?}: {} questions meanwhile, {} events, each there once ({} doubles by the same id), {lag} waited",
+        meanwhile.len(),
+        told.ids.len(),
+        told.doubles
     );
+    let last = back_ms - LAST_MS..back_ms;
+    let answered = |diary: &&Diary| diary.heard.iter().any(|packet| packet.loud && last.contains(&packet.at_ms));
+    assert_eq!(fleet.finish().iter().filter(answered).count(), calls, "callers who were answered shortly before kafka was back");
 }
 
 /// The program, serving.

@@ -1,8 +1,10 @@
-//! Many callers at a real Asterisk, whose gateways are killed one after the other.
+//! Many callers at a real Asterisk, whose gateways are killed one after the other, and what Kafka was told of their calls.
 
+use super::told::Told;
 use super::*;
 use futures_util::future::join_all;
 use vg_tests::Size;
+use vg_tests::lab::{EndedBy, Ledger};
 
 /// Callers who say something at the same moment: the local recogniser hears all of them on these two cores.
 const TOGETHER: usize = 4;
@@ -31,15 +33,34 @@ async fn all_ask(callers: &mut [SipCaller]) {
 async fn has_all(gateway: &Gateway, calls: usize) {
     let begun = Instant::now();
     while gateway.metric("vg_calls_live").await != Some(calls as f64) {
-        assert!(begun.elapsed() < SOON, "it has not taken all {calls} calls\n{}", gateway.log());
+        assert!(begun.elapsed() < SOON, "it does not have {calls} calls\n{}", gateway.log());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
+/// Kafka has of each call what its caller lived: one beginning and one end, an adoption for each gateway that was killed, and no fewer answers than were
+/// heard, or than the last gateway has counted.
+fn are_told(told: &Ledger, calls: usize, kills: usize, heard: usize) {
+    told.is_whole().unwrap();
+    assert_eq!(told.calls.len(), calls);
+    for (kind, times) in [("call.started", 1), ("call.answered", 1), ("call.ended", 1), ("call.adopted", kills)] {
+        told.has_of_each(kind, times).unwrap();
+    }
+    for call in told.calls.keys() {
+        let (counted, answered) = (told.counted(call).unwrap(), told.answered(call));
+        assert!(answered >= counted.max(heard as u64), "{call}: {answered} answers are told, {counted} counted, {heard} heard");
+    }
+    println!(
+        "kafka: {} events of {calls} calls, each there once ({} doubles by the same id), {kills} adoptions of each",
+        told.ids.len(),
+        told.doubles
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn many_callers_of_a_real_asterisk_outlive_one_gateway_after_the_other() {
-    let ((count, kills), scene) = (size(), Scene::new().await);
-    let configs = [scene.config("a", "vg-test"), scene.config("b", "vg-b")];
+    let ((count, kills), scene, told) = (size(), Scene::new().await, Told::start().await);
+    let configs = [scene.config("a", "vg-test") + &told.config("a"), scene.config("b", "vg-b") + &told.config("b")];
     let mut here = Gateway::start(&configs[0], "vg_ari_sockets_up").await;
     let mut there = Gateway::start(&configs[1], "vg_ari_sockets_up").await;
     tokio::time::sleep(SETTLED).await;
@@ -75,7 +96,9 @@ async fn many_callers_of_a_real_asterisk_outlive_one_gateway_after_the_other() {
     }
 
     let ended = join_all(callers.into_iter().map(SipCaller::hang_up)).await;
-    let mut still: Vec<Duration> = ended.into_iter().map(|record| record.unwrap().pacing.still_max).collect();
+    let lived = ended.into_iter().map(|record| record.unwrap()).map(|record| (record.ended_by, record.pacing.still_max));
+    let (ended_by, mut still): (Vec<EndedBy>, Vec<Duration>) = lived.unzip();
+    assert!(ended_by.iter().all(|by| *by == EndedBy::Caller), "{ended_by:?}");
     still.sort_unstable();
     println!(
         "longest time without a packet, of {count} callers: median {:.2?}, longest {:.2?}",
@@ -90,4 +113,9 @@ async fn many_callers_of_a_real_asterisk_outlive_one_gateway_after_the_other() {
         assert!(turns.len() > kills, "turns {turns:?} of a conversation that was asked {} times at least", kills + 1);
     }
     scene.asterisk.holds_nothing(SOON).await.unwrap();
+    has_all(&here, 0).await;
+    if let Some(ledger) = told.ledger().await {
+        // Before the first kill, and after each, everybody asked something and heard the answer.
+        are_told(&ledger, count, kills, kills + 1);
+    }
 }

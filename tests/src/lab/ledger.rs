@@ -1,6 +1,7 @@
 //! What calls have told, as a consumer has it who reads a topic of their events and takes doubles out by their ids.
 
 use super::kafka::{Record, consume};
+use crate::agent::Question;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +45,30 @@ impl Ledger {
             ids.len() >= events
         };
         Self::of(&consume(brokers, topic, within, enough).await?)
+    }
+
+    /// Reads a topic until it has had all that disks hold, as they are asked for by `on_disks`; what is gathered still when they are asked first is waited for.
+    ///
+    /// # Errors
+    /// As [`Ledger::read`], where disks cannot be read, or where the topic has something that no disk has.
+    pub async fn of_disks(
+        brokers: &str,
+        topic: &str,
+        within: Duration,
+        on_disks: impl Fn() -> Result<BTreeSet<String>>,
+    ) -> Result<Self> {
+        let mut before = on_disks()?;
+        loop {
+            let told = Self::read(brokers, topic, before.len(), within).await?;
+            let now = on_disks()?;
+            if now.len() > before.len() {
+                before = now;
+                continue;
+            }
+            let strange: Vec<&String> = told.ids.difference(&before).collect();
+            ensure!(strange.is_empty(), "of these events no disk knows: {strange:?}");
+            return Ok(told);
+        }
     }
 
     /// Of what a consumer has read.
@@ -97,6 +122,33 @@ impl Ledger {
         self.calls.get(call).into_iter().flatten().filter(move |told| told.kind == kind)
     }
 
+    /// Whether the agent's being asked this was told.
+    pub fn has_question(&self, asked: &Question) -> bool {
+        let mut heard = self.of_call(&asked.call, "stt.transcribed");
+        heard.any(|told| told.data["turn"] == asked.turn && told.data["text"] == asked.text.as_str())
+    }
+
+    /// So many answers the last gateway of a call has counted; none where its end was not told.
+    pub fn counted(&self, call: &str) -> Option<u64> {
+        self.of_call(call, "call.ended").find_map(|told| told.data["turns"].as_u64())
+    }
+
+    /// Of so many turns of a call an answer was told.
+    pub fn answered(&self, call: &str) -> u64 {
+        let turns = self.of_call(call, "llm.responded").filter_map(|told| told.data["turn"].as_u64());
+        turns.collect::<BTreeSet<u64>>().len() as u64
+    }
+
+    /// Checks that each call has told so many events of this kind.
+    ///
+    /// # Errors
+    /// With how many each has told, where that does not hold.
+    pub fn has_of_each(&self, kind: &str, times: usize) -> Result<()> {
+        let count = self.count(kind);
+        ensure!(count.iter().all(|count| *count == times), "{kind}: {count:?}");
+        Ok(())
+    }
+
     /// How many events of a kind each call has told.
     pub fn count(&self, kind: &str) -> Vec<usize> {
         self.calls.values().map(|events| events.iter().filter(|told| told.kind == kind).count()).collect()
@@ -127,6 +179,8 @@ fn header<'a>(record: &'a Record, name: &str) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+    use std::time::Instant;
 
     fn record(call: &str, epoch: u64, n: u64, partition: i32) -> Record {
         let attributes = [
@@ -166,6 +220,30 @@ mod tests {
         let mut more = good;
         more.headers.push(("ce_conversationid".to_owned(), b"v".to_vec()));
         assert!(Ledger::of(&[more]).is_err(), "the event names no conversation");
+    }
+
+    #[test]
+    fn what_was_told_of_turns_is_held_against_what_was_asked_and_counted() {
+        let told = |kind: &str, data| Told { kind: kind.to_owned(), epoch: 1, n: 1, data };
+        let answer = |turn: u64| told("llm.responded", json!({ "turn": turn }));
+        let heard = told("stt.transcribed", json!({ "turn": 1, "text": "hello" }));
+        let events = vec![heard, answer(1), answer(1), answer(2), told("call.ended", json!({ "turns": 3 }))];
+        let ledger = Ledger { calls: BTreeMap::from([("a".to_owned(), events)]), ..Ledger::default() };
+        // Each turn counts once, however often it was answered.
+        assert_eq!((ledger.counted("a"), ledger.answered("a")), (Some(3), 2));
+        assert_eq!((ledger.counted("b"), ledger.answered("b")), (None, 0));
+        assert!(ledger.has_of_each("call.ended", 1).is_ok() && ledger.has_of_each("llm.responded", 1).is_err());
+        let asked = |call: &str, turn, text: &str| Question {
+            call: call.to_owned(),
+            turn,
+            text: text.to_owned(),
+            at: Instant::now(),
+            times: 1,
+        };
+        assert!(ledger.has_question(&asked("a", 1, "hello")));
+        for other in [asked("b", 1, "hello"), asked("a", 2, "hello"), asked("a", 1, "hello?")] {
+            assert!(!ledger.has_question(&other), "{other:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Several gateways that go on with one another's calls: each a process of its own, with a Redis that all of them share.
 
-use super::asterisk::Asterisk;
+use super::asterisk::{Asterisk, Left};
 use super::callers::{Callers, Diary, script};
 use super::gateway::{Events, Gateway, Instance, Setup, Staff};
 use crate::agent::{Orchestrator, Shape};
@@ -244,26 +244,28 @@ impl Fleet {
     /// Where Kafka does not hold all of it in time, or holds something that no disk does.
     pub async fn told(&self) -> Result<Option<Ledger>> {
         let Some(kafka) = &self.kafka else { return Ok(None) };
-        let mut on_disks = self.on_disks()?;
-        loop {
-            let told = Ledger::read(&kafka.brokers(), TOPIC, on_disks.len(), TOLD_WITHIN).await?;
-            // The last ones were gathered still when it was looked first.
-            let now = self.on_disks()?;
-            if now.len() > on_disks.len() {
-                on_disks = now;
-                continue;
-            }
-            let strange: Vec<&String> = told.ids.iter().filter(|id| !on_disks.contains(*id)).collect();
-            if !strange.is_empty() {
-                bail!("of these events no disk knows: {strange:?}");
-            }
-            return Ok(Some(told));
-        }
+        Ledger::of_disks(&kafka.brokers(), TOPIC, TOLD_WITHIN, || self.on_disks()).await.map(Some)
     }
 
     fn on_disks(&self) -> Result<BTreeSet<String>> {
         let all = self.members.iter().map(|member| member.gateway.events_on_disk()).collect::<Result<Vec<_>>>()?;
         Ok(all.into_iter().flatten().collect())
+    }
+
+    /// Every caller hangs up.
+    ///
+    /// # Errors
+    /// Where something of a call is left after that time.
+    pub async fn all_hang_up(&self, within: Duration) -> Result<()> {
+        (0..self.callers.count()).for_each(|caller| self.asterisk.hang_up(caller));
+        let gone = async {
+            while self.asterisk.left() != Left::default() || self.total("vg_calls_live").await? > 0.0 {
+                sleep(Duration::from_millis(50)).await;
+            }
+            Ok(())
+        };
+        let left = || format!("left: {:?}\n{}", self.asterisk.left(), self.logs());
+        timeout(within, gone).await.with_context(left)?
     }
 
     /// What all of them have logged.
@@ -282,7 +284,7 @@ impl Fleet {
 pub struct Noticed {
     /// No packet came for so long.
     pub gap_ms: u32,
-    /// From the blow to the next sound, or until the caller speaks, of those who were being spoken to.
+    /// From the blow to the next sound, or until the caller speaks, of those who were being spoken to and did not speak themselves.
     pub silence_ms: Option<u32>,
 }
 
@@ -310,10 +312,13 @@ pub fn noticed(diary: &Diary, at_ms: u32, words: usize, sentence_ms: u32) -> Opt
             last = Some(packet.at_ms);
         }
     }
-    let spoken_to = heard < words && last.is_some_and(|last| last + SPOKEN_TO_MS >= at_ms);
+    // Nobody speaks to a caller who speaks: neither who did when it happened waits for a voice, nor who does afterwards.
+    let mut speaking = diary.said.iter().map(|said| said.saturating_sub(sentence_ms)..*said);
+    let spoken_to = heard < words
+        && last.is_some_and(|last| last + SPOKEN_TO_MS >= at_ms)
+        && !speaking.clone().any(|speaking| speaking.contains(&at_ms));
     let next = packets.iter().find(|packet| packet.loud && packet.at_ms > at_ms + SPOKEN_TO_MS).map(|next| next.at_ms);
-    // Nobody speaks to a caller who speaks.
-    let speaks = diary.said.iter().map(|said| said.saturating_sub(sentence_ms)).find(|speaks| *speaks > at_ms);
+    let speaks = speaking.find(|speaking| speaking.start > at_ms).map(|speaking| speaking.start);
     let silent_until = next.map(|next| next.min(speaks.unwrap_or(u32::MAX)));
     Some(Noticed { gap_ms, silence_ms: silent_until.filter(|_| spoken_to).map(|until| until - at_ms) })
 }
@@ -347,6 +352,8 @@ mod tests {
         assert_eq!(noticed(&diary, 3_000, 1, 800), Some(Noticed { gap_ms: 1_220, silence_ms: None }), "all was said");
         diary.said.push(4_900);
         assert_eq!(noticed(&diary, 3_000, 2, 800).unwrap().silence_ms, Some(1_100), "the caller speaks first");
+        diary.said[1] = 3_500;
+        assert_eq!(noticed(&diary, 3_000, 2, 800).unwrap().silence_ms, None, "the caller speaks already");
         assert_eq!(speakers(&diary), [7, 8]);
     }
 }

@@ -1,6 +1,7 @@
 //! A gateway as an operator runs it, on processors of its own, and what it costs.
 
 use super::api::{AUDIENCE, ISSUER, Issuer};
+use crate::program;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -192,15 +193,7 @@ impl Gateway {
     /// # Errors
     /// Where they cannot be read.
     pub fn events_on_disk(&self) -> Result<Vec<String>> {
-        let export = Command::new(&self.program).args(["events", "export"]).arg(self.folder.path().join(EVENTS)).output()?;
-        if !export.status.success() {
-            bail!("events export ended with {}:\n{}", export.status, String::from_utf8_lossy(&export.stderr));
-        }
-        let id = |line: &str| {
-            let event: Value = serde_json::from_str(line)?;
-            Ok(event["id"].as_str().context("an event has an id")?.to_owned())
-        };
-        String::from_utf8(export.stdout)?.lines().map(id).collect()
+        program::events_in(&self.program, &self.folder.path().join(EVENTS))
     }
 
     /// Kills it as a power cut would.
