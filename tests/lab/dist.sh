@@ -21,7 +21,7 @@ cp /etc/resolv.conf "$root/etc/resolv.conf" 2>/dev/null || true
 inside() {
     chroot "$root" /usr/bin/env -i PATH=/rust/bin:/usr/local/bin:/usr/bin:/bin:/usr/lib/llvm-14/bin HOME=/root LC_ALL=C \
         CARGO_HOME=/cargo CARGO_TARGET_DIR=/build CARGO_NET_OFFLINE=true VG_CACHE=/cache VG_WASM_TOOLCHAIN="${VG_WASM_TOOLCHAIN:-debian}" \
-        sh -c "$1"
+        ${CARGO_PROFILE_RELEASE_OPT_LEVEL:+"CARGO_PROFILE_RELEASE_OPT_LEVEL=$CARGO_PROFILE_RELEASE_OPT_LEVEL"} sh -c "$1"
 }
 inside 'cd /src && cargo xtask dist'
 ls -l "$root/src/target/dist/bin" "$root/src/target/dist/plugins"

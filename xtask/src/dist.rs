@@ -36,16 +36,34 @@ pub fn build(ctx: &Context) -> Result<()> {
     Ok(())
 }
 
+/// How well what is proved was compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Optimised {
+    /// As it is shipped.
+    Fully,
+    /// Quicker to compile, and as good a proof that it can be built and runs.
+    Lightly,
+}
+
+/// Unpacks the Debian in which the distribution is proved. Costs nothing the second time.
+pub fn prepare(ctx: &Context) -> Result<()> {
+    if !setup::is_root() {
+        bail!("the proof of the distribution enters a chroot, which needs root");
+    }
+    let what = "unpack a clean Debian 12 (about 150 MB to fetch, a minute)";
+    lab::chroot(ctx, &root(ctx), "bookworm", CHROOT_PACKAGES, what)
+}
+
+fn root(ctx: &Context) -> PathBuf {
+    ctx.cache.join("dist")
+}
+
 /// Builds the distribution in a Debian 12 that has never seen this checkout, starts it there and asks for its health.
 ///
 /// The chroot borrows this machine's Rust and its downloaded crates read-only; its build folder stays in the cache, so that the second
 /// proof compiles only what changed. `tests/lab/dist.sh` does it inside a mount namespace, whose end undoes every mount.
-pub fn prove_in_chroot(ctx: &Context) -> Result<()> {
-    if !setup::is_root() {
-        bail!("the proof of the distribution enters a chroot, which needs root");
-    }
-    let root = ctx.cache.join("dist");
-    lab::chroot(ctx, &root, "bookworm", CHROOT_PACKAGES, "unpack a clean Debian 12 (about 150 MB to fetch, a minute)")?;
+pub fn prove_in_chroot(ctx: &Context, optimised: Optimised) -> Result<()> {
+    prepare(ctx)?;
     let sysroot = capture(Command::new("rustc").args(["--print", "sysroot"]).current_dir(&ctx.repo))?;
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -54,6 +72,9 @@ pub fn prove_in_chroot(ctx: &Context) -> Result<()> {
     run(ctx.cargo().args(["fetch", "--quiet", "--locked"]))?;
     let mut script = Command::new("unshare");
     script.args(["--mount", "--propagation", "private"]).arg(ctx.repo.join("tests/lab/dist.sh"));
-    script.arg(&root).arg(&ctx.repo).arg(&ctx.cache).arg(sysroot).arg(registry);
+    script.arg(root(ctx)).arg(&ctx.repo).arg(&ctx.cache).arg(sysroot).arg(registry);
+    if optimised == Optimised::Lightly {
+        script.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1");
+    }
     ctx.step("build and start the distribution in a clean Debian 12", || run(&mut script))
 }

@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_folder_is_made_once_and_whole_or_not_at_all() {
         let cache = env::temp_dir().join(format!("judges-once-{}", std::process::id()));
-        let ctx = Context { repo: cache.clone(), target: cache.clone(), cache: cache.clone() };
+        let ctx = Context { repo: cache.clone(), target: cache.clone(), cache: cache.clone(), with_tests: false };
         let folder = cache.join("kit");
         let half = |part: &Path| {
             fs::write(part.join("half"), "").unwrap();

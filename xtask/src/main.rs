@@ -23,6 +23,7 @@ mod wit_docs;
 
 use anyhow::{Result, bail};
 use context::Context;
+use dist::Optimised;
 use std::process::ExitCode;
 
 const HELP: &str = "\
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
 }
 
 fn chore(words: &[&str]) -> Result<()> {
-    let ctx = &Context::find()?;
+    let ctx = &Context::find(matches!(words, ["setup" | "test", ..]))?;
     match words {
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -96,7 +97,7 @@ fn chore(words: &[&str]) -> Result<()> {
         ["bench", what, names @ ..] => test::bench(ctx, Some(what), names),
         ["lab", act] => lab::act(ctx, act),
         ["dist"] => dist::build(ctx),
-        ["dist", "--in-chroot"] => dist::prove_in_chroot(ctx),
+        ["dist", "--in-chroot"] => dist::prove_in_chroot(ctx, Optimised::Fully),
         other => bail!("`{}` is no chore; `cargo xtask help` lists them", other.join(" ")),
     }
 }

@@ -9,6 +9,7 @@ mod key;
 use std::{
     fs,
     path::{Path, PathBuf},
+    thread,
     time::SystemTime,
 };
 
@@ -17,7 +18,7 @@ use anyhow::{Context as _, Result, bail};
 pub use key::{Hasher, Key};
 
 use crate::{
-    context::{Context, write_whole},
+    context::{Context, joined, write_whole},
     stt_local,
     wasm::Toolchain,
 };
@@ -104,16 +105,24 @@ pub fn build(ctx: &Context, names: &[&str]) -> Result<Vec<Built>> {
     if let Some(unknown) = names.iter().find(|name| !known(name)) {
         bail!("there is no plugin {unknown}");
     }
+    // Beside one another: the gateway, which bakes the one, is compiled for minutes, and a guest of the others is linked by one core.
+    thread::scope(|threads| {
+        let recogniser = wanted(stt_local::NAME).then(|| threads.spawn(|| stt_local::build(ctx)));
+        let guests = GUESTS.iter().filter(|guest| wanted(guest.wanted.name));
+        let built = of_rust(ctx, guests);
+        let recogniser = recogniser.map(joined).transpose()?;
+        Ok(built?.into_iter().chain(recogniser).collect())
+    })
+}
+
+fn of_rust<'a>(ctx: &Context, guests: impl Iterator<Item = &'a Guest>) -> Result<Vec<Built>> {
     let toolchain = Toolchain::find(ctx)?;
     let compiler = toolchain.name()?;
-    GUESTS
-        .iter()
-        .filter(|guest| wanted(guest.wanted.name))
+    guests
         .map(|guest| {
             let key = || Key::of_guest(&ctx.repo, guest.package, guest.features, &compiler);
             cached(ctx, guest.wanted, key, || toolchain.cargo_build(ctx, guest.package, guest.features))
         })
-        .chain(wanted(stt_local::NAME).then(|| stt_local::build(ctx)))
         .collect()
 }
 

@@ -1,8 +1,10 @@
 //! Installs what is missing, and says what and why. Everything that can be unpacked beside the build is; the rest comes from apt.
 
-use crate::context::{Context, run};
+use crate::context::{Context, capture, joined, run};
+use crate::{dist, fuzz, judges, lab, plugins, registry, services, templates};
 use anyhow::{Result, bail};
-use std::{env, fs, path::Path, process::Command};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{env, fs, path::Path, process::Command, thread};
 
 /// A program, the Debian package that holds it, and why it is needed.
 pub struct Need {
@@ -43,16 +45,42 @@ pub const BUILD: &[Need] = &[
 
 /// `cargo xtask setup`.
 pub fn all(ctx: &Context) -> Result<()> {
-    require(ctx, BUILD)?;
-    crate::plugins::build_all(ctx)?;
-    crate::registry::prepare(ctx)?;
-    crate::judges::prepare(ctx)?;
-    crate::fuzz::prepare(ctx)?;
-    crate::templates::prepare(ctx);
-    crate::lab::prepare_stories(ctx)?;
-    crate::services::prepare(ctx)?;
+    for_tests(ctx)?;
     ctx.say("everything is here: try `cargo xtask demo`, then `cargo xtask test`");
     Ok(())
+}
+
+/// Everything that the tests need. What is fetched is fetched while plugins are compiled.
+pub fn for_tests(ctx: &Context) -> Result<()> {
+    require(ctx, BUILD)?;
+    know_packages(ctx);
+    thread::scope(|threads| {
+        let fetched = threads.spawn(|| fetch(ctx));
+        let built = plugins::build_all(ctx);
+        joined(fetched).and(built.map(drop))
+    })
+}
+
+/// Has apt fetch its lists where it never did: parts of a chore that run beside one another would do it at the same time.
+fn know_packages(ctx: &Context) {
+    // Before its first update apt knows no origins.
+    let origins = || capture(Command::new("apt-get").args(["indextargets", "--format", "$(ORIGIN)"]));
+    if !is_root() || !on_path("apt-get") || origins().is_ok_and(|origins| !origins.trim().is_empty()) {
+        return;
+    }
+    if let Err(fault) = ctx.step("refresh apt's lists", || run(apt().args(["update", "-qq"]))) {
+        ctx.say(format_args!("nothing can be installed here ({fault:#}): going on with what there is"));
+    }
+}
+
+fn fetch(ctx: &Context) -> Result<()> {
+    registry::prepare(ctx)?;
+    judges::prepare(ctx)?;
+    lab::prepare_stories(ctx)?;
+    services::prepare(ctx)?;
+    templates::prepare(ctx);
+    dist::prepare(ctx)?;
+    fuzz::prepare(ctx)
 }
 
 /// Installs the packages of what is missing; without the right to do so, fails with the commands to run.
@@ -73,6 +101,7 @@ pub fn add(ctx: &Context, missing: &[&Need]) -> Result<()> {
             "these packages must be installed by an administrator first:\n  apt-get update && apt-get install -y --no-install-recommends {list}"
         );
     }
+    let _apt = apt_alone();
     ctx.step(format_args!("install {}", packages.join(" ")), || {
         // Fresh machines have no package lists, old ones stale lists: update only when the install needs it.
         install(&packages).or_else(|_| {
@@ -80,6 +109,12 @@ pub fn add(ctx: &Context, missing: &[&Need]) -> Result<()> {
             install(&packages)
         })
     })
+}
+
+/// While this is held, no other part of a chore asks apt for something: a second one would fail for the locks of the first.
+pub fn apt_alone() -> MutexGuard<'static, ()> {
+    static APT: Mutex<()> = Mutex::new(());
+    APT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether this process may install packages and enter chroots.

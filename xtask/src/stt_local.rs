@@ -59,7 +59,7 @@ fn make(ctx: &Context) -> Result<PathBuf> {
     let [bindings, core, component, baked] =
         ["bindings", "core.wasm", "code.wasm", "stt-local.wasm"].map(|name| folder.join(name));
     let wit = ctx.repo.join("wit");
-    ctx.step("build vg-guestc", || run(ctx.cargo().args(["build", "--quiet", "--locked", "--package", "vg-guestc"])))?;
+    ctx.step("build vg-guestc", || run(ctx.build_program("vg-guestc").arg("--locked")))?;
     let guestc = || Command::new(ctx.target.join("debug/vg-guestc"));
     run(guestc().arg("bindings").arg(&wit).arg(WORLD).arg(&bindings))?;
     ctx.step("compile PocketSphinx", || compile(ctx, &compiler, &sphinx, &bindings, &core))?;
@@ -208,10 +208,10 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>> {
 fn bake(ctx: &Context, sphinx: &Path, component: &Path, baked: &Path) -> Result<()> {
     let model = sphinx.join("model/en-us");
     let binary = |profile: &str| ctx.target.join(profile).join("voice-gateway");
-    let mut cargo = ctx.cargo();
-    cargo.args(["build", "--quiet", "--package", "voice-gateway"]);
+    let mut cargo = ctx.build_program("voice-gateway");
     // A release build that stands alone is taken: the engine takes minutes to compile a second time.
-    let profile = if !binary("debug").is_file() && binary("release").is_file() { "release" } else { "debug" };
+    let alone = !ctx.with_tests && !binary("debug").is_file() && binary("release").is_file();
+    let profile = if alone { "release" } else { "debug" };
     if profile == "release" {
         cargo.arg("--release");
     }

@@ -51,9 +51,7 @@ pub fn prepare(ctx: &Context) {
 
 /// Builds the templates, all of them or one kind for each language.
 pub fn build(ctx: &Context, full: bool) -> Result<()> {
-    ctx.step("build the gateway, which begins plugins", || {
-        run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"]))
-    })?;
+    ctx.step("build the gateway, which begins plugins", || run(&mut ctx.build_program("voice-gateway")))?;
     let wanted = |language: Language, kind: &'static str| full || IN_CI.contains(&(language, kind));
     let mut rows = String::new();
     for language in LANGUAGES {

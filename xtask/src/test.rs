@@ -1,7 +1,8 @@
 //! `cargo xtask test` and `cargo xtask bench`.
 
 use crate::context::{Context, run};
-use crate::{dist, fuzz, judges, lab, plugins, registry, runner, services, setup, templates};
+use crate::dist::{self, Optimised};
+use crate::{fuzz, lab, plugins, runner, services, setup, templates};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -17,14 +18,9 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
         bail!("one filter at a time");
     }
     let size = if flags.is_empty() { "ci" } else { "full" };
-    setup::require(ctx, setup::BUILD)?;
-    plugins::build_all(ctx)?;
-    registry::prepare(ctx)?;
-    judges::prepare(ctx)?;
-    lab::prepare_stories(ctx)?;
-    services::prepare(ctx)?;
+    setup::for_tests(ctx)?;
     // The stories of the command line run the program itself, which `cargo test` alone would not build.
-    ctx.step("build the gateway", || run(ctx.cargo().args(["build", "--quiet", "--package", "voice-gateway"])))?;
+    ctx.step("build the gateway", || run(&mut ctx.build_program("voice-gateway")))?;
     templates::build(ctx, size == "full")?;
     let mut cargo = ctx.cargo();
     // Stories report what they measured; the runner would keep that to itself when they pass.
@@ -33,8 +29,10 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx)).env("VG_CACHE", &ctx.cache);
     let unsteady = ctx.step("run the tests", || runner::tests(ctx, cargo))?;
     if filters.is_empty() {
-        fuzz::fuzz(ctx, None, if size == "full" { fuzz::FULL_SECONDS } else { fuzz::CI_SECONDS })?;
-        dist::prove_in_chroot(ctx)?;
+        let (fuzzed_s, optimised) =
+            if size == "full" { (fuzz::FULL_SECONDS, Optimised::Fully) } else { (fuzz::CI_SECONDS, Optimised::Lightly) };
+        fuzz::fuzz(ctx, None, fuzzed_s)?;
+        dist::prove_in_chroot(ctx, optimised)?;
     }
     for line in closing(&unsteady, services::kafka_missing(ctx).as_deref(), size) {
         ctx.say(line);

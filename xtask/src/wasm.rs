@@ -18,6 +18,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::context::{Context, capture, run};
+use crate::setup;
 
 /// What guests written in Rust are built for.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -250,12 +251,14 @@ pub fn unpack_debian(ctx: &Context, root: &Path, packages: &[&str]) -> Result<()
     let part = root.with_extension(format!("part-{}", std::process::id()));
     let downloads = part.join("packages");
     fs::create_dir_all(&downloads).with_context(|| format!("create {}", downloads.display()))?;
+    let apt = setup::apt_alone();
     let download = || run(Command::new("apt-get").args(["download", "-qq"]).args(packages).current_dir(&downloads));
     if download().is_err() {
         ctx.say("apt does not know the packages yet; asking its servers");
         run(Command::new("apt-get").args(["update", "-qq"])).context("refresh apt's lists (needs root)")?;
         download()?;
     }
+    drop(apt);
     for package in fs::read_dir(&downloads)? {
         run(Command::new("dpkg").arg("-x").arg(package?.path()).arg(&part))?;
     }
