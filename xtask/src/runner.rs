@@ -3,9 +3,10 @@
 //! Some stories hold real programs (Asterisk, vendors' SDKs) to real time on a machine that others use too. One that fails once and then holds
 //! alone is called unsteady, by its name, in the last lines; it is never silently taken for good.
 
-use crate::context::Context;
+use crate::context::{Context, capture};
 use anyhow::{Context as _, Result, bail};
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// More failures than this are no bad luck.
@@ -105,6 +106,13 @@ impl Record {
     fn pardonable(&self) -> bool {
         (1..=CHANCES).contains(&self.failed.len()) && !self.targets.is_empty() && self.targets.len() <= self.failed.len()
     }
+}
+
+/// How cargo is told by its environment what runs test programs: a script that knows how many tests of each may run at once.
+pub fn of_programs(ctx: &Context) -> Result<(String, PathBuf)> {
+    let host = capture(Command::new("rustc").args(["--print", "host-tuple"]).current_dir(&ctx.repo))?;
+    let name = format!("CARGO_TARGET_{}_RUNNER", host.to_uppercase().replace('-', "_"));
+    Ok((name, ctx.repo.join("xtask/test-program.sh")))
 }
 
 /// Runs the tests; answers those that held only when they ran again, alone.

@@ -27,6 +27,8 @@ pub fn test(ctx: &Context, options: &[&str]) -> Result<()> {
     cargo.args(["test", "--workspace", "--no-fail-fast"]).args(&filters).args(["--", "--show-output"]);
     // Long proofs read their size; the stories find Asterisk.
     cargo.env("VG_TEST_SIZE", size).env("VG_LAB_ROOT", lab::root(ctx)).env("VG_CACHE", &ctx.cache);
+    let (name, program) = runner::of_programs(ctx)?;
+    cargo.env(name, program);
     let unsteady = ctx.step("run the tests", || runner::tests(ctx, cargo))?;
     if filters.is_empty() {
         let (fuzzed_s, optimised) =
