@@ -13,7 +13,7 @@ use vg_tests::rig::{ASKED, Caller, RECORDED, Rig, now};
 use voice_gateway::application::ports::{
     CallOrder, HearingEvent, LegEvent, MouthCommand, Observation, OrderError, RecordingOrder, TelephonyEvent, TenantHint,
 };
-use voice_gateway::application::recording::{PartsOf, RecordingTap, RecordingWish, Sound};
+use voice_gateway::application::recording::{PartsOf, RecordingSource, RecordingTap, RecordingWish, Sound};
 use voice_gateway::application::resume::{self, Memory};
 
 fn recorded() -> TenantHint {
@@ -235,6 +235,90 @@ async fn recording_is_silent_from_the_first_digit_of_a_card_to_the_words_after_i
     let (paused, resumed) = (RecordingFact::Paused { part: 1, why }, RecordingFact::Resumed { part: 1 });
     assert_eq!(told(&rig)[1..], [paused.clone(), resumed.clone(), paused, resumed]);
     assert_eq!(source.hidden().len(), 1);
+}
+
+/// A caller whose recording has begun, and who speaks since its 100th frame, for so long.
+async fn speaking(rig: &Rig, length: Duration) -> (Caller, Box<RecordingTap>, RecordingSource) {
+    let mut caller = rig.call_as(recorded()).await;
+    caller.listen().await;
+    let tap = tap(&mut caller);
+    let (_, source) = rig.recordings().remove(0);
+    tap.begins(now());
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    caller.report(LegEvent::SpeechStarted { at: now(), position_ms: 0 }).await;
+    tokio::time::sleep(length).await;
+    (caller, tap, source)
+}
+
+async fn orders(rig: &Rig, order: RecordingOrder) {
+    rig.order(0, CallOrder::Recording(order)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn card_that_was_begun_before_an_ordered_pause_is_silent_from_its_first_digit() {
+    let rig = Rig::start(1);
+    let (mut caller, tap, source) = speaking(&rig, Duration::from_secs(1)).await;
+    orders(&rig, RecordingOrder::Pause).await;
+    assert!(tap.is_paused() && source.hidden().is_empty(), "nobody has understood anything yet");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for growing in ["my card is 4111", "my card is 4111 1111"] {
+        let words = Heard::new(growing.to_owned());
+        caller.listener().send(HearingEvent::Partial { words, stability: None }).await.unwrap();
+        a_moment().await;
+    }
+    // The second that was heard before the order is in it. Once is enough: all that came later is silent already.
+    let hidden = source.hidden();
+    let [(from, until)] = hidden[..] else { panic!("{hidden:?}") };
+    assert!((88..=91).contains(&from) && (249..=252).contains(&until), "{hidden:?}");
+    orders(&rig, RecordingOrder::Resume).await;
+    assert!(tap.is_paused(), "the card is not over");
+    caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 3_000 }).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("my card is 4111 1111 1111 1111").await;
+    caller.listen().await;
+    assert!(!tap.is_paused());
+}
+
+/// One stretch: from 200 ms before the voice began until behind the end of the part, five seconds after its beginning.
+fn is_hidden_to_the_end(source: &RecordingSource) -> bool {
+    let hidden = source.hidden();
+    matches!(hidden[..], [(from, until)] if (88..=91).contains(&from) && (251..=270).contains(&until))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_has_understood_when_a_part_ends_before_its_call_is_silent_in_it() {
+    let rig = Rig::start(1);
+    let (_caller, _tap, source) = speaking(&rig, Duration::from_secs(3)).await;
+    orders(&rig, RecordingOrder::Stop).await;
+    assert!(is_hidden_to_the_end(&source), "stopped by order");
+
+    let rig = Rig::start(1);
+    let (mut caller, _tap, source) = speaking(&rig, Duration::from_secs(3)).await;
+    caller.report(LegEvent::PathSilent { heard: true, sent: false }).await;
+    caller.new_leg().await;
+    a_moment().await;
+    assert!(is_hidden_to_the_end(&source), "its leg is built anew");
+    assert_eq!(rig.recordings().len(), 1, "the next part");
+
+    let rig = Rig::start(1);
+    let (mut caller, _tap, source) = speaking(&rig, Duration::from_secs(3)).await;
+    caller.happens(TelephonyEvent::Taken).await;
+    caller.fact(|fact| matches!(fact, Fact::TakenOver).then_some(())).await;
+    assert!(is_hidden_to_the_end(&source), "another gateway goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_understood_stays_where_a_part_ends() {
+    let rig = Rig::start(1);
+    let (mut caller, tap, source) = speaking(&rig, Duration::from_secs(1)).await;
+    caller.report(LegEvent::SpeechEnded { last_voiced: now(), position_ms: 1_000 }).await;
+    let words = Heard::new("what time is it".to_owned());
+    caller.listener().send(HearingEvent::Partial { words, stability: None }).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    caller.understood("what time is it").await;
+    caller.listen().await;
+    orders(&rig, RecordingOrder::Stop).await;
+    assert!(!tap.is_paused() && source.hidden().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

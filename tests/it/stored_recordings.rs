@@ -322,6 +322,23 @@ async fn a_store_that_is_away_costs_nothing_but_disk_and_gets_everything_when_it
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_recording_whose_note_the_disk_does_not_give_waits_for_it() {
+    let (folder, store) = (tempfile::tempdir().unwrap(), S3Double::start().await);
+    let sound = planted(folder.path(), "call", 1);
+    let [noted, aside] = ["call.json", "aside"].map(|name| folder.path().join("calls/acme").join(name));
+    std::fs::rename(&noted, &aside).unwrap();
+    // Nothing is mapped at its beginning: reading fails, as it would with too many files open.
+    std::os::unix::fs::symlink("/proc/self/mem", &noted).unwrap();
+    let shop = Shop::open(folder.path(), &store.section(folder.path()));
+    shop.until("it is counted", |_, store| faults(store, "disk") > 0).await;
+    assert!(store.mind.asked().is_empty() && here(folder.path()).contains("call.wav"));
+    std::fs::rename(&aside, &noted).unwrap();
+    shop.until("it is stored", |_, store| store.stored == 1).await;
+    assert!(store.mind.object("deep/acme/call.wav").unwrap() == sound, "not the same bytes");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_store_stumbles_over_is_sent_again_and_nothing_else_of_it() {
     let (folder, store) = (tempfile::tempdir().unwrap(), S3Double::start().await);
     let sound = planted(folder.path(), "big", 18);

@@ -26,22 +26,37 @@ pub struct Forgotten {
 /// Deletes every part of a call that is here and whole, or that a dead gateway left. Blocks on the disk.
 ///
 /// # Errors
-/// Where one cannot be deleted.
+/// Where one cannot be deleted; the others are.
 pub fn forget(dir: &Path, tenant: &TenantId, call: &CallId, why: DeletionReason) -> io::Result<Forgotten> {
+    let (forgotten, all) = forget_parts(dir, tenant, call, why);
+    all.map(|()| forgotten)
+}
+
+/// The same: what became of those that could be deleted, and whether these were all.
+pub(super) fn forget_parts(dir: &Path, tenant: &TenantId, call: &CallId, why: DeletionReason) -> (Forgotten, io::Result<()>) {
     let mut forgotten = Forgotten::default();
     if !folder::is_name(tenant.as_str()) {
-        return Ok(forgotten);
+        return (forgotten, Ok(()));
     }
-    let folder = dir.join(tenant.as_str());
-    for (paths, note) in notes(&folder, |name| name.starts_with(call.as_str()))? {
-        if note.call == call.as_str() {
-            match remove(dir, &paths, why)? {
-                Removed::Wholly => forgotten.deleted += 1,
-                Removed::Here => forgotten.in_store.push(paths),
-            }
+    let notes = match notes(&dir.join(tenant.as_str()), |name| name.starts_with(call.as_str())) {
+        Ok(notes) => notes,
+        Err(error) => return (forgotten, Err(error)),
+    };
+    let mut all = Ok(());
+    for noted in notes {
+        let removed = match noted {
+            Ok((_, note)) if note.call != call.as_str() => continue,
+            Ok((paths, _)) => remove(dir, &paths, why).map(|removed| (removed, paths)),
+            // Nobody can say that it is of another call.
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok((Removed::Wholly, _)) => forgotten.deleted += 1,
+            Ok((Removed::Here, paths)) => forgotten.in_store.push(paths),
+            Err(error) => all = Err(error),
         }
     }
-    Ok(forgotten)
+    (forgotten, all)
 }
 
 /// A part of a recording that lies in the folder.
@@ -62,7 +77,7 @@ pub struct Part {
 /// All parts of a tenant's recordings. Blocks on the disk.
 ///
 /// # Errors
-/// Where the folder cannot be read.
+/// Where the folder cannot be read, or a note in it.
 pub fn parts_of(dir: &Path, tenant: &TenantId) -> io::Result<Vec<Part>> {
     if !folder::is_name(tenant.as_str()) {
         return Ok(Vec::new());
@@ -77,7 +92,7 @@ pub fn parts_of(dir: &Path, tenant: &TenantId) -> io::Result<Vec<Part>> {
             stored: if let Some(InStore::Stored { url }) = note.store { Some(url) } else { None },
         }
     };
-    Ok(notes(&dir.join(tenant.as_str()), |_| true)?.into_iter().map(part).collect())
+    notes(&dir.join(tenant.as_str()), |_| true)?.into_iter().map(|noted| noted.map(part)).collect()
 }
 
 /// A part that was kept long enough, and is deleted.
@@ -89,21 +104,36 @@ pub(super) struct Expired {
     pub(super) in_store: Option<Paths>,
 }
 
-/// Deletes what is older than its days; `keep_days` counts for what has none of its own. What still grows stays.
-pub(super) fn sweep(dir: &Path, keep_days: Option<NonZeroU32>, now: Timestamp) -> io::Result<Vec<Expired>> {
+/// Deletes what is older than its days; `keep_days` counts for what has none of its own. What still grows stays. An error stands for a part that could not be
+/// judged or deleted; the others are.
+pub(super) fn sweep(dir: &Path, keep_days: Option<NonZeroU32>, now: Timestamp) -> io::Result<Vec<io::Result<Expired>>> {
     let mut expired = Vec::new();
     for folder in entries(dir)?.into_iter().filter(|path| path.is_dir()) {
-        for (paths, note) in notes(&folder, |_| true)? {
-            let old = note.keep_days.or(keep_days).is_some_and(|days| is_over(&note, days, now));
-            let sent = matches!(note.store, Some(InStore::Sending { .. } | InStore::Stored { .. }));
-            if old && (paths.is_whole() || sent) {
-                let removed = remove(dir, &paths, DeletionReason::Expired)?;
-                let (tenant, call) = (TenantId::new(note.tenant), CallId::new(note.call));
-                expired.push(Expired { tenant, call, in_store: (removed == Removed::Here).then_some(paths) });
-            }
+        for noted in notes(&folder, |_| true)? {
+            let swept = noted.and_then(|(paths, note)| sweep_part(dir, paths, note, keep_days, now));
+            expired.extend(swept.transpose());
         }
     }
     Ok(expired)
+}
+
+/// None where it stays.
+fn sweep_part(
+    dir: &Path,
+    paths: Paths,
+    note: Note,
+    keep_days: Option<NonZeroU32>,
+    now: Timestamp,
+) -> io::Result<Option<Expired>> {
+    let old = note.keep_days.or(keep_days).is_some_and(|days| is_over(&note, days, now));
+    let sent = matches!(note.store, Some(InStore::Sending { .. } | InStore::Stored { .. }));
+    let goes = old && (paths.is_whole() || sent);
+    if !goes {
+        return Ok(None);
+    }
+    let removed = remove(dir, &paths, DeletionReason::Expired)?;
+    let (tenant, call) = (TenantId::new(note.tenant), CallId::new(note.call));
+    Ok(Some(Expired { tenant, call, in_store: (removed == Removed::Here).then_some(paths) }))
 }
 
 /// So many days after its end. What does not say when it began is not judged.
@@ -113,8 +143,8 @@ fn is_over(note: &Note, days: NonZeroU32, now: Timestamp) -> bool {
     age_ms >= u64::from(days.get()) * DAY_MS + note.length_ms
 }
 
-/// Notes of a folder, with where their parts lie.
-pub(super) fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Vec<(Paths, Note)>> {
+/// Notes of a folder, with where their parts lie. An error stands for one that the disk does not give.
+pub(super) fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Vec<io::Result<(Paths, Note)>>> {
     let files = match entries(folder) {
         Ok(files) => files,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -124,6 +154,9 @@ pub(super) fn notes(folder: &Path, fits: impl Fn(&str) -> bool) -> io::Result<Ve
         let name = path.file_name()?.to_str()?.strip_suffix(".json")?;
         fits(name).then(|| Paths::new(folder, name))
     };
-    let noted = |paths: Paths| Note::read(&paths.note).map(|note| (paths, note));
+    let noted = |paths: Paths| match Note::read(&paths.note) {
+        Ok(note) => note.map(|note| Ok((paths, note))),
+        Err(error) => Some(Err(error)),
+    };
     Ok(files.into_iter().filter_map(named).filter_map(noted).collect())
 }

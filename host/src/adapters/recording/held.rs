@@ -24,10 +24,15 @@ impl Held {
     }
 }
 
-/// Changes how a recording stands with the store. The note as it is then, on the disk; none where there is none any more, or it is to be deleted.
+/// Changes how a recording stands with the store. The note as it is then, on the disk; none where there is none any more, or it is to be deleted: only then
+/// the recording is not to be.
 pub(super) fn change(dir: &Path, paths: &Paths, store: InStore) -> io::Result<Option<Note>> {
     let _held = Held::take(dir)?;
-    let Some(note) = Note::read(&paths.note).filter(|note| !is_to_go(note)) else { return Ok(None) };
+    let note = Note::read(&paths.note)?;
+    if note.is_none() && paths.note.try_exists()? {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "what lies there is no note"));
+    }
+    let Some(note) = note.filter(|note| !is_to_go(note)) else { return Ok(None) };
     let note = Note { store: Some(store), ..note };
     note.write_synced(&paths.note)?;
     Ok(Some(note))
@@ -49,7 +54,7 @@ pub(super) enum Removed {
 /// Deletes a recording: its sound, and its note where no store has anything of it.
 pub(super) fn remove(dir: &Path, paths: &Paths, why: DeletionReason) -> io::Result<Removed> {
     let _held = Held::take(dir)?;
-    let note = Note::read(&paths.note);
+    let note = Note::read(&paths.note)?;
     let code = why.code().to_owned();
     let to_go = match note.as_ref().and_then(|note| note.store.clone()) {
         None => None,
@@ -89,7 +94,7 @@ pub(super) fn forget_note(dir: &Path, paths: &Paths) -> io::Result<()> {
 /// none any more. `begun`: an upload of which the note does not know.
 pub(super) fn to_go(dir: &Path, paths: &Paths, sent: Note, url: String, begun: Option<String>) -> io::Result<Note> {
     let _held = Held::take(dir)?;
-    let note = Note::read(&paths.note);
+    let note = Note::read(&paths.note)?;
     let (upload, code) = match note.as_ref().and_then(|note| note.store.clone()) {
         Some(InStore::Deleting { upload, code, .. }) => (upload, code),
         _ => (None, DeletionReason::Ordered.code().to_owned()),
@@ -105,5 +110,61 @@ pub(super) fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    const URL: &str = "s3://calls/acme/call.wav";
+
+    /// A recording on its way to a store.
+    fn sending(folder: &Path) -> (Paths, Note) {
+        let paths = Paths::new(folder, "call");
+        fs::write(&paths.whole, "sound").unwrap();
+        let store = Some(InStore::Sending { url: URL.into(), upload: None });
+        let note = Note { file: "call.wav".into(), store, ..Note::new("acme", "call", "2026-01-02T03:04:05Z".into(), 1) };
+        note.write(&paths.note).unwrap();
+        (paths, note)
+    }
+
+    fn stored() -> InStore {
+        InStore::Stored { url: URL.into() }
+    }
+
+    #[test]
+    fn a_note_that_the_disk_does_not_give_for_a_moment_is_a_fault_and_nothing_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, (paths, note)) = (folder.path(), sending(folder.path()));
+        let aside = dir.join("aside");
+        fs::rename(&paths.note, &aside).unwrap();
+        // Nothing is mapped at its beginning: reading fails, as it would with too many files open.
+        symlink("/proc/self/mem", &paths.note).unwrap();
+        assert!(change(dir, &paths, stored()).is_err());
+        assert!(to_go(dir, &paths, note.clone(), URL.into(), None).is_err());
+        assert!(remove(dir, &paths, DeletionReason::OptedOut).is_err());
+        assert!(paths.whole.exists() && paths.note.is_symlink());
+        fs::rename(&aside, &paths.note).unwrap();
+        assert_eq!(change(dir, &paths, stored()).unwrap(), Some(Note { store: Some(stored()), ..note }));
+        // The store has something of it, and its note says so.
+        assert_eq!(remove(dir, &paths, DeletionReason::OptedOut).unwrap(), Removed::Here);
+        assert!(!paths.whole.exists() && paths.note.exists());
+    }
+
+    #[test]
+    fn what_is_on_its_way_counts_as_deleted_where_its_note_is_not_there_or_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let (dir, (paths, note)) = (folder.path(), sending(folder.path()));
+        // As somebody leaves it for a moment who writes it by hand.
+        fs::write(&paths.note, "").unwrap();
+        assert!(change(dir, &paths, stored()).is_err());
+        let store = Some(InStore::Deleting { url: URL.into(), upload: None, code: "ordered".into() });
+        Note { store, ..note }.write(&paths.note).unwrap();
+        assert_eq!(change(dir, &paths, stored()).unwrap(), None);
+        fs::remove_file(&paths.note).unwrap();
+        assert_eq!(change(dir, &paths, stored()).unwrap(), None);
     }
 }

@@ -142,8 +142,13 @@ impl Note {
         if name.ends_with(".opus") { Format::Opus } else { Format::Wav }
     }
 
-    pub(super) fn read(path: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+    /// None where there is none, or something that is no note. What the disk does not give is an error: nobody may take it for one that was deleted.
+    pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
+        match std::fs::read(path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces the file as a whole.
@@ -232,8 +237,21 @@ mod tests {
         let note = Note { pauses: vec![[20, 400]], ..Note::new("acme", "call", "2026-01-02T03:04:05Z".into(), 2) };
         for write in [Note::write, Note::write_synced] {
             write(&note, &path).unwrap();
-            assert_eq!(Note::read(&path), Some(note.clone()));
+            assert_eq!(Note::read(&path).unwrap(), Some(note.clone()));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn note_that_the_disk_does_not_give_is_not_one_that_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("call.json");
+        assert_eq!(Note::read(&path).unwrap(), None);
+        std::fs::write(&path, "no note").unwrap();
+        assert_eq!(Note::read(&path).unwrap(), None);
+        std::fs::remove_file(&path).unwrap();
+        // Nothing is mapped at its beginning: reading fails, as it would with too many files open.
+        std::os::unix::fs::symlink("/proc/self/mem", &path).unwrap();
+        assert!(Note::read(&path).is_err());
     }
 }

@@ -52,7 +52,9 @@ impl Leftovers {
     pub(super) fn split(self, finishers: usize) -> Vec<Self> {
         let mut split: Vec<Self> = (0..finishers).map(|_| Self(Vec::new())).collect();
         for (tenant, paths) in self.0 {
-            let call = Note::read(&paths.note).map_or_else(|| paths.name(), |note| note.call);
+            // Where the disk does not give it, the repair tells.
+            let note = Note::read(&paths.note).ok().flatten();
+            let call = note.map_or_else(|| paths.name(), |note| note.call);
             if let Some(leftovers) = split.get_mut(finisher_of(&call, finishers)) {
                 leftovers.0.push((tenant, paths));
             }
@@ -97,7 +99,7 @@ fn repair_one(tenant: &str, paths: &Paths, form: &Form) -> io::Result<Option<Not
     let meant = Header { rate_hz: RATE_HZ, channels: SIDES };
     let first = beginning(&file)?;
     let (header, length) = meant.repaired(&first, file.metadata()?.len());
-    let known = Note::read(&paths.note).unwrap_or_else(|| Note::new(tenant, &paths.name(), String::new(), 1));
+    let known = Note::read(&paths.note)?.unwrap_or_else(|| Note::new(tenant, &paths.name(), String::new(), 1));
     let rate_hz = Header::parse(&header).map_or(RATE_HZ, |header| header.rate_hz);
     let data_bytes = u32::try_from(length - HEADER_LEN as u64).unwrap_or(u32::MAX);
     let note = Note { state: State::Repaired, rate_hz, length_ms: length_ms(rate_hz, data_bytes), ..known };

@@ -1,6 +1,6 @@
 //! Deletes recordings that were kept long enough: when a gateway starts, and again after each interval.
 
-use super::forget::sweep;
+use super::forget::{Expired, sweep};
 use super::{Counters, Teller, ToStore};
 use jiff::Timestamp;
 use std::io;
@@ -38,12 +38,14 @@ impl Sweeper {
                 match sweep(&dir, keep_days, Timestamp::now()) {
                     Ok(expired) => {
                         for part in expired {
-                            match part.in_store {
-                                Some(paths) => store.delete(paths),
-                                None => {
+                            match part {
+                                Ok(Expired { in_store: Some(paths), .. }) => store.delete(paths),
+                                Ok(Expired { tenant, call, in_store: None }) => {
                                     counters.deleted(DeletionReason::Expired, 1);
-                                    teller.deleted(&part.tenant, &part.call, 1, DeletionReason::Expired);
+                                    teller.deleted(&tenant, &call, 1, DeletionReason::Expired);
                                 }
+                                // The next sweep tries it again.
+                                Err(error) => counters.fault(&error.into()),
                             }
                         }
                     }

@@ -1,4 +1,5 @@
 mod opus;
+mod unreadable;
 
 use super::file::Growing;
 use super::note::{Note, State};
@@ -52,7 +53,7 @@ fn read(path: &Path) -> Wav {
 }
 
 fn note(folder: &Path, name: &str) -> Note {
-    Note::read(&folder.join("acme").join(format!("{name}.json"))).unwrap()
+    Note::read(&folder.join("acme").join(format!("{name}.json"))).unwrap().unwrap()
 }
 
 fn mode(path: &Path) -> u32 {

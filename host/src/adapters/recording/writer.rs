@@ -2,7 +2,7 @@
 
 use super::file::{Growing, Paths};
 use super::finish::Form;
-use super::forget::forget;
+use super::forget::forget_parts;
 use super::note::Note;
 use super::repair::Leftovers;
 use super::{Counters, Teller, ToStore};
@@ -274,7 +274,7 @@ impl Finisher {
     }
 
     fn forget(&self, what: &Forget, growing: Vec<Growing>) {
-        let (mut parts, mut waiting) = (0, false);
+        let mut parts = 0;
         for file in growing {
             match file.forget() {
                 Ok(()) => parts += 1,
@@ -284,16 +284,17 @@ impl Finisher {
         if what.parts == PartsOf::AnyGateway {
             self.store.withdraw(&self.dir, &what.tenant, &what.call, what.why);
         }
-        match forget(&self.dir, &what.tenant, &what.call, what.why) {
-            Ok(forgotten) => {
-                parts += forgotten.deleted;
-                waiting = !forgotten.in_store.is_empty();
-                forgotten.in_store.into_iter().for_each(|paths| self.store.delete(paths));
-            }
-            Err(error) => self.counters.fault(&error.into()),
+        let (forgotten, all) = forget_parts(&self.dir, &what.tenant, &what.call, what.why);
+        parts += forgotten.deleted;
+        let waiting = !forgotten.in_store.is_empty() || all.is_err();
+        forgotten.in_store.into_iter().for_each(|paths| self.store.delete(paths));
+        if let Err(error) = all {
+            self.counters.fault(&error.into());
+            // Whoever asked was told that it would be so: somebody has to see to it.
+            self.counters.not_deleted();
         }
         self.counters.deleted(what.why, parts);
-        // What a store has is told of when it has deleted it.
+        // What a store has is told of when it has deleted it, and what is still here is not.
         if parts > 0 || !waiting {
             self.teller.deleted(&what.tenant, &what.call, parts, what.why);
         }

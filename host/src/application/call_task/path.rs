@@ -27,6 +27,8 @@ impl CallTask {
 
     /// The media leg goes: nothing is heard or said any more.
     pub(super) fn leave_leg(&mut self) {
+        // While it is known what the listener owes, and the leg is there.
+        self.leave_recording();
         self.leg_events = None;
         self.listener.stop();
         self.shadow(Shadow::stop);
@@ -59,6 +61,7 @@ impl CallTask {
             Ok(_) if matches!(self.call.phase(), Phase::Ending { .. } | Phase::Ended(_)) => {}
             Ok(leg) => {
                 self.set_up.forget();
+                self.leave_recording();
                 self.listener.begin_anew();
                 self.shadow(Shadow::stop);
                 self.connect(leg);

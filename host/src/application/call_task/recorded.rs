@@ -119,10 +119,27 @@ impl CallTask {
 
     fn stop_recording(&mut self) {
         self.recorded.memory.wish = RecordingWish::Stopped;
+        self.hide_what_is_owed();
         if self.recorded.grip.take().is_some() {
             self.speaker.order(MouthCommand::StopRecording);
             let part = self.recorded.memory.parts;
             self.recording_is(RecordingFact::Stopped { part });
+        }
+    }
+
+    /// The leg goes, and with it the part of the recording: nothing of what was said over it can be silenced later, nor lies in the next part.
+    pub(super) fn leave_recording(&mut self) {
+        self.hide_what_is_owed();
+        let cover = &mut self.recorded.cover;
+        (cover.unsettled, cover.voice) = (None, None);
+    }
+
+    /// What the caller says, or has said, and nobody has understood yet may be digits: it is silent to the part's end, which is now.
+    fn hide_what_is_owed(&self) {
+        let owed = self.recorded.cover.unsettled.filter(|_| self.listener.is_owed());
+        if let (Some(grip), Some(since)) = (&self.recorded.grip, owed) {
+            // The leg may have some frames more before it knows.
+            grip.hide(since.checked_sub(MARGIN).unwrap_or(since), now() + MARGIN);
         }
     }
 
@@ -142,11 +159,11 @@ impl CallTask {
         if found.settled {
             cover.unsettled = cover.voice;
         }
-        if (found.hidden || found.open) && !self.recorded.silent {
+        if (found.hidden || found.open) && !std::mem::replace(&mut self.recorded.cover.words, true) {
+            // Whatever has silenced it meanwhile: their beginning may have been heard before that.
             if let Some(grip) = &self.recorded.grip {
                 grip.hide(since.checked_sub(MARGIN).unwrap_or(since), now);
             }
-            self.recorded.cover.words = true;
             self.cover_recording(PauseReason::Card);
         }
         self.recorded.cover.words = found.open;

@@ -74,7 +74,7 @@ impl Part<'_> {
     /// Where the store or the disk does not: it is to be tried again.
     pub(super) async fn step(&self) -> Result<Done, StoreFault> {
         let paths = self.paths.clone();
-        let Some(note) = blocking(move || Ok(Note::read(&paths.note))).await? else { return Ok(Done::Nothing) };
+        let Some(note) = blocking(move || Note::read(&paths.note)).await? else { return Ok(Done::Nothing) };
         match &note.store {
             Some(InStore::Deleting { url, upload, code }) => {
                 self.delete(url, upload.as_ref()).await?;
@@ -113,7 +113,7 @@ impl Part<'_> {
         let (dir, paths) = (Arc::clone(self.dir), self.paths.clone());
         let left = blocking(move || {
             let removed = held::remove(&dir, &paths, why)?;
-            Ok(if removed == Removed::Here { Note::read(&paths.note) } else { None })
+            if removed == Removed::Here { Note::read(&paths.note) } else { Ok(None) }
         });
         if let Some(InStore::Deleting { url, upload, .. }) = left.await?.and_then(|note| note.store) {
             self.delete(&url, upload.as_ref()).await?;

@@ -308,7 +308,7 @@ impl Uploader {
         let (What::Send(paths) | What::Delete(paths)) = &work.what else { return };
         let path = paths.note.clone();
         let note = tokio::task::spawn_blocking(move || Note::read(&path)).await;
-        if let Ok(Some(note)) = note {
+        if let Ok(Ok(Some(note))) = note {
             self.teller.tell_of(&note, RecordingFact::NotStored { part: note.part, deletes, code: fault.code() });
         }
     }
@@ -330,7 +330,11 @@ fn look_through(dir: &Path, keep_local: bool) -> io::Result<(Vec<Work>, bool)> {
                 continue;
             };
             let paths = Paths::new(&folder, name);
-            let what = Note::read(&file).and_then(|note| wanted(&note, paths, keep_local));
+            let what = match Note::read(&file) {
+                Ok(note) => note.and_then(|note| wanted(&note, paths, keep_local)),
+                // It is asked again, and again, what is to be done. What still grows is told of when it is whole.
+                Err(_) => (!paths.part.exists()).then_some(What::Send(paths)),
+            };
             found.extend(what.map(|what| Work { what, failed: false }));
         }
     }

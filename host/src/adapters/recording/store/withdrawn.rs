@@ -83,6 +83,7 @@ impl Withdrawn {
 /// Names of what this gateway has sent of a call, or is sending.
 fn ours(folder: &Path, call: &CallId) -> io::Result<BTreeSet<String>> {
     let notes = notes(folder, |name| name.starts_with(call.as_str()))?;
+    let notes = notes.into_iter().collect::<io::Result<Vec<_>>>()?;
     let ours = notes.into_iter().filter(|(_, note)| note.call == call.as_str() && note.store.is_some());
     let names = |(paths, _): (Paths, Note)| paths.named().into_iter().chain([&paths.note]).cloned().collect::<Vec<_>>();
     let names = ours.flat_map(names).filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
