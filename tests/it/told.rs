@@ -3,16 +3,18 @@
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use vg_domain::event::Fact;
 use vg_tests::folders::until_metric;
 use vg_tests::house::House;
@@ -124,4 +126,58 @@ async fn calls_and_acts_stand_in_the_audit_log_once_each_and_a_tenant_is_told_wh
     let said = String::from_utf8_lossy(&found.stdout).into_owned();
     let at = format!("{}:{}:", last.display(), place("call_unknown") + 1);
     assert!(!found.status.success() && said.contains(&at), "{said}");
+}
+
+/// The next run of a gateway, as soon as nothing holds the folders of the one before.
+async fn again(config: &str) -> House {
+    let started = async {
+        let mut look = interval(Duration::from_millis(20));
+        loop {
+            look.tick().await;
+            if let Ok(house) = House::with(config).await {
+                return house;
+            }
+        }
+    };
+    timeout(PATIENCE, started).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_webhook_had_not_taken_when_the_gateway_stopped_is_posted_once_it_runs_again_and_nobody_calls() {
+    let folder = tempfile::tempdir().unwrap();
+    let away = Arc::new(AtomicBool::new(true));
+    let (tell, mut told) = mpsc::channel(256);
+    let is_away = Arc::clone(&away);
+    let hook = post(move |body: Bytes| async move {
+        if is_away.load(Relaxed) {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
+        tell.send(serde_json::from_slice::<Value>(&body).unwrap()).await.unwrap();
+        StatusCode::NO_CONTENT
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let webhook = format!("http://{}", listener.local_addr().unwrap());
+    let mut receiver = JoinSet::new();
+    receiver.spawn(async move { axum::serve(listener, Router::new().route("/hook", hook)).await.unwrap() });
+    let config = telling(folder.path(), &webhook) + &format!("[events]\ndir = {:?}\n", folder.path().join("events"));
+
+    let mut house = House::with(&config).await.unwrap();
+    let phone = house.phone("demo").await.unwrap();
+    let call = house.fact("an answer", |call, fact| matches!(fact, Fact::Answered(_)).then(|| call.clone())).await.unwrap();
+    assert_eq!(ask(&house, &format!("DELETE /v1/calls/{call}")).await, 204);
+    house.fact("its end", |_, fact| matches!(fact, Fact::Ended(_)).then_some(())).await.unwrap();
+    drop(phone);
+    until_metric(&house, "vg_webhook_failures_total{tenant=\"demo\",webhook=\"crm\"}", |failures| failures > 0.0).await;
+    house.stop().await;
+
+    away.store(false, Relaxed);
+    let house = again(&config).await;
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "call.ended") {
+        let event = timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+        assert_eq!(event["subject"].as_str(), Some(call.as_str()));
+        kinds.push(event["type"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(kinds[..2], ["call.started", "call.answered"], "{kinds:?}");
+    house.stop().await;
 }

@@ -30,13 +30,18 @@ use vg_plugin_host::links::grant::{Schemes, Target};
 
 /// What the policy calls them.
 pub const POLICY_NAME: &str = "webhooks";
-/// Tenants of whom was heard and whose settings nobody has looked at since. When full: they are looked at with their next call.
+/// Tenants of whom was heard and whose settings nobody has looked at since. When full: they are looked at with their next call, or after the next
+/// start.
 const HEARD_OF_MAX: usize = 256;
 
 /// A log of events that can be read on from any place. Who has acknowledged a place has no need of what is before it.
 pub trait EventSource: Send + Sync {
-    /// Where a sink that starts now reads on.
+    /// Tenants for whose sinks an earlier run of this gateway has left something, or may have.
+    fn left(&self) -> BoxFuture<'_, Vec<TenantId>>;
+    /// Where a sink that starts now reads on. What follows is kept for it from now on.
     fn begin(&self, tenant: &TenantId, sink: &str, since: Since) -> Place;
+    /// A tenant has these sinks now and no others, and each of them has begun.
+    fn looked_at(&self, tenant: &TenantId, sinks: &[Webhook]);
     /// Events after a place, at most `limit`.
     fn read<'a>(&'a self, tenant: &'a TenantId, after: &'a Place, limit: usize) -> BoxFuture<'a, Batch>;
     /// Everything up to there was delivered, or given up.
@@ -70,7 +75,7 @@ pub struct Told {
     pub body: Bytes,
 }
 
-/// From when on a sink is told that has acknowledged nothing yet.
+/// From when on a sink is told of which nothing is known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
     /// From the first event that this gateway knows of.
@@ -81,12 +86,18 @@ pub enum Since {
 
 /// What the desk remembers, as long as this process lives.
 impl EventSource for Desk {
+    fn left(&self) -> BoxFuture<'_, Vec<TenantId>> {
+        ready(Vec::new()).boxed()
+    }
+
     fn begin(&self, tenant: &TenantId, _: &str, since: Since) -> Place {
         match since {
             Since::Start => self.newest(tenant).at(0),
             Since::Now => self.newest(tenant),
         }
     }
+
+    fn looked_at(&self, _: &TenantId, _: &[Webhook]) {}
 
     fn read<'a>(&'a self, tenant: &'a TenantId, after: &'a Place, limit: usize) -> BoxFuture<'a, Batch> {
         let Reading { gap, events, next } = Desk::read(self, tenant, after, limit);
@@ -170,7 +181,8 @@ impl Sinks {
 
 impl Facts for Sinks {
     fn publish(&self, Subject { tenant, .. }: Subject<'_>, fact: &Fact) {
-        if let Fact::Started(_) | Fact::Refused(_) = fact {
+        // A call may come from another gateway, and what becomes of a recording may be told without any call.
+        if let Fact::Started(_) | Fact::Refused(_) | Fact::Adopted { .. } | Fact::Recording(_) = fact {
             let _ = self.heard_of.try_send(tenant.clone());
         }
     }

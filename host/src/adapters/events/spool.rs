@@ -144,7 +144,8 @@ struct Shared {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Position {
-    place: u64,
+    /// None: it is forgotten.
+    place: Option<u64>,
     /// The disk does not know of it yet.
     moved: bool,
 }
@@ -181,7 +182,9 @@ impl Spool {
             closing: AtomicBool::default(),
             last: watch::channel(store.last()?).0,
             of_tenants: Mutex::default(),
-            positions: Mutex::new(positions.into_iter().map(|(name, place)| (name, Position { place, moved: false })).collect()),
+            positions: Mutex::new(
+                positions.into_iter().map(|(name, place)| (name, Position { place: Some(place), moved: false })).collect(),
+            ),
             before,
         });
         let (orders, waiting) = sync_channel(EVENTS_MAX);
@@ -279,6 +282,11 @@ impl Spool {
 impl Facts for Spool {
     fn publish(&self, subject: Subject<'_>, fact: &Fact) {
         let Some((kind, mut data)) = desk::event(fact) else { return };
+        // The tenant of a refused call may be anybody's word: no place is kept for it.
+        if let Fact::Started(_) | Fact::Adopted { .. } | Fact::Recording(_) = fact {
+            let behind = self.door().next - 1;
+            self.shared.begins(subject.tenant, behind);
+        }
         if let (Fact::Started(parties), Some(pseudonyms)) = (fact, &self.pseudonyms) {
             data.extend(pseudonyms.of_call(subject.tenant, parties).map(|name| (CALLER_REF, Value::Text(name))));
         }
@@ -339,14 +347,14 @@ impl Shared {
     }
 
     fn position(&self, reader: &str) -> Option<u64> {
-        self.positions().get(reader).map(|position| position.place)
+        self.positions().get(reader).and_then(|position| position.place)
     }
 
     fn acknowledge(&self, reader: &str, place: u64) {
         let mut positions = self.positions();
-        let known = positions.entry(reader.to_owned()).or_default();
-        if place > known.place {
-            *known = Position { place, moved: true };
+        // Whoever has none was forgotten meanwhile.
+        if let Some(position) = positions.get_mut(reader).filter(|position| position.place.is_some_and(|known| place > known)) {
+            *position = Position { place: Some(place), moved: true };
         }
     }
 

@@ -1,8 +1,9 @@
 //! One sink: reads events, keeps each call's in their order, and tries until they are taken.
 
 use super::delivery::{Attempt, Post};
-use super::{EventSource, Since, SinkCounts, Told, is_wanted};
+use super::{EventSource, SinkCounts, Told, is_wanted};
 use crate::adapters::spread::spread;
+use crate::application::desk::Place;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -64,12 +65,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Until `stop`, or until the sink says that it is gone.
-    pub(super) async fn run(self, since: Since, stop: CancellationToken) {
+    /// What follows that place, until `stop`, or until the sink says that it is gone.
+    pub(super) async fn run(self, mut after: Place, stop: CancellationToken) {
         let (tenant, sink) = (&self.post.tenant, self.post.webhook.name.as_str());
         self.counts.off.store(false, Relaxed);
         let mut changes = self.source.changes(tenant);
-        let mut after = self.source.begin(tenant, sink, since);
         let requests = Semaphore::new(REQUESTS_MAX);
         let mut lanes: HashMap<CallId, VecDeque<Arc<Told>>> = HashMap::new();
         let mut open = BTreeSet::new();

@@ -1,3 +1,5 @@
+mod restart;
+
 use super::*;
 use crate::adapters::tenants::demo;
 use crate::application::ports::{Admission, Arrival, Sequence, Subject, TenantError};
@@ -11,7 +13,7 @@ use axum::routing::post;
 use futures_util::future::{BoxFuture, FutureExt, ready};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -74,7 +76,12 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
 }
 
 /// One tenant, whose settings change.
-struct OneTenant(Mutex<TenantSettings>);
+struct OneTenant {
+    settings: Mutex<TenantSettings>,
+    /// They are not to be had.
+    away: AtomicBool,
+    looked_at: AtomicU64,
+}
 
 impl Tenants for OneTenant {
     fn settings<'a>(&'a self, _: &'a Arrival) -> BoxFuture<'a, Result<Admission, TenantError>> {
@@ -82,13 +89,16 @@ impl Tenants for OneTenant {
     }
 
     fn named<'a>(&'a self, _: &'a TenantId) -> BoxFuture<'a, Result<Arc<TenantSettings>, TenantError>> {
-        ready(Ok(Arc::new(self.0.lock().unwrap().clone()))).boxed()
+        let away = self.away.load(Relaxed);
+        let settings = Arc::new(self.settings.lock().unwrap().clone());
+        self.looked_at.fetch_add(1, Relaxed);
+        ready(if away { Err(TenantError::Unavailable) } else { Ok(settings) }).boxed()
     }
 }
 
 /// Calls, sinks, and a receiver.
 struct Stand {
-    desk: Arc<Desk>,
+    log: Arc<dyn Facts>,
     sinks: Arc<Sinks>,
     tenants: Arc<OneTenant>,
     plugins: Arc<Plugins>,
@@ -103,6 +113,12 @@ struct Stand {
 
 impl Stand {
     async fn open(types: &[&str]) -> Self {
+        let desk = Arc::new(Desk::new("e"));
+        Self::over(types, Arc::clone(&desk) as _, desk).await
+    }
+
+    /// `log` is told of calls, `source` tells what it was told.
+    async fn over(types: &[&str], log: Arc<dyn Facts>, source: Arc<dyn EventSource>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let toml = format!("[plugins]\ndir = {0:?}\nstore = {0:?}\ncache_dir = {0:?}\n", folder.path());
         let config = Config::parse(&toml, [], &Machine::here()).unwrap();
@@ -125,13 +141,13 @@ impl Stand {
             types: types.iter().map(|kind| (*kind).to_owned()).collect(),
             secret: format!("file:{}", folder.path().join("key").display()),
         }];
-        let tenants = Arc::new(OneTenant(Mutex::new(settings)));
-        let desk = Arc::new(Desk::new("e"));
-        let sinks = Arc::new(Sinks::new(Arc::clone(&desk) as _, Arc::clone(&tenants) as _, Arc::clone(&plugins)));
+        let (settings, away, looked_at) = (Mutex::new(settings), AtomicBool::default(), AtomicU64::default());
+        let tenants = Arc::new(OneTenant { settings, away, looked_at });
+        let sinks = Arc::new(Sinks::new(source, Arc::clone(&tenants) as _, Arc::clone(&plugins)));
         let close = CancellationToken::new();
         tasks.spawn(Arc::clone(&sinks).run(close.clone()));
         let stand =
-            Self { desk, sinks, tenants, plugins, answers, got, address, close, tasks, folder, told: AtomicU64::default() };
+            Self { log, sinks, tenants, plugins, answers, got, address, close, tasks, folder, told: AtomicU64::default() };
         stand.permit(true);
         stand
     }
@@ -150,7 +166,7 @@ impl Stand {
         let (call, tenant) = (CallId::new(call), TenantId::new("demo"));
         let sequence = Sequence { n: self.told.fetch_add(1, Relaxed) + 1, ..Sequence::FIRST };
         let subject = Subject { sequence, ..Subject::only(&call, &tenant) };
-        self.desk.publish(subject, fact);
+        self.log.publish(subject, fact);
         self.sinks.publish(subject, fact);
     }
 
@@ -259,7 +275,7 @@ async fn a_sink_that_says_410_is_sent_nothing_until_its_settings_change() {
     stand.next().await;
     stand.until(|counts| counts.off).await;
     stand.call("c-2");
-    stand.tenants.0.lock().unwrap().webhooks[0].types = vec!["call.ended".to_owned()];
+    stand.tenants.settings.lock().unwrap().webhooks[0].types = vec!["call.ended".to_owned()];
     stand.call("c-3");
     stand.until(|counts| !counts.off).await;
     // From where it was changed on: what came before is not told.
@@ -274,7 +290,7 @@ async fn a_sink_that_says_410_is_sent_nothing_until_its_settings_change() {
 async fn where_the_policy_does_not_permit_nothing_is_sent_and_check_says_what_to_write() {
     let mut stand = Stand::open(&["call.*"]).await;
     stand.permit(false);
-    let settings = stand.tenants.0.lock().unwrap().clone();
+    let settings = stand.tenants.settings.lock().unwrap().clone();
     let lack_now = || lack(&stand.plugins, &settings, &settings.webhooks[0]);
     let advice = lack_now().unwrap();
     assert!(advice.contains("[plugin.\"webhooks\"] hosts = [\"http://127.0.0.1"), "{advice}");

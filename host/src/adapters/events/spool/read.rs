@@ -1,6 +1,7 @@
 //! Reads events from the disk: in the gateway, and beside a gateway that writes.
 
 use super::DATABASE;
+use super::store::forgotten_of;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -90,12 +91,18 @@ impl Past {
         rows.collect()
     }
 
-    /// A tenant's events behind a place, by their index.
-    pub(super) fn next_of(&self, tenant: &str, behind: u64, max: usize) -> rusqlite::Result<Vec<Stored>> {
+    /// A tenant's events behind a place, by their index; and the place of the last one of its events that was forgotten, 0 where that is not known.
+    pub(super) fn next_of(&self, tenant: &str, behind: u64, max: usize) -> rusqlite::Result<(Vec<Stored>, u64)> {
+        // Both as they were at one moment: what is forgotten between them would be missed, or be missed and read.
+        let moment = self.connection.unchecked_transaction()?;
         let select = format!("SELECT {COLUMNS} FROM event WHERE tenant = ?1 AND place > ?2 ORDER BY place LIMIT ?3");
-        let mut select = self.connection.prepare_cached(&select)?;
         let max = i64::try_from(max).unwrap_or(i64::MAX);
-        select.query_map(params![tenant, behind.cast_signed(), max], stored)?.collect()
+        let mut select = moment.prepare_cached(&select)?;
+        let events =
+            select.query_map(params![tenant, behind.cast_signed(), max], stored)?.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut select = moment.prepare_cached("SELECT place FROM reader WHERE name = ?1")?;
+        let forgotten = select.query_row([forgotten_of(tenant)], |row| row.get::<_, i64>(0)).optional()?;
+        Ok((events, forgotten.map_or(0, i64::cast_unsigned)))
     }
 
     /// The place behind which so many of the events are: to read the last ones.
@@ -122,12 +129,6 @@ impl Past {
     pub(super) fn count(&self, behind: u64) -> rusqlite::Result<u64> {
         let count = "SELECT count(*) FROM event WHERE place > ?1";
         self.connection.query_row(count, [behind.cast_signed()], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
-    }
-
-    /// Up to there events were forgotten.
-    pub(super) fn forgotten(&self) -> rusqlite::Result<u64> {
-        let place = self.connection.query_row("SELECT place FROM reader WHERE name = ''", [], |row| row.get::<_, i64>(0));
-        Ok(place.optional()?.map_or(0, i64::cast_unsigned))
     }
 }
 

@@ -97,8 +97,12 @@ impl Store {
         Ok(Self { connection, pages_max, pages_before: 0 })
     }
 
-    /// Keeps events and places of readers, all or none of them; the disk has them when it returns.
-    pub(super) fn append<'a>(&mut self, rows: &[Row], places: impl Iterator<Item = (&'a str, u64)>) -> rusqlite::Result<()> {
+    /// Keeps events and places of readers, and forgets readers without one: all of it or nothing; the disk has it when it returns.
+    pub(super) fn append<'a>(
+        &mut self,
+        rows: &[Row],
+        places: impl Iterator<Item = (&'a str, Option<u64>)>,
+    ) -> rusqlite::Result<()> {
         let bytes: usize = rows.iter().map(|row| row.event.len() + 256).sum();
         if !rows.is_empty() {
             self.pages_before = self.pages()?;
@@ -113,8 +117,12 @@ impl Store {
                 insert.execute(params![place.cast_signed(), tenant.as_str(), call.as_str(), kind, millis(*at), event])?;
             }
             let mut stand = group.prepare_cached("INSERT OR REPLACE INTO reader VALUES (?1, ?2)")?;
+            let mut leave = group.prepare_cached("DELETE FROM reader WHERE name = ?1")?;
             for (name, place) in places {
-                stand.execute(params![name, place.cast_signed()])?;
+                match place {
+                    Some(place) => stand.execute(params![name, place.cast_signed()])?,
+                    None => leave.execute([name])?,
+                };
             }
         }
         group.commit()
@@ -127,8 +135,9 @@ impl Store {
         }
     }
 
-    /// Forgets events up to `held` that are from before `old`, and, while more than three quarters of the room are used, any up to there.
-    pub(super) fn forget(&mut self, held: u64, old: SystemTime) -> rusqlite::Result<()> {
+    /// Forgets events up to `held` that are from before `old`, and, while more than three quarters of the room are used, any up to there. How far that
+    /// went is kept of tenants with webhooks.
+    pub(super) fn forget(&mut self, held: u64, old: SystemTime, has_webhooks: impl Fn(&str) -> bool) -> rusqlite::Result<()> {
         loop {
             let first = "SELECT place, at FROM event ORDER BY place LIMIT 1";
             let first =
@@ -141,6 +150,19 @@ impl Store {
             let last = held.min(first.saturating_add(FORGET_AT_ONCE));
             let younger = if crowded { i64::MAX } else { millis(old) };
             let group = self.connection.transaction()?;
+            {
+                // By place, as they are deleted: the index of tenants would be read as a whole.
+                let select = "SELECT tenant, max(place) FROM event NOT INDEXED WHERE place <= ?1 AND at < ?2 GROUP BY tenant";
+                let mut select = group.prepare_cached(select)?;
+                let mut stand = group.prepare_cached("INSERT OR REPLACE INTO reader VALUES (?1, ?2)")?;
+                let mut tenants = select.query(params![last.cast_signed(), younger])?;
+                while let Some(row) = tenants.next()? {
+                    let (tenant, place) = (row.get::<_, String>(0)?, row.get::<_, i64>(1)?);
+                    if has_webhooks(&tenant) {
+                        stand.execute(params![forgotten_of(&tenant), place])?;
+                    }
+                }
+            }
             let gone = group.execute("DELETE FROM event WHERE place <= ?1 AND at < ?2", params![last.cast_signed(), younger])?;
             group.execute("INSERT OR REPLACE INTO reader VALUES (?1, ?2)", params![FORGOTTEN, last.cast_signed()])?;
             group.commit()?;
@@ -235,6 +257,11 @@ fn positions(connection: &Connection) -> rusqlite::Result<BTreeMap<String, u64>>
     let mut select = connection.prepare("SELECT name, place FROM reader WHERE name <> ''")?;
     let rows = select.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))?;
     rows.collect()
+}
+
+/// A row of `reader` that is none either: the last event of a tenant that was forgotten. Only where it has webhooks, which are to know that they miss it.
+pub(super) fn forgotten_of(tenant: &str) -> String {
+    format!("forgotten {tenant}")
 }
 
 /// Of the Unix epoch.

@@ -1,4 +1,5 @@
 mod full_disk;
+mod webhooks;
 
 use super::*;
 use crate::adapters::events::Attributes;

@@ -93,11 +93,13 @@ impl Work {
         group.clear();
     }
 
-    /// Places of readers of which the disk does not know yet.
-    fn moved(&self) -> Vec<(String, u64)> {
+    /// Places of readers of which the disk does not know yet; none of those that are to be forgotten.
+    fn moved(&self) -> Vec<(String, Option<u64>)> {
         let mut positions = self.shared.positions();
         let moved = positions.iter_mut().filter(|(_, position)| position.moved);
-        moved.map(|(name, Position { place, moved })| (name.clone(), (*moved = false, *place).1)).collect()
+        let moved = moved.map(|(name, Position { place, moved })| (name.clone(), (*moved = false, *place).1)).collect();
+        positions.retain(|_, position| position.place.is_some());
+        moved
     }
 
     fn tidy(&mut self) {
@@ -106,7 +108,7 @@ impl Work {
             None => u64::MAX,
         };
         let old = SystemTime::now().checked_sub(self.bounds.keep).unwrap_or(SystemTime::UNIX_EPOCH);
-        if let Err(error) = self.store.forget(held, old) {
+        if let Err(error) = self.store.forget(held, old, |tenant| self.shared.has_webhooks(tenant)) {
             tracing::debug!(%error, "failed to forget old events");
         }
         let (bytes, full) = (self.store.bytes().unwrap_or_default(), self.store.is_full().unwrap_or_default());
