@@ -1,6 +1,8 @@
 //! Calls in a real Redis: written as they stand, by whoever holds them, whatever becomes of Redis meanwhile; and taken over by one gateway of several.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "call_states/claims.rs"]
+mod claims;
 #[path = "call_states/figures.rs"]
 mod figures;
 #[path = "call_states/house.rs"]

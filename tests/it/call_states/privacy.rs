@@ -1,6 +1,8 @@
 //! What is kept of one caller, in a real Redis, on the disk and in recordings: given to whoever asks for it, and erased, beside gateways that serve.
 
 use super::{Gateway, ended, snapshot};
+use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -59,6 +61,24 @@ fn records(recordings: &Recordings, tenant: &TenantId, call: &str, person: &str)
     recording.tap.hand_over(SoundBlock { codec: "pcmu", rate_hz: 8_000, first: 0, frames: 1, paused: 0, samples: block.samples });
 }
 
+/// The keys of a call, without its name.
+async fn kept(redis: &mut MultiplexedConnection, call: &str) -> Vec<String> {
+    let begin = format!("vg:{{{call}}}:");
+    let keys: Vec<String> = redis.keys(format!("{begin}*")).await.unwrap();
+    let mut keys: Vec<String> = keys.iter().map(|key| key.strip_prefix(&begin).unwrap().to_owned()).collect();
+    keys.sort();
+    keys
+}
+
+/// A call that is over, of which lies there what a gateway writes while it lives: it takes that away with the end, or its time does.
+async fn leaves_more_than_its_end(redis: &mut MultiplexedConnection, call: &str) {
+    let () = redis.set(format!("vg:{{{call}}}:resume"), "what was said").await.unwrap();
+    let mut sound = redis::cmd("XADD");
+    sound.arg(format!("vg:{{{call}}}:audio")).arg("*").arg("s").arg("sealed");
+    let _: String = sound.query_async(redis).await.unwrap();
+    assert_eq!(kept(redis, call).await, ["audio", "owner", "resume", "state"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_gets_what_is_kept_and_has_it_erased() {
     let redis = Redis::start().await.unwrap();
@@ -108,16 +128,13 @@ async fn a_caller_gets_what_is_kept_and_has_it_erased() {
     let (well, text) = said(&privacy(folder.path(), &[&["erase"], &whose[..]].concat()));
     assert!(well && text.contains("nothing was erased") && files(&recorded.join("acme")).len() == 6, "{text}");
 
+    let mut connection = redis.connect().await.unwrap();
+    leaves_more_than_its_end(&mut connection, "call-over").await;
     let (well, text) = said(&privacy(folder.path(), &[&["erase"], &whose[..], &["--yes"]].concat()));
     assert!(well && text.contains("erased") && text.contains("elsewhere: kafka topic voice-gateway.events"), "{text}");
     assert!(files(&recorded.join("acme")).iter().eq(["call-strange.json", "call-strange.wav"]));
-    let mut connection = redis.connect().await.unwrap();
-    for key in ["state", "resume", "owner"] {
-        for call in ["call-over", "call-live"] {
-            let there: bool =
-                redis::cmd("EXISTS").arg(format!("vg:{{{call}}}:{key}")).query_async(&mut connection).await.unwrap();
-            assert!(!there, "{key} of {call}");
-        }
+    for call in ["call-over", "call-live"] {
+        assert_eq!(kept(&mut connection, call).await, Vec::<String>::new());
     }
     let (well, text) = said(&privacy(folder.path(), &[&["export"], &whose[..], &["--out", "again"]].concat()));
     assert!(well && text.starts_with("0 calls: 0 events, 0 parts of recordings, 0 states in redis"), "{text}");

@@ -19,8 +19,15 @@ impl Gateway {
     }
 }
 
-fn id(call: &str) -> CallId {
+pub(super) fn id(call: &str) -> CallId {
     CallId::new(call)
+}
+
+/// The calls in the list of a gateway.
+pub(super) async fn calls_of(redis: &mut MultiplexedConnection, holder: &Holder) -> Vec<String> {
+    let mut calls: Vec<String> = redis.smembers(format!("vg:{{i.{}.{}}}:calls", holder.instance, holder.boot)).await.unwrap();
+    calls.sort();
+    calls
 }
 
 #[tokio::test]
@@ -64,6 +71,10 @@ async fn the_calls_of_a_dead_gateway_are_told_within_moments_and_one_survivor_ha
         }
     }
     println!("claimed by each of two survivors: {claimed:?}");
+    let mut redis = server.connect().await.unwrap();
+    let listed = [calls_of(&mut redis, b.states.holder()).await.len(), calls_of(&mut redis, c.states.holder()).await.len()];
+    assert_eq!(listed, claimed, "each stands in the list of the one that has it, and in no other");
+    assert!(calls_of(&mut redis, &holder).await.is_empty());
     let holders = b.states.holders(&lapsed.calls).await.unwrap();
     assert!(holders.iter().flatten().all(|(who, epoch)| *who != holder && *epoch == Epoch(2)));
     until("nothing is left of it", async || b.adopts_nobody() && c.adopts_nobody()).await;

@@ -4,7 +4,7 @@
 //! bound to what an outage may cost.
 
 use super::scripts::Verdict;
-use crate::application::ports::CallSnapshot;
+use crate::application::ports::{CallSnapshot, Epoch};
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 use std::collections::{HashMap, VecDeque};
@@ -63,6 +63,10 @@ struct Inner {
     calls: HashMap<CallId, Entry>,
     /// Calls of which something is to be written, in the order in which it was told. *Invariant:* each stands there once.
     queue: VecDeque<CallId>,
+    /// Claims that are under way, of each call so many.
+    claiming: HashMap<CallId, usize>,
+    /// Calls that were claimed and have told nothing yet, each with its epoch.
+    claimed: HashMap<CallId, Epoch>,
 }
 
 struct Entry {
@@ -94,13 +98,14 @@ impl Held {
     /// Takes a snapshot in the place of the one before.
     pub(super) fn keep(&self, snapshot: CallSnapshot) {
         let mut inner = self.lock();
-        let Inner { calls, queue } = &mut *inner;
+        let Inner { calls, queue, claimed, .. } = &mut *inner;
         let call = snapshot.call.clone();
         let snapshot = Arc::new(snapshot);
         let entry = calls.entry(call.clone()).or_insert_with(|| Entry::new(&snapshot));
         if entry.lost.is_cancelled() {
             return;
         }
+        claimed.remove(&call);
         entry.job.number += 1;
         entry.job.snapshot = snapshot;
         if std::mem::replace(&mut entry.queued, true) {
@@ -126,8 +131,16 @@ impl Held {
     }
 
     pub(super) fn let_go(&self, call: &CallId) {
+        let mut inner = self.lock();
         // What stands in the queue leads nowhere then.
-        self.lock().calls.remove(call);
+        inner.calls.remove(call);
+        inner.claimed.remove(call);
+    }
+
+    /// This gateway begins to claim a call.
+    pub(super) fn claim<'a>(&'a self, call: &'a CallId) -> Claiming<'a> {
+        *self.lock().claiming.entry(call.clone()).or_default() += 1;
+        Claiming { held: self, call }
     }
 
     /// The call was lost to somebody: nothing more is written of it, and its task is told.
@@ -154,7 +167,7 @@ impl Held {
     /// Everything that lives is to be written, to a store that may not know it.
     pub(super) fn all_anew(&self) {
         let mut inner = self.lock();
-        let Inner { calls, queue } = &mut *inner;
+        let Inner { calls, queue, .. } = &mut *inner;
         for (call, entry) in calls.iter_mut().filter(|(_, entry)| !entry.lost.is_cancelled()) {
             entry.write_anew(call, queue);
         }
@@ -165,7 +178,7 @@ impl Held {
     /// So is what was not written for so long, so that it is not forgotten there.
     pub(super) fn refresh(&self, now: Instant, older_than: Duration) {
         let mut inner = self.lock();
-        let Inner { calls, queue } = &mut *inner;
+        let Inner { calls, queue, .. } = &mut *inner;
         let stale = |entry: &Entry| entry.written_at.is_some_and(|at| now.saturating_duration_since(at) >= older_than);
         for (call, entry) in calls.iter_mut().filter(|(_, entry)| stale(entry) && !entry.lost.is_cancelled()) {
             entry.write_anew(call, queue);
@@ -180,7 +193,7 @@ impl Held {
     /// What was told first and is not written, of at most so many calls. Each is to be [settled](Self::settle) or [given back](Self::give_back).
     pub(super) fn take(&self, most: usize) -> Vec<Job> {
         let mut inner = self.lock();
-        let Inner { calls, queue } = &mut *inner;
+        let Inner { calls, queue, .. } = &mut *inner;
         let mut jobs = Vec::new();
         while jobs.len() < most
             && let Some(call) = queue.pop_front()
@@ -216,7 +229,7 @@ impl Held {
     /// They could not be written: they are the first to be tried again, unless something newer was told of the call meanwhile.
     pub(super) fn give_back(&self, jobs: &[Job]) {
         let mut inner = self.lock();
-        let Inner { calls, queue } = &mut *inner;
+        let Inner { calls, queue, .. } = &mut *inner;
         for job in jobs.iter().rev() {
             let call = job.call();
             let back = match calls.get_mut(call) {
@@ -249,6 +262,48 @@ impl Held {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Nothing panics while it is held.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A claim that is under way.
+pub(super) struct Claiming<'a> {
+    held: &'a Held,
+    call: &'a CallId,
+}
+
+impl Claiming<'_> {
+    /// The store says that the call is this gateway's in that epoch. Whether that is news, which it is once: a second task would begin a call that has one.
+    pub(super) fn is_news(&self, epoch: Epoch) -> bool {
+        let mut inner = self.held.lock();
+        let told = match inner.calls.get(self.call) {
+            Some(entry) => Some(entry.job.snapshot.epoch),
+            None => self.held.over.get(self.call).map(|job| job.snapshot.epoch),
+        };
+        let known = told.max(inner.claimed.get(self.call).copied());
+        let news = known.is_none_or(|known| known < epoch);
+        if news {
+            inner.claimed.insert(self.call.clone(), epoch);
+        }
+        news
+    }
+
+    /// Where this one has failed nobody here holds the call, or is about to.
+    pub(super) fn leaves_nothing(&self) -> bool {
+        let inner = self.held.lock();
+        let others = inner.claiming.get(self.call).is_some_and(|claims| *claims > 1);
+        !others && !inner.calls.contains_key(self.call) && !inner.claimed.contains_key(self.call)
+    }
+}
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        let mut inner = self.held.lock();
+        if let Some(claims) = inner.claiming.get_mut(self.call) {
+            *claims = claims.saturating_sub(1);
+            if *claims == 0 {
+                inner.claiming.remove(self.call);
+            }
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What happens in Redis in one piece. Scripts are loaded with each connection and called by their digest.
 //!
-//! An owner is `epoch number boot instance[ mark]`: the number counts the writes of one holder, the mark is `offered` or `over`.
+//! An owner is `epoch number boot instance[ mark]`: the number counts the writes of one holder, and is 0 where it has claimed the call and written nothing
+//! yet. The mark is `offered`, `over`, or with that 0 `from boot instance`: who had it before.
 
 use super::keys;
+use super::leases::read;
 use crate::application::ports::{Epoch, Holder};
 use redis::{Cmd, Value, cmd};
 use std::time::Duration;
@@ -18,7 +20,7 @@ if owner then
     local later = tonumber(epoch) - tonumber(ARGV[1])
     if later > 0 or (later == 0 and (boot ~= ARGV[3] or instance ~= ARGV[4])) then return 1 end
     if later == 0 and tonumber(number) > tonumber(ARGV[2]) then return 2 end
-    if later == 0 and mark == '' then mark = marked end
+    if later == 0 and mark == '' and string.sub(marked, 1, 6) ~= ' from ' then mark = marked end
   end
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4] .. mark, 'PX', ARGV[5])
@@ -26,17 +28,22 @@ redis.call('SET', KEYS[2], ARGV[6], 'PX', ARGV[5])
 if ARGV[7] == '' then redis.call('DEL', KEYS[3]) else redis.call('SET', KEYS[3], ARGV[7], 'PX', ARGV[5]) end
 return 0";
 
-/// Gives a call to another holder. 1: unknown or over. 2: it is not that one's. 3: it is not offered, and must be.
+/// Gives a call to another holder. 1: unknown or over. 2: it is not that one's. 3: it is not offered, and must be. Whoever asks again, since the answer got
+/// lost or the client of a cluster said it twice, is answered as before, until it has written how the call stands.
 const CLAIM: &str = r"
 local owner = redis.call('GET', KEYS[1])
 local state = redis.call('GET', KEYS[2])
 if not owner or not state then return {1} end
 local epoch, number, boot, instance, mark = string.match(owner, '^(%d+) (%d+) (%S+) (%S+)(.*)$')
 if not epoch or mark == ' over' then return {1} end
-if boot ~= ARGV[1] or instance ~= ARGV[2] then return {2} end
+local from = ' from ' .. ARGV[1] .. ' ' .. ARGV[2]
+if boot == ARGV[4] and instance == ARGV[5] and number == '0' and mark == from then
+  return {0, epoch, state, redis.call('GET', KEYS[3]) or ''}
+end
+if boot ~= ARGV[1] or instance ~= ARGV[2] then return {2, owner} end
 if ARGV[3] == 'offered' and mark ~= ' offered' then return {3} end
 local next = string.format('%.0f', tonumber(epoch) + 1)
-redis.call('SET', KEYS[1], next .. ' 0 ' .. ARGV[4] .. ' ' .. ARGV[5], 'PX', ARGV[6])
+redis.call('SET', KEYS[1], next .. ' 0 ' .. ARGV[4] .. ' ' .. ARGV[5] .. from, 'PX', ARGV[6])
 return {0, next, state, redis.call('GET', KEYS[3]) or ''}";
 
 /// Marks a call of a holder, or takes the mark away. 1: unknown or over. 2: it is not that one's.
@@ -110,6 +117,57 @@ impl Verdict {
     }
 }
 
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The call is the claimant's in this epoch, with what its last holder kept; by this claim, or by one before whose answer got lost.
+    Had { epoch: Epoch, document: Vec<u8>, resume: Vec<u8> },
+    /// No such call lives.
+    Unknown,
+    /// It is not the holder's from whom it was claimed.
+    Others(Other),
+    /// That one lives, and has not offered it.
+    Alive,
+}
+
+/// Who has a call that was claimed from somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Other {
+    pub(super) holder: Holder,
+    /// It has written how the call stands. Else it has only claimed it, and may have to ask again.
+    pub(super) serves: bool,
+    /// It offers it.
+    pub(super) offers: bool,
+}
+
+impl Claim {
+    pub(super) fn of(value: Value) -> Option<Self> {
+        let Value::Array(answer) = value else { return None };
+        let mut answer = answer.into_iter();
+        let mut next = || answer.next().unwrap_or_default();
+        match next() {
+            Value::Int(0) => {
+                let epoch = Epoch(read::<String>(next()).ok()?.parse().ok()?);
+                Some(Self::Had { epoch, document: read(next()).unwrap_or_default(), resume: read(next()).unwrap_or_default() })
+            }
+            Value::Int(1) => Some(Self::Unknown),
+            Value::Int(2) => Other::of(&read::<String>(next()).ok()?).map(Self::Others),
+            Value::Int(3) => Some(Self::Alive),
+            _ => None,
+        }
+    }
+}
+
+impl Other {
+    fn of(text: &str) -> Option<Self> {
+        let (holder, _) = owner(text)?;
+        // After the epoch, and before boot and instance.
+        let mut words = text.split(' ').skip(1);
+        let number = words.next()?;
+        Some(Self { holder, serves: number != "0", offers: words.nth(2) == Some("offered") })
+    }
+}
+
 impl Scripts {
     fn call(&self, script: Script, keys: &[String]) -> Cmd {
         let mut command = cmd("EVALSHA");
@@ -170,4 +228,42 @@ pub(super) fn owner(text: &str) -> Option<(Holder, Epoch)> {
 
 pub(super) fn ms(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(parts: &[&str]) -> Value {
+        let (verdict, texts) = parts.split_first().unwrap();
+        let texts = texts.iter().map(|text| Value::BulkString(text.as_bytes().to_vec()));
+        Value::Array([Value::Int(verdict.parse().unwrap())].into_iter().chain(texts).collect())
+    }
+
+    fn other(serves: bool, offers: bool) -> Option<Claim> {
+        let holder = Holder { instance: "b".into(), boot: "boot-b".into() };
+        Some(Claim::Others(Other { holder, serves, offers }))
+    }
+
+    #[test]
+    fn a_claim_has_come_to_what_its_answer_says_or_nobody_knows() {
+        let had = Claim::Had { epoch: Epoch(2), document: b"{}".to_vec(), resume: b"go on".to_vec() };
+        assert_eq!(Claim::of(answer(&["0", "2", "{}", "go on"])), Some(had));
+        assert_eq!(Claim::of(answer(&["1"])), Some(Claim::Unknown));
+        assert_eq!(Claim::of(answer(&["3"])), Some(Claim::Alive));
+        for unknown in
+            [answer(&["0", "two", "{}", ""]), answer(&["0"]), answer(&["2"]), answer(&["4"]), Value::Nil, Value::Int(0)]
+        {
+            assert_eq!(Claim::of(unknown), None);
+        }
+    }
+
+    #[test]
+    fn who_has_the_call_has_only_claimed_it_or_serves_it_or_offers_it_again() {
+        assert_eq!(Claim::of(answer(&["2", "2 0 boot-b b from boot-a a"])), other(false, false));
+        assert_eq!(Claim::of(answer(&["2", "2 1 boot-b b"])), other(true, false));
+        assert_eq!(Claim::of(answer(&["2", "2 17 boot-b b offered"])), other(true, true));
+        assert_eq!(Claim::of(answer(&["2", "2 0 boot-b b offered"])), other(false, true));
+        assert_eq!(Claim::of(answer(&["2", "nobody"])), None);
+    }
 }

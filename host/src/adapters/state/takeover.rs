@@ -1,15 +1,20 @@
 //! Claims of calls: each is one step in Redis, and only one of several gateways takes it.
+//!
+//! Whose answer got lost does not know whether its claim was carried out. So a call is put into the claimant's list before it is claimed, and stays in the list
+//! of the one before until the claimant knows: it finds the call there and asks again, and is answered again. Where the claimant dies before it knows, others
+//! find the call in its list.
 
 use super::leases::{one, read};
 use super::link::{Fault, Wire};
-use super::scripts;
+use super::scripts::{self, Claim};
+use super::writer::with;
 use super::{LIVE, RedisStates, keys, record};
 use crate::application::ports::{
     Adoptable, CallSnapshot, ClaimError, Claimed, Epoch, Holder, Lease, Owners, Sound, StoreAway, Takeover,
 };
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
-use redis::{Cmd, Value, cmd};
+use redis::{Cmd, Value};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -119,39 +124,40 @@ impl RedisStates {
         if *self.lease.borrow() != Lease::Held {
             return Err(StoreAway.into());
         }
-        let wire = self.wire()?;
-        let said = wire.ask(one("GET", keys::lease(&from.instance)), WITHIN).await;
-        let said: Option<String> = said.and_then(read).map_err(|_| StoreAway)?;
-        let alive = said.is_some_and(|said| said.contains(&*from.boot));
+        let (wire, claiming) = (self.wire()?, self.held.claim(call));
+        let alive = self.listed(&wire, call, from).await?;
         let answer = wire.ask(wire.scripts.claim(call, from, &self.holder, alive, LIVE), WITHIN).await;
-        let mut answer = match answer {
-            Ok(Value::Array(answer)) => answer.into_iter(),
-            Ok(_) | Err(_) => return Err(StoreAway.into()),
-        };
-        match answer.next() {
-            Some(Value::Int(0)) => {}
-            Some(Value::Int(1)) => {
-                self.unlist(&wire, call, from).await;
-                return Err(ClaimError::Unknown);
+        // Where it is lost the call may be this gateway's: it stays in both lists.
+        let claim = answer.ok().and_then(Claim::of).ok_or(StoreAway)?;
+        let struck = Struck::after(&claim, &self.holder);
+        self.strike(&wire, call, from, Struck { own: struck.own && claiming.leaves_nothing(), ..struck }).await;
+        match claim {
+            Claim::Had { epoch, document, resume } => {
+                let snapshot = stood(call, &document, epoch, resume)?;
+                if !claiming.is_news(epoch) {
+                    return Err(ClaimError::Taken);
+                }
+                Ok(Claimed { snapshot, sound: self.sound_of(&wire, call, epoch.0).await })
             }
-            Some(Value::Int(2)) => {
-                self.unlist(&wire, call, from).await;
-                return Err(ClaimError::Taken);
-            }
-            Some(Value::Int(3)) => return Err(ClaimError::Alive),
-            _ => return Err(StoreAway.into()),
+            Claim::Unknown => Err(ClaimError::Unknown),
+            Claim::Others(_) => Err(ClaimError::Taken),
+            Claim::Alive => Err(ClaimError::Alive),
         }
-        let mut next = || answer.next().unwrap_or_default();
-        let epoch: u64 = read::<String>(next()).ok().and_then(|epoch| epoch.parse().ok()).ok_or(StoreAway)?;
-        let (document, resume): (Vec<u8>, Vec<u8>) = (read(next()).unwrap_or_default(), read(next()).unwrap_or_default());
-        let mut list = one("SADD", keys::calls(&self.holder));
-        list.arg(call.as_str());
-        // Where it fails, the first write of the call lists it.
-        let _ = wire.ask(list, WITHIN).await;
-        self.unlist(&wire, call, from).await;
-        let snapshot = stood(call, &document, Epoch(epoch), resume)?;
-        let sound = self.sound_of(&wire, call, epoch).await;
-        Ok(Claimed { snapshot, sound })
+    }
+
+    /// Puts the call into this gateway's list; gives whether the one from whom it is to be claimed lives.
+    async fn listed(&self, wire: &Wire, call: &CallId, from: &Holder) -> Result<bool, StoreAway> {
+        let list = keys::calls(&self.holder);
+        let ask = vec![
+            with(one("SADD", &list), call.as_str()),
+            with(one("PEXPIRE", &list), scripts::ms(2 * LIVE)),
+            one("GET", keys::lease(&from.instance)),
+        ];
+        let answers = wire.run(ask, WITHIN).await.map_err(|_| StoreAway)?;
+        let answers: Vec<Value> = answers.into_iter().collect::<Result<_, _>>().map_err(|_| StoreAway)?;
+        let lease = answers.into_iter().next_back().ok_or(StoreAway)?;
+        let said: Option<String> = read(lease).map_err(|_| StoreAway)?;
+        Ok(said.is_some_and(|said| said.contains(&*from.boot)))
     }
 
     /// What the holder before kept of its caller's sound; whoever does not get it goes on without.
@@ -166,13 +172,21 @@ impl RedisStates {
         sounds.open(call, Epoch(epoch.saturating_sub(1)), &sealed)
     }
 
-    /// The call is no longer that holder's. Where it fails, the next claim finds out.
-    async fn unlist(&self, wire: &Wire, call: &CallId, from: &Holder) {
-        let mut listed = one("SREM", keys::calls(from));
-        listed.arg(call.as_str());
-        let mut offered = cmd("HDEL");
-        offered.arg(keys::OFFERS).arg(call.as_str());
-        let _ = wire.run(vec![listed, offered], WITHIN).await;
+    /// Where it fails, the next claim finds out.
+    async fn strike(&self, wire: &Wire, call: &CallId, from: &Holder, struck: Struck) {
+        let mut commands = Vec::new();
+        if struck.theirs {
+            commands.push(with(one("SREM", keys::calls(from)), call.as_str()));
+        }
+        if struck.offer {
+            commands.push(with(one("HDEL", keys::OFFERS), call.as_str()));
+        }
+        if struck.own {
+            commands.push(with(one("SREM", keys::calls(&self.holder)), call.as_str()));
+        }
+        if !commands.is_empty() {
+            let _ = wire.run(commands, WITHIN).await;
+        }
     }
 
     async fn mark(&self, wire: &Wire, call: &CallId, mark: Cmd) -> Result<(), ClaimError> {
@@ -185,5 +199,64 @@ impl RedisStates {
             }
             Ok(_) | Err(_) => Err(StoreAway.into()),
         }
+    }
+}
+
+/// Out of which lists a call is taken once a claim was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Struck {
+    /// Of the calls of the one from whom it was claimed.
+    theirs: bool,
+    /// Of the calls that are offered.
+    offer: bool,
+    /// Of this gateway's.
+    own: bool,
+}
+
+impl Struck {
+    fn after(claim: &Claim, own: &Holder) -> Self {
+        match claim {
+            Claim::Had { .. } => Self { theirs: true, offer: true, own: false },
+            Claim::Unknown => Self { theirs: true, offer: true, own: true },
+            // Whoever has only claimed it may not know that yet, and would not ask again for what it does not find.
+            Claim::Others(other) => {
+                Self { theirs: other.serves, offer: other.serves && !other.offers, own: other.holder != *own }
+            }
+            Claim::Alive => Self { theirs: false, offer: false, own: true },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripts::Other;
+    use super::*;
+
+    fn holder(instance: &str) -> Holder {
+        Holder { instance: instance.into(), boot: "boot".into() }
+    }
+
+    /// Names of the lists out of which `b` takes a call.
+    fn struck(claim: &Claim) -> Vec<&'static str> {
+        let Struck { theirs, offer, own } = Struck::after(claim, &holder("b"));
+        let lists = [("theirs", theirs), ("offers", offer), ("own", own)];
+        lists.into_iter().filter(|(_, struck)| *struck).map(|(name, _)| name).collect()
+    }
+
+    fn others(instance: &str, serves: bool, offers: bool) -> Claim {
+        Claim::Others(Other { holder: holder(instance), serves, offers })
+    }
+
+    #[test]
+    fn whoever_has_the_call_or_is_about_to_finds_it_in_a_list() {
+        let had = Claim::Had { epoch: Epoch(2), document: Vec::new(), resume: Vec::new() };
+        assert_eq!(struck(&had), ["theirs", "offers"]);
+        assert_eq!(struck(&Claim::Unknown), ["theirs", "offers", "own"]);
+        assert_eq!(struck(&Claim::Alive), ["own"]);
+        assert_eq!(struck(&others("c", true, false)), ["theirs", "offers", "own"]);
+        assert_eq!(struck(&others("c", true, true)), ["theirs", "own"], "the offer is its own");
+        assert_eq!(struck(&others("c", false, false)), ["own"], "it may have to ask again");
+        assert_eq!(struck(&others("b", true, false)), ["theirs", "offers"], "this gateway serves it");
+        assert!(struck(&others("b", false, false)).is_empty());
     }
 }

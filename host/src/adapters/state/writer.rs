@@ -223,7 +223,7 @@ impl Drop for Taken<'_> {
     }
 }
 
-fn with(mut command: Cmd, argument: impl redis::ToRedisArgs) -> Cmd {
+pub(super) fn with(mut command: Cmd, argument: impl redis::ToRedisArgs) -> Cmd {
     command.arg(argument);
     command
 }

@@ -189,3 +189,40 @@ fn what_is_to_be_written_anew_is_not_taken_for_written_by_what_was_under_way() {
     held.keep(snapshot("a", "3"));
     assert!(!held.take(1)[0].begins);
 }
+
+#[test]
+fn that_a_call_is_this_gateways_is_news_once() {
+    let (held, call) = (Held::new(), CallId::new("a"));
+    let second = |held: &Held| held.claim(&call).is_news(Epoch(2));
+    assert!(second(&held));
+    assert!(!second(&held), "its task is about to begin");
+    held.keep(CallSnapshot { epoch: Epoch(2), ..snapshot("a", "1") });
+    assert!(!second(&held), "it is served");
+    held.keep(CallSnapshot { epoch: Epoch(2), ..ended("a") });
+    assert!(!second(&held), "it is over, and that is not written");
+    assert!(held.claim(&call).is_news(Epoch(4)), "another gateway had it meanwhile");
+    held.let_go(&call);
+    assert!(held.claim(&call).is_news(Epoch(4)), "its task died");
+    // One that this gateway lost, and takes back before its task has noticed.
+    held.keep(snapshot("b", "1"));
+    assert!(held.claim(&CallId::new("b")).is_news(Epoch(3)));
+    assert!(!held.claim(&CallId::new("b")).is_news(Epoch(3)));
+}
+
+#[test]
+fn a_claim_that_failed_leaves_a_call_in_the_list_that_this_gateway_has_or_still_claims() {
+    let (held, call) = (Held::new(), CallId::new("a"));
+    let one = held.claim(&call);
+    assert!(one.leaves_nothing());
+    let other = held.claim(&call);
+    assert!(!one.leaves_nothing(), "the other one may have it");
+    drop(one);
+    assert!(other.leaves_nothing());
+    assert!(other.is_news(Epoch(2)) && !other.leaves_nothing());
+    held.keep(CallSnapshot { epoch: Epoch(2), ..snapshot("a", "1") });
+    assert!(!other.leaves_nothing());
+    drop(other);
+    held.let_go(&call);
+    assert!(held.claim(&call).leaves_nothing());
+    assert!(held.lock().claiming.is_empty(), "nothing is left of claims");
+}
