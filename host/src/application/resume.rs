@@ -146,7 +146,7 @@ struct Kept<'a> {
     #[serde(default)]
     recording: Option<RecordedAs>,
     #[serde(default)]
-    ordered: Cow<'a, [String]>,
+    ordered: Vec<Cow<'a, str>>,
     #[serde(default)]
     notice_ms: Option<u64>,
     #[serde(default)]
@@ -252,7 +252,7 @@ impl<'a> Kept<'a> {
             deaf: resume.deaf,
             consent: resume.consent.map(|consent| consent.code().into()),
             recording: Some(RecordedAs::of(memory.recording)),
-            ordered: Cow::from(&resume.ordered),
+            ordered: resume.ordered.iter().map(text).collect(),
             notice_ms: resume.notice_in.map(ms),
             left_ms: resume.time_left.map(ms),
             digits_open: memory.digits_open,
@@ -281,7 +281,7 @@ impl<'a> Kept<'a> {
             conversation_failed: self.conversation_failed,
             deaf: self.deaf,
             consent: self.consent.as_deref().and_then(Consent::parse),
-            ordered: self.ordered.into_owned(),
+            ordered: self.ordered.into_iter().map(masked).collect(),
             notice_in: self.notice_ms.map(Duration::from_millis),
             time_left: self.left_ms.map(Duration::from_millis),
         };

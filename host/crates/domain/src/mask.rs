@@ -355,6 +355,19 @@ impl Mask {
         MaskedText::new(answer.map_or(builtin.text, |answer| answer.text))
     }
 
+    /// Masks lines that wait to be said one after the other, and leaves no trace: each is masked [in its place](Self::mask_agent) once it is said. Digits at
+    /// a line's end may be withheld, since a card's number may come of them.
+    pub fn mask_ahead<'a>(&mut self, lines: impl IntoIterator<Item = &'a str>) -> Vec<MaskedText> {
+        let mut ahead = Self::new();
+        ahead.builtin.langs = self.builtin.langs;
+        let masked = |line| {
+            let answer = self.ask(line, Source::Agent, true);
+            let builtin = ahead.mask_agent(line);
+            answer.map_or(builtin, |answer| MaskedText::new(answer.text))
+        };
+        lines.into_iter().map(masked).collect()
+    }
+
     /// What the engine says; none where there is none, or it has fallen.
     fn ask(&mut self, text: &str, source: Source, partial: bool) -> Option<EngineAnswer> {
         let Outside::Serves(engine) = &mut self.outside else { return None };

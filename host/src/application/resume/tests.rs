@@ -23,7 +23,7 @@ fn resume(place: Standing) -> Resume {
         conversation_failed: true,
         deaf: true,
         consent: Some(Consent::Withdrawn),
-        ordered: vec!["The line is recorded.".into()],
+        ordered: vec![masked("The line is recorded.".into())],
         notice_in: None,
         time_left: Some(Duration::from_millis(61_500)),
     }
@@ -92,6 +92,14 @@ fn what_is_kept_is_read_as_it_was() {
 }
 
 #[test]
+fn lines_that_wait_are_kept_as_texts_which_every_version_reads() {
+    let place = Standing::Listening { turn: TurnId(7), words: MaskedText::default() };
+    let kept = encode(&resume(place), &remembered(&memory()), &mut PastWritten::default());
+    let kept: serde_json::Value = serde_json::from_slice(&kept).unwrap();
+    assert_eq!(kept["ordered"], serde_json::json!(["The line is recorded."]));
+}
+
+#[test]
 fn turns_that_are_over_are_written_once_and_the_newest_as_it_is() {
     let past = |turn, words: &str| PastTurn {
         turn: TurnId(turn),
@@ -139,7 +147,8 @@ fn what_an_older_version_wrote_is_read_and_what_a_newer_one_added_is_passed_over
 #[test]
 fn a_card_that_was_smuggled_in_is_masked() {
     let smuggled = r#"{"version":1,"place":{"at":"listening","turn":2,"words":"4111 1111 1111 1111"},"language":"en-US",
-        "answered_by":"gateway","last_turn":2,"last_utterance":1,"turns":1}"#;
+        "answered_by":"gateway","last_turn":2,"last_utterance":1,"turns":1,"ordered":["It is 4111 1111 1111 1111.","Goodbye."]}"#;
     let (resume, _) = decode(smuggled.as_bytes()).unwrap();
     assert_eq!(resume.place, Standing::Listening { turn: TurnId(2), words: masked("[card]".into()) });
+    assert_eq!(resume.ordered, ["It is [card].", "Goodbye."].map(|line| masked(line.into())));
 }

@@ -69,7 +69,7 @@ pub struct Resume {
     /// What the caller has said to being recorded; none where that was not kept.
     pub consent: Option<Consent>,
     /// Lines that were ordered and are not said yet.
-    pub ordered: Vec<String>,
+    pub ordered: Vec<MaskedText>,
     /// So long until the caller is told that the time is nearly up; none where that is not to be told any more.
     pub notice_in: Option<Duration>,
     /// So long until the time is up; none where any time is right.
@@ -196,10 +196,13 @@ impl Call {
 
     /// What another gateway needs to go on from here; none where nobody could: the call is not up yet, is being handed over, or ends. What was said
     /// of the caller's words and may still change is not in it.
-    pub fn resume_point(&self, now: Instant) -> Option<Resume> {
+    pub fn resume_point(&mut self, now: Instant) -> Option<Resume> {
+        let place = self.standing(now)?;
+        // Here they are masked where they are said: a mask that was told them now would take them for what is said now.
+        let ordered = self.mask.mask_ahead(self.ordered.iter().map(String::as_str));
         let remaining = |reason| self.timers.at(reason).map(|at: Instant| at.saturating_duration_since(now));
         Some(Resume {
-            place: self.standing(now)?,
+            place,
             language: self.settings.language.clone(),
             answered_by: self.answered_by,
             last_turn: self.last_turn,
@@ -216,7 +219,7 @@ impl Call {
             conversation_failed: self.conversation_failed,
             deaf: self.deaf,
             consent: Some(self.consent),
-            ordered: self.ordered.iter().cloned().collect(),
+            ordered,
             notice_in: remaining(CallReason::TimeNearlyUp),
             time_left: remaining(CallReason::TimeUp),
         })
@@ -276,7 +279,7 @@ impl Call {
             (resume.speculations, resume.intent, resume.conversation_failed);
         (call.expect, call.patience, call.pauses, call.deaf) = (resume.expect, resume.patience, resume.pauses, resume.deaf);
         call.consent = resume.consent.unwrap_or(call.consent);
-        call.ordered = resume.ordered.into();
+        call.ordered = resume.ordered.iter().map(|line| line.as_str().to_owned()).collect();
         for (reason, left) in [(CallReason::TimeNearlyUp, resume.notice_in), (CallReason::TimeUp, resume.time_left)] {
             if let Some(left) = left {
                 call.timers.arm(reason, now + left.saturating_sub(gap.unkept + gap.silent));

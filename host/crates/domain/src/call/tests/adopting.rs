@@ -196,7 +196,7 @@ fn what_was_keyed_in_is_not_kept_and_asked_for_again() {
 
 #[test]
 fn keys_that_may_go_on_to_a_card_are_open_where_so_many_are_asked_for() {
-    let desk = keying::collecting();
+    let mut desk = keying::collecting();
     let resume = desk.call.resume_point(desk.now).unwrap();
     let asks = |max, begun: bool| {
         let keys = Keys::Digits(Collect::new(max, Some('#'), Duration::from_secs(6), Duration::from_secs(3)));
@@ -211,6 +211,23 @@ fn keys_that_may_go_on_to_a_card_are_open_where_so_many_are_asked_for() {
     assert!(asks(12, true) && asks(19, false), "some may be pressed before the line is over");
     assert!(!asks(11, true) && !asks(11, false));
     assert!(!Resume { place: Standing::Keying(Keys::Menu(1)), ..resume.clone() }.leaves_keys_open());
+}
+
+#[test]
+fn lines_that_wait_are_kept_masked_and_said_where_the_call_goes_on() {
+    let mut desk = Desk::greeting(settings());
+    for line in ["Your card is 4111 1111 1111 1111.", "Or is it 4111 1111", "1111 1111, perhaps?", "Your order is 4711."] {
+        desk.tell(CallInput::SayOrdered(line.into()));
+    }
+    let kept = ["Your card is [card].", "Or is it 4111 1111", "[card], perhaps?", "Your order is 4711."];
+    for _ in 0..2 {
+        let resume = desk.call.resume_point(desk.now).unwrap();
+        assert_eq!(resume.ordered.iter().map(MaskedText::as_str).collect::<Vec<_>>(), kept, "however often it is kept");
+    }
+    assert_eq!(desk.adopted_after(100)[2], "say 2: Welcome.");
+    for (before, line) in (2..).zip(kept) {
+        assert_eq!(desk.utter(before)[0], format!("say {}: {line}", before + 1));
+    }
 }
 
 #[test]

@@ -130,6 +130,28 @@ fn keys_of_a_long_number_are_not_recorded() {
 }
 
 #[test]
+fn lines_that_wait_are_kept_as_the_mask_has_them_which_takes_them_for_said_once_they_are() {
+    #[derive(Clone, Default)]
+    struct Plates(Arc<Mutex<Vec<bool>>>);
+    impl Engine for Plates {
+        fn mask(&mut self, text: &str, _: Source, partial: bool) -> Result<EngineAnswer, &'static str> {
+            if text.contains("B-XY") {
+                self.0.lock().unwrap().push(partial);
+            }
+            Ok(EngineAnswer { text: text.replace("B-XY 12", "[plate]"), found: true, held: false })
+        }
+    }
+    let plates = Plates::default();
+    let mut desk = guarded(Desk::greeting(settings()), Ok(Box::new(plates.clone())), Mode::Standard);
+    desk.tell(CallInput::SayOrdered("Your car is B-XY 12.".into()));
+    let resume = desk.call.resume_point(desk.now).unwrap();
+    assert_eq!(resume.ordered, [masked("Your car is [plate].")]);
+    assert_eq!(*plates.0.lock().unwrap(), [true], "it is not said yet");
+    assert_eq!(desk.utter(1)[0], "say 2: Your car is [plate].");
+    assert_eq!(*plates.0.lock().unwrap(), [true, false]);
+}
+
+#[test]
 fn what_another_gateway_has_masked_is_recalled() {
     #[derive(Clone, Default)]
     struct Told(Arc<Mutex<Vec<(String, Source, bool)>>>);
