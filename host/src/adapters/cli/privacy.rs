@@ -1,5 +1,7 @@
 //! `privacy`: what is kept of one caller, for whom the law gives a right to it, or to its end.
 
+mod copies;
+
 use super::terminal::say;
 use crate::adapters::audit::{self, Act, Recorded};
 use crate::adapters::events::spool::{self, Filter, Past, ReadError};
@@ -9,6 +11,7 @@ use crate::adapters::state::{Kept, Subjects};
 use crate::config::Config;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use copies::Copies;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -61,6 +64,8 @@ struct Found {
     tenant: TenantId,
     calls: BTreeSet<CallId>,
     events: usize,
+    /// The same beside the database of events.
+    copies: Copies,
     parts: Vec<Part>,
     /// Objects in the store of recordings, of whichever gateway.
     objects: Vec<String>,
@@ -98,7 +103,7 @@ pub(super) async fn run(command: Command, config: &Config) -> Result<ExitCode> {
             } else {
                 say("nothing was erased: say --yes");
             }
-            elsewhere(config).iter().for_each(say);
+            elsewhere(config, &found).iter().for_each(say);
             Ok(found.exit_code())
         }
     }
@@ -179,14 +184,8 @@ impl Found {
         let (subjects, states) = in_redis(config, &tenant, number.as_ref(), &mut calls, &mut unseen).await;
         parts.retain(|part| calls.contains(&part.call));
         let (bucket, objects) = in_store(config, &tenant, &calls, &mut unseen).await?;
-        let mut events = 0;
-        if let Some(dir) = &config.events.dir {
-            match each_event(dir, &tenant, &calls, |_| Ok(())) {
-                Ok(count) => events = count,
-                Err(error) => unseen.push(format!("events of {}: {error:#}", dir.display())),
-            }
-        }
-        Ok(Self { tenant, calls, events, parts, objects, bucket, states, subjects, unseen })
+        let (events, copies) = in_folder(config, &tenant, &calls, &mut unseen);
+        Ok(Self { tenant, calls, events, copies, parts, objects, bucket, states, subjects, unseen })
     }
 
     fn live(&self) -> impl Iterator<Item = &CallId> {
@@ -202,6 +201,9 @@ impl Found {
             self.parts.len(),
             self.states.len()
         ));
+        if self.copies.events > 0 {
+            say(format_args!("{} events that kafka refused", self.copies.events));
+        }
         if self.bucket.is_some() {
             say(format_args!("{} objects in the store of recordings", self.objects.len()));
         }
@@ -222,6 +224,11 @@ impl Found {
         if let Some(dir) = &config.events.dir {
             let mut file = BufWriter::new(write("events.ndjson")?);
             each_event(dir, &self.tenant, &self.calls, |event| Ok(writeln!(file, "{event}")?))?;
+            file.flush()?;
+        }
+        if self.copies.events > 0 {
+            let mut file = BufWriter::new(write("refused.ndjson")?);
+            self.copies.export(&self.tenant, &self.calls, &mut file)?;
             file.flush()?;
         }
         let mut file = write("states.ndjson")?;
@@ -264,6 +271,7 @@ impl Found {
             let bucket = self.bucket.as_ref().context("an object has a store")?;
             bucket.delete_url(url).await.with_context(|| format!("cannot erase {url}"))?;
         }
+        self.copies.erase(&self.tenant, &self.calls)?;
         match config.events.dir.as_deref().map(|dir| spool::erase(dir, &self.tenant, &self.calls)) {
             None | Some(Ok(_) | Err(ReadError::Absent)) => Ok(()),
             Some(Err(error)) => Err(anyhow!(error).context("cannot erase events")),
@@ -327,6 +335,21 @@ async fn in_redis(
     }
 }
 
+/// How many events of these calls the folder of events has, and what lies beside its database.
+fn in_folder(config: &Config, tenant: &TenantId, calls: &BTreeSet<CallId>, unseen: &mut Vec<String>) -> (usize, Copies) {
+    let Some(dir) = &config.events.dir else { return (0, Copies::default()) };
+    let events = each_event(dir, tenant, calls, |_| Ok(())).unwrap_or_else(|error| {
+        unseen.push(format!("events of {}: {error:#}", dir.display()));
+        0
+    });
+    let copies = Copies::look(dir, tenant, calls).unwrap_or_else(|error| {
+        unseen.push(format!("events beside the database in {}: {error:#}", dir.display()));
+        Copies::default()
+    });
+    unseen.extend(copies.closed.iter().cloned());
+    (events, copies)
+}
+
 /// Gives each event of these calls, and says how many there were.
 fn each_event(
     dir: &Path,
@@ -354,7 +377,7 @@ fn each_event(
 }
 
 /// What nobody can erase from here.
-fn elsewhere(config: &Config) -> Vec<String> {
+fn elsewhere(config: &Config, found: &Found) -> Vec<String> {
     let mut elsewhere = vec![
         "elsewhere: other gateways' folders of events and recordings: run this with each of them".to_owned(),
         "elsewhere: the agent's service keeps conversations by its own rules".to_owned(),
@@ -375,6 +398,18 @@ fn elsewhere(config: &Config) -> Vec<String> {
     }
     if config.recording.store.is_some() {
         elsewhere.push("elsewhere: a bucket that keeps versions keeps what is deleted until its own rules delete it".to_owned());
+    }
+    if found.copies.of_others > 0 {
+        elsewhere.push(format!(
+            "elsewhere: {} events that kafka refused are of other calls; those of calls that began before events.keep_days are found by --call alone",
+            found.copies.of_others
+        ));
+    }
+    if let Some(record) = config.plugins.record.as_ref().filter(|record| record.tenant == found.tenant) {
+        elsewhere.push(format!(
+            "elsewhere: recordings of plugins' sessions in {} hold what callers said: delete those named after these calls",
+            record.dir.display()
+        ));
     }
     elsewhere.push("elsewhere: webhooks' receivers have the events that they were told".to_owned());
     elsewhere

@@ -20,7 +20,7 @@ pub fn calls_of(dir: &Path, tenant: &TenantId, caller_ref: &str) -> Result<BTree
 }
 
 /// Erases all events of these calls of a tenant's, so that no byte of them is left in the database's files; how many there were. A gateway may be
-/// writing there. What was not told to Kafka or to webhooks by then will not be. Blocks on the disk.
+/// writing there. What was not told to Kafka or to webhooks by then will not be. Files beside the database are left. Blocks on the disk.
 ///
 /// # Errors
 /// Where the folder holds no events, or they cannot be erased: then all of them are still there.
